@@ -1,0 +1,214 @@
+"""Artifacts: folders that a step writes once and nobody changes.
+
+A folder is written beside its final place and renamed into it, so that a reader sees all of it or
+none of it. `manifest.json` lists every file with its size and sha256, the step that made it, and the
+digests of the artifacts that it was made from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bertworks
+from bertworks.errors import ArtifactError, EnvironmentFault
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An opened artifact.
+
+    Attributes:
+        path: The folder.
+        kind: One of the kinds in docs/artifacts.md, for example "examples" or "bundle".
+        producer: The step that wrote it.
+        digest: sha256 over the sorted (file, sha256) table: equal content, equal digest.
+        parents: Name to digest of the artifacts that it was made from.
+        metadata: Small JSON facts that the producer noted.
+    """
+
+    path: Path
+    kind: str
+    producer: str
+    digest: str
+    parents: Mapping[str, str]
+    metadata: Mapping[str, Any]
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def json(self, name: str) -> Any:
+        """Reads a JSON file of the artifact."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def write(
+    path: str | os.PathLike[str],
+    *,
+    kind: str,
+    producer: str,
+    parents: Mapping[str, Artifact] | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> Iterator[Path]:
+    """Yields a temporary folder beside `path`; seals it and renames it into place on success.
+
+    The dict given as `metadata` is read when the block ends, so a step may fill it as it goes. On any
+    exception the temporary folder is removed and `path` is left as it was.
+
+    Raises:
+        EnvironmentFault: The disk is full or the folder cannot be written.
+    """
+    final = Path(path)
+    beside = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        _seal(beside, kind, producer, parents or {}, metadata or {})
+        _replace(beside, final)
+    except OSError as error:
+        raise _environment_fault(error, final) or error from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def open_artifact(
+    path: str | os.PathLike[str], kind: str | None = None, *, verify: bool = True
+) -> Artifact:
+    """Opens an artifact and checks that it is whole.
+
+    Args:
+        path: The folder.
+        kind: The kind that the caller needs; any kind when None.
+        verify: Also compare every file's sha256 with the manifest.
+
+    Raises:
+        ArtifactError: Missing, incomplete, of another kind, or changed since it was written.
+    """
+    folder = Path(path)
+    again = f"Delete {folder} and run the same command again: the step that makes it is run anew."
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files, found = manifest["files"], manifest["kind"]
+    except FileNotFoundError:
+        raise ArtifactError(f"{folder} is not an artifact: it has no {MANIFEST}.", again) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{folder / MANIFEST} cannot be read: {error}.", again) from None
+    if kind is not None and found != kind:
+        raise ArtifactError(
+            f"{folder} holds an artifact of kind {found!r}, where {kind!r} is needed.",
+            f"Give the path of the {kind} artifact.",
+        )
+    if digest_of(files) != manifest.get("digest"):
+        raise ArtifactError(f"{folder / MANIFEST} was changed after it was written.", again)
+    for name, entry in files.items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != entry["bytes"]:
+            size = f"{file.stat().st_size} bytes" if file.is_file() else "no file"
+            raise ArtifactError(
+                f"{file} is damaged: the manifest says {entry['bytes']} bytes, found {size}.", again
+            )
+        if verify and (actual := sha256_of(file)) != entry["sha256"]:
+            raise ArtifactError(
+                f"{file} is damaged: the manifest says sha256 {entry['sha256'][:12]}…, "
+                f"found {actual[:12]}….",
+                again,
+            )
+    return Artifact(
+        path=folder,
+        kind=found,
+        producer=manifest["producer"],
+        digest=manifest["digest"],
+        parents=manifest["parents"],
+        metadata=manifest["metadata"],
+    )
+
+
+def sha256_of(file: str | os.PathLike[str]) -> str:
+    """The sha256 of a file, as 64 hex digits, read in 1 MiB blocks."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """The digest of a manifest's table of files: independent of where and when it was written."""
+    table = sorted((name, entry["sha256"]) for name, entry in files.items())
+    return hashlib.sha256(json.dumps(table).encode()).hexdigest()
+
+
+def write_json(file: str | os.PathLike[str], value: Any) -> None:
+    """Writes JSON beside `file` and renames it into place, with sorted keys and a final newline."""
+    target = Path(file)
+    beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, target)
+    except OSError as error:
+        raise _environment_fault(error, target) or error from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _seal(
+    folder: Path,
+    kind: str,
+    producer: str,
+    parents: Mapping[str, Artifact],
+    metadata: dict[str, Any],
+) -> None:
+    files = {
+        str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+    write_json(
+        folder / MANIFEST,
+        {
+            "format": FORMAT,
+            "bertworks": bertworks.__version__,
+            "kind": kind,
+            "producer": producer,
+            "parents": {name: parent.digest for name, parent in parents.items()},
+            "metadata": metadata,
+            "digest": digest_of(files),
+            "files": files,
+        },
+    )
+
+
+def _replace(beside: Path, final: Path) -> None:
+    """Renames a folder into place; an older folder there is moved away first, then removed."""
+    if not final.exists():
+        os.rename(beside, final)
+        return
+    older = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.old"
+    os.rename(final, older)
+    os.rename(beside, final)
+    shutil.rmtree(older, ignore_errors=True)
+
+
+def _environment_fault(error: OSError, target: Path) -> EnvironmentFault | None:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return EnvironmentFault(
+            f"No space left on the disk that holds {target.parent}.",
+            "Free some space, or choose another disk with --root; what was finished is kept.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return EnvironmentFault(
+            f"{error.filename or target.parent} cannot be written: {error.strerror}.",
+            "Make the folder writable, or choose another one with --root.",
+        )
+    return None

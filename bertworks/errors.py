@@ -1,0 +1,60 @@
+"""Errors that a user can act on.
+
+Every error carries what is wrong (where, which rule, what was received) and what to do about it. The
+command line prints exactly that, without a traceback, and exits with the error's code.
+"""
+
+
+class BertworksError(Exception):
+    """Something the user can mend.
+
+    Args:
+        message: What is wrong: the file, the row or field, the rule and what was received.
+        fix: What to do about it, as an instruction.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
+
+
+class SpecError(BertworksError):
+    """The spec is not valid: points at file, line and key."""
+
+    exit_code = 2
+
+
+class DataError(BertworksError):
+    """The data breaks a rule: points at file, row, field and value."""
+
+    exit_code = 3
+
+
+class SourceError(BertworksError):
+    """Bytes could not be fetched, or are not the bytes that were pinned."""
+
+    exit_code = 4
+
+
+class ArtifactError(BertworksError):
+    """A step's folder is missing, incomplete, of another kind, or was changed after it was written."""
+
+    exit_code = 5
+
+
+class GateRefused(BertworksError):
+    """A model did not meet a gate."""
+
+    exit_code = 6
+
+
+class EnvironmentFault(BertworksError):
+    """The machine says no: disk full, folder not writable, another run holds the lock."""
+
+    exit_code = 7

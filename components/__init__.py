@@ -1,0 +1,1 @@
+"""The steps of the DAG: one folder each, callable without kfp."""
