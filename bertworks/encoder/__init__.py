@@ -1,0 +1,1 @@
+"""The BERT encoder: configuration, weights in Hugging Face layout, and the Keras model."""
