@@ -1,0 +1,94 @@
+# Every target sets up what it needs. `make` lists them.
+.DEFAULT_GOAL := help
+SHELL := /usr/bin/env bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+SPEC ?= examples/sentiment.yaml
+CODE := bertworks components pipelines tests benchmarks setup.py
+
+# Without compiled modules every step would spend ten seconds more on its imports.
+unexport PYTHONDONTWRITEBYTECODE
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 12))' || \
+	  { echo "error: bertworks needs Python 3.11; found $$($(PYTHON) --version 2>&1)."; \
+	    echo "  fix: install it, then: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "error: Python cannot make a virtual environment."; \
+	    echo "  fix: install the venv module (Debian: apt-get install python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.runtime: requirements/runtime.txt setup.py | $(BIN)/uv
+	@echo "setting up: the packages of the pipeline"
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --require-hashes -r $<
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@echo "setting up: the packages of the tests and the checks"
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --require-hashes -r $<
+	@touch $@
+
+# The environment of the peers that bertworks is compared with: transformers and torch.
+.venv-peers/.done: requirements/peers.txt
+	@echo "setting up: the peers (transformers, torch)"
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.runtime ## Set up the environment for running pipelines
+
+.PHONY: run
+run: $(VENV)/.runtime ## Run the whole way once, on real text (SPEC=examples/sentiment.yaml)
+	@$(BIN)/bertworks run $(SPEC)
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests
+	@$(BIN)/python -m pytest -m "not slow"
+
+.PHONY: test-slow
+test-slow: $(VENV)/.dev .venv-peers/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch
+	@$(BIN)/python -m pytest -m slow
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style and the direction of imports
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: $(VENV)/.dev ## Rewrite the code in the project's style
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+.PHONY: types
+types: $(VENV)/.dev ## Check types
+	@$(BIN)/mypy
+
+.PHONY: serve
+serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
+	@$(BIN)/bertworks serve
+
+.PHONY: bench
+bench: $(VENV)/.runtime .venv-peers/.done ## Measure the newest sentiment agent against transformers and torch
+	@$(BIN)/python -m benchmarks.agent
+
+.PHONY: lock
+lock: $(BIN)/uv ## Resolve the requirements anew, with hashes
+	@for set in dev runtime; do \
+	  VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate \
+	    $$([ $$set = runtime ] && echo -c requirements/dev.txt) \
+	    requirements/$$set.in -o requirements/$$set.txt; done
+
+.PHONY: clean
+clean: ## Remove environments, runs and caches (keeps the models: .bertworks/models)
+	@rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	@rm -rf .bertworks/downloads .bertworks/pipeline_root .bertworks/checkpoints .bertworks/runs

@@ -1,0 +1,208 @@
+"""Reads a spec from a YAML file, and says where each value came from.
+
+Errors point at file, line and key; an unknown key is answered with the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from bertworks.errors import SpecError
+from bertworks.spec import AgentSpec
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A spec as read.
+
+    Attributes:
+        spec: The validated spec.
+        path: The file it was read from.
+        origins: Key path to where the value came from: "FILE:LINE" or "--set"; absent: a default.
+    """
+
+    spec: AgentSpec
+    path: Path
+    origins: Mapping[Key, str]
+
+    @property
+    def folder(self) -> Path:
+        """Relative paths in the spec are relative to this folder."""
+        return self.path.resolve().parent
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
+    """Reads and validates a spec.
+
+    Args:
+        path: The YAML file.
+        overrides: `key.key=value` settings that replace the file's, values in YAML.
+
+    Raises:
+        SpecError: The file is missing or not YAML, or a value breaks a rule.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(
+            f"The spec {file} cannot be read: {error.strerror}.",
+            "Give the path of a spec; examples/ holds some to start from.",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{file} is not UTF-8: {error.reason}.", "Save it as UTF-8.") from None
+    lines: dict[Key, int] = {}
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = _build(root, (), lines, file) if root is not None else {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}:{mark.line + 1}" if mark else str(file)
+        problem = getattr(error, "problem", None) or str(error)
+        raise SpecError(f"{where}: not valid YAML: {problem}.", "Mend the YAML.") from None
+    if not isinstance(content, dict):
+        raise SpecError(
+            f"{file}: a spec is a mapping of keys to values. Received: {type(content).__name__}.",
+            "Start with `name: my-agent`.",
+        )
+    origins: dict[Key, str] = {key: f"{file}:{line}" for key, line in lines.items()}
+    for override in overrides:
+        key = _override(content, override)
+        origins[key] = "--set"
+    try:
+        spec = AgentSpec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError(
+            "\n".join(_explain(problem, origins, file) for problem in error.errors()),
+            "Mend the lines named above; `bertworks spec schema` lists every key.",
+        ) from None
+    return SpecFile(spec=spec, path=file, origins=origins)
+
+
+def explain(loaded: SpecFile) -> Iterator[tuple[str, Any, str]]:
+    """Yields (key, value, origin) for every value of the effective spec, in order."""
+    content = loaded.spec.model_dump(mode="json", by_alias=True)
+    for key, value in _leaves(content, ()):
+        # A list or a mapping of plain values may be written whole: its line is its parent's.
+        yield ".".join(map(str, key)), value, loaded.origins.get(key, "default")
+
+
+def _build(node: yaml.Node, key: Key, lines: dict[Key, int], file: Path) -> Any:
+    """Turns a YAML node into Python values and notes the line of every key."""
+    if key:
+        lines.setdefault(key, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for name_node, value_node in node.value:
+            name = str(name_node.value)
+            if name in result:
+                raise SpecError(
+                    f"{file}:{name_node.start_mark.line + 1}: {'.'.join(map(str, (*key, name)))} "
+                    "stands twice.",
+                    "Keep one of the two.",
+                )
+            lines[(*key, name)] = name_node.start_mark.line + 1
+            result[name] = _build(value_node, (*key, name), lines, file)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(child, (*key, i), lines, file) for i, child in enumerate(node.value)]
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
+
+
+def _override(content: dict[str, Any], override: str) -> Key:
+    name, equals, text = override.partition("=")
+    if not equals or not name:
+        raise SpecError(
+            f"--set takes key.key=value. Received: {override!r}",
+            "Write for example --set finetune.epochs=2",
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    key: Key = tuple(int(part) if part.isdigit() else part for part in name.split("."))
+    target: Any = content
+    for part, following in zip(key[:-1], key[1:], strict=True):
+        if isinstance(target, list) and isinstance(part, int) and part < len(target):
+            target = target[part]
+        elif isinstance(target, dict):
+            target = target.setdefault(part, [] if isinstance(following, int) else {})
+        else:
+            target = None
+        if not isinstance(target, dict | list):
+            raise SpecError(
+                f"--set {name}: {part} holds a single value, not keys.",
+                "`bertworks spec explain FILE` lists the keys.",
+            )
+    last = key[-1]
+    if isinstance(target, list) and not (isinstance(last, int) and last < len(target)):
+        raise SpecError(
+            f"--set {name}: the list has {len(target)} entries.", "Number them from 0."
+        )
+    target[last] = value
+    return key
+
+
+def _explain(problem: Any, origins: Mapping[Key, str], file: Path) -> str:
+    key: Key = tuple(problem["loc"])
+    where = str(file)
+    for end in range(len(key), 0, -1):
+        if key[:end] in origins:
+            where = origins[key[:end]]
+            break
+    name = ".".join(map(str, key)) or "the spec"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(key[:-1])
+        nearest = difflib.get_close_matches(str(key[-1]), known, n=1, cutoff=0.5)
+        hint = f" Did you mean `{nearest[0]}`?" if nearest else f" Known here: {', '.join(known)}."
+        return f"{where}: unknown key `{name}`.{hint}"
+    if problem["type"] == "missing":
+        return f"{where}: `{name}` is missing."
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    received = problem.get("input")
+    shown = "" if isinstance(received, dict | list) else f" Received: {received!r}"
+    return f"{where}: `{name}`: {message}{'' if 'Received' in message else shown}"
+
+
+def _known_keys(key: Key) -> list[str]:
+    """The keys that are known in the section at `key`."""
+    model: Any = AgentSpec
+    for part in key:
+        if isinstance(part, int) or model is None:
+            continue
+        field = next(
+            (f for n, f in model.model_fields.items() if part in (n, f.alias)), None
+        )
+        model = _model_in(field.annotation) if field is not None else None
+    return [f.alias or n for n, f in model.model_fields.items()] if model is not None else []
+
+
+def _model_in(annotation: Any) -> Any:
+    """The section that an annotation such as `list[Source]` holds, or None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in get_args(annotation) if (m := _model_in(a)) is not None), None)
+
+
+def _leaves(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
+    if isinstance(value, dict) and value:
+        for name, child in value.items():
+            yield from _leaves(child, (*key, name))
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, child in enumerate(value):
+            yield from _leaves(child, (*key, index))
+    else:
+        yield key, value

@@ -1,0 +1,153 @@
+"""Runs a step as a KFP task: the few things that every component does around `step.run`.
+
+A failing step ends with a message that a person can act on and a non-zero exit code; a traceback is
+printed only when BERTWORKS_DEBUG is set. When the runner gives a folder for logs (BERTWORKS_LOGS), all
+that the step and its libraries print goes to a file there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertworks import progress
+from bertworks.artifacts import MANIFEST, write_json
+from bertworks.errors import BertworksError, EnvironmentFault
+
+DEBUG = "BERTWORKS_DEBUG"
+LOGS = "BERTWORKS_LOGS"
+RUNNER = "BERTWORKS_RUNNER_PID"
+_PR_SET_PDEATHSIG = 1
+
+
+def launch(
+    task: str,
+    step: str,
+    section: str,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    metrics: Any,
+    view: Any,
+    confusion: Any = None,
+) -> None:
+    """Runs `components.<step>.step.run` with KFP artifacts as its inputs and outputs.
+
+    Args:
+        task: The task's name in the DAG ("evaluate-bundle" where the step is "evaluate").
+        step: The folder in components/.
+        section: The step's part of the spec, as JSON.
+        inputs: Parameter name to KFP input artifact.
+        outputs: Parameter name to KFP output artifact; a folder is written at each path.
+        metrics: KFP Metrics artifact.
+        view: KFP HTML artifact.
+        confusion: KFP ClassificationMetrics artifact, for steps that have one.
+    """
+    die_with_runner()
+    os.environ[progress.STEP] = task
+    _redirect_output(task)
+    in_paths = {name: Path(artifact.path) for name, artifact in inputs.items()}
+    out_paths = {name: Path(artifact.path) for name, artifact in outputs.items()}
+    _emit("started", inputs=in_paths, outputs=out_paths, section=section)
+    began = time.monotonic()
+    try:
+        result = run_step(step, section, in_paths, out_paths)
+    except BertworksError as error:
+        _fail(task, str(error), error.exit_code)
+    except MemoryError:
+        _fail(task, str(EnvironmentFault("The step ran out of memory.", "Lower batch_size.")), 7)
+    except Exception as error:
+        traceback.print_exc()
+        _fail(
+            task,
+            f"{type(error).__name__}: {error}\n  fix: This is a fault in bertworks or in a library "
+            "under it; the log has the traceback.",
+            1,
+        )
+    _publish(result, out_paths, metrics, view, confusion)
+    seconds = round(time.monotonic() - began, 3)
+    _emit("succeeded", outputs=out_paths, seconds=seconds, metrics=result.get("metrics", {}))
+
+
+def run_step(
+    step: str, section: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
+) -> dict[str, Any]:
+    """Calls the step as a plain function."""
+    module = importlib.import_module(f"components.{step}.step")
+    result: dict[str, Any] = module.run(json.loads(section)["settings"], **inputs, **outputs)
+    for name, path in outputs.items():
+        if not (path / MANIFEST).is_file():
+            raise RuntimeError(f"step {step} returned without writing its output {name!r}")
+    return result
+
+
+def die_with_runner() -> None:
+    """Makes this process end when the local runner ends, however that ends.
+
+    Without it a killed runner would leave a step running, and the next run would start it again
+    beside itself.
+    """
+    runner = os.environ.get(RUNNER)
+    if runner is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(runner):
+        os._exit(143)
+
+
+def _redirect_output(task: str) -> None:
+    folder = os.environ.get(LOGS)
+    if folder:
+        log = os.open(Path(folder) / f"{task}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+
+
+def _emit(state: str, **facts: Any) -> None:
+    plain = {
+        key: {name: str(path) for name, path in value.items()} if key.endswith("puts") else value
+        for key, value in facts.items()
+    }
+    if os.environ.get(progress.EVENTS):
+        progress.emit({"event": "step", "state": state, "pid": os.getpid(), **plain})
+
+
+def _fail(task: str, message: str, exit_code: int) -> None:
+    if os.environ.get(DEBUG):
+        traceback.print_exc()
+    print(f"step {task} failed: {message}", file=sys.stderr, flush=True)
+    _emit("failed", message=message, exit_code=exit_code)
+    sys.stderr.flush()
+    # Not sys.exit: threads that a library left behind must not keep a failed step alive.
+    os._exit(exit_code)
+
+
+def _publish(
+    result: Mapping[str, Any], outputs: Mapping[str, Path], metrics: Any, view: Any, confusion: Any
+) -> None:
+    """Shows the step's numbers and pictures in the Kubeflow UI."""
+    numbers = {name: float(value) for name, value in result.get("metrics", {}).items()}
+    for name, value in numbers.items():
+        metrics.log_metric(name, value)
+    Path(metrics.path).parent.mkdir(parents=True, exist_ok=True)
+    write_json(metrics.path, numbers)
+    page = result.get("html")
+    html = "<p>This step has no picture of its own.</p>"
+    if page:
+        html = (next(iter(outputs.values())) / page).read_text(encoding="utf-8")
+    Path(view.path).write_text(html, encoding="utf-8")
+    if confusion is not None:
+        table = result.get("confusion")
+        if table:
+            confusion.log_confusion_matrix(table["labels"], table["matrix"])
+        write_json(confusion.path, table or {})

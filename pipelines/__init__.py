@@ -1,0 +1,1 @@
+"""The DAGs, the runners that run them, and the command line."""

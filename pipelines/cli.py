@@ -1,0 +1,353 @@
+"""The command line: `bertworks`.
+
+Nothing heavy is imported at module level, so that `bertworks --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bertworks import __version__
+from bertworks.errors import BertworksError
+
+app = typer.Typer(
+    name="bertworks",
+    help="From a pretrained BERT and your own text to a small, fast, gated agent.\n\n"
+    "Start with: bertworks run examples/sentiment.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+spec_app = typer.Typer(help="Look at specs: schema, explain.", no_args_is_help=True)
+models_app = typer.Typer(help="The model store: list, show, promote, rollback.", no_args_is_help=True)
+app.add_typer(spec_app, name="spec")
+app.add_typer(models_app, name="models")
+
+SpecPath = Annotated[Path, typer.Argument(help="The agent spec, a YAML file.", metavar="SPEC")]
+RootOption = Annotated[
+    str | None,
+    typer.Option(
+        "--root",
+        help="Folder for runs, artifacts and models.",
+        envvar="BERTWORKS_ROOT",
+        show_default=".bertworks",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a value: --set finetune.epochs=2. Repeatable."),
+]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")
+]
+AgentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--agent",
+        help="A bundle's folder, or NAME or NAME/VERSION in the model store; "
+        "the newest champion when not given.",
+    ),
+]
+
+
+def main() -> None:
+    """Runs the command line; a known error ends with its message and exit code, no traceback."""
+    try:
+        app(standalone_mode=True)
+    except BertworksError as error:
+        if os.environ.get("BERTWORKS_DEBUG") or "--debug" in sys.argv:
+            raise
+        typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    spec: SpecPath,
+    set_: SetOption = None,
+    root: RootOption = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every step anew.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run the whole DAG of SPEC on this machine.
+
+    Finished steps are taken from the cache; an interrupted step goes on from its last checkpoint. The
+    result is a gated bundle in the model store and a report to look at.
+    """
+    from bertworks import spec_file
+
+    loaded = spec_file.load(spec, set_ or [])
+    from pipelines.local import display, root as roots
+
+    place = roots.open_root(root)
+    from pipelines.local.run import run as run_locally
+
+    shown = display.choose()
+    done = run_locally(loaded, place, cache=not no_cache, debug=debug, display=shown)
+    for line in _verdict(done.as_json(), place.path, root):
+        typer.echo(line)
+
+
+def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[str]:
+    """The closing lines of a good run: what came out, where it is, how to talk to it."""
+    artifacts = done["artifacts"]
+    decision = json.loads((Path(artifacts["decision"]) / "decision.json").read_text("utf-8"))
+    yield ""
+    yield f"{done['name']}: passed every gate in {done['seconds']:.0f} s"
+    for rule in decision["rules"]:
+        yield f"  {rule['name']}: {rule['value']} (limit {rule['limit']})"
+    option = f" --root {root}" if root else ""
+    yield f"report: {place / 'runs' / done['id'] / 'report.html'}"
+    yield f'talk to it: bertworks predict{option} --agent {done["name"]} "your text"'
+
+
+@app.command()
+def step(
+    name: Annotated[str, typer.Argument(help="The step, e.g. finetune.")],
+    run_id: Annotated[str, typer.Option("--run", help="A run's id.")] = "latest",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write; a folder in the run's by default.")
+    ] = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Run one step of an earlier run again, in this process, on the same inputs."""
+    from components.launch import run_step
+    from pipelines.local import record, root as roots
+
+    place = roots.open_root(root)
+    done = record.latest(place, run_id)
+    found = next((s for s in done["steps"] if s["name"] == name), None)
+    if found is None or not found["section"]:
+        ran = [s["name"] for s in done["steps"] if s["section"]]
+        raise BertworksError(
+            f"Run {done['id']} did not run a step {name!r} (its cached steps have no inputs noted).",
+            f"Name one of: {', '.join(ran)}." if ran else "Run with --no-cache once.",
+        )
+    os.environ.update({k: v for k, v in place.environment().items() if "CHECKPOINTS" not in k})
+    folder = out or Path(done["folder"]) / "again" / name
+    outputs = {key: folder / key for key in found["outputs"]}
+    result = run_step(
+        name.removesuffix("-bundle"),
+        found["section"],
+        {key: Path(path) for key, path in found["inputs"].items()},
+        outputs,
+    )
+    for key, value in result.get("metrics", {}).items():
+        typer.echo(f"{key}: {value:.6g}")
+    for key, path in outputs.items():
+        typer.echo(f"{key}: {path}")
+
+
+@app.command()
+def compile(
+    spec: SpecPath,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The pipeline file to write.")] = Path(
+        "pipeline.yaml"
+    ),
+    store: Annotated[
+        str, typer.Option(help="URI of the model store, as the cluster's pods see it.")
+    ] = "/bertworks/models",
+    set_: SetOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Compile SPEC into a Kubeflow pipeline file."""
+    from bertworks import spec_file
+
+    loaded = spec_file.load(spec, set_ or [])
+    from pipelines.compile import compile_agent
+
+    compile_agent(loaded, out, store=store)
+    typer.echo(f"wrote {out}")
+
+
+@spec_app.command("schema")
+def spec_schema() -> None:
+    """Print the spec's JSON schema; editors complete from it."""
+    from bertworks.spec import AgentSpec
+
+    typer.echo(json.dumps(AgentSpec.model_json_schema(by_alias=True), indent=2))
+
+
+@spec_app.command("explain")
+def spec_explain(spec: SpecPath, set_: SetOption = None, debug: DebugOption = False) -> None:
+    """Print the effective spec: every value, and where it came from."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bertworks import spec_file
+
+    table = Table(box=None, padding=(0, 1))
+    for column in ("key", "value", "from"):
+        table.add_column(column, overflow="fold")
+    for key, value, origin in spec_file.explain(spec_file.load(spec, set_ or [])):
+        style = "dim" if origin == "default" else "bold"
+        table.add_row(key, json.dumps(value, ensure_ascii=False), origin, style=style)
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def _bundle(agent: str | None, root: str | None) -> Path:
+    """The folder of the bundle that `--agent` names."""
+    if agent and (Path(agent) / "manifest.json").is_file():
+        return Path(agent)
+    from bertworks.store import Store
+    from pipelines.local.root import open_root
+
+    return Store(str(open_root(root).models)).bundle(agent)
+
+
+@app.command()
+def predict(
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts; read from stdin or --file when none is given.")
+    ] = None,
+    agent: AgentOption = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Texts to read: .txt, .csv or .jsonl.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write to .jsonl or .csv; stdout by default.")
+    ] = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="jsonl or csv, for stdout.")
+    ] = "jsonl",
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Ask the agent: texts from arguments, stdin (one a line) or a file.
+
+    For a pair task separate the two texts with a tab.
+    """
+    from pipelines.predictions import predict_stream
+
+    predict_stream(_bundle(agent, root), texts or [], file, out, format_)
+
+
+@app.command()
+def serve(
+    agent: AgentOption = None,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; all that may be used by default.")
+    ] = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Serve the agent over HTTP: the V1 and V2 inference protocols, health, metrics."""
+    from bertworks.serving.server import serve as serve_bundle
+
+    folder = _bundle(agent, root)
+    name = json.loads((folder / "agent.json").read_text("utf-8")).get("name") or "agent"
+    serve_bundle(folder, port=port, name=name, threads=threads)
+
+
+@app.command()
+def report(
+    run_id: Annotated[str, typer.Argument(help="A run's id.", metavar="RUN")] = "latest",
+    root: RootOption = None,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser.")] = True,
+    debug: DebugOption = False,
+) -> None:
+    """Build and open a run's report: one self-contained HTML file."""
+    from bertworks.evaluation import report as reports
+    from pipelines.local import record, root as roots
+
+    done = record.latest(roots.open_root(root), run_id)
+    file = Path(done["folder"]) / "report.html"
+    reports.build(done, file)
+    typer.echo(str(file))
+    if open_ and (os.environ.get("DISPLAY") or sys.platform in ("darwin", "win32")):
+        import webbrowser
+
+        webbrowser.open(file.as_uri())
+
+
+def _store(root: str | None) -> Any:
+    from bertworks.store import Store
+    from pipelines.local.root import open_root
+
+    return Store(str(open_root(root).models))
+
+
+@models_app.command("list")
+def models_list(
+    name: Annotated[str | None, typer.Argument(help="One model's versions only.")] = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """List the models and their versions; the champion is marked with *."""
+    store = _store(root)
+    names = [name] if name else store.names()
+    if not names:
+        typer.echo("no models yet: make one with `bertworks run SPEC`")
+    for each in names:
+        champion = store.champion(each)
+        for record in store.list(each):
+            mark = "*" if record["version"] == champion else " "
+            value = record.get("value")
+            shown = f"{record.get('metric')} {value:.4f}" if value is not None else ""
+            typer.echo(f"{mark} {each}/{record['version']}  {record['state']:9}  {shown}")
+
+
+@models_app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="The model.")],
+    version: Annotated[int | None, typer.Argument(help="A version; the champion by default.")] = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Show one version's record as JSON."""
+    typer.echo(json.dumps(_store(root).show(name, version), indent=2, ensure_ascii=False))
+
+
+@models_app.command("promote")
+def models_promote(
+    name: Annotated[str, typer.Argument(help="The model.")],
+    version: Annotated[int, typer.Argument(help="The version that is to serve.")],
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make a version the champion."""
+    _store(root).promote(name, version)
+    typer.echo(f"{name}: champion is version {version}")
+
+
+@models_app.command("rollback")
+def models_rollback(
+    name: Annotated[str, typer.Argument(help="The model.")],
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make the champion before the present one the champion again."""
+    typer.echo(f"{name}: champion is version {_store(root).rollback(name)}")
+
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The process that runs kfp.local: `python -m pipelines.local.child RUN_FOLDER`.
+
+kfp.local runs a pipeline inside the calling process and prints as it goes; a process of its own keeps
+that output in a file and lets the command line draw the progress.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+from bertworks import progress
+from bertworks.errors import BertworksError
+from components.launch import RUNNER, die_with_runner
+from pipelines.local.root import Root
+
+CACHE_HIT = re.compile(r"Task (\S+) cache hit \(key=([0-9a-f]+)\)")
+
+
+class CacheHits(logging.Handler):
+    """Turns KFP's log line on a cache hit into an event with the cached outputs' paths."""
+
+    def __init__(self, cache_root: Path) -> None:
+        super().__init__(logging.INFO)
+        self.cache_root = cache_root
+
+    def emit(self, record: logging.LogRecord) -> None:
+        found = CACHE_HIT.match(record.getMessage())
+        if not found:
+            return
+        task, key = found.groups()
+        (entry,) = self.cache_root.glob(f"{key}*.json")
+        outputs = {
+            name: value["uri"]
+            for name, value in json.loads(entry.read_text(encoding="utf-8")).items()
+            if isinstance(value, dict) and value.get("schema_title") == "system.Artifact"
+        }
+        task = "evaluate-bundle" if task == "evaluate-2" else task
+        progress.emit({"event": "step", "step": task, "state": "cached", "outputs": outputs})
+
+
+def main(folder: Path) -> None:
+    """Runs the pipeline that `plan.json` in the run's folder describes."""
+    die_with_runner()
+    os.environ[RUNNER] = str(os.getpid())
+    warnings.filterwarnings("ignore", module="kfp.*")
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+
+    from kfp import local
+
+    from bertworks.spec import AgentSpec
+    from pipelines.agent import build
+
+    root = Root(Path(plan["root"]))
+    cache_root = root.pipeline_root / "cache"
+    local.init(
+        runner=local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(root.pipeline_root),
+        raise_on_error=True,
+        enable_caching=plan["cache"],
+        cache_root=str(cache_root),
+    )
+    logging.getLogger().addHandler(CacheHits(cache_root))
+    logging.getLogger().setLevel(logging.INFO)
+    build(AgentSpec.model_validate(plan["spec"]), plan["sections"])()
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]))
+    except BertworksError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

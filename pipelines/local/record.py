@@ -1,0 +1,142 @@
+"""What a run did: kept in run.json, rebuilt from the events that its steps report."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bertworks.artifacts import write_json
+from bertworks.errors import BertworksError
+from pipelines.local.root import Root
+
+# What the report calls each task's output.
+ARTIFACT_NAMES = {
+    ("pretrain", "model"): "pretrained",
+    ("finetune", "model"): "model",
+    ("evaluate", "metrics"): "model_metrics",
+    ("evaluate-bundle", "metrics"): "bundle_metrics",
+}
+
+
+@dataclass
+class Step:
+    """One box of the DAG in one run."""
+
+    name: str
+    state: str = "waiting"
+    seconds: float = 0.0
+    started: float = 0.0
+    message: str = ""
+    exit_code: int = 0
+    section: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    stage: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        return self.state in ("succeeded", "cached")
+
+
+@dataclass
+class Run:
+    """One pass of the DAG on this machine."""
+
+    folder: Path
+    name: str
+    spec: dict[str, Any]
+    spec_file: str
+    steps: dict[str, Step]
+    started: float = field(default_factory=time.time)
+    seconds: float = 0.0
+    state: str = "running"
+    message: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    def apply(self, event: dict[str, Any]) -> None:
+        """Takes in one event of a step."""
+        step = self.steps.get(event.get("step", ""))
+        if step is None:
+            return
+        if event["event"] == "stage":
+            step.stage = event
+            return
+        step.state = "running" if event["state"] == "started" else event["state"]
+        if event["state"] == "started":
+            step.started = event["time"]
+        elif step.started:
+            step.seconds = event["time"] - step.started
+        for key in ("inputs", "outputs", "section", "metrics", "message", "exit_code"):
+            if key in event:
+                setattr(step, key, event[key])
+
+    def artifacts(self) -> dict[str, str]:
+        """The report's names for the artifacts of the finished steps."""
+        return {
+            ARTIFACT_NAMES.get((step.name, output), output): path
+            for step in self.steps.values()
+            if step.finished
+            for output, path in step.outputs.items()
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The run as the report and `run.json` have it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "spec": self.spec,
+            "spec_file": self.spec_file,
+            "started": self.started,
+            "seconds": round(self.seconds, 3),
+            "state": self.state,
+            "message": self.message,
+            "steps": [
+                {
+                    "name": step.name,
+                    "state": step.state,
+                    "cached": step.state == "cached",
+                    "seconds": round(step.seconds, 3),
+                    "message": step.message,
+                    "section": step.section,
+                    "inputs": step.inputs,
+                    "outputs": step.outputs,
+                    "metrics": step.metrics,
+                }
+                for step in self.steps.values()
+            ],
+            "artifacts": self.artifacts(),
+        }
+
+    def save(self) -> None:
+        """Writes run.json, all or nothing."""
+        write_json(self.folder / "run.json", self.as_json())
+
+
+def latest(root: Root, run_id: str | None = None) -> dict[str, Any]:
+    """Reads a run's record.
+
+    Args:
+        root: The root folder.
+        run_id: The run; None: the newest.
+
+    Raises:
+        BertworksError: There is no such run.
+    """
+    records = sorted(root.runs.glob("*/run.json"), key=lambda file: file.parent.name)
+    for record in reversed(records):
+        if run_id in (None, "latest", record.parent.name):
+            content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+            content["folder"] = str(record.parent)
+            return content
+    wanted = f"run {run_id!r}" if run_id else "run"
+    raise BertworksError(
+        f"There is no {wanted} in {root.runs}.",
+        "Start one with `bertworks run SPEC`, or name another folder with --root.",
+    )

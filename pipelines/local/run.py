@@ -1,0 +1,193 @@
+"""`bertworks run`: one pass of the DAG on this machine, watched and recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bertworks.artifacts import open_artifact, write_json
+from bertworks.errors import BertworksError, GateRefused
+from bertworks.progress import EVENTS
+from bertworks.spec_file import SpecFile
+from components.launch import DEBUG, LOGS, RUNNER
+from pipelines.agent import task_names
+from pipelines.local.display import Display
+from pipelines.local.record import Run, Step
+from pipelines.local.root import Root, locked
+from pipelines.sections import REPOSITORY, sections
+
+
+def run(
+    loaded: SpecFile, root: Root, *, cache: bool = True, debug: bool = False, display: Display
+) -> Run:
+    """Runs the DAG of a spec and returns its record.
+
+    Finished steps of earlier runs are taken from the cache; a step that was interrupted goes on from
+    its last checkpoint.
+
+    Raises:
+        BertworksError: A step failed; the message says which, why, where its log is, and how to run
+            just that step again. GateRefused when the bundle was made but refused.
+    """
+    with locked(root):
+        current = _prepare(loaded, root, cache)
+        display.start(current)
+        try:
+            _watch(current, root, debug, display)
+        finally:
+            current.seconds = time.time() - current.started
+            current.save()
+            _write_report(current)
+            display.stop(current)
+        return current
+
+
+def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
+    from bertworks.sources.fingerprints import fingerprints
+
+    folder = root.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{loaded.spec.name}"
+    while folder.exists():
+        folder = folder.with_name(folder.name + "-again")
+    (folder / "logs").mkdir(parents=True)
+    spec = loaded.spec.model_dump(mode="json", by_alias=True)
+    store = str(root.models)
+    prints = fingerprints(loaded.spec, loaded.folder)
+    plan = {
+        "root": str(root.path),
+        "cache": cache,
+        "spec": spec,
+        "sections": sections(loaded, store=store, fingerprints=prints, code=True),
+    }
+    write_json(folder / "plan.json", plan)
+    current = Run(
+        folder=folder,
+        name=loaded.spec.name,
+        spec=spec,
+        spec_file=str(loaded.path),
+        steps={name: Step(name) for name in task_names(loaded.spec)},
+    )
+    current.save()
+    return current
+
+
+def _watch(current: Run, root: Root, debug: bool, display: Display) -> None:
+    events = current.folder / "events.jsonl"
+    events.touch()
+    log = current.folder / "run.log"
+    environment = {
+        **os.environ,
+        **root.environment(),
+        "PYTHONPATH": os.pathsep.join(
+            [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+        ),
+        EVENTS: str(events),
+        LOGS: str(current.folder / "logs"),
+        RUNNER: str(os.getpid()),
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        **({DEBUG: "1"} if debug else {}),
+    }
+    with open(log, "wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.local.child", str(current.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        reader = _new_events(events)
+        while (exit_code := child.poll()) is None:
+            _take(current, reader, display)
+            time.sleep(0.2)
+        _take(current, reader, display)
+    except KeyboardInterrupt:
+        current.state, current.message = "interrupted", "Interrupted."
+        raise BertworksError(
+            f"Interrupted in step {_unfinished(current)}; what was finished is kept.",
+            "The same command goes on from here.",
+        ) from None
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+    _judge(current, exit_code, log)
+
+
+def _take(current: Run, reader: Iterator[list[dict[str, Any]]], display: Display) -> None:
+    news = next(reader)
+    for event in news:
+        current.apply(event)
+    if any(event["event"] == "step" for event in news):
+        current.save()
+    display.update(current, news)
+
+
+def _new_events(file: Path) -> Iterator[list[dict[str, Any]]]:
+    """Yields, at each call, the events that were appended since the last one; whole lines only."""
+    rest = b""
+    with open(file, "rb") as stream:
+        while True:
+            *lines, rest = (rest + stream.read()).split(b"\n")
+            yield [json.loads(line) for line in lines]
+
+
+def _judge(current: Run, exit_code: int, log: Path) -> None:
+    """Decides from every step's own word, not from the runner's alone, whether the run succeeded."""
+    failed = next((step for step in current.steps.values() if step.state == "failed"), None)
+    if failed is None and exit_code == 0 and all(s.finished for s in current.steps.values()):
+        for step in current.steps.values():
+            for path in step.outputs.values():
+                open_artifact(path)
+        current.state = "succeeded"
+        return
+    current.state = "failed"
+    unfinished = failed or current.steps.get(_unfinished(current))
+    if unfinished is None:
+        current.message = f"The runner ended with exit code {exit_code}."
+        raise BertworksError(current.message, f"See {log}.")
+    step_log = current.folder / "logs" / f"{unfinished.name}.log"
+    if failed is None:
+        unfinished.state = "failed"
+        unfinished.message = _last_words(step_log if step_log.exists() else log)
+    current.message = f"{unfinished.name}: {unfinished.message}"
+    hints = [
+        unfinished.message,
+        f"  log: {step_log if step_log.exists() else log}",
+        f"  this step alone: bertworks step {unfinished.name} --run {current.id} --root "
+        f"{current.folder.parent.parent} --debug",
+    ]
+    kind = GateRefused if unfinished.exit_code == GateRefused.exit_code else BertworksError
+    error = kind(f"Step {unfinished.name} failed.\n" + "\n".join(hints))
+    error.exit_code = unfinished.exit_code or 1
+    raise error
+
+
+def _unfinished(current: Run) -> str:
+    return next((step.name for step in current.steps.values() if not step.finished), "")
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    said = [line.strip() for line in lines if line.strip()]
+    return (
+        "The step's process ended without a word (killed, or out of memory)."
+        + (f" Last line of its log: {said[-1][:300]}" if said else "")
+        + "\n  fix: Run the same command again; it goes on from the last checkpoint."
+    )
+
+
+def _write_report(current: Run) -> None:
+    from bertworks.evaluation import report
+
+    try:
+        report.build(current.as_json(), current.folder / "report.html")
+    except Exception as error:  # the report must never turn a good run into a failed one
+        (current.folder / "report.error.txt").write_text(f"{type(error).__name__}: {error}\n")

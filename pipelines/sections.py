@@ -1,0 +1,99 @@
+"""Each step's own part of the spec, as JSON.
+
+A step receives only what it needs, so that its cache survives a change elsewhere in the spec. What the
+spec does not say but the result depends on (the content of local files, the code) goes in as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import bertworks
+from bertworks.spec import AgentSpec, Section
+from bertworks.spec_file import SpecFile
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def sections(
+    loaded: SpecFile, *, store: str, fingerprints: Mapping[str, str], code: bool
+) -> dict[str, str]:
+    """The JSON section of every step.
+
+    Args:
+        loaded: The spec, as read.
+        store: URI or path of the model store.
+        fingerprints: Source URI to a fingerprint of its content: new data breaks the cache.
+        code: Also put in a fingerprint of the code (local runs; on a cluster the image's tag does).
+    """
+    spec = loaded.spec
+    task = _plain(spec.task)
+    champion = _champion(store, spec) if spec.gates.beat_champion else None
+    settings: dict[str, dict[str, Any]] = {
+        "ingest": {
+            "task": task,
+            "data": _plain(spec.data),
+            "corpus": _plain(spec.corpus),
+            "base": _plain(spec.base),
+            "spec_folder": str(loaded.folder),
+            "fingerprints": dict(sorted(fingerprints.items())),
+        },
+        "validate": {"task": task, "validate": _plain(spec.validate_)},
+        "transform": {"task": task, "transform": _plain(spec.transform), "base": _plain(spec.base)},
+        "pretrain": {"task": task, "pretrain": _plain(spec.pretrain), "base": _plain(spec.base)},
+        "finetune": {"task": task, "finetune": _plain(spec.finetune)},
+        "evaluate": {"task": task, "evaluate": _plain(spec.evaluate)},
+        "prune": {"task": task, "prune": _plain(spec.compress.prune)},
+        "quantize": {"task": task, "quantize": _plain(spec.compress.quantize)},
+        "gate": {
+            "name": spec.name,
+            "task": task,
+            "gates": _plain(spec.gates),
+            "store": store,
+            "champion": champion,
+        },
+        "register": {"name": spec.name, "store": store},
+    }
+    return {
+        step: json.dumps(
+            {
+                "bertworks": bertworks.__version__,
+                **({"code": _code_fingerprint(step)} if code else {}),
+                "settings": section,
+            },
+            sort_keys=True,
+            ensure_ascii=False,
+        )
+        for step, section in settings.items()
+    }
+
+
+def _plain(section: Section) -> dict[str, Any]:
+    return section.model_dump(mode="json", by_alias=True)
+
+
+def _champion(store: str, spec: AgentSpec) -> str | None:
+    """The present champion's version: a gate that compares with it must not reuse an old answer."""
+    from bertworks.store import Store
+
+    champion: Any = Store(store).champion(spec.name)
+    return None if champion is None else str(champion)
+
+
+def _code_fingerprint(step: str) -> str:
+    return _hash_of(REPOSITORY / "bertworks")[:16] + _hash_of(REPOSITORY / "components" / step)[:16]
+
+
+@cache
+def _hash_of(folder: Path) -> str:
+    total = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        total.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()
+
+

@@ -1,0 +1,30 @@
+"""Packaging: the library, the steps and the pipelines, installed under their own names."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / "bertworks/__init__.py").read_text("utf-8"), re.MULTILINE
+).group(1)
+REQUIREMENTS = [
+    line
+    for line in (ROOT / "requirements/runtime.in").read_text("utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+
+setup(
+    name="bertworks",
+    version=VERSION,
+    description="From a pretrained BERT and your own text to a small, fast, gated, served agent.",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["bertworks*", "components*", "pipelines*"]),
+    package_data={"": ["*.html", "*.css", "py.typed"]},
+    install_requires=REQUIREMENTS,
+    entry_points={"console_scripts": ["bertworks = pipelines.cli:main"]},
+)

@@ -1,0 +1,150 @@
+"""Specs: strict, explained, and with errors that point at the line."""
+
+import difflib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bertworks import spec_file
+from bertworks.errors import SpecError
+from bertworks.spec import AgentSpec, Section, task_metric
+
+MINIMAL = "name: tiny\ndata:\n  sources:\n    - uri: rows.csv\n"
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+
+def load(tmp_path: Path, text: str, *overrides: str) -> spec_file.SpecFile:
+    file = tmp_path / "spec.yaml"
+    file.write_text(text, encoding="utf-8")
+    return spec_file.load(file, overrides)
+
+
+def test_defaults_work(tmp_path: Path) -> None:
+    spec = load(tmp_path, MINIMAL).spec
+    assert spec.finetune.epochs == 3
+    assert task_metric(spec.task) == "accuracy"
+
+
+def test_unknown_key_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, MINIMAL + "finetune:\n  epoch: 3\n")
+    assert "spec.yaml:6: unknown key `finetune.epoch`. Did you mean `epochs`?" in str(raised.value)
+
+
+def test_unknown_key_in_a_list_is_located(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"spec.yaml:5: unknown key `data.sources.0.formt`"):
+        load(tmp_path, MINIMAL + "      formt: csv\n")
+
+
+def test_wrong_value_names_rule_and_received(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"spec.yaml:5: `finetune.epochs`: .* Received: 0"):
+        load(tmp_path, MINIMAL + "finetune: {epochs: 0}\n")
+
+
+def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, MINIMAL + "finetune: {epochs: 0}\ntransform: {batch_rows: x}\n")
+    assert "finetune.epochs" in str(raised.value)
+    assert "transform.batch_rows" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "not valid YAML"),
+        ("- a\n- b\n", "a mapping of keys to values"),
+        ("", "`name` is missing"),
+        (MINIMAL + "name: again\n", "stands twice"),
+        (MINIMAL.replace("tiny", "Not A Name"), "`name`"),
+        (MINIMAL + "task: {type: tagging, pair: true}\n", "cannot be combined"),
+        (MINIMAL + "base: {scratch: {heads: 3}}\n", "must divide"),
+    ],
+)
+def test_broken_specs(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message) as raised:
+        load(tmp_path, text)
+    assert "spec.yaml" in str(raised.value)
+    assert raised.value.fix
+
+
+def test_missing_file() -> None:
+    with pytest.raises(SpecError, match="cannot be read"):
+        spec_file.load("/nowhere/spec.yaml")
+
+
+def test_splits_must_leave_training_rows(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="must leave rows to train on"):
+        load(tmp_path, MINIMAL + "  validation: 0.5\n  test: 0.5\n")
+
+
+def test_overrides_win_and_are_typed(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        MINIMAL + "finetune: {epochs: 5}\n",
+        "finetune.epochs=2",
+        "data.sources.0.format=csv",
+        "pretrain.enabled=true",
+    )
+    assert loaded.spec.finetune.epochs == 2
+    assert loaded.spec.data.sources[0].format == "csv"
+    assert loaded.spec.pretrain.enabled is True
+
+
+@pytest.mark.parametrize("override", ["finetune", "=3", "data.sources.7.uri=x", "name.x=1"])
+def test_bad_overrides(tmp_path: Path, override: str) -> None:
+    with pytest.raises(SpecError, match="--set"):
+        load(tmp_path, MINIMAL, override)
+
+
+def test_explain_says_where_each_value_came_from(tmp_path: Path) -> None:
+    loaded = load(tmp_path, MINIMAL + "finetune: {epochs: 5}\n", "finetune.seed=7")
+    found = {key: (value, origin) for key, value, origin in spec_file.explain(loaded)}
+    assert found["finetune.epochs"] == (5, f"{tmp_path / 'spec.yaml'}:5")
+    assert found["finetune.seed"] == (7, "--set")
+    assert found["finetune.batch_size"] == (32, "default")
+
+
+def _sections(model: type[Section]) -> list[type[Section]]:
+    found = [model]
+    for field in model.model_fields.values():
+        inner = spec_file._model_in(field.annotation)
+        if inner is not None:
+            found += _sections(inner)
+    return found
+
+
+def test_schema_covers_every_section_and_round_trips() -> None:
+    schema = AgentSpec.model_json_schema(by_alias=True)
+    json.dumps(schema)
+    for section in _sections(AgentSpec):
+        name = section.__name__
+        if name != "AgentSpec":
+            assert schema["$defs"][name]["additionalProperties"] is False
+    assert "validate" in schema["properties"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_are_valid(example: Path) -> None:
+    spec = spec_file.load(example).spec
+    assert all(source.license for source in spec.data.sources), "say the data's licence"
+    again = AgentSpec.model_validate(spec.model_dump(mode="json", by_alias=True))
+    assert again == spec
+
+
+@settings(max_examples=50)
+@given(key=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12))
+def test_any_unknown_top_level_key_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, key: str
+) -> None:
+    known = {field.alias or name for name, field in AgentSpec.model_fields.items()}
+    if key in known or yaml.safe_load(key) != key:
+        return
+    folder = tmp_path_factory.mktemp("spec")
+    with pytest.raises(SpecError) as raised:
+        load(folder, MINIMAL + f"{key}: 1\n")
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    assert not nearest or "Did you mean" in str(raised.value)
