@@ -77,7 +77,8 @@ class Source(Section):
     tag_column: int = Field(-1, description="conll: index of the tag's column; -1 is the last.")
     columns: Columns = Field(default_factory=Columns)
     constants: dict[str, str] = Field(
-        {}, description="Columns to add with a fixed value, e.g. {label: positive} for a file a class."
+        {},
+        description="Columns to add with a fixed value, e.g. {label: positive} for a file a class.",
     )
     where: dict[str, list[str]] = Field(
         {}, description="Row filter: keep rows whose column's value is one of those listed."
@@ -93,14 +94,29 @@ class Source(Section):
     split: Literal["auto", "train", "validation", "test"] = Field(
         "auto", description="`auto` splits by content hash; else all rows go to that split."
     )
+    keep_all: bool = Field(
+        False,
+        description="For a source with `split: validation` or `test`: keep every row, duplicates and "
+        "conflicting labels included, so that scores on an official file compare with others'.",
+    )
     license: str = Field("", description="The data's licence, for the record.")
+
+    @model_validator(mode="after")
+    def _keeps_only_what_is_measured(self) -> Source:
+        if self.keep_all and self.split not in ("validation", "test"):
+            raise ValueError(
+                f"`keep_all` needs split: validation or test. Received: split: {self.split}"
+            )
+        return self
 
 
 class Clean(Section):
     """Text clean-up, applied to every text before anything else sees it."""
 
     html: bool = Field(False, description="Turn HTML breaks and entities into plain text.")
-    unicode: Literal["none", "NFC", "NFKC"] = Field("NFC", description="Unicode normalization form.")
+    unicode: Literal["none", "NFC", "NFKC"] = Field(
+        "NFC", description="Unicode normalization form."
+    )
     whitespace: bool = Field(True, description="Strip ends and fold runs of white space.")
 
 
@@ -187,7 +203,9 @@ class Checks(Section):
 
     empty_rows: Severity = "error"
     encoding_damage: Severity = "warning"
-    max_encoding_damage: Fraction = Field(0.01, description="Share of rows with U+FFFD or mojibake.")
+    max_encoding_damage: Fraction = Field(
+        0.01, description="Share of rows with U+FFFD or mojibake."
+    )
     too_long: Severity = "warning"
     max_too_long: Fraction = Field(0.05, description="Share of rows cut at task.max_length.")
     unknown_tokens: Severity = "warning"
@@ -204,7 +222,9 @@ class Checks(Section):
     rare_labels: Severity = "error"
     min_label_rows: int = Field(2, ge=1, description="Fewest training rows that a label may have.")
     drift: Severity = "warning"
-    max_drift: Fraction = Field(0.2, description="Jensen-Shannon divergence (bits) to the baseline.")
+    max_drift: Fraction = Field(
+        0.2, description="Jensen-Shannon divergence (bits) to the baseline."
+    )
     schema_anomalies: Severity = "error"
 
 

@@ -1,0 +1,104 @@
+"""Files inside archives, copied out in blocks. Member names are never used as paths on disk."""
+
+from __future__ import annotations
+
+import fnmatch
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from bertworks.errors import SourceError
+
+_BLOCK = 1 << 20
+
+
+class MissingMember(SourceError):
+    """The archive or folder holds no such file."""
+
+
+def extract(archive: Path, pattern: str, into: Path, shown: str) -> list[tuple[str, Path]]:
+    """Copies the members that match `pattern` into numbered files under `into`.
+
+    Args:
+        archive: A zip (wheel) or a tar, compressed or not.
+        pattern: A member's path, or a glob. The archive's single top folder (as in source archives
+            and npm packages) may be left out.
+        into: A folder to write to.
+        shown: The archive's name in messages.
+
+    Returns:
+        (member name, file) in the order of names.
+
+    Raises:
+        MissingMember: Nothing matches; names the nearest members.
+        SourceError: The file is no archive, or is damaged.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    try:
+        with _opened(archive, shown) as (names, read):
+            members = _matching(names, pattern)
+            if not members:
+                raise MissingMember(f"{shown} holds no file {pattern!r}.", _nearest(names, pattern))
+            found = []
+            for number, member in enumerate(members):
+                target = into / f"{number:05d}{Path(member).suffix[:12]}"
+                with read(member) as stream, target.open("wb") as out:
+                    shutil.copyfileobj(stream, out, _BLOCK)
+                found.append((member, target))
+            return found
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        raise SourceError(
+            f"{shown} is a damaged archive: {error}.", "Fetch it again and compare its sha256."
+        ) from None
+
+
+@contextmanager
+def _opened(archive: Path, shown: str) -> Iterator[tuple[list[str], Any]]:
+    """Yields the names of the regular files and a function that opens one of them."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as bundle:
+            names = [item.filename for item in bundle.infolist() if not item.is_dir()]
+            yield names, bundle.open
+        return
+    try:
+        tar = tarfile.open(archive)
+    except tarfile.ReadError:
+        raise SourceError(
+            f"{shown} is neither a zip nor a tar archive.",
+            "Use `!/` and inner paths only behind archives.",
+        ) from None
+    with tar:
+        members = {item.name: item for item in tar if item.isfile()}
+
+        def read(name: str) -> IO[bytes]:
+            stream = tar.extractfile(members[name])
+            assert stream is not None  # only regular files are listed
+            return stream
+
+        yield list(members), read
+
+
+def _matching(names: list[str], pattern: str) -> list[str]:
+    tops = {name.removeprefix("./").partition("/")[0] for name in names}
+    top = f"{next(iter(tops))}/" if len(tops) == 1 else ""
+    for wanted in (pattern, top + pattern, f"./{pattern}"):
+        if wanted in names:
+            return [wanted]
+    return sorted(
+        name for name in names
+        if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, top + pattern)
+    )  # fmt: skip
+
+
+def _nearest(names: list[str], pattern: str) -> str:
+    import difflib
+
+    last = pattern.rsplit("/", 1)[-1]
+    near = [name for name in names if name.endswith("/" + last)][:3]
+    near = near or difflib.get_close_matches(pattern, names, n=3, cutoff=0.3) or sorted(names)[:3]
+    return f"Take one of the files that are there, for example: {', '.join(near)}."

@@ -1,0 +1,146 @@
+"""The pretrained encoder to start from, in Hugging Face layout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bertworks.artifacts import write_json
+from bertworks.errors import SourceError
+from bertworks.sources.archives import MissingMember
+from bertworks.sources.fetch import fetch
+from bertworks.sources.uri import masked, parse
+from bertworks.spec import Base, Scratch
+
+MODEL_TYPES = ("bert",)
+
+
+def fetch_base(base: Base, into: Path, spec_folder: Path = Path()) -> dict[str, Any]:
+    """Writes config.json, model.safetensors and tokenizer.json of the base encoder into a folder.
+
+    With `uri: scratch` only config.json is written. A missing tokenizer.json is built from vocab.txt
+    and tokenizer_config.json.
+
+    Args:
+        base: The spec's section.
+        into: An existing folder.
+        spec_folder: What a local path is relative to.
+
+    Returns:
+        The artifact's metadata: scratch, uri, sha256 (of what was fetched), and for scratch the
+        vocabulary's size and whether it is lower-cased.
+
+    Raises:
+        SourceError: Not there, not the pinned bytes, no safetensors weights, or not a BERT.
+    """
+    if base.uri == "scratch":
+        write_json(into / "config.json", scratch_config(base.scratch))
+        return {
+            "scratch": True,
+            "uri": "scratch",
+            "vocab_size": base.scratch.vocab_size,
+            "lowercase": base.scratch.lowercase,
+        }
+    config = _take(base, "config.json", into, spec_folder)
+    if config is None:
+        raise _no_file(base, "config.json", "Give the folder that holds the checkpoint's files.")
+    _check_config(base, into / "config.json")
+    weights = _take(base, "model.safetensors", into, spec_folder)
+    if weights is None:
+        pickled = _take(base, "pytorch_model.bin", into, spec_folder)
+        (into / "pytorch_model.bin").unlink(missing_ok=True)
+        fix = "Give a checkpoint with safetensors weights."
+        if pickled is not None:
+            fix = (
+                "It has pytorch_model.bin, whose reading can run any code, so it is not read: "
+                "convert it with transformers (save_pretrained writes safetensors)."
+            )
+        raise _no_file(base, "model.safetensors", fix)
+    if _take(base, "tokenizer.json", into, spec_folder) is None:
+        _build_tokenizer(base, into, spec_folder)
+    return {"scratch": False, "uri": masked(base.uri), "sha256": weights}
+
+
+def pin_of(base: Base) -> str | None:
+    """The pin that holds: the default sha256 belongs to the default uri, not to another one."""
+    fields = Base.model_fields
+    if base.uri != fields["uri"].default and base.sha256 == fields["sha256"].default:
+        return None
+    return base.sha256
+
+
+def scratch_config(scratch: Scratch) -> dict[str, Any]:
+    """The config.json, with Hugging Face's key names, of a BERT of the asked sizes."""
+    return {
+        "model_type": "bert",
+        "architectures": ["BertForMaskedLM"],
+        "vocab_size": scratch.vocab_size,
+        "hidden_size": scratch.hidden_size,
+        "num_hidden_layers": scratch.layers,
+        "num_attention_heads": scratch.heads,
+        "intermediate_size": scratch.intermediate_size,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+    }
+
+
+def _take(base: Base, name: str, into: Path, spec_folder: Path) -> str | None:
+    """Copies one file of the checkpoint; returns what was fetched's sha256, None if not there."""
+    location = parse(base.uri)
+    folder = not location.inner
+    # A plain folder has no archive to pin: there the pin is that of the weights.
+    pin = pin_of(base) if not folder or name == "model.safetensors" else None
+    try:
+        with fetch(f"{base.uri.rstrip('/')}/{name}", pin, spec_folder) as files:
+            shutil.copyfile(files[0].path, into / name)
+            return files[0].sha256
+    except MissingMember:
+        return None
+
+
+def _check_config(base: Base, file: Path) -> None:
+    try:
+        kind = json.loads(file.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError):
+        raise SourceError(
+            f"{masked(base.uri)}/config.json is not a JSON object.", "Give a whole checkpoint."
+        ) from None
+    if kind not in MODEL_TYPES:
+        raise SourceError(
+            f"{masked(base.uri)} is a model of type {kind!r}. Supported: {', '.join(MODEL_TYPES)}.",
+            "Give a BERT checkpoint (config.json with model_type: bert).",
+        )
+
+
+def _build_tokenizer(base: Base, into: Path, spec_folder: Path) -> None:
+    """Writes tokenizer.json for vocab.txt and, where there is one, tokenizer_config.json."""
+    if _take(base, "vocab.txt", into, spec_folder) is None:
+        raise _no_file(
+            base, "tokenizer.json", "It needs tokenizer.json or vocab.txt beside config.json."
+        )
+    settings: dict[str, Any] = {}
+    if _take(base, "tokenizer_config.json", into, spec_folder) is not None:
+        settings = json.loads((into / "tokenizer_config.json").read_text(encoding="utf-8"))
+    from tokenizers.implementations import BertWordPieceTokenizer
+
+    tokenizer = BertWordPieceTokenizer(
+        str(into / "vocab.txt"),
+        lowercase=settings.get("do_lower_case", True),
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+    )
+    tokenizer.save(str(into / "tokenizer.json"))
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        (into / name).unlink(missing_ok=True)
+
+
+def _no_file(base: Base, name: str, fix: str) -> SourceError:
+    return SourceError(f"{masked(base.uri)} has no {name}.", fix)

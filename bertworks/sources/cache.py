@@ -1,0 +1,103 @@
+"""The download cache: a fetched file is stored once, whole, and checked at every use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from bertworks import progress
+from bertworks.artifacts import sha256_of
+from bertworks.errors import EnvironmentFault, SourceError
+from bertworks.sources.uri import masked
+
+FOLDER = "BERTWORKS_DOWNLOADS"
+_RECORD = ".sha256"
+
+
+def cache_folder() -> Path:
+    """The folder in BERTWORKS_DOWNLOADS, else ~/.cache/bertworks/downloads."""
+    return Path(os.environ.get(FOLDER) or Path.home() / ".cache" / "bertworks" / "downloads")
+
+
+def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tuple[Path, str]:
+    """The file of `uri`, downloaded unless the cache holds it, and its sha256.
+
+    Args:
+        uri: What is fetched; with `sha256` it is the cache's key.
+        sha256: The sha256 that the file must have; None: any, but a stored file must still be the
+            one that was stored.
+        download: Writes the file into the empty folder it is given and returns its path.
+
+    Raises:
+        SourceError: The bytes are not the pinned ones. The wrong file is deleted.
+        EnvironmentFault: The cache folder cannot be written.
+    """
+    slot = cache_folder() / hashlib.sha256(f"{uri}\n{sha256}".encode()).hexdigest()[:24]
+    if (found := _stored(slot, sha256)) is not None:
+        return found
+    beside = slot.parent / f".{slot.name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        beside.mkdir(parents=True)
+        with progress.stage(f"fetching {masked(uri)}"):
+            file = download(beside)
+        actual = sha256_of(file)
+        if sha256 is not None and actual != sha256:
+            raise _wrong(uri, sha256, actual, file.stat().st_size)
+        (beside / _RECORD).write_text(actual, encoding="ascii")
+        _store(beside, slot)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"The download cache {slot.parent} cannot be written: {error.strerror}.",
+            f"Make room or make it writable, or name another folder in {FOLDER}.",
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return slot / file.name, actual
+
+
+def check(uri: str, file: Path, sha256: str | None) -> str:
+    """The sha256 of a file that is not in the cache.
+
+    Raises:
+        SourceError: It is not the pinned one.
+    """
+    actual = sha256_of(file)
+    if sha256 is not None and actual != sha256:
+        raise _wrong(uri, sha256, actual, file.stat().st_size)
+    return actual
+
+
+def _stored(slot: Path, sha256: str | None) -> tuple[Path, str] | None:
+    """The file in a slot, if it is still the one that was stored; a damaged slot is removed."""
+    if not slot.is_dir():
+        return None
+    files = [file for file in slot.iterdir() if file.name != _RECORD]
+    record = slot / _RECORD
+    if len(files) == 1 and record.is_file():
+        actual = sha256_of(files[0])
+        if actual == (sha256 or record.read_text(encoding="ascii")):
+            return files[0], actual
+    shutil.rmtree(slot, ignore_errors=True)
+    return None
+
+
+def _store(beside: Path, slot: Path) -> None:
+    """Renames a finished folder into the cache; another process may have been faster."""
+    try:
+        os.rename(beside, slot)
+    except OSError:
+        if not slot.is_dir():
+            raise
+
+
+def _wrong(uri: str, expected: str, actual: str, size: int) -> SourceError:
+    return SourceError(
+        f"{masked(uri)} is not the file that was pinned (truncated, changed, or another one): "
+        f"expected sha256 {expected}, got {actual} ({size} bytes).",
+        "The download was deleted: run again. If it comes again, compare the pinned sha256 with the "
+        "registry's, and see whether a mirror or proxy changes files.",
+    )

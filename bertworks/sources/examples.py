@@ -1,0 +1,161 @@
+"""Labelled rows, merged: duplicates and conflicts removed, split by content, written as shards."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bertworks import progress
+from bertworks.artifacts import write_json
+from bertworks.errors import DataError
+from bertworks.sources.reading import Reader
+from bertworks.sources.rejected import CONFLICT, RejectedLog
+from bertworks.sources.shards import ShardWriter, examples_schema
+from bertworks.sources.spill import Record, Spill
+from bertworks.sources.split import SPLITS, split_of
+from bertworks.spec import Data, Task
+
+# A content that stands in several pinned splits belongs to the one that must stay unseen.
+_PINNED = ("test", "validation", "train")
+
+Taker = Callable[[str, Record], None]
+
+
+def write_examples(
+    folder: Path, task: Task, data: Data, reader: Reader, scratch: Path, take: Taker
+) -> dict[str, Any]:
+    """Reads all sources of `data` and writes the examples artifact's files.
+
+    Args:
+        folder: Where the splits and info.json go.
+        task: What an example holds.
+        data: Sources, clean-up, shares.
+        reader: Set up for this task.
+        scratch: An empty folder for rows on their way, on a disk with room for all of them.
+        take: Called with (split, row) for every row that is kept.
+
+    Returns:
+        What is written to info.json.
+
+    Raises:
+        DataError: Too many rejected rows, only one distinct row, or a split without rows.
+    """
+    extra = sorted({name for source in data.sources for name in source.columns.extra})
+    spill = Spill(scratch)
+    for found in reader.examples(data.sources):
+        spill.add(
+            {
+                **found.example,
+                "_split": found.source.split,
+                "_keep_all": found.source.keep_all,
+                "_file": found.file,
+                "_row": found.row,
+            }
+        )
+    reader.log.check(reader.read, reader.rejected, data.max_rejected, "data.sources")
+    counts: Counter[str] = Counter()
+    labels: set[str] = set()
+    with contextlib.ExitStack() as stack:
+        schema = examples_schema(task, extra)
+        writers = {
+            split: stack.enter_context(ShardWriter(folder / split, schema)) for split in SPLITS
+        }
+        with progress.stage("merging and splitting", total=reader.read, unit="rows") as stage:
+            for split, row in _merged(spill, data, reader.log, counts, stage.advance):
+                writers[split].add(row)
+                labels.update(_labels(row))
+                take(split, row)
+    rows = {split: writer.rows for split, writer in writers.items()}
+    _check_rows(rows, counts, reader.read, data)
+    info = {
+        "task": task.model_dump(mode="json"),
+        "rows": rows,
+        "labels": sorted(labels),
+        "extra": extra,
+        "read": reader.read,
+        "duplicates": counts["duplicates"],
+        "conflicts": counts["conflicts"],
+        "left_out": counts["left_out"],
+        "rejected": reader.rejected,
+        "sources": reader.sources,
+    }
+    write_json(folder / "info.json", info)
+    return info
+
+
+def _merged(
+    spill: Spill, data: Data, log: RejectedLog, counts: Counter[str], advance: Callable[[int], None]
+) -> Iterator[tuple[str, Record]]:
+    """Yields (split, row) in the order of ids: one row for each content that has one label.
+
+    Rows of a source with `keep_all` are all kept, and leave no room for others of their content.
+    """
+    for group in spill.groups():
+        advance(len(group))
+        official = [row for row in group if row["_keep_all"]]
+        for row in official:
+            yield row["_split"], row
+        conflict = len({_target(row) for row in group}) > 1
+        others = [row for row in group if not row["_keep_all"]]
+        if conflict:
+            counts["conflicts"] += len(others)
+            for row in others:
+                log.add(row["_file"], row["_row"], CONFLICT, _target(row) + ": " + _text(row))
+        elif official:
+            counts["duplicates"] += len(others)
+        else:
+            counts["duplicates"] += len(others) - 1
+            if data.max_rows is not None and counts["kept"] >= data.max_rows:
+                counts["left_out"] += 1
+                continue
+            counts["kept"] += 1
+            yield _placed(others, data)
+
+
+def _placed(group: list[Record], data: Data) -> tuple[str, Record]:
+    """The split of a content, and the row that stands for it there."""
+    pinned = {row["_split"]: row for row in reversed(group)}
+    for split in _PINNED:
+        if split in pinned:
+            return split, pinned[split]
+    row = group[0]
+    return split_of(row["id"], data.salt, data.validation, data.test), row
+
+
+def _target(row: Record) -> str:
+    target = next(row[name] for name in ("label", "labels", "score", "tags") if name in row)
+    return target if isinstance(target, str) else str(target)
+
+
+def _text(row: Record) -> str:
+    if "tokens" in row:
+        return " ".join(row["tokens"])
+    return str(row.get("text") or f"{row['text_a']} | {row['text_b']}")
+
+
+def _labels(row: Record) -> list[str]:
+    if "label" in row:
+        return [row["label"]]
+    found: list[str] = row.get("labels") or row.get("tags") or []
+    return found
+
+
+def _check_rows(rows: dict[str, int], counts: Counter[str], read: int, data: Data) -> None:
+    total = sum(rows.values())
+    if total <= 1 < read:
+        raise DataError(
+            f"Of {read} rows only {total} distinct row{'s' if total != 1 else ''} with one label "
+            f"remained: {counts['duplicates']} are duplicates, {counts['conflicts']} carry "
+            "conflicting labels.",
+            "Check that columns.text names the text and not a constant column.",
+        )
+    for split in SPLITS:
+        if not rows[split]:
+            shares = f"data.validation = {data.validation}, data.test = {data.test}"
+            raise DataError(
+                f"The {split} split has no rows: {total} rows in all, {shares}.",
+                f"Give more rows, a larger share, or a source with `split: {split}`.",
+            )

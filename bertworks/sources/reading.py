@@ -1,0 +1,128 @@
+"""All rows of a list of sources: fetched, read, filtered, mapped; refused ones in the log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bertworks import progress
+from bertworks.errors import DataError
+from bertworks.sources.fetch import Fetched, combined_sha256, fetch
+from bertworks.sources.mapping import Example, Mapper, Refused
+from bertworks.sources.rejected import RejectedLog
+from bertworks.sources.rows import Refusal, missing_column, read_rows
+from bertworks.sources.uri import masked
+from bertworks.spec import Clean, Source, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An example, and where it was found."""
+
+    example: Example
+    source: Source
+    file: str
+    row: int
+
+
+@dataclass
+class Reader:
+    """Reads sources in order.
+
+    Attributes:
+        task: What an example must hold; None: unlabelled text.
+        clean: Clean-up for every text.
+        folder: What local paths are relative to.
+        log: Takes the refused rows.
+        max_row_bytes: Longer rows are refused.
+        separator: Separates the labels of a multi-label cell.
+        read: Rows read so far that passed their source's filter, refused ones included.
+        rejected: Rows refused so far.
+        sources: One record a source: uri, sha256, rows, license.
+    """
+
+    task: Task | None
+    clean: Clean
+    folder: Path
+    log: RejectedLog
+    max_row_bytes: int
+    separator: str = "|"
+    read: int = 0
+    rejected: int = 0
+    sources: list[dict[str, Any]] = field(default_factory=list)
+
+    def examples(self, sources: Sequence[Source]) -> Iterator[Found]:
+        """Yields every good row of the sources.
+
+        Raises:
+            SourceError: A source cannot be fetched, or is not what was pinned.
+            DataError: A source has no rows, lacks a column, or its filter lets nothing through.
+        """
+        with progress.stage("reading rows", unit="rows") as stage:
+            for source in sources:
+                before = self.read
+                mapper = Mapper(source, self.task, self.clean, self.separator, masked(source.uri))
+                with fetch(source.uri, source.sha256, self.folder) as files:
+                    for file in files:
+                        for found in self._file(file, source, mapper):
+                            stage.advance()
+                            yield found
+                    self.sources.append(
+                        {
+                            "uri": masked(source.uri),
+                            "sha256": combined_sha256(files),
+                            "rows": self.read - before,
+                            "license": source.license,
+                        }
+                    )
+
+    def _file(self, file: Fetched, source: Source, mapper: Mapper) -> Iterator[Found]:
+        counts: Counter[str] = Counter()
+        columns: dict[str, None] = {}
+        for row in read_rows(file, source, mapper.needed, self.max_row_bytes):
+            if isinstance(row, Refusal):
+                counts["refused"] += 1
+                self._refuse(file, row.number, row.rule, row.value)
+                continue
+            if not counts["good"] and len(columns) < 1000:
+                columns.update(dict.fromkeys(row.values))
+            if not mapper.wanted(row.values):
+                counts["filtered"] += 1
+                continue
+            try:
+                example = mapper.example(row.values)
+            except Refused as refused:
+                counts["refused"] += 1
+                self._refuse(file, row.number, refused.rule, refused.value)
+                continue
+            counts["good"] += 1
+            self.read += 1
+            yield Found(example, source, file.name, row.number)
+        _say_why_empty(file, source, mapper, counts, list(columns))
+
+    def _refuse(self, file: Fetched, row: int, rule: str, value: Any) -> None:
+        self.read += 1
+        self.rejected += 1
+        self.log.add(file.name, row, rule, value)
+
+
+def _say_why_empty(
+    file: Fetched, source: Source, mapper: Mapper, counts: Counter[str], columns: list[str]
+) -> None:
+    """Raises when a file gave nothing for a reason that a setting mends."""
+    if counts["good"]:
+        return
+    if not counts.total():
+        raise DataError(f"{file.name} has no rows.", "Give a file with rows.")
+    known = {*columns, *source.constants}
+    missing = next((column for column in mapper.needed if column not in known), None)
+    if columns and missing is not None:
+        raise missing_column(file.name, missing, columns, list(source.constants))
+    if counts["filtered"] and not counts["refused"]:
+        raise DataError(
+            f"{file.name}: none of its {counts['filtered']} rows passes `where`: {source.where}.",
+            "Correct the filter's columns and values (they are compared as text).",
+        )

@@ -1,0 +1,1 @@
+"""The ingest step: from sources to examples, corpus, rejected rows and the base encoder."""

@@ -1,0 +1,71 @@
+"""Ingest: rows from every source, cleaned, deduplicated and split; the base encoder, fetched."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bertworks import artifacts
+from bertworks.sources.base import fetch_base
+from bertworks.sources.corpus import CorpusWriter
+from bertworks.sources.examples import write_examples
+from bertworks.sources.reading import Reader
+from bertworks.sources.rejected import RejectedLog
+from bertworks.spec import Base, Corpus, Data, Task
+
+
+def run(
+    section: dict[str, Any], *, examples: Path, corpus: Path, rejected: Path, base: Path
+) -> dict[str, Any]:
+    """Runs the step.
+
+    Args:
+        section: task, data, corpus, base (parts of the spec), spec_folder (what local paths are
+            relative to) and fingerprints (of the sources; they only key caches).
+        examples: Output artifact: train, validation and test rows.
+        corpus: Output artifact: unlabelled text.
+        rejected: Output artifact: the rows that were refused.
+        base: Output artifact: the pretrained encoder, or the sizes of a new one.
+
+    Raises:
+        SourceError: Something cannot be fetched, or is not what was pinned.
+        DataError: The data breaks a rule; nothing is written but OUTPUT.rejected.jsonl.
+    """
+    task, data = Task.model_validate(section["task"]), Data.model_validate(section["data"])
+    texts, encoder = Corpus.model_validate(section["corpus"]), Base.model_validate(section["base"])
+    folder = Path(section.get("spec_folder") or ".")
+    examples, corpus, rejected, base = map(Path, (examples, corpus, rejected, base))
+    metadata: dict[str, Any] = {}
+
+    with contextlib.ExitStack() as stack:
+
+        def output(path: Path, kind: str, facts: dict[str, Any] | None = None) -> Path:
+            written = artifacts.write(path, kind=kind, producer="ingest", metadata=facts)
+            return stack.enter_context(written)
+
+        base_out = output(base, "base", metadata)
+        examples_out, corpus_out = output(examples, "examples"), output(corpus, "corpus")
+        rejected_out = output(rejected, "rejected")
+        keep = examples.with_name(f"{examples.name}.rejected.jsonl")
+        log = stack.enter_context(RejectedLog(rejected_out, keep))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=examples.parent)))
+
+        metadata.update(fetch_base(encoder, base_out, folder))
+        reader = Reader(task, data.clean, folder, log, data.max_row_bytes, data.label_separator)
+        gather = CorpusWriter(texts, scratch / "corpus")
+        info = write_examples(examples_out, task, data, reader, scratch / "examples", gather.take)
+        plain = Reader(None, texts.clean, folder, log, data.max_row_bytes)
+        corpus_info = gather.write(corpus_out, plain, data.max_rejected)
+
+    counts = ("read", "duplicates", "conflicts", "rejected")
+    return {
+        "metrics": {
+            **{f"{split}_rows": rows for split, rows in info["rows"].items()},
+            **{name: info[name] for name in counts},
+            "corpus_rows": corpus_info["rows"],
+        },
+        "html": None,
+        "confusion": None,
+    }
