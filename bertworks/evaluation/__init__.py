@@ -1,0 +1,1 @@
+"""How good a model is: metrics with intervals, slices, a floor, gates and the report."""

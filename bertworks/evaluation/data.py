@@ -1,0 +1,79 @@
+"""The rows that an evaluation needs: labelled text and the same rows as tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bertworks.artifacts import Artifact
+from bertworks.errors import ArtifactError
+from bertworks.spec import Task
+
+Columns = dict[str, list[Any]]
+"""Column name to values, one a row."""
+
+
+def read_split(artifact: Artifact, split: str, columns: list[str] | None = None) -> Columns:
+    """Reads all shards of a split, in order; only `columns` when given (those that exist)."""
+    import pyarrow.parquet as pq
+
+    found: Columns = {}
+    for file in sorted((artifact / split).glob("*.parquet")):
+        names = pq.read_schema(file).names
+        wanted = names if columns is None else [name for name in columns if name in names]
+        for name, values in pq.read_table(file, columns=wanted).to_pydict().items():
+            found.setdefault(name, []).extend(values)
+    return found
+
+
+def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
+    """The test rows, in the order of their ids: all columns of examples and of tokens side by side.
+
+    Adds `truth`, as in `Predictions.truth`, and `shown`, the text as a person reads it.
+
+    Raises:
+        ArtifactError: Examples and tokens do not hold the same rows.
+    """
+    rows, pieces = read_split(examples, "test"), read_split(tokens, "test")
+    place = {name: row for row, name in enumerate(pieces.get("id", []))}
+    ids = rows.get("id", [])
+    if set(place) != set(ids):
+        raise ArtifactError(
+            f"{examples.path} has {len(ids)} test rows, {tokens.path} has {len(place)}, and they "
+            "are not the same ones.",
+            "Run the transform step again on these examples.",
+        )
+    order = [place[name] for name in ids]
+    for name in ("input_ids", "type_ids", "length"):
+        if name in pieces:
+            rows[name] = [pieces[name][row] for row in order]
+    rows["shown"] = shown_texts(task, rows)
+    if task.type == "tagging":
+        rows["truth"] = rows["tags"]
+        rows["tags"] = [pieces["tags"][row] for row in order] if order else []
+    else:
+        rows["truth"] = _truth(task, rows, tokens.json("info.json")["labels"])
+    return rows
+
+
+def shown_texts(task: Task, rows: Columns) -> list[str]:
+    """The text of each row as a person reads it: pairs are joined by " / ", words by a space."""
+    if task.type == "tagging":
+        return [" ".join(words) for words in rows.get("tokens", [])]
+    if task.pair:
+        both = zip(rows.get("text_a", []), rows.get("text_b", []), strict=True)
+        return [f"{first} / {second}" for first, second in both]
+    return list(rows.get("text", []))
+
+
+def _truth(task: Task, rows: Columns, labels: list[str]) -> Any:
+    if task.type == "regression":
+        return np.asarray(rows.get("score", []), dtype=float)
+    known = {name: index for index, name in enumerate(labels)}
+    if not task.multi_label:
+        return np.asarray([known[name] for name in rows.get("label", [])], dtype=np.int64)
+    truth = np.zeros((len(rows.get("labels", [])), len(labels)), dtype=np.int64)
+    for row, names in enumerate(rows.get("labels", [])):
+        truth[row, [known[name] for name in names]] = 1
+    return truth

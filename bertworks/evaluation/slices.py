@@ -1,0 +1,235 @@
+"""Metrics by slice, computed by TensorFlow Model Analysis.
+
+Every number here is a weighted mean over rows (accuracy: 1 where the row is right; entity recall: the
+share found, weighted by the entities there are), so TFMA computes them all with one metric under
+several row weights. TFMA is imported nowhere else: it takes seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bertworks.errors import SpecError
+from bertworks.evaluation import entities
+from bertworks.evaluation.data import Columns
+from bertworks.evaluation.metrics import entry
+from bertworks.evaluation.predictions import Predictions
+
+MOST_VALUES = 20
+"""A column with more different values is cut: numbers into quarters, text into the most frequent."""
+
+
+@dataclass(frozen=True)
+class RowMean:
+    """A metric that is the mean of a number a row, under row weights."""
+
+    name: str
+    values: np.ndarray
+    weights: np.ndarray
+
+
+def slice_metrics(
+    predictions: Predictions, rows: Columns, by: list[str]
+) -> list[dict[str, Any]]:
+    """Metrics of every slice, as entries of metrics.json with `slice` such as "length=5 to 17".
+
+    Args:
+        predictions: Truth and answers.
+        rows: The same rows' columns, in the same order (`length` in tokens, `source`, extra ones).
+        by: What to slice by: length, source, label, or a column of `rows`.
+
+    Raises:
+        SpecError: There is no such column.
+    """
+    columns = {name: slice_values(predictions, rows, name) for name in by}
+    columns = {name: values for name, values in columns.items() if values is not None}
+    if not columns or not len(predictions):
+        return []
+    means = row_means(predictions)
+    table = _analyze(columns, means)
+    found = []
+    for part, (count, values) in sorted(table.items(), key=lambda item: _natural(item[0])):
+        for name, value in _named(values).items():
+            if math.isfinite(value):
+                found.append(entry(name, value, count, part=part))
+    return found
+
+
+def slice_values(predictions: Predictions, rows: Columns, name: str) -> list[Any] | None:
+    """The slice that each row belongs to (multi-label: the slices); None where it makes no sense."""
+    if name == "label":
+        if predictions.task.type == "tagging":
+            return None  # The report has the scores by entity type.
+        if predictions.task.type == "regression":
+            return quarters(np.asarray(predictions.truth, dtype=float))
+        names = [predictions.named(predictions.truth, row) for row in range(len(predictions))]
+        return [value or ["none"] for value in names] if predictions.task.multi_label else names
+    if name not in rows:
+        raise SpecError(
+            f"evaluate.slices names {name!r}, but the rows have no such column.",
+            "Use length, source, label, or keep the column with data.columns.extra.",
+        )
+    values = rows[name]
+    if name == "length" or (_numeric(values) and len(set(values)) > MOST_VALUES):
+        return quarters(np.asarray(values, dtype=float))
+    texts = ["(none)" if value is None else str(value) for value in values]
+    frequent = {value for value, _ in Counter(texts).most_common(MOST_VALUES)}
+    return [value if value in frequent else "(other)" for value in texts]
+
+
+def quarters(values: np.ndarray) -> list[str]:
+    """Names the quarter of the values that each belongs to by its smallest and largest value."""
+    edges = np.unique(np.quantile(values, [0.25, 0.5, 0.75], method="higher"))
+    bins = np.searchsorted(edges, values, side="left")
+    names = {}
+    for part in np.unique(bins):
+        ends = [f"{end:.4g}" for end in (values[bins == part].min(), values[bins == part].max())]
+        names[part] = " to ".join(dict.fromkeys(ends))
+    return [names[part] for part in bins]
+
+
+def row_means(predictions: Predictions) -> list[RowMean]:
+    """What is averaged over the rows of a slice, by task; squared errors become rmse afterwards."""
+    one = np.ones(len(predictions))
+    if predictions.task.type == "tagging":
+        return _tagging_means(predictions)
+    if predictions.task.type == "regression":
+        miss = np.asarray(predictions.prediction) - np.asarray(predictions.truth)
+        return [RowMean("mae", np.abs(miss), one), RowMean("rmse", miss**2, one)]
+    same = np.asarray(predictions.truth) == np.asarray(predictions.prediction)
+    right = same.all(axis=1) if predictions.task.multi_label else same
+    means = [RowMean("accuracy", right.astype(float), one)]
+    if predictions.probabilities is not None:
+        means.append(RowMean("mean_confidence", predictions.confidence(), one))
+    return means
+
+
+def _tagging_means(predictions: Predictions) -> list[RowMean]:
+    counts = np.zeros((len(predictions), 5))
+    for row, (truth, given) in enumerate(
+        zip(predictions.truth, predictions.prediction, strict=True)
+    ):
+        found = np.array(list(entities.counts(truth, given).values())).reshape(-1, 3).sum(axis=0)
+        same = sum(a == b for a, b in zip(truth, given, strict=True))
+        counts[row] = [*found, same, len(truth)]
+    right, guessed, real, same, words = counts.T
+
+    def share(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+        return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
+
+    return [
+        RowMean("entity_precision", share(right, guessed), guessed),
+        RowMean("entity_recall", share(right, real), real),
+        RowMean("token_accuracy", share(same, words), words),
+    ]
+
+
+def _named(values: dict[str, float]) -> dict[str, float]:
+    """The slice's means under the metrics' names, with what follows from them."""
+    if "rmse" in values:
+        return values | {"rmse": math.sqrt(values["rmse"])}
+    if "entity_recall" in values:
+        # No answer or no entity in the slice gives TFMA nothing to divide by.
+        both = values.get("entity_precision", math.nan), values["entity_recall"]
+        precision, recall = (0.0 if math.isnan(value) else value for value in both)
+        total = precision + recall
+        if not all(map(math.isnan, both)):
+            values = values | {"entity_f1": 2 * precision * recall / total if total else 0.0}
+    return values
+
+
+def _analyze(
+    columns: dict[str, list[Any]], means: list[RowMean]
+) -> dict[str, tuple[int, dict[str, float]]]:
+    """Slice name ("column=value") to its number of rows and its means, in one TFMA run."""
+    import pandas as pd
+    import tensorflow_model_analysis as tfma
+
+    # Columns get names of their own: a column of the data may be called like one of TFMA's keys.
+    frame: dict[str, Any] = {"prediction": np.zeros(len(means[0].values))}
+    names = {}
+    for index, (name, values) in enumerate(columns.items()):
+        names[f"slice{index}"] = name
+        frame[f"slice{index}"] = [
+            [value] if isinstance(value, str) else list(value) for value in values
+        ]
+    for index, mean in enumerate(means):
+        frame[f"value{index}"], frame[f"weight{index}"] = mean.values, mean.weights
+    found: dict[str, tuple[int, dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder, _beam_arguments():
+        tfma.analyze_raw_data(pd.DataFrame(frame), _config(means, list(names)), folder)
+        for mean in means:
+            # TFMA drops the name of a model that is alone.
+            name = mean.name if len(means) > 1 else ""
+            result = tfma.load_eval_result(folder, model_name=name)
+            for key, outputs in result.slicing_metrics:
+                part = ", ".join(f"{names[column]}={value}" for column, value in key)
+                numbers = outputs[""][""]
+                count = int(numbers["example_count"]["doubleValue"])
+                known = found.setdefault(part, (count, {}))[1]
+                known[mean.name] = float(numbers["mean_label"].get("doubleValue", math.nan))
+    return found
+
+
+def _config(means: list[RowMean], slices: list[str]) -> Any:
+    import tensorflow_model_analysis as tfma
+
+    schema = tfma.proto.config_pb2
+    names = [mean.name for mean in means]
+    return schema.EvalConfig(
+        model_specs=[
+            schema.ModelSpec(
+                name=name,
+                prediction_key="prediction",
+                label_key=f"value{index}",
+                example_weight_key=f"weight{index}",
+            )
+            for index, name in enumerate(names)
+        ],
+        slicing_specs=[schema.SlicingSpec(feature_keys=[name]) for name in slices],
+        metrics_specs=[
+            schema.MetricsSpec(
+                model_names=names,
+                metrics=[schema.MetricConfig(class_name="ExampleCount")],
+                example_weights=schema.ExampleWeightOptions(unweighted=True),
+            ),
+            schema.MetricsSpec(
+                model_names=names,
+                metrics=[schema.MetricConfig(class_name="MeanLabel")],
+                example_weights=schema.ExampleWeightOptions(weighted=True),
+            ),
+        ],
+    )
+
+
+@contextlib.contextmanager
+def _beam_arguments() -> Iterator[None]:
+    """TFMA makes its own Beam pipeline, which reads the process's arguments: these, not the step's."""
+    before = sys.argv
+    sys.argv = [before[0], "--direct_running_mode=in_memory"]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _numeric(values: list[Any]) -> bool:
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+
+def _natural(part: str) -> tuple[str, float, str]:
+    """Slices in the order of their numbers where they begin with one."""
+    column, _, value = part.partition("=")
+    try:
+        return column, float(value.split(" ")[0]), value
+    except ValueError:
+        return column, math.inf, value
