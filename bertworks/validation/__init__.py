@@ -1,0 +1,1 @@
+"""Statistics, schema and text-aware checks of an examples artifact, without TensorFlow."""

@@ -1,0 +1,34 @@
+"""The statistics artifact of an earlier run, to compare with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from bertworks.artifacts import Artifact, open_artifact
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An earlier run's schema and profile."""
+
+    artifact: Artifact
+    schema: schema_pb2.Schema
+    profile: dict[str, Any]
+
+
+def open_baseline(path: str | None) -> Baseline | None:
+    """Opens the statistics artifact at `path`; None stays None.
+
+    Raises:
+        ArtifactError: It is missing, damaged or no statistics artifact.
+    """
+    if path is None:
+        return None
+    artifact = open_artifact(path, "statistics")
+    text = (artifact / "schema.pbtxt").read_text(encoding="utf-8")
+    schema = text_format.Parse(text, schema_pb2.Schema())
+    return Baseline(artifact, schema, artifact.json("profile.json"))

@@ -1,0 +1,270 @@
+"""The text-aware checks: what each one measures, its limit, and the rows that broke it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bertworks.spec import Checks, Task
+from bertworks.validation.anomalies import Anomaly
+from bertworks.validation.profile import Drift
+from bertworks.validation.rows import SPLITS
+from bertworks.validation.scan import LENGTHS, Scan
+from bertworks.validation.tokens import TokenCounts
+
+MAX_ROWS = 20
+"""Row ids that a check lists, at most."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check.
+
+    Attributes:
+        name: As in the spec's validate.checks.
+        severity: "ignore", "warning" or "error".
+        passed: Whether the value keeps to the limit.
+        message: What was measured, in a sentence.
+        value, limit: What the rule compares; None where the check did not run.
+        rows: Ids of rows that broke the rule, at most `MAX_ROWS`.
+        twins: For near-duplicates, the id of the row that each one resembles.
+    """
+
+    name: str
+    severity: str
+    passed: bool
+    message: str
+    value: float | None = None
+    limit: float | None = None
+    rows: list[str] = field(default_factory=list)
+    twins: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry in checks.json."""
+        keys = ("name", "severity", "passed", "message", "rows", "value", "limit")
+        return {key: getattr(self, key) for key in keys}
+
+
+def run_checks(
+    scan: Scan,
+    task: Task,
+    settings: Checks,
+    anomalies: list[Anomaly],
+    drifts: list[Drift] | None,
+) -> list[Check]:
+    """All checks, in the order of the spec; one whose severity is "ignore" only says so.
+
+    Args:
+        scan: What the pass over the rows found.
+        task: The spec's task.
+        settings: Severities and limits.
+        anomalies: What breaks the schema.
+        drifts: The drift from the baseline; None without one.
+    """
+    outcomes = [
+        _empty_rows(scan),
+        _encoding_damage(scan, settings),
+        _too_long(scan.tokens, task, settings),
+        _unknown_tokens(scan.tokens, settings),
+        _near_duplicates(scan, settings),
+        _leakage(scan, settings),
+        _label_balance(scan, task, settings),
+        _single_class(scan, task),
+        _rare_labels(scan, task, settings),
+        _drift(drifts, settings),
+        _schema_anomalies(scan, anomalies),
+    ]
+    return [_with_severity(outcome, getattr(settings, outcome.name)) for outcome in outcomes]
+
+
+def _with_severity(check: Check, severity: str) -> Check:
+    if severity == "ignore":
+        return Check(check.name, severity, True, "switched off in the spec")
+    return Check(**{**check.__dict__, "severity": severity})
+
+
+def _at_most(
+    name: str, message: str, value: float, limit: float, rows: list[str], **more: Any
+) -> Check:
+    return Check(name, "", value <= limit, message, value, limit, rows[:MAX_ROWS], **more)
+
+
+def _skipped(name: str, message: str, limit: float | None = None) -> Check:
+    return Check(name, "", True, message, None, limit)
+
+
+def _empty_rows(scan: Scan) -> Check:
+    message = f"{scan.empty.count} of {_total(scan)} rows have no text"
+    return _at_most("empty_rows", message, scan.empty.count, 0, scan.empty.ids)
+
+
+def _encoding_damage(scan: Scan, settings: Checks) -> Check:
+    found = scan.damaged
+    message = (
+        f"{found.count} of {_total(scan)} rows hold U+FFFD, control characters or text that was "
+        "read with the wrong encoding"
+    )
+    share = found.count / max(_total(scan), 1)
+    return _at_most("encoding_damage", message, share, settings.max_encoding_damage, found.ids)
+
+
+def _too_long(tokens: TokenCounts | None, task: Task, settings: Checks) -> Check:
+    limit = settings.max_too_long
+    if tokens is None:
+        return _skipped("too_long", "no tokenizer yet", limit)
+    message = (
+        f"{tokens.too_long} of {tokens.rows} sampled rows have more than {task.max_length} tokens "
+        "and will be cut"
+    )
+    share = tokens.too_long / max(tokens.rows, 1)
+    return _at_most("too_long", message, share, limit, _most(tokens.too_long_rows))
+
+
+def _unknown_tokens(tokens: TokenCounts | None, settings: Checks) -> Check:
+    limit = settings.max_unknown_tokens
+    if tokens is None:
+        return _skipped("unknown_tokens", "no tokenizer yet", limit)
+    message = (
+        f"{tokens.unknown} of {tokens.tokens} tokens in {tokens.rows} sampled rows are unknown to "
+        "the base model"
+    )
+    share = tokens.unknown / max(tokens.tokens, 1)
+    return _at_most("unknown_tokens", message, share, limit, _most(tokens.unknown_rows))
+
+
+def _near_duplicates(scan: Scan, settings: Checks) -> Check:
+    twins = _twins(scan, np.ones(len(scan.twins.first), bool))
+    compared = sum(scan.compared.values())
+    message = f"{len(twins)} of {compared} compared rows nearly repeat an earlier row"
+    share = len(twins) / max(compared, 1)
+    limit = settings.max_near_duplicates
+    return _at_most("near_duplicates", message, share, limit, list(twins), twins=_first(twins))
+
+
+def _leakage(scan: Scan, settings: Checks) -> Check:
+    trained = scan.compared["train"]
+    crossing = (scan.twins.first < trained) & (scan.twins.second >= trained)
+    twins = _twins(scan, crossing)
+    held_out = sum(scan.compared.values()) - trained
+    message = (
+        f"{len(twins)} of {held_out} compared validation and test rows nearly stand in train "
+        f"({trained} rows compared)"
+    )
+    share = len(twins) / max(held_out, 1)
+    return _at_most(
+        "leakage", message, share, settings.max_leakage, list(twins), twins=_first(twins)
+    )
+
+
+def _label_balance(scan: Scan, task: Task, settings: Checks) -> Check:
+    limit = settings.min_label_share
+    labels = scan.labels.total()
+    if not labels:
+        return _skipped("label_balance", _no_labels(task), limit)
+    train = scan.labels.rows["train"]
+    every = max(sum(train.values()) if task.type == "tagging" else scan.rows["train"], 1)
+    smallest = min(sorted(labels), key=lambda label: train[label])
+    value = train[smallest] / every
+    what = "entities' rows" if task.type == "tagging" else "rows"
+    message = (
+        f"label {smallest!r} has the smallest share of the training {what}: {train[smallest]} of "
+        f"{every}"
+    )
+    rows = scan.labels.ids[smallest] if value < limit else []
+    return Check("label_balance", "", value >= limit, message, value, limit, rows)
+
+
+def _single_class(scan: Scan, task: Task) -> Check:
+    """Whether there is something to tell apart in the training rows."""
+    rows = scan.rows["train"]
+    if task.type == "regression":
+        found, limit, what = len(np.unique(scan.numbers("score", "train"))), 2, "different scores"
+    elif task.type == "tagging":
+        found, limit, what = len(scan.labels.rows["train"]), 1, "types of entity"
+    elif task.multi_label:
+        counts = scan.labels.rows["train"].values()
+        found = sum(1 for count in counts if count < rows)
+        limit, what = 1, "labels that some rows have and others not"
+    else:
+        found, limit, what = len(scan.labels.rows["train"]), 2, "labels"
+    message = f"the {rows} training rows hold {found} {what}; at least {limit} needed"
+    return Check("single_class", "", found >= limit, message, found, limit)
+
+
+def _rare_labels(scan: Scan, task: Task, settings: Checks) -> Check:
+    limit, train = settings.min_label_rows, scan.labels.rows["train"]
+    labels = scan.labels.total()
+    if not labels:
+        return _skipped("rare_labels", _no_labels(task), limit)
+    rare = sorted((label for label in labels if train[label] < limit), key=lambda x: (train[x], x))
+    shown = ", ".join(f"{label!r} ({train[label]})" for label in rare[:10])
+    more = f" and {len(rare) - 10} more" if len(rare) > 10 else ""
+    message = (
+        f"labels with fewer than {limit} training rows: {shown}{more}"
+        if rare
+        else f"each of the {len(labels)} labels has at least {limit} training rows"
+    )
+    ids = list(dict.fromkeys(row for label in rare for row in scan.labels.ids[label]))
+    value = min(train[label] for label in labels)
+    return Check("rare_labels", "", not rare, message, value, limit, ids[:MAX_ROWS])
+
+
+def _drift(drifts: list[Drift] | None, settings: Checks) -> Check:
+    if drifts is None:
+        return _skipped("drift", "no baseline to compare with", settings.max_drift)
+    value = max(drift.divergence for drift in drifts)
+    parts = [
+        f"{drift.name} {drift.divergence:.3f}"
+        + (f" ({drift.detail})" if drift.detail and drift.divergence > settings.max_drift else "")
+        for drift in drifts
+    ]
+    message = "Jensen-Shannon divergence from the baseline, in bits: " + ", ".join(parts)
+    return _at_most("drift", message, value, settings.max_drift, [])
+
+
+def _schema_anomalies(scan: Scan, anomalies: list[Anomaly]) -> Check:
+    message = "; ".join(anomaly.message for anomaly in anomalies)
+    new = {value for anomaly in anomalies for value in anomaly.values}
+    # A tagging column's values are tags (B-PER), its labels types of entity (PER).
+    rows = [
+        row
+        for value in sorted(new)
+        for row in scan.labels.ids.get(value, scan.labels.ids.get(value[2:], []))
+    ]
+    if any(anomaly.feature in LENGTHS for anomaly in anomalies):
+        rows += [row for _, row in scan.longest]
+    rows = list(dict.fromkeys(rows))
+    return _at_most(
+        "schema_anomalies", message or "the data meet the schema", len(anomalies), 0, rows
+    )
+
+
+def _twins(scan: Scan, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, str]:
+    """The later row of each chosen pair to the earlier row that it resembles most, by id."""
+    twins = scan.twins
+    picked = np.flatnonzero(chosen)
+    picked = picked[np.lexsort((-twins.similarity[picked], twins.second[picked]))]
+    seconds, firsts = np.unique(twins.second[picked], return_index=True)
+    return {
+        scan.compared_ids[second]: scan.compared_ids[twins.first[picked[first]]]
+        for second, first in zip(seconds, firsts, strict=True)
+    }
+
+
+def _first(twins: dict[str, str]) -> dict[str, str]:
+    return dict(list(twins.items())[:MAX_ROWS])
+
+
+def _most(rows: Counter[str]) -> list[str]:
+    return [row for row, _ in rows.most_common(MAX_ROWS)]
+
+
+def _total(scan: Scan) -> int:
+    return sum(scan.rows[split] for split in SPLITS)
+
+
+def _no_labels(task: Task) -> str:
+    return "a number has no labels" if task.type == "regression" else "there are no labels"

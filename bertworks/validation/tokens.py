@@ -1,0 +1,90 @@
+"""Counts tokens of a sample of rows with the tokenizer that training and serving use."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from bertworks.artifacts import Artifact
+from bertworks.spec import Task
+from bertworks.validation.rows import Batch
+
+SAMPLE_ROWS = 2_000
+"""Rows a split that are tokenized: ordered by a hash, so that the first ones are a fair sample."""
+
+_MAX_CHARACTERS = 20_000  # far more than 512 tokens; keeps a 1 MB row from taking a second
+
+
+@dataclass
+class TokenCounts:
+    """What the tokenizer made of the sampled rows.
+
+    Attributes:
+        rows: Rows that were tokenized.
+        too_long: Rows with more than task.max_length tokens.
+        tokens: All tokens without the special ones.
+        unknown: Those of them that are the unknown token.
+        too_long_rows: Id to tokens, for rows that are too long.
+        unknown_rows: Id to unknown tokens, for rows that have some.
+    """
+
+    rows: int = 0
+    too_long: int = 0
+    tokens: int = 0
+    unknown: int = 0
+    too_long_rows: Counter[str] = field(default_factory=Counter)
+    unknown_rows: Counter[str] = field(default_factory=Counter)
+
+
+class TokenCounter:
+    """Tokenizes the first rows of each split."""
+
+    def __init__(self, base: Artifact, task: Task, sample_rows: int = SAMPLE_ROWS) -> None:
+        text = (base / "tokenizer.json").read_text(encoding="utf-8")
+        self._tokenizer = Tokenizer.from_str(text)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        unknown = json.loads(text)["model"].get("unk_token")
+        self._unknown = self._tokenizer.token_to_id(unknown) if unknown else None
+        self._special = self._tokenizer.num_special_tokens_to_add(task.pair)
+        self._task, self._sample_rows = task, sample_rows
+        self.counts = TokenCounts()
+
+    def add(self, batch: Batch) -> list[int]:
+        """Counts the batch's rows that belong to the sample; returns their lengths in tokens."""
+        rows = max(0, min(self._sample_rows - batch.first, len(batch)))
+        if not rows:
+            return []
+        lengths = []
+        ids = batch.ids.slice(0, rows).to_pylist()
+        encodings = self._tokenizer.encode_batch_fast(
+            _inputs(batch, rows, self._task), is_pretokenized=self._task.type == "tagging"
+        )
+        for row, encoding in zip(ids, encodings, strict=True):
+            tokens = encoding.ids
+            lengths.append(len(tokens))
+            self.counts.tokens += len(tokens) - self._special
+            if len(tokens) > self._task.max_length:
+                self.counts.too_long += 1
+                self.counts.too_long_rows[row] = len(tokens)
+            if self._unknown is not None and (unknown := tokens.count(self._unknown)):
+                self.counts.unknown += unknown
+                self.counts.unknown_rows[row] = unknown
+        self.counts.rows += rows
+        return lengths
+
+
+def _inputs(batch: Batch, rows: int, task: Task) -> list[Any]:
+    """The tokenizer's inputs: texts, pairs of texts, or lists of words."""
+    if task.type == "tagging":
+        lists = batch.columns.column("tokens").slice(0, rows).to_pylist()
+        return [[word or "" for word in words or []] for words in lists]
+    fields = [
+        [text[:_MAX_CHARACTERS] for text in column.slice(0, rows).to_pylist()]
+        for column in batch.fields
+    ]
+    return list(zip(*fields, strict=True)) if task.pair else fields[0]

@@ -1,0 +1,1 @@
+"""The validate step: statistics, schema and text-aware checks of the examples."""

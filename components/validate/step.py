@@ -1,0 +1,77 @@
+"""Describes the examples and checks them, before anything is trained on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+
+from bertworks.artifacts import open_artifact, write, write_json
+from bertworks.spec import Task, Validate
+from bertworks.validation.anomalies import anomalies_proto, find_anomalies
+from bertworks.validation.baseline import open_baseline
+from bertworks.validation.checks import run_checks
+from bertworks.validation.profile import build_profile, compare
+from bertworks.validation.report import metrics, refuse
+from bertworks.validation.rows import label_column, text_columns, texts_of
+from bertworks.validation.scan import scan
+from bertworks.validation.schema import infer_schema
+from bertworks.validation.statistics import statistics as feature_statistics
+from bertworks.validation.view import render
+
+
+def run(section: dict[str, Any], *, examples: Path, base: Path, statistics: Path) -> dict[str, Any]:
+    """Writes the statistics artifact; a failed check of severity "error" then stops the run.
+
+    Args:
+        section: The spec's `task` and `validate`.
+        examples: The examples artifact.
+        base: The base artifact, whose tokenizer counts tokens.
+        statistics: Where to write the statistics artifact.
+
+    Raises:
+        DataError: A check of severity "error" failed; the artifact is written all the same, so that
+            its view.html shows the rows.
+        ArtifactError: An input is missing or damaged.
+    """
+    task, settings = (
+        Task.model_validate(section["task"]),
+        Validate.model_validate(section["validate"]),
+    )
+    rows, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
+    baseline = open_baseline(settings.baseline)
+
+    found = scan(rows, task, settings, encoder)
+    summary = feature_statistics(found, text_columns(task))
+    labels = found.labels.values
+    schema = baseline.schema if baseline else infer_schema(summary, label_column(task), labels)
+    anomalies = find_anomalies(summary, schema, labels)
+    profile = build_profile(found, task)
+    drifts = compare(baseline.profile, profile, found) if baseline else None
+    checks = run_checks(found, task, settings.checks, anomalies, drifts)
+    shown = {row for check in checks for row in (*check.rows, *check.twins.values())}
+    texts = texts_of(rows, task, shown)
+
+    parents = {"examples": rows, "base": encoder}
+    if baseline:
+        parents["baseline"] = baseline.artifact
+    failed = [check.name for check in checks if not check.passed]
+    with write(
+        statistics, kind="statistics", producer="validate", parents=parents,
+        metadata={"failed": failed},
+    ) as folder:  # fmt: skip
+        (folder / "statistics.binpb").write_bytes(summary.SerializeToString(deterministic=True))
+        for name, message in {
+            "schema": schema,
+            "anomalies": anomalies_proto(anomalies, schema),
+        }.items():
+            text = text_format.MessageToString(message, as_utf8=True)
+            (folder / f"{name}.pbtxt").write_text(text, encoding="utf-8")
+        write_json(folder / "checks.json", [check.to_json() for check in checks])
+        write_json(folder / "profile.json", profile)
+        page = render(found, checks, texts, rows.json("info.json"))
+        (folder / "view.html").write_text(page, encoding="utf-8")
+
+    refuse(checks, texts, statistics / "view.html")
+    return {"metrics": metrics(found, checks), "html": "view.html", "confusion": None}
