@@ -1,0 +1,166 @@
+"""The engines that run a bundle's graph: onnxruntime and OpenVINO behind one small interface."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertworks.errors import ArtifactError
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A loaded graph. Any number of threads may call `run`."""
+
+    def run(
+        self, input_ids: Integers, attention_mask: Integers, type_ids: Integers | None = None
+    ) -> Floats:
+        """Logits of a batch.
+
+        Args:
+            input_ids: Token ids, (batch, sequence).
+            attention_mask: 1 for tokens, 0 for padding, (batch, sequence).
+            type_ids: Token types, (batch, sequence); None: all 0.
+
+        Returns:
+            (batch, outputs), or (batch, sequence, outputs) for tagging.
+        """
+        ...
+
+
+def available_threads() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def load(folder: Path, engine: Mapping[str, Any], threads: int | None = None) -> Engine:
+    """Loads the graph of a bundle.
+
+    Args:
+        folder: The bundle.
+        engine: agent.json's "engine": name, file and options.
+        threads: CPU threads of one run; None: all that may be used.
+
+    Raises:
+        ArtifactError: The engine is not one of ours or not installed, or refuses the graph.
+    """
+    engines: dict[Any, Callable[..., Engine]] = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
+    name = engine.get("name")
+    if name not in engines:
+        raise ArtifactError(
+            f"{folder / 'agent.json'}: `engine.name` must be one of {', '.join(engines)}. "
+            f"Received: {name!r}",
+            "Load the bundle with the version of bertworks that made it.",
+        )
+    try:
+        return engines[name](folder / engine["file"], engine.get("options") or {}, threads)
+    except ImportError:
+        raise ArtifactError(
+            f"The bundle {folder} runs on {name}, which is not installed.", f"pip install {name}"
+        ) from None
+    except (RuntimeError, OSError) as error:
+        raise ArtifactError(
+            f"{name} cannot load {folder / engine['file']}: {error}",
+            "Make the bundle anew with the quantize step on this machine.",
+        ) from error
+
+
+class OnnxRuntime:
+    """A graph in onnxruntime.
+
+    Args:
+        graph: The .onnx file, or the model as bytes.
+        options: Nothing that is used at present.
+        threads: CPU threads of one run; None: all that may be used.
+    """
+
+    def __init__(
+        self, graph: Path | bytes, options: Mapping[str, Any], threads: int | None = None
+    ) -> None:
+        import onnxruntime
+
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads or available_threads()
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        # Threads that spin while idle take the CPU from whatever else the machine does: the web
+        # server's own thread, or other sessions, which become several times slower.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                graph if isinstance(graph, bytes) else str(graph),
+                settings,
+                providers=["CPUExecutionProvider"],
+            )
+        except Exception as error:  # onnxruntime's errors share no base but Exception
+            raise RuntimeError(str(error)) from error
+        self._inputs = {one.name for one in self._session.get_inputs()}
+
+    def run(
+        self, input_ids: Integers, attention_mask: Integers, type_ids: Integers | None = None
+    ) -> Floats:
+        """Logits of a batch, as `Engine.run`."""
+        feeds = _feeds(self._inputs, input_ids, attention_mask, type_ids)
+        return np.asarray(self._session.run(None, feeds)[0], np.float32)
+
+
+class OpenVino:
+    """A graph in OpenVINO.
+
+    Args:
+        graph: The .xml file, or an `openvino.Model`.
+        options: Properties for `compile_model`, for example INFERENCE_PRECISION_HINT.
+        threads: CPU threads of one run; None: all that may be used.
+    """
+
+    def __init__(self, graph: Any, options: Mapping[str, Any], threads: int | None = None) -> None:
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(str(graph)) if isinstance(graph, Path) else graph
+        properties = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads or available_threads(),
+            **options,
+        }
+        self._compiled = core.compile_model(model, "CPU", properties)
+        self._inputs = {one.get_any_name() for one in self._compiled.inputs}
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def run(
+        self, input_ids: Integers, attention_mask: Integers, type_ids: Integers | None = None
+    ) -> Floats:
+        """Logits of a batch, as `Engine.run`."""
+        feeds = _feeds(self._inputs, input_ids, attention_mask, type_ids)
+        with self._request() as request:
+            return np.asarray(request.infer(feeds, share_inputs=True)[0], np.float32)
+
+    @contextmanager
+    def _request(self) -> Iterator[Any]:
+        """An infer request that no other thread uses; they are kept and used again."""
+        try:
+            request = self._idle.get_nowait()
+        except queue.Empty:
+            request = self._compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            self._idle.put(request)
+
+
+def _feeds(
+    inputs: set[str], ids: Integers, mask: Integers, types: Integers | None
+) -> dict[str, Integers]:
+    feeds = {"input_ids": ids, "attention_mask": mask}
+    if "type_ids" in inputs:
+        feeds["type_ids"] = np.zeros_like(ids) if types is None else types
+    return {name: np.ascontiguousarray(value, np.int64) for name, value in feeds.items()}

@@ -1,0 +1,197 @@
+"""Exports a model as an ONNX graph, built from its weights in the form that engines run fastest.
+
+Against a graph traced by a framework it does less, with the same result:
+- of a sequence classifier's last layer only the [CLS] row is computed, as nothing else is read (its
+  keys and values excepted);
+- the scale of the attention scores is folded into the query weights, and for single texts the
+  token-type row into the position table, which is cut at the longest row;
+- heads and neurons that were pruned away, and blocks of which nothing is left, do not appear.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from bertworks.compression.graph_writer import GraphWriter
+from bertworks.encoder.config import EncoderConfig, Head
+from bertworks.encoder.layout import Weights
+
+Form = Literal["float32", "compact", "dynamic-int8"]
+
+# Large enough that exp() of a masked score is 0, small enough for bfloat16 and float16.
+MASKED = 10_000.0
+
+
+def build_graph(
+    config: EncoderConfig,
+    weights: Weights,
+    head: Head,
+    *,
+    pair: bool = False,
+    max_length: int | None = None,
+    form: Form = "float32",
+) -> onnx.ModelProto:
+    """Builds the graph of an encoder with a sequence or token head.
+
+    Args:
+        config: Sizes; a layer may have no heads or no neurons.
+        weights: Hugging Face names, torch layout (outputs, inputs).
+        head: Which head stands on the encoder; "encoder" gives out the last hidden states.
+        pair: Take `type_ids`; without it all tokens have type 0.
+        max_length: Longest row, in tokens; None: config.max_positions.
+        form: "float32" computes what the model computes. "compact" stores the word embeddings as
+            int8, which is what the OpenVINO candidates start from. "dynamic-int8" also runs the
+            encoder's matrix products in onnxruntime's dynamic int8.
+
+    Returns:
+        A model with int64 inputs `input_ids`, `attention_mask` (and `type_ids`), all (batch,
+        sequence) and both axes free, and the float32 output `logits`: (batch, outputs) for a
+        sequence head, else (batch, sequence, outputs).
+
+    Raises:
+        ValueError: The head is of a kind that is not exported.
+    """
+    if head.kind == "mlm":
+        raise ValueError(f"`head` must be sequence, token or encoder. Received: {head.kind}")
+    builder = _Builder(config, weights, form)
+    rows = builder.embeddings(pair, max_length or config.max_positions)
+    mask = builder.mask()
+    for layer in range(config.num_layers):
+        only_first = head.kind == "sequence" and layer == config.num_layers - 1
+        rows = builder.attention(rows, mask, layer, only_first)
+        rows = builder.feed_forward(rows, layer)
+    logits, axes = builder.head(rows, head)
+    inputs = ["input_ids", "attention_mask", *(["type_ids"] if pair else [])]
+    return builder.writer.model(inputs, logits, "logits", axes)
+
+
+class _Builder:
+    """The parts of the graph; each method returns the name of its output."""
+
+    def __init__(self, config: EncoderConfig, weights: Weights, form: Form) -> None:
+        self.config, self.weights = config, weights
+        self.compact = form != "float32"
+        # One fused product for queries, keys and values suits OpenVINO; onnxruntime is a little
+        # faster with three, as it then has no result to split.
+        self.fused = form != "dynamic-int8"
+        self.writer = GraphWriter("dynamic-int8" if form == "dynamic-int8" else "float32")
+
+    def embeddings(self, pair: bool, max_length: int) -> str:
+        """Normalized sum of word, position and type embeddings: (batch, sequence, hidden)."""
+        table = "bert.embeddings.{}_embeddings.weight".format
+        write = self.writer
+        positions = self.weights[table("position")][:max_length]
+        types = self.weights[table("token_type")]
+        words = write.lookup(self.weights[table("word")], "input_ids", compact=self.compact)
+        length = write.node("Shape", "input_ids", start=1, end=2)
+        if pair:
+            place = write.first(write.constant(positions), length)
+            kind = write.lookup(types, "type_ids", compact=False)
+            total = write.node("Add", write.node("Add", words, place), kind)
+        else:
+            total = write.node(
+                "Add", words, write.first(write.constant(positions + types[0]), length)
+            )
+        return self._norm(total, "bert.embeddings.LayerNorm")
+
+    def mask(self) -> str:
+        """Added to the scores: 0 for tokens, -10,000 for padding; (batch, 1, 1, sequence)."""
+        write = self.writer
+        mask = write.node("Cast", "attention_mask", to=TensorProto.FLOAT)
+        below = write.node("Sub", mask, write.constant(np.array(1.0, np.float32)))
+        bias = write.node("Mul", below, write.constant(np.array(MASKED, np.float32)))
+        return write.node("Unsqueeze", bias, write.integers(1, 2))
+
+    def attention(self, rows: str, mask: str, layer: int, only_first: bool) -> str:
+        """One attention block with residual sum and norm; `only_first` computes row 0 alone."""
+        prefix = f"bert.encoder.layer.{layer}.attention"
+        asking = self._first_row(rows) if only_first else rows
+        bias = self.weights[f"{prefix}.output.dense.bias"]
+        if self.config.num_heads[layer]:
+            mixed = self._mix(rows, asking, mask, layer)
+            change = self.writer.linear(mixed, self.weights[f"{prefix}.output.dense.weight"], bias)
+        else:
+            change = self.writer.constant(bias)
+        return self._norm(self.writer.node("Add", change, asking), f"{prefix}.output.LayerNorm")
+
+    def feed_forward(self, rows: str, layer: int) -> str:
+        """One feed-forward block with residual sum and norm."""
+        prefix = f"bert.encoder.layer.{layer}"
+        change = self.writer.constant(self.weights[f"{prefix}.output.dense.bias"])
+        if self.config.intermediate_sizes[layer]:
+            inner = self._linear(rows, f"{prefix}.intermediate.dense")
+            change = self._linear(self.writer.node("Gelu", inner), f"{prefix}.output.dense")
+        return self._norm(self.writer.node("Add", change, rows), f"{prefix}.output.LayerNorm")
+
+    def head(self, rows: str, head: Head) -> tuple[str, list[str | int]]:
+        """Logits, float32 in every form, and their axes."""
+        write = self.writer
+        if head.kind == "encoder":
+            return rows, ["batch", "sequence", self.config.hidden_size]
+        if head.kind == "token":
+            axes: list[str | int] = ["batch", "sequence", head.outputs]
+            return self._linear(rows, "classifier", quantize=False), axes
+        if not self.config.num_layers:
+            rows = self._first_row(rows)
+        first = write.node("Squeeze", rows, write.integers(1))
+        pooled = write.node("Tanh", self._linear(first, "bert.pooler.dense", quantize=False))
+        return self._linear(pooled, "classifier", quantize=False), ["batch", head.outputs]
+
+    def _mix(self, rows: str, asking: str, mask: str, layer: int) -> str:
+        """The heads' outputs beside each other: (batch, asking rows, heads * head size)."""
+        write, heads, size = self.writer, self.config.num_heads[layer], self.config.head_size
+        query, key, value = self._projections(rows, asking, layer)
+        apart = write.integers(0, 0, heads, size)
+
+        def by_head(source: str, axes: list[int]) -> str:
+            return write.node("Transpose", write.node("Reshape", source, apart), perm=axes)
+
+        scores = write.node("MatMul", by_head(query, [0, 2, 1, 3]), by_head(key, [0, 2, 3, 1]))
+        shares = write.node("Softmax", write.node("Add", scores, mask), axis=-1)
+        mixed = write.node("MatMul", shares, by_head(value, [0, 2, 1, 3]))
+        together = write.node("Transpose", mixed, perm=[0, 2, 1, 3])
+        return write.node("Reshape", together, write.integers(0, 0, heads * size))
+
+    def _projections(self, rows: str, asking: str, layer: int) -> list[str]:
+        """Queries (scaled) of the asking rows; keys and values of all rows."""
+        prefix = f"bert.encoder.layer.{layer}.attention.self"
+        weights = [self.weights[f"{prefix}.{part}.weight"] for part in ("query", "key", "value")]
+        biases = [self.weights[f"{prefix}.{part}.bias"] for part in ("query", "key", "value")]
+        scale = np.float32(self.config.head_size**-0.5)
+        weights[0], biases[0] = weights[0] * scale, biases[0] * scale
+        if not self.fused:
+            sources = [asking, rows, rows]
+            return [
+                self.writer.linear(source, weight, bias)
+                for source, weight, bias in zip(sources, weights, biases, strict=True)
+            ]
+        if asking == rows:
+            return self._fused(rows, weights, biases)
+        query = self.writer.linear(asking, weights[0], biases[0])
+        return [query, *self._fused(rows, weights[1:], biases[1:])]
+
+    def _fused(
+        self, rows: str, weights: list[NDArray[Any]], biases: list[NDArray[Any]]
+    ) -> list[str]:
+        """Several projections of equal width in one product, split after it."""
+        product = self.writer.linear(rows, np.concatenate(weights), np.concatenate(biases))
+        sizes = self.writer.integers(*(len(bias) for bias in biases))
+        return self.writer.nodes("Split", product, sizes, outputs=len(biases), axis=-1)
+
+    def _linear(self, rows: str, name: str, *, quantize: bool = True) -> str:
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return self.writer.linear(rows, weight, bias, quantize=quantize)
+
+    def _norm(self, rows: str, name: str) -> str:
+        gamma, beta = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return self.writer.layer_norm(rows, gamma, beta, self.config.layer_norm_eps)
+
+    def _first_row(self, rows: str) -> str:
+        """Row 0 of each sequence: (batch, 1, hidden)."""
+        write = self.writer
+        return write.node("Slice", rows, write.integers(0), write.integers(1), write.integers(1))

@@ -1,0 +1,159 @@
+"""Writes ONNX graphs node by node: the few operations that a BERT is made of."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 20  # the first with Gelu
+MICROSOFT = "com.microsoft"
+
+Products = Literal["float32", "dynamic-int8"]
+Quantized = tuple[str, str, str]
+
+
+class GraphWriter:
+    """Collects the nodes and constants of one graph; each method returns the name of its output.
+
+    Args:
+        products: How `linear` multiplies: in float32, or as onnxruntime's dynamic int8, where
+            activations are quantized to uint8 as they come, with one scale a tensor.
+    """
+
+    def __init__(self, products: Products = "float32") -> None:
+        self.products = products
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self._quantized: dict[str, Quantized] = {}
+
+    def node(self, operation: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Adds a node with one output."""
+        return self.nodes(operation, *inputs, outputs=1, domain=domain, **attributes)[0]
+
+    def nodes(
+        self, operation: str, *inputs: str, outputs: int, domain: str = "", **attributes: Any
+    ) -> list[str]:
+        """Adds a node with several outputs."""
+        name = f"{operation}_{len(self._nodes)}"
+        results = [f"{name}.{index}" for index in range(outputs)]
+        self._nodes.append(
+            helper.make_node(operation, inputs, results, name=name, domain=domain, **attributes)
+        )
+        return results
+
+    def constant(self, value: NDArray[Any]) -> str:
+        """Adds a constant tensor."""
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Adds a constant one-dimensional int64 tensor."""
+        return self.constant(np.array(values, np.int64))
+
+    def linear(
+        self, source: str, weight: NDArray[Any], bias: NDArray[Any], *, quantize: bool = True
+    ) -> str:
+        """source @ weight.T + bias, for a weight in torch layout (outputs, inputs).
+
+        Args:
+            source: (..., inputs), float32.
+            weight: (outputs, inputs).
+            bias: (outputs,).
+            quantize: False keeps this product in float32 in every form.
+        """
+        if quantize and self.products == "dynamic-int8":
+            return self._integer_linear(source, weight, bias)
+        product = self.node("MatMul", source, self.constant(weight.T.astype(np.float32)))
+        return self.node("Add", product, self.constant(bias))
+
+    def _integer_linear(self, source: str, weight: NDArray[Any], bias: NDArray[Any]) -> str:
+        """uint8 activations times int8 weights with a scale for each output, summed in int32.
+
+        Several products of one source share its quantization.
+        """
+        if source not in self._quantized:
+            values, scale, zero = self.nodes("DynamicQuantizeLinear", source, outputs=3)
+            self._quantized[source] = (values, scale, zero)
+        values, scale, zero = self._quantized[source]
+        integers, scales = quantize_rows(weight)
+        return self.node(
+            "MatMulIntegerToFloat",
+            values,
+            self.constant(integers.T),
+            scale,
+            self.constant(scales),
+            zero,
+            self.constant(np.zeros(len(scales), np.int8)),
+            self.constant(bias),
+            domain=MICROSOFT,
+        )
+
+    def layer_norm(
+        self, source: str, gamma: NDArray[Any], beta: NDArray[Any], epsilon: float
+    ) -> str:
+        """Normalizes the last axis."""
+        return self.node(
+            "LayerNormalization",
+            source,
+            self.constant(gamma),
+            self.constant(beta),
+            axis=-1,
+            epsilon=epsilon,
+        )
+
+    def lookup(self, table: NDArray[Any], ids: str, *, compact: bool) -> str:
+        """Rows of a table; a compact one is stored as int8 with a scale for each row."""
+        if not compact:
+            return self.node("Gather", self.constant(table), ids)
+        integers, scales = quantize_rows(table)
+        rows = self.node("Gather", self.constant(integers), ids)
+        scale = self.node("Gather", self.constant(scales[:, np.newaxis]), ids)
+        return self.node("Mul", self.node("Cast", rows, to=TensorProto.FLOAT), scale)
+
+    def first(self, source: str, count: str) -> str:
+        """The first `count` entries (a one-element tensor) of axis 0."""
+        return self.node("Slice", source, self.integers(0), count, self.integers(0))
+
+    def model(
+        self, inputs: list[str], output: str, output_name: str, output_shape: list[str | int]
+    ) -> onnx.ModelProto:
+        """Closes the graph.
+
+        Args:
+            inputs: Names of the int64 inputs, all (batch, sequence).
+            output: Name of the tensor to give out.
+            output_name: Its name in the model.
+            output_shape: Its axes.
+        """
+        self._nodes.append(helper.make_node("Identity", [output], [output_name], name="output"))
+        axes: list[str | int] = ["batch", "sequence"]
+        graph = helper.make_graph(
+            self._nodes,
+            "bert",
+            [helper.make_tensor_value_info(name, TensorProto.INT64, axes) for name in inputs],
+            [helper.make_tensor_value_info(output_name, TensorProto.FLOAT, output_shape)],
+            self._constants,
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        if any(node.domain == MICROSOFT for node in self._nodes):
+            opsets.append(helper.make_opsetid(MICROSOFT, 1))
+        return helper.make_model(
+            graph, opset_imports=opsets, ir_version=10, producer_name="bertworks"
+        )
+
+
+def quantize_rows(matrix: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 with one scale a row: matrix is about integers * scales[:, None].
+
+    Returns:
+        Integers in -127..127, of the matrix's shape, and scales, shape (rows,).
+    """
+    scales = np.abs(matrix).max(axis=1, initial=0.0).astype(np.float32) / np.float32(127)
+    scales[scales == 0] = 1.0
+    integers = np.clip(np.rint(matrix / scales[:, np.newaxis]), -127, 127).astype(np.int8)
+    return integers, scales

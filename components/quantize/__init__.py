@@ -1,0 +1,1 @@
+"""The quantize step: from a model to a small and fast bundle."""
