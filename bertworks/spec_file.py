@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -135,7 +136,7 @@ def _override(content: dict[str, Any], override: str) -> Key:
         value = text
     key: Key = tuple(int(part) if part.isdigit() else part for part in name.split("."))
     target: Any = content
-    for part, following in zip(key[:-1], key[1:], strict=True):
+    for part, following in pairwise(key):
         if isinstance(target, list) and isinstance(part, int) and part < len(target):
             target = target[part]
         elif isinstance(target, dict):
@@ -149,9 +150,7 @@ def _override(content: dict[str, Any], override: str) -> Key:
             )
     last = key[-1]
     if isinstance(target, list) and not (isinstance(last, int) and last < len(target)):
-        raise SpecError(
-            f"--set {name}: the list has {len(target)} entries.", "Number them from 0."
-        )
+        raise SpecError(f"--set {name}: the list has {len(target)} entries.", "Number them from 0.")
     target[last] = value
     return key
 
@@ -183,9 +182,7 @@ def _known_keys(key: Key) -> list[str]:
     for part in key:
         if isinstance(part, int) or model is None:
             continue
-        field = next(
-            (f for n, f in model.model_fields.items() if part in (n, f.alias)), None
-        )
+        field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
         model = _model_in(field.annotation) if field is not None else None
     return [f.alias or n for n, f in model.model_fields.items()] if model is not None else []
 

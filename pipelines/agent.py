@@ -1,13 +1,11 @@
 """The DAG that makes an agent, read like the diagram on the wall.
 
-    ingest -> validate -> transform -> [pretrain] -> finetune -> evaluate
-                                                        |
-                                                     [prune] -> quantize -> evaluate-bundle
-                                                                               |
-                                                                             gate -> register
+ingest -> validate -> transform -> [pretrain] -> finetune -> evaluate
+                                                    |
+                                                 [prune] -> quantize -> evaluate-bundle
+                                                                           |
+                                                                         gate -> register
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
@@ -90,9 +88,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str]) -> Any:
         tasks += [teacher, scored]
         model = teacher.outputs["model"]
         if spec.compress.prune.enabled:
-            small = prune(
-                section=sections["prune"], model=model, tokens=tokens.outputs["tokens"]
-            )
+            small = prune(section=sections["prune"], model=model, tokens=tokens.outputs["tokens"])
             model = small.outputs["pruned"]
             tasks.append(small)
         packed = quantize(

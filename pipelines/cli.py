@@ -26,7 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 spec_app = typer.Typer(help="Look at specs: schema, explain.", no_args_is_help=True)
-models_app = typer.Typer(help="The model store: list, show, promote, rollback.", no_args_is_help=True)
+models_app = typer.Typer(
+    help="The model store: list, show, promote, rollback.", no_args_is_help=True
+)
 app.add_typer(spec_app, name="spec")
 app.add_typer(models_app, name="models")
 
@@ -103,7 +105,8 @@ def run(
     from bertworks import spec_file
 
     loaded = spec_file.load(spec, set_ or [])
-    from pipelines.local import display, root as roots
+    from pipelines.local import display
+    from pipelines.local import root as roots
 
     place = roots.open_root(root)
     from pipelines.local.run import run as run_locally
@@ -139,7 +142,8 @@ def step(
 ) -> None:
     """Run one step of an earlier run again, in this process, on the same inputs."""
     from components.launch import run_step
-    from pipelines.local import record, root as roots
+    from pipelines.local import record
+    from pipelines.local import root as roots
 
     place = roots.open_root(root)
     done = record.latest(place, run_id)
@@ -217,6 +221,7 @@ def _bundle(agent: str | None, root: str | None) -> Path:
     if agent and (Path(agent) / "manifest.json").is_file():
         return Path(agent)
     from bertworks.store import Store
+
     from pipelines.local.root import open_root
 
     return Store(str(open_root(root).models)).bundle(agent)
@@ -225,7 +230,8 @@ def _bundle(agent: str | None, root: str | None) -> Path:
 @app.command()
 def predict(
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; read from stdin or --file when none is given.")
+        list[str] | None,
+        typer.Argument(help="Texts; read from stdin or --file when none is given."),
     ] = None,
     agent: AgentOption = None,
     file: Annotated[
@@ -234,9 +240,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to .jsonl or .csv; stdout by default.")
     ] = None,
-    format_: Annotated[
-        str, typer.Option("--format", help="jsonl or csv, for stdout.")
-    ] = "jsonl",
+    format_: Annotated[str, typer.Option("--format", help="jsonl or csv, for stdout.")] = "jsonl",
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -276,7 +280,8 @@ def report(
 ) -> None:
     """Build and open a run's report: one self-contained HTML file."""
     from bertworks.evaluation import report as reports
-    from pipelines.local import record, root as roots
+    from pipelines.local import record
+    from pipelines.local import root as roots
 
     done = record.latest(roots.open_root(root), run_id)
     file = Path(done["folder"]) / "report.html"
@@ -290,6 +295,7 @@ def report(
 
 def _store(root: str | None) -> Any:
     from bertworks.store import Store
+
     from pipelines.local.root import open_root
 
     return Store(str(open_root(root).models))
@@ -318,7 +324,9 @@ def models_list(
 @models_app.command("show")
 def models_show(
     name: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[int | None, typer.Argument(help="A version; the champion by default.")] = None,
+    version: Annotated[
+        int | None, typer.Argument(help="A version; the champion by default.")
+    ] = None,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -346,7 +354,6 @@ def models_rollback(
 ) -> None:
     """Make the champion before the present one the champion again."""
     typer.echo(f"{name}: champion is version {_store(root).rollback(name)}")
-
 
 
 if __name__ == "__main__":

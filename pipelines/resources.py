@@ -18,7 +18,9 @@ def apply_resources(task: Any, step: str, resources: Resources) -> None:
     own = resources.steps.get(step)  # type: ignore[call-overload]
     chosen = resources.default
     if own is not None:
-        chosen = chosen.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+        chosen = chosen.model_copy(
+            update={name: getattr(own, name) for name in own.model_fields_set}
+        )
     task.set_container_image(resources.image)
     if chosen.cpu:
         task.set_cpu_request(chosen.cpu).set_cpu_limit(chosen.cpu)

@@ -95,5 +95,3 @@ def _hash_of(folder: Path) -> str:
     for file in sorted(folder.rglob("*.py")):
         total.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()
-
-

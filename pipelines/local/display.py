@@ -55,7 +55,10 @@ class Lines:
             if event["event"] == "step" and event["state"] == "started":
                 print(f"{step.name}: started", flush=True)
             elif event["event"] == "step":
-                print(f"{step.name}: {step.state} {duration(step.seconds)} {numbers(step)}", flush=True)
+                print(
+                    f"{step.name}: {step.state} {duration(step.seconds)} {numbers(step)}",
+                    flush=True,
+                )
             elif time.monotonic() - self._last > 15 or (step.name, event["stage"]) != self._stage:
                 self._last, self._stage = time.monotonic(), (step.name, event["stage"])
                 print(f"{step.name}: {doing(step)}", flush=True)
@@ -93,7 +96,9 @@ class LiveTable:
                 Text(mark, style=style),
                 Text(step.name, style=style),
                 duration(seconds) if seconds else "",
-                Text("cached" if step.state == "cached" else shown, overflow="ellipsis", no_wrap=True),
+                Text(
+                    "cached" if step.state == "cached" else shown, overflow="ellipsis", no_wrap=True
+                ),
             )
         return table
 

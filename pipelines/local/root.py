@@ -1,10 +1,10 @@
 """The folder that local runs live in, `.bertworks` unless told otherwise.
 
-    downloads/       fetched archives, by sha256
-    pipeline_root/   the artifacts, and KFP's cache of them
-    checkpoints/     what a step resumes from
-    models/          the model store
-    runs/ID/         run.json, events.jsonl, pipeline.yaml, logs/, report.html
+downloads/       fetched archives, by sha256
+pipeline_root/   the artifacts, and KFP's cache of them
+checkpoints/     what a step resumes from
+models/          the model store
+runs/ID/         run.json, events.jsonl, pipeline.yaml, logs/, report.html
 """
 
 from __future__ import annotations

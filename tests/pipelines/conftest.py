@@ -1,0 +1,41 @@
+"""The command line in a process of its own, and one run of the tiny agent for all tests."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny_agent import REPOSITORY, SPEC, made_up_rows, write_rows
+
+
+@pytest.fixture(scope="session")
+def bertworks() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command line in a process of its own."""
+
+    def call(
+        *arguments: str, cwd: Path, environment: dict[str, str] | None = None, text: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pipelines.cli", *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})},
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=580,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def tiny_run(
+    tmp_path_factory: pytest.TempPathFactory, bertworks: Callable[..., subprocess.CompletedProcess]
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The whole DAG, run once for all tests of the session: its folder and its outcome."""
+    folder = tmp_path_factory.mktemp("tiny")
+    write_rows(folder / "rows.csv", made_up_rows(400))
+    (folder / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    return folder, bertworks("run", "spec.yaml", cwd=folder)

@@ -1,0 +1,141 @@
+"""The whole DAG, once for real, on a tiny agent; then what a second look at it must show."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from bertworks.artifacts import open_artifact
+
+STEPS = [
+    "ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize",
+    "evaluate-bundle", "gate", "register",
+]  # fmt: skip
+
+
+def latest(folder: Path) -> dict:
+    newest = sorted((folder / ".bertworks/runs").iterdir())[-1]
+    return json.loads((newest / "run.json").read_text("utf-8"))
+
+
+def test_every_step_ran_and_every_artifact_is_whole(tiny_run) -> None:
+    folder, outcome = tiny_run
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    record = latest(folder)
+    assert [step["name"] for step in record["steps"]] == STEPS
+    assert {step["state"] for step in record["steps"]} == {"succeeded"}
+    for step in record["steps"]:
+        for path in step["outputs"].values():
+            assert open_artifact(path).producer
+    assert "passed every gate" in outcome.stdout
+
+
+def test_the_report_is_one_self_contained_file(tiny_run) -> None:
+    folder, _ = tiny_run
+    record = latest(folder)
+    html = (folder / ".bertworks/runs" / record["id"] / "report.html").read_text("utf-8")
+    for step in STEPS:
+        assert step in html
+    for outside in ('src="http', 'href="http', "<script src", "@import"):
+        assert outside not in html
+
+
+def test_an_unchanged_run_is_cached_and_quick(tiny_run, bertworks) -> None:
+    folder, _ = tiny_run
+    began = time.monotonic()
+    outcome = bertworks("run", "spec.yaml", cwd=folder)
+    seconds = time.monotonic() - began
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert seconds < 15
+    states = {step["name"]: step["state"] for step in latest(folder)["steps"]}
+    assert {states[name] for name in STEPS if name != "register"} == {"cached"}
+
+
+def test_a_change_reruns_only_what_depends_on_it(tiny_run, bertworks) -> None:
+    folder, _ = tiny_run
+    outcome = bertworks("run", "spec.yaml", "--set", "gates.max_drop=0.25", cwd=folder)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    states = {step["name"]: step["state"] for step in latest(folder)["steps"]}
+    assert states["gate"] == "succeeded"
+    assert {states[name] for name in STEPS[:8]} == {"cached"}
+
+
+def test_predict_from_arguments_stdin_and_file(tiny_run, bertworks, tmp_path: Path) -> None:
+    folder, _ = tiny_run
+    texts = ["the plot was lovely and number 1 had a cast", "the pace was dull and number 2"]
+    by_argument = bertworks("predict", *texts, cwd=folder)
+    by_stdin = bertworks("predict", cwd=folder, text="\n".join(texts) + "\n")
+    assert by_argument.returncode == 0, by_argument.stderr
+    assert by_argument.stdout == by_stdin.stdout
+    records = [json.loads(line) for line in by_argument.stdout.splitlines()]
+    assert [record["text"] for record in records] == texts
+    assert [record["label"] for record in records] == ["positive", "negative"]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    out = tmp_path / "out.csv"
+    by_file = bertworks("predict", "--file", tmp_path / "in.jsonl", "-o", out, cwd=folder)
+    assert by_file.returncode == 0, by_file.stderr
+    assert out.read_text().splitlines()[0].startswith("text,label")
+    assert len(out.read_text().splitlines()) == 3
+
+
+def test_models_list_show_rollback(tiny_run, bertworks) -> None:
+    folder, _ = tiny_run
+    listed = bertworks("models", "list", cwd=folder).stdout
+    assert "* tiny/1" in listed
+    shown = json.loads(bertworks("models", "show", "tiny", cwd=folder).stdout)
+    assert shown["version"] == 1
+    nothing_before = bertworks("models", "rollback", "tiny", cwd=folder)
+    assert nothing_before.returncode != 0
+    assert "Traceback" not in nothing_before.stderr
+
+
+def test_one_step_alone(tiny_run, bertworks) -> None:
+    folder, _ = tiny_run
+    first = sorted((folder / ".bertworks/runs").iterdir())[0].name
+    outcome = bertworks("step", "validate", "--run", first, cwd=folder)
+    assert outcome.returncode == 0, outcome.stderr
+    statistics = outcome.stdout.strip().splitlines()[-1].removeprefix("statistics: ")
+    assert open_artifact(statistics, "statistics")
+
+
+def test_a_gate_that_nothing_can_meet_refuses_and_keeps_the_bundle(tiny_run, bertworks) -> None:
+    folder, _ = tiny_run
+    outcome = bertworks("run", "spec.yaml", "--set", "gates.max_size_mb=0.0001", cwd=folder)
+    assert outcome.returncode == 6
+    assert "Traceback" not in outcome.stderr
+    assert "gate" in outcome.stderr
+    assert "0.0001" in outcome.stderr
+    assert latest(folder)["state"] == "failed"
+    assert "refused" in bertworks("models", "list", cwd=folder).stdout
+    assert "* tiny/1" in bertworks("models", "list", cwd=folder).stdout
+
+
+def test_a_flipped_byte_stops_the_run_and_says_what_to_do(tiny_run, bertworks) -> None:
+    folder, _ = tiny_run
+    first = sorted((folder / ".bertworks/runs").iterdir())[0]
+    record = json.loads((first / "run.json").read_text("utf-8"))
+    bundle = Path(record["artifacts"]["bundle"])
+    victim = max((f for f in bundle.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    outcome = bertworks("run", "spec.yaml", cwd=folder)
+    assert outcome.returncode == 5, outcome.stderr
+    assert str(victim) in outcome.stderr
+    assert "Delete" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    shutil.rmtree(bundle)
+    mended = bertworks("run", "spec.yaml", cwd=folder)
+    assert mended.returncode == 0, mended.stderr
+    states = {step["name"]: step["state"] for step in latest(folder)["steps"]}
+    assert states["finetune"] == "cached"
+    assert states["quantize"] == "succeeded"
+
+
+@pytest.mark.parametrize("command", ["run", "predict", "serve", "models", "spec", "report", "step"])
+def test_help_teaches(bertworks, tmp_path: Path, command: str) -> None:
+    outcome = bertworks(command, "--help", cwd=tmp_path)
+    assert outcome.returncode == 0
+    assert len(outcome.stdout) > 200
