@@ -178,8 +178,9 @@ def jaccard(
 def _ranges(starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The numbers starts[i] .. starts[i] + sizes[i] - 1, for all i, one after the other."""
     ends = np.cumsum(sizes)
-    every = np.arange(ends[-1] if len(ends) else 0, dtype=np.int64)
-    return every + np.repeat(starts - (ends - sizes), sizes)
+    result: npt.NDArray[np.int64] = np.arange(ends[-1] if len(ends) else 0, dtype=np.int64)
+    result += np.repeat(starts - (ends - sizes), sizes)
+    return result
 
 
 def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -20,6 +20,7 @@ LENGTH_EDGES = [0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 
 _SCORE_BUCKETS = 20
 _WORDS = 500
 _NAMED_WORDS = 5
+_CHANCE_DRAWS, _CHANCE_SEED = 8, 1991
 
 Numbers = npt.NDArray[np.float64]
 
@@ -102,19 +103,27 @@ def compare(baseline: dict[str, Any], profile: dict[str, Any], scan: Scan) -> li
 def divergence(first: list[int], second: list[int]) -> float:
     """The Jensen-Shannon divergence of two histograms, in bits, less what chance explains.
 
-    Lin 1991, "Divergence measures based on the Shannon entropy", section 4. Two samples of the same
-    distribution over k buckets differ by about (k - 1)(1/n1 + 1/n2) / (8 ln 2) bits (second-order
-    term of its expansion), which would make every small data set look drifted; it is taken off.
+    Lin 1991, "Divergence measures based on the Shannon entropy", section 4. Two samples of one and
+    the same distribution differ too, small ones much: what two samples of these sizes, drawn from
+    both histograms together, differ by on average is taken off.
     """
-    counts = np.array([first, second], np.float64)
+    counts = np.array([first, second], np.int64)
     sizes = counts.sum(1)
     if not sizes.all():
         return 0.0
-    shares = counts / sizes[:, None]
-    middle = shares.mean(0)
-    raw = _entropy(middle) - (_entropy(shares[0]) + _entropy(shares[1])) / 2
-    chance = (np.count_nonzero(middle) - 1) * (1 / sizes).sum() / (8 * np.log(2))
-    return float(min(max(raw - chance, 0.0), 1.0))
+    generator = np.random.default_rng(_CHANCE_SEED)
+    middle = (counts / sizes[:, None]).mean(0)
+    by_chance = [
+        _raw_divergence(np.stack([generator.multinomial(size, middle) for size in sizes]))
+        for _ in range(_CHANCE_DRAWS)
+    ]
+    return float(min(max(_raw_divergence(counts) - np.mean(by_chance), 0.0), 1.0))
+
+
+def _raw_divergence(counts: npt.NDArray[np.int64]) -> float:
+    """The Jensen-Shannon divergence of the two rows, in bits."""
+    shares = counts / counts.sum(1)[:, None]
+    return _entropy(shares.mean(0)) - (_entropy(shares[0]) + _entropy(shares[1])) / 2
 
 
 def _entropy(shares: Numbers) -> float:
