@@ -30,6 +30,9 @@ class Dense(keras.layers.Layer):
         kind = self.compute_dtype
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), kind)
         bias = tf.cast(tf.convert_to_tensor(self.bias), kind)
+        if kernel.shape[0] == 0:
+            # oneDNN aborts on a product over nothing; the empty sum keeps the kernel's gradient.
+            return tf.zeros((tf.shape(rows)[0], 1), kind) + bias + tf.reduce_sum(kernel, axis=0)
         return tf.nn.bias_add(tf.matmul(tf.cast(rows, kind), kernel), bias)
 
 
