@@ -21,6 +21,7 @@ _SCORE_BUCKETS = 20
 _WORDS = 500
 _NAMED_WORDS = 5
 _CHANCE_DRAWS, _CHANCE_SEED = 8, 1991
+_CHANCE_NEGLIGIBLE = 10**9  # items; numpy draws from fewer only
 
 Numbers = npt.NDArray[np.float64]
 
@@ -104,20 +105,23 @@ def divergence(first: list[int], second: list[int]) -> float:
     """The Jensen-Shannon divergence of two histograms, in bits, less what chance explains.
 
     Lin 1991, "Divergence measures based on the Shannon entropy", section 4. Two samples of one and
-    the same distribution differ too, small ones much: what two samples of these sizes, drawn from
-    both histograms together, differ by on average is taken off.
+    the same distribution differ too, small ones much: what both histograms differ by on average
+    when their items are shuffled among them (a permutation test's null) is taken off.
     """
     counts = np.array([first, second], np.int64)
-    sizes = counts.sum(1)
-    if not sizes.all():
+    if not counts.sum(1).all():
+        return 0.0
+    return min(max(_raw_divergence(counts) - _chance(counts), 0.0), 1.0)
+
+
+def _chance(counts: npt.NDArray[np.int64]) -> float:
+    """The mean divergence after shuffling the items of both rows."""
+    together, size = counts.sum(0), int(counts[0].sum())
+    if together.sum() >= _CHANCE_NEGLIGIBLE:
         return 0.0
     generator = np.random.default_rng(_CHANCE_SEED)
-    middle = (counts / sizes[:, None]).mean(0)
-    by_chance = [
-        _raw_divergence(np.stack([generator.multinomial(size, middle) for size in sizes]))
-        for _ in range(_CHANCE_DRAWS)
-    ]
-    return float(min(max(_raw_divergence(counts) - np.mean(by_chance), 0.0), 1.0))
+    drawn = generator.multivariate_hypergeometric(together, size, _CHANCE_DRAWS, method="marginals")
+    return float(np.mean([_raw_divergence(np.stack([one, together - one])) for one in drawn]))
 
 
 def _raw_divergence(counts: npt.NDArray[np.int64]) -> float:
