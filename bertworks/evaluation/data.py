@@ -28,14 +28,17 @@ def read_split(artifact: Artifact, split: str, columns: list[str] | None = None)
 
 
 def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
-    """The test rows, in the order of their ids: all columns of examples and of tokens side by side.
+    """The test rows, in the order of their ids: all columns of examples, `input_ids` and `length`.
 
     Adds `truth`, as in `Predictions.truth`, and `shown`, the text as a person reads it.
 
     Raises:
         ArtifactError: Examples and tokens do not hold the same rows.
     """
-    rows, pieces = read_split(examples, "test"), read_split(tokens, "test")
+    rows, pieces = (
+        read_split(examples, "test"),
+        read_split(tokens, "test", ["id", "input_ids", "length"]),
+    )
     place = {name: row for row, name in enumerate(pieces.get("id", []))}
     ids = rows.get("id", [])
     if set(place) != set(ids):
@@ -45,13 +48,11 @@ def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
             "Run the transform step again on these examples.",
         )
     order = [place[name] for name in ids]
-    for name in ("input_ids", "type_ids", "length"):
-        if name in pieces:
-            rows[name] = [pieces[name][row] for row in order]
+    for name in ("input_ids", "length"):
+        rows[name] = [pieces[name][row] for row in order]
     rows["shown"] = shown_texts(task, rows)
     if task.type == "tagging":
-        rows["truth"] = rows["tags"]
-        rows["tags"] = [pieces["tags"][row] for row in order] if order else []
+        rows["truth"] = rows.get("tags", [])
     else:
         rows["truth"] = _truth(task, rows, tokens.json("info.json")["labels"])
     return rows

@@ -142,9 +142,17 @@ def _word_features(sentences: list[list[str]]) -> list[list[str]]:
 
 
 def _shape(word: str) -> str:
-    """"Paris" is Xx, "U.N." is X.X., "1996" is 9: letters and digits by kind, runs folded."""
+    """ "Paris" is Xx, "U.N." is X.X., "1996" is 9: letters and digits by kind, runs folded."""
     kinds = [
-        "X" if letter.isupper() else "x" if letter.isalpha() else "9" if letter.isdigit() else letter
+        "X"
+        if letter.isupper()
+        else "x"
+        if letter.isalpha()
+        else "9"
+        if letter.isdigit()
+        else letter
         for letter in word[:20]
     ]
-    return "".join(kind for index, kind in enumerate(kinds) if index == 0 or kind != kinds[index - 1])
+    return "".join(
+        kind for index, kind in enumerate(kinds) if index == 0 or kind != kinds[index - 1]
+    )

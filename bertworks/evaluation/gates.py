@@ -60,7 +60,9 @@ def decide(gates: Gates, metric: str, measured: Measured) -> dict[str, Any]:
         rules.append(_rule("max_drop", gates.max_drop, drop, round(drop, 9) <= gates.max_drop))
     if gates.max_latency_ms is not None:
         p95 = measured.latency["p95_ms"]
-        rules.append(_rule("max_latency_ms", gates.max_latency_ms, p95, p95 <= gates.max_latency_ms))
+        rules.append(
+            _rule("max_latency_ms", gates.max_latency_ms, p95, p95 <= gates.max_latency_ms)
+        )
     if gates.max_size_mb is not None:
         size = measured.latency["size_mb"]
         rules.append(_rule("max_size_mb", gates.max_size_mb, size, size <= gates.max_size_mb))
@@ -85,8 +87,7 @@ def against_champion(
         (row, place[name])
         for row, name in enumerate(challenger.ids)
         if name in place
-        and challenger.named(challenger.truth, row)
-        == champion.named(champion.truth, place[name])
+        and challenger.named(challenger.truth, row) == champion.named(champion.truth, place[name])
     ]
     if not shared:
         raise ArtifactError(

@@ -172,9 +172,7 @@ def _auc(scores: np.ndarray, positive: np.ndarray) -> Callable[[np.ndarray], np.
         above = np.add.reduceat(sorted_weights * is_positive, starts, axis=1)
         below = np.add.reduceat(sorted_weights * (1 - is_positive), starts, axis=1)
         pairs = above * (np.cumsum(below, axis=1) - below / 2)
-        return _ratio(
-            pairs.sum(axis=1), above.sum(axis=1) * below.sum(axis=1), empty=np.nan
-        )
+        return _ratio(pairs.sum(axis=1), above.sum(axis=1) * below.sum(axis=1), empty=np.nan)
 
     return measure
 
@@ -218,9 +216,7 @@ def _f1(right: np.ndarray, guessed: np.ndarray, real: np.ndarray) -> np.ndarray:
     return _ratio(2 * right, guessed + real)
 
 
-def _mcc(
-    hits: np.ndarray, total: np.ndarray, guessed: np.ndarray, real: np.ndarray
-) -> np.ndarray:
+def _mcc(hits: np.ndarray, total: np.ndarray, guessed: np.ndarray, real: np.ndarray) -> np.ndarray:
     above = hits * total - (guessed * real).sum(axis=1)
     below = (total**2 - (guessed**2).sum(axis=1)) * (total**2 - (real**2).sum(axis=1))
     return _ratio(above, np.sqrt(below))

@@ -93,8 +93,8 @@ def decode(
     Args:
         task: What was asked.
         labels: Label names, in the order of the logits.
-        rows: Columns of the labelled rows: `id`, and `truth` as in `Predictions.truth` (tagging: the
-            words' tags) and, for tagging, `tags` (label index on first pieces, else -100).
+        rows: Columns of the labelled rows: `id`, and `truth` as in `Predictions.truth`; for tagging
+            also `starts`, the position of first pieces, and `kept`, the words that they belong to.
         logits: One array a row: (labels,), (1,) for regression, (length, labels) for tagging.
         score: Regression: mean and std that the training targets were scaled by.
 
@@ -112,12 +112,8 @@ def decode(
     truth = np.asarray(rows["truth"], dtype=np.int64)
     if task.multi_label:
         given = 1.0 / (1.0 + np.exp(-stacked))
-        return Predictions(
-            task, labels, rows["id"], truth, (stacked > 0).astype(np.int64), given
-        )
-    return Predictions(
-        task, labels, rows["id"], truth, stacked.argmax(axis=1), _softmax(stacked)
-    )
+        return Predictions(task, labels, rows["id"], truth, (stacked > 0).astype(np.int64), given)
+    return Predictions(task, labels, rows["id"], truth, stacked.argmax(axis=1), _softmax(stacked))
 
 
 def save(file: Path, predictions: Predictions) -> None:
@@ -130,7 +126,9 @@ def save(file: Path, predictions: Predictions) -> None:
         return [json.dumps(predictions.named(values, row), ensure_ascii=False) for row in rows]
 
     given = predictions.probabilities
-    shares = [None] * len(predictions) if given is None else [list(map(float, row)) for row in given]
+    shares = (
+        [None] * len(predictions) if given is None else [list(map(float, row)) for row in given]
+    )
     table = pa.table(
         {
             "id": pa.array(predictions.ids, pa.string()),
@@ -195,15 +193,17 @@ def _check(task: Task, labels: list[str], ids: list[str], logits: list[np.ndarra
 def _decode_tags(
     task: Task, labels: list[str], rows: dict[str, list[Any]], logits: list[np.ndarray]
 ) -> Predictions:
-    """Takes the answer on each word's first piece; words that were cut off count as outside."""
+    """Takes the answer on each word's first piece; words that have none count as outside."""
     prediction, given = [], []
-    for truth, tags, answer in zip(rows["truth"], rows["tags"], logits, strict=True):
-        first = np.asarray(tags) >= 0
-        chances = _softmax(answer[: len(tags)][first].astype(float))
-        best = chances.argmax(axis=1) if len(chances) else np.zeros(0, dtype=int)
-        missing = len(truth) - len(best)
-        prediction.append([labels[index] for index in best] + [OUTSIDE] * missing)
-        given.append([*chances[np.arange(len(best)), best].tolist(), *[1.0] * missing])
+    for truth, starts, kept, answer in zip(
+        rows["truth"], rows["starts"], rows["kept"], logits, strict=True
+    ):
+        tags, sure = [OUTSIDE] * len(truth), [1.0] * len(truth)
+        chances = _softmax(answer[np.asarray(starts, dtype=np.int64)].astype(float))
+        for word, row in zip(kept, chances, strict=True):
+            tags[word], sure[word] = labels[int(row.argmax())], float(row.max())
+        prediction.append(tags)
+        given.append(sure)
     return Predictions(task, labels, rows["id"], rows["truth"], prediction, given)
 
 

@@ -37,9 +37,7 @@ class RowMean:
     weights: np.ndarray
 
 
-def slice_metrics(
-    predictions: Predictions, rows: Columns, by: list[str]
-) -> list[dict[str, Any]]:
+def slice_metrics(predictions: Predictions, rows: Columns, by: list[str]) -> list[dict[str, Any]]:
     """Metrics of every slice, as entries of metrics.json with `slice` such as "length=5 to 17".
 
     Args:

@@ -45,9 +45,9 @@ def test_identical_sequences_agree(tags: list[str]) -> None:
 
 
 def test_a_wrong_border_or_type_is_not_found() -> None:
-    truth = "B-PER I-PER O B-LOC".split()
-    assert counts(truth, "B-PER O O B-LOC".split()) == {"PER": (0, 1, 1), "LOC": (1, 1, 1)}
-    assert counts(truth, "B-LOC I-LOC O B-LOC".split()) == {"PER": (0, 0, 1), "LOC": (1, 2, 1)}
+    truth = ["B-PER", "I-PER", "O", "B-LOC"]
+    assert counts(truth, ["B-PER", "O", "O", "B-LOC"]) == {"PER": (0, 1, 1), "LOC": (1, 1, 1)}
+    assert counts(truth, ["B-LOC", "I-LOC", "O", "B-LOC"]) == {"PER": (0, 0, 1), "LOC": (1, 2, 1)}
 
 
 def test_lengths_must_agree() -> None:

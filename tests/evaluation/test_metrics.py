@@ -33,9 +33,7 @@ def regressed(rows: int = 120) -> Predictions:
     random = np.random.default_rng(3)
     truth = np.round(random.normal(size=rows), 1)
     given_ = np.round(truth + random.normal(size=rows), 1)
-    return Predictions(
-        Task(type="regression"), [], [str(n) for n in range(rows)], truth, given_
-    )
+    return Predictions(Task(type="regression"), [], [str(n) for n in range(rows)], truth, given_)
 
 
 def tagged(truth: list[list[str]], prediction: list[list[str]]) -> Predictions:
@@ -233,18 +231,19 @@ def test_predictions_survive_the_file(kind: str, tmp_path) -> None:  # type: ign
     assert values(after) == pytest.approx(values(before))
 
 
-def test_words_that_were_cut_off_count_as_outside() -> None:
+def test_words_without_a_piece_count_as_outside() -> None:
     logits = np.full((4, 3), -5.0)
-    logits[1, 1] = 5.0  # [CLS] word word [SEP]; the third word did not fit
+    logits[1, 1] = 5.0  # [CLS] word word [SEP]: the second word has no piece, the last was cut off
     logits[2, 0] = 5.0
     rows = {
         "id": ["x"],
-        "truth": [["B-PER", "O", "B-PER"]],
-        "tags": [[-100, 1, 0, -100]],
+        "truth": [["B-PER", "B-PER", "O", "B-PER"]],
+        "starts": [[1, 2]],
+        "kept": [[0, 2]],
     }
     found = decode(Task(type="tagging"), ["O", "B-PER", "I-PER"], rows, [logits])
-    assert found.prediction == [["B-PER", "O", "O"]]
-    assert values(found)["entity_recall"] == pytest.approx(1 / 2)
+    assert found.prediction == [["B-PER", "O", "O", "O"]]
+    assert values(found)["entity_recall"] == pytest.approx(1 / 3)
 
 
 def test_regression_answers_come_back_in_the_scores_unit() -> None:

@@ -1,0 +1,81 @@
+"""Answers of a model or bundle on labelled rows, through the runtime that serves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bertworks.artifacts import Artifact
+from bertworks.errors import ArtifactError
+from bertworks.evaluation.data import Columns
+from bertworks.evaluation.predictions import Predictions, decode
+from bertworks.progress import stage
+from bertworks.serving.runtime import Agent, Encoded
+
+AT_ONCE = 512
+
+
+def load_agent(source: Artifact, threads: int | None = None) -> Agent:
+    """Loads a bundle, or an uncompressed model as a float32 graph.
+
+    Raises:
+        ArtifactError: The artifact is neither.
+    """
+    if source.kind == "bundle":
+        return Agent.load(source.path, threads=threads)
+    if source.kind == "model":
+        return Agent.from_model(source.path, threads=threads)
+    raise ArtifactError(
+        f"{source.path} is of kind {source.kind!r}: only a model or a bundle can be evaluated.",
+        "Give the output of the finetune, prune or quantize step.",
+    )
+
+
+def texts_of(agent: Agent, rows: Columns) -> list[Any]:
+    """The rows as the agent takes them: a text, two texts, or a list of words."""
+    if agent.task.type == "tagging":
+        return list(rows["tokens"])
+    if agent.task.pair:
+        return list(zip(rows["text_a"], rows["text_b"], strict=True))
+    return list(rows["text"])
+
+
+def predict(agent: Agent, rows: Columns) -> Predictions:
+    """Answers every row, from the text on: what is scored is what will serve.
+
+    Args:
+        agent: The loaded agent.
+        rows: Rows as from `data.test_rows`.
+
+    Raises:
+        ArtifactError: The agent cuts text into other tokens than those that it was trained on.
+        DataError: The answers do not fit the task.
+    """
+    texts = texts_of(agent, rows)
+    encoded = agent.encode(texts)
+    _check_tokens(encoded, rows)
+    logits: list[np.ndarray] = []
+    with stage("predicting", total=len(texts), unit="rows") as current:
+        for begin in range(0, len(texts), AT_ONCE):
+            part = slice(begin, begin + AT_ONCE)
+            types = encoded.types[part] if encoded.types is not None else None
+            logits += agent.predict_logits(encoded.ids[part], types)
+            current.advance(len(encoded.ids[part]))
+    asked: Columns = {
+        "id": rows["id"],
+        "truth": rows["truth"],
+        "starts": encoded.starts or [],
+        "kept": encoded.kept or [],
+    }
+    return decode(agent.task, agent.labels, asked, logits, agent.info.get("score"))
+
+
+def _check_tokens(encoded: Encoded, rows: Columns) -> None:
+    for name, ours, theirs in zip(rows["id"], encoded.ids, rows["input_ids"], strict=True):
+        if list(ours) != list(theirs):
+            raise ArtifactError(
+                f"Row {name}: the agent's tokenizer gives {len(ours)} tokens that differ from the "
+                f"{len(theirs)} in the tokens artifact.",
+                "Evaluate the agent on the tokens that it was trained on.",
+            )

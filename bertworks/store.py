@@ -1,0 +1,268 @@
+"""The model store: numbered versions of each agent's bundle, and a pointer to the champion.
+
+    NAME/versions/1/bundle/…      the bundle artifact, as it was gated
+    NAME/versions/1/metrics/…     its metrics artifact
+    NAME/versions/1/record.json   state, reasons, decision, metrics, digest
+    NAME/champion.json            which version serves, and which ones did before
+
+On a disk a version is written beside its place and renamed into it, and writers take turns. On a
+bucket, which can do neither, `record.json` is written last and makes the version exist. A bundle that
+was refused is kept and can be looked at, but not promoted.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bertworks import store_places
+from bertworks.artifacts import Artifact, open_artifact
+from bertworks.errors import ArtifactError, GateRefused
+
+RECORD = "record.json"
+CHAMPION = "champion.json"
+PASSED, REFUSED, DAMAGED = "passed", "refused", "damaged"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One bundle in the store.
+
+    Attributes:
+        name: The agent.
+        number: 1, 2, 3, …
+        state: "passed", "refused", or "damaged" when its record cannot be read.
+        champion: Whether it is the one that serves.
+        record: What record.json says; empty when damaged.
+        uri: Where the bundle lies.
+    """
+
+    name: str
+    number: int
+    state: str
+    champion: bool
+    record: dict[str, Any]
+    uri: str
+
+    @property
+    def digest(self) -> str:
+        """The bundle's digest, "" when damaged."""
+        return str(self.record.get("digest", ""))
+
+
+class Store:
+    """A folder or bucket of models.
+
+    Args:
+        uri: A path or an fsspec URI (s3://, gs://, memory://). The folder is made when needed.
+    """
+
+    def __init__(self, uri: str | Path) -> None:
+        self.uri = str(uri)
+        self._place = store_places.place(self.uri)
+
+    def add(
+        self, bundle: Artifact, name: str, decision: dict[str, Any], metrics: Artifact
+    ) -> Version:
+        """Keeps a bundle that passed its gates; the same bundle again gives the same version.
+
+        Raises:
+            GateRefused: The decision says that it did not pass.
+        """
+        if not decision["passed"]:
+            raise GateRefused(
+                f"The gates refused this bundle: {'; '.join(decision['reasons'])}.",
+                "Register only bundles that pass; `refuse` keeps the others.",
+            )
+        return self._keep(bundle, name, PASSED, decision, metrics)
+
+    def refuse(
+        self, bundle: Artifact, name: str, decision: dict[str, Any], metrics: Artifact
+    ) -> Version:
+        """Keeps a bundle that did not pass, marked as refused with the reasons."""
+        return self._keep(bundle, name, REFUSED, decision, metrics)
+
+    def promote(self, name: str, number: int) -> Version:
+        """Makes a version the champion; the one before it is remembered for `rollback`.
+
+        Raises:
+            ArtifactError: There is no such version, or it is damaged.
+            GateRefused: It did not pass its gates.
+        """
+        with self._place.turn(name):
+            wanted = self.show(name, number)
+            if wanted.state == REFUSED:
+                reasons = "; ".join(wanted.record["decision"]["reasons"])
+                raise GateRefused(
+                    f"{name} version {number} was refused: {reasons}.",
+                    "Change the gates in the spec and run it again, if it is good enough after all.",
+                )
+            pointer = self._pointer(name)
+            if pointer and pointer["version"] == number:
+                return wanted
+            history = [*pointer["history"], _without_history(pointer)] if pointer else []
+            self._point(name, wanted, history)
+        return self.show(name, number)
+
+    def rollback(self, name: str) -> Version:
+        """Makes the champion before the present one the champion again.
+
+        Raises:
+            ArtifactError: There was none, or it is damaged.
+        """
+        with self._place.turn(name):
+            pointer = self._pointer(name)
+            history = list(pointer["history"]) if pointer else []
+            while history:
+                before = self.show(name, history.pop()["version"])
+                if before.state == PASSED:
+                    self._point(name, before, history)
+                    return self.show(name, before.number)
+        raise ArtifactError(
+            f"{name} has no earlier champion to go back to in {self.uri}.",
+            f"`bertworks models list {name}` shows what there is; promote one of them.",
+        )
+
+    def champion(self, name: str) -> Version | None:
+        """The version that serves, or None."""
+        pointer = self._pointer(name)
+        if pointer is None:
+            return None
+        found = self.show(name, pointer["version"])
+        if found.digest != pointer["digest"]:
+            raise ArtifactError(
+                f"{name}'s champion is version {found.number} with digest "
+                f"{pointer['digest'][:12]}…, but the store holds {found.digest[:12]}….",
+                "Promote a version that `bertworks models list` shows as passed.",
+            )
+        return found
+
+    def names(self) -> list[str]:
+        """The agents that have a version here."""
+        return [name for name in self._place.names() if self._place.numbers(name)]
+
+    def list(self, name: str) -> list[Version]:
+        """All versions, oldest first; a damaged one is listed with that state."""
+        found = []
+        for number in self._place.numbers(name):
+            try:
+                found.append(self.show(name, number))
+            except ArtifactError:
+                uri = self._place.uri(f"{name}/versions/{number}/bundle")
+                found.append(Version(name, number, DAMAGED, False, {}, uri))
+        return found
+
+    def show(self, name: str, number: int) -> Version:
+        """One version.
+
+        Raises:
+            ArtifactError: There is no such version, or its record cannot be read.
+        """
+        folder = f"{name}/versions/{number}"
+        raw = self._place.read(f"{folder}/{RECORD}")
+        uri = self._place.uri(f"{folder}/bundle")
+        if raw is None:
+            have = ", ".join(map(str, self._place.numbers(name))) or "none"
+            raise ArtifactError(
+                f"{self.uri} has no version {number} of {name}. It has: {have}.",
+                f"`bertworks models list {name}` shows what there is.",
+            )
+        record = _parsed(
+            raw, f"{self._place.uri(folder)}/{RECORD}", ("state", "digest", "decision")
+        )
+        pointer = self._pointer(name)
+        serves = pointer is not None and pointer["version"] == number
+        return Version(name, number, record["state"], serves, record, uri)
+
+    def fetch(self, name: str, number: int, part: str = "bundle") -> Artifact:
+        """Opens a version's "bundle" or "metrics"; from a bucket it is first copied to a temporary folder.
+
+        Raises:
+            ArtifactError: There is no such version, or a file was changed.
+        """
+        kept = self.show(name, number)
+        found = open_artifact(self._place.local(f"{name}/versions/{number}/{part}"), part)
+        if part == "bundle" and found.digest != kept.digest:
+            raise ArtifactError(
+                f"{kept.uri} is not the bundle that was registered: the record says "
+                f"{kept.digest[:12]}…, found {found.digest[:12]}….",
+                "Register the bundle again from the run that made it.",
+            )
+        return found
+
+    def _keep(
+        self, bundle: Artifact, name: str, state: str, decision: dict[str, Any], metrics: Artifact
+    ) -> Version:
+        record = {
+            "format": 1,
+            "name": name,
+            "digest": bundle.digest,
+            "state": state,
+            "decision": decision,
+            "metrics": metrics.json("metrics.json"),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "parents": dict(bundle.parents),
+        }
+        with self._place.turn(name):
+            known = next((one for one in self.list(name) if one.digest == bundle.digest), None)
+            if known is not None:
+                self._judge_again(known, record)
+                return self.show(name, known.number)
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / RECORD
+                file.write_bytes(_json(record))
+                number = self._place.publish(
+                    name, {"bundle": bundle.path, "metrics": metrics.path, RECORD: file}
+                )
+        kept = self.show(name, number)
+        self.fetch(name, number)
+        return kept
+
+    def _judge_again(self, known: Version, record: dict[str, Any]) -> None:
+        """The same bundle under other gates: the newer judgement counts, its age stays."""
+        judged = {**known.record, "state": record["state"], "decision": record["decision"]}
+        if judged != known.record:
+            file = f"{known.name}/versions/{known.number}/{RECORD}"
+            self._place.replace(file, _json(judged))
+
+    def _pointer(self, name: str) -> dict[str, Any] | None:
+        file = f"{name}/{CHAMPION}"
+        raw = self._place.read(file)
+        if raw is None:
+            return None
+        return _parsed(raw, self._place.uri(file), ("version", "digest", "history"))
+
+    def _point(self, name: str, version: Version, history: list[dict[str, Any]]) -> None:
+        pointer = {
+            "format": 1,
+            "version": version.number,
+            "digest": version.digest,
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "history": history,
+        }
+        self._place.replace(f"{name}/{CHAMPION}", _json(pointer))
+
+
+def _without_history(pointer: dict[str, Any]) -> dict[str, Any]:
+    return {key: pointer[key] for key in ("version", "digest", "since")}
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _parsed(raw: bytes, file: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        value = json.loads(raw)
+        if isinstance(value, dict) and all(key in value for key in keys):
+            return value
+        problem = f"it lacks one of: {', '.join(keys)}"
+    except ValueError as error:
+        problem = str(error)
+    raise ArtifactError(
+        f"{file} is damaged: {problem}.", "Restore it from a backup, or delete its folder."
+    )

@@ -1,0 +1,273 @@
+"""Where a model store lies: a folder on a disk, or a bucket behind fsspec."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from bertworks.errors import ArtifactError, EnvironmentFault
+
+_WAIT_SECONDS = 60.0
+_STALE_SECONDS = 86_400.0
+
+
+class Place(Protocol):
+    """What a store needs of a disk or bucket; paths are relative to its root."""
+
+    def uri(self, path: str) -> str:
+        """The full path or URI."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file, None when there is none."""
+
+    def replace(self, path: str, value: bytes) -> None:
+        """Puts a file into place: readers see all of the old one or all of the new one."""
+
+    def names(self) -> list[str]:
+        """The folders in the root, sorted."""
+
+    def numbers(self, name: str) -> list[int]:
+        """The whole versions of an agent, sorted."""
+
+    def publish(self, name: str, parts: Mapping[str, Path]) -> int:
+        """Copies files and folders into a new version and returns its number."""
+
+    def local(self, path: str) -> Path:
+        """A folder as a path on this machine."""
+
+    def turn(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Waits until no other writer is at work on the agent, where the place can tell."""
+
+
+def place(uri: str) -> Place:
+    """The place that a path or URI means."""
+    if "://" in uri and not uri.startswith("file://"):
+        return Bucket(uri)
+    return Disk(Path(uri.removeprefix("file://")).expanduser())
+
+
+class Disk:
+    """A folder on a disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def uri(self, path: str) -> str:
+        return str(self.root / path)
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return (self.root / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise ArtifactError(
+                f"{self.root / path} cannot be read: {error.strerror}.", "Look at the disk."
+            ) from None
+
+    def replace(self, path: str, value: bytes) -> None:
+        target = self.root / path
+        beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
+        try:
+            with beside.open("wb") as stream:
+                stream.write(value)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(beside, target)
+        except OSError as error:
+            raise _fault(self.root, error) from error
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        return sorted(folder.name for folder in _folders(self.root))
+
+    def numbers(self, name: str) -> list[int]:
+        folders = _folders(self.root / name / "versions")
+        return sorted(int(folder.name) for folder in folders if folder.name.isdigit())
+
+    def publish(self, name: str, parts: Mapping[str, Path]) -> int:
+        versions = self.root / name / "versions"
+        try:
+            versions.mkdir(parents=True, exist_ok=True)
+            _sweep(versions)
+            beside = versions / f".{uuid.uuid4().hex[:8]}.partial"
+            try:
+                beside.mkdir()
+                for part, source in parts.items():
+                    copy = shutil.copytree if source.is_dir() else shutil.copy2
+                    copy(source, beside / part)
+                return self._take_number(name, beside)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+        except OSError as error:
+            raise _fault(self.root, error) from error
+
+    def _take_number(self, name: str, beside: Path) -> int:
+        """Renaming onto a folder that is not empty fails, so no number is taken twice."""
+        number = max(self.numbers(name), default=0) + 1
+        while True:
+            try:
+                os.rename(beside, beside.parent / str(number))
+                return number
+            except OSError:
+                if not (beside.parent / str(number)).exists():
+                    raise
+                number += 1
+
+    def local(self, path: str) -> Path:
+        return self.root / path
+
+    @contextlib.contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """A lock that the system lets go of when its holder ends, however it ends."""
+        folder = self.root / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stream = (folder / ".lock").open("a")
+        except OSError as error:
+            raise _fault(self.root, error) from error
+        with stream:
+            deadline = time.monotonic() + _WAIT_SECONDS
+            while True:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise EnvironmentFault(
+                            f"Another process holds {folder / '.lock'} for over a minute.",
+                            "Wait for it to finish, or end it, and run the command again.",
+                        ) from None
+                    time.sleep(0.05)
+            yield
+
+
+class Bucket:
+    """A bucket, or any other fsspec file system, where single objects are replaced whole.
+
+    Two writers at the same time get different numbers where the file system can create an object
+    only if it is absent (s3, gs); elsewhere let one run at a time register.
+    """
+
+    def __init__(self, uri: str) -> None:
+        import fsspec
+
+        self._root_uri = uri.rstrip("/")
+        try:
+            self._files, root = fsspec.core.url_to_fs(self._root_uri)
+        except (ImportError, ValueError) as error:
+            raise EnvironmentFault(
+                f"The model store {uri} cannot be opened: {error}.",
+                "Install the fsspec driver that it names, or use a folder.",
+            ) from None
+        self._root = root.rstrip("/")
+        self._copies: list[tempfile.TemporaryDirectory[str]] = []
+
+    def uri(self, path: str) -> str:
+        return f"{self._root_uri}/{path}"
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return bytes(self._files.cat_file(self._at(path)))
+        except FileNotFoundError:
+            return None
+
+    def replace(self, path: str, value: bytes) -> None:
+        self._files.pipe_file(self._at(path), value)
+
+    def names(self) -> list[str]:
+        return self._children("")
+
+    def numbers(self, name: str) -> list[int]:
+        found = sorted(int(one) for one in self._children(f"{name}/versions") if one.isdigit())
+        return [
+            one
+            for one in found
+            if self._files.exists(self._at(f"{name}/versions/{one}/record.json"))
+        ]
+
+    def publish(self, name: str, parts: Mapping[str, Path]) -> int:
+        number = self._claim(name)
+        folder = f"{name}/versions/{number}"
+        last = []
+        for part, source in parts.items():
+            if source.is_dir():
+                for file in sorted(path for path in source.rglob("*") if path.is_file()):
+                    where = self._at(f"{folder}/{part}/{file.relative_to(source)}")
+                    self._files.makedirs(where.rpartition("/")[0], exist_ok=True)
+                    self._files.put_file(str(file), where)
+            else:
+                last.append((part, source))
+        for part, source in last:
+            self._files.pipe_file(self._at(f"{folder}/{part}"), source.read_bytes())
+        return number
+
+    def _claim(self, name: str) -> int:
+        taken = [int(one) for one in self._children(f"{name}/versions") if one.isdigit()]
+        number = max(taken, default=0) + 1
+        while True:
+            claim = self._at(f"{name}/versions/{number}/claim")
+            self._files.makedirs(claim.rpartition("/")[0], exist_ok=True)
+            try:
+                self._files.pipe_file(claim, b"", mode="create")
+                return number
+            except FileExistsError:
+                number += 1
+
+    def _children(self, path: str) -> list[str]:
+        self._files.invalidate_cache()
+        try:
+            found: list[dict[str, Any]] = self._files.ls(self._at(path).rstrip("/"), detail=True)
+        except FileNotFoundError:
+            return []
+        names = {one["name"].rstrip("/").rpartition("/")[2] for one in found}
+        return sorted(names)
+
+    def local(self, path: str) -> Path:
+        folder = tempfile.TemporaryDirectory(prefix="bertworks-store-")
+        self._copies.append(folder)  # Lives as long as the store.
+        target = Path(folder.name) / "copy"
+        try:
+            self._files.get(self._at(path).rstrip("/") + "/", str(target) + "/", recursive=True)
+        except FileNotFoundError:
+            raise ArtifactError(
+                f"{self.uri(path)} is missing.", "Register the bundle again."
+            ) from None
+        return target
+
+    @contextlib.contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        yield
+
+
+def _folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
+
+
+def _sweep(versions: Path) -> None:
+    """Removes what killed writers left; another machine's writer may be at work on younger ones."""
+    for left in versions.glob(".*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left)
+
+
+def _fault(root: Path, error: OSError) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"The model store {root} cannot be written: {error.strerror or error}.",
+        "Make the folder writable and free some space, or choose another store.",
+    )

@@ -1,0 +1,1 @@
+"""Scores a model or a bundle on the test split."""

@@ -1,0 +1,1 @@
+"""Lets a compressed bundle pass, or refuses it with the reasons."""

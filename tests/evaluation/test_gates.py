@@ -1,0 +1,239 @@
+"""The gate's rules, and the gate and register steps together with the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bertworks import artifacts
+from bertworks.artifacts import open_artifact
+from bertworks.errors import ArtifactError, GateRefused, SpecError
+from bertworks.evaluation import predictions
+from bertworks.evaluation.bootstrap import Difference
+from bertworks.evaluation.gates import REMEDIES, Measured, against_champion, decide
+from bertworks.evaluation.predictions import Predictions
+from bertworks.spec import Gates, Task
+from bertworks.store import Store
+from components.evaluate import step as evaluate_step
+from components.gate.step import run as gate
+from components.register.step import run as register
+
+OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
+
+
+def entries(**values: float) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value, "slice": ""} for name, value in values.items()]
+
+
+MEASURED = Measured(
+    bundle=entries(accuracy=0.84, mae=1.0) + [{"name": "accuracy", "value": 0.1, "slice": "x=y"}],
+    model=entries(accuracy=0.86, mae=0.9),
+    floor=entries(accuracy=0.77, mae=1.2),
+    latency={"p95_ms": 5.0, "size_mb": 20.0},
+    champion=Difference(0.01, -0.01, 0.03, 0.8),
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "met", "broken"),
+    [
+        ("minimum", 0.84, 0.8401),
+        ("max_drop", 0.02, 0.0199),
+        ("max_latency_ms", 5.0, 4.99),
+        ("max_size_mb", 20.0, 19.9),
+    ],
+)
+def test_limits_are_met_exactly_and_broken_just_beyond(
+    rule: str, met: float, broken: float
+) -> None:
+    passed = decide(Gates(**{**OFF, rule: met}), "accuracy", MEASURED)
+    assert passed["passed"] and passed["reasons"] == []
+    refused = decide(Gates(**{**OFF, rule: broken}), "accuracy", MEASURED)
+    assert not refused["passed"]
+    assert [one["name"] for one in refused["rules"] if not one["passed"]] == [rule]
+    assert len(refused["reasons"]) == 1 and f"{broken:g}" in refused["reasons"][0]
+    assert rule in REMEDIES
+
+
+def test_lower_is_better_turns_the_rules_round() -> None:
+    assert decide(Gates(**{**OFF, "minimum": 1.0}), "mae", MEASURED)["passed"]
+    assert not decide(Gates(**{**OFF, "minimum": 0.99}), "mae", MEASURED)["passed"]
+    assert decide(Gates(max_drop=0.1), "mae", MEASURED)["passed"]
+    assert not decide(Gates(max_drop=0.09), "mae", MEASURED)["passed"]
+    worse = Measured(MEASURED.bundle, MEASURED.model, entries(mae=0.95), MEASURED.latency)
+    assert not decide(Gates(max_drop=None), "mae", worse)["passed"]
+
+
+def test_the_floor_must_be_beaten() -> None:
+    assert decide(Gates(max_drop=None), "accuracy", MEASURED)["passed"]
+    equal = Measured(MEASURED.bundle, MEASURED.model, entries(accuracy=0.84), MEASURED.latency)
+    found = decide(Gates(max_drop=None), "accuracy", equal)
+    assert "floor" in found["reasons"][0]
+    without = Measured(MEASURED.bundle, MEASURED.model, [], MEASURED.latency)
+    with pytest.raises(ArtifactError, match="no floor was measured"):
+        decide(Gates(), "accuracy", without)
+
+
+def test_the_champion_must_be_beaten_where_there_is_one() -> None:
+    rules = Gates(**OFF, beat_champion=True)
+    assert decide(rules, "accuracy", MEASURED)["passed"]
+    for value, passed in ((0.0, False), (-0.01, False), (0.001, True)):
+        other = Measured(
+            MEASURED.bundle, MEASURED.model, [], MEASURED.latency,
+            Difference(value, -0.02, 0.02, 0.5),
+        )  # fmt: skip
+        assert decide(rules, "accuracy", other)["passed"] == passed
+    alone = Measured(MEASURED.bundle, MEASURED.model, [], MEASURED.latency)
+    assert decide(rules, "accuracy", alone)["passed"]
+
+
+def test_every_broken_rule_is_named() -> None:
+    everything = Gates(minimum=0.9, max_drop=0.0, max_latency_ms=1, max_size_mb=1, beat_floor=True)
+    found = decide(everything, "accuracy", MEASURED)
+    broken = {one["name"] for one in found["rules"] if not one["passed"]}
+    assert broken == {"minimum", "max_drop", "max_latency_ms", "max_size_mb"}
+    assert len(found["reasons"]) == 4
+
+
+def test_a_metric_that_was_not_measured_is_a_spec_error() -> None:
+    with pytest.raises(SpecError, match="bleu"):
+        decide(Gates(minimum=1), "bleu", MEASURED)
+
+
+def answers(right: list[bool], first: int = 0) -> Predictions:
+    truth = np.zeros(len(right), int)
+    ids = [str(first + number) for number in range(len(right))]
+    return Predictions(Task(), ["a", "b"], ids, truth, 1 - np.array(right, int))
+
+
+def test_the_champion_is_compared_on_shared_rows_only() -> None:
+    challenger = answers([True] * 6 + [False] * 4)  # rows 0 to 9
+    champion = answers([True] * 3 + [False] * 7, first=5)  # rows 5 to 14
+    # Shared are rows 5 to 9: the challenger has 1 right, the champion 3.
+    found = against_champion(challenger, champion, "accuracy", seed=1)
+    assert found.value == pytest.approx(1 / 5 - 3 / 5)
+    with pytest.raises(ArtifactError, match="none is the same"):
+        against_champion(challenger, answers([True], first=99), "accuracy", seed=1)
+
+
+@pytest.fixture
+def made(tiny: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
+    """A bundle, its metrics and its model's metrics, as keyword arguments of the gate."""
+    given = tiny()
+    for kind in ("model", "bundle"):
+        evaluate_step.run(
+            given.section(), agent=getattr(given, kind), examples=given.examples,
+            tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
+        )  # fmt: skip
+    return {
+        "bundle": given.bundle,
+        "bundle_metrics": tmp_path / "bundle_metrics",
+        "model_metrics": tmp_path / "model_metrics",
+        "decision": tmp_path / "decision",
+    }
+
+
+def section(folder: Path, **gates: Any) -> dict[str, Any]:
+    rules = Gates(**{"beat_floor": False, **gates}).model_dump(mode="json")
+    task = Task(max_length=16).model_dump(mode="json")
+    return {"name": "tiny", "task": task, "gates": rules, "store": str(folder / "store")}
+
+
+def test_a_bundle_that_passes_becomes_the_champion(made: dict[str, Any], tmp_path: Path) -> None:
+    result = gate(section(tmp_path, max_drop=0.0, max_size_mb=50), **made)
+    assert result["metrics"]["passed"] == 1
+    decision = open_artifact(made["decision"], "decision")
+    assert decision.parents["bundle"] == open_artifact(made["bundle"]).digest
+    assert decision.json("decision.json")["passed"] is True
+    register(
+        section(tmp_path), bundle=made["bundle"], decision=made["decision"],
+        metrics=made["bundle_metrics"], registered=tmp_path / "registered",
+    )  # fmt: skip
+    noted = open_artifact(tmp_path / "registered", "registered").json("registered.json")
+    champion = Store(tmp_path / "store").champion("tiny")
+    assert champion is not None
+    assert noted == {
+        "name": "tiny", "version": 1, "uri": champion.uri, "digest": champion.digest,
+    }  # fmt: skip
+    assert champion.digest == open_artifact(made["bundle"]).digest
+    # The champion itself, judged again, is not refused for failing to beat itself.
+    assert gate(section(tmp_path, beat_champion=True), **made)["metrics"]["passed"] == 1
+
+
+def test_a_refused_bundle_is_kept_with_the_reasons(made: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(GateRefused) as caught:
+        gate(section(tmp_path, minimum=1.0, max_size_mb=0.001), **made)
+    text = str(caught.value)
+    assert "the gate asks for 1" in text and "at most 0.001 MB" in text
+    assert "compress.prune.speedup" in caught.value.fix
+    found = open_artifact(made["decision"], "decision").json("decision.json")
+    assert found["passed"] is False and len(found["reasons"]) == 2
+    kept = Store(tmp_path / "store").show("tiny", 1)
+    assert kept.state == "refused" and kept.record["decision"] == found
+    assert kept.uri in text
+    with pytest.raises(GateRefused):
+        register(
+            section(tmp_path), bundle=made["bundle"], decision=made["decision"],
+            metrics=made["bundle_metrics"], registered=tmp_path / "registered",
+        )  # fmt: skip
+    assert not (tmp_path / "registered").exists()
+    assert Store(tmp_path / "store").champion("tiny") is None
+
+
+def copy_of(source: Path, target: Path, kind: str, change: Callable[[Path], None]) -> Path:
+    old = open_artifact(source)
+    parents = {"agent": open_artifact(source.parent / "bundle")} if kind == "metrics" else {}
+    with artifacts.write(target, kind=kind, producer="test", parents=parents) as folder:
+        for file in old.path.iterdir():
+            if file.name != "manifest.json":
+                (folder / file.name).write_bytes(file.read_bytes())
+        change(folder)
+    return target
+
+
+def other_bundle(made: dict[str, Any], target: Path) -> Path:
+    return copy_of(
+        made["bundle"], target, "bundle", lambda folder: (folder / "note").write_text("x") and None
+    )
+
+
+def test_metrics_of_another_bundle_are_refused(made: dict[str, Any], tmp_path: Path) -> None:
+    other = other_bundle(made, tmp_path / "other")
+    with pytest.raises(ArtifactError, match="another agent"):
+        gate(section(tmp_path), **{**made, "bundle": other})
+    gate(section(tmp_path), **made)
+    with pytest.raises(ArtifactError, match="another bundle"):
+        register(
+            section(tmp_path), bundle=other, decision=made["decision"],
+            metrics=made["bundle_metrics"], registered=tmp_path / "registered",
+        )  # fmt: skip
+    assert Store(tmp_path / "store").names() == []
+
+
+def test_a_challenger_meets_the_champion_on_the_same_rows(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
+    """The champion in the store is this bundle's better twin."""
+    twin = other_bundle(made, tmp_path / "twin")
+
+    def all_right(folder: Path) -> None:
+        task = Task(max_length=16)
+        given = predictions.load(folder / "predictions.parquet", task, ["down", "up"])
+        better = Predictions(task, given.labels, given.ids, given.truth, given.truth)
+        predictions.save(folder / "predictions.parquet", better)
+
+    scored = copy_of(made["bundle_metrics"], tmp_path / "twins", "metrics", all_right)
+    store = Store(tmp_path / "store")
+    allowed = {"passed": True, "metric": "accuracy", "rules": [], "reasons": []}
+    store.add(open_artifact(twin), "tiny", allowed, open_artifact(scored))
+    store.promote("tiny", 1)
+    with pytest.raises(GateRefused, match="from the champion's on the same rows"):
+        gate(section(tmp_path, beat_champion=True), **made)
+    found = json.loads((made["decision"] / "decision.json").read_text())
+    rule = next(one for one in found["rules"] if one["name"] == "beat_champion")
+    assert rule["value"] < 0 and "95 % interval" in rule["note"]
