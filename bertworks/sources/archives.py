@@ -65,14 +65,12 @@ def _opened(archive: Path, shown: str) -> Iterator[tuple[list[str], Any]]:
             names = [item.filename for item in bundle.infolist() if not item.is_dir()]
             yield names, bundle.open
         return
-    try:
-        tar = tarfile.open(archive)
-    except tarfile.ReadError:
+    if not tarfile.is_tarfile(archive):
         raise SourceError(
-            f"{shown} is neither a zip nor a tar archive.",
+            f"{shown} is neither a zip nor a tar archive, or is damaged.",
             "Use `!/` and inner paths only behind archives.",
-        ) from None
-    with tar:
+        )
+    with tarfile.open(archive) as tar:
         members = {item.name: item for item in tar if item.isfile()}
 
         def read(name: str) -> IO[bytes]:

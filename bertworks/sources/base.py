@@ -129,7 +129,7 @@ def _build_tokenizer(base: Base, into: Path, spec_folder: Path) -> None:
     settings: dict[str, Any] = {}
     if _take(base, "tokenizer_config.json", into, spec_folder) is not None:
         settings = json.loads((into / "tokenizer_config.json").read_text(encoding="utf-8"))
-    from tokenizers.implementations import BertWordPieceTokenizer
+    from tokenizers import BertWordPieceTokenizer
 
     tokenizer = BertWordPieceTokenizer(
         str(into / "vocab.txt"),

@@ -15,7 +15,7 @@ from bertworks.sources.reading import Reader
 from bertworks.sources.rejected import CONFLICT, RejectedLog
 from bertworks.sources.shards import ShardWriter, examples_schema
 from bertworks.sources.spill import Record, Spill
-from bertworks.sources.split import SPLITS, split_of
+from bertworks.sources.split import SPLITS, content_id, split_of
 from bertworks.spec import Data, Task
 
 # A content that stands in several pinned splits belongs to the one that must stay unseen.
@@ -45,16 +45,18 @@ def write_examples(
     """
     extra = sorted({name for source in data.sources for name in source.columns.extra})
     spill = Spill(scratch)
+    repeats: Counter[str] = Counter()  # of official rows only, and those files are small
     for found in reader.examples(data.sources):
-        spill.add(
-            {
-                **found.example,
-                "_split": found.source.split,
-                "_keep_all": found.source.keep_all,
-                "_file": found.file,
-                "_row": found.row,
-            }
-        )
+        record = {
+            **found.example,
+            "_split": found.source.split,
+            "_keep_all": found.source.keep_all,
+            "_file": found.file,
+            "_row": found.row,
+        }
+        if found.source.keep_all:
+            record["id"] = _official_id(record["id"], repeats)
+        spill.add(record)
     reader.log.check(reader.read, reader.rejected, data.max_rejected, "data.sources")
     counts: Counter[str] = Counter()
     labels: set[str] = set()
@@ -123,6 +125,13 @@ def _placed(group: list[Record], data: Data) -> tuple[str, Record]:
             return split, pinned[split]
     row = group[0]
     return split_of(row["id"], data.salt, data.validation, data.test), row
+
+
+def _official_id(identity: str, repeats: Counter[str]) -> str:
+    """The content id at its first appearance in an official file; then one that tells them apart."""
+    repeats[identity] += 1
+    number = repeats[identity]
+    return identity if number == 1 else content_id(identity, str(number))
 
 
 def _target(row: Record) -> str:

@@ -84,7 +84,7 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
             f"{path} is a folder, where a file is needed.", f"Give a glob: {pattern}/*.csv"
         )
     if glob.has_magic(pattern):
-        names = glob.glob(str(path), recursive=True)
+        names = glob.glob(str(path), recursive=True)  # noqa: PTH207 (absolute patterns)
         if files := sorted(Path(name) for name in names if Path(name).is_file()):
             return files
         raise MissingMember(
@@ -108,8 +108,14 @@ def remote_files(uri: str) -> tuple[Any, list[str]]:
         raise SourceError(f"{masked(uri)} needs fsspec.", "pip install fsspec") from None
     try:
         system, path = fsspec.core.url_to_fs(uri)
-        paths = sorted(system.glob(path)) if glob.has_magic(path) else [path]
-        paths = [item for item in paths if system.isfile(item)]
+        paths = sorted(system.glob(path)) if "*" in path else [path]
+        # Not isfile(): it takes a lost connection for a missing file.
+        paths = [item for item in paths if system.info(item)["type"] == "file"]
+    except FileNotFoundError as error:
+        # A web server that does not answer is a "missing file" to fsspec; the cause tells them apart.
+        if isinstance(error.__cause__, OSError):
+            raise _unreachable(uri, error.__cause__) from None
+        paths = []
     except ImportError as error:
         scheme = uri.partition("://")[0]
         raise SourceError(
@@ -148,7 +154,7 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
     """Downloads one remote file. An unpinned one is keyed by its present version on the server."""
 
     def download(into: Path) -> Path:
-        target = into / (Path(name).name or "file")
+        target = into / "file"
         for attempt in range(_TRIES):
             try:
                 system.get_file(name, str(target))
@@ -161,7 +167,7 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
 
     key = f"{uri}#{name}" + ("" if sha256 else f"#{version_of(system, name)}")
     path, actual = cache.cached(key, sha256, download)
-    shown = masked(uri) if not glob.has_magic(uri) else name
+    shown = name if "*" in uri else masked(uri)
     return Fetched(shown, path, actual)
 
 

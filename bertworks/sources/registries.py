@@ -48,6 +48,10 @@ _BACKENDS = (
     "setuptools/build_meta.py", "flit_core/buildapi.py", "hatchling/build.py",
     "poetry/core/masonry/api.py",
 )  # fmt: skip
+_NPM_RETRIES = [
+    "--fetch-retries=2", "--fetch-timeout=30000", "--fetch-retry-mintimeout=1000",
+    "--fetch-retry-maxtimeout=5000",
+]  # fmt: skip
 _OFFLINE = (
     "connection", "timed out", "timeout", "name resolution", "getaddrinfo", "enotfound",
     "econnrefused", "etimedout", "eai_again", "proxyerror", "network is unreachable", "ssl",
@@ -118,8 +122,7 @@ def download_npm(package: str, folder: Path) -> Path:
             "Install Node.js with npm, or download the package and give its path: FILE.tgz!/PATH.",
         )
     command = [npm, "pack", package, "--pack-destination", str(folder), "--ignore-scripts"]
-    command += ["--fetch-retries=2", "--fetch-timeout=30000", "--fetch-retry-mintimeout=1000"]
-    command += ["--fetch-retry-maxtimeout=5000", "--loglevel=error"]
+    command += [*_NPM_RETRIES, "--loglevel=error"]
     result = _call(command, dict(os.environ), "npm", f"npm package {package}")
     files = [file for file in folder.iterdir() if file.is_file()]
     if result.returncode == 0 and len(files) == 1:
@@ -161,12 +164,12 @@ def _write_backends(folder: Path) -> None:
 
 def _looks_offline(output: str) -> bool:
     """Whether a client's output speaks of the network rather than of a missing package."""
-    return any(
-        sign in line
-        for line in output.lower().splitlines()
-        for sign in _OFFLINE
-        if line.lstrip().startswith(("warning", "error", "npm err", "npm error"))
-    )
+    for line in output.lower().splitlines():
+        complaint = line.lstrip().startswith(("warning", "error", "npm err"))
+        names_package = "no matching distribution" in line or "could not find a version" in line
+        if complaint and not names_package and any(sign in line for sign in _OFFLINE):
+            return True
+    return False
 
 
 def _last_error(output: str) -> str:

@@ -92,14 +92,15 @@ def missing_column(
     columns = [*found, *constants]
     near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
+    shown = ", ".join(map(repr, columns[:50])) or "none"
     return DataError(
-        f"{name} has no column {column!r}. Its columns: {', '.join(map(repr, columns)) or 'none'}.{hint}",
+        f"{name} has no column {column!r}. Its columns: {shown}.{hint}",
         "Name the right column in the source's `columns` or `where`, or add it under `constants`.",
     )
 
 
 def _guess(name: str) -> str:
-    path = Path(name.lower())
+    path = Path(name.lower().removesuffix("?***"))  # a masked web query is no ending
     path = path.with_suffix("") if path.suffix in _PACKED else path
     if (kind := _ENDINGS.get(path.suffix)) is None:
         raise DataError(
@@ -119,7 +120,7 @@ def _lines(file: Fetched, source: Source, limit: int, quoted: bool) -> Lines:
             "Write for example utf-8, latin-1, cp1252, gb18030 or utf-16.",
         ) from None
     encoding = "utf-8-sig" if encoding == "utf-8" else encoding  # a byte order mark is not text
-    opener = _PACKED.get(Path(file.name).suffix.lower(), open)
+    opener = _PACKED.get(Path(file.name.removesuffix("?***")).suffix.lower(), open)
     stream: IO[bytes] = opener(file.path, "rb")
     newline = "" if quoted else "\n"
     text = io.TextIOWrapper(stream, encoding, errors="bertworks.mark", newline=newline)

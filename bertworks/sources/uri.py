@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bertworks.errors import SourceError
 
-SCHEMES = "pypi://, npm://, hf://, a local path, or anything that fsspec reads"
 _PYPI = re.compile(
     r"^pypi://(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9.!+_-]+?)"
     r"(?P<sdist>\?sdist)?/(?P<inner>.+)$"
@@ -65,5 +64,5 @@ def parse(uri: str) -> Location:
 
 def masked(uri: str) -> str:
     """The URI without credentials: user information and a web URI's query are cut out."""
-    uri = re.sub(r"//[^/@\s]*:[^/@\s]*@", "//***@", uri)
+    uri = re.sub(r"(?<!npm:)//[^/@\s]+@", "//***@", uri)
     return re.sub(r"^(https?://[^?#]*)\?[^!]*", r"\1?***", uri)

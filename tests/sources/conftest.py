@@ -1,0 +1,117 @@
+"""Tiny sources made in code, and the ingest step run on them."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from bertworks.spec import Base, Corpus, Data, Task
+from components.ingest.step import run
+
+OUTPUTS = ("examples", "corpus", "rejected", "base")
+
+
+class Ingested:
+    """The outputs of one run of the step."""
+
+    def __init__(self, folder: Path, result: dict[str, Any]) -> None:
+        self.folder, self.result = folder, result
+        self.info = json.loads((folder / "examples/info.json").read_text())
+        lines = (folder / "rejected/rejected.jsonl").read_text().splitlines()
+        self.rejected = [json.loads(line) for line in lines]
+        self.summary = json.loads((folder / "rejected/summary.json").read_text())
+
+    def rows(self, split: str = "", artifact: str = "examples") -> list[dict[str, Any]]:
+        """The rows of a split, in file order; of all splits when none is named."""
+        files = sorted((self.folder / artifact / split).rglob("*.parquet"))
+        return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.fixture(autouse=True)
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A download cache of the test's own."""
+    folder = tmp_path / "downloads"
+    monkeypatch.setenv("BERTWORKS_DOWNLOADS", str(folder))
+    monkeypatch.setenv("BERTWORKS_EVENTS", str(tmp_path / "events.jsonl"))
+    return folder
+
+
+@pytest.fixture
+def ingest(tmp_path: Path) -> Callable[..., Ingested]:
+    """Runs the step on sources given as dicts; local paths are relative to tmp_path."""
+
+    def call(
+        sources: list[dict[str, Any]],
+        *,
+        task: dict[str, Any] | None = None,
+        corpus: dict[str, Any] | None = None,
+        out: str = "out",
+        **data: Any,
+    ) -> Ingested:
+        section = {
+            "task": Task.model_validate(task or {}).model_dump(mode="json"),
+            "data": Data.model_validate({"sources": sources, **data}).model_dump(mode="json"),
+            "corpus": Corpus.model_validate(corpus or {}).model_dump(mode="json"),
+            "base": Base(uri="scratch").model_dump(mode="json"),
+            "spec_folder": str(tmp_path),
+            "fingerprints": {},
+        }
+        folder = tmp_path / out
+        folder.mkdir(exist_ok=True)
+        return Ingested(folder, run(section, **{name: folder / name for name in OUTPUTS}))
+
+    return call
+
+
+def reviews(count: int, start: int = 0) -> str:
+    """csv text with `count` distinct rows of two classes."""
+    rows = [f"review number {i},{'good' if i % 2 else 'bad'}" for i in range(start, start + count)]
+    return "text,label\n" + "\n".join(rows) + "\n"
+
+
+def write_wheel(folder: Path, files: dict[str, bytes], version: str = "1.0") -> Path:
+    """A wheel of a package `tinydata` that holds `files`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    info = f"tinydata-{version}.dist-info"
+    parts = {
+        **{f"tinydata/{name}": content for name, content in files.items()},
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tinydata\nVersion: {version}\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": b"",
+    }
+    path = folder / f"tinydata-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for name, content in parts.items():
+            wheel.writestr(name, content)
+    return path
+
+
+def tar_bytes(files: dict[str, bytes]) -> bytes:
+    """A gzipped tar that holds `files`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def make() -> Any:
+    """The builders above, for tests (test modules do not import each other)."""
+
+    class Make:
+        reviews = staticmethod(reviews)
+        wheel = staticmethod(write_wheel)
+        tar = staticmethod(tar_bytes)
+
+    return Make

@@ -1,0 +1,193 @@
+"""Bad input: one clear error that says what to do, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bertworks.errors import BertworksError, DataError, EnvironmentFault, SourceError
+
+
+@pytest.fixture(autouse=True)
+def nothing_half_written(tmp_path):
+    """Whatever goes wrong, no output and no temporary folder is left."""
+    yield
+    left = (
+        [file.name for file in (tmp_path / "out").glob("*")] if (tmp_path / "out").exists() else []
+    )
+    assert set(left) <= {"examples.rejected.jsonl"}
+
+
+def stops(ingest, error: type[BertworksError], pattern: str, *args, **kwargs) -> BertworksError:
+    with pytest.raises(error, match=pattern) as caught:
+        ingest(*args, **kwargs)
+    assert caught.value.fix
+    assert caught.value.exit_code
+    return caught.value
+
+
+def test_missing_file(ingest):
+    stops(ingest, SourceError, "There is no file .*nowhere.csv", [{"uri": "nowhere.csv"}])
+
+
+def test_glob_without_match(ingest):
+    stops(ingest, SourceError, r"No file matches .*data-\*.csv", [{"uri": "data-*.csv"}])
+
+
+def test_a_folder_is_not_a_file(tmp_path, ingest):
+    (tmp_path / "data").mkdir()
+    stops(ingest, SourceError, "is a folder", [{"uri": "data"}])
+
+
+@pytest.mark.parametrize(("content", "says"), [("", "is empty"), ("text,label\n", "has no rows")])
+def test_empty_file(tmp_path, ingest, content, says):
+    (tmp_path / "a.csv").write_text(content)
+    stops(ingest, DataError, says, [{"uri": "a.csv"}])
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_wrong_column(tmp_path, ingest, make, ending):
+    content = make.reviews(10)
+    if ending == "jsonl":
+        content = '{"text": "a", "label": "b"}\n' * 3
+    (tmp_path / f"a.{ending}").write_text(content)
+    source = {"uri": f"a.{ending}", "columns": {"label": "labels"}}
+    stops(ingest, DataError, "no column 'labels'.*'text', 'label'.*mean 'label'", [source])
+
+
+def test_wrong_column_in_where(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(10))
+    source = {"uri": "a.csv", "where": {"lable": ["good"]}}
+    stops(ingest, DataError, "no column 'lable'", [source])
+
+
+def test_a_filter_that_lets_nothing_through(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(10))
+    source = {"uri": "a.csv", "where": {"label": ["Good"]}}
+    stops(ingest, DataError, "none of its 10 rows passes `where`", [source])
+
+
+def test_only_duplicates(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text("text,label\n" + "same,x\n" * 50)
+    stops(ingest, DataError, "only 1 distinct row .*49 are duplicates", [{"uri": "a.csv"}])
+
+
+def test_only_conflicts(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text("text,label\n" + "same,x\nsame,y\n" * 5)
+    stops(ingest, DataError, "only 0 distinct rows .*10 carry", [{"uri": "a.csv"}])
+
+
+def test_a_split_without_rows(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(50))
+    stops(ingest, DataError, "The test split has no rows", [{"uri": "a.csv"}], test=0.0)
+    pinned = [{"uri": "a.csv", "split": "train"}]
+    stops(ingest, DataError, "The validation split has no rows", pinned)
+
+
+def test_too_many_rejected_rows_are_kept_to_be_looked_at(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(50) + "one\ntwo\n" + ",empty\n")
+    error = stops(ingest, DataError, r"3 of 53 rows .*\(5.7%\).* = 1.0%", [{"uri": "a.csv"}])
+    assert "2 columns expected, 1 found (2); column 'text' is empty (1)" in error.message
+    kept = tmp_path / "out/examples.rejected.jsonl"
+    assert str(kept) in error.message
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [row["row"] for row in rows] == [52, 53, 54]
+
+
+def test_bytes_that_are_not_utf8_cost_only_their_row(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_bytes(make.reviews(100).encode() + b"caf\xe9,good\nbon,good\n")
+    done = ingest([{"uri": "a.csv"}], out="fine", max_rejected=0.02)
+    assert done.info["rejected"] == 1
+    assert done.rejected[0]["row"] == 102
+    assert done.rejected[0]["rule"] == "bytes that are not in the encoding"
+    assert "bon" in {row["text"] for row in done.rows()}
+    stops(
+        ingest, DataError, "bytes that are not in the encoding", [{"uri": "a.csv"}], max_rejected=0
+    )
+
+
+def test_a_ten_megabyte_row(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(100) + "x" * 10_000_000 + ",good\nlast,good\n")
+    done = ingest([{"uri": "a.csv"}], out="fine", max_rejected=0.02)
+    assert [(item["row"], item["rule"], len(item["value"])) for item in done.rejected] == [
+        (102, "longer than max_row_bytes", 200)
+    ]
+    assert "last" in {row["text"] for row in done.rows()}
+
+
+def test_a_conll_file_with_a_broken_line(tmp_path, ingest):
+    good = "".join(f"word{number} O\nRome B-LOC\n\n" for number in range(100))
+    (tmp_path / "a.conll").write_text(good + "one O\ntwo\n\nthree B-LOC\n")
+    task = {"type": "tagging"}
+    done = ingest([{"uri": "a.conll"}], task=task, out="fine")
+    assert done.rejected[0]["row"] == 302
+    assert done.rejected[0]["value"] == "two"
+    assert done.info["read"] == 102
+    stops(ingest, DataError, "broken conll line", [{"uri": "a.conll"}], task=task, max_rejected=0)
+
+
+def test_scores_that_are_no_numbers(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text("text,label\na,1\nb,high\n")
+    task = {"type": "regression"}
+    stops(ingest, DataError, "label is not a number", [{"uri": "a.csv"}], task=task)
+
+
+def test_a_pinned_file_that_was_changed(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(10))
+    error = stops(
+        ingest, SourceError, "expected sha256 0{64}", [{"uri": "a.csv", "sha256": "0" * 64}]
+    )
+    assert "a.csv" in error.message
+
+
+def test_archives_that_are_none_or_lack_the_member(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(10))
+    stops(ingest, SourceError, "neither a zip nor a tar", [{"uri": "a.csv!/b.csv"}])
+    (tmp_path / "a.tgz").write_bytes(make.tar({"data/b.csv": b"x", "data/c.txt": b"x"}))
+    error = stops(ingest, SourceError, "holds no file 'b.cvs'", [{"uri": "a.tgz!/b.cvs"}])
+    assert "data/b.csv" in error.fix
+
+
+def test_a_truncated_archive(tmp_path, ingest, make):
+    content = make.tar({"b.csv": make.reviews(20_000).encode()})
+    (tmp_path / "a.tgz").write_bytes(content[: len(content) // 2])
+    stops(ingest, SourceError, "damaged", [{"uri": "a.tgz!/b.csv"}])
+
+
+def test_member_names_are_never_paths(tmp_path, ingest, make):
+    name = "../../escaped.csv"
+    (tmp_path / "a.tgz").write_bytes(make.tar({name: make.reviews(60).encode(), "b": b""}))
+    done = ingest([{"uri": f"a.tgz!/{name}"}], out="fine")
+    assert sum(done.info["rows"].values()) == 60
+    assert not list(tmp_path.parent.glob("escaped.csv"))
+    assert not list(tmp_path.rglob("escaped.csv"))
+
+
+def test_an_output_folder_that_cannot_be_written(tmp_path, ingest, make, monkeypatch):
+    import errno
+    from pathlib import Path
+
+    (tmp_path / "a.csv").write_text(make.reviews(60))
+    real = Path.open
+
+    def full(self, mode="r", *args, **kwargs):
+        if mode == "a" and "out" in self.parts:
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return real(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", full)
+    stops(ingest, EnvironmentFault, "No space left", [{"uri": "a.csv"}])
+
+
+def test_remote_places_that_cannot_be_read(ingest):
+    stops(ingest, SourceError, "cannot be read", [{"uri": "nosuch://bucket/a.csv"}])
+    stops(ingest, SourceError, "There is no file memory://", [{"uri": "memory://none/a.csv"}])
+    error = stops(
+        ingest,
+        SourceError,
+        "cannot be read",
+        [{"uri": "http://me:secret@127.0.0.1:9/a.csv?key=k1"}],
+    )
+    assert "secret" not in str(error)
+    assert "k1" not in str(error)

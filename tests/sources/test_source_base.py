@@ -1,0 +1,115 @@
+"""The base checkpoint: what is taken, what is built, what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from tokenizers import Tokenizer
+
+from bertworks.errors import SourceError
+from bertworks.sources.base import fetch_base, pin_of
+from bertworks.spec import Base, Scratch
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "Ä", "##b"]
+BERT = {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"weights"}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    def write(files: dict[str, bytes]) -> str:
+        folder = tmp_path / "checkpoint"
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        return str(folder)
+
+    return write
+
+
+@pytest.fixture
+def into(tmp_path):
+    folder = tmp_path / "base"
+    folder.mkdir()
+    return folder
+
+
+def test_the_three_files_are_taken_as_they_are(checkpoint, into):
+    uri = checkpoint({**BERT, "tokenizer.json": b"{}", "other.bin": b"x"})
+    facts = fetch_base(Base(uri=uri), into)
+    assert {file.name: file.read_bytes() for file in into.iterdir()} == {
+        **BERT,
+        "tokenizer.json": b"{}",
+    }
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    assert facts == {"scratch": False, "uri": uri, "sha256": sha256}
+
+
+def test_a_folder_inside_an_archive(tmp_path, into, make):
+    content = make.tar({f"top/model/{name}": data for name, data in BERT.items()} | {
+        "top/model/tokenizer.json": b"{}"})  # fmt: skip
+    (tmp_path / "base.tgz").write_bytes(content)
+    pin = hashlib.sha256(content).hexdigest()
+    facts = fetch_base(Base(uri="base.tgz!/model", sha256=pin), into, tmp_path)
+    assert facts["sha256"] == pin
+    assert (into / "model.safetensors").read_bytes() == b"weights"
+    with pytest.raises(SourceError, match=r"expected sha256 1{64}"):
+        fetch_base(Base(uri="base.tgz!/model", sha256="1" * 64), into, tmp_path)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_a_tokenizer_is_built_of_a_vocabulary(checkpoint, into, lowercase):
+    settings = json.dumps({"do_lower_case": lowercase}).encode()
+    vocabulary = "\n".join(WORDS).encode()
+    uri = checkpoint({**BERT, "vocab.txt": vocabulary, "tokenizer_config.json": settings})
+    fetch_base(Base(uri=uri), into)
+    tokens = Tokenizer.from_file(str(into / "tokenizer.json")).encode("Ä AB ab").tokens
+    expected = ["a", "a", "##b", "a", "##b"] if lowercase else ["Ä", "[UNK]", "a", "##b"]
+    assert tokens == ["[CLS]", *expected, "[SEP]"]
+    names = {file.name for file in into.iterdir()}
+    assert names == {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+@pytest.mark.parametrize(
+    ("files", "says", "fix"),
+    [
+        ({}, "has no config.json", "folder"),
+        ({"config.json": b'{"model_type": "roberta"}'}, "type 'roberta'. Supported: bert", "BERT"),
+        ({"config.json": b"[]"}, "not a JSON object", "whole"),
+        ({"config.json": BERT["config.json"]}, "no model.safetensors", "safetensors"),
+        (
+            {"config.json": BERT["config.json"], "pytorch_model.bin": b"x"},
+            "no model.safetensors",
+            "convert it",
+        ),
+        (BERT, "has no tokenizer.json", "vocab.txt"),
+    ],
+)
+def test_what_is_refused(checkpoint, into, files, says, fix):
+    with pytest.raises(SourceError, match=says) as caught:
+        fetch_base(Base(uri=checkpoint(files)), into)
+    assert fix in caught.value.fix
+
+
+def test_the_pin_of_a_folder_is_that_of_its_weights(checkpoint, into):
+    uri = checkpoint({**BERT, "tokenizer.json": b"{}"})
+    with pytest.raises(SourceError, match=r"model.safetensors is not the file that was pinned"):
+        fetch_base(Base(uri=uri, sha256="0" * 64), into)
+
+
+def test_the_default_pin_belongs_to_the_default_uri():
+    assert pin_of(Base()) == Base().sha256
+    assert pin_of(Base(uri="elsewhere")) is None
+    assert pin_of(Base(uri="elsewhere", sha256="0" * 64)) == "0" * 64
+
+
+def test_scratch_writes_only_a_config(into):
+    sizes = Scratch(vocab_size=99, layers=2, hidden_size=8, heads=2, intermediate_size=16)
+    facts = fetch_base(Base(uri="scratch", scratch=sizes), into)
+    assert facts["scratch"] is True
+    assert [file.name for file in into.iterdir()] == ["config.json"]
+    config = json.loads((into / "config.json").read_text())
+    names = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
+    assert [config[name] for name in (*names, "intermediate_size")] == [99, 2, 8, 2, 16]
+    assert config["model_type"] == "bert"

@@ -1,0 +1,97 @@
+"""Fingerprints: what changes them, what does not, and what they cost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bertworks.errors import SourceError
+from bertworks.sources import fingerprints as module
+from bertworks.sources.fingerprints import fingerprint, fingerprints
+from bertworks.spec import AgentSpec, Source
+
+
+def test_pinned_sources_need_no_fetching(tmp_path):
+    uri = "pypi://nowhere==1.0/a.csv"
+    one = fingerprint(Source(uri=uri, sha256="0" * 64), tmp_path)
+    assert one == fingerprint(Source(uri=uri, sha256="0" * 64), tmp_path)
+    assert one != fingerprint(Source(uri=uri, sha256="1" * 64), tmp_path)
+    assert one != fingerprint(Source(uri=uri), tmp_path)
+
+
+def test_local_content_counts_and_time_does_not(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("one")
+    source = Source(uri="*.csv")
+    one = fingerprint(source, tmp_path)
+    os.utime(file, (1, 1))
+    assert fingerprint(source, tmp_path) == one
+    file.write_text("two")
+    two = fingerprint(source, tmp_path)
+    assert two != one
+    (tmp_path / "b.csv").write_text("three")
+    assert fingerprint(source, tmp_path) != two
+
+
+def test_local_files_are_hashed_once(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("one")
+    first = fingerprint(Source(uri="a.csv"), tmp_path)
+    monkeypatch.setattr(module, "sha256_of", lambda file: pytest.fail("hashed again"))
+    assert fingerprint(Source(uri="a.csv"), tmp_path) == first
+
+
+def test_a_broken_memory_is_no_harm(tmp_path, downloads):
+    (tmp_path / "a.csv").write_text("one")
+    first = fingerprint(Source(uri="a.csv"), tmp_path)
+    (downloads / "fingerprints.json").write_text("{broken")
+    assert fingerprint(Source(uri="a.csv"), tmp_path) == first
+
+
+def test_remote_files_count_by_version(tmp_path):
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/prints/a.csv", b"one")
+    one = fingerprint(Source(uri="memory://prints/a.csv"), tmp_path)
+    memory.pipe("/prints/a.csv", b"three")
+    assert fingerprint(Source(uri="memory://prints/a.csv"), tmp_path) != one
+    with pytest.raises(SourceError, match="There is no file"):
+        fingerprint(Source(uri="memory://prints/b.csv"), tmp_path)
+
+
+def test_a_missing_local_file_is_said(tmp_path):
+    with pytest.raises(SourceError, match="There is no file"):
+        fingerprint(Source(uri="a.csv"), tmp_path)
+
+
+def test_a_spec_has_one_for_each_source_and_the_base(tmp_path):
+    (tmp_path / "a.csv").write_text("one")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    spec = AgentSpec.model_validate(
+        {
+            "name": "a",
+            "data": {"sources": [{"uri": "a.csv"}]},
+            "corpus": {"sources": [{"uri": "a.csv"}]},
+            "base": {"uri": "model"},
+        }
+    )
+    found = fingerprints(spec, tmp_path)
+    assert sorted(found) == ["base", "corpus.0", "data.0"]
+    (folder / "config.json").write_text("{ }")
+    again = fingerprints(spec, tmp_path)
+    assert [name for name in found if found[name] != again[name]] == ["base"]
+
+
+def test_nothing_heavy_is_imported():
+    code = (
+        "import sys, bertworks.sources.fingerprints, bertworks.sources.base\n"
+        "heavy = {'numpy', 'pyarrow', 'fsspec', 'tokenizers', 'pandas', 'apache_beam'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
