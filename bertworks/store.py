@@ -25,6 +25,8 @@ from bertworks.errors import ArtifactError, GateRefused
 
 RECORD = "record.json"
 CHAMPION = "champion.json"
+_History = list[dict[str, Any]]
+
 PASSED, REFUSED, DAMAGED = "passed", "refused", "damaged"
 
 
@@ -179,7 +181,7 @@ class Store:
         return Version(name, number, record["state"], serves, record, uri)
 
     def fetch(self, name: str, number: int, part: str = "bundle") -> Artifact:
-        """Opens a version's "bundle" or "metrics"; from a bucket it is first copied to a temporary folder.
+        """Opens a version's "bundle" or "metrics"; a bucket's is first copied to this machine.
 
         Raises:
             ArtifactError: There is no such version, or a file was changed.
@@ -236,7 +238,7 @@ class Store:
             return None
         return _parsed(raw, self._place.uri(file), ("version", "digest", "history"))
 
-    def _point(self, name: str, version: Version, history: list[dict[str, Any]]) -> None:
+    def _point(self, name: str, version: Version, history: _History) -> None:
         pointer = {
             "format": 1,
             "version": version.number,

@@ -65,7 +65,7 @@ class Predictions:
         if self.task.multi_label:
             sides = np.where(np.asarray(self.prediction) == 1, given, 1.0 - given)
             return np.asarray(sides.min(axis=1))
-        return given[np.arange(len(self)), np.asarray(self.prediction)]
+        return np.asarray(given[np.arange(len(self)), np.asarray(self.prediction)])
 
     def take(self, rows: np.ndarray) -> Predictions:
         """The same with only the rows at the given positions."""

@@ -48,8 +48,8 @@ def slice_metrics(predictions: Predictions, rows: Columns, by: list[str]) -> lis
     Raises:
         SpecError: There is no such column.
     """
-    columns = {name: slice_values(predictions, rows, name) for name in by}
-    columns = {name: values for name, values in columns.items() if values is not None}
+    found_values = ((name, slice_values(predictions, rows, name)) for name in by)
+    columns = {name: values for name, values in found_values if values is not None}
     if not columns or not len(predictions):
         return []
     means = row_means(predictions)

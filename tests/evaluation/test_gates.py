@@ -31,7 +31,7 @@ def entries(**values: float) -> list[dict[str, Any]]:
 
 
 MEASURED = Measured(
-    bundle=entries(accuracy=0.84, mae=1.0) + [{"name": "accuracy", "value": 0.1, "slice": "x=y"}],
+    bundle=[*entries(accuracy=0.84, mae=1.0), {"name": "accuracy", "value": 0.1, "slice": "x=y"}],
     model=entries(accuracy=0.86, mae=0.9),
     floor=entries(accuracy=0.77, mae=1.2),
     latency={"p95_ms": 5.0, "size_mb": 20.0},

@@ -101,7 +101,7 @@ def test_a_refused_bundle_is_kept_but_not_promoted(store: Store, tmp_path: Path)
     assert kept.state == "refused"
     assert kept.record["decision"]["reasons"] == REFUSED["reasons"]
     assert store.fetch("agent", 1).digest == bundle.digest
-    with pytest.raises(GateRefused, match="0.8"):
+    with pytest.raises(GateRefused, match=r"0\.8"):
         store.promote("agent", 1)
     assert store.champion("agent") is None
     # The same bundle under gates that it meets.
@@ -145,7 +145,7 @@ def test_a_damaged_champion_pointer_is_an_error(tmp_path: Path) -> None:
     store.add(*arguments(tmp_path, "a"))
     store.promote("agent", 1)
     (tmp_path / "store/agent/champion.json").write_text("not json")
-    with pytest.raises(ArtifactError, match="champion.json is damaged"):
+    with pytest.raises(ArtifactError, match=r"champion\.json is damaged"):
         store.champion("agent")
 
 
