@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 # Characters that a browser hides or that turn the reading direction of what follows.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
 )
 
 _STYLE = """
@@ -117,7 +117,7 @@ _TEMPLATES = {
 
 def page(title: str, body: Markup) -> str:
     """A whole HTML document: style sheet, the title as its heading, then `body`."""
-    return str(_render("page", title=visible(title), style=Markup(_STYLE), body=body))
+    return str(_render("page", title=title, style=Markup(_STYLE), body=body))
 
 
 def table(
@@ -280,7 +280,13 @@ def _ticks(span: tuple[float, float], origin: float, length: float) -> list[dict
 
 @functools.cache
 def _template(name: str) -> jinja2.Template:
-    return jinja2.Environment(autoescape=True).from_string(_TEMPLATES[name])
+    environment = jinja2.Environment(autoescape=True, finalize=_finalize)
+    return environment.from_string(_TEMPLATES[name])
+
+
+def _finalize(value: object) -> object:
+    """Makes every piece of text that a template inserts `visible`."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _render(name: str, **values: Any) -> Markup:

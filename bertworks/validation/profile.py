@@ -21,7 +21,7 @@ _SCORE_BUCKETS = 20
 _WORDS = 500
 _NAMED_WORDS = 5
 _CHANCE_DRAWS, _CHANCE_SEED = 8, 1991
-_CHANCE_NEGLIGIBLE = 10**9  # items; numpy draws from fewer only
+_MOST_DRAWN = 4 * 10**8  # items a histogram; numpy draws from at most 10**9
 
 Numbers = npt.NDArray[np.float64]
 
@@ -116,9 +116,9 @@ def divergence(first: list[int], second: list[int]) -> float:
 
 def _chance(counts: npt.NDArray[np.int64]) -> float:
     """The mean divergence after shuffling the items of both rows."""
+    sizes = np.maximum(counts.sum(1)[:, None], _MOST_DRAWN)
+    counts = counts * _MOST_DRAWN // sizes if sizes.max() > _MOST_DRAWN else counts
     together, size = counts.sum(0), int(counts[0].sum())
-    if together.sum() >= _CHANCE_NEGLIGIBLE:
-        return 0.0
     generator = np.random.default_rng(_CHANCE_SEED)
     drawn = generator.multivariate_hypergeometric(together, size, _CHANCE_DRAWS, method="marginals")
     return float(np.mean([_raw_divergence(np.stack([one, together - one])) for one in drawn]))

@@ -152,3 +152,5 @@ def test_small_samples_of_one_distribution_do_not_drift():
     shares /= shares.sum()
     first, second = (generator.multinomial(3000, shares).tolist() for _ in range(2))
     assert divergence(first, second) < 0.02
+    large, small = generator.multinomial(2 * 10**9, shares), generator.multinomial(50, shares)
+    assert divergence(large.tolist(), small.tolist()) < 0.1
