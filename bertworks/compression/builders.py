@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks.artifacts import Artifact
+from bertworks.compression.engines import import_openvino
 from bertworks.compression.graph import Form, build_graph
 from bertworks.compression.inference import Batch
 from bertworks.encoder.config import EncoderConfig, Head
@@ -82,6 +83,7 @@ def _openvino_int8(source: Source, calibration: Sequence[Batch], folder: Path) -
 
     SmoothQuant (Xiao et al. 2022, section 4) moves outliers of the activations into the weights.
     """
+    import_openvino()
     import nncf
 
     nncf.set_log_level(logging.ERROR)
@@ -111,9 +113,7 @@ BUILDERS: dict[str, Builder] = {
 
 
 def _openvino_model(source: Source, form: Form) -> Any:
-    import openvino
-
-    return openvino.Core().read_model(source.graph(form).SerializeToString())
+    return import_openvino().Core().read_model(source.graph(form).SerializeToString())
 
 
 def _save_onnx(model: Any, folder: Path) -> dict[str, Any]:
@@ -124,7 +124,5 @@ def _save_onnx(model: Any, folder: Path) -> dict[str, Any]:
 def _save_openvino(
     model: Any, folder: Path, options: dict[str, Any], *, halves: bool
 ) -> dict[str, Any]:
-    import openvino
-
-    openvino.save_model(model, str(folder / "model.xml"), compress_to_fp16=halves)
+    import_openvino().save_model(model, str(folder / "model.xml"), compress_to_fp16=halves)
     return {"name": "openvino", "file": "model.xml", "options": options}

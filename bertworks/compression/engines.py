@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,18 @@ def load(folder: Path, engine: Mapping[str, Any], threads: int | None = None) ->
         ) from error
 
 
+def import_openvino() -> Any:
+    """Imports OpenVINO without its telemetry, which reports each import to a web service.
+
+    A server in a closed network must not try to, and nobody here was asked. OpenVINO and NNCF do
+    without where the telemetry package cannot be imported.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
 class OnnxRuntime:
     """A graph in onnxruntime.
 
@@ -123,8 +136,7 @@ class OpenVino:
     """
 
     def __init__(self, graph: Any, options: Mapping[str, Any], threads: int | None = None) -> None:
-        import openvino
-
+        openvino = import_openvino()
         core = openvino.Core()
         model = core.read_model(str(graph)) if isinstance(graph, Path) else graph
         properties = {

@@ -1,0 +1,135 @@
+"""The server: a kserve ModelServer around an Agent.
+
+V1 at `/v1/models/NAME:predict`, V2 at `/v2/models/NAME/infer`, health at `/v2/health/ready` and
+`/v2/health/live`, Prometheus metrics at `/metrics`. See `protocols` for the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from typing import Any
+
+from bertworks.errors import DataError, EnvironmentFault
+from bertworks.serving import protocols
+from bertworks.serving.runtime import Agent, Row
+from bertworks.spec import Task
+
+
+def serve(
+    folder: str | os.PathLike[str],
+    port: int = 8080,
+    name: str = "agent",
+    threads: int | None = None,
+    max_batch: int = 32,
+) -> None:
+    """Serves a bundle until SIGINT or SIGTERM; requests that are running are answered first.
+
+    Args:
+        folder: A bundle artifact.
+        port: HTTP port, on all interfaces.
+        name: The model's name in the URLs.
+        threads: CPU threads of one forward pass; None: all that may be used.
+        max_batch: Rows that one forward pass takes, at most.
+
+    Raises:
+        ArtifactError: The bundle is missing, damaged, or cannot be loaded.
+        EnvironmentFault: The port is taken.
+    """
+    agent = Agent.load(folder, threads=threads, max_batch=max_batch)
+    agent.predict([_sample(agent)])  # the first pass allocates: not while a client waits
+    _check_port(port)
+    kserve = _import_kserve()
+    server = kserve.ModelServer(http_port=port, enable_grpc=False, workers=1)
+    server.start([served_model(agent, name)])
+
+
+def served_model(agent: Agent, name: str) -> Any:
+    """The kserve model of an agent: a `kserve.Model` that is ready."""
+    kserve = _import_kserve()
+    from kserve.errors import InvalidInput
+
+    class AgentModel(kserve.Model):  # type: ignore[misc,name-defined]
+        """Answers V1 (dict) and V2 (InferRequest) requests."""
+
+        def __init__(self) -> None:
+            super().__init__(name)
+            self.ready = True
+
+        async def predict(
+            self, payload: Any, headers: Any = None, response_headers: Any = None
+        ) -> Any:
+            """Runs the agent in a thread, so that health checks are answered meanwhile."""
+            second = isinstance(payload, kserve.InferRequest)
+            try:
+                rows = _rows(agent, payload) if second else None
+                if rows is None:
+                    rows = protocols.rows_of_instances(payload, agent.task)
+                answers = await asyncio.to_thread(agent.predict, rows)
+            except DataError as error:
+                raise InvalidInput(error.message) from None
+            return (
+                _response(name, payload, answers, agent.task)
+                if second
+                else {"predictions": answers}
+            )
+
+        def get_input_types(self) -> list[dict[str, Any]]:
+            """For the V2 model metadata."""
+            names = protocols.input_names(agent.task)
+            return [{"name": one, "datatype": "BYTES", "shape": [-1]} for one in names]
+
+        def get_output_types(self) -> list[dict[str, Any]]:
+            """For the V2 model metadata."""
+            types = protocols.output_types(agent.task)
+            return [{"name": one, "datatype": kind, "shape": [-1]} for one, kind in types]
+
+    return AgentModel()
+
+
+def _rows(agent: Agent, request: Any) -> list[Row]:
+    tensors = {}
+    for tensor in request.inputs:
+        if tensor.datatype != "BYTES":
+            raise DataError(
+                f"Input {tensor.name} must be of datatype BYTES. Received: {tensor.datatype}"
+            )
+        tensors[tensor.name] = tensor.as_numpy().reshape(-1).tolist()
+    return protocols.rows_of_tensors(tensors, agent.task)
+
+
+def _response(name: str, request: Any, answers: list[dict[str, Any]], task: Task) -> Any:
+    kserve = _import_kserve()
+    outputs = [
+        kserve.InferOutput(name=output, shape=[len(values)], datatype=kind, data=values)
+        for output, kind, values in protocols.tensors_of(answers, task)
+    ]
+    return kserve.InferResponse(response_id=request.id, model_name=name, infer_outputs=outputs)
+
+
+def _sample(agent: Agent) -> Row:
+    return ("warm", "up") if agent.task.pair else "warm up"
+
+
+def _check_port(port: int) -> None:
+    """uvicorn ends with a bare exit code where the port is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            raise EnvironmentFault(
+                f"Port {port} cannot be used: {error.strerror}.", "Choose another port."
+            ) from None
+
+
+def _import_kserve() -> Any:
+    """kserve reads the command line when it is imported: it must not see ours."""
+    arguments, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        import kserve
+    finally:
+        sys.argv = arguments
+    return kserve

@@ -1,0 +1,227 @@
+"""The exported graph computes what BERT computes, written out plainly here in numpy."""
+
+import math
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tiny_model import MAX_LENGTH, VOCABULARY, config, random_weights
+
+from bertworks.compression.engines import OnnxRuntime, OpenVino, import_openvino
+from bertworks.compression.graph import build_graph
+from bertworks.compression.graph_writer import quantize_rows
+from bertworks.compression.inference import batches, logits_of
+from bertworks.encoder.config import Head
+
+SEQUENCE = Head("sequence", ("a", "b", "c"), "single_label_classification")
+TOKEN = Head("token", ("O", "B-X", "I-X", "B-Y"))
+SIZES = {
+    "full": config((2, 2), (16, 16)),
+    "pruned": config((2, 1), (12, 5)),
+    "no heads in the last layer": config((1, 0), (12, 5)),
+    "no heads and no neurons in the first": config((0, 2), (0, 7)),
+    "no neurons in the last": config((2, 2), (12, 0)),
+    "no layers": config((), ()),
+}
+
+
+def reference(sizes, weights, head, ids, mask, types):
+    """BERT (Devlin et al. 2019) in float64, one row and head at a time, without shortcuts."""
+    w = {name: value.astype(np.float64) for name, value in weights.items()}
+    erf = np.vectorize(math.erf)
+
+    def linear(x, name):
+        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+
+    def norm(x, name):
+        centered = x - x.mean(-1, keepdims=True)
+        scaled = centered / np.sqrt((centered**2).mean(-1, keepdims=True) + sizes.layer_norm_eps)
+        return scaled * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+    results = []
+    for row in range(len(ids)):
+        table = "bert.embeddings.{}_embeddings.weight".format
+        x = w[table("word")][ids[row]] + w[table("position")][: ids.shape[1]]
+        x = norm(x + w[table("token_type")][types[row]], "bert.embeddings.LayerNorm")
+        for layer, heads in enumerate(sizes.num_heads):
+            name = f"bert.encoder.layer.{layer}"
+            q, k, v = (linear(x, f"{name}.attention.self.{p}") for p in ("query", "key", "value"))
+            mixed = np.zeros((len(x), heads * sizes.head_size))
+            for head_index in range(heads):
+                part = slice(head_index * sizes.head_size, (head_index + 1) * sizes.head_size)
+                scores = q[:, part] @ k[:, part].T / math.sqrt(sizes.head_size)
+                scores = np.where(mask[row][np.newaxis] == 1, scores, -np.inf)
+                shares = np.exp(scores - scores.max(-1, keepdims=True))
+                mixed[:, part] = shares / shares.sum(-1, keepdims=True) @ v[:, part]
+            x = norm(x + linear(mixed, f"{name}.attention.output.dense"),
+                     f"{name}.attention.output.LayerNorm")  # fmt: skip
+            inner = linear(x, f"{name}.intermediate.dense")
+            inner = inner * 0.5 * (1 + erf(inner / math.sqrt(2))) if inner.size else inner
+            x = norm(x + linear(inner, f"{name}.output.dense"), f"{name}.output.LayerNorm")
+        if head.kind == "sequence":
+            x = linear(np.tanh(linear(x[0], "bert.pooler.dense")), "classifier")
+        elif head.kind == "token":
+            x = linear(x, "classifier")
+        results.append(x)
+    return np.stack(results)
+
+
+def example(rows=5, length=9, seed=1):
+    stream = np.random.default_rng(seed)
+    lengths = stream.integers(1, length + 1, rows)
+    lengths[0] = length
+    mask = (np.arange(length) < lengths[:, np.newaxis]).astype(np.int64)
+    ids = stream.integers(1, len(VOCABULARY), (rows, length)) * mask
+    return ids, mask, stream.integers(0, 2, (rows, length)) * mask
+
+
+@pytest.mark.parametrize("head", [SEQUENCE, TOKEN, Head("encoder")], ids=lambda head: head.kind)
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
+def test_float_graph_equals_the_reference(sizes, head):
+    weights = random_weights(sizes, head)
+    ids, mask, types = example()
+    engine = OnnxRuntime(build_graph(sizes, weights, head, pair=True).SerializeToString(), {}, 1)
+    found = engine.run(ids, mask, types)
+    expected = reference(sizes, weights, head, ids, mask, types)
+    if head.kind != "sequence":  # what stands on padding is nobody's concern
+        found, expected = found * mask[..., np.newaxis], expected * mask[..., np.newaxis]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_single_texts_take_type_0_without_an_input():
+    sizes, weights = config(), random_weights(config(), SEQUENCE)
+    ids, mask, types = example()
+    graph = build_graph(sizes, weights, SEQUENCE)
+    assert [one.name for one in graph.graph.input] == ["input_ids", "attention_mask"]
+    found = OnnxRuntime(graph.SerializeToString(), {}, 1).run(ids, mask, types)
+    expected = reference(sizes, weights, SEQUENCE, ids, mask, np.zeros_like(types))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["float32", "compact", "dynamic-int8"])
+def test_padding_changes_nothing(form):
+    sizes, weights = config(), random_weights(config(), SEQUENCE)
+    engine = OnnxRuntime(build_graph(sizes, weights, SEQUENCE, form=form).SerializeToString(), {})
+    ids, mask, _ = example(rows=1)
+    wide = [np.pad(value, ((0, 0), (0, 5))) for value in (ids, mask)]
+    # Dynamic int8 takes its scales over padding too.
+    tolerance = 0.1 if form == "dynamic-int8" else 1e-5
+    np.testing.assert_allclose(engine.run(*wide), engine.run(ids, mask), atol=tolerance)
+
+
+@pytest.mark.parametrize("form", ["compact", "dynamic-int8"])
+def test_small_forms_stay_close_and_are_valid(form):
+    sizes = config((2, 2), (32, 32))
+    weights = random_weights(sizes, SEQUENCE)
+    ids, mask, types = example(rows=64)
+    graph = build_graph(sizes, weights, SEQUENCE, form=form, pair=True)
+    if form == "compact":  # the checker does not know the other form's operations
+        onnx.checker.check_model(graph, full_check=True)
+    found = OnnxRuntime(graph.SerializeToString(), {}).run(ids, mask, types)
+    expected = reference(sizes, weights, SEQUENCE, ids, mask, types)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+def test_openvino_computes_the_same():
+    sizes, weights = config(), random_weights(config(), TOKEN)
+    ids, mask, types = example()
+    graph = build_graph(sizes, weights, TOKEN, pair=True).SerializeToString()
+    model = import_openvino().Core().read_model(graph)
+    engine = OpenVino(model, {"INFERENCE_PRECISION_HINT": "f32"}, 1)
+    expected = reference(sizes, weights, TOKEN, ids, mask, types)
+    found = engine.run(ids, mask, types)
+    every = mask[..., np.newaxis]
+    np.testing.assert_allclose(found * every, expected * every, atol=1e-4)
+    np.testing.assert_allclose(  # and with other axes
+        engine.run(ids[:2, :4], mask[:2, :4], types[:2, :4]),
+        OnnxRuntime(graph, {}).run(ids[:2, :4], mask[:2, :4], types[:2, :4]),
+        atol=1e-4,
+    )
+
+
+def test_importing_openvino_reports_to_nobody():
+    import subprocess
+    import sys
+
+    code = (
+        "import socket\n"
+        "def refuse(*a, **k): raise SystemExit('somebody calls home')\n"
+        "socket.getaddrinfo = refuse\n"
+        "from bertworks.compression.engines import import_openvino\n"
+        "import_openvino()\n"
+        "import sys, threading\n"
+        "assert not sys.modules['openvino_telemetry']\n"
+        "print(threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
+
+
+def test_the_position_table_is_cut_at_the_longest_row():
+    sizes, weights = config(), random_weights(config(), SEQUENCE)
+    graph = build_graph(sizes, weights, SEQUENCE, max_length=MAX_LENGTH)
+    whole = build_graph(sizes, weights, SEQUENCE)
+    saved = (sizes.max_positions - MAX_LENGTH) * sizes.hidden_size * 4
+    assert whole.ByteSize() - graph.ByteSize() == pytest.approx(saved, abs=16)
+
+
+def test_equal_weights_give_equal_bytes():
+    weights = random_weights(config(), SEQUENCE)
+    first, second = (
+        build_graph(config(), weights, SEQUENCE, form="dynamic-int8").SerializeToString()
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_mlm_heads_are_refused():
+    with pytest.raises(ValueError, match="sequence, token or encoder. Received: mlm"):
+        build_graph(config(), {}, Head("mlm"))
+
+
+@given(arrays(np.float32, (3, 7), elements=st.floats(-1e6, 1e6, width=32)))
+@settings(deadline=None)
+def test_quantized_rows_are_within_half_a_step(matrix):
+    integers, scales = quantize_rows(matrix)
+    error = np.abs(integers * scales[:, np.newaxis] - matrix)
+    assert (error <= scales[:, np.newaxis] * 0.5001).all()
+    assert integers.min() >= -127
+
+
+class Recorder:
+    """An engine whose logits are each row's first id and length."""
+
+    def __init__(self, tagging=False):
+        self.tagging, self.shapes = tagging, []
+
+    def run(self, ids, mask, types=None):
+        self.shapes.append(ids.shape)
+        if self.tagging:
+            return np.stack([ids, mask], -1).astype(np.float32)
+        return np.stack([ids[:, 0], mask.sum(1)], 1).astype(np.float32)
+
+
+@given(st.lists(st.integers(1, 30), max_size=60), st.integers(1, 16))
+@settings(deadline=None)
+def test_rows_come_back_in_order_with_little_padding(lengths, size):
+    rows = [[index + 1] * length for index, length in enumerate(lengths)]
+    engine = Recorder()
+    found = logits_of(engine, rows, size=size)
+    assert [row.tolist() for row in found] == [[row[0], len(row)] for row in rows]
+    widths = [width for _, width in engine.shapes]
+    assert widths == sorted(widths) and all(count <= size for count, _ in engine.shapes)
+
+
+def test_tagging_rows_lose_their_padding():
+    found = logits_of(Recorder(tagging=True), [[5], [6, 7, 8]])
+    assert [row[:, 0].tolist() for row in found] == [[5], [6, 7, 8]]
+
+
+def test_batches_pad_with_the_padding_token_and_type_0():
+    (batch,) = batches([[5, 6], [7]], [[0, 1], [1]], pad=9)
+    assert batch.input_ids.tolist() == [[7, 9], [5, 6]]
+    assert batch.attention_mask.tolist() == [[1, 0], [1, 1]]
+    assert batch.type_ids.tolist() == [[1, 0], [0, 1]]
