@@ -196,7 +196,7 @@ class Head:
 
 def _refuse_other_models(raw: Mapping[str, Any]) -> None:
     """Names what this encoder does not compute, rather than computing something else."""
-    rules = {
+    rules: dict[str, set[Any]] = {
         "model_type": {"bert"},
         "hidden_act": {"gelu"},
         "position_embedding_type": {"absolute"},

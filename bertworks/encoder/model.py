@@ -76,7 +76,7 @@ class BertModel(keras.Model):
         outputs: dict[str, Any] = {"last_hidden": tf.reshape(rows, shape)}
         if hidden_states:
             outputs["hidden"] = [tf.reshape(state, shape) for state in every]
-        if self.head.kind == "mlm":
+        if isinstance(self.head_layer, MaskedHead):
             words = tf.convert_to_tensor(self.embeddings.word)
             outputs["logits"] = self.head_layer(rows, inputs.get("masked"), words)
         elif self.head_layer is not None:

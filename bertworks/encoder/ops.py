@@ -15,7 +15,7 @@ import tensorflow as tf
 Gradient = Callable[..., Any]
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
+@tf.custom_gradient
 def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
     """Exact GELU, x * Phi(x) (Hendrycks and Gimpel 2016), computed in float32, in the type of `x`."""
     wide = tf.cast(x, tf.float32)
@@ -29,7 +29,7 @@ def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
     return result, gradient
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
+@tf.custom_gradient
 def layer_norm(
     x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
 ) -> tuple[tf.Tensor, Gradient]:

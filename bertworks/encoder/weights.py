@@ -72,7 +72,7 @@ def read_tensors(file: str | os.PathLike[str]) -> Weights:
     import safetensors
 
     try:
-        entries = safetensors.deserialize(Path(file).read_bytes())
+        entries = safetensors.deserialize(Path(file).read_bytes())  # type: ignore[no-untyped-call]
     except (OSError, safetensors.SafetensorError) as error:
         raise ArtifactError(f"{file} cannot be read: {error}.", "Fetch or make it anew.") from None
     arrays = {name: _as_float32(entry) for name, entry in entries}

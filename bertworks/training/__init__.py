@@ -1,0 +1,1 @@
+"""Training: the loop, its optimizer, schedules and checkpoints; fine-tuning and pretraining."""

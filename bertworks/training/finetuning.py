@@ -1,0 +1,170 @@
+"""Fine-tuning: an encoder and a task head, trained on the labelled rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bertworks.artifacts import Artifact
+from bertworks.encoder.config import EncoderConfig
+from bertworks.encoder.layout import Weights
+from bertworks.encoder.model import BertModel, build
+from bertworks.errors import DataError, SpecError
+from bertworks.spec import Finetune
+from bertworks.tasks import classification, multi_label
+from bertworks.tasks.handler import TaskHandler
+from bertworks.training import precision
+from bertworks.training.checkpoints import Checkpoints
+from bertworks.training.distribution import strategy
+from bertworks.training.labelled import LabelledFeed, Predictor, objective_of
+from bertworks.training.loop import Selection, State, train
+from bertworks.training.losses import loss_for
+from bertworks.training.rows import Rows, read_rows
+
+
+def finetune(
+    tokens: Artifact,
+    handler: TaskHandler,
+    initial: tuple[EncoderConfig, Weights],
+    settings: Finetune,
+    checkpoints: Checkpoints | None = None,
+) -> tuple[BertModel, State]:
+    """Trains a model on the train split; the epoch that is best on the validation split wins.
+
+    Args:
+        tokens: The tokens artifact.
+        handler: The task.
+        initial: The encoder to start from; a head of the same shape in its weights is used too.
+        settings: The spec's finetune section.
+        checkpoints: Already entered, or None.
+
+    Returns:
+        The model with the best epoch's weights, and the run's state: best metric, history, rate.
+
+    Raises:
+        DataError: A split has no rows, or the rows do not fit the encoder.
+        SpecError: A setting does not go with the task.
+    """
+    train_rows, validation = _read_splits(tokens, handler)
+    config = _config_for(initial[0], tokens, settings)
+    check_settings(handler, settings)
+    precision.prepare_devices()
+    with strategy().scope():
+        kind = precision.resolve(settings.precision)
+        model = build(config, handler.head(), initial[1], precision=kind, seed=settings.seed)
+    pad = tokens.json("info.json")["special"]["pad"]
+    weights = label_weights(handler, train_rows.targets, settings.class_weights)
+    feed = LabelledFeed(train_rows, handler.task, settings.batch_size, settings.seed, pad)
+    state = train(
+        model,
+        feed,
+        objective_of(loss_for(handler.task, settings.label_smoothing, weights)),
+        settings,
+        total=settings.epochs * len(feed.steps(0)),
+        layer_decay=settings.layer_decay,
+        selection=select_on(model, validation, handler, settings.metric, settings.patience, pad),
+        checkpoints=checkpoints,
+        name="fine-tuning",
+    )
+    return model, state
+
+
+def select_on(
+    model: BertModel,
+    validation: Rows,
+    handler: TaskHandler,
+    metric: str | None,
+    patience: int,
+    pad: int = 0,
+) -> Selection:
+    """Picks the epoch with the best validation metric."""
+    predictor = Predictor(model)
+    return Selection(
+        name=metric or handler.default_metric,
+        evaluate=lambda: handler.metric(
+            metric, validation.targets, predictor.logits(validation, pad)
+        ),
+        is_better=lambda value, best: handler.is_better(metric, value, best),
+        patience=patience,
+    )
+
+
+def check_settings(handler: TaskHandler, settings: Finetune) -> None:
+    """Refuses settings that the task has no use for, before any work is done.
+
+    Raises:
+        SpecError: Names the setting.
+    """
+    task = handler.task
+    if settings.metric is not None and settings.metric not in handler.metrics:
+        raise SpecError(
+            f"finetune.metric must be one of {', '.join(handler.metrics)} for type: {task.type}. "
+            f"Received: {settings.metric}",
+            "Correct finetune.metric in the spec.",
+        )
+    if settings.class_weights != "none" and task.type != "classification":
+        raise SpecError(
+            f"finetune.class_weights goes with type: classification. Received type: {task.type}",
+            "Leave class_weights out.",
+        )
+    if settings.label_smoothing > 0 and task.type == "regression":
+        raise SpecError(
+            "finetune.label_smoothing does not go with type: regression.",
+            "Leave label_smoothing out.",
+        )
+
+
+def label_weights(handler: TaskHandler, targets: Any, wanted: str) -> np.ndarray | None:
+    """Weights that balance the labels, or None."""
+    if wanted == "none":
+        return None
+    if handler.task.multi_label:
+        return multi_label.balanced_weights(targets)
+    return classification.balanced_weights(targets, len(handler.labels))
+
+
+def agent_json(tokens: Artifact, base: str, parents: dict[str, str]) -> dict[str, Any]:
+    """What agent.json holds, see docs/artifacts.md."""
+    info = tokens.json("info.json")
+    return {
+        "format": 1,
+        "task": info["task"],
+        "labels": info["labels"],
+        "max_length": info["max_length"],
+        "score": info.get("score"),
+        "base": base,
+        "parents": parents,
+    }
+
+
+def _read_splits(tokens: Artifact, handler: TaskHandler) -> tuple[Rows, Rows]:
+    counts = tokens.json("info.json")["rows"]
+    for split, advice in (("train", "Give more data."), ("validation", "Raise data.validation.")):
+        if not counts.get(split):
+            raise DataError(f"The {split} split has no rows ({tokens.path}).", advice)
+    train_rows, validation = (
+        read_rows(Path(tokens / split), handler.target_column) for split in ("train", "validation")
+    )
+    return train_rows, validation
+
+
+def _config_for(config: EncoderConfig, tokens: Artifact, settings: Finetune) -> EncoderConfig:
+    """Checks that the rows fit the encoder; overrides its dropout where asked."""
+    info = tokens.json("info.json")
+    if info["vocab_size"] > config.vocab_size:
+        raise DataError(
+            f"The tokenizer has {info['vocab_size']} tokens, the encoder knows {config.vocab_size}.",
+            "Use the tokenizer that belongs to the encoder.",
+        )
+    if info["max_length"] > config.max_positions:
+        raise SpecError(
+            f"task.max_length must be at most {config.max_positions} with this encoder. "
+            f"Received: {info['max_length']}",
+            "Lower task.max_length.",
+        )
+    if settings.dropout is None:
+        return config
+    return dataclasses.replace(config, dropout=settings.dropout, attention_dropout=settings.dropout)

@@ -1,0 +1,28 @@
+"""The encoder that a training step starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bertworks.artifacts import Artifact
+from bertworks.encoder.config import EncoderConfig
+from bertworks.encoder.layout import Weights
+from bertworks.encoder.weights import load_folder, load_raw_config
+
+
+def load_initial(initial: Artifact, tokens: Artifact) -> tuple[EncoderConfig, Weights]:
+    """Loads the weights of a base or model artifact.
+
+    Args:
+        initial: The artifact. A base whose metadata says `scratch` has sizes only.
+        tokens: Tells the vocabulary's size to an encoder that starts from scratch.
+
+    Returns:
+        The sizes and the weights; no weights for a scratch base: all of them start fresh.
+    """
+    if not initial.metadata.get("scratch"):
+        config, weights, _ = load_folder(initial.path)
+        return config, weights
+    config = EncoderConfig.from_huggingface(load_raw_config(initial.path))
+    size = int(tokens.json("info.json")["vocab_size"])
+    return dataclasses.replace(config, vocab_size=size), {}

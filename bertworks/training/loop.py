@@ -1,0 +1,234 @@
+"""The training loop: steps, evaluation, early stopping, checkpoints.
+
+One TensorFlow graph serves every batch size and length: sizes are left open, so nothing is traced
+twice. Everything random is keyed by (seed, step), so a run that is killed and resumed ends with the
+same bytes as one that was not disturbed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bertworks import progress
+from bertworks.encoder.layout import Weights
+from bertworks.encoder.model import BertModel, get_weights, set_weights_from, slots
+from bertworks.errors import BertworksError
+from bertworks.spec import Optimizer
+from bertworks.training.checkpoints import Checkpoints
+from bertworks.training.feed import Batch, Feed, ahead
+from bertworks.training.optimizer import AdamW, groups_of
+from bertworks.training.schedule import learning_rate
+from bertworks.training.stepper import Objective, Stepper
+
+LOSS_POINTS = 100
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the best epoch is picked.
+
+    Attributes:
+        name: The validation metric's name.
+        evaluate: Measures the model as it is.
+        is_better: Whether a value is better than the best before it (None: there was none).
+        patience: Stop after so many epochs without a better one.
+    """
+
+    name: str
+    evaluate: Callable[[], float]
+    is_better: Callable[[float, float | None], bool]
+    patience: int
+
+
+@dataclass
+class State:
+    """Where a run stands: all that a checkpoint keeps beside the arrays.
+
+    Attributes:
+        step: Optimizer steps done.
+        best, best_epoch, best_file: The best metric, its epoch (from 1), its weights' file.
+        points: history.json's points.
+        seconds: Spent in training steps.
+        tokens: Real tokens seen.
+        window: Sum and number of the losses since the last loss point.
+        stopped: Whether patience ran out.
+    """
+
+    step: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    best_file: str | None = None
+    points: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    tokens: int = 0
+    window: tuple[float, int] = (0.0, 0)
+    stopped: bool = False
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Real tokens per second of training, evaluation and start-up not counted."""
+        return self.tokens / self.seconds if self.seconds > 0 else 0.0
+
+    def history(self) -> dict[str, Any]:
+        """What history.json holds."""
+        return {
+            "points": self.points,
+            "seconds": round(self.seconds, 3),
+            "tokens_per_second": round(self.tokens_per_second, 1),
+        }
+
+
+def train(
+    model: BertModel,
+    feed: Feed,
+    objective: Objective,
+    settings: Optimizer,
+    *,
+    total: int,
+    layer_decay: float = 1.0,
+    selection: Selection | None = None,
+    checkpoints: Checkpoints | None = None,
+    name: str = "training",
+) -> State:
+    """Trains a model in place; with a selection it ends with the best epoch's weights.
+
+    Args:
+        model: Built inside the strategy's scope, where there are several GPUs.
+        feed: Where batches come from.
+        objective: (model, batch, seed) -> sum of the losses.
+        settings: Optimizer settings.
+        total: Optimizer steps.
+        layer_decay: Learning-rate factor from each layer to the one below.
+        selection: Validation after each epoch, and early stopping; None trains to the end.
+        checkpoints: Where to resume from and to save to, already entered; None saves nothing.
+        name: What progress calls it.
+
+    Raises:
+        BertworksError: The loss is not finite.
+    """
+    run = _Run(model, feed, objective, settings, total, layer_decay, selection, checkpoints)
+    run.resume()
+    with progress.stage(name, total=total, unit="steps", start=run.state.step) as stage:
+        run.work(stage)
+    run.restore_best()
+    return run.state
+
+
+class _Run:
+    """One training run."""
+
+    def __init__(
+        self,
+        model: BertModel,
+        feed: Feed,
+        objective: Objective,
+        settings: Optimizer,
+        total: int,
+        layer_decay: float,
+        selection: Selection | None,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self.model, self.feed, self.settings, self.total = model, feed, settings, total
+        self.selection, self.checkpoints = selection, checkpoints
+        self.optimizer = AdamW(
+            groups_of(model, layer_decay), settings.weight_decay, settings.clip_norm
+        )
+        self.stepper = Stepper(model, self.optimizer, objective, settings.seed)
+        self.per_epoch = len(feed.steps(0))
+        self.state = State()
+        self.best_weights: Weights | None = None
+
+    def work(self, stage: progress.Stage) -> None:
+        """Steps until the end, or until patience runs out."""
+        parts = self.settings.accumulate * self.stepper.replicas
+        if self.state.stopped:
+            return
+        for batches in ahead(self.feed, self.state.step, self.total, parts):
+            began = time.monotonic()
+            rate = learning_rate(self.state.step, self.total, self.settings)
+            loss = self.stepper.step(batches, self.state.step, rate)
+            self._count(batches, loss, time.monotonic() - began)
+            stage.advance(1, note=f"loss {loss:.3f}")
+            at_epoch_end = self.state.step % self.per_epoch == 0
+            if at_epoch_end:
+                self._end_epoch(stage)
+            if at_epoch_end or self.state.step % self.settings.checkpoint_steps == 0:
+                self._save()
+            if self.state.stopped:
+                return
+
+    def resume(self) -> None:
+        """Takes up the last checkpoint, where there is one."""
+        found = self.checkpoints.load() if self.checkpoints else None
+        if found is None:
+            return
+        state, arrays, self.best_weights = found
+        state["window"] = tuple(state["window"])
+        self.state = State(**state)
+        for key, variable in self._variables().items():
+            variable.assign(arrays[key])
+
+    def restore_best(self) -> None:
+        """Puts the best epoch's weights back."""
+        if self.best_weights is not None:
+            set_weights_from(self.model, self.best_weights)
+
+    def _count(self, batches: list[Batch], loss: float, seconds: float) -> None:
+        state = self.state
+        if not math.isfinite(loss):
+            raise BertworksError(
+                f"Training diverged: the loss at step {state.step + 1} is {loss}.",
+                "Lower learning_rate, or raise warmup.",
+            )
+        state.step += 1
+        state.seconds += seconds
+        state.tokens += sum(batch.tokens for batch in batches)
+        state.window = (state.window[0] + loss, state.window[1] + 1)
+        if state.step % max(1, self.total // LOSS_POINTS) == 0 or state.step == self.total:
+            self._point("train", "loss", state.window[0] / state.window[1])
+            state.window = (0.0, 0)
+
+    def _end_epoch(self, stage: progress.Stage) -> None:
+        if self.selection is None:
+            return
+        state, selection = self.state, self.selection
+        value = selection.evaluate()
+        self._point("validation", selection.name, value)
+        stage.advance(0, note=f"validation {selection.name} {value:.4f}")
+        epoch = state.step // self.per_epoch
+        if selection.is_better(value, state.best):
+            state.best, state.best_epoch = value, epoch
+            self.best_weights = get_weights(self.model)
+            if self.checkpoints:
+                state.best_file = f"best-{epoch}.safetensors"
+                self.checkpoints.save_best(state.best_file, self.best_weights)
+        state.stopped = epoch - state.best_epoch >= selection.patience
+
+    def _point(self, split: str, name: str, value: float) -> None:
+        epoch = round(self.state.step / self.per_epoch, 4)
+        self.state.points.append(
+            {
+                "step": self.state.step,
+                "epoch": epoch,
+                "split": split,
+                "name": name,
+                "value": float(value),
+            }
+        )
+
+    def _save(self) -> None:
+        if self.checkpoints:
+            # Copies: the variables change in place while the checkpoint is being written.
+            arrays = {key: np.array(value.numpy()) for key, value in self._variables().items()}
+            self.checkpoints.save(dataclasses.asdict(self.state), arrays)
+
+    def _variables(self) -> dict[str, Any]:
+        weights = {f"weights/{slot.names[0]}": slot.variable.value for slot in slots(self.model)}
+        return weights | self.optimizer.state()

@@ -1,0 +1,147 @@
+"""One optimizer step: gradients of the micro-batches, on one or several devices, and the update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bertworks.encoder.model import BertModel
+from bertworks.training.distribution import strategy_of
+from bertworks.training.feed import Batch
+from bertworks.training.optimizer import AdamW, dense
+
+Objective = Callable[[BertModel, dict[str, tf.Tensor], tf.Tensor], tf.Tensor]
+"""(model, batch, dropout seed) -> sum of the losses over the batch, float32 scalar."""
+
+_SCALAR = tf.TensorSpec([], tf.float32)
+
+
+class Stepper:
+    """Computes optimizer steps for one model.
+
+    Attributes:
+        replicas: Devices that share each step's rows.
+    """
+
+    def __init__(self, model: BertModel, optimizer: AdamW, objective: Objective, seed: int) -> None:
+        self.model, self.optimizer, self.objective, self.seed = model, optimizer, objective, seed
+        self.variables = [group.variable for group in optimizer.groups]
+        self.strategy = strategy_of(self.variables[0])
+        self.replicas: int = self.strategy.num_replicas_in_sync
+        self._sums: list[Any] = []
+        self._graphs: dict[bool, Any] = {}
+
+    def step(self, batches: list[Batch], number: int, rate: float) -> float:
+        """Trains on one optimizer step's micro-batches.
+
+        Args:
+            batches: accumulate * replicas micro-batches; with one replica there may be fewer.
+            number: The optimizer step, from 0.
+            rate: Learning rate.
+
+        Returns:
+            The mean loss.
+        """
+        scale = np.float32(1.0 / max(1.0, sum(batch.count for batch in batches)))
+        rounds = [batches[at : at + self.replicas] for at in range(0, len(batches), self.replicas)]
+        loss = 0.0
+        for place, group in enumerate(rounds):
+            last = place == len(rounds) - 1
+            graph = self._graph(group[0], last, accumulated=len(rounds) > 1)
+            seeds = [
+                np.array([self.seed, number * 4096 + place * self.replicas + replica], np.int32)
+                for replica in range(self.replicas)
+            ]
+            losses = graph(
+                self._distribute([batch.arrays for batch in group]),
+                self._distribute(seeds),
+                scale,
+                np.float32(rate),
+                np.float32(number + 1),
+            )
+            loss += float(self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None))
+        return loss
+
+    def _distribute(self, values: list[Any]) -> Any:
+        if self.replicas == 1:
+            return values[0]
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.nest.map_structure(
+                tf.convert_to_tensor, values[context.replica_id_in_sync_group]
+            )
+        )
+
+    def _graph(self, batch: Batch, last: bool, accumulated: bool) -> Any:
+        """The graph of a pass: one that adds gradients up, or the last one, which also updates."""
+        if accumulated and not self._sums:
+            with self.strategy.scope():
+                self._sums = [
+                    tf.Variable(
+                        tf.zeros_like(variable),
+                        trainable=False,
+                        synchronization=tf.VariableSynchronization.ON_READ,
+                        aggregation=tf.VariableAggregation.SUM,
+                    )
+                    for variable in self.variables
+                ]
+            self._graphs.clear()
+        if last not in self._graphs:
+            self._graphs[last] = self._trace(batch, self._update if last else self._accumulate)
+        return self._graphs[last]
+
+    def _trace(self, batch: Batch, function: Callable[..., tf.Tensor]) -> Any:
+        def run(*arguments: Any) -> Any:
+            return self.strategy.run(function, args=arguments)
+
+        if self.replicas > 1:  # per-replica values have no signature; sizes are relaxed instead
+            return tf.function(run, autograph=False, reduce_retracing=True)
+        signature = (
+            {
+                name: tf.TensorSpec([None] * array.ndim, array.dtype)
+                for name, array in batch.arrays.items()
+            },
+            tf.TensorSpec([2], tf.int32),
+            _SCALAR,
+            _SCALAR,
+            _SCALAR,
+        )
+        return tf.function(run, autograph=False, input_signature=signature)
+
+    def _gradients(
+        self, batch: dict[str, tf.Tensor], seed: tf.Tensor, scale: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            loss = self.objective(self.model, batch, seed) * scale
+        gradients = tape.gradient(
+            loss, self.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return loss, dense(gradients)
+
+    def _accumulate(
+        self, batch: Any, seed: tf.Tensor, scale: tf.Tensor, rate: tf.Tensor, step: tf.Tensor
+    ) -> tf.Tensor:
+        loss, gradients = self._gradients(batch, seed, scale)
+        for total, gradient in zip(self._sums, gradients, strict=True):
+            total.assign_add(gradient)
+        return loss
+
+    def _update(
+        self, batch: Any, seed: tf.Tensor, scale: tf.Tensor, rate: tf.Tensor, step: tf.Tensor
+    ) -> tf.Tensor:
+        loss, gradients = self._gradients(batch, seed, scale)
+        if self._sums:
+            gradients = [
+                gradient + total.read_value()
+                for gradient, total in zip(gradients, self._sums, strict=True)
+            ]
+        if self.replicas > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = self.optimizer.apply(gradients, rate, step)
+        with tf.control_dependencies([norm]):
+            for total in self._sums:
+                total.assign(tf.zeros_like(total))
+        return loss

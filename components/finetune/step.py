@@ -1,0 +1,63 @@
+"""Finetune: trains the encoder and a task head on the labelled rows."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bertworks import artifacts
+from bertworks.encoder.weights import save_folder
+from bertworks.spec import Finetune, Task
+from bertworks.tasks import for_task
+from bertworks.training.checkpoints import Checkpoints
+from bertworks.training.initial import load_initial
+
+
+def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) -> dict[str, Any]:
+    """Writes a model artifact.
+
+    Args:
+        section: `task` and `finetune` of the spec.
+        tokens: tokens artifact.
+        initial: base or model artifact to start from.
+        model: Where the model artifact goes.
+
+    Returns:
+        The best validation metric, its epoch, and training tokens per second.
+    """
+    from bertworks.encoder.model import get_weights
+    from bertworks.training.finetuning import agent_json, finetune
+
+    settings = Finetune.model_validate(section["finetune"])
+    parents = {
+        "tokens": artifacts.open_artifact(tokens, "tokens"),
+        "initial": artifacts.open_artifact(initial),
+    }
+    digests = {name: parent.digest for name, parent in parents.items()}
+    handler = for_task(Task.model_validate(section["task"]), parents["tokens"].json("info.json"))
+    start = load_initial(parents["initial"], parents["tokens"])
+    checkpoints = Checkpoints.for_run({"step": "finetune", **section}, digests)
+    with checkpoints or contextlib.nullcontext():
+        trained, state = finetune(parents["tokens"], handler, start, settings, checkpoints)
+        metric = settings.metric or handler.default_metric
+        scores = {
+            f"validation_{metric}": state.best,
+            "best_epoch": state.best_epoch,
+            "tokens_per_second": round(state.tokens_per_second, 1),
+        }
+        base = str(parents["initial"].metadata.get("uri", ""))
+        metadata = {"base": base, "metric": metric, "value": state.best}
+        with artifacts.write(
+            model, kind="model", producer="finetune", parents=parents, metadata=metadata
+        ) as folder:
+            save_folder(folder, trained.config, get_weights(trained), handler.head())
+            shutil.copyfile(parents["tokens"] / "tokenizer.json", folder / "tokenizer.json")
+            artifacts.write_json(
+                folder / "agent.json", agent_json(parents["tokens"], base, digests)
+            )
+            artifacts.write_json(folder / "history.json", state.history())
+        if checkpoints:
+            checkpoints.remove()
+    return {"metrics": scores, "html": None, "confusion": None}
