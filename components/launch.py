@@ -7,12 +7,12 @@ that the step and its libraries print goes to a file there.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
-import signal
+import select
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -26,7 +26,6 @@ from bertworks.errors import BertworksError, EnvironmentFault
 DEBUG = "BERTWORKS_DEBUG"
 LOGS = "BERTWORKS_LOGS"
 RUNNER = "BERTWORKS_RUNNER_PID"
-_PR_SET_PDEATHSIG = 1
 
 
 def launch(
@@ -93,14 +92,23 @@ def die_with_runner() -> None:
     """Makes this process end when the local runner ends, however that ends.
 
     Without it a killed runner would leave a step running, and the next run would start it again
-    beside itself.
+    beside itself. A death signal from the parent is not enough: KFP puts a shell in between.
     """
     runner = os.environ.get(RUNNER)
-    if runner is None or not sys.platform.startswith("linux"):
+    if runner is None or not hasattr(os, "pidfd_open"):
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(runner):
+    try:
+        descriptor = os.pidfd_open(int(runner))
+    except ProcessLookupError:
         os._exit(143)
+
+    def wait() -> None:
+        watch = select.poll()
+        watch.register(descriptor, select.POLLIN)
+        watch.poll()
+        os._exit(143)
+
+    threading.Thread(target=wait, name="die-with-runner", daemon=True).start()
 
 
 def _redirect_output(task: str) -> None:

@@ -96,7 +96,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str]) -> Any:
         )
         rescored = evaluate(
             task="evaluate-bundle",
-            section=sections["evaluate"],
+            section=sections["evaluate-bundle"],
             agent=packed.outputs["bundle"],
             examples=rows.outputs["examples"],
             tokens=tokens.outputs["tokens"],

@@ -220,11 +220,20 @@ def _bundle(agent: str | None, root: str | None) -> Path:
     """The folder of the bundle that `--agent` names."""
     if agent and (Path(agent) / "manifest.json").is_file():
         return Path(agent)
-    from bertworks.store import Store
-
-    from pipelines.local.root import open_root
-
-    return Store(str(open_root(root).models)).bundle(agent)
+    store = _store(root)
+    name, _, number = (agent or "").partition("/")
+    if agent and name in store.names() and number.isdigit():
+        return store.fetch(name, int(number)).path
+    served = [one for each in store.names() if (one := store.champion(each)) is not None]
+    if agent:
+        served = [one for one in served if one.name == agent]
+    if not served:
+        raise BertworksError(
+            f"There is no agent {agent!r} in {store.uri}." if agent else f"No agent in {store.uri}.",
+            "Make one with `bertworks run SPEC`; `bertworks models list` shows what there is.",
+        )
+    newest = max(served, key=lambda one: one.record["created"])
+    return store.fetch(newest.name, newest.number).path
 
 
 @app.command()
@@ -313,25 +322,43 @@ def models_list(
     if not names:
         typer.echo("no models yet: make one with `bertworks run SPEC`")
     for each in names:
-        champion = store.champion(each)
-        for record in store.list(each):
-            mark = "*" if record["version"] == champion else " "
-            value = record.get("value")
-            shown = f"{record.get('metric')} {value:.4f}" if value is not None else ""
-            typer.echo(f"{mark} {each}/{record['version']}  {record['state']:9}  {shown}")
+        for version in store.list(each):
+            mark = "*" if version.champion else " "
+            typer.echo(
+                f"{mark} {each}/{version.number}  {version.state:8} {_headline(version.record)}"
+            )
+
+
+def _headline(record: dict[str, Any]) -> str:
+    """The judged metric and when the version was made."""
+    metric = record.get("decision", {}).get("metric")
+    value = next(
+        (m["value"] for m in record.get("metrics", []) if (m["name"], m["slice"]) == (metric, "")),
+        None,
+    )
+    shown = f"{metric} {value:.4f}" if value is not None else ""
+    return f"{shown}  {record.get('created', '')}"
 
 
 @models_app.command("show")
 def models_show(
     name: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[
-        int | None, typer.Argument(help="A version; the champion by default.")
+    number: Annotated[
+        int | None, typer.Argument(help="A version; the champion by default.", metavar="VERSION")
     ] = None,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Show one version's record as JSON."""
-    typer.echo(json.dumps(_store(root).show(name, version), indent=2, ensure_ascii=False))
+    store = _store(root)
+    version = store.champion(name) if number is None else store.show(name, number)
+    if version is None:
+        raise BertworksError(
+            f"{name!r} has no champion in {store.uri}.",
+            "`bertworks models list` shows what there is.",
+        )
+    facts = {"version": version.number, "champion": version.champion, "uri": version.uri}
+    typer.echo(json.dumps({**version.record, **facts}, indent=2, ensure_ascii=False))
 
 
 @models_app.command("promote")
@@ -353,7 +380,7 @@ def models_rollback(
     debug: DebugOption = False,
 ) -> None:
     """Make the champion before the present one the champion again."""
-    typer.echo(f"{name}: champion is version {_store(root).rollback(name)}")
+    typer.echo(f"{name}: champion is version {_store(root).rollback(name).number}")
 
 
 if __name__ == "__main__":

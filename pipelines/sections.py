@@ -47,7 +47,9 @@ def sections(
         "transform": {"task": task, "transform": _plain(spec.transform), "base": _plain(spec.base)},
         "pretrain": {"task": task, "pretrain": _plain(spec.pretrain), "base": _plain(spec.base)},
         "finetune": {"task": task, "finetune": _plain(spec.finetune)},
-        "evaluate": {"task": task, "evaluate": _plain(spec.evaluate)},
+        # Slices cost a third of a minute of TFMA: they are taken of what will serve.
+        "evaluate": {"task": task, "evaluate": {**_plain(spec.evaluate), "slices": []}},
+        "evaluate-bundle": {"task": task, "evaluate": _plain(spec.evaluate)},
         "prune": {"task": task, "prune": _plain(spec.compress.prune)},
         "quantize": {"task": task, "quantize": _plain(spec.compress.quantize)},
         "gate": {
@@ -81,12 +83,13 @@ def _champion(store: str, spec: AgentSpec) -> str | None:
     """The present champion's version: a gate that compares with it must not reuse an old answer."""
     from bertworks.store import Store
 
-    champion: Any = Store(store).champion(spec.name)
-    return None if champion is None else str(champion)
+    champion = Store(store).champion(spec.name)
+    return None if champion is None else champion.digest
 
 
 def _code_fingerprint(step: str) -> str:
-    return _hash_of(REPOSITORY / "bertworks")[:16] + _hash_of(REPOSITORY / "components" / step)[:16]
+    folder = REPOSITORY / "components" / step.removesuffix("-bundle")
+    return _hash_of(REPOSITORY / "bertworks")[:16] + _hash_of(folder)[:16]
 
 
 @cache

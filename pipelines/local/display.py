@@ -61,7 +61,7 @@ class Lines:
                 )
             elif time.monotonic() - self._last > 15 or (step.name, event["stage"]) != self._stage:
                 self._last, self._stage = time.monotonic(), (step.name, event["stage"])
-                print(f"{step.name}: {doing(step)}", flush=True)
+                print(f"{step.name}: {doing(event)}", flush=True)
 
     def stop(self, run: Run) -> None:
         print(f"run {run.id}: {run.state} after {duration(run.seconds)}", flush=True)
@@ -91,7 +91,7 @@ class LiveTable:
         for step in run.steps.values():
             mark, style = MARKS[step.state]
             seconds = time.time() - step.started if step.state == "running" else step.seconds
-            shown = doing(step) if step.state == "running" else numbers(step)
+            shown = doing(step.stage) if step.state == "running" else numbers(step)
             table.add_row(
                 Text(mark, style=style),
                 Text(step.name, style=style),
@@ -103,9 +103,8 @@ class LiveTable:
         return table
 
 
-def doing(step: Step) -> str:
+def doing(stage: dict[str, Any]) -> str:
     """What a running step is doing: stage, share done, rate, time left, a note."""
-    stage = step.stage
     if not stage:
         return "starting"
     parts = [stage["stage"]]

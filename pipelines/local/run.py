@@ -93,6 +93,8 @@ def _watch(current: Run, root: Root, debug: bool, display: Display) -> None:
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         **({DEBUG: "1"} if debug else {}),
     }
+    # Steps start in seconds only when Python may keep what it compiled.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with open(log, "wb") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local.child", str(current.folder)],
@@ -185,9 +187,9 @@ def _last_words(log: Path) -> str:
 
 
 def _write_report(current: Run) -> None:
-    from bertworks.evaluation import report
-
     try:
+        from bertworks.evaluation import report
+
         report.build(current.as_json(), current.folder / "report.html")
     except Exception as error:  # the report must never turn a good run into a failed one
         (current.folder / "report.error.txt").write_text(f"{type(error).__name__}: {error}\n")

@@ -43,7 +43,7 @@ CASES = {
     ),
     "not utf-8": (
         csv_of(*(f"number {i},{'xy'[i % 2]}" for i in range(20))) + b"caf\xe9 \xff,x\n" * 5,
-        ["utf-8", "row"],
+        ["encoding", "rows.csv"],
     ),
     "a 10 MB row": (
         csv_of("a" * 10_000_000 + ",x", *(f"number {i},{'xy'[i % 2]}" for i in range(20))),
