@@ -10,6 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from bertworks.artifacts import Artifact
+from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.validation.rows import Batch
 
@@ -41,11 +42,22 @@ class TokenCounts:
 
 
 class TokenCounter:
-    """Tokenizes the first rows of each split."""
+    """Tokenizes the first rows of each split.
+
+    Raises:
+        ArtifactError: The base's tokenizer.json is missing or no tokenizer.
+    """
 
     def __init__(self, base: Artifact, task: Task, sample_rows: int = SAMPLE_ROWS) -> None:
-        text = (base / "tokenizer.json").read_text(encoding="utf-8")
-        self._tokenizer = Tokenizer.from_str(text)
+        file = base / "tokenizer.json"
+        try:
+            text = file.read_text(encoding="utf-8")
+            self._tokenizer = Tokenizer.from_str(text)
+        except Exception as error:  # the tokenizers library raises nothing more precise
+            raise ArtifactError(
+                f"{file} cannot be read as a tokenizer: {error}.",
+                "Use a base whose tokenizer.json the tokenizers library can read.",
+            ) from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         unknown = json.loads(text)["model"].get("unk_token")

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from bertworks.artifacts import open_artifact
+from bertworks.artifacts import open_artifact, write
 from bertworks.errors import ArtifactError, DataError
 from bertworks.spec import Task
 
@@ -126,6 +126,15 @@ def test_a_damaged_input_is_refused(bench, data):
     with pytest.raises(ArtifactError, match="damaged"):
         bench.step(examples, Task())
     assert not (bench.root / "statistics-direct").exists()
+
+
+@pytest.mark.parametrize("content", [None, "{}", "not json"])
+def test_a_base_without_a_readable_tokenizer_is_refused(bench, data, content):
+    with write(bench.root / "base-False", kind="base", producer="ingest") as folder:
+        if content is not None:
+            (folder / "tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ArtifactError, match="tokenizer.json cannot be read"):
+        bench.step(bench.examples(data, Task()), Task())
 
 
 class Tags(HTMLParser):
