@@ -7,6 +7,7 @@ schema` prints them as JSON schema. Reading a spec from a file, with line number
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -42,6 +43,15 @@ class Columns(Section):
         None, description="Column to record as the row's source; the source's URI when unset."
     )
     extra: list[str] = Field([], description="More columns to keep, for slices in the evaluation.")
+
+    @field_validator("extra")
+    @classmethod
+    def _names_are_free(cls, extra: list[str]) -> list[str]:
+        own = {"id", "text", "text_a", "text_b", "tokens", "tags"}
+        own |= {"label", "labels", "score", "source"}
+        if taken := sorted(own & set(extra)):
+            raise ValueError(f"`extra` may not name the examples' own columns. Received: {taken}")
+        return extra
 
 
 class Source(Section):
@@ -100,6 +110,15 @@ class Source(Section):
         "conflicting labels included, so that scores on an official file compare with others'.",
     )
     license: str = Field("", description="The data's licence, for the record.")
+
+    @field_validator("pattern", "label_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}. Received: {pattern!r}") from None
+        return pattern
 
     @model_validator(mode="after")
     def _keeps_only_what_is_measured(self) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from bertworks.sources.uri import masked
 
 FOLDER = "BERTWORKS_DOWNLOADS"
 _RECORD = ".sha256"
+_STALE_SECONDS = 3600
 
 
 def cache_folder() -> Path:
@@ -40,6 +42,7 @@ def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tu
     if (found := _stored(slot, sha256)) is not None:
         return found
     beside = slot.parent / f".{slot.name}.{uuid.uuid4().hex[:8]}.partial"
+    _sweep(slot)
     try:
         beside.mkdir(parents=True)
         with progress.stage(f"fetching {masked(uri)}"):
@@ -83,6 +86,13 @@ def _stored(slot: Path, sha256: str | None) -> tuple[Path, str] | None:
             return files[0], actual
     shutil.rmtree(slot, ignore_errors=True)
     return None
+
+
+def _sweep(slot: Path) -> None:
+    """Removes what killed downloads of the same file left behind; a running one is younger."""
+    for left in slot.parent.glob(f".{slot.name}.*.partial"):
+        if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _store(beside: Path, slot: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
     """
     path = folder / Path(pattern).expanduser()
     if path.is_file():
-        return [path]
+        return [_readable(path)]
     if path.is_dir():
         raise SourceError(
             f"{path} is a folder, where a file is needed.", f"Give a glob: {pattern}/*.csv"
@@ -86,7 +87,7 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
     if glob.has_magic(pattern):
         names = glob.glob(str(path), recursive=True)  # noqa: PTH207 (absolute patterns)
         if files := sorted(Path(name) for name in names if Path(name).is_file()):
-            return files
+            return [_readable(file) for file in files]
         raise MissingMember(
             f"No file matches {path}.",
             "Check the pattern; paths are relative to the spec's folder.",
@@ -94,6 +95,12 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
     raise MissingMember(
         f"There is no file {path}.", "Check the path; it is relative to the spec's folder."
     )
+
+
+def _readable(path: Path) -> Path:
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path} may not be read.", "Give yourself read permission on it.")
+    return path
 
 
 def remote_files(uri: str) -> tuple[Any, list[str]]:

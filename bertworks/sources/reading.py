@@ -61,7 +61,10 @@ class Reader:
             SourceError: A source cannot be fetched, or is not what was pinned.
             DataError: A source has no rows, lacks a column, or its filter lets nothing through.
         """
-        with progress.stage("reading rows", unit="rows") as stage:
+        if not sources:
+            return
+        what = "reading rows" if self.task is not None else "reading the corpus"
+        with progress.stage(what, unit="rows") as stage:
             for source in sources:
                 before = self.read
                 mapper = Mapper(source, self.task, self.clean, self.separator, masked(source.uri))

@@ -15,6 +15,7 @@ import io
 import json
 import lzma
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,15 +75,17 @@ def read_rows(
         raise DataError(f"{file.name} is empty.", "Give a file with rows, or take the source out.")
     kind = source.format if source.format != "auto" else _guess(file.name)
     if kind == "parquet":
-        return _parquet(file, source, needed)
+        return _whole(file, source, _parquet(file, source, needed))
     lines = _lines(file, source, limit, kind in ("csv", "tsv"))
     if kind in ("csv", "tsv"):
-        return _csv(file, source, needed, lines, "\t" if kind == "tsv" else ",")
-    if kind == "jsonl":
-        return _jsonl(lines)
-    if kind == "conll":
-        return _conll(lines, source)
-    return _plain(lines, source)
+        rows = _csv(file, source, needed, lines, "\t" if kind == "tsv" else ",")
+    elif kind == "jsonl":
+        rows = _jsonl(lines)
+    elif kind == "conll":
+        rows = _conll(lines, source)
+    else:
+        rows = _plain(lines, source)
+    return _whole(file, source, rows)
 
 
 def missing_column(
@@ -99,6 +102,21 @@ def missing_column(
     )
 
 
+def _whole(file: Fetched, source: Source, rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
+    """The rows; a file that turns out to be damaged on the way is an error, not a short file."""
+    try:
+        yield from rows
+    except UnicodeError as error:
+        raise DataError(
+            f"{file.name} cannot be read as {source.encoding}: {error}",
+            "Set the source's `encoding`.",
+        ) from None
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{file.name} is a damaged compressed file: {error}", "Fetch or make it again."
+        ) from None
+
+
 def _guess(name: str) -> str:
     path = Path(name.lower().removesuffix("?***"))  # a masked web query is no ending
     path = path.with_suffix("") if path.suffix in _PACKED else path
@@ -111,19 +129,19 @@ def _guess(name: str) -> str:
 
 
 def _lines(file: Fetched, source: Source, limit: int, quoted: bool) -> Lines:
-    encoding = source.encoding
-    try:
-        encoding = codecs.lookup(encoding).name
-    except LookupError:
-        raise DataError(
-            f"{file.name}: {source.encoding!r} is not an encoding that Python knows.",
-            "Write for example utf-8, latin-1, cp1252, gb18030 or utf-16.",
-        ) from None
-    encoding = "utf-8-sig" if encoding == "utf-8" else encoding  # a byte order mark is not text
     opener = _PACKED.get(Path(file.name.removesuffix("?***")).suffix.lower(), open)
     stream: IO[bytes] = opener(file.path, "rb")
     newline = "" if quoted else "\n"
-    text = io.TextIOWrapper(stream, encoding, errors="bertworks.mark", newline=newline)
+    try:
+        encoding = codecs.lookup(source.encoding).name
+        encoding = "utf-8-sig" if encoding == "utf-8" else encoding  # a byte order mark is no text
+        text = io.TextIOWrapper(stream, encoding, errors="bertworks.mark", newline=newline)
+    except LookupError:
+        stream.close()
+        raise DataError(
+            f"{file.name}: {source.encoding!r} is not a text encoding that Python knows.",
+            "Write for example utf-8, latin-1, cp1252, gb18030 or utf-16.",
+        ) from None
     return Lines(text, limit, source.quote if quoted else "")
 
 
@@ -144,6 +162,11 @@ def _csv(
     for column in needed:
         if column not in names and column not in source.constants:
             raise missing_column(file.name, column, names, list(source.constants))
+        if names.count(column) > 1:
+            raise DataError(
+                f"{file.name} has {names.count(column)} columns {column!r}.",
+                "Rename all but one of them in the file.",
+            )
     for number, cells, fault in records:
         if cells is None:
             yield Refusal(number, fault, lines.sample)
@@ -204,17 +227,24 @@ def _parquet(file: Fetched, source: Source, needed: Sequence[str]) -> Iterator[R
 
     try:
         table = pq.ParquetFile(file.path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"{file.name} is not a Parquet file: {error}", "Check the file, or set `format`."
-        ) from None
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(file, error) from None
     names = table.schema_arrow.names
     for column in needed:
         if column not in names and column not in source.constants:
             raise missing_column(file.name, column, names, list(source.constants))
     wanted = [column for column in dict.fromkeys(needed) if column in names]
     number = 0
-    for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=wanted):
-        for values in batch.to_pylist():
-            number += 1
-            yield Row(number, values)
+    try:
+        for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=wanted):
+            for values in batch.to_pylist():
+                number += 1
+                yield Row(number, values)
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(file, error) from None
+
+
+def _not_parquet(file: Fetched, error: Exception) -> DataError:
+    return DataError(
+        f"{file.name} is not a whole Parquet file: {error}", "Check the file, or set `format`."
+    )

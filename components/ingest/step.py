@@ -50,7 +50,7 @@ def run(
         rejected_out = output(rejected, "rejected")
         keep = examples.with_name(f"{examples.name}.rejected.jsonl")
         log = stack.enter_context(RejectedLog(rejected_out, keep))
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=examples.parent)))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=examples_out)))
 
         metadata.update(fetch_base(encoder, base_out, folder))
         reader = Reader(task, data.clean, folder, log, data.max_row_bytes, data.label_separator)

@@ -108,6 +108,20 @@ def test_an_sdist_is_read_without_running_its_code(index, make, tmp_path):
     assert "?sdist" in caught.value.fix
 
 
+def test_what_a_killed_download_left_is_swept(index, make, downloads):
+    make.wheel(index, {"rows.csv": b"x"})
+    read(WHEEL)
+    slot = next(downloads.rglob("*.whl")).parent
+    old, young = (downloads / f".{slot.name}.{name}.partial" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir()
+    os.utime(old, (1, 1))
+    shutil.rmtree(slot)
+    read(WHEEL)
+    assert young.exists()
+    assert not old.exists()
+
+
 def test_a_missing_version_or_member_is_said(index, make):
     make.wheel(index, {"rows.csv": b"x"})
     with pytest.raises(SourceError, match=r"tinydata==2\.0: pip found no wheel"):

@@ -74,11 +74,12 @@ def test_jsonl_gives_back_any_text(tmp_path, texts, ascii_only):
 @given(
     content=st.binary(min_size=1, max_size=300),
     kind=st.sampled_from(["csv", "jsonl", "lines", "conll"]),
+    encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-le", "gb18030", "shift_jis", "cp1252"]),
 )
-def test_any_bytes_give_rows_refusals_or_a_data_error(tmp_path, content, kind):
+def test_any_bytes_give_rows_refusals_or_a_data_error(tmp_path, content, kind, encoding):
     path = tmp_path / "rows.bin"
     path.write_bytes(content)
-    source = Source.model_validate({"uri": str(path), "format": kind, "columns": {"text": "a"}})
+    source = Source.model_validate({"uri": str(path), "format": kind, "encoding": encoding})
     mapper = Mapper(source, Task(), Clean(), "|", "here")
     try:
         for row in read_rows(Fetched(str(path), path, ""), source, (), 100):
@@ -209,14 +210,14 @@ def test_unknown_endings_encodings_and_empty_files_say_what_to_do(tmp_path):
     path.write_text("a")
     with pytest.raises(DataError, match=r"cannot be told from the ending '.xyz'"):
         rows_of(path)
-    with pytest.raises(DataError, match="not an encoding"):
+    with pytest.raises(DataError, match="not a text encoding"):
         rows_of(path, format="lines", encoding="utf-99")
     path.write_text("")
     with pytest.raises(DataError, match="is empty"):
         rows_of(path, format="csv")
     damaged = tmp_path / "rows.parquet"
     damaged.write_bytes(b"PAR1 no")
-    with pytest.raises(DataError, match="not a Parquet file"):
+    with pytest.raises(DataError, match="not a whole Parquet file"):
         rows_of(damaged)
 
 
@@ -226,3 +227,33 @@ def test_csv_reader_is_not_limited_to_small_cells(tmp_path):
     csv.writer(buffer).writerows([["text", "label"], ["w " * 100_000, "1"]])
     path.write_text(buffer.getvalue())
     assert len(texts_of(path)[0]) == 200_000
+
+
+def test_damaged_files_are_errors_not_short_files(tmp_path):
+    packed = gzip.compress(b"text,label\n" + b"".join(b"row %d,1\n" % i for i in range(5000)))
+    (tmp_path / "a.csv.gz").write_bytes(packed[:-5000])
+    with pytest.raises(DataError, match="damaged compressed file"):
+        rows_of(tmp_path / "a.csv.gz")
+    (tmp_path / "b.csv.gz").write_bytes(b"text,label\na,b\n")
+    with pytest.raises(DataError, match="damaged compressed file"):
+        rows_of(tmp_path / "b.csv.gz")
+    pq.write_table(pa.table({"text": [str(i) for i in range(5000)]}), tmp_path / "c.parquet")
+    content = bytearray((tmp_path / "c.parquet").read_bytes())
+    content[4:400] = b"\xff" * 396
+    (tmp_path / "c.parquet").write_bytes(content)
+    with pytest.raises(DataError, match="not a whole Parquet file"):
+        rows_of(tmp_path / "c.parquet", needed=("text",))
+
+
+def test_a_column_that_stands_twice_is_an_error(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label,text\na,b,c\n")
+    with pytest.raises(DataError, match="2 columns 'text'"):
+        rows_of(tmp_path / "a.csv", needed=("text",))
+
+
+@pytest.mark.parametrize("wrong", [{"pattern": "("}, {"label_pattern": "["}, {"keep_all": True}])
+def test_sources_that_cannot_work_are_refused_by_the_spec(wrong):
+    with pytest.raises(ValueError, match="Received"):
+        Source.model_validate({"uri": "a.csv", **wrong})
+    with pytest.raises(ValueError, match="own columns"):
+        Source.model_validate({"uri": "a.csv", "columns": {"extra": ["label"]}})

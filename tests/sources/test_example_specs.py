@@ -1,0 +1,61 @@
+"""The example specs: they are valid and pinned, and (slow) their data is what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bertworks.errors import SourceError
+from bertworks.spec import AgentSpec
+from components.ingest.step import run
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ROWS = {  # name: rows read, rows kept, labels
+    "sentiment": (8530, 8530, ["negative", "positive"]),
+    "sentiment-full": (33530, 33432, ["negative", "positive"]),
+    "ner": (20744, 19204, [f"{mark}-{kind}" for mark in "BI" for kind in ("LOC", "MISC", "ORG", "PER")]
+            + ["O"]),
+    "score": (10605, 10601, []),
+    "spam": (4837, 4512, ["ham", "spam"]),
+    "topics": (15452, 5381, ["abbreviation", "description", "entity", "number", "person", "place"]),
+    "sentiment-zh": (35123, 17361, ["negative", "positive"]),
+}  # fmt: skip
+
+
+def load(name: str) -> AgentSpec:
+    return AgentSpec.model_validate(yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_example_is_valid_pinned_and_states_its_licence(name):
+    spec = load(name)
+    assert spec.name == name
+    assert spec.description
+    assert all(source.sha256 and source.license for source in spec.data.sources)
+    comment = "".join(
+        line for line in (EXAMPLES / f"{name}.yaml").read_text().splitlines() if line[:1] == "#"
+    )
+    assert "Data:" in comment
+    assert any(word in comment for word in ("MIT", "licence", "RESEARCH"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_an_example_ingests_what_it_says(name, tmp_path, monkeypatch):
+    monkeypatch.delenv("BERTWORKS_DOWNLOADS")
+    section = load(name).model_dump(mode="json", by_alias=True)
+    outputs = {kind: tmp_path / kind for kind in ("examples", "corpus", "rejected", "base")}
+    try:
+        metrics = run(section, **outputs)["metrics"]
+    except SourceError as error:
+        if "does not answer" not in error.message:
+            raise
+        pytest.skip(f"no network: {error.message}")
+    read, kept, labels = ROWS[name]
+    assert metrics["read"] == read
+    assert sum(metrics[f"{split}_rows"] for split in ("train", "validation", "test")) == kept
+    assert metrics["rejected"] == 0
+    info = yaml.safe_load((tmp_path / "examples/info.json").read_text())
+    assert info["labels"] == labels
