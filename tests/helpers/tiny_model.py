@@ -8,7 +8,7 @@ import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from bertworks.artifacts import open_artifact, write, write_json
-from bertworks.encoder.config import EncoderConfig, Head
+from bertworks.encoder.config import EncoderConfig
 from bertworks.encoder.layout import all_shapes
 from bertworks.encoder.weights import save_folder
 from bertworks.spec import Task
