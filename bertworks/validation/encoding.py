@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -31,3 +33,9 @@ def damaged(text: pa.StringArray) -> npt.NDArray[np.bool_]:
         zero_copy_only=False
     )
     return mask.astype(bool)
+
+
+def damage_at(text: str) -> int:
+    """Where a text's first damage stands, in characters; 0 when it has none."""
+    found = re.search(_DAMAGE, text)
+    return found.start() if found else 0

@@ -39,12 +39,13 @@ class LabelCounter:
         if self.task.type == "regression" or name not in batch.columns.schema.names:
             return
         column = batch.columns.column(name)
-        if pa.types.is_list(column.type):
+        if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
             values, rows = column.flatten(), pc.list_parent_indices(column)
         else:
             values, rows = column, pa.array(np.arange(len(column)))
-        if not pa.types.is_string(values.type):
+        if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
             return
+        values = values.cast(pa.string())
         self.values[batch.split].update(pc.unique(values.drop_null()).to_pylist())
         if self.task.type == "tagging":
             values = pc.replace_substring_regex(values, "^[BI]-", "")

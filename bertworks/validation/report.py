@@ -9,7 +9,7 @@ from bertworks.errors import DataError
 from bertworks.validation.checks import Check
 from bertworks.validation.rows import SPLITS
 from bertworks.validation.scan import Scan
-from bertworks.validation.view import Texts
+from bertworks.validation.view import Texts, excerpt
 
 _SHOWN_ROWS = 5
 _TEXT_LENGTH = 80
@@ -45,7 +45,7 @@ def refuse(checks: list[Check], texts: Texts, view: Path) -> None:
         lines.append(f"- {check.name}: {html.cut(check.message, 500)}")
         for row in check.rows[:_SHOWN_ROWS]:
             split, text = texts.get(row, ("", ""))
-            lines.append(f"    {row} ({split}): {html.cut(text, _TEXT_LENGTH)!r}")
+            lines.append(f"    {row} ({split}): {excerpt(check, text, _TEXT_LENGTH)!r}")
     raise DataError(
         "\n".join(lines),
         f"Open {view} to see all of it. Then mend the data, or change limits and severities in the "

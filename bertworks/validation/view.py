@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.validation.checks import Check
+from bertworks.validation.encoding import damage_at
 from bertworks.validation.rows import SPLITS
 from bertworks.validation.scan import LENGTHS, Scan
 
@@ -49,6 +50,12 @@ def mark(check: Check) -> tuple[str, str]:
     if check.passed:
         return ("passed", "good") if check.value is not None else ("not run", "plain")
     return ("failed", "bad") if check.severity == "error" else ("warning", "warn")
+
+
+def excerpt(check: Check, text: str, length: int) -> str:
+    """The part of a row's text that shows what is wrong: its beginning, or where it is damaged."""
+    start = max(0, damage_at(text) - length // 2) if check.name == "encoding_damage" else 0
+    return html.cut(("…" if start else "") + text[start:], length)
 
 
 def _verdict(checks: list[Check], info: Mapping[str, Any]) -> Markup:
@@ -104,18 +111,18 @@ def _checks(checks: list[Check]) -> Markup:
 
 def _samples(check: Check, texts: Texts) -> Markup:
     headers = ["row", "split", "text"]
-    rows = [_sample(row, texts) for row in check.rows]
+    rows = [_sample(row, texts, check) for row in check.rows]
     if check.twins:
         headers += ["resembles", "split", "text"]
-        rows = [row + _sample(check.twins.get(row[0], ""), texts) for row in rows]
+        rows = [row + _sample(check.twins.get(row[0], ""), texts, check) for row in rows]
     return Markup("<details><summary>{}: {} rows</summary>{}</details>").format(
         check.name, len(rows), html.table(headers, rows)
     )
 
 
-def _sample(row: str, texts: Texts) -> list[str]:
+def _sample(row: str, texts: Texts, check: Check) -> list[str]:
     split, text = texts.get(row, ("", ""))
-    return [row, split, html.cut(text, _TEXT_LENGTH)]
+    return [row, split, excerpt(check, text, _TEXT_LENGTH)]
 
 
 def _labels(scan: Scan) -> list[Markup]:

@@ -8,6 +8,7 @@ import sys
 from html.parser import HTMLParser
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
@@ -135,6 +136,21 @@ def test_a_base_without_a_readable_tokenizer_is_refused(bench, data, content):
             (folder / "tokenizer.json").write_text(content, encoding="utf-8")
     with pytest.raises(ArtifactError, match="tokenizer.json cannot be read"):
         bench.step(bench.examples(data, Task()), Task())
+
+
+def test_damage_is_shown_where_it_stands(bench, data, make_sentence):
+    data["train"][0]["text"] = (
+        make_sentence(500, 200) + " caf\u00c3\u00a9 " + make_sentence(501, 200)
+    )
+    settings = {"checks": {"encoding_damage": "error", "max_encoding_damage": 0}}
+    outcome = bench.run(data, settings=settings)
+    assert "cafÃ©" in outcome.html and "cafÃ©" in outcome.error.message
+
+
+def test_other_arrow_types_of_text(bench, data):
+    names = [("id", pa.large_string()), ("text", pa.large_string()), ("label", pa.large_string())]
+    outcome = bench.run(data, schema=pa.schema(names))
+    assert outcome.failed() == [] and outcome.result["metrics"]["labels"] == 2
 
 
 class Tags(HTMLParser):
