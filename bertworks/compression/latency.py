@@ -205,7 +205,7 @@ def measure(
     keys = _graphs(subject)
     calls: list[Call] = []
     for key in keys:
-        calls += _calls(_tiny_graph(subject, key), shapes, subject.pair, threads)
+        calls += _calls(_tiny_graph(subject, key), shapes, subject.pair, VOCABULARY, threads)
     with stage("measuring latency", unit="rounds") as progress:
         wall, busy = time_calls(calls, seconds, rounds, progress.advance)
     cost = busy.min(axis=1) * (wall.min(axis=1).sum() / busy.min(axis=1).sum())
@@ -256,6 +256,7 @@ def compare(
     shapes: Sequence[Shape],
     *,
     pair: bool,
+    vocabulary: int,
     seconds: float = 8.0,
     threads: int | None = None,
 ) -> list[float]:
@@ -265,13 +266,14 @@ def compare(
         graphs: ONNX models with inputs input_ids, attention_mask (and type_ids).
         shapes: Batch shapes, from `representative_shapes`.
         pair: Whether the graphs take type_ids.
+        vocabulary: Token ids are drawn below this.
         seconds: Stop after this long, once five rounds are done.
         threads: CPU threads; None: all that this process may use.
     """
     threads = threads or available_threads()
     calls: list[Call] = []
     for graph in graphs:
-        calls += _calls(graph, shapes, pair, threads)
+        calls += _calls(graph, shapes, pair, vocabulary, threads)
     wall, _ = time_calls(calls, seconds, (5, 40))
     per_graph = wall.min(axis=1).reshape(len(graphs), -1) @ _per_thousand_tokens(shapes)
     return [float(value) for value in per_graph]
@@ -368,13 +370,15 @@ def _tiny_graph(subject: Subject, key: Key) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _calls(graph: bytes, shapes: Sequence[Shape], pair: bool, threads: int) -> list[Call]:
+def _calls(
+    graph: bytes, shapes: Sequence[Shape], pair: bool, vocabulary: int, threads: int
+) -> list[Call]:
     """For each shape, a call that runs a graph on random tokens."""
     engine = OnnxRuntime(graph, {}, threads)
     random = np.random.default_rng(SEED)
 
     def call(shape: Shape) -> Call:
-        ids = random.integers(0, VOCABULARY, (shape.rows, shape.length))
+        ids = random.integers(0, vocabulary, (shape.rows, shape.length))
         mask, types = np.ones_like(ids), np.zeros_like(ids) if pair else None
         return lambda: engine.run(ids, mask, types)
 

@@ -62,6 +62,17 @@ class Plan:
     pruned_ms: float
     kept_importance: float
 
+    @classmethod
+    def everything(cls, config: EncoderConfig, time: float) -> Plan:
+        """The plan that drops nothing; `time` is the predicted time."""
+        return cls(
+            heads=tuple(tuple(range(count)) for count in config.num_heads),
+            neurons=tuple(tuple(range(count)) for count in config.intermediate_sizes),
+            full_ms=time,
+            pruned_ms=time,
+            kept_importance=1.0,
+        )
+
     @property
     def speedup(self) -> float:
         """Predicted speed-up."""
@@ -120,14 +131,11 @@ def choose(importance: Importance, table: LatencyTable, speedup: float) -> Plan:
             f"Set prune.speedup below {full / least:.1f}.",
         )
     blocks = _blocks(importance, table)
-    if speedup == 1.0:
-        picks = [len(block.widths) - 1 for block in blocks]
-    else:
-        picks = knapsack(
-            [block.times for block in blocks],
-            [block.values for block in blocks],
-            full / speedup - table.fixed,
-        )
+    picks = knapsack(
+        [block.times for block in blocks],
+        [block.values for block in blocks],
+        full / speedup - table.fixed,
+    )
     kept = [_kept(block, pick) for block, pick in zip(blocks, picks, strict=True)]
     layers = len(heads)
     total = sum(float(block.values[-1]) for block in blocks)

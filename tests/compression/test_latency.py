@@ -94,7 +94,7 @@ def test_whole_graphs_are_compared_in_turn() -> None:
     subject = Subject(32, 16, 2, 2048, "token", pair=False)
     shapes = (Shape(8, 16, 0.5), Shape(8, 32, 0.5))
     graphs = [latency._tiny_graph(subject, ("encoder", size)) for size in [(2, 2048), (1, 32)]]
-    wide, narrow = latency.compare(graphs, shapes, pair=False, seconds=0.2, threads=1)
+    wide, narrow = latency.compare(graphs, shapes, pair=False, vocabulary=9, seconds=0.2)
     assert wide > 2 * narrow > 0
 
 

@@ -12,7 +12,7 @@ from bertworks.compression import pruning
 from bertworks.compression.latency import LatencyTable, LayerTimes, Shape, Subject
 from bertworks.compression.pruning import Importance, Plan
 from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import all_shapes, initialize
+from bertworks.encoder.layout import Weights, all_shapes, initialize
 from bertworks.errors import SpecError
 
 CONFIG = EncoderConfig(
@@ -33,6 +33,10 @@ def scores(seed: int) -> Importance:
         heads=tuple(random.random(4) for _ in range(2)),
         neurons=tuple(random.random(64) / 10 for _ in range(2)),
     )
+
+
+def weights_of(config: EncoderConfig) -> Weights:
+    return initialize(all_shapes(config, Head("sequence", ("a", "b"))), seed=1)
 
 
 @given(st.integers(0, 10**6), st.floats(1.0, 4.0))
@@ -57,9 +61,12 @@ def test_the_most_important_units_of_a_block_stay() -> None:
 
 
 def test_no_speedup_keeps_everything() -> None:
-    plan = pruning.choose(scores(0), TABLE, 1.0)
+    plan = Plan.everything(CONFIG, TABLE.encoder_time((4, 4), (64, 64)))
     assert plan.num_heads == (4, 4) and plan.intermediate_sizes == (64, 64)
-    assert plan.kept_importance == pytest.approx(1.0)
+    assert plan.speedup == plan.kept_importance == 1.0
+    config, same = pruning.slice_weights(CONFIG, weights_of(CONFIG), plan)
+    assert config == CONFIG
+    assert all((array == same[name]).all() for name, array in weights_of(CONFIG).items())
 
 
 def test_what_costs_nothing_stays() -> None:

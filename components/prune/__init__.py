@@ -1,0 +1,1 @@
+"""The prune step: fewer heads and neurons for a measured speed-up, then distillation."""

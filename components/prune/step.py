@@ -1,0 +1,67 @@
+"""Prune: cuts heads and neurons for a measured speed-up, then distils the fine-tuned model."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bertworks import artifacts
+from bertworks.encoder.config import Head
+from bertworks.encoder.weights import load_folder, save_folder
+from bertworks.spec import Prune, Task
+from bertworks.tasks import for_task
+from bertworks.training.checkpoints import Checkpoints
+
+PAGE = "pruning.html"
+
+
+def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> dict[str, Any]:
+    """Writes a model artifact whose layers have widths of their own.
+
+    Args:
+        section: `task` and `prune` of the spec.
+        model: The fine-tuned model artifact.
+        tokens: tokens artifact.
+        pruned: Where the model artifact goes; it also holds latency.json and pruning.html.
+
+    Returns:
+        The predicted and the measured speed-up, the share of heads and neurons that stayed, and the
+        validation metric of the fine-tuned model, right after pruning, and after distillation.
+
+    Raises:
+        SpecError: No widths are that fast on this machine.
+    """
+    from bertworks.compression.prune import prune
+    from bertworks.compression.pruning_view import render
+    from bertworks.compression.shrink import Model
+
+    settings = Prune.model_validate(section["prune"])
+    parents = {
+        "model": artifacts.open_artifact(model, "model"),
+        "tokens": artifacts.open_artifact(tokens, "tokens"),
+    }
+    digests = {name: parent.digest for name, parent in parents.items()}
+    config, weights, raw = load_folder(model)
+    agent = parents["model"].json("agent.json")
+    handler = for_task(Task.model_validate(section["task"]), agent)
+    checkpoints = Checkpoints.for_run({"step": "prune", **section}, digests)
+    with checkpoints or contextlib.nullcontext():
+        full = Model(config, weights)
+        result = prune(full, parents["tokens"], handler, settings, checkpoints)
+        metadata = {"base": agent["base"], "scores": result.scores}
+        with artifacts.write(
+            pruned, kind="model", producer="prune", parents=parents, metadata=metadata
+        ) as folder:
+            student = result.model
+            save_folder(folder, student.config, student.weights, Head.from_huggingface(raw))
+            shutil.copyfile(parents["model"] / "tokenizer.json", folder / "tokenizer.json")
+            artifacts.write_json(folder / "agent.json", {**agent, "parents": digests})
+            artifacts.write_json(folder / "history.json", result.history)
+            artifacts.write_json(folder / "latency.json", result.table.to_json())
+            page = render(result.plan, result.table, result.scores, result.history)
+            (folder / PAGE).write_text(page, encoding="utf-8")
+        if checkpoints:
+            checkpoints.remove()
+    return {"metrics": result.scores, "html": PAGE, "confusion": None}
