@@ -35,6 +35,21 @@ def label_column(task: Task) -> str:
     return {"tagging": "tags", "regression": "score"}[task.type]
 
 
+def check_columns(task: Task, schema: pa.Schema) -> None:
+    """Checks that examples have the columns that a task needs.
+
+    Raises:
+        ArtifactError: They were made for another task.
+    """
+    missing = {"id", *text_columns(task), label_column(task)} - set(schema.names)
+    if missing:
+        raise ArtifactError(
+            f"The examples have no column {', '.join(sorted(missing))}, which the task needs "
+            f"({task.type}); they have {', '.join(schema.names)}.",
+            "Run the ingest step again with the same task section.",
+        )
+
+
 def labels_of(task: Task, batch: pa.RecordBatch) -> pa.ListArray:
     """The labels of each row as a list of strings, whatever the task."""
     column = batch.column(label_column(task))
@@ -58,13 +73,6 @@ def encode(
         piece, null where no word begins), and the counts rows, truncated, tokens, unknown_tokens,
         label_values.
     """
-    missing = {"id", *text_columns(task), label_column(task)} - set(batch.schema.names)
-    if missing:
-        raise ArtifactError(
-            f"The examples have no column {', '.join(sorted(missing))}, which the task needs "
-            f"({task.type}); they have {', '.join(batch.schema.names)}.",
-            "Run the ingest step again with the same task section.",
-        )
     if task.type == "tagging":
         return _encode_words(task, tokenizer, batch)
     encoded, truncated = _encode_texts(task, tokenizer, batch)

@@ -1,0 +1,160 @@
+"""transform: text to token ids, labels to numbers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from bertworks import artifacts, progress
+from bertworks.artifacts import Artifact
+from bertworks.errors import DataError
+from bertworks.spec import Base, Task, Transform
+from bertworks.text.encode import check_columns
+from bertworks.text.tokenizer import Tokenizer
+from components.transform.shards import CORPUS, SPLITS, Job, Report, Shard, plan, reports
+from components.transform.vocabulary import train_tokenizer
+
+WORK = ".work"  # inside the artifact while it is written: the same disk, gone when the step ends
+
+
+def run(
+    section: dict[str, Any], *, examples: Path, corpus: Path, base: Path, tokens: Path
+) -> dict[str, Any]:
+    """Writes the `tokens` artifact.
+
+    Args:
+        section: `task`, `transform` and `base` of the spec.
+        examples: The labelled rows.
+        corpus: The unlabelled texts.
+        base: The encoder, for its tokenizer; for scratch, a vocabulary is trained instead.
+        tokens: Where to write.
+
+    Raises:
+        DataError: There is no training row, or a label that the train split lacks.
+    """
+    task = Task.model_validate(section["task"])
+    settings = Transform.model_validate(section["transform"])
+    parents = {
+        "examples": artifacts.open_artifact(examples, "examples"),
+        "corpus": artifacts.open_artifact(corpus, "corpus"),
+        "base": artifacts.open_artifact(base, "base"),
+    }
+    shards = _shards(task, settings, parents)
+    with artifacts.write(tokens, kind="tokens", producer="transform", parents=parents) as folder:
+        tokenizer = _tokenizer(Base.model_validate(section["base"]), task, base, shards)
+        tokenizer.save(folder)
+        job = Job(
+            task=task.model_dump(mode="json"),
+            tokenizer=str(folder),
+            work=str(folder / WORK),
+            output=str(folder),
+            batch_rows=settings.batch_rows,
+        )
+        (folder / WORK).mkdir()
+        with progress.stage("loading tf.Transform"):  # with TensorFlow, most of a small run's time
+            from components.transform.pipeline import execute
+        facts = execute(settings, task, job, shards)
+        done = reports(folder / WORK)
+        _refuse(task, facts, done)
+        info = _info(task, tokenizer, facts, done)
+        artifacts.write_json(folder / "info.json", info)
+        shutil.rmtree(folder / WORK)
+    return {"metrics": _metrics(info), "html": None, "confusion": None}
+
+
+def _shards(task: Task, settings: Transform, parents: Mapping[str, Artifact]) -> list[Shard]:
+    """All shards, those of the train split first."""
+    shards = [
+        shard
+        for split in SPLITS
+        for shard in plan(parents["examples"] / split, split, settings.shard_rows)
+    ]
+    if not any(shard.rows for shard in shards if shard.split == "train"):
+        raise DataError(
+            f"The train split of {parents['examples'].path} has no rows.",
+            "Give more rows, or lower data.validation and data.test.",
+        )
+    check_columns(task, pq.read_schema(shards[0].files[0]))
+    return shards + plan(parents["corpus"].path, CORPUS, settings.shard_rows)
+
+
+def _tokenizer(base: Base, task: Task, folder: Path, shards: list[Shard]) -> Tokenizer:
+    if base.uri == "scratch":
+        return train_tokenizer(base.scratch, task, shards)
+    return Tokenizer.load(folder)
+
+
+def _refuse(task: Task, facts: Mapping[str, Any], done: list[Report]) -> None:
+    """Stops at rows that nothing can be learned from, or that cannot be scored."""
+    if task.type == "regression" and facts["score"]["std"] == 0.0:
+        raise DataError(
+            f"All scores of the train split are {facts['score']['mean']:g}.",
+            "Check data.sources[].columns.label: is it the column with the score?",
+        )
+    if task.type != "regression" and not _count(done, "train", "label_values"):
+        raise DataError(
+            "No row of the train split has a label.",
+            "Check data.sources[].columns.label: is it the column with the labels?",
+        )
+    for split in SPLITS:
+        unknown: dict[str, int] = {}
+        for report in done:
+            for label, count in report.unknown_labels.items() if report.split == split else ():
+                unknown[label] = unknown.get(label, 0) + count
+        if unknown:
+            raise _unknown_labels(split, unknown)
+
+
+def _unknown_labels(split: str, unknown: Mapping[str, int]) -> DataError:
+    named = ", ".join(f"{label!r} ({unknown[label]} times)" for label in sorted(unknown)[:5])
+    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    if split == "train":
+        return DataError(
+            f"Labels may not be empty or hold a line break. Received: {named}{more}",
+            "Rename them with data.sources[].label_map.",
+        )
+    return DataError(
+        f"The {split} split has labels that no row of the train split has: {named}{more}.",
+        "Add training rows with these labels, or rename them with data.sources[].label_map, or "
+        "leave the rows out with data.sources[].where.",
+    )
+
+
+def _count(done: list[Report], split: str, name: str) -> int:
+    return sum(getattr(report, name) for report in done if report.split == split)
+
+
+def _info(
+    task: Task, tokenizer: Tokenizer, facts: Mapping[str, Any], done: list[Report]
+) -> dict[str, Any]:
+    """info.json, as docs/artifacts.md says."""
+    unknown, tokens = (_count(done, "train", name) for name in ("unknown_tokens", "tokens"))
+    return {
+        "task": task.model_dump(mode="json"),
+        "labels": facts["labels"],
+        "max_length": task.max_length,
+        "vocab_size": tokenizer.vocab_size,
+        "special": tokenizer.special._asdict(),
+        "rows": {split: _count(done, split, "rows") for split in SPLITS},
+        "corpus_rows": _count(done, CORPUS, "rows"),
+        "length_quantiles": facts["length_quantiles"],
+        "score": facts["score"],
+        "truncated": {split: _count(done, split, "truncated") for split in SPLITS},
+        "unknown_share": unknown / tokens,
+    }
+
+
+def _metrics(info: Mapping[str, Any]) -> dict[str, float]:
+    rows, truncated = info["rows"], info["truncated"]
+    return {
+        **{f"{split}_rows": rows[split] for split in SPLITS},
+        "corpus_rows": info["corpus_rows"],
+        "vocab_size": info["vocab_size"],
+        "median_length": info["length_quantiles"][2],
+        "truncated_share": sum(truncated.values()) / sum(rows.values()),
+        "unknown_share": info["unknown_share"],
+    }
