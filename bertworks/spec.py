@@ -353,7 +353,9 @@ class Quantize(Section):
     )
     max_drop: float = Field(0.005, ge=0, description="Largest loss of the metric on validation.")
     calibration_rows: int = Field(256, ge=1, description="Training rows for static calibration.")
-    measure_rows: int = Field(512, ge=1, description="Validation rows to time and to score.")
+    measure_rows: int = Field(
+        2000, ge=1, description="Validation rows to score; at most 512 of them are also timed."
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
     seed: int = 42
 

@@ -142,6 +142,9 @@ class OpenVino:
         properties = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads or available_threads(),
+            # Threads that are tied to a CPU wait when something else runs on it: beside other work
+            # (a second agent, the web server) that halves the speed, and alone it gains nothing.
+            "ENABLE_CPU_PINNING": False,
             **options,
         }
         self._compiled = core.compile_model(model, "CPU", properties)

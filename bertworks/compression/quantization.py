@@ -29,6 +29,7 @@ from bertworks.spec import Quantize
 
 BATCH = 32
 ROUNDS = 5
+TIMED_ROWS = 512
 SINGLE_ROWS = 40  # rows timed one at a time in each round
 Score = Callable[[list[Floats]], float]
 
@@ -39,6 +40,10 @@ class Rows:
 
     ids: Sequence[TokenIds]
     types: Sequence[TokenIds] | None = None
+
+    def first(self, count: int) -> Rows:
+        """The first `count` rows."""
+        return Rows(self.ids[:count], None if self.types is None else self.types[:count])
 
 
 @dataclass
@@ -93,7 +98,7 @@ def compress(
         source: The model.
         settings: Which candidates, the largest drop, threads.
         calibration: Training rows, for the activations' ranges.
-        validation: Rows to time and to score; at least one.
+        validation: Rows to score, in random order; at least one. The first 512 are timed.
         score: The metric of the validation rows' logits; higher is better.
         folder: Where the candidates' graphs are built, a folder each.
 
@@ -218,8 +223,9 @@ def _measure(candidates: Sequence[Candidate], rows: Rows, score: Score, pad: int
             except Exception as error:  # see _build
                 _fail(candidate, error)
     running = [candidate for candidate in candidates if candidate.loaded is not None]
-    many = batches(rows.ids, rows.types, size=BATCH, pad=pad)
-    single = _singles(batches(rows.ids, rows.types, size=1, pad=pad))
+    timed = rows.first(TIMED_ROWS)
+    many = batches(timed.ids, timed.types, size=BATCH, pad=pad)
+    single = _singles(batches(timed.ids, timed.types, size=1, pad=pad))
     throughput: dict[str, list[float]] = {one.name: [] for one in running}
     latency: dict[str, list[float]] = {one.name: [] for one in running}
     with stage("measuring candidates", total=ROUNDS * len(running), unit="rounds") as progress:
@@ -227,7 +233,7 @@ def _measure(candidates: Sequence[Candidate], rows: Rows, score: Score, pad: int
             for candidate in running:
                 assert candidate.loaded is not None
                 seconds = sum(_seconds(candidate.loaded, batch) for batch in many)
-                throughput[candidate.name].append(len(rows.ids) / seconds)
+                throughput[candidate.name].append(len(timed.ids) / seconds)
                 latency[candidate.name] += [_seconds(candidate.loaded, one) for one in single]
                 progress.advance(1, f"{candidate.name} {throughput[candidate.name][-1]:.0f} rows/s")
     for candidate in running:

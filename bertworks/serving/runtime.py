@@ -121,8 +121,8 @@ class Agent:
             A dict a row. Classification: label, score (its probability), scores (label to
             probability). Multi-label: labels, scores. Regression: score, in the data's own unit.
             Tagging: tokens, tags, scores, and entities with type, text, start, end (characters of
-            the text, or of the words joined by one space) and score; words behind the longest row
-            get the tag O and score 0, and the answer says `"truncated": true`.
+            the text, or of the words joined by one space) and score, and truncated: whether words
+            stand behind the longest row; those get the tag O and score 0.
 
         Raises:
             DataError: A row is not of the shape that the task takes.
@@ -133,9 +133,12 @@ class Agent:
         if encoded.words is None or encoded.kept is None:
             return answers
         return [
-            _tagged(rows[row], placed, encoded.kept[row], answers[row])
+            _tagged(
+                rows[row], placed, encoded.kept[row], answers[row],
+                full=len(encoded.ids[row]) >= self.max_length,
+            )
             for row, placed in enumerate(encoded.words)
-        ]
+        ]  # fmt: skip
 
     def predict_logits(
         self,
@@ -187,7 +190,7 @@ class Agent:
 
 
 def _tagged(
-    row: Row, placed: list[words.Word], kept: list[int], answer: dict[str, Any]
+    row: Row, placed: list[words.Word], kept: list[int], answer: dict[str, Any], *, full: bool
 ) -> dict[str, Any]:
     """Puts the tags on the words, and the entities on the text."""
     text = row if isinstance(row, str) else " ".join(row)
@@ -204,9 +207,13 @@ def _tagged(
         }
         for kind, first, end in spans(tags)
     ]
-    whole = {"tokens": [word.text for word in placed], "tags": tags, "scores": scores}
-    truncated = {"truncated": True} if len(kept) < len(placed) else {}
-    return {**whole, "entities": entities, **truncated}
+    return {
+        "tokens": [word.text for word in placed],
+        "tags": tags,
+        "scores": scores,
+        "entities": entities,
+        "truncated": full and (kept[-1] if kept else -1) < len(placed) - 1,
+    }
 
 
 def _check(task: Task, place: int, row: Any) -> None:
