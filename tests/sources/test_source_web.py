@@ -1,0 +1,86 @@
+"""Files from a web server of the test's own: endings behind queries, pins, broken transfers."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from bertworks.errors import SourceError
+from bertworks.sources import fetch as module
+from bertworks.sources.fetch import fetch
+from bertworks.sources.fingerprints import fingerprint
+from bertworks.spec import Source
+
+CONTENT = b"text,label\n" + b"".join(b"row %d,%d\n" % (number, number % 2) for number in range(60))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves CONTENT as /whole.csv, and less of it than announced as /cut.csv."""
+
+    def do_HEAD(self) -> None:
+        self._head()
+
+    def do_GET(self) -> None:
+        if self._head():
+            self.wfile.write(CONTENT[: len(CONTENT) // 2] if "cut" in self.path else CONTENT)
+
+    def _head(self) -> bool:
+        known = self.path.partition("?")[0] in ("/whole.csv", "/cut.csv")
+        self.send_response(200 if known else 404)
+        self.send_header("Content-Length", str(len(CONTENT) if known else 0))
+        self.send_header("ETag", '"one"')
+        self.end_headers()
+        return known
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def read(uri: str, sha256: str | None = None) -> bytes:
+    with fetch(uri, sha256, Path()) as files:
+        return files[0].path.read_bytes()
+
+
+def test_a_web_file_is_read_and_its_query_stays_secret(site, ingest):
+    done = ingest([{"uri": f"{site}/whole.csv?signature=abc"}])
+    assert sum(done.info["rows"].values()) == 60
+    assert done.info["sources"][0]["uri"] == f"{site}/whole.csv?***"
+    assert {row["source"] for row in done.rows()} == {f"{site}/whole.csv?***"}
+
+
+def test_a_pinned_web_file_is_checked(site):
+    pin = hashlib.sha256(CONTENT).hexdigest()
+    assert read(f"{site}/whole.csv", pin) == CONTENT
+    with pytest.raises(SourceError, match=f"expected sha256 0{{64}}, got {pin}"):
+        read(f"{site}/whole.csv", "0" * 64)
+
+
+def test_a_broken_transfer_is_an_error_and_nothing_is_kept(site, downloads, monkeypatch):
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    with pytest.raises(SourceError, match="cannot be read"):
+        read(f"{site}/cut.csv")
+    assert not [file for file in downloads.rglob("*") if file.is_file()]
+
+
+def test_a_missing_web_file_is_said(site):
+    with pytest.raises(SourceError, match="There is no file"):
+        read(f"{site}/other.csv")
+
+
+def test_the_fingerprint_is_the_servers_version(site, tmp_path):
+    source = Source(uri=f"{site}/whole.csv")
+    assert fingerprint(source, tmp_path) == fingerprint(source, tmp_path)
