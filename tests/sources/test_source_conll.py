@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertworks.sources.conll import read_sentences, to_iob2
@@ -51,12 +51,14 @@ def write(
 
 
 @pytest.mark.parametrize("scheme", ["IOB1", "IOB2", "BIOES", "BMES", "BILOU"])
+@settings(deadline=None)
 @given(entities=ENTITIES)
 def test_every_scheme_becomes_the_same_spans_in_iob2(scheme, entities):
     tags, truth = write(entities, scheme)
     assert spans(to_iob2(tags)) == truth
 
 
+@settings(deadline=None)
 @given(entities=ENTITIES)
 def test_iob2_stays_as_it_is(entities):
     tags, _ = write(entities, "IOB2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertworks.sources.clean import clean_text, strip_html
@@ -121,6 +121,7 @@ def test_html_is_removed_and_loose_angle_brackets_stay():
     assert strip_html("I <3 you, 2 < 3") == "I <3 you, 2 < 3"
 
 
+@settings(deadline=None)
 @given(text=st.text())
 def test_clean_text_is_stable(text):
     clean = Clean(unicode="NFKC")
@@ -129,11 +130,13 @@ def test_clean_text_is_stable(text):
     assert once == " ".join(once.split())
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_html_clean_up_takes_any_text(text):
     clean_text(text, Clean(html=True))
 
 
+@settings(deadline=None)
 @given(identity=st.text("0123456789abcdef", min_size=16, max_size=16), share=st.floats(0, 0.4))
 def test_a_larger_share_only_takes_rows_from_train(identity, share):
     before = split_of(identity, "", 0.1, share)

@@ -27,7 +27,9 @@ TEXTS = st.lists(
     ),
     max_size=6,
 )
-FAST = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+FAST = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
+)
 
 
 def rows_of(path: Path, limit: int = 10_000, needed: tuple[str, ...] = (), **source) -> list:
