@@ -10,13 +10,8 @@ from typing import Any
 from bertworks import progress
 from bertworks.artifacts import Artifact
 from bertworks.compression.graph import build_graph
-from bertworks.compression.latency import (
-    LatencyTable,
-    Subject,
-    compare,
-    load_or_measure,
-    representative_shapes,
-)
+from bertworks.compression.latency import LatencyTable, Subject, representative_shapes
+from bertworks.compression.measuring import compare, load_or_measure
 from bertworks.compression.pruning import Plan
 from bertworks.compression.shrink import Model, cut_and_repair, plan_for
 from bertworks.encoder.model import BertModel, build, get_weights

@@ -130,7 +130,8 @@ class _Stream:
         centred = rows - rows.mean(axis=1, keepdims=True)
         variance = np.square(centred).mean(axis=1, keepdims=True)
         normal = centred / np.sqrt(variance + self.config.layer_norm_eps)
-        return normal * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+        scaled: Floats = normal * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+        return scaled
 
     def _linear(self, name: str) -> Floats:
         return self.rows @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
@@ -139,7 +140,8 @@ class _Stream:
         from scipy.special import erf
 
         wide = self._linear(f"bert.encoder.layer.{layer}.intermediate.dense")
-        return 0.5 * wide * (1.0 + erf(wide * np.float32(2**-0.5)))
+        active: Floats = 0.5 * wide * (1.0 + erf(wide * np.float32(2**-0.5)))
+        return active
 
     def _contexts(self, layer: int) -> Floats:
         heads, size = self.config.num_heads[layer], self.config.head_size

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertworks.compression import latency
+from bertworks.compression import latency, measuring
 from bertworks.compression.latency import LatencyTable, LayerTimes, Shape, Subject
 
 TINY = Subject(16, 8, 2, 64, "sequence", pair=False)
@@ -53,7 +53,7 @@ def test_rising_leaves_a_rising_curve_alone() -> None:
 
 @pytest.mark.parametrize("full", [1, 2, 12, 16, 64, 1536, 3072])
 def test_measured_widths_hold_the_ends_and_stay_few(full: int) -> None:
-    widths = latency.measured_widths(full)
+    widths = measuring.measured_widths(full)
     assert widths == sorted(set(widths))
     assert widths[0] == 0 and widths[-1] == full
     assert len(widths) <= 10
@@ -76,7 +76,7 @@ def test_a_width_outside_the_table_is_refused() -> None:
 def test_measure_times_wider_blocks_as_slower_and_survives_json(head: str, pair: bool) -> None:
     subject = Subject(64, 16, 4, 1024, head, pair)
     shapes = (Shape(16, 32, 1.0),)
-    measured = latency.measure(subject, shapes, seconds=0.3, threads=1, rounds=(3, 6))
+    measured = measuring.measure(subject, shapes, seconds=0.3, threads=1, rounds=(3, 6))
     inner = measured.inner.feed_forward
     assert inner[1024] > 2 * inner[32]
     assert measured.attention_time(4, last=False) > measured.attention_time(0, last=False) >= 0
@@ -93,8 +93,8 @@ def test_measure_times_wider_blocks_as_slower_and_survives_json(head: str, pair:
 def test_whole_graphs_are_compared_in_turn() -> None:
     subject = Subject(32, 16, 2, 2048, "token", pair=False)
     shapes = (Shape(8, 16, 0.5), Shape(8, 32, 0.5))
-    graphs = [latency._tiny_graph(subject, ("encoder", size)) for size in [(2, 2048), (1, 32)]]
-    wide, narrow = latency.compare(graphs, shapes, pair=False, vocabulary=9, seconds=0.2)
+    graphs = [measuring._tiny_graph(subject, ("encoder", size)) for size in [(2, 2048), (1, 32)]]
+    wide, narrow = measuring.compare(graphs, shapes, pair=False, vocabulary=9, seconds=0.2)
     assert wide > 2 * narrow > 0
 
 
@@ -105,13 +105,13 @@ def test_a_saved_table_is_read_again_and_another_one_replaced(tmp_path, monkeypa
         calls.append(subject)
         return table({0: 1.0, 2: float(len(calls))}, {0: 1.0, 64: 9.0})
 
-    monkeypatch.setattr(latency, "measure", count)
+    monkeypatch.setattr(measuring, "measure", count)
     file = tmp_path / "checkpoints" / "latency.json"
-    first = latency.load_or_measure(file, TINY, SHAPES)
-    assert latency.load_or_measure(file, TINY, SHAPES) == first
+    first = measuring.load_or_measure(file, TINY, SHAPES)
+    assert measuring.load_or_measure(file, TINY, SHAPES) == first
     assert len(calls) == 1
-    latency.load_or_measure(file, TINY, (Shape(2, 6, 1.0),))
+    measuring.load_or_measure(file, TINY, (Shape(2, 6, 1.0),))
     assert len(calls) == 2
     file.write_text("{")
-    latency.load_or_measure(file, TINY, SHAPES)
+    measuring.load_or_measure(file, TINY, SHAPES)
     assert len(calls) == 3

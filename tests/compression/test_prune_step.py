@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertworks import artifacts
-from bertworks.compression import latency
+from bertworks.compression import measuring
 from bertworks.compression.latency import LatencyTable, LayerTimes, Subject
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import all_shapes, initialize
@@ -54,10 +54,8 @@ def write_tokens(folder, task: dict, counts=(48, 16)):
             else:
                 columns["label"] = pa.array([int(row[1] > 16) for row in ids], pa.int32())
             if task.get("pair"):
-                types = [np.arange(len(row)) > 2 for row in ids]
-                columns["type_ids"] = pa.array(
-                    [row.astype(int) for row in types], pa.list_(pa.int8())
-                )
+                types = [(np.arange(len(row)) > 2).astype(np.int8) for row in ids]
+                columns["type_ids"] = pa.array(types, pa.list_(pa.int8()))
             pq.write_table(pa.table(columns), out / split / "part-00000.parquet")
         info = {
             "task": task, "labels": list(head_of(task).labels), "max_length": 16,
@@ -94,7 +92,7 @@ def quick_table(monkeypatch):
         times = LayerTimes({0: 0.1, 2: 2.1}, {0: 0.1, 64: 4.1})
         return LatencyTable(times, times, 0.5, 0.0, 5, 1, subject, tuple(shapes))
 
-    monkeypatch.setattr(latency, "measure", made)
+    monkeypatch.setattr(measuring, "measure", made)
     return asked
 
 
