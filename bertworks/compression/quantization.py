@@ -7,6 +7,7 @@ always and wins when no other keeps within the limit.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import statistics
 import time
@@ -208,6 +209,8 @@ def _build(candidate: Candidate, source: Source, calibration: Rows, settings: Qu
 
 
 def _fail(candidate: Candidate, error: Exception) -> None:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise error  # no other candidate would fare better
     message = error.message if isinstance(error, BertworksError) else f"{error}"
     candidate.reason = f"{type(error).__name__}: {message}"[:500]
     candidate.engine = candidate.loaded = candidate.metric = None

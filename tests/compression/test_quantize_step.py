@@ -1,5 +1,6 @@
 """The quantize step: which candidate wins, failures that must not stop it, the bundle it writes."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -140,4 +141,15 @@ def test_a_damaged_model_leaves_no_bundle(tmp_path):
     (paths["model"] / "config.json").write_text("{}")
     with pytest.raises(ArtifactError, match="config.json"):
         step.run(section({"type": "classification"}), **paths)
+    assert not paths["bundle"].exists()
+
+
+def test_a_full_disk_ends_the_step(tmp_path, monkeypatch):
+    def fail(source, calibration, folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setitem(builders.BUILDERS, "openvino-bf16", fail)
+    paths = prepared(tmp_path, {"type": "classification"})
+    with pytest.raises(EnvironmentFault, match="No space left"):
+        step.run(section({"type": "classification"}, candidates=["openvino-bf16"]), **paths)
     assert not paths["bundle"].exists()
