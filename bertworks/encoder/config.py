@@ -93,6 +93,11 @@ class EncoderConfig:
             heads = int(raw["num_attention_heads"])
             hidden = int(raw["hidden_size"])
             widths = raw.get("bertworks") or {}
+            if hidden % heads:
+                raise ValueError(
+                    "`num_attention_heads` must divide `hidden_size`. "
+                    f"Received: num_attention_heads={heads}, hidden_size={hidden}"
+                )
             return cls(
                 vocab_size=int(raw["vocab_size"]),
                 hidden_size=hidden,

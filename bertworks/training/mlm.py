@@ -160,7 +160,7 @@ class HeldOut:
                 name: tf.TensorSpec([None] * array.ndim, tf.int32) for name, array in inputs.items()
             }
             self._graph = tf.function(self._answers, autograph=False, input_signature=[signature])
-        return self._graph(inputs)  # type: ignore[no-any-return]
+        return self._graph(inputs)
 
     def _answers(self, given: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self.model({name: given[name] for name in INPUTS})["logits"]

@@ -1,0 +1,72 @@
+"""Against transformers and torch, where an environment with them is at hand."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_bert import CONFIG, HEADS, random_inputs, random_weights
+
+from bertworks.encoder.config import Head
+from bertworks.encoder.model import build
+from bertworks.encoder.weights import dense, load_folder, save_folder
+
+PRUNED = dataclasses.replace(CONFIG, num_heads=(2, 0), intermediate_sizes=(0, 9))
+CHECKPOINT = os.environ.get("BERTWORKS_CHECKPOINT", "")
+KINDS = ["sequence", "token", "mlm"]
+
+
+@pytest.fixture(scope="module")
+def theirs(peers, tmp_path_factory):
+    """What transformers computes from the folders that we export: one process for all of them."""
+    work = tmp_path_factory.mktemp("peers")
+    np.savez(work / "inputs.npz", **random_inputs(seed=6))
+    for kind in KINDS:
+        save_folder(work / kind, CONFIG, random_weights(CONFIG, HEADS[kind], 5), HEADS[kind])
+    uniform, filled = dense(PRUNED, random_weights(PRUNED, HEADS["sequence"], 5))
+    save_folder(work / "pruned", uniform, filled, HEADS["sequence"])
+    names = [*KINDS, "pruned"]
+    arguments = [(work / name, work / "inputs.npz", work / f"{name}.npz") for name in names]
+    peers("transformers_outputs.py", *(path for triple in arguments for path in triple))
+    return {name: np.load(work / f"{name}.npz") for name in names}
+
+
+def worst_difference(expected, config, head, weights, inputs):
+    ours = build(config, head, weights)(inputs, hidden_states=True)
+    real = inputs["mask"] == 1
+    worst = max(
+        np.abs(state.numpy() - expected[f"hidden_{layer}"])[real].max()
+        for layer, state in enumerate(ours["hidden"])
+    )
+    if "logits" in ours:
+        logits = expected["logits"]
+        given = ours["logits"].numpy().reshape(logits.shape)
+        every = real if logits.ndim == 3 else slice(None)
+        worst = max(worst, np.abs(given - logits)[every].max())
+    return worst
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exported_folders_compute_the_same_in_transformers(theirs, kind):
+    weights = random_weights(CONFIG, HEADS[kind], 5)
+    inputs = random_inputs(seed=6)
+    assert worst_difference(theirs[kind], CONFIG, HEADS[kind], weights, inputs) < 1e-4
+
+
+def test_a_pruned_model_computes_the_same_in_stock_transformers(theirs):
+    head = HEADS["sequence"]
+    weights = random_weights(PRUNED, head, 5)
+    inputs = random_inputs(seed=6)
+    assert worst_difference(theirs["pruned"], PRUNED, head, weights, inputs) < 1e-4
+
+
+@pytest.mark.skipif(not CHECKPOINT, reason="set BERTWORKS_CHECKPOINT to a pretrained BERT folder")
+def test_a_real_checkpoint_computes_the_same(peers, tmp_path):
+    config, weights, _ = load_folder(CHECKPOINT)
+    inputs = random_inputs(config.vocab_size, shape=(4, 40))
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    files = Path(CHECKPOINT), tmp_path / "inputs.npz", tmp_path / "outputs.npz"
+    peers("transformers_outputs.py", *files)
+    expected = np.load(files[2])
+    assert worst_difference(expected, config, Head("encoder"), weights, inputs) < 1e-4

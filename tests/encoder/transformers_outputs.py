@@ -1,0 +1,40 @@
+"""Run by the peers' Python: outputs of transformers for a folder and inputs, as npz.
+
+Usage: transformers_outputs.py FOLDER INPUTS.npz OUTPUTS.npz [FOLDER INPUTS.npz OUTPUTS.npz ...]
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+CLASSES = {
+    "BertModel": transformers.AutoModel,
+    "BertForSequenceClassification": transformers.AutoModelForSequenceClassification,
+    "BertForTokenClassification": transformers.AutoModelForTokenClassification,
+    "BertForMaskedLM": transformers.AutoModelForMaskedLM,
+}
+
+
+def outputs(folder, inputs):
+    named = json.loads((Path(folder) / "config.json").read_text())["architectures"][0]
+    model, report = CLASSES[named].from_pretrained(folder, output_loading_info=True)
+    assert not report["missing_keys"], report
+    with torch.no_grad():
+        found = model.eval()(
+            input_ids=torch.tensor(inputs["input_ids"]).long(),
+            attention_mask=torch.tensor(inputs["mask"]).long(),
+            token_type_ids=torch.tensor(inputs["type_ids"]).long(),
+            output_hidden_states=True,
+        )
+    states = {f"hidden_{i}": state.numpy() for i, state in enumerate(found.hidden_states)}
+    return states | ({"logits": found.logits.numpy()} if "logits" in found else {})
+
+
+if __name__ == "__main__":
+    for at in range(1, len(sys.argv), 3):
+        folder, inputs, target = sys.argv[at : at + 3]
+        np.savez(target, **outputs(folder, np.load(inputs)))
