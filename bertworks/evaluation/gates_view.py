@@ -37,7 +37,7 @@ def rules(decision: dict[str, Any]) -> Markup:
         for rule in decision["rules"]
     ]
     head = Markup("<p>{} on {}</p>").format(verdict, decision["metric"])
-    return head + html.table(["rule", "value", "limit", "", "note"], rows, [1, 2])
+    return head + html.table(["rule", "value", "limit", "", ""], rows, [1, 2])
 
 
 def _plain(value: float | None) -> str:

@@ -22,17 +22,18 @@ def page(title: str, metrics: Artifact | Any) -> str:
         title: Its heading.
         metrics: Anything with `.json(name)` for the files of a metrics artifact.
     """
-    latency = metrics.json("latency.json") if (metrics.path / "latency.json").is_file() else None
+    latency = metrics.json("latency.json")
     parts = [
         Markup("<h2>Scores on the test split</h2>"),
         scores(metrics.json("metrics.json"), metrics.json("floor.json")),
-        latency_line(latency) if latency else Markup(""),
+        latency_line(latency),
         confusion(metrics.json("confusion.json")),
         slices(metrics.json("metrics.json")),
         report(metrics.json("report.json")),
         worst(metrics.json("errors.json")),
     ]
-    return html.page(title, Markup("\n").join(parts))
+    style = Markup("<style>.short { white-space: nowrap; }</style>")
+    return html.page(title, style + Markup("\n").join(parts))
 
 
 def scores(entries: Entries, floor: Entries) -> Markup:
@@ -145,7 +146,9 @@ def worst(errors: Entries, most: int = 50) -> Markup:
 def answer(value: Any) -> object:
     """A truth or prediction as a cell: lists are joined, none is a dash."""
     if isinstance(value, list):
-        return "; ".join(map(str, value)) or "–"
+        value = "; ".join(map(str, value)) or "–"
+    if isinstance(value, str) and len(value) <= 24:
+        return Markup('<span class="short">{}</span>').format(html.visible(value))
     return value
 
 

@@ -24,7 +24,7 @@ def run(
 
     Args:
         section: task, evaluate.
-        agent: Model or bundle artifact; a bundle is also timed.
+        agent: Model or bundle artifact.
         examples: Examples artifact (the text, and the floor's training rows).
         tokens: Tokens artifact of the same examples.
         metrics: Where the metrics artifact goes.
@@ -47,8 +47,7 @@ def run(
         metrics, kind="metrics", producer="evaluate", parents=parents, metadata=facts
     ) as folder:
         answers = predict(loaded, rows)
-        if source.kind == "bundle":
-            artifacts.write_json(folder / "latency.json", measure(loaded, rows, source))
+        artifacts.write_json(folder / "latency.json", measure(loaded, rows, source))
         overall = scoring.score(answers, settings.bootstrap, settings.seed)
         with stage("slices"):
             parts = slice_metrics(answers, rows, settings.slices)

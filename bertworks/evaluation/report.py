@@ -1,0 +1,124 @@
+"""The report of a run: one self-contained HTML file.
+
+It is built from whatever the run left: a run that failed has a shorter report, with the failure on
+top. A part that cannot be shown says so in its place and leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from bertworks import html
+from bertworks.artifacts import Artifact, open_artifact
+from bertworks.errors import BertworksError
+from bertworks.evaluation import (
+    report_compression,
+    report_dag,
+    report_data,
+    report_origin,
+    report_scores,
+    report_verdict,
+)
+
+Run = dict[str, Any]
+Opened = dict[str, Artifact]
+Part = Callable[[Run, Opened], Markup]
+
+PARTS: dict[str, Part] = {
+    "": report_verdict.verdict,
+    "The run": report_dag.section,
+    "Compression": report_compression.section,
+    "Scores": report_scores.scores,
+    "Confusion matrix": report_scores.confusion,
+    "Slices": report_scores.slices,
+    "Sample predictions": report_scores.samples,
+    "Worst errors": report_scores.worst,
+    "Data": report_data.section,
+    "Learning curves": report_scores.curves,
+    "By label": report_scores.by_label,
+    "Where it comes from": report_origin.section,
+}
+
+
+def build(run: Run, out: Path) -> None:
+    """Writes the report of a run.
+
+    Args:
+        run: `name`, `spec`, `started` (seconds since 1970 or a text), `seconds`, `steps` (each with
+            `name`, `state`, `seconds`, `cached`, `message`) and `artifacts`, name to path. Whatever
+            is missing is left out.
+        out: The HTML file; replaced in one piece.
+    """
+    opened = _open(run)
+    parts = [Markup("<style>{}</style>").format(Markup(_STYLE))]
+    for title, part in PARTS.items():
+        body = _guarded(part, run, opened)
+        if body:
+            parts.append(Markup("<h2>{}</h2>").format(title) + body if title else body)
+    page = html.page(str(run.get("name") or "run"), Markup("\n").join(parts))
+    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(page, encoding="utf-8")
+        os.replace(beside, out)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _open(run: Run) -> Opened:
+    """The artifacts that are there; those of a step that failed are looked for too."""
+    paths = dict(run.get("artifacts") or {})
+    for step in run.get("steps") or []:
+        for name, path in (step.get("outputs") or {}).items():
+            if step["name"] == "gate":
+                paths.setdefault(name, path)
+    opened = {}
+    for name, path in paths.items():
+        try:
+            opened[name] = open_artifact(path, verify=False)
+        except BertworksError:
+            continue
+    return opened
+
+
+def _guarded(part: Part, run: Run, opened: Opened) -> Markup:
+    try:
+        return part(run, opened)
+    except (BertworksError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        note = Markup('<p class="soft">This part cannot be shown: {}: {}</p>')
+        return note.format(type(error).__name__, html.cut(error, 300))
+
+
+_STYLE = """
+.verdict { border-radius: 10px; padding: 1rem 1.25rem; margin: 1rem 0; color: #fff; }
+.verdict.good { background: #1a7f4b; } .verdict.bad { background: #b32929; }
+.verdict.warn { background: #8a5a00; } .verdict b { font-size: 1.25rem; }
+.verdict pre { white-space: pre-wrap; font: .85rem/1.5 ui-monospace, monospace; margin: .6rem 0 0;
+  overflow-wrap: anywhere; }
+.tiles { display: grid; margin-bottom: 1rem; gap: .75rem;
+  grid-template-columns: repeat(auto-fit, minmax(7.4rem, 1fr)); }
+.tile { background: var(--panel); border-radius: 10px; padding: .75rem .9rem; }
+.tile .value { font-size: 1.35rem; font-weight: 650; line-height: 1.35; white-space: nowrap; }
+.tile .name, .tile .note { color: var(--soft); font-size: .8rem; }
+svg.dag { margin: .8rem 0 1.2rem; }
+svg.dag .box { fill: var(--panel); stroke: var(--line); }
+svg.dag rect.succeeded { stroke: var(--good); }
+svg.dag rect.failed { stroke: var(--bad); stroke-width: 2.5; }
+svg.dag rect.cached { stroke: var(--c0); stroke-dasharray: 4 3; }
+svg.dag .name { fill: var(--ink); font-weight: 600; } svg.dag .edge { stroke: var(--soft); }
+svg.dag .step.waiting { opacity: .45; } svg.dag .share { fill: var(--c0); }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 0 2rem; }
+.pair > *, .three > * { min-width: 0; } .three { display: grid; gap: 0 1.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); }
+.swatch { display: inline-block; width: .7em; height: .7em;
+  border-radius: 2px; margin-right: .35em; } .stack { display: flex; height: 1.1rem;
+  border-radius: 5px; overflow: hidden; margin: .6rem 0 .4rem; } .stack span { display: block; }
+.short { white-space: nowrap; }
+.legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-size: .85rem; }
+"""

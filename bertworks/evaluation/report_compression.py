@@ -1,0 +1,128 @@
+"""The report's part on compression: before and after, every candidate, and what was cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from bertworks import html
+from bertworks.artifacts import Artifact
+from bertworks.evaluation.report_verdict import latency
+from bertworks.evaluation.view import spoken
+
+Opened = dict[str, Artifact]
+WORDS = (("slower", "faster"), ("larger", "smaller"))
+
+
+def section(run: dict[str, Any], opened: Opened) -> Markup:
+    """The table of before and after, the candidates, and the widths of a pruned encoder."""
+    return _before_and_after(opened) + _candidates(opened) + _widths(opened)
+
+
+def _before_and_after(opened: Opened) -> Markup:
+    before, after = opened.get("model_metrics"), opened.get("bundle_metrics")
+    old, new = latency(before), latency(after)
+    if before is None or after is None or old is None or new is None:
+        return Markup("")
+    name = after.metadata["metric"]
+    rows: list[list[object]] = [
+        [spoken(name), _score(before), _score(after), _signed(before, after)],
+    ]
+    measures = {
+        "size, MB": ("size_mb", 1, True),
+        "median latency, ms": ("p50_ms", 2, True),
+        "p95 latency, ms": ("p95_ms", 2, True),
+        "rows/s in batches": ("rows_per_second", 0, False),
+    }
+    for title, (key, digits, smaller) in measures.items():
+        ratio = old[key] / new[key] if smaller else new[key] / old[key]
+        word = WORDS[key == "size_mb"][ratio >= 1]
+        factor = ratio if ratio >= 1 else 1 / ratio
+        gain = html.badge(f"{factor:.1f}× {word}", "good" if ratio >= 1 else "bad")
+        rows.append([title, f"{old[key]:,.{digits}f}", f"{new[key]:,.{digits}f}", gain])
+    note = Markup(
+        '<p class="soft">Test rows, text to answer, {} threads; the uncompressed model runs as a '
+        "float32 graph in ONNX Runtime.</p>"
+    )
+    table = html.table(["", "uncompressed model", "bundle", ""], rows, (1, 2))
+    return _bars(old, new) + table + note.format(new["threads"])
+
+
+def _bars(old: dict[str, Any], new: dict[str, Any]) -> Markup:
+    """Size, latency and throughput before and after, side by side."""
+    charts = Markup("")
+    for title, key in (("Size, MB", "size_mb"), ("Median latency, ms", "p50_ms"),
+                       ("Rows/s in batches", "rows_per_second")):  # fmt: skip
+        most = max(old[key], new[key])
+        rows = [
+            [name, _bar(one[key], most), html.number(round(one[key], 1))]
+            for name, one in (("uncompressed", old), ("bundle", new))
+        ]
+        charts += Markup("<div>{}</div>").format(html.table([title, "", ""], rows, [2]))
+    return Markup('<div class="three">{}</div>').format(charts)
+
+
+def _candidates(opened: Opened) -> Markup:
+    if "bundle" not in opened:
+        return Markup("")
+    candidates = opened["bundle"].json("agent.json").get("candidates") or []
+    rows = [
+        [
+            one["name"],
+            _number(one.get("size_mb"), 1),
+            _number(one.get("latency_ms"), 2),
+            _number(one.get("p95_ms"), 2),
+            _number(one.get("rows_per_second"), 0),
+            _number(one.get("metric"), 4),
+            html.badge("chosen", "good") if one.get("chosen") else "",
+            one.get("reason") or "",
+        ]
+        for one in candidates
+    ]
+    headers = ["candidate", "MB", "ms", "p95 ms", "rows/s", "validation metric", "", "why"]
+    if not rows:
+        return Markup("")
+    return Markup("<h3>Candidates</h3>") + html.table(headers, rows, range(1, 6))
+
+
+def _widths(opened: Opened) -> Markup:
+    """Heads and neurons that each layer keeps, as bars against what it had."""
+    if "pruned" not in opened:
+        return Markup("")
+    config = opened["pruned"].json("config.json")
+    kept = config.get("bertworks")
+    if not kept:
+        return Markup("")
+    heads, neurons = config["num_attention_heads"], config["intermediate_size"]
+    if "model" in opened:
+        before = opened["model"].json("config.json")
+        heads, neurons = before["num_attention_heads"], before["intermediate_size"]
+    pairs = zip(kept["num_heads"], kept["intermediate_sizes"], strict=True)
+    rows = [
+        [layer, _bar(has, heads), f"{has} of {heads}", _bar(wide, neurons), f"{wide} of {neurons}"]
+        for layer, (has, wide) in enumerate(pairs, start=1)
+    ]
+    headers = ["layer", "heads", "", "neurons", ""]
+    return Markup("<h3>What pruning kept</h3>") + html.table(headers, rows)
+
+
+def _bar(value: float, most: float) -> Markup:
+    return Markup(
+        '<svg width="150" height="12" role="img"><rect width="150" height="12" rx="2" '
+        'fill="var(--panel)"/><rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
+    ).format(round(150 * min(1.0, value / most) if most else 0, 1))
+
+
+def _score(metrics: Artifact) -> str:
+    value = metrics.metadata.get("value")
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _signed(before: Artifact, after: Artifact) -> str:
+    old, new = before.metadata.get("value"), after.metadata.get("value")
+    return "" if old is None or new is None else f"{new - old:+.4f}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"

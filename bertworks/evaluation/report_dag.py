@@ -1,0 +1,145 @@
+"""The DAG of a run as a drawing: boxes in the order of the data, each with its state and time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from bertworks import html
+from bertworks.artifacts import Artifact
+from bertworks.evaluation.report_verdict import duration
+
+WIDTH, GAP, HEIGHT, ROW = 118, 26, 60, 96
+BELOW = ("prune", "quantize", "evaluate-bundle", "gate", "register", "deploy")
+COLORS = [f"var(--c{number})" for number in range(6)]
+PARENTS = {
+    "validate": ["ingest"],
+    "transform": ["validate"],
+    "pretrain": ["transform"],
+    "finetune": ["pretrain", "transform"],
+    "evaluate": ["finetune"],
+    "prune": ["finetune"],
+    "quantize": ["prune", "finetune"],
+    "evaluate-bundle": ["quantize"],
+    "gate": ["evaluate-bundle"],
+    "register": ["gate"],
+    "deploy": ["register"],
+}
+"""Nearest first: the first of them that the run has is drawn as the parent."""
+
+_SVG = Markup(
+    '<svg class="dag" role="img" viewBox="0 0 {0} {1}" width="{0}" height="{1}"><defs>'
+    '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" '
+    'orient="auto"><path d="M0 0 8 4 0 8z" fill="var(--soft)"/></marker></defs>{2}</svg>'
+)
+_BOX = Markup(
+    '<g class="step {state}"><title>{name}: {state}, {time}</title>'
+    '<rect class="box {state}" x="{x}" y="{y}" width="{w}" height="{h}" rx="8"/>'
+    '<text class="name" x="{mid}" y="{line1}" text-anchor="middle">{name}</text>'
+    '<text x="{mid}" y="{line2}" text-anchor="middle">{time}</text>'
+    '<rect class="share" x="{bar}" y="{low}" width="{share}" height="3" rx="1.5"/></g>'
+)
+_EDGE = Markup(
+    '<path class="edge" d="M{} {} C{} {} {} {} {} {}" fill="none" marker-end="url(#tip)"/>'
+)
+
+
+def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+    """The drawing, and one bar that shows where the time went."""
+    steps = run.get("steps") or []
+    return draw(steps) + _where_time_went(steps) if steps else Markup("")
+
+
+def draw(steps: list[dict[str, Any]]) -> Markup:
+    """The DAG as inline SVG; `evaluate` stands below the line, which goes on to compression."""
+    places = _places([step["name"] for step in steps])
+    most = max([float(step.get("seconds") or 0) for step in steps] + [1e-9])
+    shapes = [_edge(places[parent], places[name]) for parent, name in _edges(places)]
+    for step in steps:
+        x, y = places[step["name"]]
+        seconds = float(step.get("seconds") or 0)
+        shapes.append(
+            _BOX.format(
+                name=step["name"],
+                state=step["state"],
+                time=_time(step),
+                x=x,
+                y=y,
+                w=WIDTH,
+                h=HEIGHT,
+                mid=x + WIDTH / 2,
+                line1=y + 23,
+                line2=y + 40,
+                bar=x + 10,
+                low=y + HEIGHT - 9,
+                share=round((WIDTH - 20) * seconds / most, 1),
+            )
+        )
+    right = max(x for x, _ in places.values()) + WIDTH + 2
+    low = max(y for _, y in places.values()) + HEIGHT + 2
+    return _SVG.format(right, low, Markup("").join(shapes))
+
+
+def _places(names: list[str]) -> dict[str, tuple[int, int]]:
+    """Left upper corner of each box: training above, compression and release below.
+
+    The gate stands under `evaluate`, whose scores it compares with.
+    """
+    below = [name for name in names if name in BELOW]
+    above = [name for name in names if name not in BELOW]
+    shift = len(above) - 1 - below.index("gate") if above and "gate" in below else 0
+    columns = {name: (column, 0) for column, name in enumerate(above)}
+    columns |= {name: (column + max(shift, 0), 1) for column, name in enumerate(below)}
+    return {
+        name: (2 + column * (WIDTH + GAP), 2 + row * ROW) for name, (column, row) in columns.items()
+    }
+
+
+def _edges(places: dict[str, tuple[int, int]]) -> list[tuple[str, str]]:
+    found = []
+    for name in places:
+        parent = next((one for one in PARENTS.get(name, []) if one in places), None)
+        if parent is not None:
+            found.append((parent, name))
+    if "evaluate" in places and "gate" in places:
+        found.append(("evaluate", "gate"))
+    return found
+
+
+def _edge(start: tuple[int, int], end: tuple[int, int]) -> Markup:
+    """A curve from the right side, or from below to the box's top in the next line."""
+    if start[1] == end[1]:
+        y = start[1] + HEIGHT / 2
+        return _EDGE.format(start[0] + WIDTH, y, start[0] + WIDTH + 8, y, end[0] - 8, y, end[0], y)
+    x1, y1 = start[0] + WIDTH / 2, start[1] + HEIGHT
+    x2, y2 = end[0] + WIDTH / 2, end[1]
+    return _EDGE.format(x1, y1, x1, y1 + 16, x2, y2 - 16, x2, y2)
+
+
+def _time(step: dict[str, Any]) -> str:
+    if step.get("cached") or step["state"] == "cached":
+        return "cached"
+    if step["state"] == "waiting":
+        return "–"
+    return duration(float(step.get("seconds") or 0))
+
+
+def _where_time_went(steps: list[dict[str, Any]]) -> Markup:
+    timed = [(one["name"], float(one.get("seconds") or 0)) for one in steps]
+    timed = [(name, seconds) for name, seconds in timed if seconds > 0]
+    total = sum(seconds for _, seconds in timed)
+    if total <= 0:
+        return Markup("")
+    bars, legend = Markup(""), Markup("")
+    for index, (name, seconds) in enumerate(timed):
+        color, share = COLORS[index % 6], 100 * seconds / total
+        label = f"{name} {duration(seconds)}"
+        bars += Markup('<span style="width:{:.2f}%;background:{}" title="{}"></span>').format(
+            share, color, html.visible(label)
+        )
+        if share >= 2:
+            legend += Markup(
+                '<span><span class="swatch" style="background:{}"></span>{}</span>'
+            ).format(color, html.visible(label))
+    return Markup('<div class="stack">{}</div><div class="legend">{}</div>').format(bars, legend)

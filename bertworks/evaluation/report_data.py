@@ -1,0 +1,102 @@
+"""The report's part on data: rows, labels, lengths, checks, sources."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from bertworks import html
+from bertworks.artifacts import Artifact
+from bertworks.evaluation.data import read_split
+
+SPLITS = ("train", "validation", "test")
+MOST_LABELS = 25
+
+
+def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+    """Counts, label and length charts, checks, sources."""
+    parts = []
+    if "examples" in opened:
+        info = opened["examples"].json("info.json")
+        parts += [_counts(info), _charts(opened), _sources(info)]
+    if "statistics" in opened:
+        parts.append(_checks(opened["statistics"].json("checks.json")))
+    return Markup("\n").join(parts)
+
+
+def _counts(info: dict[str, Any]) -> Markup:
+    rows = info["rows"]
+    names = {"read": "read", "rejected": "refused", "duplicates": "duplicates removed",
+             "conflicts": "conflicting labels removed"}  # fmt: skip
+    headers = [*SPLITS, *names.values()]
+    values = [rows.get(split, 0) for split in SPLITS] + [info.get(name, "–") for name in names]
+    return html.table(headers, [values], range(len(headers)))
+
+
+def _charts(opened: dict[str, Artifact]) -> Markup:
+    left, right = _labels(opened["examples"]), _lengths(opened.get("tokens"))
+    return Markup('<div class="pair"><div>{}</div><div>{}</div></div>').format(left, right)
+
+
+def _labels(examples: Artifact) -> Markup:
+    """Train rows by label; by score for regression; entities by type for tagging."""
+    columns = read_split(examples, "train", ["label", "labels", "tags", "score"])
+    if "score" in columns:
+        counts, edges = np.histogram(np.asarray(columns["score"], float), bins=24)
+        chart = html.histogram(edges.tolist(), counts.tolist(), "score")
+        return Markup("<h3>Scores</h3>") + chart
+    if "tags" in columns:
+        names = [tag[2:] for row in columns["tags"] for tag in row if tag.startswith("B-")]
+    else:
+        names = columns.get("label") or [name for row in columns.get("labels", []) for name in row]
+    common = Counter(names).most_common(MOST_LABELS)
+    if not common:
+        return Markup("")
+    title = "Entities" if "tags" in columns else "Labels"
+    chart = html.bar_chart([name for name, _ in common], [count for _, count in common])
+    return Markup("<h3>{} in the training rows</h3>").format(title) + chart
+
+
+def _lengths(tokens: Artifact | None) -> Markup:
+    if tokens is None:
+        return Markup("")
+    lengths = np.asarray(read_split(tokens, "train", ["length"]).get("length", []), float)
+    if not len(lengths):
+        return Markup("")
+    # Whole tokens a bar: bars of unequal content would look like gaps in the data.
+    step = int(np.ceil((lengths.max() - lengths.min() + 1) / 45))
+    counts, edges = np.histogram(lengths, np.arange(lengths.min(), lengths.max() + step + 1, step))
+    chart = html.histogram(edges.tolist(), counts.tolist(), "tokens a row", width=420)
+    middle, most = np.quantile(lengths, [0.5, 0.99])
+    note = Markup('<p class="soft">Median {}, 99 % have at most {}.</p>')
+    return Markup("<h3>Length</h3>") + chart + note.format(f"{middle:.0f}", f"{most:.0f}")
+
+
+def _checks(checks: list[dict[str, Any]]) -> Markup:
+    rows = [
+        [_mark(one), one["name"].replace("_", " "), html.cut(one["message"], 300)]
+        for one in checks
+        if one["severity"] != "ignore"
+    ]
+    failed = sum(not one["passed"] for one in checks if one["severity"] != "ignore")
+    summary = f"{len(rows)} checks, {failed} with a finding"
+    return Markup("<h3>Checks</h3><details{}><summary>{}</summary>{}</details>").format(
+        Markup(" open") if failed else "", summary, html.table(["", "check", "finding"], rows)
+    )
+
+
+def _mark(check: dict[str, Any]) -> Markup:
+    if check["passed"]:
+        return html.badge("ok", "good")
+    return html.badge(check["severity"], "bad" if check["severity"] == "error" else "warn")
+
+
+def _sources(info: dict[str, Any]) -> Markup:
+    rows = [
+        [one["uri"], one.get("rows", "–"), one.get("license") or "–"]
+        for one in info.get("sources", [])
+    ]
+    return html.table(["source", "rows", "licence"], rows, [1]) if rows else Markup("")

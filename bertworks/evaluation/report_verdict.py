@@ -1,0 +1,142 @@
+"""The top of the report: did it pass, how good, how fast, how small."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from bertworks import html
+from bertworks.artifacts import Artifact
+from bertworks.evaluation.gates_view import rules
+from bertworks.evaluation.view import interval, spoken
+
+
+def verdict(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+    """The banner, the tiles, and the gate's rules."""
+    parts = [_subtitle(run), _banner(run, opened), _tiles(run, opened)]
+    if "decision" in opened:
+        parts.append(rules(opened["decision"].json("decision.json")))
+    return Markup("\n").join(parts)
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, 4 min 07 s, or 2 h 05 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _subtitle(run: dict[str, Any]) -> Markup:
+    spec = run.get("spec") or {}
+    started = run.get("started")
+    if isinstance(started, (int, float)):
+        started = datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    task = spec.get("task") or {}
+    kind = " of pairs" if task.get("pair") else ""
+    words = [
+        spec.get("description") or "",
+        f"{task.get('type', '')}{kind}",
+        f"started {started}" if started else "",
+        f"took {duration(float(run['seconds']))}" if run.get("seconds") else "",
+    ]
+    return Markup('<p class="soft">{}</p>').format(" · ".join(word for word in words if word))
+
+
+def _banner(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+    box = Markup('<div class="verdict {}"><b>{}</b>{}</div>')
+    failed = next((one for one in run.get("steps") or [] if one["state"] == "failed"), None)
+    decision = opened["decision"].json("decision.json") if "decision" in opened else None
+    if decision is not None and not decision["passed"]:
+        reasons = "\n".join(f"– {reason}" for reason in decision["reasons"])
+        return box.format("bad", "Refused by the gates", _lines(reasons))
+    if failed is not None:
+        message = failed.get("message") or "The step left no message."
+        return box.format("bad", f"Failed in {failed['name']}", _lines(message))
+    if decision is not None:
+        noted = opened["registered"].metadata if "registered" in opened else None
+        text = "Passed all gates"
+        if noted:
+            text += f": {noted['name']} version {noted['version']} is the champion"
+        return box.format("good", text, "")
+    state = run.get("state") or "not finished"
+    return box.format("warn", f"Not finished ({state})", _lines(run.get("message") or ""))
+
+
+def _lines(text: str) -> Markup:
+    return (
+        Markup("<pre>{}</pre>").format("\n".join(html.visible(line) for line in text.splitlines()))
+        if text
+        else Markup("")
+    )
+
+
+def _tiles(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+    scored = opened.get("bundle_metrics") or opened.get("model_metrics")
+    if scored is None:
+        return Markup("")
+    tiles = [*_score_tiles(run, opened, scored), *_speed_tiles(opened)]
+    tile = Markup(
+        '<div class="tile"><div class="name">{}</div><div class="value">{}</div>'
+        '<div class="note">{}</div></div>'
+    )
+    return Markup('<div class="tiles" style="max-width: {}rem">{}</div>').format(
+        12 * len(tiles), Markup("").join(tile.format(*one) for one in tiles)
+    )
+
+
+def _score_tiles(
+    run: dict[str, Any], opened: dict[str, Artifact], scored: Artifact
+) -> list[tuple[str, str, str]]:
+    gates = (run.get("spec") or {}).get("gates") or {}
+    name = gates.get("metric") or scored.metadata["metric"]
+    ours = _entry(scored, "metrics.json", name)
+    if ours is None:
+        return []
+    tiles = [(spoken(name), f"{ours['value']:.3f}", f"95 %: {interval(ours)}")]
+    if "bundle_metrics" in opened and "model_metrics" in opened:
+        before = _entry(opened["model_metrics"], "metrics.json", name)
+        if before is not None:
+            change = ours["value"] - before["value"]
+            note = f"uncompressed: {before['value']:.3f}"
+            tiles.append(("change by compression", f"{change:+.3f}", note))
+    below = _entry(scored, "floor.json", name)
+    if below is not None:
+        gain = f"{ours['value'] - below['value']:+.3f} against a linear model on words"
+        tiles.append(("floor", f"{below['value']:.3f}", gain))
+    return tiles
+
+
+def _speed_tiles(opened: dict[str, Artifact]) -> list[tuple[str, str, str]]:
+    if "bundle_metrics" not in opened:
+        return []
+    now = opened["bundle_metrics"].json("latency.json")
+    before = latency(opened.get("model_metrics"))
+    many = html.number(round(now["rows_per_second"]))
+    tiles = [
+        ("p95 latency", f"{now['p95_ms']:.1f} ms", f"median {now['p50_ms']:.1f} ms, one row"),
+        ("throughput", f"{many}/s", f"rows in batches, {now['threads']} threads"),
+        ("size", f"{now['size_mb']:.1f} MB", "the whole bundle"),
+    ]
+    if before:
+        faster = now["rows_per_second"] / before["rows_per_second"]
+        smaller = before["size_mb"] / now["size_mb"]
+        tiles.append(("speed-up", f"{faster:.1f}×", f"and {smaller:.1f}× smaller than before"))
+    return tiles
+
+
+def latency(metrics: Artifact | None) -> dict[str, Any] | None:
+    """latency.json of a metrics artifact, None where there is none."""
+    if metrics is None or not (metrics / "latency.json").is_file():
+        return None
+    found: dict[str, Any] = metrics.json("latency.json")
+    return found
+
+
+def _entry(metrics: Artifact, file: str, name: str) -> dict[str, Any] | None:
+    entries: list[dict[str, Any]] = metrics.json(file)
+    return next((one for one in entries if (one["name"], one["slice"]) == (name, "")), None)

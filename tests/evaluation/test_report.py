@@ -1,0 +1,182 @@
+"""The report: whole, partial and failed runs; nothing in it runs or loads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertworks import artifacts
+from bertworks.evaluation import report
+from bertworks.evaluation.report_dag import draw
+from bertworks.evaluation.report_verdict import duration
+from bertworks.spec import Gates
+from components.evaluate import step as evaluate_step
+from components.gate.step import run as gate
+from components.register.step import run as register
+
+STEPS = ["ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize",
+         "evaluate-bundle", "gate", "register"]  # fmt: skip
+EVIL = "<script>alert(1)</script><img src=http://x.invalid/a>"
+
+
+def steps(**states: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "state": states.get(name, "succeeded"), "seconds": 1.5, "cached": False,
+         "message": ""}
+        for name in STEPS
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def run(tiny: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
+    """A finished run of a tiny agent."""
+    return finished(tiny(), tmp_path)
+
+
+def finished(given: Any, folder: Path) -> dict[str, Any]:
+    for kind in ("model", "bundle"):
+        evaluate_step.run(
+            given.section(), agent=getattr(given, kind), examples=given.examples,
+            tokens=given.tokens, metrics=folder / f"{kind}_metrics",
+        )  # fmt: skip
+    section = {
+        "name": "tiny",
+        "task": given.task.model_dump(mode="json"),
+        "gates": Gates(beat_floor=False, max_drop=1.0).model_dump(mode="json"),
+        "store": str(folder / "store"),
+    }
+    gate(
+        section, bundle=given.bundle, bundle_metrics=folder / "bundle_metrics",
+        model_metrics=folder / "model_metrics", decision=folder / "decision",
+    )  # fmt: skip
+    register(
+        section, bundle=given.bundle, decision=folder / "decision",
+        metrics=folder / "bundle_metrics", registered=folder / "registered",
+    )  # fmt: skip
+    with artifacts.write(folder / "statistics", kind="statistics", producer="test") as inside:
+        check = {"name": "too_long", "severity": "warning", "passed": False, "message": EVIL,
+                 "rows": [], "value": 0.5, "limit": 0.05}  # fmt: skip
+        artifacts.write_json(inside / "checks.json", [check])
+    names = ("model_metrics", "bundle_metrics", "decision", "registered", "statistics")
+    return {
+        "name": "tiny",
+        "spec": {"description": "d", "task": given.task.model_dump(), "gates": section["gates"]},
+        "started": 1_800_000_000.0,
+        "seconds": 75.0,
+        "steps": steps(),
+        "artifacts": {
+            "examples": str(given.examples), "tokens": str(given.tokens),
+            "model": str(given.model), "bundle": str(given.bundle),
+            **{name: str(folder / name) for name in names},
+        },
+    }  # fmt: skip
+
+
+def built(run: dict[str, Any], folder: Path) -> str:
+    report.build(run, folder / "report.html")
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def assert_inert(page: str) -> None:
+    """No script, no event handler, nothing loaded from elsewhere."""
+    assert not re.search(r"<(script|img|link|iframe)|\son\w+=|javascript:|url\((?!#)", page)
+    assert not re.search(r'(src|href)="', page)
+
+
+def test_a_whole_run_has_every_part(run: dict[str, Any], tmp_path: Path) -> None:
+    page = built(run, tmp_path)
+    assert "Passed all gates: tiny version 1 is the champion" in page
+    assert "took 1 min 15 s" in page and "2027-01-15" in page
+    assert "cannot be shown" not in page
+    for title in report.PARTS:
+        # This run was evaluated without slices.
+        assert title == "Slices" or f"<h2>{title}</h2>" in page or not title
+    assert page.count('class="box succeeded"') == len(STEPS)
+    assert "onnxruntime-fp32" in page and "chosen" in page
+    assert "&lt;script&gt;" in page
+    assert_inert(page)
+
+
+@pytest.mark.parametrize(
+    "task", [{"type": "tagging"}, {"type": "regression"}, {"multi_label": True}, {"pair": True}]
+)
+def test_every_task_has_a_report(
+    task: dict[str, Any], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = built(finished(tiny(**task), tmp_path), tmp_path)
+    assert "cannot be shown" not in page
+    assert "<h2>Sample predictions</h2>" in page
+
+
+def test_any_artifact_may_be_missing(run: dict[str, Any], tmp_path: Path) -> None:
+    for missing in run["artifacts"]:
+        rest = {name: path for name, path in run["artifacts"].items() if name != missing}
+        page = built({**run, "artifacts": rest}, tmp_path)
+        assert "cannot be shown" not in page, missing
+        assert "<h2>The run</h2>" in page
+
+
+def test_a_failure_comes_first(run: dict[str, Any], tmp_path: Path) -> None:
+    done = {name: run["artifacts"][name] for name in ("examples", "tokens", "model")}
+    failed = steps(evaluate="failed", prune="waiting", quantize="waiting")
+    failed[4]["message"] = f"{EVIL}\n  fix: mend it"
+    page = built({**run, "steps": failed, "artifacts": done}, tmp_path)
+    assert "Failed in evaluate" in page and "fix: mend it" in page
+    assert page.index("Failed in evaluate") < page.index("<h2>")
+    assert "Passed" not in page
+    assert_inert(page)
+
+
+def test_a_refusal_comes_first(run: dict[str, Any], tmp_path: Path) -> None:
+    """The gate failed, so its decision is known only from the step's outputs."""
+    decision = {"passed": False, "metric": "accuracy", "reasons": ["too slow"], "rules": []}
+    with artifacts.write(tmp_path / "no", kind="decision", producer="gate") as folder:
+        artifacts.write_json(folder / "decision.json", decision)
+    kept = {name: path for name, path in run["artifacts"].items() if name != "decision"}
+    del kept["registered"]
+    refused = steps(gate="failed", register="waiting")
+    refused[8]["outputs"] = {"decision": str(tmp_path / "no")}
+    page = built({**run, "steps": refused, "artifacts": kept}, tmp_path)
+    assert "Refused by the gates" in page and "too slow" in page
+
+
+def test_a_run_that_never_began_still_has_a_report(tmp_path: Path) -> None:
+    assert "Not finished" in built({"name": "tiny"}, tmp_path)
+    nowhere = {"name": "tiny", "artifacts": {"model": str(tmp_path / "nowhere")}, "steps": []}
+    assert "Not finished" in built(nowhere, tmp_path)
+
+
+def test_a_damaged_part_leaves_the_others(run: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "bundle_metrics" / "metrics.json"
+    size = file.stat().st_size
+    file.write_text("{" + " " * (size - 1))  # as long as the manifest says
+    page = built(run, tmp_path)
+    assert "This part cannot be shown" in page
+    assert "<h2>Data</h2>" in page and "Passed" not in page.split("<h2>")[1]
+
+
+def test_hostile_names_are_escaped(run: dict[str, Any], tmp_path: Path) -> None:
+    hostile = {**run, "name": EVIL, "spec": {**run["spec"], "description": EVIL}}
+    hostile["steps"][0]["name"] = EVIL
+    assert_inert(built(hostile, tmp_path))
+
+
+def test_the_gate_stands_under_evaluate_with_and_without_pretraining() -> None:
+    for names in (STEPS, [*STEPS[:3], "pretrain", *STEPS[3:]], [n for n in STEPS if n != "prune"]):
+        drawn = draw([{"name": name, "state": "succeeded", "seconds": 1} for name in names])
+        boxes = re.findall(r"<title>([\w-]+):.*?<rect[^>]* x=\"(\d+)\" y=\"(\d+)\"", drawn)
+        places = {name: (int(x), int(y)) for name, x, y in boxes}
+        assert len(set(places.values())) == len(names)
+        assert places["gate"][0] == places["evaluate"][0]
+        # A line for each step but the first, and the one from evaluate to the gate.
+        assert drawn.count('class="edge"') == len(names)
+
+
+def test_durations_are_readable() -> None:
+    assert [duration(value) for value in (0.04, 59.94, 61, 3725)] == [
+        "0.0 s", "59.9 s", "1 min 01 s", "1 h 02 min",
+    ]  # fmt: skip
