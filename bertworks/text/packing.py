@@ -83,16 +83,17 @@ def pack(
         np.full((count, length), -1, dtype=np.int64),
     )
     total = sizes + before + after
+    first = rows * length + columns  # place of each text's first token, rows one after the other
     within = _ranges(total)
-    row, column = np.repeat(rows, total), np.repeat(columns, total) + within
-    packed.segment_ids[row, column] = np.repeat(segments, total)
-    packed.positions[row, column] = within
+    places = np.repeat(first, total) + within
+    packed.segment_ids.ravel()[places] = np.repeat(segments, total)
+    packed.positions.ravel()[places] = within
 
-    inner = _ranges(sizes)
-    row, column = np.repeat(rows, sizes), np.repeat(columns + before, sizes) + inner
-    source = np.repeat(starts, sizes) + inner
-    packed.input_ids[row, column] = np.asarray(flat)[source]
-    packed.source[row, column] = source
+    within = _ranges(sizes)
+    places = np.repeat(first + before, sizes) + within
+    source = np.repeat(starts, sizes) + within
+    packed.input_ids.ravel()[places] = np.asarray(flat)[source]
+    packed.source.ravel()[places] = source
     if cls is not None:
         packed.input_ids[rows, columns] = cls
     if sep is not None:
