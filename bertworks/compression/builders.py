@@ -16,6 +16,7 @@ from bertworks.compression.graph import Form, build_graph
 from bertworks.compression.inference import Batch
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import Weights
+from bertworks.spec import Task
 
 BASELINE = "onnxruntime-fp32"
 Builder = Callable[["Source", Sequence[Batch], Path], dict[str, Any]]
@@ -55,7 +56,8 @@ class Source:
         agent = model.json("agent.json")
         head = Head.from_huggingface(raw)
         check_shapes(weights, all_shapes(config, head), str(model / FILE))
-        return cls(config, weights, head, agent["task"]["pair"], agent["max_length"], pad)
+        pair = Task.model_validate(agent["task"]).pair
+        return cls(config, weights, head, pair, agent["max_length"], pad)
 
     def graph(self, form: Form) -> Any:
         """The ONNX model in one of the forms."""

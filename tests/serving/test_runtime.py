@@ -137,8 +137,8 @@ def test_words_stand_where_they_say_and_leave_out_only_space(text):
 
 
 def test_words_of_several_scripts():
-    assert [word.text for word in words.split("U.S. co-op's 北京 Zürich.")] == [
-        "U.S", ".", "co-op's", "北", "京", "Zürich", ".",
+    assert [word.text for word in words.split("U.S. a.b co-op's 北京 Zürich.")] == [
+        "U.S.", "a.b", "co-op's", "北", "京", "Zürich", ".",
     ]  # fmt: skip
 
 
