@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 # Characters that are words of their own: Han, kana and the like, as WordPiece splits them too.
 _IDEOGRAPHS = "\u2e80-\u2fdf\u3005-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# Initials keep their points ("U.S."), words keep hyphens, apostrophes and inner points ("well-known",
-# "example.org"); other marks stand alone.
+# Initials keep their points ("U.S."), words keep hyphens, apostrophes and inner points
+# ("well-known", "example.org"); other marks stand alone.
 _WORD = re.compile(
     rf"[{_IDEOGRAPHS}]"
     rf"|(?<!\w)(?:[^\W\d_{_IDEOGRAPHS}]\.){{2,}}(?!\w)"
