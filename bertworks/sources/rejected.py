@@ -15,6 +15,7 @@ from bertworks.sources.mapping import plain
 
 CONFLICT = "conflicting labels"
 _VALUE_LENGTH = 200
+_SHOWN_LENGTH = 60
 
 
 class RejectedLog:
@@ -30,6 +31,7 @@ class RejectedLog:
         self._summary = folder / "summary.json"
         self._stream = self._file.open("w", encoding="utf-8")
         self.rules: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
 
     def __enter__(self) -> RejectedLog:
         return self
@@ -47,6 +49,7 @@ class RejectedLog:
         """Notes a refused row. Conflicting labels are listed but do not count as rejected."""
         self.rules[rule] += 1
         text = (value if isinstance(value, str) else plain(value))[:_VALUE_LENGTH]
+        self._first.setdefault(rule, f"{file} row {row}: {text[:_SHOWN_LENGTH]!r}")
         entry = {"file": file, "row": row, "rule": rule, "value": text}
         # ASCII: the value may hold what no encoding can write.
         self._stream.write(json.dumps(entry) + "\n")
@@ -68,7 +71,7 @@ class RejectedLog:
         raise DataError(
             f"{rejected} of {read} rows of {what} were rejected ({rejected / read:.1%}), which is "
             f"more than data.max_rejected = {limit:.1%}. Rules: "
-            + "; ".join(f"{rule} ({count})" for rule, count in top[:3])
+            + "; ".join(f"{rule} ({count}, first {self._first[rule]})" for rule, count in top[:3])
             + f". The rejected rows are in {self.keep()}",
             "Look at that file, then mend the data or the source's settings, or raise "
             "data.max_rejected.",
