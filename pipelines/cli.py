@@ -304,7 +304,6 @@ def report(
 
 def _store(root: str | None) -> Any:
     from bertworks.store import Store
-
     from pipelines.local.root import open_root
 
     return Store(str(open_root(root).models))

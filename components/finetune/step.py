@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from bertworks import artifacts
 from bertworks.encoder.weights import save_folder
 from bertworks.spec import Finetune, Task
 from bertworks.tasks import for_task
+from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.initial import load_initial
 
@@ -53,7 +53,7 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
             model, kind="model", producer="finetune", parents=parents, metadata=metadata
         ) as folder:
             save_folder(folder, trained.config, get_weights(trained), handler.head())
-            shutil.copyfile(parents["tokens"] / "tokenizer.json", folder / "tokenizer.json")
+            Tokenizer.load(parents["tokens"].path).save(folder)
             artifacts.write_json(
                 folder / "agent.json", agent_json(parents["tokens"], base, digests)
             )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from pathlib import Path
 from typing import Any
 
 from bertworks import artifacts
 from bertworks.encoder.weights import save_folder
 from bertworks.spec import Pretrain
+from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.initial import load_initial
 
@@ -50,7 +50,7 @@ def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> di
             # What the base has beside the encoder (its pooler) goes on to fine-tuning unchanged.
             kept = {name: array for name, array in weights.items() if name.startswith("bert.")}
             save_folder(folder, config, {**kept, **get_weights(trained)}, trained.head)
-            shutil.copyfile(parents["tokens"] / "tokenizer.json", folder / "tokenizer.json")
+            Tokenizer.load(parents["tokens"].path).save(folder)
             artifacts.write_json(folder / "agent.json", agent_json(parents["tokens"], uri, digests))
             artifacts.write_json(folder / "history.json", state.history())
         if checkpoints:

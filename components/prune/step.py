@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from bertworks.encoder.config import Head
 from bertworks.encoder.weights import load_folder, save_folder
 from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
+from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.checkpoints import Checkpoints
 
 PAGE = "pruning.html"
@@ -56,7 +56,7 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
         ) as folder:
             student = result.model
             save_folder(folder, student.config, student.weights, Head.from_huggingface(raw))
-            shutil.copyfile(parents["model"] / "tokenizer.json", folder / "tokenizer.json")
+            Tokenizer.load(parents["model"].path).save(folder)
             artifacts.write_json(folder / "agent.json", {**agent, "parents": digests})
             artifacts.write_json(folder / "history.json", result.history)
             artifacts.write_json(folder / "latency.json", result.table.to_json())

@@ -88,7 +88,9 @@ def test_a_split_without_rows(tmp_path, ingest, make):
 def test_too_many_rejected_rows_are_kept_to_be_looked_at(tmp_path, ingest, make):
     (tmp_path / "a.csv").write_text(make.reviews(50) + "one\ntwo\n" + ",empty\n")
     error = stops(ingest, DataError, r"3 of 53 rows .*\(5.7%\).* = 1.0%", [{"uri": "a.csv"}])
-    assert "2 columns expected, 1 found (2); column 'text' is empty (1)" in error.message
+    first = f"2 columns expected, 1 found (2, first {tmp_path / 'a.csv'} row 52: 'one')"
+    assert first in error.message
+    assert "column 'text' is empty (1, first " in error.message
     kept = tmp_path / "out/examples.rejected.jsonl"
     assert str(kept) in error.message
     rows = [json.loads(line) for line in kept.read_text().splitlines()]
