@@ -106,6 +106,7 @@ _STYLE = """
 .tile { background: var(--panel); border-radius: 10px; padding: .75rem .9rem; }
 .tile .value { font-size: 1.35rem; font-weight: 650; line-height: 1.35; white-space: nowrap; }
 .tile .name, .tile .note { color: var(--soft); font-size: .8rem; }
+td > svg { margin: .3rem 0 0; }
 svg.dag { margin: .8rem 0 1.2rem; }
 svg.dag .box { fill: var(--panel); stroke: var(--line); }
 svg.dag rect.succeeded { stroke: var(--good); }

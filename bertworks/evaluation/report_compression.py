@@ -109,8 +109,9 @@ def _widths(opened: Opened) -> Markup:
 
 def _bar(value: float, most: float) -> Markup:
     return Markup(
-        '<svg width="150" height="12" role="img"><rect width="150" height="12" rx="2" '
-        'fill="var(--panel)"/><rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
+        '<svg viewBox="0 0 150 12" width="150" height="12" role="img">'
+        '<rect width="150" height="12" rx="2" fill="var(--panel)"/>'
+        '<rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
     ).format(round(150 * min(1.0, value / most) if most else 0, 1))
 
 

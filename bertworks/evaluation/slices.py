@@ -7,12 +7,9 @@ several row weights. TFMA is imported nowhere else: it takes seconds.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,7 +146,6 @@ def _analyze(
     columns: dict[str, list[Any]], means: list[RowMean]
 ) -> dict[str, tuple[int, dict[str, float]]]:
     """Slice name ("column=value") to its number of rows and its means, in one TFMA run."""
-    import pandas as pd
     import tensorflow_model_analysis as tfma
 
     # Columns get names of their own: a column of the data may be called like one of TFMA's keys.
@@ -163,8 +159,8 @@ def _analyze(
     for index, mean in enumerate(means):
         frame[f"value{index}"], frame[f"weight{index}"] = mean.values, mean.weights
     found: dict[str, tuple[int, dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as folder, _beam_arguments():
-        tfma.analyze_raw_data(pd.DataFrame(frame), _config(means, list(names)), folder)
+    with tempfile.TemporaryDirectory() as folder:
+        _run(frame, _config(means, list(names)), folder)
         for mean in means:
             # TFMA drops the name of a model that is alone.
             name = mean.name if len(means) > 1 else ""
@@ -209,15 +205,28 @@ def _config(means: list[RowMean], slices: list[str]) -> Any:
     )
 
 
-@contextlib.contextmanager
-def _beam_arguments() -> Iterator[None]:
-    """TFMA makes its own Beam pipeline, which reads the process's arguments: these, not the step's."""
-    before = sys.argv
-    sys.argv = [before[0], "--direct_running_mode=in_memory"]
-    try:
-        yield
-    finally:
-        sys.argv = before
+def _run(frame: dict[str, Any], config: Any, folder: str) -> None:
+    """What `tfma.analyze_raw_data` does, on a runner that is named outright.
+
+    TFMA would take Beam's DirectRunner, which may hand over to Prism, a program it has to download.
+    """
+    import apache_beam as beam
+    import pyarrow as pa
+    import tensorflow_model_analysis as tfma
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from tfx_bsl.arrow import table_util
+
+    rows = table_util.CanonicalizeRecordBatch(pa.RecordBatch.from_pydict(frame))
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        _ = (
+            pipeline
+            | beam.Create([rows])
+            | tfma.ExtractEvaluateAndWriteResults(
+                eval_config=config,
+                writers=tfma.default_writers(folder, eval_config=config),
+                output_path=folder,
+            )
+        )
 
 
 def _numeric(values: list[Any]) -> bool:

@@ -183,6 +183,7 @@ def _bar(one: dict[str, Any] | None) -> Markup:
     if one is None or not 0 <= one["value"] <= 1:
         return Markup("")
     return Markup(
-        '<svg width="120" height="12" role="img"><rect width="120" height="12" rx="2" '
-        'fill="var(--panel)"/><rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
+        '<svg viewBox="0 0 120 12" width="120" height="12" role="img">'
+        '<rect width="120" height="12" rx="2" fill="var(--panel)"/>'
+        '<rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
     ).format(round(120 * one["value"], 1))
