@@ -1,0 +1,119 @@
+"""A run that is killed and started again ends with the same bytes as one that was not disturbed."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_tokens import make_base, make_tokens
+
+from bertworks.errors import EnvironmentFault
+from bertworks.training.checkpoints import Checkpoints
+
+HERE = Path(__file__).parent
+EPOCHS = 12
+
+
+def start(root, model, checkpoints=None):
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment.pop("BERTWORKS_CHECKPOINTS", None)
+    if checkpoints:
+        environment["BERTWORKS_CHECKPOINTS"] = str(checkpoints)
+    command = [sys.executable, HERE / "tiny_tokens.py", root, model, str(EPOCHS)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    output = process.communicate()[1]
+    assert process.returncode == 0, output[-2000:]
+    return output
+
+
+def test_killed_and_resumed_equals_undisturbed(tmp_path):
+    make_tokens(tmp_path / "tokens", rows=(256, 32, 16))
+    make_base(tmp_path / "base")
+    kept = tmp_path / "checkpoints"
+    undisturbed = start(tmp_path, "undisturbed")
+    killed = start(tmp_path, "resumed", kept)
+    while not list(kept.glob("*/latest.safetensors")):
+        assert killed.poll() is None, killed.communicate()[1][-2000:]
+        time.sleep(0.01)
+    time.sleep(random.uniform(0.0, 0.5))
+    killed.kill()
+    killed.communicate()
+    was_cut = not (tmp_path / "resumed").exists()
+    output = finish(start(tmp_path, "resumed", kept))
+    finish(undisturbed)
+    first, second = (tmp_path / name / "model.safetensors" for name in ("undisturbed", "resumed"))
+    assert first.read_bytes() == second.read_bytes()
+    assert not was_cut or "running 0/" not in output  # it went on from where it was
+    assert not list(kept.iterdir())
+
+
+@pytest.fixture
+def checkpoints(tmp_path, monkeypatch):
+    monkeypatch.setenv("BERTWORKS_CHECKPOINTS", str(tmp_path))
+    with Checkpoints.for_run({"a": 1}, {"tokens": "x"}) as found:
+        yield found
+
+
+def test_what_was_saved_is_loaded(checkpoints):
+    assert checkpoints.load() is None
+    best = {"w": np.arange(3, dtype=np.float32)}
+    checkpoints.save_best("best-2.safetensors", best)
+    checkpoints.save({"step": 7, "best_file": "best-2.safetensors"}, {"m": np.ones(2)})
+    checkpoints.flush()
+    state, arrays, found = checkpoints.load()
+    assert state["step"] == 7
+    assert np.array_equal(arrays["m"], np.ones(2))
+    assert np.array_equal(found["w"], best["w"])
+
+
+def test_older_best_weights_are_removed(checkpoints):
+    for epoch in (1, 2):
+        checkpoints.save_best(f"best-{epoch}.safetensors", {"w": np.ones(1)})
+        checkpoints.save({"best_file": f"best-{epoch}.safetensors"}, {})
+    checkpoints.flush()
+    assert [path.name for path in checkpoints.folder.glob("best-*")] == ["best-2.safetensors"]
+
+
+def test_a_damaged_checkpoint_is_taken_as_none(checkpoints, capsys):
+    checkpoints.save({"step": 7}, {"m": np.ones(200)})
+    checkpoints.flush()
+    file = checkpoints.folder / "latest.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    assert checkpoints.load() is None
+    assert "begins anew" in capsys.readouterr().err
+
+
+def test_two_processes_cannot_train_the_same_run(checkpoints):
+    with pytest.raises(EnvironmentFault, match="Another process"), Checkpoints(checkpoints.folder):
+        pass
+
+
+def test_other_settings_or_inputs_have_other_checkpoints(checkpoints):
+    again, other, elsewhere = (
+        Checkpoints.for_run(section, digests).folder
+        for section, digests in (
+            ({"a": 1}, {"tokens": "x"}), ({"a": 2}, {"tokens": "x"}), ({"a": 1}, {"tokens": "y"}),
+        )
+    )  # fmt: skip
+    assert again == checkpoints.folder
+    assert len({again, other, elsewhere}) == 3
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BERTWORKS_CHECKPOINTS", str(tmp_path / "file"))
+    with pytest.raises(EnvironmentFault, match="file"), Checkpoints.for_run({}, {}):
+        pass
+
+
+def test_without_the_variable_there_are_none(monkeypatch):
+    monkeypatch.delenv("BERTWORKS_CHECKPOINTS", raising=False)
+    assert Checkpoints.for_run({}, {}) is None
