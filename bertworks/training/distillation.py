@@ -21,12 +21,12 @@ from bertworks.encoder.model import BertModel
 from bertworks.progress import stage
 from bertworks.spec import Prune, Task
 from bertworks.tasks.handler import TaskHandler
-from bertworks.tasks.losses import loss_for
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.feed import Batch
 from bertworks.training.finetuning import select_on
 from bertworks.training.labelled import INPUTS, LabelledFeed, evaluation_batches, inputs_of
 from bertworks.training.loop import State, train
+from bertworks.training.losses import loss_for
 from bertworks.training.rows import Rows
 
 # The teacher's answers are kept in memory up to this size; beyond it they are computed as needed.

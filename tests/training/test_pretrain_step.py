@@ -31,7 +31,7 @@ def test_it_learns_to_predict_and_finetune_takes_it_up(tmp_path, whole_word):
     result = pretrain(
         section(whole_word=whole_word), tokens=tokens, base=base, model=tmp_path / "model"
     )["metrics"]
-    assert result["pseudo_perplexity_after"] < 0.7 * result["pseudo_perplexity_before"]
+    assert result["pseudo_perplexity_after"] < 0.9 * result["pseudo_perplexity_before"]
     assert result["masked_accuracy_after"] >= result["masked_accuracy_before"]
     model = open_artifact(tmp_path / "model", "model")
     assert model.json("config.json")["architectures"] == ["BertForMaskedLM"]
