@@ -229,7 +229,9 @@ def _bundle(agent: str | None, root: str | None) -> Path:
         served = [one for one in served if one.name == agent]
     if not served:
         raise BertworksError(
-            f"There is no agent {agent!r} in {store.uri}." if agent else f"No agent in {store.uri}.",
+            f"There is no agent {agent!r} in {store.uri}."
+            if agent
+            else f"No agent in {store.uri}.",
             "Make one with `bertworks run SPEC`; `bertworks models list` shows what there is.",
         )
     newest = max(served, key=lambda one: one.record["created"])

@@ -17,9 +17,9 @@ def compile_agent(loaded: SpecFile, out: Path, *, store: str) -> None:
         out: The file to write, all or nothing.
         store: URI of the model store, as the pods see it.
     """
-    from bertworks.sources.fingerprints import fingerprints
     from kfp import compiler
 
+    from bertworks.sources.fingerprints import fingerprints
     from pipelines.agent import build
     from pipelines.sections import sections
 

@@ -47,7 +47,7 @@ def measure_importance(
         [tf.ones(neurons) for neurons in config.intermediate_sizes],
     )
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True)
     def squares(batch: Batch) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(gates)

@@ -51,7 +51,7 @@ def served_model(agent: Agent, name: str) -> Any:
     kserve = _import_kserve()
     from kserve.errors import InvalidInput
 
-    class AgentModel(kserve.Model):  # type: ignore[misc,name-defined]
+    class AgentModel(kserve.Model):  # type: ignore[name-defined]
         """Answers V1 (dict) and V2 (InferRequest) requests."""
 
         def __init__(self) -> None:
