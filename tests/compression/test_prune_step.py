@@ -14,6 +14,8 @@ from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import all_shapes, initialize
 from bertworks.encoder.weights import load_folder, save_folder
 from bertworks.errors import ArtifactError, DataError, SpecError
+from bertworks.text.tokenizer import Tokenizer
+from bertworks.text.wordpiece import train
 from bertworks.training.checkpoints import ROOT
 from components.prune import step
 
@@ -72,7 +74,7 @@ def write_model(folder, task: dict):
         weights = initialize(all_shapes(CONFIG, head_of(task)), seed=1)
         loud = {name: 8 * array if array.ndim == 2 else array for name, array in weights.items()}
         save_folder(out, CONFIG, loud, head_of(task))
-        (out / "tokenizer.json").write_text("{}")
+        Tokenizer(train(["good bad text"], 50, True)).save(out)
         labels = list(head_of(task).labels) if task["type"] != "regression" else []
         agent = {
             "format": 1, "task": task, "labels": labels, "max_length": 16,
