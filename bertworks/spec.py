@@ -251,8 +251,11 @@ class Validate(Section):
     """Statistics, schema and text-aware checks."""
 
     checks: Checks = Field(default_factory=Checks)
-    baseline: str | None = Field(
-        None, description="Statistics artifact (path) to compare with; None: infer the schema anew."
+    baseline: str = Field(
+        "auto",
+        description="What the data are compared with: `auto`: the statistics of the last good local "
+        "run on other data (the first run infers the schema); `none`; or the path of a statistics "
+        "artifact.",
     )
     max_near_duplicate_rows: int = Field(
         200_000, ge=1, description="Rows that the near-duplicate check looks at, at most."
@@ -352,6 +355,11 @@ class Quantize(Section):
         ["onnxruntime-fp32", "onnxruntime-int8", "openvino-bf16", "openvino-int8"], min_length=1
     )
     max_drop: float = Field(0.005, ge=0, description="Largest loss of the metric on validation.")
+    prefer: Literal["balanced", "throughput", "latency"] = Field(
+        "balanced",
+        description="What `fastest` means: milliseconds a row in batches (throughput), of one row "
+        "alone at the 95th percentile (latency), or their sum.",
+    )
     calibration_rows: int = Field(256, ge=1, description="Training rows for static calibration.")
     measure_rows: int = Field(
         2000, ge=1, description="Validation rows to score; at most 512 of them are also timed."

@@ -268,6 +268,7 @@ def predict(
 def serve(
     agent: AgentOption = None,
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    name: Annotated[str, typer.Option(help="The model's name in the protocols' URLs.")] = "agent",
     threads: Annotated[
         int | None, typer.Option(help="CPU threads; all that may be used by default.")
     ] = None,
@@ -278,7 +279,6 @@ def serve(
     from bertworks.serving.server import serve as serve_bundle
 
     folder = _bundle(agent, root)
-    name = json.loads((folder / "agent.json").read_text("utf-8")).get("name") or "agent"
     serve_bundle(folder, port=port, name=name, threads=threads)
 
 

@@ -21,18 +21,29 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def sections(
-    loaded: SpecFile, *, store: str, fingerprints: Mapping[str, str], code: bool
+    loaded: SpecFile,
+    *,
+    store: str,
+    fingerprints: Mapping[str, str],
+    code: bool,
+    baseline: str = "none",
 ) -> dict[str, str]:
     """The JSON section of every step.
 
     Args:
         loaded: The spec, as read.
         store: URI or path of the model store.
-        fingerprints: Source URI to a fingerprint of its content: new data breaks the cache.
+        fingerprints: Of each source's content, from `bertworks.sources`: new data breaks the cache.
+        baseline: The statistics that `validate.baseline: auto` stands for.
         code: Also put in a fingerprint of the code (local runs; on a cluster the image's tag does).
     """
     spec = loaded.spec
     task = _plain(spec.task)
+    checks = _plain(spec.validate_)
+    if checks["baseline"] == "auto":
+        checks["baseline"] = baseline
+    elif checks["baseline"] != "none":
+        checks["baseline"] = str(loaded.folder / checks["baseline"])
     champion = _champion(store, spec) if spec.gates.beat_champion else None
     settings: dict[str, dict[str, Any]] = {
         "ingest": {
@@ -43,7 +54,7 @@ def sections(
             "spec_folder": str(loaded.folder),
             "fingerprints": dict(sorted(fingerprints.items())),
         },
-        "validate": {"task": task, "validate": _plain(spec.validate_)},
+        "validate": {"task": task, "validate": checks},
         "transform": {"task": task, "transform": _plain(spec.transform), "base": _plain(spec.base)},
         "pretrain": {"task": task, "pretrain": _plain(spec.pretrain), "base": _plain(spec.base)},
         "finetune": {"task": task, "finetune": _plain(spec.finetune)},

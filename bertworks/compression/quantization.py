@@ -1,13 +1,14 @@
 """The quantize step's work: build candidate graphs, measure each on this machine, take the best.
 
-The rule: the fastest candidate (rows per second in length-sorted batches) whose metric on
-validation rows is at most `max_drop` below that of the float32 graph. The float32 graph is measured
-always and wins when no other keeps within the limit.
+The rule: the fastest candidate whose metric on validation rows is at most `max_drop` below that of
+the float32 graph; `prefer` says whether batches, single rows or both count. The float32 graph is
+measured always and wins when no other keeps within the limit.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import shutil
 import statistics
 import time
@@ -76,6 +77,16 @@ class Candidate:
     reason: str = ""
     loaded: Engine | None = field(default=None, repr=False)
 
+    def cost_ms(self, prefer: str) -> float:
+        """Milliseconds that the choice goes by.
+
+        A row in a batch ("throughput"), a row alone at the 95th percentile ("latency"), or the sum of
+        the two: an engine that is fast in batches but stumbles over single rows serves badly.
+        """
+        batch = 1000 / self.rows_per_second if self.rows_per_second else math.inf
+        single = self.p95_ms if self.p95_ms is not None else math.inf
+        return {"throughput": batch, "latency": single, "balanced": batch + single}[prefer]
+
     def to_json(self) -> dict[str, Any]:
         """The entry in agent.json's "candidates"."""
         names = (
@@ -117,16 +128,17 @@ def compress(
             _build(candidate, source, calibration, settings)
             progress.advance(1, candidate.name)
     _measure(candidates, validation, score, source.pad)
-    choose(candidates, settings.max_drop)
+    choose(candidates, settings.max_drop, settings.prefer)
     return candidates
 
 
-def choose(candidates: Sequence[Candidate], max_drop: float) -> Candidate:
+def choose(candidates: Sequence[Candidate], max_drop: float, prefer: str = "balanced") -> Candidate:
     """Marks the fastest candidate within the limit, and writes down why for each.
 
     Args:
         candidates: Measured; the first is the float32 baseline.
         max_drop: Largest loss of the metric against the baseline.
+        prefer: What "fastest" means; see `Candidate.cost_ms`.
 
     Returns:
         The chosen one.
@@ -147,7 +159,7 @@ def choose(candidates: Sequence[Candidate], max_drop: float) -> Candidate:
             kept.append(candidate)
         else:
             candidate.reason = f"metric falls by {drop:.4f}, more than {max_drop:g}"
-    winner = max(kept, key=lambda candidate: candidate.rows_per_second or 0.0)
+    winner = min(kept, key=lambda candidate: candidate.cost_ms(prefer))
     for candidate in kept:
         candidate.reason = "slower than the chosen one"
     winner.chosen = True

@@ -20,13 +20,13 @@ class Baseline:
     profile: dict[str, Any]
 
 
-def open_baseline(path: str | None) -> Baseline | None:
-    """Opens the statistics artifact at `path`; None stays None.
+def open_baseline(path: str) -> Baseline | None:
+    """Opens the statistics artifact at `path`; None for "none", and for an "auto" left unresolved.
 
     Raises:
         ArtifactError: It is missing, damaged or no statistics artifact.
     """
-    if path is None:
+    if path in ("auto", "none"):
         return None
     artifact = open_artifact(path, "statistics")
     text = (artifact / "schema.pbtxt").read_text(encoding="utf-8")

@@ -49,5 +49,6 @@ def refuse(checks: list[Check], texts: Texts, view: Path) -> None:
     raise DataError(
         "\n".join(lines),
         f"Open {view} to see all of it. Then mend the data, or change limits and severities in the "
-        "spec's validate.checks.",
+        "spec's validate.checks; where a change against the baseline is meant, run once with "
+        "--set validate.baseline=none.",
     )

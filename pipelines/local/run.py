@@ -63,7 +63,14 @@ def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
         "root": str(root.path),
         "cache": cache,
         "spec": spec,
-        "sections": sections(loaded, store=store, fingerprints=prints, code=True),
+        "fingerprints": prints,
+        "sections": sections(
+            loaded,
+            store=store,
+            fingerprints=prints,
+            code=True,
+            baseline=_baseline(root, loaded.spec.name, prints),
+        ),
     }
     write_json(folder / "plan.json", plan)
     current = Run(
@@ -75,6 +82,22 @@ def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
     )
     current.save()
     return current
+
+
+def _baseline(root: Root, name: str, fingerprints: dict[str, str]) -> str:
+    """The statistics of the newest good run of this agent on other data, or "none".
+
+    Runs on the same data do not count: an unchanged run must find the baseline, and so the cache, of
+    the run before it.
+    """
+    for record in sorted(root.runs.glob("*/run.json"), reverse=True):
+        done = json.loads(record.read_text(encoding="utf-8"))
+        plan = json.loads((record.parent / "plan.json").read_text(encoding="utf-8"))
+        good = done["name"] == name and done["state"] == "succeeded"
+        if good and plan["fingerprints"] != fingerprints:
+            statistics = done["artifacts"]["statistics"]
+            return str(statistics) if Path(statistics).exists() else "none"
+    return "none"
 
 
 def _watch(current: Run, root: Root, debug: bool, display: Display) -> None:

@@ -19,7 +19,10 @@ LABELS = {"classification": ["a", "b"], "tagging": ["B-X", "I-X", "O"], "regress
 
 
 def candidate(name, metric, speed, reason=""):
-    return Candidate(name, Path(), metric=metric, rows_per_second=speed, reason=reason)
+    alone = 2000 / speed if speed else None
+    return Candidate(
+        name, Path(), metric=metric, rows_per_second=speed, p95_ms=alone, reason=reason
+    )
 
 
 def section(task, **quantize):
@@ -58,6 +61,17 @@ def test_float32_wins_where_all_others_lose_too_much():
     assert found[0].reason == "no other candidate keeps the metric within the limit"
 
 
+@pytest.mark.parametrize(
+    ("prefer", "winner"),
+    [("throughput", "batches"), ("latency", "singles"), ("balanced", "singles")],
+)
+def test_what_fastest_means(prefer, winner):
+    found = [candidate("fp32", 0.9, 100.0), candidate("batches", 0.9, 900.0)]
+    found.append(candidate("singles", 0.9, 800.0))
+    found[0].p95_ms, found[1].p95_ms, found[2].p95_ms = 9.0, 20.0, 2.0
+    assert choose(found, 0.01, prefer).name == winner
+
+
 def test_a_baseline_that_does_not_run_is_an_error():
     with pytest.raises(EnvironmentFault, match="no such op"):
         choose([candidate("fp32", None, None, "no such op"), candidate("x", 0.9, 1.0)], 0.01)
@@ -89,7 +103,9 @@ def test_bundles_hold_what_the_contract_says(tmp_path, task):
         assert one["rows_per_second"] > 0 and one["p95_ms"] >= one["latency_ms"] > 0
         assert one["size_mb"] > 0 and one["reason"]
     (chosen,) = [one for one in agent["candidates"] if one["chosen"]]
-    fastest = max(agent["candidates"], key=lambda one: one["rows_per_second"])
+    fastest = min(
+        agent["candidates"], key=lambda one: 1000 / one["rows_per_second"] + one["p95_ms"]
+    )
     assert chosen == fastest
     assert (bundle / agent["engine"]["file"]).is_file()
     assert chosen["name"] in (bundle / result["html"]).read_text()
