@@ -21,7 +21,6 @@ setup(
     description="From a pretrained BERT and your own text to a small, fast, gated, served agent.",
     long_description=(ROOT / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["bertworks*", "components*", "pipelines*"]),
     package_data={"": ["*.html", "*.css", "py.typed"]},
