@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import typer
 
 from bertworks import __version__
 from bertworks.errors import BertworksError
+from pipelines.command import called
 
 app = typer.Typer(
     name="bertworks",
@@ -72,6 +74,18 @@ def main() -> None:
         # The reader of our output went away (`| head`): not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:
+        if os.environ.get("BERTWORKS_DEBUG") or "--debug" in sys.argv:
+            raise
+        fix = (
+            "Check the path, its permissions and the space on its disk."
+            if isinstance(error, OSError)
+            else "This is a fault in bertworks or in a library under it: --debug shows where."
+        )
+        typer.secho(
+            f"error: {type(error).__name__}: {error}\n  fix: {fix}", err=True, fg=typer.colors.RED
+        )
+        sys.exit(1)
 
 
 def _version(wanted: bool) -> None:
@@ -124,10 +138,21 @@ def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[st
     yield ""
     yield f"{done['name']}: passed every gate in {done['seconds']:.0f} s"
     for rule in decision["rules"]:
-        yield f"  {rule['name']}: {rule['value']} (limit {rule['limit']})"
-    option = f" --root {root}" if root else ""
-    yield f"report: {place / 'runs' / done['id'] / 'report.html'}"
-    yield f'talk to it: bertworks predict{option} --agent {done["name"]} "your text"'
+        yield f"  {rule['name']}: {_rule(rule)}"
+    report = place / "runs" / done["id"] / "report.html"
+    failure = report.with_name("report.error.txt")
+    yield f"report: {report if report.exists() else f'could not be built, see {failure}'}"
+    # This run's version, by number: where all was cached, the champion may be another one.
+    kept = json.loads((Path(artifacts["registered"]) / "registered.json").read_text("utf-8"))
+    option = f" --root {shlex.quote(root)}" if root else ""
+    agent = f"{done['name']}/{kept['version']}"
+    yield f'talk to it: {called()} predict{option} --agent {agent} "your text"'
+
+
+def _rule(rule: dict[str, Any]) -> str:
+    shown = "" if rule["value"] is None else f"{rule['value']:.4g}"
+    limit = "" if rule["limit"] is None else f" (limit {rule['limit']:.4g})"
+    return f"{shown}{limit} {rule.get('note', '')}".strip()
 
 
 @app.command()

@@ -86,9 +86,20 @@ def _rows(texts: Sequence[str], file: Path | None, *, pair: bool, words: bool) -
     elif file is None:
         if sys.stdin.isatty():
             print("reading texts from the keyboard, one a line; end with Ctrl-D", file=sys.stderr)
-        yield from _lines((line.rstrip("\n") for line in sys.stdin), "stdin line", pair)
+        yield from _lines(_stdin_lines(), "stdin line", pair)
     else:
         yield from _file_rows(file, pair=pair, words=words)
+
+
+def _stdin_lines() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"stdin line {number} is not UTF-8: {error.reason}. Received: {line[:100]!r}",
+                "Convert the text to UTF-8.",
+            ) from None
 
 
 def _lines(lines: Iterable[str], where: str, pair: bool) -> Iterator[Any]:
@@ -121,16 +132,22 @@ def _file_rows(file: Path, *, pair: bool, words: bool) -> Iterator[Any]:
     for number, record in enumerate(records, 1):
         try:
             if pair:
-                yield (str(record["text_a"]), str(record["text_b"]))
+                yield (_text(record, "text_a"), _text(record, "text_b"))
             elif words and isinstance(record.get("tokens"), list):
                 yield [str(word) for word in record["tokens"]]
             else:
-                yield str(record["text"])
+                yield _text(record, "text")
         except KeyError as error:
             raise DataError(
                 f"{file} row {number}: no column {error}. Received: {', '.join(map(str, record))}",
                 "Name the column text (or text_a and text_b).",
             ) from None
+
+
+def _text(record: dict[str, Any], column: str) -> str:
+    """A cell's text; null and a cell that is not there (a short csv row) are the empty text."""
+    value = record[column]
+    return "" if value is None else str(value)
 
 
 def _json_lines(content: str, file: Path) -> Iterator[dict[str, Any]]:
