@@ -5,6 +5,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 SPEC ?= examples/sentiment.yaml
+# uv does not read pip's settings: it is given the index that pip uses, so that a mirror works.
+INDEX = $(or $(UV_DEFAULT_INDEX),$(UV_INDEX_URL),$(PIP_INDEX_URL),$\
+  $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null))
+UV = VIRTUAL_ENV=$(VENV) $(if $(INDEX),UV_DEFAULT_INDEX='$(INDEX)') $(BIN)/uv
 CODE := bertworks components pipelines tests benchmarks setup.py
 
 # Without compiled modules every step would spend ten seconds more on its imports.
@@ -27,13 +31,13 @@ $(BIN)/uv: requirements/uv.txt
 
 $(VENV)/.runtime: requirements/runtime.txt setup.py | $(BIN)/uv
 	@echo "setting up: the packages of the pipeline"
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --require-hashes -r $<
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@$(UV) pip install -q --require-hashes -r $<
+	@$(UV) pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@echo "setting up: the packages of the tests and the checks"
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --require-hashes -r $<
+	@$(UV) pip install -q --require-hashes -r $<
 	@touch $@
 
 # The environment of the peers that bertworks is compared with: transformers and torch.
@@ -84,7 +88,7 @@ bench: $(VENV)/.runtime .venv-peers/.done ## Measure the newest sentiment agent 
 .PHONY: lock
 lock: $(BIN)/uv ## Resolve the requirements anew, with hashes
 	@for set in dev runtime; do \
-	  VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate \
+	  $(UV) pip compile -q --generate-hashes --no-header --no-annotate \
 	    $$([ $$set = runtime ] && echo -c requirements/dev.txt) \
 	    requirements/$$set.in -o requirements/$$set.txt; done
 

@@ -57,14 +57,18 @@ def _banner(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     if failed is not None:
         message = failed.get("message") or "The step left no message."
         return box.format("bad", f"Failed in {failed['name']}", _lines(message))
-    if decision is not None:
+    state = run.get("state")
+    if state == "failed":  # not in a step: a damaged artifact, or the runner itself
+        return box.format("bad", "Failed", _lines(run.get("message") or "See the run's log."))
+    if decision is not None and state in (None, "succeeded"):
         noted = opened["registered"].metadata if "registered" in opened else None
         text = "Passed all gates"
         if noted:
-            text += f": {noted['name']} version {noted['version']} is the champion"
+            text += f": {noted['name']} version {noted['version']}"
         return box.format("good", text, "")
-    state = run.get("state") or "not finished"
-    return box.format("warn", f"Not finished ({state})", _lines(run.get("message") or ""))
+    return box.format(
+        "warn", f"Not finished ({state or 'not begun'})", _lines(run.get("message") or "")
+    )
 
 
 def _lines(text: str) -> Markup:

@@ -1,0 +1,84 @@
+"""The command line's own words: closing lines, unexpected errors, how it was called."""
+
+import io
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from bertworks.errors import DataError
+from pipelines import cli, command, predictions
+
+
+def test_a_command_in_a_message_can_be_typed_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "bertworks"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert command.called() == str(program)
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert command.called() == "bertworks"
+    monkeypatch.setattr(sys, "argv", ["pipelines/cli.py"])
+    assert command.called() == "bertworks"
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_the_closing_lines_name_this_runs_version(tmp_path: Path, reported: bool) -> None:
+    rules = [
+        {"name": "minimum", "limit": 0.8, "value": 0.8412345, "passed": True, "note": ""},
+        {"name": "beat_champion", "limit": None, "value": None, "passed": True, "note": "none yet"},
+    ]
+    for name, content in {"decision": {"rules": rules}, "registered": {"version": 3}}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.json").write_text(json.dumps(content))
+    if reported:
+        (tmp_path / "runs/one").mkdir(parents=True)
+        (tmp_path / "runs/one/report.html").write_text("")
+    artifacts = {name: str(tmp_path / name) for name in ("decision", "registered")}
+    done = {"artifacts": artifacts, "name": "tiny", "id": "one", "seconds": 1}
+    said = "\n".join(cli._verdict(done, tmp_path, "a b"))
+    assert "minimum: 0.8412 (limit 0.8)" in said
+    assert "beat_champion: none yet" in said
+    assert "--root 'a b' --agent tiny/3" in said
+    assert ("could not be built" in said) is not reported
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "x"), ValueError("odd")])
+def test_an_unexpected_error_has_no_traceback_unless_asked(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(sys, "argv", ["bertworks"])
+    monkeypatch.delenv("BERTWORKS_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert str(error) in said and "fix:" in said
+    monkeypatch.setattr(sys, "argv", ["bertworks", "--debug"])
+    with pytest.raises(type(error)):
+        cli.main()
+
+
+def test_bytes_that_are_not_utf8_on_stdin_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = types.SimpleNamespace(buffer=io.BytesIO(b"good\r\n\xff\n"), isatty=lambda: False)
+    monkeypatch.setattr(sys, "stdin", typed)
+    rows = predictions._rows([], None, pair=False, words=False)
+    assert next(rows) == "good"
+    with pytest.raises(DataError, match="stdin line 2 is not UTF-8"):
+        next(rows)
+
+
+def test_a_cell_that_is_not_there_is_empty_text(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": null}\n{"text": "a"}\n')
+    rows = predictions._rows([], tmp_path / "rows.jsonl", pair=False, words=False)
+    assert list(rows) == ["", "a"]
