@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Severity = Literal["ignore", "warning", "error"]
@@ -18,6 +18,26 @@ StepName = Literal[
     "ingest", "validate", "transform", "pretrain", "finetune", "evaluate", "prune", "quantize",
     "gate", "register", "deploy",
 ]  # fmt: skip
+
+
+# What a task's epochs can be chosen by on validation, and what the evaluation measures on test.
+EPOCH_METRICS = {
+    "classification": ("accuracy", "macro_f1"),
+    "multi_label": ("accuracy", "micro_f1", "macro_f1"),
+    "tagging": ("entity_f1", "token_f1"),
+    "regression": ("pearson", "mae", "rmse"),
+}
+TEST_METRICS = {
+    "classification": (
+        "accuracy", "macro_f1", "micro_f1", "mcc", "roc_auc", "calibration_error",
+    ),
+    "multi_label": ("accuracy", "micro_f1", "macro_f1", "roc_auc"),
+    "tagging": (
+        "entity_f1", "entity_precision", "entity_recall", "entity_macro_f1", "token_f1",
+        "token_accuracy", "token_macro_f1",
+    ),
+    "regression": ("pearson", "spearman", "mae", "rmse"),
+}  # fmt: skip
 
 
 class Section(BaseModel):
@@ -325,7 +345,8 @@ class Evaluate(Section):
 
     slices: list[str] = Field(
         ["length", "source", "label"],
-        description="Slice by: length, source, label, or any column kept in data.columns.extra.",
+        description="Slice by: length, source, label, or any column kept in "
+        "data.sources[].columns.extra.",
     )
     bootstrap: int = Field(1000, ge=0, description="Resamples for 95 % confidence intervals.")
     worst: int = Field(50, ge=0, description="Worst errors to list.")
@@ -396,7 +417,7 @@ class Gates(Section):
 
 
 class Serve(Section):
-    """How the bundle is served."""
+    """How the bundle is served on the cluster; `bertworks serve` takes its own options."""
 
     port: int = Field(8080, ge=1, le=65535)
     max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
@@ -425,7 +446,7 @@ class Resources(Section):
 
 
 class Schedule(Section):
-    """When the agent is retrained on the cluster."""
+    """When the agent is retrained on the cluster. Local runs ignore it."""
 
     cron: str | None = Field(None, description='Five fields, e.g. "0 3 * * 1".')
     timezone: str = "UTC"
@@ -463,6 +484,45 @@ class AgentSpec(Section):
                 f"Received: validation={data.validation}, test={data.test}"
             )
         return data
+
+    # What follows would otherwise come to light only after minutes of training.
+
+    @field_validator("finetune", "gates")
+    @classmethod
+    def _metric_is_measured(cls, value: Finetune | Gates, info: ValidationInfo) -> Finetune | Gates:
+        task = info.data.get("task")
+        if task is None or value.metric is None:
+            return value
+        known = TEST_METRICS if isinstance(value, Gates) else EPOCH_METRICS
+        kind = "multi_label" if task.multi_label else task.type
+        if value.metric not in known[kind]:
+            raise ValueError(
+                f"`metric` must be one of {', '.join(known[kind])} for this task. "
+                f"Received: {value.metric}"
+            )
+        return value
+
+    @field_validator("evaluate")
+    @classmethod
+    def _slices_are_columns(cls, evaluate: Evaluate, info: ValidationInfo) -> Evaluate:
+        if "data" not in info.data:
+            return evaluate
+        known = {"length", "source", "label"}
+        known |= {name for source in info.data["data"].sources for name in source.columns.extra}
+        if unknown := sorted(set(evaluate.slices) - known):
+            raise ValueError(
+                "`slices` may name length, source, label, and columns kept in "
+                f"data.sources[].columns.extra. Received: {unknown}"
+            )
+        return evaluate
+
+    @field_validator("gates")
+    @classmethod
+    def _floor_is_there_to_beat(cls, gates: Gates, info: ValidationInfo) -> Gates:
+        evaluate = info.data.get("evaluate")
+        if evaluate is not None and gates.beat_floor and not evaluate.floor:
+            raise ValueError("`beat_floor` needs evaluate.floor: true; or set beat_floor: false.")
+        return gates
 
     @model_validator(mode="after")
     def _scratch_needs_pretraining_text(self) -> AgentSpec:

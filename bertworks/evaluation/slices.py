@@ -71,7 +71,7 @@ def slice_values(predictions: Predictions, rows: Columns, name: str) -> list[Any
     if name not in rows:
         raise SpecError(
             f"evaluate.slices names {name!r}, but the rows have no such column.",
-            "Use length, source, label, or keep the column with data.columns.extra.",
+            "Use length, source, label, or keep the column with data.sources[].columns.extra.",
         )
     values = rows[name]
     if name == "length" or (_numeric(values) and len(set(values)) > MOST_VALUES):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertworks.artifacts import sha256_of, write_json
+from bertworks.errors import EnvironmentFault
 from bertworks.sources.cache import cache_folder
 from bertworks.sources.fetch import local_files, remote_files, version_of
 from bertworks.sources.uri import parse
@@ -81,7 +82,7 @@ def _hashed(files: list[Path]) -> list[tuple[Path, str]]:
             news = True
         result.append((file, entry[1]))
     if news:
-        with contextlib.suppress(OSError):  # only a memory: without it, files are hashed again
+        with contextlib.suppress(OSError, EnvironmentFault):  # only a memory: without it, files are hashed again
             memory.parent.mkdir(parents=True, exist_ok=True)
             write_json(memory, known)
     return result

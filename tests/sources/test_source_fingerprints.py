@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bertworks.errors import SourceError
+from bertworks.errors import EnvironmentFault, SourceError
 from bertworks.sources import fingerprints as module
 from bertworks.sources.fingerprints import fingerprint, fingerprints
 from bertworks.spec import AgentSpec, Source
@@ -41,6 +41,15 @@ def test_local_files_are_hashed_once(tmp_path, monkeypatch):
     first = fingerprint(Source(uri="a.csv"), tmp_path)
     monkeypatch.setattr(module, "sha256_of", lambda file: pytest.fail("hashed again"))
     assert fingerprint(Source(uri="a.csv"), tmp_path) == first
+
+
+def test_a_memory_that_cannot_be_written_is_no_harm(tmp_path, monkeypatch):
+    def full(file, value):
+        raise EnvironmentFault("No space left.")
+
+    monkeypatch.setattr(module, "write_json", full)
+    (tmp_path / "a.csv").write_text("one")
+    assert len(fingerprint(Source(uri="a.csv"), tmp_path)) == 64
 
 
 def test_a_broken_memory_is_no_harm(tmp_path, downloads):
