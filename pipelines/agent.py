@@ -113,6 +113,8 @@ def build(spec: AgentSpec, sections: Mapping[str, str]) -> Any:
             decision=allowed.outputs["decision"],
             metrics=rescored.outputs["metrics"],
         )
+        # Its work is on the store, which others change: a cached answer would promote nothing.
+        registered.set_caching_options(False)
         tasks += [packed, rescored, allowed, registered]
         for task, name in zip(tasks, task_names(spec), strict=True):
             apply_resources(task, name.removesuffix("-bundle"), spec.resources)

@@ -82,7 +82,8 @@ def _hashed(files: list[Path]) -> list[tuple[Path, str]]:
             news = True
         result.append((file, entry[1]))
     if news:
-        with contextlib.suppress(OSError, EnvironmentFault):  # only a memory: without it, files are hashed again
+        # Only a memory: without it, files are hashed again.
+        with contextlib.suppress(OSError, EnvironmentFault):
             memory.parent.mkdir(parents=True, exist_ok=True)
             write_json(memory, known)
     return result

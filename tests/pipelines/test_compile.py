@@ -28,6 +28,12 @@ def test_steps_and_order(tmp_path: Path) -> None:
     assert "validate" in tasks["transform"]["dependentTasks"]
 
 
+def test_what_changes_the_store_is_never_cached(tmp_path: Path) -> None:
+    tasks = compiled(tmp_path, SPEC)["root"]["dag"]["tasks"]
+    cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
+    assert set(tasks) - cached == {"register"}
+
+
 def test_switched_off_sections_leave_no_box(tmp_path: Path) -> None:
     text = SPEC.replace("  prune: {", "  prune: {enabled: false, ") + "pretrain: {enabled: true}\n"
     tasks = compiled(tmp_path, text)["root"]["dag"]["tasks"]
