@@ -485,6 +485,18 @@ class AgentSpec(Section):
             )
         return data
 
+    @field_validator("data", "corpus", "base")
+    @classmethod
+    def _no_passwords(cls, part: Data | Corpus | Base) -> Data | Corpus | Base:
+        """A spec is copied into records, reports and compiled pipelines."""
+        for uri in [part.uri] if isinstance(part, Base) else [one.uri for one in part.sources]:
+            if re.search(r"://[^/@\s]*:[^/@\s]+@", uri):
+                raise ValueError(
+                    "credentials do not belong in a spec; the drivers take them from the "
+                    f"environment. Received: {re.sub('//[^/@]+@', '//***@', uri)}"
+                )
+        return part
+
     # What follows would otherwise come to light only after minutes of training.
 
     @field_validator("finetune", "gates")

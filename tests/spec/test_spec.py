@@ -195,3 +195,9 @@ def test_the_metrics_that_a_spec_may_name_are_those_of_the_code(kind: str) -> No
     shown = np.array(chances[kind]) if kind in chances else None
     answers = Predictions(task, labels, ["1", "2", "3"][: len(truth)], truth, given, shown)
     assert set(TEST_METRICS[kind]) == set(measure_of(answers)(np.ones((1, len(truth)))))
+
+
+def test_a_password_in_a_uri_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, MINIMAL.replace("rows.csv", "https://me:hush@host/rows.csv"))
+    assert "environment" in str(raised.value) and "hush" not in str(raised.value)
