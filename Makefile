@@ -82,7 +82,7 @@ serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
 .PHONY: bench
-bench: $(VENV)/.runtime .venv-peers/.done ## Measure the newest sentiment agent against transformers and torch
+bench: $(VENV)/.runtime .venv-peers/.done ## Measure the newest run's agent against transformers and torch
 	@$(BIN)/python -m benchmarks.agent
 
 .PHONY: lock

@@ -124,7 +124,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     options = parser.parse_args()
-    result = compare(record.latest(open_root(options.root), options.run), options.rounds)
+    run = record.latest(open_root(options.root), options.run)
+    if run["state"] != "succeeded":
+        raise SystemExit(f"error: run {run['id']} {run['state']}: name a good one with --run")
+    result = compare(run, options.rounds)
     print(f"run {result['run']}, {result['rows']} test rows, {result['rounds']} rounds\n")
     print("| | bertworks bundle | transformers + torch fp32 | ratio |\n|---|---|---|---|")
     print(

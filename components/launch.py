@@ -7,6 +7,7 @@ that the step and its libraries print goes to a file there.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -22,6 +23,7 @@ from typing import Any
 from bertworks import progress
 from bertworks.artifacts import MANIFEST, write_json
 from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.training.checkpoints import CODE
 
 DEBUG = "BERTWORKS_DEBUG"
 LOGS = "BERTWORKS_LOGS"
@@ -59,19 +61,22 @@ def launch(
     began = time.monotonic()
     try:
         result = run_step(step, section, in_paths, out_paths)
+        _publish(result, out_paths, metrics, view, confusion)
     except BertworksError as error:
         _fail(task, str(error), error.exit_code)
     except MemoryError:
         _fail(task, str(EnvironmentFault("The step ran out of memory.", "Lower batch_size.")), 7)
     except Exception as error:
         traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            full = EnvironmentFault("No space left on the disk.", "Free some, or change --root.")
+            _fail(task, str(full), full.exit_code)
         _fail(
             task,
             f"{type(error).__name__}: {error}\n  fix: This is a fault in bertworks or in a library "
             "under it; the log has the traceback.",
             1,
         )
-    _publish(result, out_paths, metrics, view, confusion)
     seconds = round(time.monotonic() - began, 3)
     _emit("succeeded", outputs=out_paths, seconds=seconds, metrics=result.get("metrics", {}))
 
@@ -81,7 +86,10 @@ def run_step(
 ) -> dict[str, Any]:
     """Calls the step as a plain function."""
     module = importlib.import_module(f"components.{step}.step")
-    result: dict[str, Any] = module.run(json.loads(section)["settings"], **inputs, **outputs)
+    given = json.loads(section)
+    # Checkpoints of other code must not be gone on from.
+    os.environ[CODE] = given.get("code", "")
+    result: dict[str, Any] = module.run(given["settings"], **inputs, **outputs)
     for name, path in outputs.items():
         if not (path / MANIFEST).is_file():
             raise RuntimeError(f"step {step} returned without writing its output {name!r}")

@@ -248,6 +248,9 @@ def _bundle(agent: str | None, root: str | None) -> Path:
     store = _store(root)
     name, _, number = (agent or "").partition("/")
     if agent and name in store.names() and number.isdigit():
+        found = store.show(name, int(number))
+        if found.state != "passed":
+            typer.echo(f"warning: {agent} is {found.state}: its gates did not pass", err=True)
         return store.fetch(name, int(number)).path
     served = [one for each in store.names() if (one := store.champion(each)) is not None]
     if agent:
@@ -292,10 +295,12 @@ def predict(
 @app.command()
 def serve(
     agent: AgentOption = None,
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; the spec's serve.port by default.")
+    ] = None,
     name: Annotated[str, typer.Option(help="The model's name in the protocols' URLs.")] = "agent",
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads; all that may be used by default.")
+        int | None, typer.Option(help="CPU threads; the spec's serve.threads by default.")
     ] = None,
     root: RootOption = None,
     debug: DebugOption = False,
@@ -304,7 +309,14 @@ def serve(
     from bertworks.serving.server import serve as serve_bundle
 
     folder = _bundle(agent, root)
-    serve_bundle(folder, port=port, name=name, threads=threads)
+    said = json.loads((folder / "agent.json").read_text("utf-8")).get("serve", {})
+    serve_bundle(
+        folder,
+        port=port or said.get("port", 8080),
+        name=name,
+        threads=threads or said.get("threads"),
+        max_batch=said.get("max_batch", 32),
+    )
 
 
 @app.command()

@@ -51,7 +51,8 @@ def sections(
             "data": _plain(spec.data),
             "corpus": _plain(spec.corpus),
             "base": _plain(spec.base),
-            "spec_folder": str(loaded.folder),
+            # Only a run on this machine can read files beside the spec.
+            **({"spec_folder": str(loaded.folder)} if code else {"spec_folder": "."}),
             "fingerprints": dict(sorted(fingerprints.items())),
         },
         "validate": {"task": task, "validate": checks},
@@ -62,7 +63,11 @@ def sections(
         "evaluate": {"task": task, "evaluate": {**_plain(spec.evaluate), "slices": []}},
         "evaluate-bundle": {"task": task, "evaluate": _plain(spec.evaluate)},
         "prune": {"task": task, "prune": _plain(spec.compress.prune)},
-        "quantize": {"task": task, "quantize": _plain(spec.compress.quantize)},
+        "quantize": {
+            "task": task,
+            "quantize": _plain(spec.compress.quantize),
+            "serve": _plain(spec.serve),
+        },
         "gate": {
             "name": spec.name,
             "task": task,
@@ -99,13 +104,24 @@ def _champion(store: str, spec: AgentSpec) -> str | None:
 
 
 def _code_fingerprint(step: str) -> str:
-    folder = REPOSITORY / "components" / step.removesuffix("-bundle")
-    return _hash_of(REPOSITORY / "bertworks")[:16] + _hash_of(folder)[:16]
+    steps = REPOSITORY / "components"
+    total = hashlib.sha256()
+    for place in (
+        REPOSITORY / "bertworks",
+        steps / step.removesuffix("-bundle"),
+        steps / "launch.py",
+        REPOSITORY / "requirements/runtime.txt",
+    ):
+        total.update(_hash_of(place).encode())
+    return total.hexdigest()[:32]
 
 
 @cache
-def _hash_of(folder: Path) -> str:
-    total = hashlib.sha256()
+def _hash_of(place: Path) -> str:
+    """The hash of a folder's Python files, or of one file; of nothing where it was not installed."""
+    if not place.is_dir():
+        return hashlib.sha256(place.read_bytes()).hexdigest() if place.exists() else ""
+    folder, total = place, hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):
         total.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()

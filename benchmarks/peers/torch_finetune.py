@@ -49,9 +49,7 @@ def main() -> None:
     )
 
     def encode(texts: list) -> dict:
-        return tokenizer(
-            texts, padding=True, truncation=True, max_length=96, return_tensors="pt"
-        )
+        return tokenizer(texts, padding=True, truncation=True, max_length=96, return_tensors="pt")
 
     def accuracy(split: str) -> float:
         model.eval()

@@ -28,6 +28,7 @@ import bertworks
 from bertworks.errors import EnvironmentFault
 
 ROOT = "BERTWORKS_CHECKPOINTS"
+CODE = "BERTWORKS_CODE"  # a fingerprint of the code, where the runner gives one
 LATEST = "latest.safetensors"
 
 Arrays = dict[str, np.ndarray]
@@ -52,7 +53,8 @@ class Checkpoints:
         root = os.environ.get(ROOT)
         if not root:
             return None
-        identity = json.dumps([bertworks.__version__, section, dict(inputs)], sort_keys=True)
+        code = os.environ.get(CODE, "")
+        identity = json.dumps([bertworks.__version__, code, section, dict(inputs)], sort_keys=True)
         return cls(Path(root) / hashlib.sha256(identity.encode()).hexdigest()[:32])
 
     def __enter__(self) -> Checkpoints:

@@ -52,7 +52,9 @@ class Stepper:
             last = place == len(rounds) - 1
             graph = self._graph(group[0], last, accumulated=len(rounds) > 1)
             seeds = [
-                np.array([self.seed, number * 4096 + place * self.replicas + replica], np.int32)
+                np.array(
+                    [self.seed, (number * 4096 + place * self.replicas + replica) % 2**31], np.int32
+                )
                 for replica in range(self.replicas)
             ]
             losses = graph(

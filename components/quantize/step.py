@@ -58,7 +58,12 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
         table = [one.to_json() for one in candidates]
         lineage = {name: parent.digest for name, parent in parents.items()}
-        own = {"engine": chosen.engine, "candidates": table, "parents": lineage}
+        own = {
+            "engine": chosen.engine,
+            "candidates": table,
+            "parents": lineage,
+            "serve": section.get("serve", {}),
+        }
         write_json(out / "agent.json", {**agent, **own})
         threads = settings.threads or available_threads()
         view = quantization.page(candidates, handler.default_metric, threads)

@@ -53,7 +53,7 @@ def main(folder: Path) -> None:
 
     from kfp import local
 
-    from bertworks.spec import AgentSpec
+    from bertworks.spec import AgentSpec, Resources
     from pipelines.agent import build
 
     root = Root(Path(plan["root"]))
@@ -67,7 +67,9 @@ def main(folder: Path) -> None:
     )
     logging.getLogger().addHandler(CacheHits(cache_root))
     logging.getLogger().setLevel(logging.INFO)
-    build(AgentSpec.model_validate(plan["spec"]), plan["sections"])()
+    spec = AgentSpec.model_validate(plan["spec"])
+    # Pods' settings mean nothing here: a retry would only repeat a failure, and change the cache's key.
+    build(spec.model_copy(update={"resources": Resources()}), plan["sections"])()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from bertworks.progress import EVENTS
 from bertworks.spec_file import SpecFile
 from components.launch import DEBUG, LOGS, RUNNER
 from pipelines.agent import task_names
+from pipelines.command import called
 from pipelines.local.display import Display
 from pipelines.local.record import Run, Step
 from pipelines.local.root import Root, locked
@@ -41,6 +44,13 @@ def run(
         display.start(current)
         try:
             _watch(current, root, debug, display)
+        except Exception as error:
+            if current.state == "running":
+                current.state, current.message = "failed", str(error)
+            raise
+        else:
+            # Nobody else writes there while we hold the lock: what is left is of abandoned runs.
+            shutil.rmtree(root.checkpoints, ignore_errors=True)
         finally:
             current.seconds = time.time() - current.started
             current.save()
@@ -52,13 +62,14 @@ def run(
 def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
     from bertworks.sources.fingerprints import fingerprints
 
+    os.environ.update(root.environment())
+    prints = fingerprints(loaded.spec, loaded.folder)
     folder = root.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{loaded.spec.name}"
     while folder.exists():
         folder = folder.with_name(folder.name + "-again")
     (folder / "logs").mkdir(parents=True)
     spec = loaded.spec.model_dump(mode="json", by_alias=True)
     store = str(root.models)
-    prints = fingerprints(loaded.spec, loaded.folder)
     plan = {
         "root": str(root.path),
         "cache": cache,
@@ -186,8 +197,8 @@ def _judge(current: Run, exit_code: int, log: Path) -> None:
     hints = [
         unfinished.message,
         f"  log: {step_log if step_log.exists() else log}",
-        f"  this step alone: bertworks step {unfinished.name} --run {current.id} --root "
-        f"{current.folder.parent.parent} --debug",
+        f"  this step alone: {called()} step {unfinished.name} --run {current.id} --root "
+        f"{shlex.quote(str(current.folder.parent.parent))} --debug",
     ]
     kind = GateRefused if unfinished.exit_code == GateRefused.exit_code else BertworksError
     error = kind(f"Step {unfinished.name} failed.\n" + "\n".join(hints))
