@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bertworks import progress
@@ -15,7 +14,6 @@ from bertworks.compression.measuring import compare, load_or_measure
 from bertworks.compression.pruning import Plan
 from bertworks.compression.shrink import Model, cut_and_repair, plan_for
 from bertworks.encoder.model import BertModel, build, get_weights
-from bertworks.errors import DataError
 from bertworks.spec import Prune
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
@@ -23,7 +21,7 @@ from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.distillation import Split, distill
 from bertworks.training.distribution import strategy
 from bertworks.training.labelled import Predictor
-from bertworks.training.rows import Rows, read_rows
+from bertworks.training.rows import Rows, read_splits
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def prune(
         SpecError: No widths are that fast on this machine.
     """
     info = tokens.json("info.json")
-    split, pad = _read(tokens, handler), info["special"]["pad"]
+    split, pad = Split(*read_splits(tokens, handler.target_column)), info["special"]["pad"]
     kept = checkpoints.folder if checkpoints else None
     subject = Subject.of(full.config, handler.head(), handler.task.pair)
     shapes = representative_shapes(info["length_quantiles"])
@@ -103,17 +101,6 @@ def prune(
     scores |= _sizes(full, cut, plan)
     scores["measured_speedup"] = _measured_speedup(full, cut, handler, info, table)
     return Pruned(cut, plan, table, scores, history)
-
-
-def _read(tokens: Artifact, handler: TaskHandler) -> Split:
-    counts = tokens.json("info.json")["rows"]
-    for split, advice in (("train", "Give more data."), ("validation", "Raise data.validation.")):
-        if not counts.get(split):
-            raise DataError(f"The {split} split has no rows ({tokens.path}).", advice)
-    column = handler.target_column
-    return Split(
-        read_rows(Path(tokens / "train"), column), read_rows(Path(tokens / "validation"), column)
-    )
 
 
 def _score(model: BertModel, rows: Rows, handler: TaskHandler, pad: int) -> float:

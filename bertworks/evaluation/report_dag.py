@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
-from bertworks.evaluation.report_verdict import duration
+from bertworks.progress import duration
 
 WIDTH, GAP, HEIGHT, ROW = 118, 26, 60, 96
 BELOW = ("prune", "quantize", "evaluate-bundle", "gate", "register", "deploy")

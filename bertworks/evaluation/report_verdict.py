@@ -11,6 +11,7 @@ from bertworks import html
 from bertworks.artifacts import Artifact
 from bertworks.evaluation.gates_view import rules
 from bertworks.evaluation.view import interval, spoken
+from bertworks.progress import duration
 
 
 def verdict(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
@@ -19,16 +20,6 @@ def verdict(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     if "decision" in opened:
         parts.append(rules(opened["decision"].json("decision.json")))
     return Markup("\n").join(parts)
-
-
-def duration(seconds: float) -> str:
-    """12.3 s, 4 min 07 s, or 2 h 05 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _subtitle(run: dict[str, Any]) -> Markup:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from bertworks.training.distribution import strategy
 from bertworks.training.labelled import LabelledFeed, Predictor, objective_of
 from bertworks.training.loop import Selection, State, train
 from bertworks.training.losses import loss_for
-from bertworks.training.rows import Rows, read_rows
+from bertworks.training.rows import Rows, read_splits
 
 
 def finetune(
@@ -48,7 +47,7 @@ def finetune(
         DataError: A split has no rows, or the rows do not fit the encoder.
         SpecError: A setting does not go with the task.
     """
-    train_rows, validation = _read_splits(tokens, handler)
+    train_rows, validation = read_splits(tokens, handler.target_column)
     config = _config_for(initial[0], tokens, settings)
     check_settings(handler, settings)
     precision.prepare_devices()
@@ -138,17 +137,6 @@ def agent_json(tokens: Artifact, base: str, parents: dict[str, str]) -> dict[str
         "base": base,
         "parents": parents,
     }
-
-
-def _read_splits(tokens: Artifact, handler: TaskHandler) -> tuple[Rows, Rows]:
-    counts = tokens.json("info.json")["rows"]
-    for split, advice in (("train", "Give more data."), ("validation", "Raise data.validation.")):
-        if not counts.get(split):
-            raise DataError(f"The {split} split has no rows ({tokens.path}).", advice)
-    train_rows, validation = (
-        read_rows(Path(tokens / split), handler.target_column) for split in ("train", "validation")
-    )
-    return train_rows, validation
 
 
 def _config_for(config: EncoderConfig, tokens: Artifact, settings: Finetune) -> EncoderConfig:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bertworks.errors import ArtifactError
+from bertworks.artifacts import Artifact
+from bertworks.errors import ArtifactError, DataError
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,19 @@ class Rows:
     def lengths(self) -> np.ndarray:
         """Tokens of each row."""
         return self.input_ids.lengths
+
+
+def read_splits(tokens: Artifact, target: str) -> tuple[Rows, Rows]:
+    """Reads the train and validation rows of a tokens artifact.
+
+    Raises:
+        DataError: One of the two has no rows.
+    """
+    counts = tokens.json("info.json")["rows"]
+    for split, advice in (("train", "Give more data."), ("validation", "Raise data.validation.")):
+        if not counts.get(split):
+            raise DataError(f"The {split} split has no rows ({tokens.path}).", advice)
+    return read_rows(tokens / "train", target), read_rows(tokens / "validation", target)
 
 
 def read_rows(folder: Path, target: str) -> Rows:

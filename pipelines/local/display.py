@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bertworks.progress import duration
 from pipelines.local.record import Run, Step
 
 MARKS = {
@@ -125,11 +126,3 @@ def numbers(step: Step) -> str:
     """A finished step's numbers, a few of them."""
     shown = list(step.metrics.items())[:4]
     return ", ".join(f"{name} {value:.4g}" for name, value in shown)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them: 4.2s, 3m05s, 1h02m."""
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"

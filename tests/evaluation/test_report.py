@@ -12,7 +12,7 @@ import pytest
 from bertworks import artifacts
 from bertworks.evaluation import report
 from bertworks.evaluation.report_dag import draw
-from bertworks.evaluation.report_verdict import duration
+from bertworks.progress import duration
 from bertworks.spec import Gates
 from components.evaluate import step as evaluate_step
 from components.gate.step import run as gate
