@@ -247,23 +247,25 @@ def _bundle(agent: str | None, root: str | None) -> Path:
         return Path(agent)
     store = _store(root)
     name, _, number = (agent or "").partition("/")
-    if agent and name in store.names() and number.isdigit():
+    names = [name] if agent else store.names()
+    if number.isdigit():
         found = store.show(name, int(number))
-        if found.state != "passed":
-            typer.echo(f"warning: {agent} is {found.state}: its gates did not pass", err=True)
-        return store.fetch(name, int(number)).path
-    served = [one for each in store.names() if (one := store.champion(each)) is not None]
-    if agent:
-        served = [one for one in served if one.name == agent]
-    if not served:
-        raise BertworksError(
-            f"There is no agent {agent!r} in {store.uri}."
-            if agent
-            else f"No agent in {store.uri}.",
-            "Make one with `bertworks run SPEC`; `bertworks models list` shows what there is.",
+    else:
+        champions = [one for each in names if (one := store.champion(each)) is not None]
+        if not champions:
+            raise BertworksError(
+                f"There is no agent {agent!r} in {store.uri}."
+                if agent
+                else f"No agent in {store.uri}.",
+                "Make one with `bertworks run SPEC`; `bertworks models list` shows what there is.",
+            )
+        found = max(champions, key=lambda one: one.record["created"])
+    if found.state != "passed":
+        typer.echo(
+            f"warning: {found.name}/{found.number} is {found.state}: its gates did not pass",
+            err=True,
         )
-    newest = max(served, key=lambda one: one.record["created"])
-    return store.fetch(newest.name, newest.number).path
+    return store.fetch(found.name, found.number).path
 
 
 @app.command()
@@ -296,11 +298,13 @@ def predict(
 def serve(
     agent: AgentOption = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on; the spec's serve.port by default.")
+        int | None,
+        typer.Option(help="Port to listen on; the spec's serve.port by default.", min=1, max=65535),
     ] = None,
     name: Annotated[str, typer.Option(help="The model's name in the protocols' URLs.")] = "agent",
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads; the spec's serve.threads by default.")
+        int | None,
+        typer.Option(help="CPU threads; the spec's serve.threads by default.", min=1),
     ] = None,
     root: RootOption = None,
     debug: DebugOption = False,
@@ -331,7 +335,7 @@ def report(
     from pipelines.local import record
     from pipelines.local import root as roots
 
-    done = record.latest(roots.open_root(root), run_id)
+    done = record.latest(roots.find_root(root), run_id)
     file = Path(done["folder"]) / "report.html"
     reports.build(done, file)
     typer.echo(str(file))
@@ -343,9 +347,9 @@ def report(
 
 def _store(root: str | None) -> Any:
     from bertworks.store import Store
-    from pipelines.local.root import open_root
+    from pipelines.local.root import find_root
 
-    return Store(str(open_root(root).models))
+    return Store(str(find_root(root).models))
 
 
 @models_app.command("list")
@@ -357,6 +361,11 @@ def models_list(
     """List the models and their versions; the champion is marked with *."""
     store = _store(root)
     names = [name] if name else store.names()
+    if name and name not in store.names():
+        raise BertworksError(
+            f"There is no model {name!r} in {store.uri}.",
+            f"It has: {', '.join(store.names()) or 'none yet'}.",
+        )
     if not names:
         typer.echo("no models yet: make one with `bertworks run SPEC`")
     for each in names:

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -67,6 +68,8 @@ def main(folder: Path) -> None:
     )
     logging.getLogger().addHandler(CacheHits(cache_root))
     logging.getLogger().setLevel(logging.INFO)
+    # KFP puts the interpreter's path into a shell command as it stands.
+    sys.executable = shlex.quote(sys.executable)
     spec = AgentSpec.model_validate(plan["spec"])
     # Pods' settings mean nothing here: a retry would only repeat a failure, and change the cache's key.
     build(spec.model_copy(update={"resources": Resources()}), plan["sections"])()

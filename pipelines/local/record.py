@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,7 @@ class Run:
     spec: dict[str, Any]
     spec_file: str
     steps: dict[str, Step]
+    fingerprints: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     seconds: float = 0.0
     state: str = "running"
@@ -93,6 +96,7 @@ class Run:
             "name": self.name,
             "spec": self.spec,
             "spec_file": self.spec_file,
+            "fingerprints": self.fingerprints,
             "started": self.started,
             "seconds": round(self.seconds, 3),
             "state": self.state,
@@ -119,6 +123,16 @@ class Run:
         write_json(self.folder / "run.json", self.as_json())
 
 
+def newest_first(root: Root) -> Iterator[dict[str, Any]]:
+    """The records of all runs with their `folder`; one that cannot be read is passed over."""
+    for file in sorted(root.runs.glob("*/run.json"), reverse=True):
+        try:
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            yield {**content, "folder": str(file.parent)}
+        except (OSError, ValueError, TypeError):
+            print(f"warning: {file} cannot be read: passed over", file=sys.stderr)
+
+
 def latest(root: Root, run_id: str | None = None) -> dict[str, Any]:
     """Reads a run's record.
 
@@ -129,11 +143,8 @@ def latest(root: Root, run_id: str | None = None) -> dict[str, Any]:
     Raises:
         BertworksError: There is no such run.
     """
-    records = sorted(root.runs.glob("*/run.json"), key=lambda file: file.parent.name)
-    for record in reversed(records):
-        if run_id in (None, "latest", record.parent.name):
-            content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-            content["folder"] = str(record.parent)
+    for content in newest_first(root):
+        if run_id in (None, "latest", Path(content["folder"]).name):
             return content
     wanted = f"run {run_id!r}" if run_id else "run"
     raise BertworksError(

@@ -59,14 +59,19 @@ class Root:
         }
 
 
+def find_root(path: str | None) -> Root:
+    """The root folder as it is, for commands that only read."""
+    return Root(Path(path or os.environ.get(ROOT) or DEFAULT).absolute())
+
+
 def open_root(path: str | None) -> Root:
-    """The root folder: made when it is not there.
+    """The root folder, for commands that write: made when it is not there.
 
     Raises:
         EnvironmentFault: It cannot be written, or its disk is nearly full.
     """
-    folder = Path(path or os.environ.get(ROOT) or DEFAULT).absolute()
-    root = Root(folder)
+    root = find_root(path)
+    folder = root.path
     try:
         for place in (root.downloads, root.pipeline_root, root.checkpoints, root.models, root.runs):
             place.mkdir(parents=True, exist_ok=True)

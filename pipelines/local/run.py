@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -22,9 +23,12 @@ from components.launch import DEBUG, LOGS, RUNNER
 from pipelines.agent import task_names
 from pipelines.command import called
 from pipelines.local.display import Display
-from pipelines.local.record import Run, Step
+from pipelines.local.record import Run, Step, newest_first
 from pipelines.local.root import Root, locked
 from pipelines.sections import REPOSITORY, sections
+
+# What TensorFlow says at every start on a machine without a GPU is never the cause.
+NOISE = re.compile(r"cuda|cuInit|oneDNN|absl::|cpu_feature_guard", re.IGNORECASE)
 
 
 def run(
@@ -86,6 +90,7 @@ def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
     write_json(folder / "plan.json", plan)
     current = Run(
         folder=folder,
+        fingerprints=prints,
         name=loaded.spec.name,
         spec=spec,
         spec_file=str(loaded.path),
@@ -101,14 +106,20 @@ def _baseline(root: Root, name: str, fingerprints: dict[str, str]) -> str:
     Runs on the same data do not count: an unchanged run must find the baseline, and so the cache, of
     the run before it.
     """
-    for record in sorted(root.runs.glob("*/run.json"), reverse=True):
-        done = json.loads(record.read_text(encoding="utf-8"))
-        plan = json.loads((record.parent / "plan.json").read_text(encoding="utf-8"))
-        good = done["name"] == name and done["state"] == "succeeded"
-        if good and plan["fingerprints"] != fingerprints:
-            statistics = done["artifacts"]["statistics"]
+    for done in newest_first(root):
+        statistics = done.get("artifacts", {}).get("statistics", "")
+        good = done.get("name") == name and done.get("state") == "succeeded"
+        if good and done.get("fingerprints") != fingerprints:
             return str(statistics) if Path(statistics).exists() else "none"
     return "none"
+
+
+class _Terminated(BaseException):
+    """SIGTERM or SIGHUP: ends the run as an interrupt from the keyboard does."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
 
 
 def _watch(current: Run, root: Root, debug: bool, display: Display) -> None:
@@ -139,12 +150,14 @@ def _watch(current: Run, root: Root, debug: bool, display: Display) -> None:
             start_new_session=True,
         )
     try:
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, _terminate)
         reader = _new_events(events)
         while (exit_code := child.poll()) is None:
             _take(current, reader, display)
             time.sleep(0.2)
         _take(current, reader, display)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Terminated):
         current.state, current.message = "interrupted", "Interrupted."
         raise BertworksError(
             f"Interrupted in step {_unfinished(current)}; what was finished is kept.",
@@ -212,7 +225,7 @@ def _unfinished(current: Run) -> str:
 
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    said = [line.strip() for line in lines if line.strip()]
+    said = [line.strip() for line in lines if line.strip() and not NOISE.search(line)]
     return (
         "The step's process ended without a word (killed, or out of memory)."
         + (f" Last line of its log: {said[-1][:300]}" if said else "")

@@ -106,15 +106,18 @@ def test_killed_in_the_middle_of_training(tmp_path: Path, undisturbed: bytes) ->
     assert finetuned(tmp_path) == undisturbed
 
 
-def test_an_interrupt_ends_everything_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
+def test_an_interrupt_ends_everything_and_says_how_to_go_on(tmp_path: Path, how: int) -> None:
     prepare(tmp_path)
     command = start(tmp_path)
     while len(family(command.pid)) < 3:
         time.sleep(0.1)
     processes = family(command.pid)
-    command.send_signal(signal.SIGINT)
+    command.send_signal(how)
     said, _ = command.communicate(timeout=60)
     assert command.returncode != 0
     assert "The same command goes on from here" in said
+    (record,) = (tmp_path / ".bertworks/runs").glob("*/run.json")
+    assert json.loads(record.read_text("utf-8"))["state"] == "interrupted"
     time.sleep(1)
     assert not [pid for pid in processes if alive(pid)]
