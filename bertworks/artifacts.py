@@ -98,7 +98,7 @@ def open_artifact(
         ArtifactError: Missing, incomplete, of another kind, or changed since it was written.
     """
     folder = Path(path)
-    again = f"Delete {folder} and run the same command again: the step that makes it is run anew."
+    again = f"Delete {folder} and run the spec again: the step that makes it is run anew."
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files, found = manifest["files"], manifest["kind"]

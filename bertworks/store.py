@@ -13,6 +13,7 @@ was refused is kept and can be looked at, but not promoted.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from bertworks.errors import ArtifactError, GateRefused
 RECORD = "record.json"
 CHAMPION = "champion.json"
 _History = list[dict[str, Any]]
+
+_NAME = re.compile("[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?")  # As the spec's `name`.
 
 PASSED, REFUSED, DAMAGED = "passed", "refused", "damaged"
 
@@ -61,6 +64,8 @@ class Store:
 
     Args:
         uri: A path or an fsspec URI (s3://, gs://, memory://). The folder is made when needed.
+
+    Every method that takes a name raises ArtifactError where it is not an agent's name.
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -95,6 +100,7 @@ class Store:
             ArtifactError: There is no such version, or it is damaged.
             GateRefused: It did not pass its gates.
         """
+        self.show(name, number)  # Before the turn, which makes a folder.
         with self._place.turn(name):
             wanted = self.show(name, number)
             if wanted.state == REFUSED:
@@ -103,8 +109,8 @@ class Store:
                     f"{name} version {number} was refused: {reasons}.",
                     "Change the gates in the spec and run it again, if it is good enough after all.",
                 )
-            pointer = self._pointer(name)
-            if pointer and pointer["version"] == number:
+            pointer = self._pointer_if_whole(name)
+            if pointer and _points_at(pointer, wanted):
                 return wanted
             history = [*pointer["history"], _without_history(pointer)] if pointer else []
             self._point(name, wanted, history)
@@ -113,17 +119,21 @@ class Store:
     def rollback(self, name: str) -> Version:
         """Makes the champion before the present one the champion again.
 
+        Earlier champions that were refused since, damaged or deleted are stepped over.
+
         Raises:
-            ArtifactError: There was none, or it is damaged.
+            ArtifactError: There is none that can serve, or champion.json is damaged.
         """
-        with self._place.turn(name):
-            pointer = self._pointer(name)
-            history = list(pointer["history"]) if pointer else []
-            while history:
-                before = self.show(name, history.pop()["version"])
-                if before.state == PASSED:
-                    self._point(name, before, history)
-                    return self.show(name, before.number)
+        if self._pointer(name) is not None:  # Else there is no folder to take a turn in.
+            with self._place.turn(name):
+                pointer = self._pointer(name)
+                history = list(pointer["history"]) if pointer else []
+                while history:
+                    entry = history.pop()
+                    before = self._whole(name, entry["version"])
+                    if before and before.state == PASSED and _points_at(entry, before):
+                        self._point(name, before, history)
+                        return self.show(name, before.number)
         raise ArtifactError(
             f"{name} has no earlier champion to go back to in {self.uri}.",
             f"`bertworks models list {name}` shows what there is; promote one of them.",
@@ -145,10 +155,12 @@ class Store:
 
     def names(self) -> list[str]:
         """The agents that have a version here."""
-        return [name for name in self._place.names() if self._place.numbers(name)]
+        found = [name for name in self._place.names() if _NAME.fullmatch(name)]
+        return [name for name in found if self._place.numbers(name)]
 
     def list(self, name: str) -> list[Version]:
         """All versions, oldest first; a damaged one is listed with that state."""
+        _check_name(name)
         found = []
         for number in self._place.numbers(name):
             try:
@@ -164,6 +176,7 @@ class Store:
         Raises:
             ArtifactError: There is no such version, or its record cannot be read.
         """
+        _check_name(name)
         folder = f"{name}/versions/{number}"
         raw = self._place.read(f"{folder}/{RECORD}")
         uri = self._place.uri(f"{folder}/bundle")
@@ -174,9 +187,12 @@ class Store:
                 f"`bertworks models list {name}` shows what there is.",
             )
         record = _parsed(
-            raw, f"{self._place.uri(folder)}/{RECORD}", ("state", "digest", "decision")
+            raw,
+            f"{self._place.uri(folder)}/{RECORD}",
+            ("state", "digest", "decision"),
+            "Restore it from a backup, or delete its folder.",
         )
-        pointer = self._pointer(name)
+        pointer = self._pointer_if_whole(name)
         serves = pointer is not None and pointer["version"] == number
         return Version(name, number, record["state"], serves, record, uri)
 
@@ -199,6 +215,7 @@ class Store:
     def _keep(
         self, bundle: Artifact, name: str, state: str, decision: dict[str, Any], metrics: Artifact
     ) -> Version:
+        _check_name(name)
         record = {
             "format": 1,
             "name": name,
@@ -210,7 +227,7 @@ class Store:
             "parents": dict(bundle.parents),
         }
         with self._place.turn(name):
-            known = next((one for one in self.list(name) if one.digest == bundle.digest), None)
+            known = self._known(name, bundle.digest)
             if known is not None:
                 self._judge_again(known, record)
                 return self.show(name, known.number)
@@ -224,6 +241,19 @@ class Store:
         self.fetch(name, number)
         return kept
 
+    def _known(self, name: str, digest: str) -> Version | None:
+        """The version that holds a bundle whole; one that was damaged or deleted is added anew."""
+        same = (one for one in self.list(name) if one.digest == digest)
+        return next((one for one in same if self._whole(name, one.number) is not None), None)
+
+    def _whole(self, name: str, number: int) -> Version | None:
+        """A version whose record and bundle are as they were registered, else None."""
+        try:
+            self.fetch(name, number)
+            return self.show(name, number)
+        except ArtifactError:
+            return None
+
     def _judge_again(self, known: Version, record: dict[str, Any]) -> None:
         """The same bundle under other gates: the newer judgement counts, its age stays."""
         judged = {**known.record, "state": record["state"], "decision": record["decision"]}
@@ -232,11 +262,21 @@ class Store:
             self._place.replace(file, _json(judged))
 
     def _pointer(self, name: str) -> dict[str, Any] | None:
+        _check_name(name)
         file = f"{name}/{CHAMPION}"
         raw = self._place.read(file)
         if raw is None:
             return None
-        return _parsed(raw, self._place.uri(file), ("version", "digest", "history"))
+        uri = self._place.uri(file)
+        fix = f"Delete the file {uri}, then run `bertworks models promote {name} N`."
+        return _parsed(raw, uri, ("version", "digest", "history"), fix)
+
+    def _pointer_if_whole(self, name: str) -> dict[str, Any] | None:
+        """The pointer; a damaged one counts as none, so that versions are seen and promoted."""
+        try:
+            return self._pointer(name)
+        except ArtifactError:
+            return None
 
     def _point(self, name: str, version: Version, history: _History) -> None:
         pointer = {
@@ -249,6 +289,20 @@ class Store:
         self._place.replace(f"{name}/{CHAMPION}", _json(pointer))
 
 
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ArtifactError(
+            f"{name!r} is not an agent's name: lower-case letters, digits and dashes, "
+            "1 to 53 of them, with no dash at either end.",
+            "Give the `name` of the spec.",
+        )
+
+
+def _points_at(pointer: dict[str, Any], version: Version) -> bool:
+    """A number may be taken again when its folder was deleted; the digest tells them apart."""
+    return (pointer["version"], pointer["digest"]) == (version.number, version.digest)
+
+
 def _without_history(pointer: dict[str, Any]) -> dict[str, Any]:
     return {key: pointer[key] for key in ("version", "digest", "since")}
 
@@ -257,7 +311,7 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _parsed(raw: bytes, file: str, keys: tuple[str, ...]) -> dict[str, Any]:
+def _parsed(raw: bytes, file: str, keys: tuple[str, ...], fix: str) -> dict[str, Any]:
     try:
         value = json.loads(raw)
         if isinstance(value, dict) and all(key in value for key in keys):
@@ -265,6 +319,4 @@ def _parsed(raw: bytes, file: str, keys: tuple[str, ...]) -> dict[str, Any]:
         problem = f"it lacks one of: {', '.join(keys)}"
     except ValueError as error:
         problem = str(error)
-    raise ArtifactError(
-        f"{file} is damaged: {problem}.", "Restore it from a backup, or delete its folder."
-    )
+    raise ArtifactError(f"{file} is damaged: {problem}.", fix)

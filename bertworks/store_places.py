@@ -44,7 +44,10 @@ class Place(Protocol):
         """A folder as a path on this machine."""
 
     def turn(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """Waits until no other writer is at work on the agent, where the place can tell."""
+        """Waits until no other writer is at work on the agent, where the place can tell.
+
+        On a disk the agent's folder is made for it.
+        """
 
 
 def place(uri: str) -> Place:

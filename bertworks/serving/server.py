@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import sys
+import uuid
 from typing import Any
 
 from bertworks.errors import DataError, EnvironmentFault
@@ -36,8 +38,9 @@ def serve(
 
     Raises:
         ArtifactError: The bundle is missing, damaged, or cannot be loaded.
-        EnvironmentFault: The port is taken.
+        EnvironmentFault: The port is taken or none, or threads or max_batch is below 1.
     """
+    _check_numbers(port, threads, max_batch)
     agent = Agent.load(folder, threads=threads, max_batch=max_batch)
     agent.predict([_sample(agent)])  # the first pass allocates: not while a client waits
     _check_port(port)
@@ -96,8 +99,20 @@ def _rows(agent: Agent, request: Any) -> list[Row]:
             raise DataError(
                 f"Input {tensor.name} must be of datatype BYTES. Received: {tensor.datatype}"
             )
-        tensors[tensor.name] = tensor.as_numpy().reshape(-1).tolist()
+        tensors[tensor.name] = _values(tensor)
     return protocols.rows_of_tensors(tensors, agent.task)
+
+
+def _values(tensor: Any) -> list[Any]:
+    """A V2 input's values, flattened; kserve reshapes them to the shape that the client named."""
+    try:
+        values: list[Any] = tensor.as_numpy().reshape(-1).tolist()
+    except (ValueError, TypeError, struct.error) as error:
+        raise DataError(
+            f"Input {tensor.name} must have as many data as its shape says. "
+            f"Received: shape {list(tensor.shape)} ({error})"
+        ) from None
+    return values
 
 
 def _response(name: str, request: Any, answers: list[dict[str, Any]], task: Task) -> Any:
@@ -106,11 +121,27 @@ def _response(name: str, request: Any, answers: list[dict[str, Any]], task: Task
         kserve.InferOutput(name=output, shape=[len(values)], datatype=kind, data=values)
         for output, kind, values in protocols.tensors_of(answers, task)
     ]
-    return kserve.InferResponse(response_id=request.id, model_name=name, infer_outputs=outputs)
+    return kserve.InferResponse(
+        response_id=request.id or uuid.uuid4().hex,  # optional in V2, but kserve's answer needs one
+        model_name=name,
+        infer_outputs=outputs,
+    )
 
 
 def _sample(agent: Agent) -> Row:
     return ("warm", "up") if agent.task.pair else "warm up"
+
+
+def _check_numbers(port: int, threads: int | None, max_batch: int) -> None:
+    if not 1 <= port <= 65535:
+        raise EnvironmentFault(
+            f"The port must be 1 to 65535. Received: {port}", "Choose another port."
+        )
+    for name, value in (("threads", threads), ("max_batch", max_batch)):
+        if value is not None and value < 1:
+            raise EnvironmentFault(
+                f"{name} must be 1 or more. Received: {value}", "Give a larger number."
+            )
 
 
 def _check_port(port: int) -> None:

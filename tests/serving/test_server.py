@@ -84,6 +84,16 @@ def test_a_taken_port_is_named(tmp_path):
             server.serve(bundle, port=port)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"port": 0}, {"port": 70000}, {"threads": 0}, {"threads": -1}, {"max_batch": 0}]
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_loaded(tmp_path, wrong):
+    with pytest.raises(
+        EnvironmentFault, match=f"must be 1 .*Received: {next(iter(wrong.values()))}"
+    ):
+        server.serve(tmp_path / "none", **wrong)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -142,6 +152,11 @@ def test_server_answers_both_protocols_and_stops(running):
     assert status == 200 and answer["id"] == "7"
     assert [json.loads(one) for one in outputs["prediction"]] == first
     assert outputs["label"] == [one["label"] for one in first]
+
+    status, body = call(f"{base}/v2/models/mood/infer", {"inputs": [tensor]})
+    assert status == 200 and json.loads(body)["id"], body
+    status, body = call(f"{base}/v2/models/mood/infer", {"inputs": [{**tensor, "shape": [3]}]})
+    assert status == 400 and "as many data as its shape says" in json.loads(body)["error"], body
 
     status, body = call(f"{base}/v1/models/mood:predict", {"instances": [3]})
     assert status == 400 and "Row 1 must be a text" in json.loads(body)["error"]

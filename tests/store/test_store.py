@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 import uuid
@@ -140,13 +141,87 @@ def test_a_damaged_record_is_an_error_and_is_listed(damage: str, tmp_path: Path)
         store.promote("agent", 1)
 
 
-def test_a_damaged_champion_pointer_is_an_error(tmp_path: Path) -> None:
+def test_a_damaged_champion_pointer_is_an_error_until_promote_mends_it(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.add(*arguments(tmp_path, "a"))
     store.promote("agent", 1)
     (tmp_path / "store/agent/champion.json").write_text("not json")
-    with pytest.raises(ArtifactError, match=r"champion\.json is damaged"):
+    with pytest.raises(ArtifactError, match=r"champion\.json is damaged") as raised:
         store.champion("agent")
+    assert "Delete the file" in raised.value.fix
+    assert "`bertworks models promote agent N`" in raised.value.fix
+    with pytest.raises(ArtifactError, match=r"champion\.json is damaged"):
+        store.rollback("agent")
+    assert [(one.state, one.champion) for one in store.list("agent")] == [("passed", False)]
+    assert store.promote("agent", 1).champion
+    assert store.champion("agent") == store.show("agent", 1)
+
+
+def _damage(bundle: Path) -> None:
+    (bundle / "model.onnx").write_text("x")
+
+
+@pytest.mark.parametrize("harm", [_damage, shutil.rmtree])
+def test_a_known_bundle_that_was_harmed_is_added_anew(
+    harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    given = arguments(tmp_path, "a")
+    store.add(*given)
+    harm(tmp_path / "store/agent/versions/1/bundle")
+    assert store.add(*given).number == store.add(*given).number == 2
+    assert store.fetch("agent", 2).digest == given[0].digest
+
+
+def test_rollback_steps_over_versions_that_cannot_serve(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for number, text in enumerate("abcde", 1):
+        store.add(*arguments(tmp_path, text))
+        store.promote("agent", number)
+    versions = tmp_path / "store/agent/versions"
+    (versions / "2/record.json").write_text("{")
+    shutil.rmtree(versions / "3")
+    _damage(versions / "4/bundle")
+    assert store.rollback("agent").number == 1
+
+
+def test_a_number_that_was_taken_again_is_told_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.add(*arguments(tmp_path, "a"))
+    store.promote("agent", 1)
+    shutil.rmtree(tmp_path / "store/agent/versions/1")
+    assert store.add(*arguments(tmp_path, "b")).number == 1
+    with pytest.raises(ArtifactError, match="but the store holds"):
+        store.champion("agent")
+    assert store.promote("agent", 1) == store.champion("agent")
+    with pytest.raises(ArtifactError, match="no earlier champion"):
+        store.rollback("agent")
+
+
+@pytest.mark.parametrize("name", ["../../zzz", "", ".", "a/b", "-a", "A", "a\n", "a" * 54])
+def test_what_is_no_agents_name_is_refused(name: str, store: Store, tmp_path: Path) -> None:
+    bundle, metrics = make(tmp_path, "a")
+    for act in (
+        lambda: store.add(bundle, name, PASSED, metrics),
+        lambda: store.refuse(bundle, name, REFUSED, metrics),
+        lambda: store.promote(name, 1),
+        lambda: store.rollback(name),
+        lambda: store.champion(name),
+        lambda: store.list(name),
+        lambda: store.show(name, 1),
+        lambda: store.fetch(name, 1),
+    ):
+        with pytest.raises(ArtifactError, match="is not an agent's name"):
+            act()
+
+
+def test_asking_for_an_unknown_agent_makes_no_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for act in (lambda: store.promote("other", 1), lambda: store.rollback("other")):
+        with pytest.raises(ArtifactError):
+            act()
+    assert store.list("other") == [] and store.champion("other") is None
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_flipped_byte_in_a_bundle_is_found(tmp_path: Path) -> None:
