@@ -74,6 +74,15 @@ class Columns(Section):
         return extra
 
 
+def _as_text(value: Any) -> Any:
+    """A number or a boolean as the text of such a cell; 1.0 stays: it could mean "1" or "1.0"."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and (value.is_integer() or value != value):
+        return value
+    return str(value) if isinstance(value, int | float) else value
+
+
 class Source(Section):
     """One place that text comes from."""
 
@@ -95,6 +104,13 @@ class Source(Section):
     encoding: str = Field("utf-8", description="Text encoding; bytes that break it reject the row.")
     header: bool = Field(True, description="csv and tsv: whether the first row names the columns.")
     names: list[str] = Field([], description="csv and tsv: column names when there is no header.")
+    delimiter: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="csv and tsv: the one character between cells, e.g. ';'; None: a comma for csv, "
+        "a tab for tsv.",
+    )
     quote: str = Field(
         '"', max_length=1, description="csv and tsv: quote character; empty: quotes are plain text."
     )
@@ -130,6 +146,32 @@ class Source(Section):
         "conflicting labels included, so that scores on an official file compare with others'.",
     )
     license: str = Field("", description="The data's licence, for the record.")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _separates(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and delimiter in "\r\n\0":
+            raise ValueError(f"`delimiter` may not be a newline or a NUL. Received: {delimiter!r}")
+        return delimiter
+
+    @model_validator(mode="after")
+    def _delimiter_is_no_quote(self) -> Source:
+        if self.delimiter is not None and self.delimiter == self.quote:
+            raise ValueError(f"`delimiter` and `quote` must differ. Received: {self.quote!r}")
+        return self
+
+    @field_validator("where", "label_map", mode="before")
+    @classmethod
+    def _takes_numbers_as_text(cls, value: Any) -> Any:
+        """YAML reads 1 and true as a number and a boolean; labels are compared as text."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            _as_text(key): [_as_text(one) for one in item]
+            if isinstance(item, list)
+            else _as_text(item)
+            for key, item in value.items()
+        }
 
     @field_validator("pattern", "label_pattern")
     @classmethod

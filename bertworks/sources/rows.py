@@ -78,7 +78,8 @@ def read_rows(
         return _whole(file, source, _parquet(file, source, needed))
     lines = _lines(file, source, limit, kind in ("csv", "tsv"))
     if kind in ("csv", "tsv"):
-        rows = _csv(file, source, needed, lines, "\t" if kind == "tsv" else ",")
+        delimiter = source.delimiter or ("\t" if kind == "tsv" else ",")
+        rows = _csv(file, source, needed, lines, delimiter)
     elif kind == "jsonl":
         rows = _jsonl(lines)
     elif kind == "conll":
@@ -94,12 +95,25 @@ def missing_column(
     """The error for a column that a file does not have: names those it has, and the nearest."""
     columns = [*found, *constants]
     near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    fix = _reading_setting(found)
+    hint = f" Did you mean {near[0]!r}?" if near and not fix else ""
     shown = ", ".join(map(repr, columns[:50])) or "none"
     return DataError(
         f"{name} has no column {column!r}. Its columns: {shown}.{hint}",
-        "Name the right column in the source's `columns` or `where`, or add it under `constants`.",
+        fix
+        or "Name the right column in the source's `columns` or `where`, or add it under "
+        "`constants`.",
     )
+
+
+def _reading_setting(header: Sequence[str]) -> str:
+    """What to set when the column names look as if the file was read in the wrong way; else ""."""
+    if any("\0" in name for name in header):
+        first = header[0][:1]  # "utf-16" needs the byte order mark, which is no ASCII
+        kind = "utf-16" if not first.isascii() else "utf-16-be" if first == "\0" else "utf-16-le"
+        return f"The names hold NUL bytes: set the source's encoding: {kind}."
+    found = next((one for one in ";\t,|" if len(header) == 1 and one in header[0]), None)
+    return f"Set the source's delimiter: {json.dumps(found)}." if found else ""
 
 
 def _whole(file: Fetched, source: Source, rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:

@@ -207,6 +207,31 @@ def test_parquet_rows_and_missing_column(tmp_path):
         rows_of(path, needed=("texts",))
 
 
+@pytest.mark.parametrize("delimiter", [";", "|", "\t", ","])
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_the_delimiter_is_a_setting_and_a_wrong_one_is_seen(tmp_path, ending, delimiter):
+    path = tmp_path / f"rows.{ending}"
+    path.write_text(f"text{delimiter}label\ngood{delimiter}1\n")
+    rows = rows_of(path, needed=("text",), delimiter=delimiter)
+    assert [row.values for row in rows] == [{"text": "good", "label": "1"}]
+    if delimiter == {"csv": ",", "tsv": "\t"}[ending]:
+        assert rows_of(path, needed=("text",)) == rows
+        return
+    with pytest.raises(DataError) as raised:
+        rows_of(path, needed=("text",))
+    assert raised.value.fix == f"Set the source's delimiter: {json.dumps(delimiter)}."
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_seen(tmp_path, encoding):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("text,label\ngood,1\n".encode(encoding))
+    with pytest.raises(DataError, match=f"encoding: {encoding}\\."):
+        rows_of(path, needed=("text",))
+    rows = rows_of(path, needed=("text",), encoding=encoding)
+    assert [row.values for row in rows] == [{"text": "good", "label": "1"}]
+
+
 def test_unknown_endings_encodings_and_empty_files_say_what_to_do(tmp_path):
     path = tmp_path / "rows.xyz"
     path.write_text("a")
@@ -253,7 +278,16 @@ def test_a_column_that_stands_twice_is_an_error(tmp_path):
         rows_of(tmp_path / "a.csv", needed=("text",))
 
 
-@pytest.mark.parametrize("wrong", [{"pattern": "("}, {"label_pattern": "["}, {"keep_all": True}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pattern": "("},
+        {"label_pattern": "["},
+        {"keep_all": True},
+        {"delimiter": "\n"},
+        {"delimiter": '"'},
+    ],
+)
 def test_sources_that_cannot_work_are_refused_by_the_spec(wrong):
     with pytest.raises(ValueError, match="Received"):
         Source.model_validate({"uri": "a.csv", **wrong})
