@@ -32,6 +32,9 @@ class Mapper:
         clean: Clean-up for every text.
         separator: Separates the labels of a multi-label cell.
         origin: The example's `source` where no column is named for it.
+
+    Attributes:
+        unmatched: Keys of `label_map` that no label has had so far.
     """
 
     def __init__(
@@ -41,6 +44,8 @@ class Mapper:
         self._separator, self._origin = separator, origin
         self._where = {column: frozenset(values) for column, values in source.where.items()}
         self._pattern = re.compile(source.label_pattern) if source.label_pattern else None
+        labelled = task is not None and task.type != "regression"
+        self.unmatched = set(source.label_map) if labelled else set()
 
     @property
     def needed(self) -> list[str]:
@@ -115,10 +120,15 @@ class Mapper:
             if (match := self._pattern.search(label)) is None:
                 raise Refused("label does not match label_pattern", label)
             label = match[1] if self._pattern.groups else match[0]
-        label = self._source.label_map.get(label.strip(), label.strip())
+        label = self._renamed(label.strip())
         if not label:
             raise Refused("no label", value)
         return _whole(label)
+
+    def _renamed(self, label: str) -> str:
+        if self.unmatched:
+            self.unmatched.discard(label)
+        return self._source.label_map.get(label, label)
 
     def _score(self, value: Any) -> float:
         try:
@@ -146,7 +156,7 @@ class Mapper:
                 raise Refused(f"column {column!r} is not a list of texts", value)
         if len(tokens) != len(tags):
             raise Refused(f"{len(tokens)} tokens but {len(tags)} tags", " ".join(tokens))
-        mapped = [self._source.label_map.get(tag, tag) for tag in tags]
+        mapped = [self._renamed(tag) for tag in tags]
         cleaned = [clean_text(_whole(token), self._clean) for token in tokens]
         try:
             # A word that becomes empty goes together with its tag: the two stay aligned. If it began

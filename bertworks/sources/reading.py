@@ -73,6 +73,7 @@ class Reader:
                         for found in self._file(file, source, mapper):
                             stage.advance()
                             yield found
+                    _note_unmatched(stage, source, mapper)
                     self.sources.append(
                         {
                             "uri": masked(source.uri),
@@ -110,6 +111,14 @@ class Reader:
         self.read += 1
         self.rejected += 1
         self.log.add(file.name, row, rule, value)
+
+
+def _note_unmatched(stage: progress.Stage, source: Source, mapper: Mapper) -> None:
+    """Notes keys of `label_map` that no row had: spelt wrong, or a label that is not there yet."""
+    if mapper.unmatched:
+        keys = ", ".join(map(repr, sorted(mapper.unmatched)))
+        note = f"label_map: no row of {masked(source.uri)} has the label {keys}"
+        stage.advance(0, f"{stage.note}; {note}" if stage.note else note)
 
 
 def _say_why_empty(

@@ -226,6 +226,14 @@ def test_any_text_comes_out_as_it_went_in(tmp_path, ingest, make, texts):
     assert sorted(row["text"] for row in done.rows()) == sorted({*base, *texts})
 
 
+def test_label_map_keys_that_no_row_has_are_noted(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(60))
+    ingest([{"uri": "a.csv", "label_map": {"good": "fine", "Bad": "poor"}}])
+    events = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    notes = {event.get("note") for event in events if event.get("stage") == "reading rows"}
+    assert "label_map: no row of a.csv has the label 'Bad'" in notes
+
+
 def test_spill_groups_come_ordered_and_whole(tmp_path):
     spill = Spill(tmp_path / "spill")
     ids = [content_id(str(number % 700)) for number in range(2000)]
