@@ -276,7 +276,8 @@ def predict(
     ] = None,
     agent: AgentOption = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="Texts to read: .txt, .csv, .tsv, .jsonl or .parquet.")
+        Path | None,
+        typer.Option("--file", help="Texts to read: .txt, .csv, .tsv, .jsonl or .parquet."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to .jsonl or .csv; stdout by default.")
