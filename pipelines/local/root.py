@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.errors import EnvironmentFault
 
 ROOT = "BERTWORKS_ROOT"
 DEFAULT = ".bertworks"
@@ -117,8 +117,6 @@ def locked(root: Root) -> Iterator[None]:
         os.write(descriptor, str(os.getpid()).encode())
         _remove_leftovers(root)
         yield
-    except BertworksError:
-        raise
     finally:
         os.close(descriptor)
 
