@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+KUBERNETES_NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Severity = Literal["ignore", "warning", "error"]
 StepName = Literal[
     "ingest", "validate", "transform", "pretrain", "finetune", "evaluate", "prune", "quantize",
-    "gate", "register", "deploy",
+    "gate", "register", "deploy", "compare", "notify",
 ]  # fmt: skip
 
 
@@ -458,40 +459,192 @@ class Gates(Section):
     )
 
 
-class Serve(Section):
-    """How the bundle is served on the cluster; `bertworks serve` takes its own options."""
+class SecretKey(Section):
+    """One value of a Kubernetes secret, by reference: the value itself never enters a spec."""
 
-    port: int = Field(8080, ge=1, le=65535)
-    max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
-    threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
+    secret: str = Field(pattern=KUBERNETES_NAME, description="The secret's name.")
+    key: str = Field(pattern="^[-._a-zA-Z0-9]+$", description="The key in it.")
+
+
+class Toleration(Section):
+    """A taint that pods accept, as in Kubernetes."""
+
+    key: str | None = Field(None, description="The taint's key; None with Exists: every taint.")
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str | None = Field(None, description="The taint's value, for Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    seconds: int | None = Field(None, ge=0, description="For NoExecute: how long it is accepted.")
+
+    @model_validator(mode="after")
+    def _as_kubernetes_has_it(self) -> Toleration:
+        if self.operator == "Exists" and self.value is not None:
+            raise ValueError("`value` goes with operator Equal; leave it out with Exists.")
+        if self.operator == "Equal" and self.key is None:
+            raise ValueError(
+                "`key` is needed with operator Equal; use Exists to accept every taint."
+            )
+        if self.seconds is not None and self.effect != "NoExecute":
+            raise ValueError("`seconds` goes with effect NoExecute.")
+        return self
+
+
+class NodeMatch(Section):
+    """One rule of node affinity."""
+
+    key: str = Field(description="The node's label.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = "In"
+    values: list[str] = []
+    weight: int | None = Field(
+        None, ge=1, le=100, description="Preferred with this weight; None: required."
+    )
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> NodeMatch:
+        if (self.operator in ("Exists", "DoesNotExist")) == bool(self.values):
+            raise ValueError(
+                f"`values` is needed with In, NotIn, Gt, Lt and must be empty with Exists and "
+                f"DoesNotExist. Received: {self.operator} with {self.values}"
+            )
+        return self
 
 
 class StepResources(Section):
     """What one step's pod asks for. Local runs ignore it."""
 
+    image: str | None = Field(None, description="Image of this step; None: resources.image.")
     cpu: str | None = Field(None, description="CPU request and limit, e.g. 2 or 500m.")
     memory: str | None = Field(None, description="Memory request and limit, e.g. 8Gi.")
-    gpu: int = Field(0, ge=0, description="GPUs.")
+    gpu: int = Field(0, ge=0, description="GPUs; several train data-parallel.")
     gpu_type: str = Field("nvidia.com/gpu", description="Resource name of the GPU.")
-    retries: int = Field(0, ge=0, description="Tries after a preemption.")
-    timeout_minutes: int | None = Field(None, ge=1)
+    ephemeral_storage: str | None = Field(
+        None, description="Scratch disk at /tmp that lives as long as the pod, e.g. 20Gi."
+    )
+    shared_memory: str | None = Field(None, description="Size of /dev/shm, e.g. 2Gi.")
     node_selector: dict[str, str] = {}
+    tolerations: list[Toleration] = []
+    affinity: list[NodeMatch] = []
+    spot: bool = Field(
+        False, description="May run on nodes that are taken away (resources.spot says which)."
+    )
+    retries: int | None = Field(
+        None, ge=0, description="Tries after a preemption; None: 5 with spot, else 0."
+    )
+    backoff_seconds: int = Field(30, ge=1, description="Wait before the first retry; it doubles.")
+    timeout_minutes: int | None = Field(None, ge=1)
     env: dict[str, str] = Field({}, description="Plain settings; secrets go by reference only.")
+    secrets: dict[str, SecretKey] = Field(
+        {}, description="Environment variables taken from Kubernetes secrets."
+    )
+
+
+class Spot(Section):
+    """How this cluster marks the nodes that may be taken away. Steps with `spot: true` use it."""
+
+    node_selector: dict[str, str] = {}
+    tolerations: list[Toleration] = []
+
+
+class Volume(Section):
+    """The volume that outlives the pods: models, checkpoints, reasons of failures."""
+
+    claim: str | None = Field(
+        "bertworks",
+        pattern=KUBERNETES_NAME,
+        description="Name of the PersistentVolumeClaim; None where all is in buckets.",
+    )
+    mount: str = Field("/bertworks", pattern="^/[^\\s]+$", description="Where pods see it.")
 
 
 class Resources(Section):
     """Resources for all steps, and for single ones."""
 
     image: str = Field("bertworks/pipeline:0.1.0", description="Image of the steps.")
+    gpu_image: str = Field(
+        "bertworks/pipeline-gpu:0.1.0", description="Image of steps that ask for GPUs."
+    )
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    image_pull_secrets: list[str] = []
+    service_account: str = Field(
+        "bertworks-pipeline", description="Kubernetes service account of the runs."
+    )
+    volume: Volume = Field(default_factory=Volume)
+    store: str | None = Field(
+        None, description="URI of the model store as pods see it; None: models/ on the volume."
+    )
+    checkpoints: str | None = Field(
+        None, description="Folder or bucket for checkpoints; None: checkpoints/ on the volume."
+    )
+    spot: Spot = Field(default_factory=Spot)
     default: StepResources = Field(default_factory=StepResources)
     steps: dict[StepName, StepResources] = {}
+
+
+class Serve(Section):
+    """How the bundle is served; the part under `deploy` is for the cluster."""
+
+    port: int = Field(8080, ge=1, le=65535)
+    max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
+    deploy: Deploy = Field(default_factory=lambda: Deploy())
+
+
+class Deploy(Section):
+    """The serving side on the cluster; `bertworks deploy` applies it."""
+
+    enabled: bool = Field(False, description="Also a step of the DAG, after register.")
+    kind: Literal["auto", "kserve", "deployment"] = Field(
+        "auto", description="auto: an InferenceService where the cluster has KServe."
+    )
+    namespace: str | None = Field(None, description="None: the namespace of the run.")
+    image: str = Field("bertworks/serving:0.1.0", description="Image of the server.")
+    cpu: str = Field("1", description="CPU request and limit of one replica.")
+    memory: str = Field("1Gi", description="Memory request and limit of one replica.")
+    min_replicas: int = Field(2, ge=1)
+    max_replicas: int = Field(6, ge=1)
+    target_cpu_percent: int = Field(70, ge=1, le=100, description="Where the autoscaler adds one.")
+    timeout_minutes: int = Field(
+        10, ge=1, description="Not ready by then: the version before is put back."
+    )
+
+    @model_validator(mode="after")
+    def _replicas_fit(self) -> Deploy:
+        if self.max_replicas < self.min_replicas:
+            raise ValueError(
+                f"`max_replicas` must be at least `min_replicas`. "
+                f"Received: {self.max_replicas} < {self.min_replicas}"
+            )
+        return self
+
+
+class Retrain(Section):
+    """When new rows are worth a training, and how the challenger is made and judged."""
+
+    min_new_rows: int = Field(
+        100, ge=1, description="Rows that the champion has not seen, before it is challenged."
+    )
+    max_text_drift: float = Field(
+        0.1, ge=0, description="Jensen-Shannon divergence (bits) of the tokens; more is a change."
+    )
+    max_label_drift: float = Field(
+        0.05, ge=0, description="Jensen-Shannon divergence (bits) of the labels; more is a change."
+    )
+    warm_start: bool = Field(True, description="Start from the champion's weights, not the base.")
+    rehearsal: float = Field(
+        1.0, ge=0, description="Old rows kept for each new row, against forgetting; 0: none."
+    )
+    seed: int = 42
+    webhook: SecretKey | None = Field(
+        None, description="Secret with the URL that is told how each run ended."
+    )
 
 
 class Schedule(Section):
     """When the agent is retrained on the cluster. Local runs ignore it."""
 
     cron: str | None = Field(None, description='Five fields, e.g. "0 3 * * 1".')
-    timezone: str = "UTC"
+    timezone: str = Field("UTC", description="IANA name, e.g. Europe/Berlin.")
+    catch_up: bool = Field(False, description="Also run for the times that were missed.")
+    max_concurrency: int = Field(1, ge=1, le=10, description="Runs at the same time, at most.")
 
 
 class AgentSpec(Section):
@@ -516,6 +669,7 @@ class AgentSpec(Section):
     serve: Serve = Field(default_factory=Serve)
     resources: Resources = Field(default_factory=Resources)
     schedule: Schedule = Field(default_factory=Schedule)
+    retrain: Retrain = Field(default_factory=Retrain)
 
     @field_validator("data")
     @classmethod

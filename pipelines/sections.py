@@ -66,7 +66,7 @@ def sections(
         "quantize": {
             "task": task,
             "quantize": _plain(spec.compress.quantize),
-            "serve": _plain(spec.serve),
+            "serve": spec.serve.model_dump(mode="json", exclude={"deploy"}),
         },
         "gate": {
             "name": spec.name,

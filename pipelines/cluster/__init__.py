@@ -1,0 +1,1 @@
+"""The same DAG on Kubeflow Pipelines: connection, submit, schedule, inspect, deploy."""
