@@ -148,18 +148,32 @@ def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(table).encode()).hexdigest()
 
 
-def write_json(file: str | os.PathLike[str], value: Any) -> None:
-    """Writes JSON beside `file` and renames it into place, with sorted keys and a final newline."""
+@contextlib.contextmanager
+def replacing(file: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path beside `file` to write to; it is renamed into place when the block ends well.
+
+    It ends as `file` does, for libraries that judge by the ending. Its folder is made when needed.
+
+    Raises:
+        EnvironmentFault: The disk is full, or the folder cannot be written.
+    """
     target = Path(file)
-    beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    beside = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.partial{target.suffix}")
     try:
-        beside.write_text(text, encoding="utf-8")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
         os.replace(beside, target)
     except OSError as error:
         raise _environment_fault(error, target) or error from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_json(file: str | os.PathLike[str], value: Any) -> None:
+    """Writes JSON beside `file` and renames it into place, with sorted keys and a final newline."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    with replacing(file) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def _seal(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from bertworks.artifacts import replacing
 from bertworks.errors import DataError
 from bertworks.sources.csv_rows import read_records
 from bertworks.sources.lines import Lines
@@ -54,13 +53,8 @@ def predict_stream(
     if out is None:
         _write(agent, rows, sys.stdout, format_)
         return
-    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        with open(beside, "w", encoding="utf-8", newline="") as stream:
-            _write(agent, rows, stream, format_)
-        os.replace(beside, out)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(out) as beside, open(beside, "w", encoding="utf-8", newline="") as stream:
+        _write(agent, rows, stream, format_)
 
 
 def _check_file(file: Path, texts: Sequence[str]) -> None:

@@ -6,8 +6,6 @@ top. A part that cannot be shown says so in its place and leaves the others alon
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bertworks import html
-from bertworks.artifacts import Artifact, open_artifact
+from bertworks.artifacts import Artifact, open_artifact, replacing
 from bertworks.errors import BertworksError
 from bertworks.evaluation import (
     report_compression,
@@ -62,13 +60,8 @@ def build(run: Run, out: Path) -> None:
         if body:
             parts.append(Markup("<h2>{}</h2>").format(title) + body if title else body)
     page = html.page(str(run.get("name") or "run"), Markup("\n").join(parts))
-    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as beside:
         beside.write_text(page, encoding="utf-8")
-        os.replace(beside, out)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _open(run: Run) -> Opened:

@@ -124,7 +124,7 @@ def locked(root: Root) -> Iterator[None]:
 def _remove_leftovers(root: Root) -> None:
     """Removes folders that a killed run left half-written; nobody else writes while we hold the lock."""
     for place in (root.pipeline_root, root.models):
-        for ending in ("partial", "old"):
+        for ending in ("partial*", "old"):
             for leftover in place.glob(f"**/.*.{ending}"):
                 shutil.rmtree(leftover, ignore_errors=True)
                 leftover.unlink(missing_ok=True)

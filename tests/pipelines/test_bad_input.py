@@ -18,7 +18,7 @@ def assert_clear(outcome: subprocess.CompletedProcess, folder: Path, *words: str
     assert "fix:" in said, said
     for word in words:
         assert word in said, said
-    assert not list(folder.rglob("*.partial"))
+    assert not list(folder.rglob("*.partial*"))
 
 
 def prepare(folder: Path, spec: str = SPEC) -> Path:
