@@ -43,12 +43,13 @@ def task_names(spec: AgentSpec) -> list[str]:
     ]
 
 
-def build(spec: AgentSpec, sections: Mapping[str, str]) -> Any:
+def build(spec: AgentSpec, sections: Mapping[str, str], *, cluster: bool = True) -> Any:
     """The KFP pipeline of a spec.
 
     Args:
         spec: The agent spec.
         sections: Each step's part of it as JSON, from `pipelines.sections`.
+        cluster: Whether tasks get their pods' settings; a run on this machine has no use for them.
     """
 
     @dsl.pipeline(name=spec.name, description=spec.description or None)
@@ -117,6 +118,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str]) -> Any:
         registered.set_caching_options(False)
         tasks += [packed, rescored, allowed, registered]
         for task, name in zip(tasks, task_names(spec), strict=True):
-            apply_resources(task, name.removesuffix("-bundle"), spec.resources)
+            if cluster:
+                apply_resources(task, name, spec, sections)
 
     return agent

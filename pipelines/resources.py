@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from bertworks.spec import Resources
+from bertworks.spec import AgentSpec
 
 
-def apply_resources(task: Any, step: str, resources: Resources) -> None:
+def apply_resources(task: Any, name: str, spec: AgentSpec, sections: Mapping[str, str]) -> None:
     """Sets image, CPU, memory, GPU, node selector, time-out and plain environment of one task.
 
     Args:
         task: The KFP task.
-        step: The step's name; its own settings replace the defaults, field by field.
-        resources: The spec's section.
+        name: The task's name in the DAG; its step's own settings replace the defaults.
+        spec: The agent spec.
+        sections: Each step's part of it as JSON.
     """
+    resources, step = spec.resources, name.removesuffix("-bundle")
     own = resources.steps.get(step)  # type: ignore[call-overload]
     chosen = resources.default
     if own is not None:

@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
 
     from kfp import local
 
-    from bertworks.spec import AgentSpec, Resources
+    from bertworks.spec import AgentSpec
     from pipelines.agent import build
 
     root = Root(Path(plan["root"]))
@@ -70,9 +70,8 @@ def main(folder: Path) -> None:
     logging.getLogger().setLevel(logging.INFO)
     # KFP puts the interpreter's path into a shell command as it stands.
     sys.executable = shlex.quote(sys.executable)
-    spec = AgentSpec.model_validate(plan["spec"])
     # Pods' settings mean nothing here: a retry would only repeat a failure, and change the cache's key.
-    build(spec.model_copy(update={"resources": Resources()}), plan["sections"])()
+    build(AgentSpec.model_validate(plan["spec"]), plan["sections"], cluster=False)()
 
 
 if __name__ == "__main__":
