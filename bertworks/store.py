@@ -2,19 +2,25 @@
 
     NAME/versions/1/bundle/…      the bundle artifact, as it was gated
     NAME/versions/1/metrics/…     its metrics artifact
-    NAME/versions/1/record.json   state, reasons, decision, metrics, digest
+    NAME/versions/1/model/…       the model before compression, which a challenger starts from
+    NAME/versions/1/examples/…    every row known by then, which a challenger is compared with
+    NAME/versions/1/record.json   state, reasons, decision, metrics, digests, facts
     NAME/champion.json            which version serves, and which ones did before
+    NAME/outcomes/…               how each retraining ended (bertworks/store_outcomes.py)
 
 On a disk a version is written beside its place and renamed into it, and writers take turns. On a
 bucket, which can do neither, `record.json` is written last and makes the version exist. A bundle that
-was refused is kept and can be looked at, but not promoted.
+was refused is kept and can be looked at, but not promoted. Model and examples may be missing: versions
+of before 0.1.0's retraining have none, and the model of a refused bundle is not kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +33,7 @@ from bertworks.errors import ArtifactError, GateRefused
 RECORD = "record.json"
 CHAMPION = "champion.json"
 _History = list[dict[str, Any]]
+_PARTS = ("model", "examples")
 
 _NAME = re.compile("[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?")  # As the spec's `name`.
 
@@ -58,6 +65,15 @@ class Version:
         """The bundle's digest, "" when damaged."""
         return str(self.record.get("digest", ""))
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the register step noted about how it was made; empty for old versions."""
+        return dict(self.record.get("facts", {}))
+
+    def has(self, part: str) -> bool:
+        """Whether "model" or "examples" was kept with it."""
+        return part in self.record.get("parts", {})
+
 
 class Store:
     """A folder or bucket of models.
@@ -73,9 +89,23 @@ class Store:
         self._place = store_places.place(self.uri)
 
     def add(
-        self, bundle: Artifact, name: str, decision: dict[str, Any], metrics: Artifact
+        self,
+        bundle: Artifact,
+        name: str,
+        decision: dict[str, Any],
+        metrics: Artifact,
+        parts: Mapping[str, Artifact] | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> Version:
         """Keeps a bundle that passed its gates; the same bundle again gives the same version.
+
+        Args:
+            bundle: The bundle artifact.
+            name: The agent.
+            decision: What decision.json holds.
+            metrics: The bundle's metrics artifact.
+            parts: "model" and "examples" artifacts to keep beside it.
+            facts: Small JSON facts about how it was made.
 
         Raises:
             GateRefused: The decision says that it did not pass.
@@ -85,13 +115,19 @@ class Store:
                 f"The gates refused this bundle: {'; '.join(decision['reasons'])}.",
                 "Register only bundles that pass; `refuse` keeps the others.",
             )
-        return self._keep(bundle, name, PASSED, decision, metrics)
+        return self._keep(bundle, name, PASSED, decision, metrics, parts or {}, facts or {})
 
     def refuse(
-        self, bundle: Artifact, name: str, decision: dict[str, Any], metrics: Artifact
+        self,
+        bundle: Artifact,
+        name: str,
+        decision: dict[str, Any],
+        metrics: Artifact,
+        parts: Mapping[str, Artifact] | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> Version:
-        """Keeps a bundle that did not pass, marked as refused with the reasons."""
-        return self._keep(bundle, name, REFUSED, decision, metrics)
+        """Keeps a bundle that did not pass, marked as refused with the reasons; see `add`."""
+        return self._keep(bundle, name, REFUSED, decision, metrics, parts or {}, facts or {})
 
     def promote(self, name: str, number: int) -> Version:
         """Makes a version the champion; the one before it is remembered for `rollback`.
@@ -160,7 +196,7 @@ class Store:
 
     def list(self, name: str) -> list[Version]:
         """All versions, oldest first; a damaged one is listed with that state."""
-        _check_name(name)
+        check_name(name)
         found = []
         for number in self._place.numbers(name):
             try:
@@ -176,7 +212,7 @@ class Store:
         Raises:
             ArtifactError: There is no such version, or its record cannot be read.
         """
-        _check_name(name)
+        check_name(name)
         folder = f"{name}/versions/{number}"
         raw = self._place.read(f"{folder}/{RECORD}")
         uri = self._place.uri(f"{folder}/bundle")
@@ -197,25 +233,40 @@ class Store:
         return Version(name, number, record["state"], serves, record, uri)
 
     def fetch(self, name: str, number: int, part: str = "bundle") -> Artifact:
-        """Opens a version's "bundle" or "metrics"; a bucket's is first copied to this machine.
+        """Opens a version's "bundle", "metrics", "model" or "examples".
+
+        A bucket's is first copied to this machine.
 
         Raises:
-            ArtifactError: There is no such version, or a file was changed.
+            ArtifactError: There is no such version or part, or a file was changed.
         """
         kept = self.show(name, number)
-        found = open_artifact(self._place.local(f"{name}/versions/{number}/{part}"), part)
-        if part == "bundle" and found.digest != kept.digest:
+        if part in _PARTS and not kept.has(part):
             raise ArtifactError(
-                f"{kept.uri} is not the bundle that was registered: the record says "
-                f"{kept.digest[:12]}…, found {found.digest[:12]}….",
-                "Register the bundle again from the run that made it.",
+                f"{name} version {number} was kept without its {part}.",
+                "Run the spec again (`bertworks run`): register adds what is missing.",
+            )
+        found = open_artifact(self._place.local(f"{name}/versions/{number}/{part}"), part)
+        expected = {"bundle": kept.digest, **kept.record.get("parts", {})}.get(part)
+        if expected is not None and found.digest != expected:
+            raise ArtifactError(
+                f"{found.path} is not the {part} that was registered: the record says "
+                f"{expected[:12]}…, found {found.digest[:12]}….",
+                f"Register the {part} again from the run that made it.",
             )
         return found
 
     def _keep(
-        self, bundle: Artifact, name: str, state: str, decision: dict[str, Any], metrics: Artifact
+        self,
+        bundle: Artifact,
+        name: str,
+        state: str,
+        decision: dict[str, Any],
+        metrics: Artifact,
+        parts: Mapping[str, Artifact],
+        facts: Mapping[str, Any],
     ) -> Version:
-        _check_name(name)
+        check_name(name)
         record = {
             "format": 1,
             "name": name,
@@ -225,21 +276,39 @@ class Store:
             "metrics": metrics.json("metrics.json"),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "parents": dict(bundle.parents),
+            "parts": {part: kept.digest for part, kept in parts.items()},
+            "facts": dict(facts),
         }
+        folders = {part: kept.path for part, kept in parts.items()}
         with self._place.turn(name):
             known = self._known(name, bundle.digest)
             if known is not None:
-                self._judge_again(known, record)
+                self._judge_again(known, record, folders)
                 return self.show(name, known.number)
+            same = self._same_parts(name, record["parts"])
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / RECORD
                 file.write_bytes(_json(record))
                 number = self._place.publish(
-                    name, {"bundle": bundle.path, "metrics": metrics.path, RECORD: file}
+                    name,
+                    {"bundle": bundle.path, "metrics": metrics.path, **folders, RECORD: file},
+                    same,
                 )
         kept = self.show(name, number)
-        self.fetch(name, number)
+        for part in ("bundle", *folders):
+            self.fetch(name, number, part)
         return kept
+
+    def _same_parts(self, name: str, digests: Mapping[str, str]) -> dict[str, str]:
+        """Parts that an earlier version holds byte for byte, and where: they need no second copy."""
+        found = {}
+        for one in self.list(name):
+            for part, digest in digests.items():
+                if one.record.get("parts", {}).get(part) == digest:
+                    with contextlib.suppress(ArtifactError):
+                        self.fetch(name, one.number, part)
+                        found[part] = f"{name}/versions/{one.number}/{part}"
+        return found
 
     def _known(self, name: str, digest: str) -> Version | None:
         """The version that holds a bundle whole; one that was damaged or deleted is added anew."""
@@ -254,15 +323,30 @@ class Store:
         except ArtifactError:
             return None
 
-    def _judge_again(self, known: Version, record: dict[str, Any]) -> None:
-        """The same bundle under other gates: the newer judgement counts, its age stays."""
-        judged = {**known.record, "state": record["state"], "decision": record["decision"]}
+    def _judge_again(
+        self, known: Version, record: dict[str, Any], folders: Mapping[str, Path]
+    ) -> None:
+        """The same bundle under other gates: the newer judgement counts, its age stays.
+
+        Parts that it was kept without are added: before the record, which makes them exist.
+        """
+        folder = f"{known.name}/versions/{known.number}"
+        parts = dict(known.record.get("parts", {}))
+        for part in folders.keys() - parts.keys():
+            self._place.attach(f"{folder}/{part}", folders[part])
+            parts[part] = record["parts"][part]
+        judged = {
+            **known.record,
+            "state": record["state"],
+            "decision": record["decision"],
+            "parts": parts,
+            "facts": record["facts"] or known.facts,
+        }
         if judged != known.record:
-            file = f"{known.name}/versions/{known.number}/{RECORD}"
-            self._place.replace(file, _json(judged))
+            self._place.replace(f"{folder}/{RECORD}", _json(judged))
 
     def _pointer(self, name: str) -> dict[str, Any] | None:
-        _check_name(name)
+        check_name(name)
         file = f"{name}/{CHAMPION}"
         raw = self._place.read(file)
         if raw is None:
@@ -289,7 +373,8 @@ class Store:
         self._place.replace(f"{name}/{CHAMPION}", _json(pointer))
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises ArtifactError where a text is not an agent's name."""
     if not _NAME.fullmatch(name):
         raise ArtifactError(
             f"{name!r} is not an agent's name: lower-case letters, digits and dashes, "

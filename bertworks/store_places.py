@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from bertworks.errors import ArtifactError, EnvironmentFault
 
+NOTHING: Mapping[str, str] = {}
 _WAIT_SECONDS = 60.0
 _STALE_SECONDS = 86_400.0
 
@@ -37,8 +38,25 @@ class Place(Protocol):
     def numbers(self, name: str) -> list[int]:
         """The whole versions of an agent, sorted."""
 
-    def publish(self, name: str, parts: Mapping[str, Path]) -> int:
-        """Copies files and folders into a new version and returns its number."""
+    def publish(
+        self, name: str, parts: Mapping[str, Path], same: Mapping[str, str] = NOTHING
+    ) -> int:
+        """Copies files and folders into a new version and returns its number.
+
+        Args:
+            name: The agent.
+            parts: Name to file or folder.
+            same: Name to a path in the store that holds the same bytes: a disk links them.
+        """
+
+    def attach(self, path: str, source: Path) -> None:
+        """Copies a folder to a path; what is there from a writer that was killed is replaced."""
+
+    def files(self, folder: str) -> list[str]:
+        """The names of the files in a folder, sorted; none where there is no folder."""
+
+    def remove(self, path: str) -> None:
+        """Removes a file or a folder; one that is not there is no error."""
 
     def local(self, path: str) -> Path:
         """A folder as a path on this machine."""
@@ -80,6 +98,7 @@ class Disk:
         target = self.root / path
         beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as stream:
                 stream.write(value)
                 stream.flush()
@@ -97,7 +116,9 @@ class Disk:
         folders = _folders(self.root / name / "versions")
         return sorted(int(folder.name) for folder in folders if folder.name.isdigit())
 
-    def publish(self, name: str, parts: Mapping[str, Path]) -> int:
+    def publish(
+        self, name: str, parts: Mapping[str, Path], same: Mapping[str, str] = NOTHING
+    ) -> int:
         versions = self.root / name / "versions"
         try:
             versions.mkdir(parents=True, exist_ok=True)
@@ -106,11 +127,39 @@ class Disk:
             try:
                 beside.mkdir()
                 for part, source in parts.items():
-                    copy = shutil.copytree if source.is_dir() else shutil.copy2
-                    copy(source, beside / part)
+                    if not source.is_dir():
+                        shutil.copy2(source, beside / part)
+                    elif not (part in same and _linked(self.root / same[part], beside / part)):
+                        shutil.copytree(source, beside / part)
                 return self._take_number(name, beside)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
+        except OSError as error:
+            raise _fault(self.root, error) from error
+
+    def attach(self, path: str, source: Path) -> None:
+        target = self.root / path
+        beside = target.parent / f".{uuid.uuid4().hex[:8]}.partial"
+        try:
+            shutil.copytree(source, beside)
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(beside, target)
+        except OSError as error:
+            raise _fault(self.root, error) from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def files(self, folder: str) -> list[str]:
+        try:
+            found = list((self.root / folder).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(one.name for one in found if one.is_file() and not one.name.startswith("."))
+
+    def remove(self, path: str) -> None:
+        target = self.root / path
+        try:
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
         except OSError as error:
             raise _fault(self.root, error) from error
 
@@ -188,7 +237,9 @@ class Bucket:
             return None
 
     def replace(self, path: str, value: bytes) -> None:
-        self._files.pipe_file(self._at(path), value)
+        where = self._at(path)
+        self._files.makedirs(where.rpartition("/")[0], exist_ok=True)
+        self._files.pipe_file(where, value)
 
     def names(self) -> list[str]:
         return self._children("")
@@ -201,16 +252,30 @@ class Bucket:
             if self._files.exists(self._at(f"{name}/versions/{one}/record.json"))
         ]
 
-    def publish(self, name: str, parts: Mapping[str, Path]) -> int:
+    def attach(self, path: str, source: Path) -> None:
+        for file in sorted(path for path in source.rglob("*") if path.is_file()):
+            where = self._at(f"{path}/{file.relative_to(source)}")
+            self._files.makedirs(where.rpartition("/")[0], exist_ok=True)
+            self._files.put_file(str(file), where)
+
+    def files(self, folder: str) -> list[str]:
+        return [
+            one for one in self._children(folder) if self._files.isfile(self._at(f"{folder}/{one}"))
+        ]
+
+    def remove(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm(self._at(path), recursive=True)
+
+    def publish(
+        self, name: str, parts: Mapping[str, Path], same: Mapping[str, str] = NOTHING
+    ) -> int:
         number = self._claim(name)
         folder = f"{name}/versions/{number}"
         last = []
         for part, source in parts.items():
             if source.is_dir():
-                for file in sorted(path for path in source.rglob("*") if path.is_file()):
-                    where = self._at(f"{folder}/{part}/{file.relative_to(source)}")
-                    self._files.makedirs(where.rpartition("/")[0], exist_ok=True)
-                    self._files.put_file(str(file), where)
+                self.attach(f"{folder}/{part}", source)
             else:
                 last.append((part, source))
         for part, source in last:
@@ -253,6 +318,16 @@ class Bucket:
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:
         yield
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Fills a folder with hard links to another one's files; False where the disk has none."""
+    try:
+        shutil.copytree(source, target, copy_function=os.link)
+    except (OSError, shutil.Error):
+        shutil.rmtree(target, ignore_errors=True)
+        return False
+    return True
 
 
 def _folders(folder: Path) -> list[Path]:
