@@ -307,13 +307,25 @@ def serve(
         int | None,
         typer.Option(help="CPU threads; the spec's serve.threads by default.", min=1),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Model store, a folder or bucket, where --agent is NAME/VERSION."),
+    ] = None,
+    digest: Annotated[
+        str | None, typer.Option(help="Refuse to serve a bundle with another digest.")
+    ] = None,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Serve the agent over HTTP: the V1 and V2 inference protocols, health, metrics."""
-    from bertworks.serving.server import serve as serve_bundle
+    """Serve the agent over HTTP: the V1 and V2 inference protocols, health, metrics.
 
-    folder = _bundle(agent, root)
+    On a cluster: serve --store /bertworks/models --agent NAME/VERSION, or --agent /mnt/models.
+    """
+    from bertworks.serving.server import serve as serve_bundle
+    from pipelines.served import locate
+
+    found = locate(agent, store, digest, lambda: _bundle(agent, root))
+    folder = found.folder
     said = json.loads((folder / "agent.json").read_text("utf-8")).get("serve", {})
     serve_bundle(
         folder,
@@ -321,6 +333,7 @@ def serve(
         name=name,
         threads=threads or said.get("threads"),
         max_batch=said.get("max_batch", 32),
+        identity=found.identity,
     )
 
 

@@ -1,7 +1,8 @@
 """The server: a kserve ModelServer around an Agent.
 
 V1 at `/v1/models/NAME:predict`, V2 at `/v2/models/NAME/infer`, health at `/v2/health/ready` and
-`/v2/health/live`, Prometheus metrics at `/metrics`. See `protocols` for the requests.
+`/v2/health/live`, Prometheus metrics at `/metrics`. See `protocols` for the requests. A V2 answer
+names the version (`model_version`) and the bundle's digest (`parameters.digest`) that it comes from.
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ import sys
 import uuid
 from typing import Any
 
+from bertworks.artifacts import open_artifact
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving import protocols
+from bertworks.serving.identity import Identity
+from bertworks.serving.meters import Meters
 from bertworks.serving.runtime import Agent, Row
 from bertworks.spec import Task
+
+GRACE_SECONDS = 30
+"""How long requests may still run after SIGTERM; a pod's grace period must be longer."""
 
 
 def serve(
@@ -26,8 +33,11 @@ def serve(
     name: str = "agent",
     threads: int | None = None,
     max_batch: int = 32,
+    identity: Identity | None = None,
 ) -> None:
     """Serves a bundle until SIGINT or SIGTERM; requests that are running are answered first.
+
+    They have GRACE_SECONDS for it, in which new connections are refused.
 
     Args:
         folder: A bundle artifact.
@@ -35,6 +45,7 @@ def serve(
         name: The model's name in the URLs.
         threads: CPU threads of one forward pass; None: all that may be used.
         max_batch: Rows that one forward pass takes, at most.
+        identity: Which bundle it is, for the answers and the metrics; None: its digest alone.
 
     Raises:
         ArtifactError: The bundle is missing, damaged, or cannot be loaded.
@@ -45,14 +56,20 @@ def serve(
     agent.predict([_sample(agent)])  # the first pass allocates: not while a client waits
     _check_port(port)
     kserve = _import_kserve()
-    server = kserve.ModelServer(http_port=port, enable_grpc=False, workers=1)
-    server.start([served_model(agent, name)])
+    server = kserve.ModelServer(
+        http_port=port, enable_grpc=False, workers=1, grace_period=GRACE_SECONDS
+    )
+    known = identity or Identity(open_artifact(folder, "bundle", verify=False).digest)
+    server.start([served_model(agent, name, known)])
 
 
-def served_model(agent: Agent, name: str) -> Any:
+def served_model(agent: Agent, name: str, identity: Identity) -> Any:
     """The kserve model of an agent: a `kserve.Model` that is ready."""
     kserve = _import_kserve()
     from kserve.errors import InvalidInput
+
+    engine = str((agent.info.get("engine") or {}).get("name", ""))
+    meters = Meters(name, identity, engine)
 
     class AgentModel(kserve.Model):  # type: ignore[name-defined]
         """Answers V1 (dict) and V2 (InferRequest) requests."""
@@ -67,17 +84,18 @@ def served_model(agent: Agent, name: str) -> Any:
             """Runs the agent in a thread, so that health checks are answered meanwhile."""
             second = isinstance(payload, kserve.InferRequest)
             try:
-                rows = _rows(agent, payload) if second else None
-                if rows is None:
-                    rows = protocols.rows_of_instances(payload, agent.task)
-                answers = await asyncio.to_thread(agent.predict, rows)
+                with meters.request() as rows:
+                    rows += (
+                        _rows(agent, payload)
+                        if second
+                        else protocols.rows_of_instances(payload, agent.task)
+                    )
+                    answers = await asyncio.to_thread(agent.predict, rows)
             except DataError as error:
                 raise InvalidInput(error.message) from None
-            return (
-                _response(name, payload, answers, agent.task)
-                if second
-                else {"predictions": answers}
-            )
+            if second:
+                return _response(name, payload, answers, agent.task, identity)
+            return {"predictions": answers}
 
         def get_input_types(self) -> list[dict[str, Any]]:
             """For the V2 model metadata."""
@@ -115,7 +133,9 @@ def _values(tensor: Any) -> list[Any]:
     return values
 
 
-def _response(name: str, request: Any, answers: list[dict[str, Any]], task: Task) -> Any:
+def _response(
+    name: str, request: Any, answers: list[dict[str, Any]], task: Task, identity: Identity
+) -> Any:
     kserve = _import_kserve()
     outputs = [
         kserve.InferOutput(name=output, shape=[len(values)], datatype=kind, data=values)
@@ -124,7 +144,9 @@ def _response(name: str, request: Any, answers: list[dict[str, Any]], task: Task
     return kserve.InferResponse(
         response_id=request.id or uuid.uuid4().hex,  # optional in V2, but kserve's answer needs one
         model_name=name,
+        model_version=None if identity.version is None else str(identity.version),
         infer_outputs=outputs,
+        parameters={"digest": identity.digest},
     )
 
 

@@ -1,0 +1,111 @@
+"""What the server counts, for Prometheus; kserve's handler shows it at /metrics.
+
+kserve's own histograms (`request_predict_seconds` and its sisters) begin at 5 ms, where a small agent
+has answered twice, and say nothing about how requests ended: hence these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from bertworks.errors import DataError
+from bertworks.serving.identity import Identity
+
+SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 4, 8)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Meters:
+    """The meters of one served model.
+
+    Args:
+        name: The model's name in the URLs.
+        identity: Which bundle serves.
+        engine: What runs its graph.
+    """
+
+    def __init__(self, name: str, identity: Identity, engine: str) -> None:
+        self._name, self._all = name, _registered()
+        self._all["info"].labels(
+            name, str(identity.version or ""), identity.digest[:12], engine
+        ).set(1)
+        self._running = self._all["in_progress"].labels(name)
+        self._running.set(0)
+        for outcome in ("answered", "refused", "failed"):
+            self._all["requests"].labels(name, outcome)  # So that each is 0 from the start.
+        self._all["rows"].labels(name)
+        for key, value in (("created", identity.created), ("limit", identity.latency_limit)):
+            if value is not None:
+                self._all[key].labels(name).set(value)
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[list[Any]]:
+        """Measures one request; the block puts the request's rows into the list that it gets."""
+        rows: list[Any] = []
+        began = time.perf_counter()
+        outcome = "failed"
+        with self._running.track_inprogress():
+            try:
+                yield rows
+                outcome = "answered"
+            except DataError:
+                outcome = "refused"
+                raise
+            finally:
+                self._all["requests"].labels(self._name, outcome).inc()
+                if outcome == "answered":
+                    self._answered(len(rows), time.perf_counter() - began)
+
+    def _answered(self, rows: int, seconds: float) -> None:
+        size = "one" if rows == 1 else "many"
+        self._all["seconds"].labels(self._name, size).observe(seconds)
+        self._all["request_rows"].labels(self._name).observe(rows)
+        self._all["rows"].labels(self._name).inc(rows)
+
+
+@cache
+def _registered() -> dict[str, Any]:
+    """Registered once a process: Prometheus refuses a name twice."""
+    from prometheus_client import Counter, Gauge, Histogram
+
+    model = ["model_name"]
+    return {
+        "info": Gauge(
+            "bertworks_model_info",
+            "1 for the bundle that serves.",
+            [*model, "model_version", "digest", "engine"],
+        ),
+        "created": Gauge(
+            "bertworks_model_created_timestamp_seconds",
+            "When the bundle that serves was registered.",
+            model,
+        ),
+        "limit": Gauge(
+            "bertworks_latency_limit_seconds",
+            "What the gates allowed one row at p95.",
+            model,
+        ),
+        "requests": Counter(
+            "bertworks_requests",
+            "Requests that reached the model, by outcome: answered, refused (the client's fault), "
+            "failed (ours).",
+            [*model, "outcome"],
+        ),
+        "rows": Counter("bertworks_rows", "Rows answered.", model),
+        "request_rows": Histogram(
+            "bertworks_request_rows", "Rows of an answered request.", model, buckets=ROWS
+        ),
+        "seconds": Histogram(
+            "bertworks_request_seconds",
+            "Seconds from a decoded request to its answer, by rows in it: one, many.",
+            [*model, "rows"],
+            buckets=SECONDS,
+        ),
+        "in_progress": Gauge(
+            "bertworks_requests_in_progress", "Requests that are being answered.", model
+        ),
+    }
