@@ -9,6 +9,11 @@ SPEC ?= examples/sentiment.yaml
 INDEX = $(or $(UV_DEFAULT_INDEX),$(UV_INDEX_URL),$(PIP_INDEX_URL),$\
   $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null))
 UV = VIRTUAL_ENV=$(VENV) $(if $(INDEX),UV_DEFAULT_INDEX='$(INDEX)') $(BIN)/uv
+# Images: which to build, with which client, from what, and as what the engine's builds trust.
+DOCKER ?= docker
+IMAGES ?= pipeline serving pipeline-gpu tfx
+BASE_IMAGE ?= python:3.13-slim-trixie
+CA_BUNDLE ?= $(or $(PIP_CERT),$(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
 CODE := bertworks components pipelines tests benchmarks setup.py
 
 # Without compiled modules every step would spend ten seconds more on its imports.
@@ -85,12 +90,37 @@ serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 bench: $(VENV)/.runtime .venv-peers/.done ## Measure the newest run's agent against transformers and torch
 	@$(BIN)/python -m benchmarks.agent
 
+IMAGE_BUILD = DOCKER='$(DOCKER)' BASE_IMAGE='$(BASE_IMAGE)' CA_BUNDLE='$(CA_BUNDLE)' \
+  INDEX='$(INDEX)' docker/build.sh
+
+.PHONY: images
+images: ## Build the images (IMAGES="pipeline serving", BASE_IMAGE, DOCKER; see docker/README.md)
+	@$(IMAGE_BUILD) $(IMAGES)
+
+.PHONY: images-base
+images-base: ## Make a base image from Debian's packages, where no registry is reachable (needs root)
+	@DOCKER='$(DOCKER)' docker/local-base.sh
+
+.PHONY: images-test
+images-test: $(VENV)/.dev ## Build the pipeline and serving images; run the DAG and the server in them
+	@$(IMAGE_BUILD) pipeline serving
+	@DOCKER='$(DOCKER)' $(BIN)/python -m pytest -m docker tests/docker -rs -v
+
+# The images' locks: for their Python and platform, at the versions of the environment here where
+# these exist there. apache-beam asks for another google-apitools on Python 3.13.
+IMAGE_LOCK = $(UV) pip compile -q --generate-hashes --no-header --no-annotate \
+  --python-version 3.13 --python-platform x86_64-manylinux_2_39
+
 .PHONY: lock
 lock: $(BIN)/uv ## Resolve the requirements anew, with hashes
 	@for set in dev runtime; do \
 	  $(UV) pip compile -q --generate-hashes --no-header --no-annotate \
 	    $$([ $$set = runtime ] && echo -c requirements/dev.txt) \
 	    requirements/$$set.in -o requirements/$$set.txt; done
+	@pins=$$(mktemp) && trap 'rm -f '$$pins EXIT && \
+	for set in image:runtime serving:image gpu:image build:image; do \
+	  grep -oE '^[a-z0-9._-]+==[^ ;]+' requirements/$${set#*:}.txt | grep -v '^google-apitools=' >$$pins; \
+	  $(IMAGE_LOCK) -c $$pins requirements/$${set%:*}.in -o requirements/$${set%:*}.txt; done
 
 .PHONY: clean
 clean: ## Remove environments, runs and caches (keeps the models: .bertworks/models)
