@@ -1,0 +1,143 @@
+"""Why a step of a run failed: one small file a task, where pods, and whoever asks later, find it.
+
+    ROOT/RUN/TASK.json   {"task", "message", "exit_code", "kind", "attempt", "time"}
+
+ROOT is BERTWORKS_FAILURES, a folder or an fsspec URI; RUN is KFP_RUN_ID. Without both nothing is kept.
+
+The file also ends blind retries. Which failed pods are tried again is up to the workflow controller:
+some policies repeat every failure. A preempted pod leaves no reason behind, so its retry goes on from
+the checkpoint. A step that failed by itself leaves one, and a retry that finds it ends at once with the
+same words. A person's retry of the run begins the count of attempts anew, and so is let through.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+ROOT = "BERTWORKS_FAILURES"
+RUN = "KFP_RUN_ID"
+NODE = "BERTWORKS_NODE"  # Argo's name of the pod's node: "run.root.finetune.executor(2)"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One task's last failure in a run.
+
+    Attributes:
+        task: The task's name in the DAG.
+        message: What is wrong and what to do about it.
+        exit_code: As in `bertworks.errors`; 1 for a fault of ours.
+        kind: "gate", "error" (of the user's spec, data, sources or machine), "timeout" or "fault".
+        attempt: From 0; more on a retry by the controller.
+        time: When, ISO 8601, UTC.
+    """
+
+    task: str
+    message: str
+    exit_code: int
+    kind: str
+    attempt: int
+    time: str
+
+
+def attempt() -> int:
+    """Which attempt of its task this pod is, from 0.
+
+    Argo counts the attempts of a pod, and of the groups that hold it, in its node's name; a person's
+    retry of a failed run drops the failed nodes and so begins at 0 again.
+    """
+    return sum(int(index) for index in re.findall(r"\((\d+)\)", os.environ.get(NODE, "")))
+
+
+def record(task: str, message: str, exit_code: int, kind: str) -> None:
+    """Keeps the reason. What goes wrong here is told on stderr and never hides the failure itself."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    reason = Failure(task, message, exit_code, kind, attempt(), now)
+    try:
+        if (place := _place()) is not None:
+            place.write(task, json.dumps(asdict(reason), ensure_ascii=False, indent=1).encode())
+    except Exception as error:
+        print(f"note: {os.environ.get(ROOT)} does not take the reason: {error}", file=sys.stderr)
+
+
+def before(task: str) -> Failure | None:
+    """The reason why an earlier attempt of this task failed by itself; None lets the task run.
+
+    A first attempt forgets the reason of a run that a person tries again.
+    """
+    try:
+        if (place := _place()) is None:
+            return None
+        if attempt() == 0:
+            place.remove(task)
+            return None
+        return place.read(task)
+    except Exception as error:
+        print(f"note: {os.environ.get(ROOT)} cannot be read: {error}", file=sys.stderr)
+        return None
+
+
+def read(root: str, run: str) -> list[Failure]:
+    """The reasons of a run, the oldest first: the first is what the run failed of.
+
+    Raises:
+        OSError: The place cannot be read.
+    """
+    place = _Place(root, run)
+    found = [reason for task in place.tasks() if (reason := place.read(task)) is not None]
+    return sorted(found, key=lambda reason: reason.time)
+
+
+def _place() -> _Place | None:
+    root, run = os.environ.get(ROOT), os.environ.get(RUN)
+    return _Place(root, run) if root and run else None
+
+
+class _Place:
+    """A run's folder of reasons, on a disk or behind fsspec."""
+
+    def __init__(self, root: str, run: str) -> None:
+        import fsspec
+
+        self.uri = f"{root.rstrip('/')}/{run}"
+        self._files: Any
+        self._files, self._folder = fsspec.core.url_to_fs(self.uri)
+
+    def _at(self, task: str) -> str:
+        return f"{self._folder}/{task}.json"
+
+    def write(self, task: str, value: bytes) -> None:
+        self._files.makedirs(self._folder, exist_ok=True)
+        beside = f"{self._folder}/.{task}.partial"
+        self._files.pipe_file(beside, value)
+        self._files.mv(beside, self._at(task))
+
+    def read(self, task: str) -> Failure | None:
+        try:
+            return Failure(**json.loads(self._files.cat_file(self._at(task))))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):  # Half a file, or not one of ours.
+            return None
+
+    def remove(self, task: str) -> None:
+        if self._files.exists(self._at(task)):
+            self._files.rm_file(self._at(task))
+
+    def tasks(self) -> list[str]:
+        self._files.invalidate_cache()
+        try:
+            names = [one.rpartition("/")[2] for one in self._files.ls(self._folder, detail=False)]
+        except FileNotFoundError:
+            return []
+        return sorted(
+            name.removesuffix(".json")
+            for name in names
+            if name.endswith(".json") and not name.startswith(".")
+        )
