@@ -120,7 +120,7 @@ lock: $(BIN)/uv ## Resolve the requirements anew, with hashes
 	@pins=$$(mktemp) && trap 'rm -f '$$pins EXIT && \
 	for set in image:runtime serving:image gpu:image build:image; do \
 	  grep -oE '^[a-z0-9._-]+==[^ ;]+' requirements/$${set#*:}.txt | grep -v '^google-apitools=' >$$pins; \
-	  $(IMAGE_LOCK) -c $$pins requirements/$${set%:*}.in -o requirements/$${set%:*}.txt; done
+	  $(IMAGE_LOCK) -c $$pins requirements/$${set%:*}.in -o requirements/$${set%:*}.txt || exit 1; done
 
 .PHONY: clean
 clean: ## Remove environments, runs and caches (keeps the models: .bertworks/models)

@@ -48,7 +48,7 @@ RUN --mount=type=bind,from=tools,source=/opt/tools,target=/mnt \
     /mnt/bin/uv pip install --python /opt/bertworks/bin/python --no-cache --link-mode copy \
       --offline --no-config --no-deps --compile-bytecode /media/*.whl
 
-# BERTWORKS_PORT is read by the server and by HEALTHCHECK. BERTWORKS_ROOT: a volume mounted there
+# BERTWORKS_LISTEN, the port, is read by the server and by HEALTHCHECK. BERTWORKS_ROOT: a volume mounted there
 # with the models makes `--agent NAME/VERSION` work.
 ENV PATH=/opt/bertworks/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/home/bertworks \
@@ -57,13 +57,13 @@ ENV PATH=/opt/bertworks/bin:/usr/local/bin:/usr/bin:/bin \
     XDG_CACHE_HOME=/tmp/cache \
     XDG_CONFIG_HOME=/tmp/config \
     BERTWORKS_ROOT=/bertworks \
-    BERTWORKS_PORT=8080
+    BERTWORKS_LISTEN=8080
 USER 10001:10001
 WORKDIR /home/bertworks
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-  CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['BERTWORKS_PORT']}/v2/health/ready\", timeout=4)"]
+  CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['BERTWORKS_LISTEN']}/v2/health/ready\", timeout=4)"]
 ENTRYPOINT ["bertworks", "serve"]
 
 ARG VERSION

@@ -300,7 +300,13 @@ def serve(
     agent: AgentOption = None,
     port: Annotated[
         int | None,
-        typer.Option(help="Port to listen on; the spec's serve.port by default.", min=1, max=65535),
+        typer.Option(
+            help="Port to listen on; the spec's serve.port by default.",
+            min=1,
+            max=65535,
+            # Not ..._PORT: Kubernetes sets such names itself for a service called "bertworks".
+            envvar="BERTWORKS_LISTEN",
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="The model's name in the protocols' URLs.")] = "agent",
     threads: Annotated[
