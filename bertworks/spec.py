@@ -10,9 +10,30 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-KUBERNETES_NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+from bertworks.quantities import (
+    DNS_LABEL,
+    Cpu,
+    EnvName,
+    Image,
+    LabelKey,
+    LabelValue,
+    Memory,
+    ResourceName,
+    Text,
+    memory_bytes,
+)
+from bertworks.quantities import DNS_NAME as KUBERNETES_NAME
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Severity = Literal["ignore", "warning", "error"]
 StepName = Literal[
@@ -317,8 +338,9 @@ class Validate(Section):
     baseline: str = Field(
         "auto",
         description="What the data are compared with: `auto`: the statistics of the last good local "
-        "run on other data (the first run infers the schema); `none`; or the path of a statistics "
-        "artifact.",
+        "run on other data (the first run infers the schema; on a cluster the same as `none`, as the "
+        "retraining compares with the champion's data itself); `none`; or the path of a statistics "
+        "artifact, on a cluster below resources.volume.mount.",
     )
     max_near_duplicate_rows: int = Field(
         200_000, ge=1, description="Rows that the near-duplicate check looks at, at most."
@@ -469,9 +491,11 @@ class SecretKey(Section):
 class Toleration(Section):
     """A taint that pods accept, as in Kubernetes."""
 
-    key: str | None = Field(None, description="The taint's key; None with Exists: every taint.")
+    key: LabelKey | None = Field(
+        None, description="The taint's key; None with Exists: every taint."
+    )
     operator: Literal["Equal", "Exists"] = "Equal"
-    value: str | None = Field(None, description="The taint's value, for Equal.")
+    value: LabelValue | None = Field(None, description="The taint's value, for Equal.")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     seconds: int | None = Field(None, ge=0, description="For NoExecute: how long it is accepted.")
 
@@ -489,11 +513,11 @@ class Toleration(Section):
 
 
 class NodeMatch(Section):
-    """One rule of node affinity."""
+    """One rule of node affinity. All required rules must hold; preferred ones add their weights."""
 
-    key: str = Field(description="The node's label.")
+    key: LabelKey = Field(description="The node's label.")
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = "In"
-    values: list[str] = []
+    values: list[LabelValue] = Field([], description="For In and NotIn; one number for Gt and Lt.")
     weight: int | None = Field(
         None, ge=1, le=100, description="Preferred with this weight; None: required."
     )
@@ -505,67 +529,195 @@ class NodeMatch(Section):
                 f"`values` is needed with In, NotIn, Gt, Lt and must be empty with Exists and "
                 f"DoesNotExist. Received: {self.operator} with {self.values}"
             )
+        number = len(self.values) == 1 and re.fullmatch("-?[0-9]+", self.values[0])
+        if self.operator in ("Gt", "Lt") and not number:
+            raise ValueError(
+                f"`values` must be one whole number with {self.operator}. Received: {self.values}"
+            )
         return self
+
+
+# Set on every pod by bertworks or KFP; a spec that set them too would break retries or records.
+OWN_VARIABLES = (
+    "BERTWORKS_CHECKPOINTS", "BERTWORKS_FAILURES", "BERTWORKS_NODE", "BERTWORKS_TIMEOUT",
+    "KFP_RUN_ID", "KFP_POD_NAME", "KFP_POD_UID",
+)  # fmt: skip
+_SECRET_NAME = re.compile(
+    r"(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+    r"(_ID)?$",
+    re.IGNORECASE,
+)
+_PASSWORD_IN_URI = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 class StepResources(Section):
     """What one step's pod asks for. Local runs ignore it."""
 
-    image: str | None = Field(None, description="Image of this step; None: resources.image.")
-    cpu: str | None = Field(None, description="CPU request and limit, e.g. 2 or 500m.")
-    memory: str | None = Field(None, description="Memory request and limit, e.g. 8Gi.")
-    gpu: int = Field(0, ge=0, description="GPUs; several train data-parallel.")
-    gpu_type: str = Field("nvidia.com/gpu", description="Resource name of the GPU.")
-    ephemeral_storage: str | None = Field(
-        None, description="Scratch disk at /tmp that lives as long as the pod, e.g. 20Gi."
+    image: Image | None = Field(
+        None, description="None: resources.gpu_image with GPUs, else resources.image."
     )
-    shared_memory: str | None = Field(None, description="Size of /dev/shm, e.g. 2Gi.")
-    node_selector: dict[str, str] = {}
+    cpu: Cpu | None = Field(
+        None,
+        description="CPU request and limit, e.g. 2 or 500m. None: a request without a limit, by step "
+        "(`bertworks spec explain` shows it).",
+    )
+    memory: Memory | None = Field(
+        None,
+        description="Memory request and limit, e.g. 8Gi; /dev/shm counts towards it. None: a request "
+        "without a limit, by step.",
+    )
+    gpu: int = Field(
+        0, ge=0, description="GPUs; several train data-parallel. Their taint is tolerated."
+    )
+    gpu_type: ResourceName = Field("nvidia.com/gpu", description="Resource name of the GPU.")
+    ephemeral_storage: Memory | None = Field(
+        None,
+        description="Scratch disk of the node at /tmp, at most so large, e.g. 20Gi; it lives as long "
+        "as the pod. Temporary files and downloads go there.",
+    )
+    shared_memory: Memory | None = Field(
+        None,
+        description="Size of /dev/shm, e.g. 2Gi; it is memory of the pod. None: 1Gi with several "
+        "GPUs, which talk through it, else what the cluster gives (mostly 64Mi).",
+    )
+    node_selector: dict[LabelKey, LabelValue] = {}
     tolerations: list[Toleration] = []
     affinity: list[NodeMatch] = []
     spot: bool = Field(
         False, description="May run on nodes that are taken away (resources.spot says which)."
     )
     retries: int | None = Field(
-        None, ge=0, description="Tries after a preemption; None: 5 with spot, else 0."
+        None,
+        ge=0,
+        le=10,
+        description="Tries after a preemption; None: 5 with spot, else 0. A step that fails by itself "
+        "is not run again: a retry ends at once with the same message.",
     )
-    backoff_seconds: int = Field(30, ge=1, description="Wait before the first retry; it doubles.")
-    timeout_minutes: int | None = Field(None, ge=1)
-    env: dict[str, str] = Field({}, description="Plain settings; secrets go by reference only.")
-    secrets: dict[str, SecretKey] = Field(
+    backoff_seconds: int = Field(
+        30, ge=1, le=3600, description="Wait before the first retry; it doubles."
+    )
+    timeout_minutes: int | None = Field(
+        None,
+        ge=1,
+        description="How long the step may work, each try by itself; then it fails. Its pod, fetching "
+        "of the image included, may live 5 minutes longer.",
+    )
+    env: dict[EnvName, Text] = Field({}, description="Plain settings; secrets go by reference.")
+    secrets: dict[EnvName, SecretKey] = Field(
         {}, description="Environment variables taken from Kubernetes secrets."
     )
+
+    @field_validator("env")
+    @classmethod
+    def _holds_no_secrets(cls, env: dict[str, str]) -> dict[str, str]:
+        for name, value in env.items():
+            if _SECRET_NAME.search(name) or _PASSWORD_IN_URI.search(value):
+                raise ValueError(
+                    f"{name} looks like a secret, and a spec is copied into records and compiled "
+                    f"pipelines: name a Kubernetes secret instead, `secrets: {{{name}: {{secret: "
+                    "NAME, key: KEY}}`. Received: a value"
+                )
+        return env
+
+    @model_validator(mode="after")
+    def _variables_are_free(self) -> StepResources:
+        names = {*self.env, *self.secrets}
+        if taken := sorted(names & set(OWN_VARIABLES)):
+            raise ValueError(f"`env` and `secrets` may not set what bertworks sets: {taken}")
+        if twice := sorted(set(self.env) & set(self.secrets)):
+            raise ValueError(f"`env` and `secrets` both set: {twice}")
+        return self
+
+    @model_validator(mode="after")
+    def _shared_memory_fits(self) -> StepResources:
+        whole, shared = self.memory, self.shared_memory
+        if whole and shared and memory_bytes(shared) >= memory_bytes(whole):
+            raise ValueError(
+                "`shared_memory` is a part of `memory` and must be less. "
+                f"Received: {shared} of {whole}"
+            )
+        return self
 
 
 class Spot(Section):
     """How this cluster marks the nodes that may be taken away. Steps with `spot: true` use it."""
 
-    node_selector: dict[str, str] = {}
+    node_selector: dict[LabelKey, LabelValue] = {}
     tolerations: list[Toleration] = []
 
 
+# Names and places in a pod that KFP, Argo and the settings above use.
+_POD_VOLUMES = (
+    "scratch", "shm", "kfp-launcher", "kfp-workspace", "ca-bundle", "ca-secret", "var-run-argo",
+    "tmp-dir-argo", "argo-staging", "gcs-scratch", "s3-scratch", "minio-scratch",
+    "dot-local-scratch", "dot-cache-scratch", "dot-config-scratch",
+)  # fmt: skip
+_POD_PATHS = (
+    "/tmp", "/dev", "/proc", "/sys", "/etc", "/usr", "/var", "/opt", "/home", "/gcs", "/s3",
+    "/minio", "/.local", "/.cache", "/.config", "/kfp-launcher", "/kfp-workspace", "/argo",
+)  # fmt: skip
+
+
 class Volume(Section):
-    """The volume that outlives the pods: models, checkpoints, reasons of failures."""
+    """The volume that outlives the pods: models, checkpoints, reasons of failures.
+
+    Where pods run on several nodes it must be ReadWriteMany.
+    """
 
     claim: str | None = Field(
         "bertworks",
-        pattern=KUBERNETES_NAME,
+        pattern=DNS_LABEL,
         description="Name of the PersistentVolumeClaim; None where all is in buckets.",
     )
-    mount: str = Field("/bertworks", pattern="^/[^\\s]+$", description="Where pods see it.")
+    mount: str = Field("/bertworks", pattern="^(/[-.\\w]+)+$", description="Where pods see it.")
+
+    @field_validator("claim")
+    @classmethod
+    def _name_is_free(cls, claim: str | None) -> str | None:
+        if claim in _POD_VOLUMES:
+            raise ValueError(f"pods have a volume of that name already. Received: {claim!r}")
+        return claim
+
+    @field_validator("mount")
+    @classmethod
+    def _path_is_free(cls, mount: str) -> str:
+        if ".." in mount or f"/{mount.split('/')[1]}" in _POD_PATHS:
+            raise ValueError(f"that path has another use in pods. Received: {mount!r}")
+        return mount
+
+
+# What a pod asks for (CPU, memory) where the spec says nothing: enough for the examples on two CPUs.
+# Requests alone: no limit that nobody wrote may throttle a step or end it.
+STEP_REQUESTS: dict[StepName, tuple[str, str]] = {
+    "ingest": ("500m", "2Gi"),
+    "validate": ("500m", "3Gi"),
+    "transform": ("500m", "3Gi"),
+    "pretrain": ("1", "4Gi"),
+    "finetune": ("1", "4Gi"),
+    "evaluate": ("500m", "3Gi"),
+    "prune": ("1", "4Gi"),
+    "quantize": ("1", "3Gi"),
+    "gate": ("250m", "1Gi"),
+    "register": ("100m", "512Mi"),
+    "deploy": ("100m", "512Mi"),
+    "compare": ("500m", "2Gi"),
+    "notify": ("100m", "256Mi"),
+}
 
 
 class Resources(Section):
     """Resources for all steps, and for single ones."""
 
-    image: str = Field("bertworks/pipeline:0.1.0", description="Image of the steps.")
-    gpu_image: str = Field(
+    image: Image = Field("bertworks/pipeline:0.1.0", description="Image of the steps.")
+    gpu_image: Image = Field(
         "bertworks/pipeline-gpu:0.1.0", description="Image of steps that ask for GPUs."
     )
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
-    image_pull_secrets: list[str] = []
+    image_pull_secrets: list[Annotated[str, Field(pattern=KUBERNETES_NAME)]] = []
     service_account: str = Field(
-        "bertworks-pipeline", description="Kubernetes service account of the runs."
+        "bertworks-pipeline",
+        pattern=KUBERNETES_NAME,
+        description="Kubernetes service account of the runs.",
     )
     volume: Volume = Field(default_factory=Volume)
     store: str | None = Field(
@@ -576,7 +728,61 @@ class Resources(Section):
     )
     spot: Spot = Field(default_factory=Spot)
     default: StepResources = Field(default_factory=StepResources)
-    steps: dict[StepName, StepResources] = {}
+    steps: dict[StepName, StepResources] = Field(
+        {},
+        description="By step; what is not set here is taken from `default`, field by field. "
+        "`evaluate` is also what the bundle's evaluation gets.",
+    )
+
+    def of(self, step: str) -> StepResources:
+        """What a step's pod asks for: its own settings, else those of `default`, field by field."""
+        own = self.steps.get(step)  # type: ignore[call-overload]
+        if own is None:
+            return self.default
+        return self.default.model_copy(
+            update={name: getattr(own, name) for name in own.model_fields_set}
+        )
+
+    def _checked(self, step: StepName) -> StepResources:
+        try:
+            return StepResources.model_validate(self.of(step).model_dump())
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ValueError(
+                f"`steps.{step}` with what it takes from `default`: {reason}"
+            ) from None
+
+    @field_validator("store", "checkpoints")
+    @classmethod
+    def _holds_no_password(cls, place: str | None) -> str | None:
+        if place and _PASSWORD_IN_URI.search(place):
+            raise ValueError(
+                "credentials do not belong in a spec: the drivers take them from variables, see "
+                f"`secrets`. Received: {re.sub('//[^/@]+@', '//***@', place)}"
+            )
+        return place
+
+    @model_validator(mode="after")
+    def _places_are_seen_by_pods(self) -> Resources:
+        for name in ("store", "checkpoints"):
+            place, mount = getattr(self, name), self.volume.mount
+            if place is None or "://" in place:
+                continue
+            if self.volume.claim is None or not f"{place}/".startswith(f"{mount}/"):
+                raise ValueError(
+                    f"`{name}` must be a URI or a folder on the volume, below {mount}: pods see "
+                    f"nothing else. Received: {place!r}"
+                )
+        if self.volume.claim is None and self.store is None:
+            raise ValueError("`store` is needed where there is no volume: give a bucket's URI.")
+        steps = [self.default, *map(self._checked, self.steps)]
+        lasting = self.volume.claim is not None or self.checkpoints is not None
+        if any(step.spot for step in steps) and not lasting:
+            raise ValueError(
+                "`checkpoints` is needed for steps with spot: true where there is no volume: "
+                "give a bucket's URI."
+            )
+        return self
 
 
 class Serve(Section):
@@ -597,8 +803,8 @@ class Deploy(Section):
     )
     namespace: str | None = Field(None, description="None: the namespace of the run.")
     image: str = Field("bertworks/serving:0.1.0", description="Image of the server.")
-    cpu: str = Field("1", description="CPU request and limit of one replica.")
-    memory: str = Field("1Gi", description="Memory request and limit of one replica.")
+    cpu: Cpu = Field("1", description="CPU request and limit of one replica.")
+    memory: Memory = Field("1Gi", description="Memory request and limit of one replica.")
     min_replicas: int = Field(2, ge=1)
     max_replicas: int = Field(6, ge=1)
     target_cpu_percent: int = Field(70, ge=1, le=100, description="Where the autoscaler adds one.")
@@ -686,7 +892,7 @@ class AgentSpec(Section):
     def _no_passwords(cls, part: Data | Corpus | Base) -> Data | Corpus | Base:
         """A spec is copied into records, reports and compiled pipelines."""
         for uri in [part.uri] if isinstance(part, Base) else [one.uri for one in part.sources]:
-            if re.search(r"://[^/@\s]*:[^/@\s]+@", uri):
+            if _PASSWORD_IN_URI.search(uri):
                 raise ValueError(
                     "credentials do not belong in a spec; the drivers take them from the "
                     f"environment. Received: {re.sub('//[^/@]+@', '//***@', uri)}"

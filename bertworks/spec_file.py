@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from bertworks.errors import SpecError
-from bertworks.spec import AgentSpec
+from bertworks.spec import STEP_REQUESTS, AgentSpec
 
 Key = tuple[str | int, ...]
 
@@ -95,6 +95,11 @@ def explain(loaded: SpecFile) -> Iterator[tuple[str, Any, str]]:
     for key, value in _leaves(content, ()):
         # A list or a mapping of plain values may be written whole: its line is its parent's.
         yield ".".join(map(str, key)), value, loaded.origins.get(key, "default")
+    for step, amounts in STEP_REQUESTS.items():
+        chosen = loaded.spec.resources.of(step)
+        for name, amount in zip(("cpu", "memory"), amounts, strict=True):
+            if getattr(chosen, name) is None:
+                yield f"resources.steps.{step}.{name}", f"{amount} (a request, no limit)", "default"
 
 
 def _build(node: yaml.Node, key: Key, lines: dict[Key, int], file: Path) -> Any:
