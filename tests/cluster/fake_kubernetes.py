@@ -274,7 +274,17 @@ class FakeKubernetes:
     def _discovery(self, path: str) -> Any:
         if path == "/version":
             major, minor = VERSION.split(".")
-            return {"major": major, "minor": minor, "gitVersion": f"v{VERSION}.1", "platform": "x"}
+            return {
+                "major": major,
+                "minor": minor,
+                "gitVersion": f"v{VERSION}.1",
+                "gitCommit": "0" * 40,
+                "gitTreeState": "clean",
+                "buildDate": "2026-06-01T00:00:00Z",
+                "goVersion": "go1.27",
+                "compiler": "gc",
+                "platform": "linux/amd64",
+            }
         if path in ("/healthz", "/readyz", "/livez"):
             return "ok"
         if path == "/api":
