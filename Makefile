@@ -61,7 +61,7 @@ run: $(VENV)/.runtime ## Run the whole way once, on real text (SPEC=examples/sen
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow and not docker"
 
 .PHONY: test-slow
 test-slow: $(VENV)/.dev .venv-peers/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch
