@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import bertworks
+from bertworks.sources.fingerprints import UNSEEN
 from bertworks.spec import AgentSpec, Section
 from bertworks.spec_file import SpecFile
+from pipelines.deploying import deploy_section
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -35,16 +37,17 @@ def sections(
         store: URI or path of the model store.
         fingerprints: Of each source's content, from `bertworks.sources`: new data breaks the cache.
         baseline: The statistics that `validate.baseline: auto` stands for.
-        code: Also put in a fingerprint of the code (local runs; on a cluster the image's tag does).
+        code: The steps run here and now: also put in a fingerprint of the code (on a cluster the
+            image's tag does), and look into the store (on a cluster only pods can).
     """
     spec = loaded.spec
     task = _plain(spec.task)
     checks = _plain(spec.validate_)
     if checks["baseline"] == "auto":
         checks["baseline"] = baseline
-    elif checks["baseline"] != "none":
+    elif checks["baseline"] != "none" and code:
         checks["baseline"] = str(loaded.folder / checks["baseline"])
-    champion = _champion(store, spec) if spec.gates.beat_champion else None
+    champion = _champion(store, spec) if spec.gates.beat_champion and code else None
     settings: dict[str, dict[str, Any]] = {
         "ingest": {
             "task": task,
@@ -76,6 +79,7 @@ def sections(
             "champion": champion,
         },
         "register": {"name": spec.name, "store": store},
+        "deploy": deploy_section(spec, store),
     }
     return {
         step: json.dumps(
@@ -89,6 +93,19 @@ def sections(
         )
         for step, section in settings.items()
     }
+
+
+def uncached(spec: AgentSpec, sections: Mapping[str, str]) -> set[str]:
+    """The tasks whose cached answer could be wrong on a cluster: what they read is not in the key."""
+    settings = {step: json.loads(section)["settings"] for step, section in sections.items()}
+    found = {"register"}
+    if UNSEEN in settings["ingest"]["fingerprints"].values():
+        found.add("ingest")
+    if settings["validate"]["validate"]["baseline"] not in ("auto", "none"):
+        found.add("validate")
+    if spec.gates.beat_champion:
+        found.add("gate")
+    return found
 
 
 def _plain(section: Section) -> dict[str, Any]:

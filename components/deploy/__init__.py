@@ -1,0 +1,1 @@
+"""Puts a registered version behind the agent's server on the cluster."""

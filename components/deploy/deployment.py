@@ -1,0 +1,334 @@
+"""Puts a version behind an agent's server, and the one before it back when it does not become ready.
+
+Each object is first applied as a dry run, so that a conflict, a missing permission or somebody else's
+object is known before anything changes. What served before is noted on the object that runs the pods
+(annotation `bertworks/history`), so that any later command can go back to it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bertworks.errors import BertworksError, EnvironmentFault
+from components.deploy import manifests, rollout
+from components.deploy.asking import Answer, Wrong, ask_once
+from components.deploy.cluster import Cluster
+from components.deploy.manifests import AGENT, HISTORY, MANAGED_BY, MANAGER, TOP, Object
+from components.deploy.settings import Kind, Serving
+
+KEPT = 5
+"""Versions in the history."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Live:
+    """What an agent's server is at this moment.
+
+    Attributes:
+        kind: What runs the pods.
+        top: That object.
+        history: What served, oldest first; the last one is what was applied last.
+    """
+
+    kind: Kind
+    top: Object
+    history: list[Serving]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """How a rollout ended.
+
+    Attributes:
+        serving: What serves.
+        kind: What runs the pods.
+        namespace: Where.
+        url: Where it answers, inside the cluster.
+        previous: The version before; None at the first time.
+        ready: Pods that were ready; 0 when nobody waited.
+        seconds: How long it took.
+        answer: What the server said when it was asked; None when nobody waited.
+    """
+
+    serving: Serving
+    kind: Kind
+    namespace: str
+    url: str
+    previous: int | None
+    ready: int
+    seconds: float
+    answer: Answer | None = field(default=None)
+
+
+def choose_kind(
+    cluster: Cluster, agent: str, wanted: Literal["auto", "kserve", "deployment"]
+) -> Kind:
+    """What is to run the pods: what does already, else what the spec says.
+
+    Raises:
+        EnvironmentFault: The other kind serves the agent, or the cluster has no KServe.
+    """
+    if wanted != "deployment" and not cluster.has_kserve():
+        if wanted == "kserve":
+            raise EnvironmentFault(
+                "The cluster has no KServe: it does not know InferenceServices.",
+                "Install KServe, or set `serve.deploy.kind: deployment`.",
+            )
+        return "deployment"
+    found = live(cluster, agent, ("kserve", "deployment"))
+    if found is None:
+        return "deployment" if wanted == "deployment" else "kserve"
+    if wanted not in ("auto", found.kind):
+        raise EnvironmentFault(
+            f"{agent} is served by a {TOP[found.kind]}, and `serve.deploy.kind` is {wanted}.",
+            f"Keep the kind, or delete the old one first: kubectl delete -n {cluster.namespace} "
+            f"{TOP[found.kind].lower()},service,hpa,pdb -l {AGENT}={agent}",
+        )
+    return found.kind
+
+
+def live(cluster: Cluster, agent: str, kinds: Sequence[Kind]) -> Live | None:
+    """What serves the agent, None where nothing does.
+
+    Raises:
+        EnvironmentFault: The objects of that name are not ours.
+    """
+    for kind in kinds:
+        top = cluster.get(TOP[kind], manifests.object_name(agent))
+        if top is not None and not _made_by_kserve(top):
+            _check_ours(top, agent, cluster.namespace)
+            return Live(kind, top, _history(top))
+    return None
+
+
+def deploy(
+    cluster: Cluster,
+    serving: Serving,
+    kind: Kind,
+    *,
+    wait: bool = True,
+    say: Say = print,
+    poll: float = rollout.POLL_SECONDS,
+    patience: float = rollout.PATIENCE_SECONDS,
+    seconds: float | None = None,
+) -> Deployed:
+    """Makes `serving` what serves, or leaves what served before.
+
+    Args:
+        cluster: Where.
+        serving: What is to serve.
+        kind: What is to run the pods.
+        wait: Until it serves; else return when the cluster has taken it.
+        say: Is given the progress, line by line.
+        poll: Seconds between two looks.
+        patience: Seconds that a pod may be stuck.
+        seconds: Time limit; None: what the settings say.
+
+    Raises:
+        EnvironmentFault: Not ready in time (the version before is put back), somebody else's objects,
+            a conflict, a missing permission, no answer.
+        SpecError: The settings cannot be served so.
+    """
+    before = live(cluster, serving.name, (kind,))
+    earlier = _proven(cluster, before) if before else []
+    if earlier[-1:] == [serving]:
+        history, earlier = earlier, earlier[:-1]
+    else:
+        history = [*earlier, serving][-KEPT:]
+    return _roll(
+        cluster, serving, kind, history, earlier,
+        wait=wait, say=say, poll=poll, patience=patience, seconds=seconds,
+    )  # fmt: skip
+
+
+def _proven(cluster: Cluster, before: Live) -> list[Serving]:
+    """The history up to the last version that serves: one that never did is nothing to go back to."""
+    mark = manifests.rollout_of([before.top])
+    pods = cluster.list("Pod", f"{manifests.ROLLOUT}={mark}")
+    serves = any(rollout.is_ready(pod) for pod in pods)
+    return before.history if serves else before.history[:-1]
+
+
+def roll_back(cluster: Cluster, agent: str, **how: Any) -> Deployed:
+    """Makes what served before serve again.
+
+    Args:
+        cluster: Where.
+        agent: The agent.
+        **how: As for `deploy`.
+
+    Raises:
+        EnvironmentFault: Nothing served before; and as `deploy`.
+    """
+    found = live(cluster, agent, _kinds(cluster))
+    if found is None or len(found.history) < 2:
+        raise EnvironmentFault(
+            f"There is nothing to go back to: {agent} "
+            + ("is not deployed" if found is None else "has been deployed once only")
+            + f" in namespace {cluster.namespace}.",
+            f"Deploy a version by its number: bertworks deploy {agent} --version N.",
+        )
+    history = found.history[:-1]
+    say = how.get("say", print)
+    say(f"going back from {found.history[-1].label} to {history[-1].label}")
+    return _roll(cluster, history[-1], found.kind, history, history[:-1], **how)
+
+
+def find(cluster: Cluster, agent: str) -> Live | None:
+    """What serves the agent, whatever kind it is."""
+    return live(cluster, agent, _kinds(cluster))
+
+
+def address(cluster: Cluster, agent: str, kind: Kind) -> str:
+    """Where the agent answers inside the cluster."""
+    service = manifests.service_name(agent, kind)
+    if kind == "kserve":
+        top = cluster.get(TOP[kind], manifests.object_name(agent)) or {}
+        given = ((top.get("status") or {}).get("address") or {}).get("url")
+        if given:
+            return str(given)
+    return f"http://{service}.{cluster.namespace}.svc.cluster.local"
+
+
+def _roll(
+    cluster: Cluster,
+    serving: Serving,
+    kind: Kind,
+    history: Sequence[Serving],
+    earlier: Sequence[Serving],
+    *,
+    wait: bool = True,
+    say: Say = print,
+    poll: float = rollout.POLL_SECONDS,
+    patience: float = rollout.PATIENCE_SECONDS,
+    seconds: float | None = None,
+) -> Deployed:
+    """Applies, waits and asks; what is in `earlier` is put back when that fails."""
+    began = time.monotonic()
+    limit = 60.0 * serving.timeout_minutes if seconds is None else seconds
+    objects = manifests.render(serving, kind, cluster.namespace, history)
+    if wait:  # Whoever may not look must not begin.
+        rollout.look(cluster, serving.name, kind, manifests.rollout_of(objects))
+    _apply(cluster, objects, serving.name)
+    say(f"applied {serving.label} as {TOP[kind]} in namespace {cluster.namespace}")
+    previous = earlier[-1].version if earlier else None
+    url = address(cluster, serving.name, kind)
+    if not wait:
+        return Deployed(serving, kind, cluster.namespace, url, previous, 0, 0.0)
+    mark = manifests.rollout_of(objects)
+    end = rollout.wait(
+        cluster, serving.name, kind, mark, seconds=limit, say=say, poll=poll, patience=patience
+    )
+    fault, answer = "", None
+    if end.done:
+        try:
+            answer = ask_once(cluster, serving, kind, mark, poll=poll)
+        except Wrong as error:
+            fault = f"it became ready, but {error}"
+    else:
+        fault = _why(end, time.monotonic() - began, limit)
+    if fault:
+        _put_back(cluster, serving, kind, earlier, fault, say=say, poll=poll, limit=limit)
+    url = address(cluster, serving.name, kind)  # KServe tells it when it is ready.
+    spent = round(time.monotonic() - began, 1)
+    return Deployed(serving, kind, cluster.namespace, url, previous, end.ready, spent, answer)
+
+
+def _put_back(
+    cluster: Cluster,
+    failed: Serving,
+    kind: Kind,
+    earlier: Sequence[Serving],
+    fault: str,
+    *,
+    say: Say,
+    poll: float,
+    limit: float,
+) -> None:
+    """Raises what happened, after the version before serves again where there is one."""
+    head = f"{failed.label} did not become ready in namespace {cluster.namespace}: {fault}"
+    if not earlier:
+        raise EnvironmentFault(
+            f"{head}\nIt was the first one, so there is nothing to go back to; it was left as it is "
+            "and gets no requests.",
+            f"Look at it: kubectl describe pods -n {cluster.namespace} -l {AGENT}={failed.name}. "
+            "Mend the cause and deploy again.",
+        )
+    target = earlier[-1]
+    say(f"putting {target.label} back")
+    objects = manifests.render(target, kind, cluster.namespace, earlier)
+    try:
+        _apply(cluster, objects, target.name)
+        mark = manifests.rollout_of(objects)
+        end = rollout.wait(
+            cluster, target.name, kind, mark, seconds=max(limit, 60.0), say=say, poll=poll
+        )
+    except BertworksError as error:
+        raise EnvironmentFault(
+            f"{head}\nPutting {target.label} back failed as well: {error.message}",
+            f"{error.fix} Then: bertworks deploy {failed.name} --version {target.version}",
+        ) from None
+    state = "serves again" if end.done else f"was put back and is not ready yet ({end.line()})"
+    raise EnvironmentFault(
+        f"{head}\n{target.label} {state}.",
+        "Mend the cause and deploy again. The store's champion was not changed: "
+        f"`bertworks models rollback {failed.name}` does that.",
+    )
+
+
+def _apply(cluster: Cluster, objects: Sequence[Object], agent: str) -> None:
+    """All of the objects, or none: what can be refused is refused in the dry run."""
+    for one in objects:
+        present = cluster.get(one["kind"], one["metadata"]["name"])
+        if present is not None:
+            _check_ours(present, agent, cluster.namespace)
+    for one in objects:
+        cluster.apply(one, dry_run=True)
+    for one in objects:
+        cluster.apply(one)
+
+
+def _check_ours(present: Object, agent: str, namespace: str) -> None:
+    meta = present["metadata"]
+    labels = meta.get("labels") or {}
+    if labels.get(MANAGED_BY) == MANAGER and labels.get(AGENT) == agent:
+        return
+    owner = labels.get(MANAGED_BY) or labels.get(AGENT) or "somebody else"
+    raise EnvironmentFault(
+        f"There is a {present['kind']} {meta['name']} in namespace {namespace} that bertworks did "
+        f"not make for {agent} (it belongs to {owner}); it was left alone.",
+        "Choose another `name` or `serve.deploy.namespace` in the spec, or delete that object if "
+        "nobody needs it.",
+    )
+
+
+def _made_by_kserve(top: Object) -> bool:
+    owners = top["metadata"].get("ownerReferences") or []
+    return any(one.get("kind") == "InferenceService" for one in owners)
+
+
+def _kinds(cluster: Cluster) -> tuple[Kind, ...]:
+    return ("kserve", "deployment") if cluster.has_kserve() else ("deployment",)
+
+
+def _history(top: Object) -> list[Serving]:
+    """What served; nothing where the note was lost or is another's."""
+    noted = (top["metadata"].get("annotations") or {}).get(HISTORY, "[]")
+    try:
+        return [Serving.from_dict(one) for one in json.loads(noted)]
+    except (ValueError, TypeError, AttributeError):
+        return []
+
+
+def _why(end: rollout.Progress, spent: float, limit: float) -> str:
+    """The problems, the gravest first; else that the time was up."""
+    late = f"the time was up after {limit:.0f} s with {end.line()}"
+    texts = [one.text for one in sorted(end.problems, key=lambda one: not one.hopeless)]
+    if not texts:
+        return late
+    return "; ".join(texts) + ("" if spent < limit else f" ({late})")

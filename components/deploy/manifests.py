@@ -1,0 +1,227 @@
+"""The Kubernetes objects of an agent's server, from the files in k8s/serving.
+
+Those files are whole manifests of an example agent, for `kubectl apply -k` as well. Here they are read
+as data and their fields set one by one: no text is substituted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from bertworks.errors import ArtifactError, SpecError
+from components.deploy.settings import Kind, Serving
+
+MANAGER = "bertworks"
+AGENT, VERSION, HISTORY = "bertworks/agent", "bertworks/version", "bertworks/history"
+ROLLOUT = "bertworks/rollout"
+MANAGED_BY, INSTANCE = "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"
+FILES: dict[Kind, tuple[str, ...]] = {
+    "deployment": ("deployment", "service", "autoscaler", "disruption"),
+    "kserve": ("inferenceservice", "disruption"),
+}
+TOP: dict[Kind, str] = {"deployment": "Deployment", "kserve": "InferenceService"}
+CONTAINER: dict[Kind, str] = {"deployment": "server", "kserve": "kserve-container"}
+PORT = 8080
+"""Where the server listens in its pod, whatever `serve.port` is elsewhere: policies and probes know it."""
+LONGEST_SERVICE = 63
+"""Of a Service's name, with the `-predictor` that KServe puts behind it."""
+
+Object = dict[str, Any]
+
+
+def object_name(agent: str) -> str:
+    """The name of an agent's objects."""
+    return f"bertworks-{agent}"
+
+
+def service_name(agent: str, kind: Kind) -> str:
+    """The Service that the agent answers at."""
+    return object_name(agent) + ("-predictor" if kind == "kserve" else "")
+
+
+def render(
+    serving: Serving, kind: Kind, namespace: str, history: Sequence[Serving] = ()
+) -> list[Object]:
+    """The objects that serve an agent, the one that runs the pods first.
+
+    Args:
+        serving: What is to serve.
+        kind: An InferenceService, or plain objects.
+        namespace: Where they go.
+        history: What served before, oldest first, and `serving` itself last; kept on the cluster.
+
+    Raises:
+        SpecError: KServe cannot take a name that long.
+    """
+    service = service_name(serving.name, kind)
+    if len(service) > LONGEST_SERVICE:
+        raise SpecError(
+            f"The agent's name is too long for KServe: {service} has {len(service)} characters, "
+            f"more than {LONGEST_SERVICE}.",
+            "Shorten the name, or set `serve.deploy.kind: deployment`.",
+        )
+    objects = [_load(kind, file) for file in FILES[kind]]
+    for one in objects:
+        meta = one["metadata"]
+        meta["name"], meta["namespace"] = object_name(serving.name), namespace
+        meta["labels"] |= {INSTANCE: serving.name, AGENT: serving.name}
+    fill = {
+        "Deployment": _deployment,
+        "InferenceService": _inference_service,
+        "Service": _service,
+        "HorizontalPodAutoscaler": _autoscaler,
+        "PodDisruptionBudget": _disruption,
+    }
+    for one in objects:
+        fill[one["kind"]](one, serving)
+    if history:
+        kept = [one.as_dict() for one in history]
+        notes = objects[0]["metadata"].setdefault("annotations", {})
+        notes[HISTORY] = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return objects
+
+
+def rollout_of(objects: Sequence[Object]) -> str:
+    """The mark that the pods of these objects bear; "none" where somebody took it off."""
+    return str((_template(objects[0]).get("labels") or {}).get(ROLLOUT, "none"))
+
+
+def _template(top: Object) -> dict[str, Any]:
+    spec = top["spec"]
+    found: dict[str, Any] = (
+        spec["template"]["metadata"] if "template" in spec else spec["predictor"]
+    )
+    return found
+
+
+def _deployment(one: Object, serving: Serving) -> None:
+    one["metadata"]["labels"][VERSION] = str(serving.version)
+    spec = one["spec"]
+    spec["progressDeadlineSeconds"] = 60 * serving.timeout_minutes
+    spec["selector"]["matchLabels"][INSTANCE] = serving.name
+    template = spec["template"]
+    _pod(template["spec"], serving)
+    _labels(template["metadata"]["labels"], template["spec"], serving)
+
+
+def _inference_service(one: Object, serving: Serving) -> None:
+    predictor = one["spec"]["predictor"]
+    predictor["minReplicas"] = serving.min_replicas
+    predictor["maxReplicas"] = serving.max_replicas
+    predictor["scaleTarget"] = serving.target_cpu_percent
+    _pod(predictor, serving)
+    apart = ("labels", "minReplicas", "maxReplicas", "scaleTarget")
+    pods = {key: value for key, value in predictor.items() if key not in apart}
+    _labels(predictor["labels"], pods, serving)
+
+
+def _service(one: Object, serving: Serving) -> None:
+    one["spec"]["selector"][INSTANCE] = serving.name
+
+
+def _autoscaler(one: Object, serving: Serving) -> None:
+    spec = one["spec"]
+    spec["scaleTargetRef"]["name"] = object_name(serving.name)
+    spec["minReplicas"], spec["maxReplicas"] = serving.min_replicas, serving.max_replicas
+    target = spec["metrics"][0]["resource"]["target"]
+    target["averageUtilization"] = serving.target_cpu_percent
+
+
+def _disruption(one: Object, serving: Serving) -> None:
+    one["spec"]["selector"]["matchLabels"][INSTANCE] = serving.name
+
+
+def _labels(labels: dict[str, str], pods: Any, serving: Serving) -> None:
+    """The pods' labels; their mark changes with anything in them, so that a rollout can be told."""
+    labels |= {INSTANCE: serving.name, AGENT: serving.name, VERSION: str(serving.version)}
+    content = json.dumps([pods, labels, serving.digest], sort_keys=True)
+    labels[ROLLOUT] = hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _pod(pod: dict[str, Any], serving: Serving) -> None:
+    (container,) = pod["containers"]
+    container["image"] = serving.image
+    container["imagePullPolicy"] = serving.pull_policy
+    container["args"] = [
+        f"--store={serving.store}",
+        f"--agent={serving.label}",
+        f"--digest={serving.digest}",
+        f"--name={serving.name}",
+        f"--port={PORT}",
+        f"--threads={serving.threads}",
+    ]
+    threads = {"OMP_NUM_THREADS", "RAYON_NUM_THREADS"}
+    for variable in container["env"]:
+        if variable["name"] in threads:
+            variable["value"] = str(serving.threads)
+    given = _variables(serving)
+    taken = {variable["name"] for variable in given}
+    container["env"] = [one for one in container["env"] if one["name"] not in taken] + given
+    amount = {"cpu": serving.cpu, "memory": serving.memory}
+    container["resources"] = {"requests": dict(amount), "limits": dict(amount)}
+    container["readinessProbe"]["httpGet"]["path"] = f"/v2/models/{serving.name}/ready"
+    for spread in pod["topologySpreadConstraints"]:
+        spread["labelSelector"]["matchLabels"][INSTANCE] = serving.name
+    _volume(pod, container, serving)
+    if serving.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in serving.pull_secrets]
+    if serving.service_account:
+        pod["serviceAccountName"] = serving.service_account
+    if serving.node_selector:
+        pod["nodeSelector"] = dict(serving.node_selector)
+    if serving.tolerations:
+        pod["tolerations"] = [dict(one) for one in serving.tolerations]
+
+
+def _variables(serving: Serving) -> list[dict[str, Any]]:
+    plain = [
+        {"name": name, "value": value}
+        for name, value in sorted(serving.env.items())
+        if name not in serving.secrets
+    ]
+    secret: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "valueFrom": {"secretKeyRef": {"name": one["secret"], "key": one["key"]}},
+        }
+        for name, one in sorted(serving.secrets.items())
+    ]
+    return plain + secret
+
+
+def _volume(pod: dict[str, Any], container: dict[str, Any], serving: Serving) -> None:
+    (store,) = (one for one in pod["volumes"] if one["name"] == "store")
+    (mounted,) = (one for one in container["volumeMounts"] if one["name"] == "store")
+    if serving.claim is None:
+        pod["volumes"].remove(store)
+        container["volumeMounts"].remove(mounted)
+        return
+    store["persistentVolumeClaim"]["claimName"] = serving.claim
+    mounted["mountPath"] = serving.mount
+
+
+def _load(kind: Kind, file: str) -> Object:
+    """A file of k8s/serving: of the checkout, else as installed with this package."""
+    import yaml
+
+    name = f"{kind}/{file}.yaml"
+    checkout = Path(__file__).resolve().parents[2] / "k8s" / "serving" / name
+    if checkout.is_file():
+        text = checkout.read_text("utf-8")
+    else:
+        packaged = resources.files("components.deploy").joinpath("serving").joinpath(name)
+        try:
+            text = packaged.read_text("utf-8")
+        except FileNotFoundError:
+            raise ArtifactError(
+                f"The manifest k8s/serving/{name} was not installed.",
+                "Install bertworks again, from its wheel or its checkout.",
+            ) from None
+    # Through JSON, so that YAML's aliases become copies of their own.
+    loaded: Object = json.loads(json.dumps(yaml.safe_load(text)))
+    return loaded

@@ -1,0 +1,34 @@
+"""The deploy step's part of a spec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bertworks.spec import AgentSpec
+
+
+def deploy_section(spec: AgentSpec, store: str) -> dict[str, Any]:
+    """What the deploy step, and `bertworks deploy`, need of a spec.
+
+    The server's pods get the environment, secrets, node selector and tolerations that the spec's
+    resources give the step `deploy`; the first two only where the model store is a bucket.
+
+    Args:
+        spec: The agent spec.
+        store: URI or path of the model store, as pods see it.
+    """
+    resources = spec.resources
+    own = resources.of("deploy").model_dump(mode="json")
+    return {
+        "name": spec.name,
+        "serve": spec.serve.model_dump(mode="json"),
+        "store": store,
+        "volume": resources.volume.model_dump(mode="json"),
+        "image_pull_policy": resources.image_pull_policy,
+        "image_pull_secrets": list(resources.image_pull_secrets),
+        "service_account": resources.service_account,
+        "env": own["env"],
+        "secrets": own["secrets"],
+        "node_selector": own["node_selector"],
+        "tolerations": own["tolerations"],
+    }
