@@ -24,6 +24,10 @@ from pipelines.cluster.transport import API, Answer, LoginPage, Unreachable, mak
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SYSTEM_NAMESPACE = "kubeflow"
 LOCAL_UI = "http://localhost:8080"
+ADDRESS = re.compile(
+    r"(?:(?P<scheme>https?)://)?(?P<user>[^/@\s]*@)?"
+    r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>/\S*)?"
+)
 
 
 @dataclass
@@ -211,30 +215,24 @@ def normal_host(given: str) -> str:
     Raises:
         EnvironmentFault: It is no http address, or has a password in it.
     """
-    text = given.strip().split("#", 1)[0].rstrip("/")
-    if "://" not in text:
-        name = urlsplit(f"//{text}").hostname or ""
-        near = name in ("localhost", "::1") or name.startswith("127.") or inside_cluster(name)
-        text = f"{'http' if near else 'https'}://{text}"
-    parts = urlsplit(text)
-    try:
-        port_fits = parts.port is None or parts.port > 0
-    except ValueError:
-        port_fits = False
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_fits:
+    found = ADDRESS.fullmatch(re.split("[?#]", given.strip(), maxsplit=1)[0].rstrip("/"))
+    if found is None or int(found["port"] or 1) not in range(1, 65536):
         raise EnvironmentFault(
             f"The address of Kubeflow Pipelines must be http(s)://HOST[:PORT][/PATH]. "
-            f"Received: {re.sub('//[^/@]*@', '//***@', given)}",
+            f"Received: {re.sub('//[^/@]*@', '//***@', given)!r}",
             "Set --host or KFP_HOST, for example https://kubeflow.example.com/pipeline.",
         )
-    if parts.password or parts.username:
+    if found["user"]:
         raise EnvironmentFault(
             "The address of Kubeflow Pipelines has a user name or a password in it.",
             "Use KFP_USERNAME and KFP_PASSWORD, or KFP_TOKEN, and take them out of the address.",
         )
-    path = parts.path.replace("/_/pipeline", "/pipeline")
-    path = re.sub(r"/apis(/v[^/]*)?$", "", path.rstrip("/"))
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    name = found["name"].lower()
+    near = name in ("localhost", "[::1]") or name.startswith("127.") or inside_cluster(name)
+    scheme = found["scheme"] or ("http" if near else "https")
+    path = (found["path"] or "").replace("/_/pipeline", "/pipeline")
+    path = re.sub(r"(/apis(/v[^/]*)?)+$", "", path).rstrip("/")
+    return f"{scheme}://{name}{':' + found['port'] if found['port'] else ''}{path}"
 
 
 def inside_cluster(name: str) -> bool:

@@ -38,10 +38,10 @@ class Answer(EnvironmentFault, kfp_server_api.ApiException):
 
     Attributes:
         status: The HTTP status: 404 not there, 409 there already, 400 refused, ...
-        body: What the server wrote.
+        body: What the server wrote; text, once it has come through the client.
     """
 
-    def __init__(self, message: str, fix: str, status: int, body: str = "") -> None:
+    def __init__(self, message: str, fix: str, status: int, body: bytes = b"") -> None:
         super().__init__(message, fix)
         self.status, self.reason, self.body, self.headers = status, message, body, None
 
@@ -123,7 +123,7 @@ class Rest(rest.RESTClientObject):  # type: ignore[misc]
             f"{self.host} answered {error.status} to {call}: {said or error.reason}",
             _fix(error.status, self.credentials.kind),
             error.status,
-            error.body if isinstance(error.body, str) else str(error.body or ""),
+            error.body if isinstance(error.body, bytes) else str(error.body or "").encode(),
         )
 
     def _check_is_json(self, answer: Any) -> None:

@@ -1,0 +1,266 @@
+"""Finding KFP, logging in, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from fake_kfp import FakeKfp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertworks.errors import EnvironmentFault
+from pipelines.cluster import transport
+from pipelines.cluster.connection import connect, normal_host
+
+
+def test_single_user_runs_are_in_the_system_namespace(kfp: FakeKfp) -> None:
+    connection = connect()
+    assert (connection.host, connection.namespace) == (kfp.url, "kubeflow")
+    assert (connection.multi_user, connection.scope) == (False, None)
+    assert connection.run_link("r1") == f"{kfp.url}/#/runs/details/r1"
+    assert connection.client.get_user_namespace() == ""
+    assert connection.client.list_runs().runs is None
+
+
+def test_multi_user_needs_a_namespace() -> None:
+    with FakeKfp(multi_user=True) as server:
+        with pytest.raises(EnvironmentFault, match="multi-user.*\n.*--namespace"):
+            connect(server.url)
+        connection = connect(server.url, "team")
+        assert (connection.namespace, connection.scope) == ("team", "team")
+        assert connection.client.list_experiments().experiments is None
+        assert server.requests[-1].query["namespace"] == "team"
+
+
+def test_namespace_from_the_environment(kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KFP_NAMESPACE", "elsewhere")
+    assert connect().namespace == "elsewhere"
+
+
+def test_dashboard_address_leads_to_the_pipelines_below_it() -> None:
+    with FakeKfp(prefix="/pipeline") as server:
+        connection = connect(server.url.removesuffix("/pipeline"))
+        assert connection.host == connection.ui == server.url
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"page": "<html><title>Welcome to nginx</title>"}, "Welcome to nginx.*\n.*KFP_HOST"),
+        ({"v1_only": True}, "v1 API only.*\n.*KFP 2"),
+        ({"token": "secret"}, "401.*\n.*KFP_TOKEN"),
+    ],
+)
+def test_what_is_not_kfp_is_named(options: dict, message: str) -> None:
+    with FakeKfp(**options) as server, pytest.raises(EnvironmentFault, match=message) as error:
+        connect(server.url)
+    assert server.url in str(error.value)
+
+
+def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "BACKOFF", (0.01,))
+    with FakeKfp() as server:
+        url = server.url
+    with pytest.raises(EnvironmentFault, match="refused.*\n.*port-forward") as error:
+        connect(url)
+    assert url in str(error.value) and error.value.exit_code == 7
+
+
+def test_no_address_and_no_kubeconfig() -> None:
+    with pytest.raises(EnvironmentFault, match="KFP_HOST is not set.*\n.*KUBECONFIG"):
+        connect()
+
+
+def test_token_and_token_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeKfp(token="secret") as server:
+        monkeypatch.setenv("KFP_TOKEN", "secret")
+        assert connect(server.url).client.list_runs().runs is None
+        monkeypatch.delenv("KFP_TOKEN")
+        file = tmp_path / "token"
+        file.write_text("secret\n")
+        monkeypatch.setenv("KFP_TOKEN_FILE", str(file))
+        connection = connect(server.url)
+        # The kubelet renews such files: the next request takes what is there then.
+        server.token = "renewed"
+        file.write_text("renewed")
+        assert connection.client.list_runs().runs is None
+
+
+def test_no_secret_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeKfp(token="right") as server:
+        monkeypatch.setenv("KFP_TOKEN", "wrong-and-private")
+        with pytest.raises(EnvironmentFault, match="expired") as error:
+            connect(server.url)
+    assert "private" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["", "  ", "two words", "line\nbreak"])
+def test_what_is_no_token(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+    file.write_text(value)
+    monkeypatch.setenv("KFP_TOKEN_FILE", str(file))
+    with pytest.raises(EnvironmentFault, match="no bearer token"):
+        connect("http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+def test_dex_login(proxy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KFP_USERNAME", "user@example.com")
+    monkeypatch.setenv("KFP_PASSWORD", "12341234")
+    with FakeKfp(
+        multi_user=True, dex=("user@example.com", "12341234"), proxy=proxy, prefix="/pipeline"
+    ) as server:
+        connection = connect(server.url, "team")
+        assert connection.client.list_runs().runs is None
+        # The session ends while a run is watched: logged in again, nobody notices.
+        server.sessions.clear()
+        assert connection.client.list_runs().runs is None
+        assert len(server.sessions) == 1
+
+
+def test_dex_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KFP_USERNAME", "user")
+    monkeypatch.setenv("KFP_PASSWORD", "wrong-and-private")
+    with FakeKfp(dex=("user", "right")) as server:
+        with pytest.raises(EnvironmentFault, match="not accepted.*\n.*KFP_PASSWORD") as error:
+            connect(server.url)
+        assert "private" not in str(error.value)
+        monkeypatch.delenv("KFP_PASSWORD")
+        with pytest.raises(EnvironmentFault, match="KFP_PASSWORD is not set"):
+            connect(server.url)
+        monkeypatch.delenv("KFP_USERNAME")
+        with pytest.raises(EnvironmentFault, match="login page"):
+            connect(server.url)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate for 127.0.0.1 that no authority signed."""
+    folder = tmp_path_factory.mktemp("tls")
+    crt, key = str(folder / "tls.crt"), str(folder / "tls.key")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    names = ["-subj", "/CN=kfp", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [*command.split(), *names, "-keyout", key, "-out", crt], check=True, capture_output=True
+    )
+    return crt, key
+
+
+def test_certificates(
+    certificate: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with FakeKfp(tls=certificate) as server:
+        with pytest.raises(EnvironmentFault, match="certificate.*not trusted.*\n.*KFP_CA_FILE"):
+            connect(server.url)
+        assert connect(server.url, insecure=True).host == server.url
+        assert "NOT verified" in capsys.readouterr().err
+        monkeypatch.setenv("KFP_CA_FILE", certificate[0])
+        assert connect(server.url).host == server.url
+        assert capsys.readouterr().err == ""
+        monkeypatch.setenv("KFP_CA_FILE", certificate[1])
+        with pytest.raises(EnvironmentFault, match="CA file"):
+            connect(server.url)
+
+
+def test_https_to_a_plain_server(kfp: FakeKfp) -> None:
+    with pytest.raises(EnvironmentFault, match="does not speak TLS.*\n.*http://"):
+        connect(kfp.url.replace("http://", "https://"))
+
+
+def test_reads_are_tried_again_and_writes_are_not(kfp: FakeKfp) -> None:
+    connection = connect()
+    kfp.fault("GET", "/runs", status=503, times=2)
+    kfp.fault("GET", "/experiments", drop=True)
+    assert connection.client.list_runs().runs is None
+    assert connection.client.list_experiments().experiments
+    kfp.fault("POST", "/experiments", status=503)
+    with pytest.raises(transport.Answer) as answer:
+        connection.client.create_experiment("topics")
+    assert answer.value.status == 503 and answer.value.passing
+    kfp.fault("POST", "/experiments", drop=True)
+    with pytest.raises(transport.Unreachable):
+        connection.client.create_experiment("topics")
+    assert len(kfp.calls("experiment_service_create_experiment")) == 0
+
+
+def test_a_slow_server_is_given_up(kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connect()
+    monkeypatch.setattr(transport, "READ_SECONDS", 0.1)
+    kfp.fault("GET", "/runs", slow=0.5, times=9)
+    with pytest.raises(EnvironmentFault, match="did not answer in time"):
+        connection.client.list_runs()
+
+
+def test_wrong_requests_are_refused_by_the_stand_in(kfp: FakeKfp) -> None:
+    """The stand-in itself: what the real server would refuse must not pass here."""
+    client = connect().client
+    api = client._run_api.api_client
+    wrong = [
+        ("POST", "/runs", {"display_name": "x", "colour": "red"}, "unknown field 'colour'"),
+        ("POST", "/runs", {"display_name": 7}, "7 is no str"),
+        ("POST", "/runs", {"display_name": "x", "state": "DONE"}, "not one of"),
+        ("POST", "/runs", {"display_name": "x"}, "Exactly one"),
+        ("POST", "/recurringruns", {"mode": "ON"}, "not one of"),
+        ("POST", "/pipelines", {"display_name": ""}, "name is required"),
+        ("GET", "/runs?colour=red", None, "unknown query"),
+        ("GET", "/runs?sort_by=colour", None, "sort_by"),
+        ("GET", "/runs?filter=red", None, "filter"),
+        ("GET", "/runs?page_token=red", None, "token"),
+    ]
+    for method, path, body, message in wrong:
+        with pytest.raises(transport.Answer, match=message) as error:  # noqa: PT012
+            api.call_api(
+                f"/apis/v2beta1{path}",
+                method,
+                body=body,
+                header_params={"Content-Type": "application/json"},
+                response_type="object",
+            )
+        assert error.value.status == 400
+    assert len(kfp.refused) == len(wrong)
+    for path in ("/runs/none", "/pipelines/names/none", "/nowhere"):
+        with pytest.raises(transport.Answer) as error:
+            api.call_api(f"/apis/v2beta1{path}", "GET", response_type="object")
+        assert error.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("localhost:8888", "http://localhost:8888"),
+        ("127.0.0.1:8080/", "http://127.0.0.1:8080"),
+        ("ml-pipeline.kubeflow:8888", "http://ml-pipeline.kubeflow:8888"),
+        ("kfp.team.svc.cluster.local", "http://kfp.team.svc.cluster.local"),
+        ("kubeflow.example.com/pipeline", "https://kubeflow.example.com/pipeline"),
+        ("https://k.example.com/_/pipeline/#/runs?x=1", "https://k.example.com/pipeline"),
+        ("http://k.example.com/apis/v2beta1", "http://k.example.com"),
+    ],
+)
+def test_addresses_as_people_paste_them(given: str, expected: str) -> None:
+    assert normal_host(given) == expected
+    assert normal_host(expected) == expected
+
+
+@pytest.mark.parametrize("given", ["ftp://k", "https://", "http://k:port", "https://k:0x1", "::"])
+def test_what_is_no_address(given: str) -> None:
+    with pytest.raises(EnvironmentFault, match="http"):
+        normal_host(given)
+
+
+def test_no_password_in_addresses() -> None:
+    with pytest.raises(EnvironmentFault) as error:
+        normal_host("https://me:private@k")
+    assert "private" not in str(error.value)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_address_or_a_fault(text: str) -> None:
+    try:
+        found = normal_host(text)
+    except EnvironmentFault:
+        return
+    assert found.startswith(("http://", "https://")) and normal_host(found) == found
