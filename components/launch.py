@@ -3,6 +3,10 @@
 A failing step ends with a message that a person can act on and a non-zero exit code; a traceback is
 printed only when BERTWORKS_DEBUG is set. When the runner gives a folder for logs (BERTWORKS_LOGS), all
 that the step and its libraries print goes to a file there.
+
+On a cluster the reason is also kept (`bertworks.failures`), and a retry of a step that failed by itself
+ends at once; a step that was killed leaves no reason, and its retry goes on from the checkpoint.
+BERTWORKS_TIMEOUT bounds the step's work, in seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import math
 import os
 import select
 import sys
@@ -20,14 +25,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertworks import progress
+from bertworks import failures, progress
 from bertworks.artifacts import MANIFEST, write_json
-from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.errors import BertworksError, EnvironmentFault, GateRefused
 from bertworks.training.checkpoints import CODE
 
 DEBUG = "BERTWORKS_DEBUG"
 LOGS = "BERTWORKS_LOGS"
 RUNNER = "BERTWORKS_RUNNER_PID"
+TIMEOUT = "BERTWORKS_TIMEOUT"
 
 
 def launch(
@@ -58,12 +64,15 @@ def launch(
     in_paths = {name: Path(artifact.path) for name, artifact in inputs.items()}
     out_paths = {name: Path(artifact.path) for name, artifact in outputs.items()}
     _emit("started", inputs=in_paths, outputs=out_paths, section=section)
+    _end_blind_retry(task)
     began = time.monotonic()
+    timer = _limit_time(task)
     try:
         result = run_step(step, section, in_paths, out_paths)
         _publish(result, out_paths, metrics, view, confusion)
     except BertworksError as error:
-        _fail(task, str(error), error.exit_code)
+        kind = "gate" if isinstance(error, GateRefused) else "error"
+        _fail(task, str(error), error.exit_code, kind)
     except MemoryError:
         _fail(task, str(EnvironmentFault("The step ran out of memory.", "Lower batch_size.")), 7)
     except Exception as error:
@@ -76,7 +85,10 @@ def launch(
             f"{type(error).__name__}: {error}\n  fix: This is a fault in bertworks or in a library "
             "under it; the log has the traceback.",
             1,
+            "fault",
         )
+    finally:
+        timer.cancel()
     seconds = round(time.monotonic() - began, 3)
     _emit("succeeded", outputs=out_paths, seconds=seconds, metrics=result.get("metrics", {}))
 
@@ -94,6 +106,38 @@ def run_step(
         if not (path / MANIFEST).is_file():
             raise RuntimeError(f"step {step} returned without writing its output {name!r}")
     return result
+
+
+def _end_blind_retry(task: str) -> None:
+    """Ends this attempt where an earlier one of the same run failed by itself."""
+    earlier = failures.before(task)
+    if earlier is not None:
+        print(
+            f"attempt {earlier.attempt + 1} of this run failed by itself, which trying again does not "
+            "mend: this attempt ends at once. `bertworks runs retry` runs the step anew.",
+            file=sys.stderr,
+        )
+        _fail(task, earlier.message, earlier.exit_code, kind=None)
+
+
+def _limit_time(task: str) -> threading.Timer:
+    """Fails the step when its time is over, so that the reason is kept; the pod's end would lose it."""
+    limit = os.environ.get(TIMEOUT)
+    seconds = float(limit or 0)
+
+    def over() -> None:
+        fault = EnvironmentFault(
+            f"The step was still at work after {seconds / 60:g} minutes, its time-out.",
+            f"Raise resources.steps.{task.removesuffix('-bundle')}.timeout_minutes, or give the step "
+            "less to do or more to do it with. A run that trains goes on from its last checkpoint.",
+        )
+        _fail(task, str(fault), fault.exit_code, "timeout")
+
+    timer = threading.Timer(seconds, over)
+    timer.daemon = True
+    if limit:
+        timer.start()
+    return timer
 
 
 def die_with_runner() -> None:
@@ -138,11 +182,14 @@ def _emit(state: str, **facts: Any) -> None:
         progress.emit({"event": "step", "state": state, "pid": os.getpid(), **plain})
 
 
-def _fail(task: str, message: str, exit_code: int) -> None:
-    if os.environ.get(DEBUG):
+def _fail(task: str, message: str, exit_code: int, kind: str | None = "error") -> None:
+    """Tells why and ends the process; the reason is kept unless `kind` is None."""
+    if os.environ.get(DEBUG) and sys.exc_info()[0] is not None:
         traceback.print_exc()
     print(f"step {task} failed: {message}", file=sys.stderr, flush=True)
     _emit("failed", message=message, exit_code=exit_code)
+    if kind is not None:
+        failures.record(task, message, exit_code, kind)
     sys.stderr.flush()
     # Not sys.exit: threads that a library left behind must not keep a failed step alive.
     os._exit(exit_code)
@@ -152,9 +199,14 @@ def _publish(
     result: Mapping[str, Any], outputs: Mapping[str, Path], metrics: Any, view: Any, confusion: Any
 ) -> None:
     """Shows the step's numbers and pictures in the Kubeflow UI."""
-    numbers = {name: float(value) for name, value in result.get("metrics", {}).items()}
-    for name, value in numbers.items():
-        metrics.log_metric(name, value)
+    numbers = {}
+    for name, value in result.get("metrics", {}).items():
+        # KFP keeps numbers as JSON, which has no NaN: one would fail the step after its work.
+        if value is None or not math.isfinite(value):
+            print(f"note: {name} is {value}: not shown", file=sys.stderr)
+            continue
+        numbers[name] = float(value)
+        metrics.log_metric(name, float(value))
     Path(metrics.path).parent.mkdir(parents=True, exist_ok=True)
     write_json(metrics.path, numbers)
     page = result.get("html")

@@ -17,6 +17,7 @@ import typer
 
 from bertworks import __version__
 from bertworks.errors import BertworksError
+from pipelines.cluster import deploy_cli
 from pipelines.command import called
 
 app = typer.Typer(
@@ -200,19 +201,31 @@ def compile(
     out: Annotated[Path, typer.Option("-o", "--out", help="The pipeline file to write.")] = Path(
         "pipeline.yaml"
     ),
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="The retraining pipeline instead of the training.")
+    ] = False,
     store: Annotated[
-        str, typer.Option(help="URI of the model store, as the cluster's pods see it.")
-    ] = "/bertworks/models",
+        str | None,
+        typer.Option(
+            help="URI of the model store, as the cluster's pods see it.",
+            show_default="resources.store",
+        ),
+    ] = None,
     set_: SetOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Compile SPEC into a Kubeflow pipeline file."""
+    """Compile SPEC into a Kubeflow pipeline file; the same spec and data give the same bytes.
+
+    Nothing is asked of a cluster. `bertworks submit` compiles, uploads and runs in one go.
+    """
     from bertworks import spec_file
 
     loaded = spec_file.load(spec, set_ or [])
-    from pipelines.compile import compile_agent
+    from pipelines.compile import compile_agent, notes
 
-    compile_agent(loaded, out, store=store)
+    compile_agent(loaded, out, kind="retrain" if retrain else "agent", store=store)
+    for note in notes(loaded.spec):
+        typer.echo(f"note: {note}")
     typer.echo(f"wrote {out}")
 
 
@@ -448,6 +461,9 @@ def models_rollback(
 ) -> None:
     """Make the champion before the present one the champion again."""
     typer.echo(f"{name}: champion is version {_store(root).rollback(name).number}")
+
+
+app.command()(deploy_cli.deploy)
 
 
 if __name__ == "__main__":

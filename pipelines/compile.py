@@ -3,35 +3,145 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
+from bertworks.errors import SpecError
+from bertworks.sources.uri import masked, parse
+from bertworks.spec import AgentSpec
 from bertworks.spec_file import SpecFile
 
+Kind = Literal["agent", "retrain"]
 
-def compile_agent(loaded: SpecFile, out: Path, *, store: str) -> None:
-    """Writes the pipeline of a spec as YAML: the same spec gives the same bytes.
+
+def compile_agent(
+    loaded: SpecFile, out: Path, *, kind: Kind = "agent", store: str | None = None
+) -> None:
+    """Writes the pipeline of a spec as YAML: the same spec and data give the same bytes anywhere.
+
+    Nothing is asked of the cluster: what only pods can see (the store, the volume) is read by the
+    steps, which are then not cached.
 
     Args:
         loaded: The spec, as read.
         out: The file to write, all or nothing.
-        store: URI of the model store, as the pods see it.
+        kind: The training of the agent, or its retraining.
+        store: URI of the model store, as the pods see it; None: as the spec says.
+
+    Raises:
+        SpecError: A source lies where pods cannot see it.
+        SourceError: A source cannot be looked at.
     """
     from kfp import compiler
 
-    from bertworks.sources.fingerprints import fingerprints
-    from pipelines.agent import build
-    from pipelines.sections import sections
-
-    parts = sections(
-        loaded,
-        store=store,
-        fingerprints=fingerprints(loaded.spec, loaded.folder),
-        code=False,
-    )
+    pipeline = _pipeline(loaded, kind, sections_of(loaded, store))
     beside = out.with_name(f".{out.stem}.{uuid.uuid4().hex[:8]}.yaml")
     try:
-        compiler.Compiler().compile(build(loaded.spec, parts), str(beside))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        compiler.Compiler().compile(pipeline, str(beside))
         os.replace(beside, out)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sections_of(loaded: SpecFile, store: str | None = None) -> dict[str, str]:
+    """Each step's part of the spec as a cluster gets it.
+
+    Raises:
+        SpecError: A source lies where pods cannot see it.
+        SourceError: A source cannot be looked at.
+    """
+    from bertworks.sources.fingerprints import fingerprints
+    from pipelines.resources import places
+    from pipelines.sections import sections
+
+    unseen = _on_the_volume(loaded)
+    return sections(
+        loaded,
+        store=store or places(loaded.spec.resources).store,
+        fingerprints=fingerprints(loaded.spec, loaded.folder, unseen),
+        code=False,
+    )
+
+
+def notes(spec: AgentSpec) -> Iterator[str]:
+    """What a spec says of the cluster without effect, or with one that may surprise."""
+    resources = spec.resources
+    off = {
+        "pretrain": not spec.pretrain.enabled,
+        "prune": not spec.compress.prune.enabled,
+        "deploy": not spec.serve.deploy.enabled,
+    }
+    for step in sorted(set(resources.steps) & {step for step, is_off in off.items() if is_off}):
+        yield f"resources.steps.{step} has no effect: the spec switches that step off"
+    spot = sorted(step for step in resources.steps if resources.of(step).spot)
+    if (spot or resources.default.spot) and not (
+        resources.spot.node_selector or resources.spot.tolerations
+    ):
+        yield (
+            "resources.spot is empty: nothing sends the steps with spot: true to such nodes "
+            f"({', '.join(spot) or 'all'})"
+        )
+    if resources.volume.claim is None and resources.checkpoints is None:
+        yield "without resources.checkpoints a step that is cut off begins anew"
+
+
+def _pipeline(loaded: SpecFile, kind: Kind, sections: dict[str, str]) -> Any:
+    if kind == "retrain":
+        from pipelines import retrain
+
+        return retrain.build(loaded.spec, sections)
+    from pipelines import agent
+
+    return agent.build(loaded.spec, sections)
+
+
+def _on_the_volume(loaded: SpecFile) -> set[str]:
+    """The places (data.0, corpus.0, base) of the sources that lie on the cluster's volume.
+
+    Raises:
+        SpecError: A source is a file of this machine.
+    """
+    spec, found = loaded.spec, set()
+    uris: dict[str, tuple[tuple[str | int, ...], str]] = {
+        f"{part}.{index}": ((part, "sources", index, "uri"), source.uri)
+        for part in ("data", "corpus")
+        for index, source in enumerate(getattr(spec, part).sources)
+    }
+    if spec.base.uri != "scratch":
+        uris["base"] = (("base", "uri"), spec.base.uri)
+    for place, (key, uri) in uris.items():
+        location = parse(uri)
+        if location.kind == "local":
+            _check_seen(loaded, key, location.outer, uri)
+            found.add(place)
+    baseline = spec.validate_.baseline
+    if baseline not in ("auto", "none"):
+        _check_seen(loaded, ("validate", "baseline"), baseline, baseline)
+    return found
+
+
+def _check_seen(loaded: SpecFile, key: tuple[str | int, ...], path: str, said: str) -> None:
+    volume = loaded.spec.resources.volume
+    on_volume = volume.claim is not None and posixpath.normpath(path).startswith(f"{volume.mount}/")
+    if not on_volume:
+        where = loaded.origins.get(key, str(loaded.path))
+        fixes = [
+            "put it into a bucket (s3://, gs://, https://)",
+            *(["or a package (pypi://, npm://, hf://)"] if key[0] != "validate" else []),
+            *(
+                [f"or copy it to the volume and write its path there, below {volume.mount}"]
+                if volume.claim
+                else []
+            ),
+        ]
+        if key[0] == "validate":
+            fixes = ["write none", *fixes[1:]]
+        raise SpecError(
+            f"{where}: `{'.'.join(map(str, key))}`: the cluster's pods do not see {masked(said)}, "
+            "which is on this machine.",
+            f"For the cluster, {', '.join(fixes)}.",
+        )

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ from bertworks.sources.uri import parse
 
 if TYPE_CHECKING:
     from bertworks.spec import AgentSpec, Base, Source
+
+
+UNSEEN = "unseen"  # of a source that only the step can read: nothing is known of its content
 
 
 def fingerprint(source: Source, spec_folder: str | os.PathLike[str]) -> str:
@@ -32,14 +36,24 @@ def fingerprint(source: Source, spec_folder: str | os.PathLike[str]) -> str:
     return _of_uri(source.uri, source.sha256, Path(spec_folder))
 
 
-def fingerprints(spec: AgentSpec, spec_folder: str | os.PathLike[str]) -> dict[str, str]:
-    """The fingerprint of every source of a spec, by its place: data.0, corpus.0, base."""
+def fingerprints(
+    spec: AgentSpec, spec_folder: str | os.PathLike[str], unseen: Collection[str] = ()
+) -> dict[str, str]:
+    """The fingerprint of every source of a spec, by its place: data.0, corpus.0, base.
+
+    Args:
+        spec: The agent spec.
+        spec_folder: What local paths are relative to.
+        unseen: Places of sources that are not on this machine: theirs is UNSEEN.
+    """
     folder = Path(spec_folder)
-    found = {f"data.{i}": fingerprint(item, folder) for i, item in enumerate(spec.data.sources)}
-    found |= {
-        f"corpus.{i}": fingerprint(item, folder) for i, item in enumerate(spec.corpus.sources)
+    sources = {f"data.{i}": item for i, item in enumerate(spec.data.sources)}
+    sources |= {f"corpus.{i}": item for i, item in enumerate(spec.corpus.sources)}
+    found = {
+        place: UNSEEN if place in unseen else fingerprint(item, folder)
+        for place, item in sources.items()
     }
-    return {**found, "base": _of_base(spec.base, folder)}
+    return {**found, "base": UNSEEN if "base" in unseen else _of_base(spec.base, folder)}
 
 
 def _of_base(base: Base, folder: Path) -> str:

@@ -1,0 +1,64 @@
+"""What a pipeline was made of: the spec, the data, the code. Labels of pods, runs and versions.
+
+The same spec, data and code give the same identity on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import bertworks
+from bertworks.spec import AgentSpec
+
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What determines a run's result.
+
+    Attributes:
+        agent: The agent's name.
+        spec_hash: Of what the spec says beyond the defaults, which belong to the code.
+        data_fingerprint: Of the sources' content, from `bertworks.sources.fingerprints`.
+        code_version: The package's version, which is also the images' tag.
+    """
+
+    agent: str
+    spec_hash: str
+    data_fingerprint: str
+    code_version: str
+
+    def labels(self) -> dict[str, str]:
+        """As Kubernetes labels; every value has at most 63 characters."""
+        return {
+            "bertworks/agent": self.agent,
+            "bertworks/spec-hash": self.spec_hash,
+            "bertworks/data-fingerprint": self.data_fingerprint,
+            "bertworks/code-version": self.code_version,
+        }
+
+
+def identity(spec: AgentSpec, fingerprints: Mapping[str, str]) -> Identity:
+    """The identity of a spec on data with these fingerprints."""
+    said = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return Identity(
+        agent=spec.name,
+        spec_hash=_digest(said),
+        data_fingerprint=_digest(dict(fingerprints)),
+        code_version=bertworks.__version__,
+    )
+
+
+def of_sections(spec: AgentSpec, sections: Mapping[str, str]) -> Identity:
+    """The identity of a spec whose sections (`pipelines.sections`) are made already."""
+    ingest = json.loads(sections["ingest"])
+    return identity(spec, ingest["settings"]["fingerprints"])
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
