@@ -107,7 +107,9 @@ class Cluster:
             Unreachable: No answer.
         """
         kind, name = one["kind"], one["metadata"]["name"]
-        query = [("fieldManager", MANAGER), ("fieldValidation", "Strict")]
+        query = [("fieldManager", MANAGER), ("force", "false")]
+        if kind != "InferenceService":  # An older KServe lacks fields that it can do without.
+            query.append(("fieldValidation", "Strict"))
         if dry_run:
             query.append(("dryRun", "All"))
         made: Object = self._call(

@@ -134,16 +134,22 @@ def deploy(
             a conflict, a missing permission, no answer.
         SpecError: The settings cannot be served so.
     """
-    before = live(cluster, serving.name, (kind,))
-    earlier = _proven(cluster, before) if before else []
-    if earlier[-1:] == [serving]:
-        history, earlier = earlier, earlier[:-1]
-    else:
-        history = [*earlier, serving][-KEPT:]
+    history, earlier = histories(cluster, serving, kind)
     return _roll(
         cluster, serving, kind, history, earlier,
         wait=wait, say=say, poll=poll, patience=patience, seconds=seconds,
     )  # fmt: skip
+
+
+def histories(
+    cluster: Cluster, serving: Serving, kind: Kind
+) -> tuple[list[Serving], list[Serving]]:
+    """The history with `serving` as its last, and what to go back to from it, oldest first."""
+    before = live(cluster, serving.name, (kind,))
+    earlier = _proven(cluster, before) if before else []
+    if earlier[-1:] == [serving]:
+        return earlier, earlier[:-1]
+    return [*earlier, serving][-KEPT:], earlier
 
 
 def _proven(cluster: Cluster, before: Live) -> list[Serving]:

@@ -27,7 +27,7 @@ FILES: dict[Kind, tuple[str, ...]] = {
 TOP: dict[Kind, str] = {"deployment": "Deployment", "kserve": "InferenceService"}
 CONTAINER: dict[Kind, str] = {"deployment": "server", "kserve": "kserve-container"}
 PORT = 8080
-"""Where the server listens in its pod, whatever `serve.port` is elsewhere: policies and probes know it."""
+"""Where the server listens in its pod, whatever `serve.port` is elsewhere: network policies know it."""
 LONGEST_SERVICE = 63
 """Of a Service's name, with the `-predictor` that KServe puts behind it."""
 
@@ -150,7 +150,7 @@ def _pod(pod: dict[str, Any], serving: Serving) -> None:
     container["args"] = [
         f"--store={serving.store}",
         f"--agent={serving.label}",
-        f"--digest={serving.digest}",
+        *([f"--digest={serving.digest}"] if serving.digest else []),
         f"--name={serving.name}",
         f"--port={PORT}",
         f"--threads={serving.threads}",
