@@ -122,6 +122,18 @@ lock: $(BIN)/uv ## Resolve the requirements anew, with hashes
 	  grep -oE '^[a-z0-9._-]+==[^ ;]+' requirements/$${set#*:}.txt | grep -v '^google-apitools=' >$$pins; \
 	  $(IMAGE_LOCK) -c $$pins requirements/$${set%:*}.in -o requirements/$${set%:*}.txt || exit 1; done
 
+.PHONY: kind-up
+kind-up: ## Make a kind cluster with Kubeflow Pipelines and the images (needs docker, kind, kubectl)
+	@k8s/kind/up.sh
+
+.PHONY: kind-test
+kind-test: $(VENV)/.dev ## Run the end-to-end tests against the kind cluster (ARGS="-k cancel")
+	@k8s/kind/test.sh $(ARGS)
+
+.PHONY: kind-down
+kind-down: ## Delete the kind cluster
+	@k8s/kind/down.sh
+
 .PHONY: clean
 clean: ## Remove environments, runs and caches (keeps the models: .bertworks/models)
 	@rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
