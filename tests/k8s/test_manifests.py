@@ -116,14 +116,7 @@ def test_accounts_and_claim_are_those_the_spec_names() -> None:
 
 def test_runs_may_do_what_kubeflow_pipelines_needs_and_no_more() -> None:
     """The list is the contract: whoever widens it says so here."""
-    (role,) = (r for r in of_kind(_rendered("base"), "Role") if name(r) == "bertworks-pipeline")
-    granted = {
-        (resource, verb): rule.get("resourceNames")
-        for rule in role["rules"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    assert granted == {
+    assert _granted("bertworks-pipeline") == {
         ("workflowtaskresults", "create"): None,
         ("workflowtaskresults", "patch"): None,
         ("workflowtasksets", "list"): None,
@@ -133,6 +126,29 @@ def test_runs_may_do_what_kubeflow_pipelines_needs_and_no_more() -> None:
         ("pods", "list"): None,
         ("configmaps", "get"): ["kfp-launcher"],
         ("secrets", "get"): ["mlpipeline-minio-artifact"],
+    }
+
+
+def test_the_deploy_step_may_apply_each_kind_that_it_knows_and_only_see_pods() -> None:
+    from components.deploy.cluster import PATHS
+
+    granted: dict[str, set[str]] = {}
+    for resource, verb in _granted("bertworks-deploy"):
+        granted.setdefault(resource, set()).add(verb)
+    applied = {plural for kind, (_, plural) in PATHS.items() if kind != "Pod"}
+    assert granted.keys() == applied | {"pods", "pods/log"}
+    for resource in applied:
+        assert {"get", "create", "patch"} <= granted[resource] <= {"get", "list", "create", "patch"}
+    assert granted["pods"] == {"get", "list"} and granted["pods/log"] == {"get"}
+
+
+def _granted(role: str) -> dict[tuple[str, str], list[str] | None]:
+    (found,) = (r for r in of_kind(_rendered("base"), "Role") if name(r) == role)
+    return {
+        (resource, verb): rule.get("resourceNames")
+        for rule in found["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
     }
 
 
