@@ -1,0 +1,15 @@
+"""How the tests start containers: as a pod of the restricted Pod Security Standard is started."""
+
+import os
+
+CONFINED = {
+    "read_only": True,
+    "tmpfs": {"/tmp": "rw,exec,mode=1777"},
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+}
+
+
+def user() -> str:
+    """Root leaves the image's user; others run as themselves, so that they own what is written."""
+    return "10001:10001" if os.getuid() == 0 else f"{os.getuid()}:0"

@@ -1,0 +1,63 @@
+"""The Dockerfiles as text: what must hold on every host, without an engine."""
+
+import re
+
+import pytest
+from tiny_agent import REPOSITORY
+
+from bertworks import __version__
+from bertworks.spec import Resources
+from components.image import IMAGE
+
+FOLDER = REPOSITORY / "docker"
+FILES = sorted(FOLDER.glob("*.Dockerfile"))
+LOCKS = ["build", "gpu", "image", "serving"]
+
+
+def names(lock: str) -> dict[str, str]:
+    """Package to version of a lock."""
+    text = (REPOSITORY / f"requirements/{lock}.txt").read_text("utf-8")
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_it_is_built_from_its_argument_and_runs_as_10001(file) -> None:
+    lines = file.read_text("utf-8").splitlines()
+    assert not any(line.startswith("# syntax") for line in lines), "fetches a frontend"
+    stages = [line.split() for line in lines if line.startswith("FROM ")]
+    own = {stage[3] for stage in stages if len(stage) == 4}
+    assert {stage[1] for stage in stages} - own == {"${BASE_IMAGE}"}
+    assert [line for line in lines if line.startswith("USER ")][-1] == "USER 10001:10001"
+    commands = " ".join(lines).replace("\\ ", "").split("pip install")[1:]
+    for command in commands:
+        locked = "--require-hashes" in command.split("&&")[0]
+        assert locked or ("--offline" in command and "--no-deps" in command)
+    assert 'org.opencontainers.image.version="${VERSION}"' in "\n".join(lines)
+
+
+def test_the_gpu_image_stands_on_this_version_s_pipeline_image() -> None:
+    text = (FOLDER / "pipeline-gpu.Dockerfile").read_text("utf-8")
+    assert f"ARG BASE_IMAGE=bertworks/pipeline:{__version__}\n" in text
+
+
+def test_the_spec_asks_for_images_that_are_built() -> None:
+    assert Resources().image == IMAGE == f"bertworks/pipeline:{__version__}"
+    assert Resources().gpu_image == f"bertworks/pipeline-gpu:{__version__}"
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_package_is_pinned_and_hashed(lock) -> None:
+    text = (REPOSITORY / f"requirements/{lock}.txt").read_text("utf-8")
+    packages = re.findall(r"^[a-z].*(?:\n    .*)*", text, re.MULTILINE)
+    assert packages
+    assert all("==" in one and "--hash=sha256:" in one for one in packages)
+
+
+def test_the_images_use_the_versions_that_were_tested_here() -> None:
+    runtime, image, serving, gpu = map(names, ("runtime", "image", "serving", "gpu"))
+    differing = {name for name in runtime.keys() & image.keys() if runtime[name] != image[name]}
+    assert differing <= {"google-apitools"}  # apache-beam wants another one on Python 3.13
+    assert serving.items() <= image.items() <= gpu.items()
+    extra = gpu.keys() - image.keys()
+    assert extra and all(name.startswith("nvidia-") for name in extra)
+    assert not {"tensorflow", "torch", "keras", "kfp", "transformers"} & serving.keys()
