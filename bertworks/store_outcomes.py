@@ -67,7 +67,7 @@ class Outcomes:
         self._place.remove(self._notes(outcome["run"]))
         return self._place.uri(path)
 
-    def list(self) -> list[dict[str, Any]]:
+    def every(self) -> list[dict[str, Any]]:
         """All outcomes, oldest first; one that cannot be read is left out."""
         read = (self._place.read(f"{self._name}/outcomes/{file}") for file in self._files())
         found = [outcome for raw in read if (outcome := _parsed(raw)) is not None]

@@ -81,18 +81,58 @@ def sections(
         "register": {"name": spec.name, "store": store},
         "deploy": deploy_section(spec, store),
     }
+    settings |= _retraining(loaded, store, settings, code)
     return {
-        step: json.dumps(
+        step: _json(
             {
                 "bertworks": bertworks.__version__,
                 **({"code": _code_fingerprint(step)} if code else {}),
                 "settings": section,
-            },
-            sort_keys=True,
-            ensure_ascii=False,
+            }
         )
         for step, section in settings.items()
     }
+
+
+def _retraining(
+    loaded: SpecFile, store: str, settings: Mapping[str, dict[str, Any]], code: bool
+) -> dict[str, dict[str, Any]]:
+    """The sections of a retraining's own steps, and of those that do otherwise there."""
+    spec, own = loaded.spec, {"name": loaded.spec.name, "store": store}
+    checks = dict(settings["validate"]["validate"])
+    if spec.validate_.baseline == "auto":
+        # What moved since the champion is for compare to say, and a new label is no anomaly.
+        checks["baseline"] = "none"
+    recipe = _recipe(spec)
+    rare = spec.validate_.checks
+    return {
+        "compare": {
+            **own,
+            "task": _plain(spec.task),
+            "base": _plain(spec.base),
+            "retrain": spec.retrain.model_dump(mode="json", exclude={"webhook"}),
+            "recipe": recipe,
+            "min_label_rows": 1 if rare.rare_labels == "ignore" else rare.min_label_rows,
+        },
+        "validate-retrain": {**settings["validate"], "validate": checks},
+        "gate-retrain": {**settings["gate"], "champion": None, "retrain": True},
+        "register-retrain": {**own, "retrain": True, "recipe": recipe},
+        "notify": {**own, "webhook": spec.retrain.webhook is not None},
+    }
+
+
+def _recipe(spec: AgentSpec) -> str:
+    """Tells ways to make a challenger apart: what failed to beat the champion may with another one."""
+    fields = {"task", "base", "transform", "pretrain", "finetune", "compress", "gates", "retrain"}
+    made = spec.model_dump(mode="json", include=fields)
+    made["retrain"].pop("webhook")
+    return hashlib.sha256(_json([bertworks.__version__, made]).encode()).hexdigest()[:16]
+
+
+def _json(value: Any) -> str:
+    """JSON in which nothing looks like a placeholder of KFP or Argo: both fill in {{…}} in texts."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return text.replace("{{", r"{\u007b")  # in JSON two braces can only stand inside a string
 
 
 def uncached(spec: AgentSpec, sections: Mapping[str, str]) -> set[str]:
@@ -125,7 +165,7 @@ def _code_fingerprint(step: str) -> str:
     total = hashlib.sha256()
     for place in (
         REPOSITORY / "bertworks",
-        steps / step.removesuffix("-bundle"),
+        steps / step.partition("-")[0],  # of evaluate-bundle, gate-retrain
         steps / "launch.py",
         REPOSITORY / "requirements/runtime.txt",
     ):

@@ -51,11 +51,14 @@ def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
     for name in ("input_ids", "length"):
         rows[name] = [pieces[name][row] for row in order]
     rows["shown"] = shown_texts(task, rows)
-    if task.type == "tagging":
-        rows["truth"] = rows.get("tags", [])
-    else:
-        rows["truth"] = _truth(task, rows, tokens.json("info.json")["labels"])
+    rows["truth"] = _truth(task, rows, tokens.json("info.json")["labels"])
     return rows
+
+
+def labelled_rows(task: Task, examples: Artifact, labels: list[str]) -> Columns:
+    """The test rows, in the order of their ids, with `truth`, as in `Predictions.truth`."""
+    rows = read_split(examples, "test")
+    return {**rows, "truth": _truth(task, rows, labels)}
 
 
 def shown_texts(task: Task, rows: Columns) -> list[str]:
@@ -69,6 +72,8 @@ def shown_texts(task: Task, rows: Columns) -> list[str]:
 
 
 def _truth(task: Task, rows: Columns, labels: list[str]) -> Any:
+    if task.type == "tagging":
+        return rows.get("tags", [])
     if task.type == "regression":
         return np.asarray(rows.get("score", []), dtype=float)
     known = {name: index for index, name in enumerate(labels)}

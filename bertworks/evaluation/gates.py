@@ -26,7 +26,7 @@ class Measured:
         model: metrics.json of the uncompressed model.
         floor: floor.json; empty when there is none.
         latency: latency.json of the bundle.
-        champion: The present champion's advantage to beat, or None without a champion.
+        champion: How much the bundle is above the present champion; None without a champion.
     """
 
     bundle: list[dict[str, Any]]
@@ -36,11 +36,20 @@ class Measured:
     champion: Difference | None = None
 
 
-def decide(gates: Gates, metric: str, measured: Measured) -> dict[str, Any]:
+def decide(
+    gates: Gates, metric: str, measured: Measured, *, challenge: bool = False
+) -> dict[str, Any]:
     """Checks every rule that is asked for.
 
     For metrics where lower is better (mae, rmse, calibration_error) `minimum` is read as the highest
     value allowed, and drops and comparisons turn round accordingly.
+
+    Args:
+        gates: The rules.
+        metric: The metric of the rules.
+        measured: What to look at.
+        challenge: Also ask, whatever the rules say, that the bundle be better than the champion by
+            more than the noise: the whole 95 % interval of the difference is on the better side.
 
     Returns:
         What decision.json holds: passed, metric, rules, reasons.
@@ -68,7 +77,9 @@ def decide(gates: Gates, metric: str, measured: Measured) -> dict[str, Any]:
         rules.append(_rule("max_size_mb", gates.max_size_mb, size, size <= gates.max_size_mb))
     if gates.beat_floor:
         rules.append(_beats_floor(measured.floor, metric, value, sign))
-    if gates.beat_champion:
+    if challenge:
+        rules.append(_beats_noise(measured.champion, sign))
+    elif gates.beat_champion:
         rules.append(_beats_champion(measured.champion, sign))
     reasons = [_reason(rule, metric) for rule in rules if not rule["passed"]]
     return {"passed": not reasons, "metric": metric, "rules": rules, "reasons": reasons}
@@ -117,10 +128,21 @@ def _beats_floor(
 def _beats_champion(found: Difference | None, sign: float) -> dict[str, Any]:
     if found is None:
         return _rule("beat_champion", None, None, True, "there is no champion yet")
-    note = ""
-    if found.low is not None and found.share_above is not None:
-        note = f"95 % interval of the difference {found.low:+.4f} to {found.high:+.4f}"
-    return _rule("beat_champion", 0.0, found.value, sign * found.value > 0, note)
+    return _rule("beat_champion", 0.0, found.value, sign * found.value > 0, _interval(found))
+
+
+def _beats_noise(found: Difference | None, sign: float) -> dict[str, Any]:
+    if found is None:
+        return _rule("beat_noise", None, None, True, "there is no champion yet")
+    bound = found.low if sign > 0 else found.high
+    passed = bound is not None and sign * bound > 0
+    return _rule("beat_noise", 0.0, found.value, passed, _interval(found))
+
+
+def _interval(found: Difference) -> str:
+    if found.low is None or found.high is None:
+        return ""
+    return f"95 % interval of the difference {found.low:+.4f} to {found.high:+.4f}"
 
 
 def _rule(
@@ -137,6 +159,8 @@ _WORDS = {
     "max_size_mb": "the bundle has {value:.2f} MB, at most {limit:g} MB is allowed",
     "beat_floor": "{metric} is {value:.4f}, not better than the floor's {limit:.4f}",
     "beat_champion": "{metric} differs by {value:+.4f} from the champion's on the same rows",
+    "beat_noise": "{metric} differs by {value:+.4f} from the champion's on the same rows, which is not "
+    "better by more than the noise",
 }
 
 REMEDIES = {
@@ -149,6 +173,7 @@ REMEDIES = {
     "gates.max_size_mb",
     "beat_floor": "train longer or check the labels: word counts alone do as well",
     "beat_champion": "keep the champion, or set gates.beat_champion: false to replace it anyway",
+    "beat_noise": "keep the champion, or give more rows",
 }
 
 

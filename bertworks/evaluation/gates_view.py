@@ -15,6 +15,12 @@ _TITLES = {
     "max_size_mb": "size, MB",
     "beat_floor": "above the floor",
     "beat_champion": "above the champion",
+    "beat_noise": "above the champion by more than the noise",
+}
+_VERDICTS = {
+    "promoted": ("passed", "good"),
+    "kept": ("the champion stays", "warn"),
+    "refused": ("refused", "bad"),
 }
 
 
@@ -25,7 +31,8 @@ def gate_page(name: str, decision: dict[str, Any]) -> str:
 
 def rules(decision: dict[str, Any]) -> Markup:
     """The verdict and a row a rule."""
-    verdict = html.badge("passed", "good") if decision["passed"] else html.badge("refused", "bad")
+    word, kind = _VERDICTS[decision.get("outcome", "promoted" if decision["passed"] else "refused")]
+    verdict = html.badge(word, kind)
     rows = [
         [
             _TITLES.get(rule["name"], rule["name"]),

@@ -52,16 +52,9 @@ def predict(agent: Agent, rows: Columns) -> Predictions:
         ArtifactError: The agent cuts text into other tokens than those that it was trained on.
         DataError: The answers do not fit the task.
     """
-    texts = texts_of(agent, rows)
-    encoded = agent.encode(texts)
+    encoded = agent.encode(texts_of(agent, rows))
     _check_tokens(encoded, rows)
-    logits: list[np.ndarray] = []
-    with stage("predicting", total=len(texts), unit="rows") as current:
-        for begin in range(0, len(texts), AT_ONCE):
-            part = slice(begin, begin + AT_ONCE)
-            types = encoded.types[part] if encoded.types is not None else None
-            logits += agent.predict_logits(encoded.ids[part], types)
-            current.advance(len(encoded.ids[part]))
+    logits = answer(agent, encoded)
     asked: Columns = {
         "id": rows["id"],
         "truth": rows["truth"],
@@ -69,6 +62,18 @@ def predict(agent: Agent, rows: Columns) -> Predictions:
         "kept": encoded.kept or [],
     }
     return decode(agent.task, agent.labels, asked, logits, agent.info.get("score"))
+
+
+def answer(agent: Agent, encoded: Encoded) -> list[np.ndarray]:
+    """The logits of every row."""
+    logits: list[np.ndarray] = []
+    with stage("predicting", total=len(encoded.ids), unit="rows") as current:
+        for begin in range(0, len(encoded.ids), AT_ONCE):
+            part = slice(begin, begin + AT_ONCE)
+            types = encoded.types[part] if encoded.types is not None else None
+            logits += agent.predict_logits(encoded.ids[part], types)
+            current.advance(len(encoded.ids[part]))
+    return logits
 
 
 def _check_tokens(encoded: Encoded, rows: Columns) -> None:

@@ -111,7 +111,7 @@ def divergence(first: list[int], second: list[int]) -> float:
     counts = np.array([first, second], np.int64)
     if not counts.sum(1).all():
         return 0.0
-    return min(max(_raw_divergence(counts) - _chance(counts), 0.0), 1.0)
+    return min(max(raw_divergence(counts) - _chance(counts), 0.0), 1.0)
 
 
 def _chance(counts: npt.NDArray[np.int64]) -> float:
@@ -121,11 +121,11 @@ def _chance(counts: npt.NDArray[np.int64]) -> float:
     together, size = counts.sum(0), int(counts[0].sum())
     generator = np.random.default_rng(_CHANCE_SEED)
     drawn = generator.multivariate_hypergeometric(together, size, _CHANCE_DRAWS, method="marginals")
-    return float(np.mean([_raw_divergence(np.stack([one, together - one])) for one in drawn]))
+    return float(np.mean([raw_divergence(np.stack([one, together - one])) for one in drawn]))
 
 
-def _raw_divergence(counts: npt.NDArray[np.int64]) -> float:
-    """The Jensen-Shannon divergence of the two rows, in bits."""
+def raw_divergence(counts: npt.NDArray[Any]) -> float:
+    """The Jensen-Shannon divergence of the two rows of counts, in bits; chance is not taken off."""
     shares = counts / counts.sum(1)[:, None]
     return _entropy(shares.mean(0)) - (_entropy(shares[0]) + _entropy(shares[1])) / 2
 

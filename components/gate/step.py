@@ -10,9 +10,11 @@ from bertworks.artifacts import Artifact, open_artifact
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.evaluation import gates, predictions
 from bertworks.evaluation.bootstrap import Difference
+from bertworks.evaluation.champion import champion_predictions
 from bertworks.evaluation.gates_view import gate_page
+from bertworks.evaluation.metrics import value_of
 from bertworks.spec import Gates, Task, task_metric
-from bertworks.store import Store
+from bertworks.store import Store, Version
 
 
 def run(
@@ -21,42 +23,58 @@ def run(
     bundle: Path,
     bundle_metrics: Path,
     model_metrics: Path,
+    examples: Path,
     decision: Path,
 ) -> dict[str, Any]:
     """Writes the decision; when it is no, keeps the bundle in the store, marked, and raises.
 
+    In a retraining a no is an ordinary outcome: the register step keeps the bundle, nothing is raised.
+
     Args:
-        section: name, task, gates, and store (URI or path of the model store).
+        section: name, task, gates, store (URI or path of the model store), and `retrain`: whether the
+            bundle is a challenger, which has to be better than the champion by more than the noise.
         bundle: Bundle artifact.
         bundle_metrics: Metrics artifact of that bundle.
         model_metrics: Metrics artifact of the uncompressed model.
+        examples: Examples artifact that both were measured on; so is the champion.
         decision: Where the decision artifact goes.
 
     Raises:
         GateRefused: A rule is not met.
         ArtifactError: The metrics are another bundle's, or come from other test rows.
     """
+    retrain = bool(section.get("retrain"))
     task = Task.model_validate(section["task"])
     rules = Gates.model_validate(section["gates"])
     metric = rules.metric or task_metric(task)
     packed = open_artifact(bundle, "bundle")
     ours, before = open_artifact(bundle_metrics, "metrics"), open_artifact(model_metrics, "metrics")
-    _check_parents(packed, ours, before)
+    rows = open_artifact(examples, "examples")
+    _check_parents(packed, ours, before, rows)
 
-    champion = None
     store = Store(section["store"])
-    challenged = store.champion(section["name"]) if rules.beat_champion else None
-    if challenged is not None and challenged.digest != packed.digest:
-        theirs = store.fetch(section["name"], challenged.number, "metrics")
-        champion = _compare(task, packed.json("agent.json")["labels"], ours, theirs, metric)
+    champion = store.champion(section["name"]) if retrain or rules.beat_champion else None
+    if champion is not None and champion.digest == packed.digest:
+        champion = None
+    gap = _against(store, champion, task, packed, ours, rows, metric) if champion else None
     measured = gates.Measured(
         bundle=ours.json("metrics.json"),
         model=before.json("metrics.json"),
         floor=ours.json("floor.json") or before.json("floor.json"),
         latency=ours.json("latency.json"),
-        champion=champion,
+        champion=gap,
     )
-    found = gates.decide(rules, metric, measured)
+    found = gates.decide(rules, metric, measured, challenge=retrain)
+    found["outcome"] = outcome_of(found)
+    found["challenger"] = value_of(measured.bundle, metric)
+    found["champion"] = None
+    if champion is not None and gap is not None:
+        found["champion"] = {
+            "version": champion.number,
+            "digest": champion.digest,
+            "value": found["challenger"] - gap.value,
+            "difference": {"value": gap.value, "low": gap.low, "high": gap.high},
+        }
 
     parents = {"bundle": packed, "bundle_metrics": ours, "model_metrics": before}
     facts = {"passed": found["passed"], "metric": metric}
@@ -65,14 +83,23 @@ def run(
     ) as folder:
         artifacts.write_json(folder / "decision.json", found)
         (folder / "view.html").write_text(gate_page(section["name"], found), encoding="utf-8")
-    if not found["passed"]:
+    if not found["passed"] and not retrain:
         kept = store.refuse(packed, section["name"], found, ours)
         raise _refusal(section["name"], kept.uri, found)
     values = {rule["name"]: rule["value"] for rule in found["rules"] if rule["value"] is not None}
-    return {"metrics": {"passed": 1, **values}, "html": "view.html", "confusion": None}
+    passed = int(found["passed"])
+    return {"metrics": {"passed": passed, **values}, "html": "view.html", "confusion": None}
 
 
-def _check_parents(bundle: Artifact, ours: Artifact, before: Artifact) -> None:
+def outcome_of(found: dict[str, Any]) -> str:
+    """ "promoted", "kept" (good, but not better than the champion) or "refused"."""
+    failed = {rule["name"] for rule in found["rules"] if not rule["passed"]}
+    if not failed:
+        return "promoted"
+    return "kept" if failed == {"beat_noise"} else "refused"
+
+
+def _check_parents(bundle: Artifact, ours: Artifact, before: Artifact, rows: Artifact) -> None:
     if ours.parents.get("agent") != bundle.digest:
         raise ArtifactError(
             f"{ours.path} holds the metrics of another agent than the bundle {bundle.path}.",
@@ -83,15 +110,28 @@ def _check_parents(bundle: Artifact, ours: Artifact, before: Artifact) -> None:
             f"{ours.path} and {before.path} were measured on different examples.",
             "Evaluate the bundle and the uncompressed model on the same examples.",
         )
+    if ours.parents.get("examples") != rows.digest:
+        raise ArtifactError(
+            f"{ours.path} was measured on other examples than {rows.path}.",
+            "Give the gate the examples that the bundle was evaluated on.",
+        )
 
 
-def _compare(
-    task: Task, labels: list[str], ours: Artifact, theirs: Artifact, metric: str
+def _against(
+    store: Store,
+    champion: Version,
+    task: Task,
+    bundle: Artifact,
+    ours: Artifact,
+    rows: Artifact,
+    metric: str,
 ) -> Difference:
-    their_labels = theirs.metadata.get("labels", labels)
+    """How much the bundle is above the champion, both asked for the test rows of this run."""
+    labels = bundle.json("agent.json")["labels"]
+    theirs = store.fetch(champion.name, champion.number)
     return gates.against_champion(
         predictions.load(ours / "predictions.parquet", task, labels),
-        predictions.load(theirs / "predictions.parquet", task, their_labels),
+        champion_predictions(theirs, rows, task, labels),
         metric,
         seed=42,
     )

@@ -11,19 +11,29 @@ def register(
     bundle: dsl.Input[dsl.Artifact],
     decision: dsl.Input[dsl.Artifact],
     metrics: dsl.Input[dsl.Artifact],
+    model: dsl.Input[dsl.Artifact],
+    examples: dsl.Input[dsl.Artifact],
     registered: dsl.Output[dsl.Artifact],
     scores: dsl.Output[dsl.Metrics],
     view: dsl.Output[dsl.HTML],
-) -> None:
-    """Adds the bundle to the model store and makes it the champion."""
+) -> str:
+    """Adds the bundle to the model store; says "promoted", "kept" or "refused"."""
+    from bertworks.artifacts import open_artifact
     from components.launch import launch
 
     launch(
         "register",
         "register",
         section,
-        inputs={"bundle": bundle, "decision": decision, "metrics": metrics},
+        inputs={
+            "bundle": bundle,
+            "decision": decision,
+            "metrics": metrics,
+            "model": model,
+            "examples": examples,
+        },
         outputs={"registered": registered},
         metrics=scores,
         view=view,
     )
+    return str(open_artifact(registered.path, "registered").metadata["outcome"])

@@ -1,0 +1,55 @@
+"""The champion's answers on this run's test rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bertworks.artifacts import Artifact
+from bertworks.evaluation import data
+from bertworks.evaluation.predict import answer, load_agent, texts_of
+from bertworks.evaluation.predictions import Predictions, decode
+from bertworks.spec import Task
+
+NEVER = -1e4
+"""The logit of a label that the champion does not know."""
+
+
+def champion_predictions(
+    bundle: Artifact, examples: Artifact, task: Task, labels: list[str]
+) -> Predictions:
+    """Asks a champion of an earlier run, whose tokenizer and labels may be others, for its answers.
+
+    A label that it does not know is one that it never gives.
+
+    Args:
+        bundle: The champion's bundle.
+        examples: The rows; their test split is answered.
+        task: The spec's task.
+        labels: The labels of this run.
+
+    Raises:
+        ArtifactError: The bundle cannot be loaded.
+    """
+    agent = load_agent(bundle)
+    every = [*labels, *(one for one in agent.labels if one not in labels)]
+    rows = data.labelled_rows(task, examples, every)
+    encoded = agent.encode(texts_of(agent, rows))
+    logits = answer(agent, encoded)
+    if every != agent.labels and task.type != "regression":
+        logits = [_widened(one, agent.labels, every) for one in logits]
+    asked: dict[str, list[Any]] = {
+        "id": rows["id"],
+        "truth": rows["truth"],
+        "starts": encoded.starts or [],
+        "kept": encoded.kept or [],
+    }
+    return decode(task, every, asked, logits, agent.info.get("score"))
+
+
+def _widened(logits: np.ndarray, known: list[str], every: list[str]) -> np.ndarray:
+    """Logits (…, known) in the order of all labels, (…, every)."""
+    wide = np.full((*logits.shape[:-1], len(every)), NEVER, logits.dtype)
+    wide[..., [every.index(label) for label in known]] = logits
+    return wide

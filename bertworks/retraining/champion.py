@@ -1,0 +1,174 @@
+"""The champion as a challenger needs it: what it knows, and weights to start from."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bertworks.artifacts import Artifact
+from bertworks.encoder.layout import Weights, initialize
+from bertworks.encoder.weights import FILE, load_raw_config, read_tensors, write_tensors
+from bertworks.retraining.plan import ordered
+from bertworks.spec import Base, Retrain, Task
+from bertworks.store import Store, Version
+
+HEAD = "classifier."
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves.
+
+    Attributes:
+        version: In the store.
+        examples: All rows that it knows; None where they were not kept, or are of another task.
+        model: Its weights before compression; None where they do not suit or were not kept.
+        tried: The newest version that was made to challenge it with the same recipe, or None.
+        tried_examples: All rows that were known by then.
+        notes: What a person should know about what is missing.
+    """
+
+    version: Version
+    examples: Artifact | None
+    model: Artifact | None
+    tried: Version | None
+    tried_examples: Artifact | None
+    notes: tuple[str, ...]
+
+
+def read_champion(
+    store: Store, name: str, task: Task, base: Base, settings: Retrain, recipe: str
+) -> Champion | None:
+    """Reads the champion with what it left for its successors; None without a champion.
+
+    Args:
+        store: The model store.
+        name: The agent.
+        task: The spec's task: another one makes the old rows and weights useless.
+        base: The spec's base: another one is a reason not to go on from the old weights.
+        settings: The spec's retrain section: `warm_start` off is another.
+        recipe: How challengers are made now; those made in another way say nothing about it.
+
+    Raises:
+        ArtifactError: Something that was kept is damaged.
+    """
+    version = store.champion(name)
+    if version is None:
+        return None
+    notes: list[str] = []
+    examples = _rows(store, version, task)
+    model = None
+    if examples is None:
+        kept = version.has("examples")
+        notes.append(
+            "the spec asks for another task than the champion's"
+            if kept
+            else "the champion was kept without its rows"
+        )
+    elif not settings.warm_start:
+        notes.append("retrain.warm_start is off: training starts from the base, on all rows")
+    elif not version.has("model"):
+        notes.append("the champion was kept without its weights: training starts from the base")
+    else:
+        model = store.fetch(name, version.number, "model")
+        if not same_base(base, model):
+            notes.append("the spec names another base than the champion's: training starts there")
+            model = None
+    tried = _tried(store, name, version, recipe)
+    tried_examples = _rows(store, tried, task) if tried else None
+    return Champion(version, examples, model, tried, tried_examples, tuple(notes))
+
+
+def _rows(store: Store, version: Version, task: Task) -> Artifact | None:
+    """The rows that a version knows; None where they were not kept, or are of another task."""
+    if not version.has("examples"):
+        return None
+    found = store.fetch(version.name, version.number, "examples")
+    return found if _same_task(found.json("info.json")["task"], task) else None
+
+
+def _same_task(before: dict[str, Any], now: Task) -> bool:
+    old = Task.model_validate(before)
+    return (old.type, old.pair, old.multi_label) == (now.type, now.pair, now.multi_label)
+
+
+def _tried(store: Store, name: str, champion: Version, recipe: str) -> Version | None:
+    """What challenged this very champion last, with the same recipe."""
+    for one in reversed(store.list(name)):
+        facts = one.facts
+        same = (facts.get("challenged"), facts.get("recipe")) == (champion.digest, recipe)
+        if same and one.has("examples") and one.digest != champion.digest:
+            return one
+    return None
+
+
+def same_base(base: Base, model: Artifact) -> bool:
+    """Whether a model goes back to the base that the spec names."""
+    if model.json("agent.json")["base"] != base.uri:
+        return False
+    if base.uri != "scratch":
+        return True
+    config, wanted = load_raw_config(model.path), base.scratch
+    return [
+        config.get(name)
+        for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
+    ] == [wanted.layers, wanted.hidden_size, wanted.heads, wanted.intermediate_size]
+
+
+def write_initial(
+    folder: Path, base: Artifact, champion: Champion | None, labels: set[str], task: Task
+) -> dict[str, Any]:
+    """Writes the base artifact's files for a challenger: the champion's weights, or the base's.
+
+    Of the champion's head each known label keeps its row, and new labels start fresh.
+
+    Args:
+        folder: Where to write.
+        base: The base artifact of this run.
+        champion: Its `model` says where to start.
+        labels: The labels of the rows to train on.
+        task: The spec's task.
+
+    Returns:
+        The artifact's metadata.
+    """
+    model = champion.model if champion else None
+    if champion is None or model is None:
+        _copy(base, folder)
+        return dict(base.metadata)
+    _copy(model, folder, leave=(FILE, "agent.json", "history.json"))
+    weights, before = read_tensors(model / FILE), list(model.json("agent.json")["labels"])
+    if before:
+        weights = with_labels(weights, before, ordered(labels, task.type))
+    write_tensors(folder / FILE, weights)
+    return {
+        "scratch": False,
+        "uri": model.json("agent.json")["base"],
+        "champion": champion.version.number,
+        "sha256": model.digest,
+    }
+
+
+def with_labels(weights: Weights, before: list[str], now: list[str]) -> Weights:
+    """A model's weights with a head for other labels: rows of known labels are kept."""
+    if before == now:
+        return weights
+    changed = dict(weights)
+    for name in (one for one in weights if one.startswith(HEAD)):
+        old = weights[name]
+        fresh = initialize({name: (len(now), *old.shape[1:])}, seed=0)[name]
+        for row, label in enumerate(now):
+            if label in before:
+                fresh[row] = old[before.index(label)]
+        changed[name] = np.asarray(fresh, np.float32)
+    return changed
+
+
+def _copy(source: Artifact, folder: Path, leave: tuple[str, ...] = ()) -> None:
+    for file in source.path.iterdir():
+        if file.is_file() and file.name not in ("manifest.json", *leave):
+            shutil.copyfile(file, folder / file.name)

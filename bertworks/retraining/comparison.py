@@ -1,0 +1,150 @@
+"""Is there anything new? The decision that a retraining begins with, and its reasons in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bertworks.artifacts import Artifact
+from bertworks.retraining.champion import Champion
+from bertworks.retraining.drift import Drift, measure_drift
+from bertworks.retraining.plan import Plan, counts, make_plan
+from bertworks.retraining.rows import Key, read_keys
+from bertworks.spec import Retrain, Task
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is new, and whether it is worth a training.
+
+    Attributes:
+        changed: Whether to train a challenger.
+        reason: Why, in one sentence.
+        plan: Which rows it would be trained on.
+        new: Rows that count: new since the champion, or since its last challenger.
+        drifts: How far those rows have moved.
+        champion: What serves now, or None.
+        labels: Label to rows, known and new.
+    """
+
+    changed: bool
+    reason: str
+    plan: Plan
+    new: int
+    drifts: list[Drift]
+    champion: Champion | None
+    labels: dict[str, tuple[int, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """What comparison.json holds."""
+        champion = self.champion
+        tried = champion.tried if champion else None
+        return {
+            "changed": self.changed,
+            "reason": self.reason,
+            "new": self.new,
+            "rows": counts(self.plan),
+            "new_labels": sorted(self.plan.new_labels),
+            "drift": [
+                {
+                    "name": one.name,
+                    "value": one.value,
+                    "limit": one.limit,
+                    "by_chance": one.by_chance,
+                }
+                for one in self.drifts
+            ],
+            "champion": champion
+            and {"version": champion.version.number, "digest": champion.version.digest},
+            "tried": tried and {"version": tried.number, "digest": tried.digest},
+            "warm_start": bool(champion and champion.model),
+            "notes": list(champion.notes) if champion else [],
+        }
+
+
+def compare(
+    task: Task,
+    settings: Retrain,
+    current: Artifact,
+    champion: Champion | None,
+    min_label_rows: int,
+) -> Comparison:
+    """Compares the sources' rows with those that the champion knows.
+
+    Where the champion withstood a challenger, rows count as new only against that one: the same rows are
+    not trained on again week after week. What that one was trained on is still new to the champion.
+
+    Args:
+        task: What the rows hold.
+        settings: The spec's retrain section.
+        current: The examples artifact of this run's ingest.
+        champion: What serves now.
+        min_label_rows: Training rows that a label must have.
+    """
+    earlier = champion.tried_examples if champion else None
+    tried = read_keys(earlier, task) if earlier else {}
+    rows = {**tried, **_in_split_of(tried, read_keys(current, task))}
+    known = read_keys(champion.examples, task) if champion and champion.examples else {}
+    sampled = champion is not None and champion.model is not None
+    plan = make_plan(
+        rows,
+        known,
+        rehearsal=settings.rehearsal if sampled else None,
+        seed=f"{settings.seed} {champion.version.digest if champion else ''}",
+        min_label_rows=min_label_rows,
+    )
+    labels = _label_table(known, rows, plan)
+    before = earlier or (champion.examples if champion else None)
+    if champion is None or before is None:
+        why = champion.notes[0] if champion else "there is no champion yet"
+        return Comparison(
+            True, f"All rows are new: {why}.", plan, len(plan.fresh), [], champion, labels
+        )
+    seen = tried if before is earlier else known
+    new = {one for one in plan.fresh if one not in seen or seen[one].target != rows[one].target}
+    limits = (settings.max_text_drift, settings.max_label_drift)
+    drifts = measure_drift(task, before, current, (seen, new), limits) if new else []
+    changed = len(new) >= settings.min_new_rows or any(one.is_change for one in drifts)
+    if not any(plan.split[one] == "train" for one in new):
+        changed = False  # All of them are for measuring.
+    reason = _reason(changed, len(new), settings, drifts, champion)
+    return Comparison(changed, reason, plan, len(new), drifts, champion, labels)
+
+
+def _in_split_of(before: dict[str, Key], now: dict[str, Key]) -> dict[str, Key]:
+    """The rows of now, those seen before in the split that they had."""
+    return {
+        one: replace(key, split=before[one].split) if one in before else key
+        for one, key in now.items()
+    }
+
+
+def _reason(
+    changed: bool, new: int, settings: Retrain, drifts: list[Drift], champion: Champion
+) -> str:
+    since = f"champion {champion.version.number}"
+    if champion.tried is not None:
+        since = f"challenger {champion.tried.number}, which did not replace {since},"
+    rows = f"{new:,} new row{'s' if new != 1 else ''} since {since}"
+    if not changed:
+        drifted = ", no drift of text or labels beyond the limits" if new else ""
+        return f"Nothing to learn from: {rows} ({settings.min_new_rows:,} are asked){drifted}."
+    found = [f"{rows} ({settings.min_new_rows:,} are asked)"] + [
+        f"{one.name} drifted by {one.value:.3f} bits (limit {one.limit:g})"
+        for one in drifts
+        if one.is_change
+    ]
+    return f"Worth a training: {'; '.join(found)}."
+
+
+def _label_table(
+    known: dict[str, Key], rows: dict[str, Key], plan: Plan
+) -> dict[str, tuple[int, int]]:
+    """Rows a label: those known before, and the new ones."""
+    found: dict[str, tuple[int, int]] = {}
+    for keys, place in ((known, 0), ({one: rows[one] for one in plan.fresh}, 1)):
+        for key in keys.values():
+            for label in key.labels:
+                before, new = found.get(label, (0, 0))
+                found[label] = (before + (place == 0), new + (place == 1))
+    return dict(sorted(found.items()))

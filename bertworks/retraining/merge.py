@@ -1,0 +1,88 @@
+"""Writes the rows of a plan: what a challenger is trained and tested on, and all that is known."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bertworks import progress
+from bertworks.artifacts import Artifact, write_json
+from bertworks.retraining.plan import Plan
+from bertworks.retraining.rows import Row, by_id
+from bertworks.sources.shards import ShardWriter, examples_schema
+from bertworks.spec import Task
+from bertworks.validation.rows import SPLITS
+
+
+def write_rows(
+    task: Task,
+    sources: Sequence[Artifact],
+    plan: Plan,
+    examples: Path,
+    history: Path,
+) -> None:
+    """Writes two examples artifacts' files (docs/artifacts.md).
+
+    Args:
+        task: What the rows hold.
+        sources: Where the rows stand, older ones first: what the champion knows, what its last
+            challenger knew, and the rows of this run's ingest.
+        plan: Which of them go where.
+        examples: Folder for the rows to train on and to measure with.
+        history: Folder for all rows, which the next retraining compares with.
+    """
+    current = sources[-1]
+    extra = list(current.json("info.json")["extra"])
+    schema = examples_schema(task, extra)
+    blank = dict.fromkeys(extra, "")
+    labels: tuple[set[str], set[str]] = (set(), set())
+    with contextlib.ExitStack() as stack:
+        writers = [
+            {split: stack.enter_context(ShardWriter(folder / split, schema)) for split in SPLITS}
+            for folder in (examples, history)
+        ]
+        with progress.stage("merging rows", total=len(plan.split), unit="rows") as stage:
+            for identity, group in by_id(*sources):
+                if identity not in plan.split:
+                    continue
+                row = {**blank, **_row(group, identity in plan.fresh)}
+                split = plan.split[identity]
+                for number in (0, 1) if plan.used(identity) else (1,):
+                    writers[number][split].add(row)
+                    labels[number].update(_labels(row))
+                stage.advance()
+    for number, folder in enumerate((examples, history)):
+        rows = {split: writer.rows for split, writer in writers[number].items()}
+        write_json(folder / "info.json", _info(current, plan, rows, labels[number], number == 0))
+
+
+def _row(group: list[tuple[int, str, Row]], fresh: bool) -> Row:
+    """The row that stands for a content: the newest when it counts as new, else the oldest."""
+    ordered = sorted(group, key=lambda one: one[0])
+    return ordered[-1 if fresh else 0][2]
+
+
+def _labels(row: Row) -> list[str]:
+    if "label" in row:
+        return [row["label"]]
+    found: list[str] = row.get("labels") or row.get("tags") or []
+    return found
+
+
+def _info(
+    current: Artifact, plan: Plan, rows: dict[str, int], labels: set[str], sampled: bool
+) -> dict[str, Any]:
+    """info.json: the rows that are not rehearsed count as left out."""
+    left_out = plan.left_out if sampled else 0
+    return {
+        **current.json("info.json"),
+        "rows": rows,
+        "labels": sorted(labels),
+        "read": sum(rows.values()) + left_out,
+        "duplicates": 0,
+        "conflicts": 0,
+        "left_out": left_out,
+        "rejected": 0,
+    }

@@ -1,0 +1,1 @@
+"""Compares the sources with what the champion knows; prepares a challenger."""

@@ -1,0 +1,87 @@
+"""Compares what the sources have now with what the champion knows; prepares a challenger."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bertworks import artifacts, failures
+from bertworks.artifacts import open_artifact
+from bertworks.retraining.champion import read_champion, write_initial
+from bertworks.retraining.comparison import compare
+from bertworks.retraining.merge import write_rows
+from bertworks.retraining.view import page
+from bertworks.spec import Base, Retrain, Task
+from bertworks.store import Store
+from bertworks.store_outcomes import Outcomes
+
+
+def run(
+    section: dict[str, Any],
+    *,
+    examples: Path,
+    base: Path,
+    comparison: Path,
+    merged: Path,
+    history: Path,
+    initial: Path,
+) -> dict[str, Any]:
+    """Decides whether there is anything new, and writes what a challenger is made from.
+
+    Where nothing is new, `merged`, `history` and `initial` hold nothing: no step reads them then.
+
+    Args:
+        section: name, store, task, base, retrain (parts of the spec), recipe (what tells ways to make
+            a challenger apart) and min_label_rows (training rows that a label must have).
+        examples: Examples artifact of the sources as they are now.
+        base: Base artifact.
+        comparison: Where the comparison artifact goes.
+        merged: Where the examples to train on and to measure with go.
+        history: Where the examples that are known by then go.
+        initial: Where the base artifact to start from goes.
+
+    Raises:
+        ArtifactError: What the champion left is damaged.
+    """
+    task, settings = (
+        Task.model_validate(section["task"]),
+        Retrain.model_validate(section["retrain"]),
+    )
+    current, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
+    wanted = Base.model_validate(section["base"])
+    store = Store(section["store"])
+    champion = read_champion(store, section["name"], task, wanted, settings, section["recipe"])
+    found = compare(task, settings, current, champion, section["min_label_rows"])
+    facts = found.to_json()
+
+    older = {
+        "champion_examples": champion.examples if champion else None,
+        "tried_examples": champion.tried_examples if champion else None,
+    }
+    kept = {name: rows for name, rows in older.items() if rows is not None}
+    parents = {"examples": current, "base": encoder, **kept}
+    with (
+        artifacts.write(merged, kind="examples", producer="compare", parents=parents) as rows,
+        artifacts.write(history, kind="examples", producer="compare", parents=parents) as every,
+    ):
+        if found.changed:
+            write_rows(task, [*kept.values(), current], found.plan, rows, every)
+    metadata: dict[str, Any] = {}
+    with artifacts.write(
+        initial, kind="base", producer="compare", parents=parents, metadata=metadata
+    ) as folder:
+        if found.changed:
+            labels = set(found.plan.labels)
+            metadata.update(write_initial(folder, encoder, champion, labels, task))
+    with artifacts.write(
+        comparison, kind="comparison", producer="compare", parents=parents,
+        metadata={"changed": found.changed},
+    ) as folder:  # fmt: skip
+        artifacts.write_json(folder / "comparison.json", facts)
+        (folder / "view.html").write_text(page(section["name"], found), encoding="utf-8")
+    if run_id := os.environ.get(failures.RUN):
+        Outcomes(section["store"], section["name"]).note(run_id, "compare", facts)
+    drifts = {f"{one.name}_drift": one.value for one in found.drifts}
+    numbers = {"changed": int(found.changed), "new_rows": found.new, **drifts}
+    return {"metrics": numbers, "html": "view.html", "confusion": None}

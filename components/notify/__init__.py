@@ -1,0 +1,1 @@
+"""Records how a retraining ended, and tells a webhook."""

@@ -1,0 +1,81 @@
+"""Records how a retraining ended, and tells a webhook. Whatever goes wrong here, the step succeeds."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from bertworks import artifacts, failures
+from bertworks.retraining import webhook
+from bertworks.retraining.outcome import describe
+from bertworks.retraining.outcome_view import page
+from bertworks.store_outcomes import Outcomes, now
+
+
+def run(section: dict[str, Any], *, outcome: Path) -> dict[str, Any]:
+    """Writes the outcome to the model store, posts it, and writes the outcome artifact.
+
+    The webhook's URL comes from BERTWORKS_WEBHOOK, the reasons of failures from BERTWORKS_FAILURES, the
+    run's id from KFP_RUN_ID.
+
+    Args:
+        section: name, store (URI or path of the model store), and status: `state`, `message` and `run`
+            as the exit handler has them.
+        outcome: Where the outcome artifact goes.
+    """
+    name, status = section["name"], section["status"]
+    time = now()
+    known_as = os.environ.get(failures.RUN)
+    run_id = known_as or str(status.get("run") or "").rpartition("/")[2] or f"unknown-{time}"
+    notes, kept = _notes(section, run_id), ""
+    found = describe(name, run_id, time, status, notes, _failures(run_id))
+    try:
+        kept = Outcomes(section["store"], name).add(found)
+    except Exception as error:
+        _warn(f"the outcome could not be kept in {section['store']}: {error}")
+    told = _tell(found)
+    with artifacts.write(outcome, kind="outcome", producer="notify") as folder:
+        artifacts.write_json(folder / "outcome.json", found)
+        (folder / "view.html").write_text(page(found), encoding="utf-8")
+    print(found["text"], flush=True)
+    return {
+        "metrics": {"kept": int(bool(kept)), "told": int(told)},
+        "html": "view.html",
+        "confusion": None,
+    }
+
+
+def _notes(section: dict[str, Any], run_id: str) -> dict[str, dict[str, Any]]:
+    try:
+        return Outcomes(section["store"], section["name"]).notes(run_id)
+    except Exception as error:
+        _warn(f"what the steps noted in {section['store']} cannot be read: {error}")
+        return {}
+
+
+def _failures(run_id: str) -> list[failures.Failure]:
+    root = os.environ.get(failures.ROOT)
+    try:
+        return failures.read(root, run_id) if root else []
+    except Exception as error:
+        _warn(f"the reasons in {root} cannot be read: {error}")
+        return []
+
+
+def _tell(found: dict[str, Any]) -> bool:
+    """Whether the webhook took it; without one nobody is told."""
+    url = os.environ.get(webhook.URL, "").strip()
+    if not url:
+        return False
+    try:
+        webhook.post(url, found)
+        return True
+    except webhook.WebhookFault as error:
+        _warn(f"the webhook was not told: {error}")
+        return False
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)
