@@ -126,22 +126,18 @@ def _on_the_volume(loaded: SpecFile) -> set[str]:
 
 def _check_seen(loaded: SpecFile, key: tuple[str | int, ...], path: str, said: str) -> None:
     volume = loaded.spec.resources.volume
-    on_volume = volume.claim is not None and posixpath.normpath(path).startswith(f"{volume.mount}/")
-    if not on_volume:
-        where = loaded.origins.get(key, str(loaded.path))
-        fixes = [
-            "put it into a bucket (s3://, gs://, https://)",
-            *(["or a package (pypi://, npm://, hf://)"] if key[0] != "validate" else []),
-            *(
-                [f"or copy it to the volume and write its path there, below {volume.mount}"]
-                if volume.claim
-                else []
-            ),
-        ]
-        if key[0] == "validate":
-            fixes = ["write none", *fixes[1:]]
-        raise SpecError(
-            f"{where}: `{'.'.join(map(str, key))}`: the cluster's pods do not see {masked(said)}, "
-            "which is on this machine.",
-            f"For the cluster, {', '.join(fixes)}.",
-        )
+    if volume.claim and posixpath.normpath(path).startswith(f"{volume.mount}/"):
+        return
+    where = loaded.origins.get(key, str(loaded.path))
+    fix = (
+        "Write `baseline: none`"
+        if key[0] == "validate"
+        else "Put it into a bucket (s3://, gs://, https://) or a package (pypi://, npm://, hf://)"
+    )
+    if volume.claim:
+        fix += f"; or copy it to the volume and write its path there, below {volume.mount}"
+    raise SpecError(
+        f"{where}: `{'.'.join(map(str, key))}`: the cluster's pods do not see {masked(said)}, which "
+        "is on this machine.",
+        f"{fix}.",
+    )
