@@ -17,6 +17,8 @@ import typer
 
 from bertworks import __version__
 from bertworks.errors import BertworksError
+from pipelines import retrain_cli
+from pipelines.cluster import cli as cluster_cli
 from pipelines.cluster import deploy_cli
 from pipelines.command import called
 
@@ -30,7 +32,7 @@ app = typer.Typer(
 )
 spec_app = typer.Typer(help="Look at specs: schema, explain.", no_args_is_help=True)
 models_app = typer.Typer(
-    help="The model store: list, show, promote, rollback.", no_args_is_help=True
+    help="The model store: list, show, promote, rollback, outcomes.", no_args_is_help=True
 )
 app.add_typer(spec_app, name="spec")
 app.add_typer(models_app, name="models")
@@ -464,6 +466,8 @@ def models_rollback(
 
 
 app.command()(deploy_cli.deploy)
+app.command()(retrain_cli.retrain)
+models_app.command()(retrain_cli.outcomes)
 
 
 if __name__ == "__main__":

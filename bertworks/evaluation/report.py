@@ -106,7 +106,8 @@ svg.dag rect.succeeded { stroke: var(--good); }
 svg.dag rect.failed { stroke: var(--bad); stroke-width: 2.5; }
 svg.dag rect.cached { stroke: var(--c0); stroke-dasharray: 4 3; }
 svg.dag .name { fill: var(--ink); font-weight: 600; } svg.dag .edge { stroke: var(--soft); }
-svg.dag .step.waiting { opacity: .45; } svg.dag .share { fill: var(--c0); }
+svg.dag .step.waiting, svg.dag .step.skipped { opacity: .45; }
+svg.dag .share { fill: var(--c0); }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 0 2rem; }
 .pair > *, .three > * { min-width: 0; } .three { display: grid; gap: 0 1.5rem;
   grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); }

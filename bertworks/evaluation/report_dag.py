@@ -11,10 +11,11 @@ from bertworks.artifacts import Artifact
 from bertworks.progress import duration
 
 WIDTH, GAP, HEIGHT, ROW = 118, 26, 60, 96
-BELOW = ("prune", "quantize", "evaluate-bundle", "gate", "register", "deploy")
+BELOW = ("prune", "quantize", "evaluate-bundle", "gate", "register", "deploy", "notify")
 COLORS = [f"var(--c{number})" for number in range(6)]
 PARENTS = {
-    "validate": ["ingest"],
+    "compare": ["ingest"],
+    "validate": ["compare", "ingest"],
     "transform": ["validate"],
     "pretrain": ["transform"],
     "finetune": ["pretrain", "transform"],
@@ -25,6 +26,7 @@ PARENTS = {
     "gate": ["evaluate-bundle"],
     "register": ["gate"],
     "deploy": ["register"],
+    "notify": ["register"],
 }
 """Nearest first: the first of them that the run has is drawn as the parent."""
 
@@ -122,6 +124,8 @@ def _time(step: dict[str, Any]) -> str:
         return "cached"
     if step["state"] == "waiting":
         return "–"
+    if step["state"] == "skipped":
+        return "skipped"
     return duration(float(step.get("seconds") or 0))
 
 

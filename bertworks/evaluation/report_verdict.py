@@ -12,6 +12,16 @@ from bertworks.artifacts import Artifact
 from bertworks.evaluation.gates_view import rules
 from bertworks.evaluation.view import interval, spoken
 from bertworks.progress import duration
+from bertworks.retraining.outcome_view import KINDS
+
+_ENDINGS = {
+    "unchanged": "Nothing new to learn from",
+    "promoted": "A new champion",
+    "kept": "The champion stays",
+    "refused": "The challenger was refused",
+    "cancelled": "Cancelled",
+    "failed": "The retraining failed",
+}
 
 
 def verdict(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
@@ -42,6 +52,10 @@ def _banner(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     box = Markup('<div class="verdict {}"><b>{}</b>{}</div>')
     failed = next((one for one in run.get("steps") or [] if one["state"] == "failed"), None)
     decision = opened["decision"].json("decision.json") if "decision" in opened else None
+    if "outcome" in opened:  # of a retraining, whose steps may all have done well all the same
+        ended = opened["outcome"].json("outcome.json")
+        kind = {"plain": "warn"}.get(KINDS[ended["outcome"]], KINDS[ended["outcome"]])
+        return box.format(kind, _ENDINGS[ended["outcome"]], _lines(ended["text"]))
     if decision is not None and not decision["passed"]:
         reasons = "\n".join(f"– {reason}" for reason in decision["reasons"])
         return box.format("bad", "Refused by the gates", _lines(reasons))

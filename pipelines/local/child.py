@@ -55,7 +55,7 @@ def main(folder: Path) -> None:
     from kfp import local
 
     from bertworks.spec import AgentSpec
-    from pipelines.agent import build
+    from pipelines import agent, retrain
 
     root = Root(Path(plan["root"]))
     cache_root = root.pipeline_root / "cache"
@@ -71,7 +71,8 @@ def main(folder: Path) -> None:
     # KFP puts the interpreter's path into a shell command as it stands.
     sys.executable = shlex.quote(sys.executable)
     # Pods' settings mean nothing here: a retry would only repeat a failure, and change the cache's key.
-    build(AgentSpec.model_validate(plan["spec"]), plan["sections"], cluster=False)()
+    pipeline = retrain if plan["kind"] == "retrain" else agent
+    pipeline.build(AgentSpec.model_validate(plan["spec"]), plan["sections"], cluster=False)()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ MARKS = {
     "succeeded": ("✓", "green"),
     "cached": ("✓", "green dim"),
     "failed": ("✗", "bold red"),
+    "skipped": ("–", "dim"),
 }
 
 
@@ -65,6 +66,9 @@ class Lines:
                 print(f"{step.name}: {doing(event)}", flush=True)
 
     def stop(self, run: Run) -> None:
+        skipped = [step.name for step in run.steps.values() if step.state == "skipped"]
+        if skipped:
+            print(f"skipped: {', '.join(skipped)}", flush=True)
         print(f"run {run.id}: {run.state} after {duration(run.seconds)}", flush=True)
 
 
@@ -98,7 +102,9 @@ class LiveTable:
                 Text(step.name, style=style),
                 duration(seconds) if seconds else "",
                 Text(
-                    "cached" if step.state == "cached" else shown, overflow="ellipsis", no_wrap=True
+                    step.state if step.state in ("cached", "skipped") else shown,
+                    overflow="ellipsis",
+                    no_wrap=True,
                 ),
             )
         return table

@@ -20,6 +20,7 @@ ARTIFACT_NAMES = {
     ("finetune", "model"): "model",
     ("evaluate", "metrics"): "model_metrics",
     ("evaluate-bundle", "metrics"): "bundle_metrics",
+    ("compare", "merged"): "examples",
 }
 
 
@@ -41,7 +42,7 @@ class Step:
 
     @property
     def finished(self) -> bool:
-        return self.state in ("succeeded", "cached")
+        return self.state in ("succeeded", "cached", "skipped")
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Run:
     spec: dict[str, Any]
     spec_file: str
     steps: dict[str, Step]
+    branch: tuple[str, ...] = ()  # what is skipped when compare finds nothing new
     fingerprints: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     seconds: float = 0.0
@@ -79,6 +81,12 @@ class Run:
         for key in ("inputs", "outputs", "section", "metrics", "message", "exit_code"):
             if key in event:
                 setattr(step, key, event[key])
+        if self._nothing_new(step):
+            for name in self.branch:
+                self.steps[name].state = "skipped"
+
+    def _nothing_new(self, step: Step) -> bool:
+        return step.name == "compare" and step.finished and not step.metrics.get("changed")
 
     def artifacts(self) -> dict[str, str]:
         """The report's names for the artifacts of the finished steps."""
@@ -87,6 +95,8 @@ class Run:
             for step in self.steps.values()
             if step.finished
             for output, path in step.outputs.items()
+            # Then there is nothing in what a challenger would be made from.
+            if output == "comparison" or not self._nothing_new(step)
         }
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`bertworks run`: one pass of the DAG on this machine, watched and recorded."""
+"""`bertworks run` and `bertworks retrain`: one pass of a DAG on this machine, watched and recorded."""
 
 from __future__ import annotations
 
@@ -13,28 +13,35 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from bertworks import failures
 from bertworks.artifacts import open_artifact, write_json
 from bertworks.errors import BertworksError, GateRefused
 from bertworks.progress import EVENTS
 from bertworks.spec_file import SpecFile
 from components.launch import DEBUG, LOGS, RUNNER
-from pipelines.agent import task_names
 from pipelines.command import called
 from pipelines.local.display import Display
 from pipelines.local.record import Run, Step, newest_first
 from pipelines.local.root import Root, locked
 from pipelines.sections import REPOSITORY, sections
 
+Kind = Literal["agent", "retrain"]
 # What TensorFlow says at every start on a machine without a GPU is never the cause.
 NOISE = re.compile(r"cuda|cuInit|oneDNN|absl::|cpu_feature_guard", re.IGNORECASE)
 
 
 def run(
-    loaded: SpecFile, root: Root, *, cache: bool = True, debug: bool = False, display: Display
+    loaded: SpecFile,
+    root: Root,
+    *,
+    kind: Kind = "agent",
+    cache: bool = True,
+    debug: bool = False,
+    display: Display,
 ) -> Run:
-    """Runs the DAG of a spec and returns its record.
+    """Runs the DAG of a spec, the training or the retraining, and returns its record.
 
     Finished steps of earlier runs are taken from the cache; a step that was interrupted goes on from
     its last checkpoint.
@@ -44,7 +51,7 @@ def run(
             just that step again. GateRefused when the bundle was made but refused.
     """
     with locked(root):
-        current = _prepare(loaded, root, cache)
+        current = _prepare(loaded, root, kind, cache)
         display.start(current)
         try:
             _watch(current, root, debug, display)
@@ -63,12 +70,14 @@ def run(
         return current
 
 
-def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
+def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool) -> Run:
     from bertworks.sources.fingerprints import fingerprints
+    from pipelines import agent, retrain
 
     os.environ.update(root.environment())
     prints = fingerprints(loaded.spec, loaded.folder)
-    folder = root.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{loaded.spec.name}"
+    name = loaded.spec.name if kind == "agent" else f"{loaded.spec.name}-retrain"
+    folder = root.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
     while folder.exists():
         folder = folder.with_name(folder.name + "-again")
     (folder / "logs").mkdir(parents=True)
@@ -76,6 +85,7 @@ def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
     store = str(root.models)
     plan = {
         "root": str(root.path),
+        "kind": kind,
         "cache": cache,
         "spec": spec,
         "fingerprints": prints,
@@ -88,13 +98,15 @@ def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
         ),
     }
     write_json(folder / "plan.json", plan)
+    pipeline = retrain if kind == "retrain" else agent
     current = Run(
         folder=folder,
         fingerprints=prints,
         name=loaded.spec.name,
         spec=spec,
         spec_file=str(loaded.path),
-        steps={name: Step(name) for name in task_names(loaded.spec)},
+        steps={name: Step(name) for name in pipeline.task_names(loaded.spec)},
+        branch=tuple(retrain.branch(loaded.spec)) if kind == "retrain" else (),
     )
     current.save()
     return current
@@ -103,13 +115,14 @@ def _prepare(loaded: SpecFile, root: Root, cache: bool) -> Run:
 def _baseline(root: Root, name: str, fingerprints: dict[str, str]) -> str:
     """The statistics of the newest good run of this agent on other data, or "none".
 
-    Runs on the same data do not count: an unchanged run must find the baseline, and so the cache, of
-    the run before it.
+    Retrainings do not count: they look at a part of the rows. Runs on the same data do not count
+    either: an unchanged run must find the baseline, and so the cache, of the run before it.
     """
     for done in newest_first(root):
         statistics = done.get("artifacts", {}).get("statistics", "")
         good = done.get("name") == name and done.get("state") == "succeeded"
-        if good and done.get("fingerprints") != fingerprints:
+        whole = all(step.get("name") != "compare" for step in done.get("steps", []))
+        if good and whole and done.get("fingerprints") != fingerprints:
             return str(statistics) if Path(statistics).exists() else "none"
     return "none"
 
@@ -135,6 +148,9 @@ def _watch(current: Run, root: Root, debug: bool, display: Display) -> None:
         EVENTS: str(events),
         LOGS: str(current.folder / "logs"),
         RUNNER: str(os.getpid()),
+        # What the notify step of a retraining asks for.
+        failures.RUN: current.id,
+        failures.ROOT: str(root.failures),
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         **({DEBUG: "1"} if debug else {}),
     }

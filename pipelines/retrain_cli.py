@@ -1,0 +1,95 @@
+"""`bertworks retrain`, and `bertworks models outcomes`: how retrainings ended."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bertworks.errors import BertworksError
+from pipelines.command import called
+
+SpecPath = Annotated[Path, typer.Argument(help="The agent spec, a YAML file.")]
+RootOption = Annotated[
+    str | None,
+    typer.Option(
+        "--root",
+        help="Folder for runs, artifacts and models.",
+        envvar="BERTWORKS_ROOT",
+        show_default=".bertworks",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a value: --set retrain.min_new_rows=50. Repeatable."),
+]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")
+]
+
+
+def retrain(
+    spec: SpecPath,
+    set_: SetOption = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Retrain the agent of SPEC on this machine, if there is anything new to learn from.
+
+    The sources are read anew and compared with the rows that the champion knows. Nothing new: the run
+    ends well within a minute. Enough new rows, or a drift of their text or labels: a challenger is
+    trained on them from the champion's weights, with old rows mixed in against forgetting, and takes
+    the champion's place if it is better on the same test rows by more than the noise.
+
+    Every ending is kept (`bertworks models outcomes`) and told to the webhook in BERTWORKS_WEBHOOK. A
+    challenger that loses is an ordinary ending: the exit code says whether the run worked.
+    """
+    from bertworks import spec_file
+
+    loaded = spec_file.load(spec, set_ or [])
+    from pipelines.local import display
+    from pipelines.local import root as roots
+    from pipelines.local.run import run
+
+    place = roots.open_root(root)
+    done = run(loaded, place, kind="retrain", display=display.choose(), debug=debug).as_json()
+    ended = json.loads((Path(done["artifacts"]["outcome"]) / "outcome.json").read_text("utf-8"))
+    typer.echo("")
+    typer.echo(f"{ended['outcome']}, after {done['seconds']:.0f} s")
+    typer.echo(ended["text"])
+    typer.echo(f"report: {place.path / 'runs' / done['id'] / 'report.html'}")
+    option = f" --root {shlex.quote(root)}" if root else ""
+    typer.echo(f"all endings: {called()} models outcomes {loaded.spec.name}{option}")
+
+
+def outcomes(
+    name: Annotated[str, typer.Argument(help="The model.")],
+    store: Annotated[
+        str | None,
+        typer.Option(help="URI or path of another model store than the one in --root."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Show how the retrainings of a model ended, oldest first."""
+    from bertworks.store_outcomes import Outcomes
+    from pipelines.local.root import find_root
+
+    uri = store or str(find_root(root).models)
+    found = Outcomes(uri, name).every()
+    if not found:
+        raise BertworksError(
+            f"No retraining of {name!r} has ended in {uri}.",
+            "Start one with `bertworks retrain SPEC`, or name the model store with --store.",
+        )
+    for one in found:
+        typer.echo(json.dumps(one, ensure_ascii=False) if as_json else _line(one))
+
+
+def _line(outcome: dict[str, Any]) -> str:
+    text = str(outcome["text"]).partition(": ")[2].replace("\n", " ")
+    return f"{outcome['time']}  {outcome['outcome']:9}  {text}"
