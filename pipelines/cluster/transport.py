@@ -107,7 +107,8 @@ class Rest(rest.RESTClientObject):  # type: ignore[misc]
             raise self._refused(method, url, error) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise explain(error, self.host) from None
-        self._check_is_json(answer)
+        if given["headers"].get("Accept") != "text/plain":
+            self._check_is_json(answer)
         return answer
 
     def _refused(self, method: str, url: str, error: Any) -> EnvironmentFault:

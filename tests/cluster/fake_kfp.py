@@ -488,7 +488,7 @@ class FakeKfp:
                 "name": name,
                 "display_name": name,
                 "description": description,
-                "pipeline_spec": next(yaml.safe_load_all(text)),
+                "pipeline_spec": _as_struct(text),
             },
         )
         self.files[made["pipeline_version_id"]] = text
@@ -642,6 +642,14 @@ def _pipeline_file(body: Any) -> str:
     if len(documents) > 1 and "platforms" not in documents[1]:
         raise Refusal(400, "the second document is no platform spec", upload=True)
     return text
+
+
+def _as_struct(text: str) -> dict[str, Any]:
+    """A pipeline file as the API shows it: with a platform spec, both stand beside each other."""
+    documents = list(yaml.safe_load_all(text))
+    if len(documents) == 1:
+        return dict(documents[0])
+    return {"pipeline_spec": documents[0], "platform_spec": documents[1]}
 
 
 def node_id(workflow: str, name: str) -> str:

@@ -1,0 +1,231 @@
+"""Runs on the cluster: find, list, show, as plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bertworks.errors import BertworksError, EnvironmentFault
+from pipelines.cluster.connection import Connection
+from pipelines.cluster.facts import Facts
+from pipelines.cluster.reasons import Reason, reason_of
+from pipelines.cluster.steps import ENDED, Step, steps_of, time_of
+from pipelines.cluster.transport import Answer
+
+PAGE = 100
+LOOK_BACK = 2000  # runs
+STATES = (
+    "pending", "running", "succeeded", "failed", "canceling", "canceled", "skipped", "paused",
+)  # fmt: skip
+
+
+@dataclass
+class Record:
+    """A run, as `runs list` and `runs show` print it.
+
+    Attributes:
+        state: As in the API, in small letters: succeeded, failed, canceled, running, ...
+        seconds: From start to end, or until now.
+        facts: What it was made of; empty for runs that bertworks did not start.
+        recurring_run: Id of the recurring run that started it; empty when a person did.
+    """
+
+    id: str
+    name: str
+    state: str
+    created: str
+    finished: str
+    seconds: float | None
+    link: str
+    facts: Facts
+    recurring_run: str = ""
+    failure: Reason | None = None
+    steps: list[Step] = field(default_factory=list)
+
+    def as_json(self, details: bool) -> dict[str, Any]:
+        """For machines."""
+        plain = asdict(self)
+        plain |= plain.pop("facts")
+        if not details:
+            del plain["steps"], plain["failure"]
+            return plain
+        plain["steps"] = [
+            {
+                "name": step.name,
+                "state": step.state,
+                "started": _text(step.started),
+                "ended": _text(step.ended),
+                "seconds": step.seconds,
+                "attempts": step.attempts,
+                "note": step.note,
+            }
+            for step in self.steps
+        ]
+        return plain
+
+
+def record(connection: Connection, run: Any, facts: Facts | None = None) -> Record:
+    """A run's record without its steps."""
+    created, finished = time_of(run.created_at), time_of(run.finished_at)
+    return Record(
+        id=str(run.run_id),
+        name=run.display_name or "",
+        state=str(run.state or "").lower(),
+        created=_text(created),
+        finished=_text(finished),
+        seconds=Step("", "", (), started=created, ended=finished).seconds,
+        link=connection.run_link(str(run.run_id)),
+        facts=facts or Facts.from_text(run.description),
+        recurring_run=run.recurring_run_id or "",
+    )
+
+
+def detailed(connection: Connection, run: Any) -> Record:
+    """A run's record with its steps and, when it failed, the reason."""
+    pipeline, facts = source_of(connection, run)
+    found = record(connection, run, facts)
+    found.steps = steps_of(run, pipeline)
+    if found.state == "failed":
+        found.failure = reason_of(connection, run, found.steps, pipeline)
+    return found
+
+
+def source_of(connection: Connection, run: Any) -> tuple[dict[str, Any] | None, Facts]:
+    """(pipeline, facts) of a run: its own, or those of the version that it runs.
+
+    Runs that the scheduler started say nothing of themselves: their version does.
+    """
+    own = Facts.from_text(run.description)
+    reference = run.pipeline_version_reference
+    if run.pipeline_spec or reference is None or not reference.pipeline_version_id:
+        return run.pipeline_spec, own
+    try:
+        version = connection.client.get_pipeline_version(
+            reference.pipeline_id, reference.pipeline_version_id
+        )
+    except Answer:  # deleted since
+        return None, own
+    return version.pipeline_spec, own if own.spec else Facts.from_text(version.description)
+
+
+def newest(
+    connection: Connection, limit: int = LOOK_BACK, agent: str | None = None
+) -> Iterator[Any]:
+    """The runs of the namespace, the newest first; of one agent if it is named."""
+    pipelines = pipeline_ids(connection, agent) if agent else set()
+    token, seen = "", 0
+    while seen < limit:
+        page = connection.client.list_runs(
+            namespace=connection.scope,
+            page_size=PAGE,
+            page_token=token,
+            sort_by="created_at desc",
+        )
+        for run in page.runs or []:
+            if agent is None or _is_of(run, agent, pipelines):
+                yield run
+        seen += len(page.runs or [])
+        token = page.next_page_token or ""
+        if not token:
+            return
+
+
+def pipeline_ids(connection: Connection, agent: str) -> set[str]:
+    """The ids of an agent's pipelines: its training and its retraining."""
+    found = set()
+    for name in (agent, f"{agent}-retrain"):
+        try:
+            pipeline = connection.client.pipelines.pipeline_service_get_pipeline_by_name(
+                name, namespace=connection.scope
+            )
+        except Answer as error:
+            if error.status != 404:
+                raise
+            continue
+        found.add(str(pipeline.pipeline_id))
+    return found
+
+
+def _is_of(run: Any, agent: str, pipelines: set[str]) -> bool:
+    reference = run.pipeline_version_reference
+    if reference is not None and str(reference.pipeline_id) in pipelines:
+        return True
+    return Facts.from_text(run.description).agent == agent
+
+
+def find(connection: Connection, wanted: str) -> Any:
+    """A run by id, unique beginning of an id, or `latest`.
+
+    Raises:
+        BertworksError: There is none, or more than one.
+    """
+    if wanted != "latest":
+        try:
+            return connection.client.get_run(wanted)
+        except Answer as error:
+            if error.status not in (400, 404):
+                raise
+    found = []
+    for run in newest(connection):
+        if wanted == "latest" or str(run.run_id).startswith(wanted.lower()):
+            found.append(run)
+        if found and wanted == "latest":
+            break
+    if len(found) == 1:
+        return connection.client.get_run(str(found[0].run_id))
+    if not found:
+        raise BertworksError(
+            f"There is no run {wanted!r} in {connection.namespace} at {connection.host}."
+            if wanted != "latest"
+            else f"There are no runs in {connection.namespace} at {connection.host} yet.",
+            "`bertworks runs list` shows what there is; `bertworks submit SPEC` starts one.",
+        )
+    raise BertworksError(
+        f"{wanted!r} fits {len(found)} runs: "
+        f"{', '.join(str(run.run_id)[:12] for run in found[:5])}{' ...' if len(found) > 5 else ''}",
+        "Give more of the id.",
+    )
+
+
+def cancel(connection: Connection, run: Any) -> None:
+    """Ends a run.
+
+    Raises:
+        BertworksError: It has ended already.
+    """
+    state = str(run.state)
+    if state in ("CANCELED", "CANCELING"):
+        return
+    if state in ENDED:
+        raise BertworksError(
+            f"Run {run.run_id} has {state.lower()} already: there is nothing to cancel.",
+            "`bertworks runs show` tells how it ended.",
+        )
+    connection.client.terminate_run(str(run.run_id))
+
+
+def retry(connection: Connection, run: Any) -> None:
+    """Runs the failed steps of a run again, and what comes after them.
+
+    Raises:
+        BertworksError: It did not fail.
+        EnvironmentFault: KFP cannot: Argo's record of the run is gone.
+    """
+    state = str(run.state)
+    if state not in ("FAILED", "CANCELED"):
+        raise BertworksError(
+            f"Run {run.run_id} is {state.lower()}: only failed and cancelled runs can be retried.",
+            "Start a new one: `bertworks submit SPEC`; what is done is taken from the cache.",
+        )
+    try:
+        connection.client.runs.run_service_retry_run(str(run.run_id))
+    except Answer as error:
+        raise EnvironmentFault(
+            error.message,
+            "Start a new run: `bertworks submit SPEC`; what is done is taken from the cache.",
+        ) from None
+
+
+def _text(value: Any) -> str:
+    return value.isoformat(timespec="seconds") if value else ""

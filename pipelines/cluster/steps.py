@@ -1,0 +1,234 @@
+"""A run's steps, from what KFP says of it.
+
+KFP shows the nodes of Argo's workflow: of each step a driver, a box with the task's name, and in it an
+"executor", which does not say whose it is. What the boxes are called and in which order they run is in
+the pipeline's spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
+TRIES_AT_MOST = 50
+CACHED_SECONDS = 2.0
+
+
+@dataclass
+class Step:
+    """One step of a run.
+
+    Attributes:
+        name: As in the DAG: "evaluate-bundle".
+        task: KFP's name of the box: "evaluate-2".
+        path: The boxes around it and itself, as in Argo's node names.
+        state: waiting, starting, running, succeeded, cached, failed, skipped, cancelled.
+        started: When; None before.
+        ended: When; None before.
+        attempts: How often it was tried; 0 before the first.
+        template: Argo's name of the executor's template, which is in the pods' names.
+        pods: Names of its pods as far as they can be told, the last attempt at the end.
+        note: What it waits for, or why it failed, in a few words.
+    """
+
+    name: str
+    task: str
+    path: tuple[str, ...]
+    state: str = "waiting"
+    started: datetime | None = None
+    ended: datetime | None = None
+    attempts: int = 0
+    template: str = "system-container-impl"
+    pods: list[str] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran, or has run so far."""
+        if self.started is None:
+            return None
+        return max(0.0, ((self.ended or datetime.now(UTC)) - self.started).total_seconds())
+
+
+def steps_of(run: Any, pipeline: dict[str, Any] | None) -> list[Step]:
+    """The steps of a run in the order of the DAG.
+
+    Args:
+        run: The run, as KFP shows it.
+        pipeline: The pipeline's spec; None where it cannot be had: then the nodes' names must do.
+    """
+    tasks = list((run.run_details and run.run_details.task_details) or [])
+    declared = list(declared_steps(pipeline)) if pipeline else list(_guessed(tasks))
+    named: dict[str, list[Any]] = {}
+    for task in tasks:
+        named.setdefault(task.display_name or "", []).append(task)
+    skipped = any(str(one.state) == "SKIPPED" for one in named.get("executor", []))
+    for step in declared:
+        _fill(step, named, skipped, str(run.state))
+    _find_pods(declared, named)
+    return declared
+
+
+def declared_steps(pipeline: dict[str, Any]) -> Iterator[Step]:
+    """The steps that a pipeline's spec declares, boxes in boxes flattened, in running order."""
+    spec = pipeline.get("pipeline_spec", pipeline)
+    platforms = pipeline.get("platform_spec", {}).get("platforms", {})
+    settings = platforms.get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+
+    def walk(dag: dict[str, Any], around: tuple[str, ...]) -> Iterator[Step]:
+        tasks = dag.get("tasks", {})
+        for name in _in_order(tasks):
+            task = tasks[name]
+            component = spec.get("components", {}).get(
+                task.get("componentRef", {}).get("name", ""), {}
+            )
+            if "dag" in component:
+                yield from walk(component["dag"], (*around, name))
+                continue
+            shown = task.get("taskInfo", {}).get("name") or name
+            own = settings.get(component.get("executorLabel", ""), {})
+            yield Step(name=shown, task=name, path=(*around, name), template=_template(task, own))
+
+    yield from walk(spec.get("root", {}).get("dag", {}), ())
+
+
+def _template(task: dict[str, Any], settings: dict[str, Any]) -> str:
+    """KFP's name of the template that runs a task (argocompiler/container.go)."""
+    name = "system-container-impl"
+    if "retryPolicy" in task:
+        name = f"retry-{name}"
+    if metadata := settings.get("podMetadata"):
+        counts = [len(metadata.get(part, {})) for part in ("annotations", "labels")]
+        name = f"metadata-{counts[0]}-{counts[1]}-{name}"
+    return name
+
+
+def _in_order(tasks: dict[str, Any]) -> list[str]:
+    """The tasks' names, each after those that it depends on; else as KFP's file has them (sorted)."""
+    order: list[str] = []
+    waiting = list(tasks)
+    while waiting:
+        ready = [
+            name
+            for name in waiting
+            if all(
+                one in order or one not in tasks for one in tasks[name].get("dependentTasks", [])
+            )
+        ]
+        # The exit handler's last task comes when all else is over.
+        ready.sort(key=lambda name: "triggerPolicy" in tasks[name])
+        chosen = ready[0] if ready else waiting[0]
+        order.append(chosen)
+        waiting.remove(chosen)
+    return order
+
+
+def _guessed(tasks: list[Any]) -> Iterator[Step]:
+    """The steps by the nodes' names alone: whatever has a driver."""
+    names = {task.display_name or "" for task in tasks}
+    began = {task.display_name: time_of(task.start_time) for task in tasks}
+    steps = [name.removesuffix("-driver") for name in names if name.endswith("-driver")]
+    epoch = datetime.fromtimestamp(0, UTC)
+    for name in sorted(steps, key=lambda one: (began.get(f"{one}-driver") or epoch, one)):
+        if name != "root":
+            yield Step(name=name, task=name, path=(name,))
+
+
+def _fill(step: Step, named: dict[str, list[Any]], skipped: bool, run_state: str) -> None:
+    box = next(iter(named.get(step.task, [])), None)
+    driver = next(iter(named.get(f"{step.task}-driver", [])), None)
+    over = run_state in ENDED
+    if box is None:
+        if driver is not None and str(driver.state) == "FAILED":
+            step.state = "cancelled" if run_state == "CANCELED" else "failed"
+            step.note = "Kubeflow's driver of this step failed"
+            step.started, step.ended = time_of(driver.start_time), time_of(driver.end_time)
+        elif over:
+            step.state = "skipped"
+        elif driver is not None:
+            step.state = "starting"
+        return
+    step.started, step.ended = time_of(box.start_time), time_of(box.end_time)
+    if box.error is not None and box.error.message:
+        step.note = box.error.message
+    step.state = {
+        "PENDING": "starting",
+        "RUNNING": "running",
+        "PAUSED": "waiting",
+        "SUCCEEDED": "succeeded",
+        "FAILED": "failed",
+        "CANCELING": "cancelled",
+        "CANCELED": "cancelled",
+    }.get(str(box.state), "skipped")
+    if step.state in ("failed", "running", "starting") and run_state == "CANCELED":
+        step.state = "cancelled"
+    if step.state == "succeeded" and skipped and (step.seconds or 0) <= CACHED_SECONDS:
+        # A pod takes longer; a cached step's executor is skipped at once.
+        step.state = "cached"
+    if step.state in ("running", "succeeded", "failed"):
+        step.attempts = 1
+
+
+def _find_pods(steps: list[Step], named: dict[str, list[Any]]) -> None:
+    """Names the steps' pods, and counts the attempts.
+
+    KFP tells the pods of failed attempts, not whose they are; but a pod's name ends with the hash of
+    its node's name, and those can be built.
+    """
+    failed = {
+        pod.rpartition("-")[2]: pod
+        for tasks in named.values()
+        for task in tasks
+        if task.executor_detail
+        for pod in task.executor_detail.failed_main_jobs or []
+    }
+    for step in steps:
+        workflow = workflow_of(step, named)
+        if workflow is None or not step.attempts:
+            continue
+        node = node_name(workflow, step)
+        retries = "retry-" in step.template
+        hashes = [str(node_hash(f"{node}({number})")) for number in range(TRIES_AT_MOST)]
+        step.pods = [failed[one] for one in hashes if one in failed]
+        step.attempts = max(1, len(step.pods) + (step.state != "failed"))
+        if step.state != "failed" or not step.pods:
+            last = hashes[len(step.pods)] if retries else str(node_hash(node))
+            step.pods.append(f"{workflow}-{step.template}-{last}")
+
+
+def workflow_of(step: Step, named: dict[str, list[Any]]) -> str | None:
+    """The name of Argo's workflow, if the step's executor is where we think it is."""
+    for box in named.get(step.task, []):
+        for child in box.child_tasks or []:
+            workflow, _, digits = (child.pod_name or "").rpartition("-")
+            if workflow and digits == str(node_hash(node_name(workflow, step))):
+                return workflow
+    return None
+
+
+def node_name(workflow: str, step: Step) -> str:
+    """Argo's name of a step's executor."""
+    return ".".join((workflow, "root", *step.path, "executor"))
+
+
+def node_hash(name: str) -> int:
+    """FNV-1a with 32 bits (Fowler, Noll, Vo), with which Argo makes ids and pod names of node names."""
+    value = 0x811C9DC5
+    for byte in name.encode():
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return value
+
+
+def time_of(value: Any) -> datetime | None:
+    """A time as KFP sends it; the years 1 and 1970 stand for none."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    found: datetime = value
+    return found if found.year > 1970 else None
