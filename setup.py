@@ -15,6 +15,10 @@ REQUIREMENTS = [
     if line and not line.startswith("#")
 ]
 
+# The serving manifests are part of the deploy step; an image that never deploys may leave them out.
+MANIFESTS = ROOT / "k8s/serving"
+DEPLOY = "components.deploy.serving"
+
 setup(
     name="bertworks",
     version=VERSION,
@@ -22,8 +26,12 @@ setup(
     long_description=(ROOT / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["bertworks*", "components*", "pipelines*"]),
-    package_data={"": ["*.html", "*.css", "py.typed"]},
+    packages=[
+        *find_packages(include=["bertworks*", "components*", "pipelines*"]),
+        *([DEPLOY] if MANIFESTS.is_dir() else []),
+    ],
+    package_dir={DEPLOY: "k8s/serving"} if MANIFESTS.is_dir() else {},
+    package_data={"": ["*.html", "*.css", "py.typed"], DEPLOY: ["*/*.yaml"]},
     install_requires=REQUIREMENTS,
     entry_points={"console_scripts": ["bertworks = pipelines.cli:main"]},
 )
