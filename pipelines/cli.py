@@ -19,7 +19,7 @@ from bertworks import __version__
 from bertworks.errors import BertworksError
 from pipelines import retrain_cli
 from pipelines.cluster import cli as cluster_cli
-from pipelines.cluster import deploy_cli
+from pipelines.cluster import deploy_cli, schedule_cli
 from pipelines.command import called
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ models_app = typer.Typer(
 )
 app.add_typer(spec_app, name="spec")
 app.add_typer(models_app, name="models")
+app.add_typer(schedule_cli.app, name="schedule")
 
 SpecPath = Annotated[Path, typer.Argument(help="The agent spec, a YAML file.", metavar="SPEC")]
 RootOption = Annotated[
@@ -465,6 +466,7 @@ def models_rollback(
     typer.echo(f"{name}: champion is version {_store(root).rollback(name).number}")
 
 
+cluster_cli.register(app)
 app.command()(deploy_cli.deploy)
 app.command()(retrain_cli.retrain)
 models_app.command()(retrain_cli.outcomes)
