@@ -45,7 +45,7 @@ def run(
     }
     shards = _shards(task, settings, parents)
     with artifacts.write(tokens, kind="tokens", producer="transform", parents=parents) as folder:
-        tokenizer = _tokenizer(Base.model_validate(section["base"]), task, base, shards)
+        tokenizer = _tokenizer(Base.model_validate(section["base"]), task, parents["base"], shards)
         tokenizer.save(folder)
         job = Job(
             task=task.model_dump(mode="json"),
@@ -82,10 +82,11 @@ def _shards(task: Task, settings: Transform, parents: Mapping[str, Artifact]) ->
     return shards + plan(parents["corpus"].path, CORPUS, settings.shard_rows)
 
 
-def _tokenizer(base: Base, task: Task, folder: Path, shards: list[Shard]) -> Tokenizer:
-    if base.uri == "scratch":
+def _tokenizer(base: Base, task: Task, start: Artifact, shards: list[Shard]) -> Tokenizer:
+    """The tokenizer of what training starts from; a challenger starts from its champion's."""
+    if base.uri == "scratch" and start.metadata.get("scratch", True):
         return train_tokenizer(base.scratch, task, shards)
-    return Tokenizer.load(folder)
+    return Tokenizer.load(start.path)
 
 
 def _refuse(task: Task, facts: Mapping[str, Any], done: list[Report]) -> None:
