@@ -35,6 +35,8 @@ COPY requirements/runtime.in requirements/runtime.in
 COPY bertworks bertworks
 COPY components components
 COPY pipelines pipelines
+# The deploy step fills them in.
+COPY k8s/serving k8s/serving
 RUN /opt/tools/bin/python setup.py --quiet bdist_wheel --dist-dir /tmp/wheel
 
 # --- the image ---------------------------------------------------------------------------------
