@@ -13,7 +13,6 @@ import pytest
 from bertworks import artifacts
 from bertworks.artifacts import open_artifact
 from bertworks.errors import ArtifactError, GateRefused, SpecError
-from bertworks.evaluation import predictions
 from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.gates import REMEDIES, Measured, against_champion, decide
 from bertworks.evaluation.predictions import Predictions
@@ -134,7 +133,20 @@ def made(tiny: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
         "bundle": given.bundle,
         "bundle_metrics": tmp_path / "bundle_metrics",
         "model_metrics": tmp_path / "model_metrics",
+        "examples": given.examples,
         "decision": tmp_path / "decision",
+    }
+
+
+def to_register(made: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Keyword arguments of register for what the gate was given."""
+    return {
+        "bundle": made["bundle"],
+        "decision": made["decision"],
+        "metrics": made["bundle_metrics"],
+        "model": made["bundle"].parent / "model",
+        "examples": made["examples"],
+        "registered": folder / "registered",
     }
 
 
@@ -150,16 +162,15 @@ def test_a_bundle_that_passes_becomes_the_champion(made: dict[str, Any], tmp_pat
     decision = open_artifact(made["decision"], "decision")
     assert decision.parents["bundle"] == open_artifact(made["bundle"]).digest
     assert decision.json("decision.json")["passed"] is True
-    register(
-        section(tmp_path), bundle=made["bundle"], decision=made["decision"],
-        metrics=made["bundle_metrics"], registered=tmp_path / "registered",
-    )  # fmt: skip
+    register(section(tmp_path), **to_register(made, tmp_path))
     noted = open_artifact(tmp_path / "registered", "registered").json("registered.json")
     champion = Store(tmp_path / "store").champion("tiny")
     assert champion is not None
     assert noted == {
         "name": "tiny", "version": 1, "uri": champion.uri, "digest": champion.digest,
+        "outcome": "promoted",
     }  # fmt: skip
+    assert champion.has("model") and champion.has("examples")
     assert champion.digest == open_artifact(made["bundle"]).digest
     # The champion itself, judged again, is not refused for failing to beat itself.
     assert gate(section(tmp_path, beat_champion=True), **made)["metrics"]["passed"] == 1
@@ -177,10 +188,7 @@ def test_a_refused_bundle_is_kept_with_the_reasons(made: dict[str, Any], tmp_pat
     assert kept.state == "refused" and kept.record["decision"] == found
     assert kept.uri in text
     with pytest.raises(GateRefused):
-        register(
-            section(tmp_path), bundle=made["bundle"], decision=made["decision"],
-            metrics=made["bundle_metrics"], registered=tmp_path / "registered",
-        )  # fmt: skip
+        register(section(tmp_path), **to_register(made, tmp_path))
     assert not (tmp_path / "registered").exists()
     assert Store(tmp_path / "store").champion("tiny") is None
 
@@ -208,32 +216,29 @@ def test_metrics_of_another_bundle_are_refused(made: dict[str, Any], tmp_path: P
         gate(section(tmp_path), **{**made, "bundle": other})
     gate(section(tmp_path), **made)
     with pytest.raises(ArtifactError, match="another bundle"):
-        register(
-            section(tmp_path), bundle=other, decision=made["decision"],
-            metrics=made["bundle_metrics"], registered=tmp_path / "registered",
-        )  # fmt: skip
+        register(section(tmp_path), **{**to_register(made, tmp_path), "bundle": other})
     assert Store(tmp_path / "store").names() == []
 
 
 def test_a_challenger_meets_the_champion_on_the_same_rows(
     made: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The champion in the store is this bundle's better twin."""
+    """The champion in the store is this bundle's twin: no better, so not replaced."""
     twin = other_bundle(made, tmp_path / "twin")
-
-    def all_right(folder: Path) -> None:
-        task = Task(max_length=16)
-        given = predictions.load(folder / "predictions.parquet", task, ["down", "up"])
-        better = Predictions(task, given.labels, given.ids, given.truth, given.truth)
-        predictions.save(folder / "predictions.parquet", better)
-
-    scored = copy_of(made["bundle_metrics"], tmp_path / "twins", "metrics", all_right)
     store = Store(tmp_path / "store")
     allowed = {"passed": True, "metric": "accuracy", "rules": [], "reasons": []}
-    store.add(open_artifact(twin), "tiny", allowed, open_artifact(scored))
+    store.add(open_artifact(twin), "tiny", allowed, open_artifact(made["bundle_metrics"]))
     store.promote("tiny", 1)
     with pytest.raises(GateRefused, match="from the champion's on the same rows"):
         gate(section(tmp_path, beat_champion=True), **made)
     found = json.loads((made["decision"] / "decision.json").read_text())
     rule = next(one for one in found["rules"] if one["name"] == "beat_champion")
-    assert rule["value"] < 0 and "95 % interval" in rule["note"]
+    assert rule["value"] == 0 and "95 % interval" in rule["note"]
+
+
+def test_metrics_of_other_examples_are_refused(made: dict[str, Any], tmp_path: Path) -> None:
+    other = tmp_path / "other_examples"
+    with artifacts.write(other, kind="examples", producer="test") as folder:
+        (folder / "note").write_text("other rows")
+    with pytest.raises(ArtifactError, match="on other examples"):
+        gate(section(tmp_path), **{**made, "examples": other})
