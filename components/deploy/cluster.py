@@ -224,8 +224,9 @@ class Cluster:
         except ApiException as error:
             raise _refusal(error, aim, self.namespace) from None
         except (HTTPError, OSError) as error:
+            said = getattr(error, "reason", None) or error
             raise Unreachable(
-                f"Could not {aim}: the cluster does not answer: {error}",
+                f"Could not {aim}: the cluster does not answer: {said}",
                 "Check the cluster, the network and KUBECONFIG: `kubectl get pods` must work.",
             ) from None
         return data

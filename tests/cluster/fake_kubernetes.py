@@ -602,9 +602,10 @@ class _Handler(BaseHTTPRequestHandler):
             status, body = self.fake.answer(request)
         except Refused as error:
             status, body = error.code, error.status
-        data = json.dumps(body).encode()
+        raw = isinstance(body, bytes)  # a pod's log
+        data = body if raw else json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/plain" if raw else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -69,7 +69,7 @@ class RolloutCluster(FakeKubernetes):
         if match := re.search(r"/pods/([^/]+)/log$", request.path):
             self.requests.append(request)
             pod = self.get("Pod", match[1])
-            return 200, _Text(self.logs.get(_version(pod), ""))
+            return 200, self.logs.get(_version(pod), "").encode()
         if match := re.search(r"/services/http:([^/:]+):http/proxy/(.+)$", request.path):
             self.requests.append(request)
             self.refuse(request)
@@ -129,7 +129,7 @@ class RolloutCluster(FakeKubernetes):
         if found is None:
             raise Refused(404, "NotFound", f'services "{service}" not found')
         chosen = [
-            pod for pod in self.all("Pod", "runs")
+            pod for pod in self.all("Pod")
             if found["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
             and any(c["type"] == "Ready" for c in pod["status"].get("conditions", []))
         ]  # fmt: skip
@@ -161,13 +161,9 @@ class RolloutCluster(FakeKubernetes):
         """The versions of the pods that are ready."""
         return {
             _version(pod)
-            for pod in self.all("Pod", "runs")
+            for pod in self.all("Pod")
             if any(c["type"] == "Ready" for c in pod["status"].get("conditions", []))
         }
-
-
-class _Text(str):
-    """A log: sent as JSON by the fake, which quotes it; good enough for lines."""
 
 
 def _version(pod):
