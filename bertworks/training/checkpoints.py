@@ -5,7 +5,9 @@ section of the spec and its inputs' digests. So a run that differs in any of the
 another's state, and the same run finds its own. Without the variable none are written.
 
 A checkpoint is one safetensors file, written beside its place, flushed to disk and renamed into it.
-The best weights so far are a file of their own, which the checkpoint names.
+The best weights so far are a file of their own, which the checkpoint names. Where the variable is a
+bucket's URI, the files are kept in a temporary folder and copied to the bucket after each checkpoint,
+see `checkpoint_bucket.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import threading
+import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,19 +31,32 @@ import numpy as np
 
 import bertworks
 from bertworks.errors import EnvironmentFault
+from bertworks.training.checkpoint_bucket import Bucket
 
 ROOT = "BERTWORKS_CHECKPOINTS"
 CODE = "BERTWORKS_CODE"  # a fingerprint of the code, where the runner gives one
 LATEST = "latest.safetensors"
+LOCK_WAIT = 120.0  # seconds: a pod that was evicted may still be at its end
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 Arrays = dict[str, np.ndarray]
 
 
 class Checkpoints:
-    """The checkpoints of one training run. Use as a context: it holds a lock on the folder."""
+    """The checkpoints of one training run. Use as a context: it holds a lock on the folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where they lie; with a bucket, where the copies that are worked on lie.
+        bucket: Where they are kept; None: in the folder.
+        lock_wait: Seconds to wait for another process that trains the same run.
+    """
+
+    def __init__(
+        self, folder: Path, bucket: Bucket | None = None, lock_wait: float = LOCK_WAIT
+    ) -> None:
         self.folder = folder
+        self.bucket = bucket
+        self._lock_wait = lock_wait
         self._writer: threading.Thread | None = None
         self._failure: OSError | None = None
         self._lock: Any = None
@@ -49,37 +67,77 @@ class Checkpoints:
 
         Returns:
             None where BERTWORKS_CHECKPOINTS is not set.
+
+        Raises:
+            EnvironmentFault: It is a bucket without a driver.
         """
         root = os.environ.get(ROOT)
         if not root:
             return None
         code = os.environ.get(CODE, "")
         identity = json.dumps([bertworks.__version__, code, section, dict(inputs)], sort_keys=True)
-        return cls(Path(root) / hashlib.sha256(identity.encode()).hexdigest()[:32])
+        name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        if "://" in root and not root.startswith("file://"):
+            scratch = Path(tempfile.gettempdir()) / f"bertworks-{name}-{uuid.uuid4().hex[:8]}"
+            return cls(scratch, Bucket(f"{root.rstrip('/')}/{name}"))
+        return cls(Path(root.removeprefix("file://")) / name)
 
     def __enter__(self) -> Checkpoints:
-        """Takes the lock, which the system frees when the process dies.
+        """Takes the lock, which the system frees when the process dies; fetches from the bucket.
 
         Raises:
-            EnvironmentFault: Another process trains the same run now, or the folder is not writable.
+            EnvironmentFault: Another process trains the same run now, or the place is not writable.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / "lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EnvironmentFault(
-                f"Another process is training the same run (it holds {self.folder / 'lock'}).",
-                "Wait for it, or end it first.",
-            ) from None
+            if self.bucket is None and self._take_lock():
+                for left in self.folder.glob(".*.partial"):
+                    left.unlink(missing_ok=True)
         except OSError as error:
             raise _fault(error, self.folder) from None
+        if self.bucket is not None:
+            self.bucket.fetch(self.folder)
         return self
 
     def __exit__(self, *failure: object) -> None:
         if self._writer is not None:
             self._writer.join()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
+        if self.bucket is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _take_lock(self) -> bool:
+        """Whether the folder is ours alone.
+
+        Waits for the lock; a volume that knows none (some network file systems) is used without.
+
+        There two processes that trained the same run at the same time could each remove what the
+        other goes on from; work would be lost, but nothing wrong computed.
+        """
+        self._lock = (self.folder / ".lock").open("w")
+        deadline = time.monotonic() + self._lock_wait
+        told = False
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EnvironmentFault(
+                        "Another process is training the same run "
+                        f"(it holds {self.folder / '.lock'}).",
+                        "Wait for it, or end it first.",
+                    ) from None
+                if not told:
+                    print("waiting for a process that trains the same run", file=sys.stderr)
+                told = True
+                time.sleep(0.2)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+                print(f"note: {self.folder} cannot be locked: {error.strerror}", file=sys.stderr)
+                return False
 
     def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:
         """Writes a checkpoint in a thread; a failure of the write before this one is raised here.
@@ -133,6 +191,8 @@ class Checkpoints:
         """Removes the run's checkpoints: its result is safe elsewhere."""
         self.flush()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.bucket is not None:
+            self.bucket.remove()
 
     def _save(self, state: dict[str, Any], arrays: Arrays) -> None:
         try:
@@ -142,12 +202,23 @@ class Checkpoints:
                     file.unlink(missing_ok=True)
         except OSError as error:
             self._failure = error
+            return
+        if self.bucket is None:
+            return
+        try:
+            self.bucket.push(self.folder)
+        except Exception as error:  # a network that is down must not cost the training
+            print(
+                f"note: a checkpoint did not reach {self.bucket.uri}, the next one is tried again: "
+                f"{type(error).__name__}: {error}",
+                file=sys.stderr,
+            )
 
 
 def _write(target: Path, arrays: Arrays, state: dict[str, Any]) -> None:
     from safetensors.numpy import save
 
-    beside = target.with_suffix(".partial")
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         with beside.open("wb") as stream:
             stream.write(save(arrays, metadata={"state": json.dumps(state)}))

@@ -23,6 +23,7 @@ from bertworks.errors import BertworksError
 from bertworks.spec import Optimizer
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.feed import Batch, Feed, ahead
+from bertworks.training.interruption import Interruption
 from bertworks.training.optimizer import AdamW, groups_of
 from bertworks.training.schedule import learning_rate
 from bertworks.training.stepper import Objective, Stepper
@@ -147,9 +148,13 @@ class _Run:
 
     def work(self, stage: progress.Stage) -> None:
         """Steps until the end, or until patience runs out."""
-        parts = self.settings.accumulate * self.stepper.replicas
         if self.state.stopped:
             return
+        with Interruption(hold=self.checkpoints is not None) as interruption:
+            self._steps(stage, interruption)
+
+    def _steps(self, stage: progress.Stage, interruption: Interruption) -> None:
+        parts = self.settings.accumulate * self.stepper.replicas
         for batches in ahead(self.feed, self.state.step, self.total, parts):
             began = time.monotonic()
             rate = learning_rate(self.state.step, self.total, self.settings)
@@ -159,8 +164,12 @@ class _Run:
             at_epoch_end = self.state.step % self.per_epoch == 0
             if at_epoch_end:
                 self._end_epoch(stage)
-            if at_epoch_end or self.state.step % self.settings.checkpoint_steps == 0:
+            due = at_epoch_end or self.state.step % self.settings.checkpoint_steps == 0
+            if due or interruption.asked:
                 self._save()
+            if interruption.asked and self.checkpoints:
+                self.checkpoints.flush()
+                interruption.obey()
             if self.state.stopped:
                 return
 

@@ -1,9 +1,12 @@
 """A run that is killed and started again ends with the same bytes as one that was not disturbed."""
 
+import errno
+import fcntl
 import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -92,8 +95,27 @@ def test_a_damaged_checkpoint_is_taken_as_none(checkpoints, capsys):
 
 
 def test_two_processes_cannot_train_the_same_run(checkpoints):
-    with pytest.raises(EnvironmentFault, match="Another process"), Checkpoints(checkpoints.folder):
+    again = Checkpoints(checkpoints.folder, lock_wait=0.3)
+    with pytest.raises(EnvironmentFault, match="Another process"), again:
         pass
+
+
+def test_a_process_that_is_at_its_end_is_waited_for(checkpoints):
+    threading.Timer(0.5, checkpoints.__exit__).start()
+    with Checkpoints(checkpoints.folder, lock_wait=20) as again:
+        assert again.load() is None
+
+
+def test_a_volume_without_locks_is_used_without(tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with Checkpoints(tmp_path) as found:
+        found.save({"step": 3}, {"m": np.ones(2)})
+        found.flush()
+        assert found.load()[0]["step"] == 3
+    assert "cannot be locked" in capsys.readouterr().err
 
 
 def test_other_settings_or_inputs_have_other_checkpoints(checkpoints):
