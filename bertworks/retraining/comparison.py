@@ -7,7 +7,7 @@ from typing import Any
 
 from bertworks.artifacts import Artifact
 from bertworks.retraining.champion import Champion
-from bertworks.retraining.drift import Drift, measure_drift
+from bertworks.retraining.drift import FEWEST_ROWS, Drift, measure_drift
 from bertworks.retraining.plan import Plan, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys
 from bertworks.spec import Retrain, Task
@@ -103,7 +103,8 @@ def compare(
     seen = tried if before is earlier else known
     new = {one for one in plan.fresh if one not in seen or seen[one].target != rows[one].target}
     limits = (settings.max_text_drift, settings.max_label_drift)
-    drifts = measure_drift(task, before, current, (seen, new), limits) if new else []
+    enough = len(new) >= FEWEST_ROWS
+    drifts = measure_drift(task, before, current, (seen, new), limits) if enough else []
     changed = len(new) >= settings.min_new_rows or any(one.is_change for one in drifts)
     if not any(plan.split[one] == "train" for one in new):
         changed = False  # All of them are for measuring.
@@ -127,7 +128,7 @@ def _reason(
         since = f"challenger {champion.tried.number}, which did not replace {since},"
     rows = f"{new:,} new row{'s' if new != 1 else ''} since {since}"
     if not changed:
-        drifted = ", no drift of text or labels beyond the limits" if new else ""
+        drifted = ", no drift of text or labels beyond the limits" if drifts else ""
         return f"Nothing to learn from: {rows} ({settings.min_new_rows:,} are asked){drifted}."
     found = [f"{rows} ({settings.min_new_rows:,} are asked)"] + [
         f"{one.name} drifted by {one.value:.3f} bits (limit {one.limit:g})"

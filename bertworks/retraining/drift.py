@@ -2,8 +2,7 @@
 
 The measure is the Jensen-Shannon divergence of validate's drift check (Lin 1991). Words of one row are
 not independent, so chance is measured with whole rows: a permutation test (Good 2005, "Permutation,
-parametric and bootstrap tests of hypotheses", chapter 3) shuffles the rows between the two sides. A
-handful of new rows cannot make a drift that way, however odd they are.
+parametric and bootstrap tests of hypotheses", chapter 3) shuffles the rows between the two sides.
 """
 
 from __future__ import annotations
@@ -28,6 +27,9 @@ from bertworks.validation.words import split_words
 
 MOST_ROWS = 4000
 """Rows of each side that are compared, at most; ids are hashes, so the smallest are a fair sample."""
+
+FEWEST_ROWS = 20
+"""New rows below which nothing is called a drift: a few odd ones are outliers."""
 
 _DRAWS, _SEED, _CHANCE = 200, 1991, 0.99
 _SCORE_BUCKETS = 10

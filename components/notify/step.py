@@ -21,8 +21,8 @@ def run(section: dict[str, Any], *, outcome: Path) -> dict[str, Any]:
     run's id from KFP_RUN_ID.
 
     Args:
-        section: name, store (URI or path of the model store), and status: `state`, `message` and `run`
-            as the exit handler has them.
+        section: name, store (URI or path of the model store), webhook (whether the spec names one),
+            and status: `state`, `message` and `run` as the exit handler has them.
         outcome: Where the outcome artifact goes.
     """
     name, status = section["name"], section["status"]
@@ -35,7 +35,7 @@ def run(section: dict[str, Any], *, outcome: Path) -> dict[str, Any]:
         kept = Outcomes(section["store"], name).add(found)
     except Exception as error:
         _warn(f"the outcome could not be kept in {section['store']}: {error}")
-    told = _tell(found)
+    told = _tell(found, asked=bool(section.get("webhook")))
     with artifacts.write(outcome, kind="outcome", producer="notify") as folder:
         artifacts.write_json(folder / "outcome.json", found)
         (folder / "view.html").write_text(page(found), encoding="utf-8")
@@ -64,10 +64,12 @@ def _failures(run_id: str) -> list[failures.Failure]:
         return []
 
 
-def _tell(found: dict[str, Any]) -> bool:
+def _tell(found: dict[str, Any], asked: bool) -> bool:
     """Whether the webhook took it; without one nobody is told."""
     url = os.environ.get(webhook.URL, "").strip()
     if not url:
+        if asked:
+            _warn(f"{webhook.URL} is not set: the secret that retrain.webhook names is not there")
         return False
     try:
         webhook.post(url, found)
