@@ -67,6 +67,10 @@ test: $(VENV)/.dev ## Run the tests
 test-slow: $(VENV)/.dev .venv-peers/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch
 	@$(BIN)/python -m pytest -m slow
 
+.PHONY: golden
+golden: $(VENV)/.dev ## Write the compiled pipelines that the tests compare with; read the difference
+	@BERTWORKS_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/pipelines/test_golden_pipelines.py
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style and the direction of imports
 	@$(BIN)/ruff check $(CODE)
@@ -96,6 +100,10 @@ IMAGE_BUILD = DOCKER='$(DOCKER)' BASE_IMAGE='$(BASE_IMAGE)' CA_BUNDLE='$(CA_BUND
 .PHONY: images
 images: ## Build the images (IMAGES="pipeline serving", BASE_IMAGE, DOCKER; see docker/README.md)
 	@$(IMAGE_BUILD) $(IMAGES)
+
+.PHONY: images-push
+images-push: ## Push the images to a registry (REGISTRY=registry.example.com/team IMAGES=...)
+	@DOCKER='$(DOCKER)' REGISTRY='$(REGISTRY)' docker/push.sh $(IMAGES)
 
 .PHONY: images-base
 images-base: ## Make a base image from Debian's packages, where no registry is reachable (needs root)

@@ -23,6 +23,19 @@ fail() {
   exit 7
 }
 
+# What to do about a build that failed, from its log.
+advice() {
+  if grep -q 'buildx component' "$1"; then
+    echo "install the buildx plugin, or name a client with BuildKit inside: make images DOCKER=/usr/bin/docker"
+  elif grep -q "load metadata for .*$BASE_IMAGE" "$1"; then
+    echo "where no registry is reachable: make images-base, then make images BASE_IMAGE=bertworks/base:trixie"
+  elif grep -qi 'certificate' "$1"; then
+    echo "name the certificates that this network needs: make images CA_BUNDLE=/path/to/bundle.crt ($1)"
+  else
+    echo "read $1"
+  fi
+}
+
 [ $# -gt 0 ] || fail "no image is named." "docker/build.sh pipeline serving"
 "$DOCKER" version >/dev/null 2>&1 || fail "no Docker engine answers '$DOCKER version'." \
   "start one, or name another client: make images DOCKER=/usr/bin/docker"
@@ -32,6 +45,7 @@ if [ -n "${CA_BUNDLE:-}" ]; then
   [ -r "$CA_BUNDLE" ] || fail "CA_BUNDLE cannot be read: $CA_BUNDLE" "name a readable file, or unset it"
   secrets+=(--secret "id=ca,src=$CA_BUNDLE")
 fi
+# shellcheck disable=SC2054 # the comma is the option's own
 [ -z "$INDEX" ] || secrets+=(--secret id=index,env=INDEX)
 
 for name in "$@"; do
@@ -47,8 +61,7 @@ for name in "$@"; do
     --build-arg BASE_IMAGE="$base" --build-arg VERSION="$VERSION" --build-arg REVISION="$REVISION" \
     ${secrets[@]+"${secrets[@]}"} . >"$log" 2>&1 || {
     tail -n 25 "$log" >&2
-    fail "$tag was not built." "read $log. Where no registry is reachable: make images-base, \
-then make images BASE_IMAGE=bertworks/base:trixie"
+    fail "$tag was not built." "$(advice "$log")"
   }
   rm -f "$log"
   "$DOCKER" image inspect --format '{{.Size}}' "$tag" |
