@@ -124,7 +124,7 @@ def test_alerts_say_what_and_what_to_do(rendered):
     assert len({rule["alert"] for rule in rules}) == len(rules)
     for rule in rules:
         assert rule["labels"]["severity"] in ("critical", "warning", "info")
-        assert set(rule["annotations"]) == {"summary", "action"}
+        assert set(rule["annotations"]) == {"summary", "description"}
         text = "".join(rule["annotations"].values())
         assert text.count("{{") == text.count("}}")
 
