@@ -114,6 +114,16 @@ images-test: $(VENV)/.dev ## Build the pipeline and serving images; run the DAG 
 	@$(IMAGE_BUILD) pipeline serving
 	@DOCKER='$(DOCKER)' $(BIN)/python -m pytest -m docker tests/docker -rs -v
 
+.PHONY: tfx-test
+tfx-test: VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' bertworks/__init__.py)
+tfx-test: ## Build the tfx image and run the TFX pipeline's tests in it (ARGS="-k lineage")
+	@$(IMAGE_BUILD) tfx
+	@BASE_IMAGE=bertworks/tfx:$(VERSION) DOCKER='$(DOCKER)' CA_BUNDLE='$(CA_BUNDLE)' INDEX='$(INDEX)' \
+	  docker/build.sh tfx-tests
+	@$(DOCKER) run --rm --network none --read-only --tmpfs /tmp:exec,size=8g \
+	  -v '$(CURDIR):/checkout:ro' -e PYTHONPATH=/checkout bertworks/tfx-tests:$(VERSION) \
+	  python3 -m pytest tests/tfx -v --durations=5 $(ARGS)
+
 # The images' locks: for their Python and platform, at the versions of the environment here where
 # these exist there. apache-beam asks for another google-apitools on Python 3.13.
 IMAGE_LOCK = $(UV) pip compile -q --generate-hashes --no-header --no-annotate \

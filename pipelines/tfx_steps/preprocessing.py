@@ -1,0 +1,41 @@
+"""Transform: the analyzers of the transform step, and the columns that training needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bertworks.spec import Task
+from bertworks.text.encode import label_column
+from components.transform import analyze
+from pipelines.tfx_steps.rows import EXACT_SCORE, PIECE_TAGS, POSITION
+
+RAW = "raw."
+"""Begins the names of columns that are passed on as they were read."""
+
+
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
+    """What tf.Transform runs over the rows, here and in the saved graph.
+
+    The tokens are in the rows already: the Hugging Face tokenizer, which training and serving use,
+    is no TensorFlow operation, and TensorFlow's own tokenizers differ from it in rare characters.
+    What must be learned from all rows (label vocabulary, quantiles, moments) is learned by the same
+    analyzers as in `components/transform`.
+    """
+    task = Task.model_validate(custom_config["task"])
+    outputs = analyze.preprocessing(task)(_analyzed(inputs, task))
+    kept = {name: inputs[name] for name in ("id", POSITION, "length")}
+    lists = {name: inputs[name] for name in ("input_ids", "type_ids") if name in inputs}
+    return {**outputs, **kept, **lists, RAW + raw_column(task): inputs[raw_column(task)]}
+
+
+def raw_column(task: Task) -> str:
+    """The column with the labels as read, in the form that the tokens artifact is made from."""
+    if task.type == "regression":
+        return EXACT_SCORE
+    return PIECE_TAGS if task.type == "tagging" else label_column(task)
+
+
+def _analyzed(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
+    if task.type == "regression":
+        return {"length": inputs["length"], "score": inputs["score"]}
+    return {"length": inputs["length"], "label": inputs[label_column(task)]}
