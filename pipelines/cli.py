@@ -133,6 +133,10 @@ def run(
     done = run_locally(loaded, place, cache=not no_cache, debug=debug, display=shown)
     for line in _verdict(done.as_json(), place.path, root):
         typer.echo(line)
+    if loaded.spec.serve.deploy.enabled:
+        typer.echo(
+            f"deploy: left out on this machine; runs on a cluster do it, or {called()} deploy"
+        )
 
 
 def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[str]:
