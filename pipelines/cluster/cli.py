@@ -267,11 +267,10 @@ def _connect(host: str | None, namespace: str | None, insecure: bool) -> Connect
 
 
 def _tell_dry(made: Any) -> None:
-    import yaml
-
+    from pipelines.cluster.facts import documents
     from pipelines.cluster.steps import declared_steps
 
-    steps = declared_steps(next(yaml.safe_load_all(made.text)))
+    steps = declared_steps(documents(made.text)[0])
     typer.echo(f"pipeline {made.name}, version {made.version_name}: nothing was sent")
     typer.echo(f"steps: {', '.join(step.name for step in steps)}")
     for name, value in vars(made.facts).items():

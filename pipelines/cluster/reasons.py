@@ -50,7 +50,9 @@ def reason_of(
         _kept(pipeline, str(run.run_id), [step.name for step in failed])
         or _of_pod(connection, str(run.run_id), first)
         or _of_archive(connection, run, first)
-        or Reason(first.name, first.note or _of_history(run) or _nothing_known(first, pipeline))
+        or Reason(
+            first.name, first.note or _of_history(run) or _nothing_known(run, first, pipeline)
+        )
     )
 
 
@@ -128,9 +130,9 @@ def _of_history(run: Any) -> str:
     return ""
 
 
-def _nothing_known(step: Step, pipeline: dict[str, Any] | None) -> str:
+def _nothing_known(run: Any, step: Step, pipeline: dict[str, Any] | None) -> str:
     root = failures_root(pipeline)
-    place = f"; on the cluster it lies in {root}/RUN/{step.name}.json" if root else ""
+    place = f"; on the cluster it lies in {root}/{run.run_id}/{step.name}.json" if root else ""
     return (
         "why, Kubeflow does not say, and its pod's log is out of reach from here"
         f"{place}\n  fix: Give a kubeconfig (KUBECONFIG), or open the run's page."

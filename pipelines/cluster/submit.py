@@ -10,18 +10,17 @@ import hashlib
 import json
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from bertworks.errors import EnvironmentFault
 from bertworks.spec_file import SpecFile
 from pipelines.cluster.connection import Connection
-from pipelines.cluster.facts import Facts
+from pipelines.cluster.facts import Facts, documents
 from pipelines.cluster.transport import Answer, Unreachable
 
 Kind = Literal["agent", "retrain"]
@@ -253,10 +252,11 @@ def start(
         if cache
         else {"pipeline_spec": without_cache(made.text)}
     )
+    description = made.facts.as_text(mark=uuid.uuid4().hex[:8])
     body = api.V2beta1Run(
         experiment_id=experiment_id,
         display_name=name,
-        description=made.facts.as_text(),
+        description=description,
         service_account=service_account,
         runtime_config=api.V2beta1RuntimeConfig(parameters={}),
         **source,
@@ -265,23 +265,23 @@ def start(
         return str(connection.client.runs.run_service_create_run(body).run_id)
     except Unreachable as error:
         # The answer was lost, not necessarily the run: never start it twice.
-        if error.passing and (found := _started(connection, experiment_id, name)):
+        if error.passing and (found := _started(connection, experiment_id, name, description)):
             return found
         raise
 
 
-def _started(connection: Connection, experiment_id: str, name: str) -> str | None:
+def _started(connection: Connection, experiment_id: str, name: str, mark: str) -> str | None:
+    """The run that we have just asked for; another's of the same second has another mark."""
     found = connection.client.list_runs(
-        experiment_id=experiment_id, page_size=20, filter=equals("display_name", name)
+        experiment_id=experiment_id, page_size=100, filter=equals("display_name", name)
     )
-    return next((str(run.run_id) for run in found.runs or []), None)
+    return next((str(run.run_id) for run in found.runs or [] if run.description == mark), None)
 
 
 def without_cache(text: str) -> dict[str, Any]:
     """A compiled pipeline as a run carries it, with the cache of every task switched off."""
-    documents = list(yaml.safe_load_all(text))
-    spec, platform = documents[0], documents[1] if len(documents) > 1 else None
+    spec, *platforms = documents(text)
     for part in (spec["root"], *spec.get("components", {}).values()):
         for task in part.get("dag", {}).get("tasks", {}).values():
             task["cachingOptions"] = {"enableCache": False}
-    return {"pipeline_spec": spec, **({"platform_spec": platform} if platform else {})}
+    return {"pipeline_spec": spec, **({"platform_spec": platforms[0]} if platforms else {})}

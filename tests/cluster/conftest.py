@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_kfp import FakeKfp
+from fake_pods import FakePods
 
 
 @pytest.fixture
@@ -32,4 +34,56 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(f"KFP_{name}", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-kubeconfig"))
+    monkeypatch.setattr(
+        "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none")
+    )
     monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def pods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakePods]:
+    """A Kubernetes API with pods, which KUBECONFIG names."""
+    with FakePods() as cluster:
+        monkeypatch.setenv("KUBECONFIG", cluster.kubeconfig(tmp_path))
+        # Read when kubernetes.config is imported, which may have been before this test.
+        monkeypatch.setattr(
+            "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION",
+            cluster.kubeconfig(tmp_path),
+        )
+        yield cluster
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def bertworks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Runs the command line in this process: bertworks("runs", "list")."""
+    from pipelines import cli
+
+    def run(*arguments: str) -> Ended:
+        capsys.readouterr()
+        monkeypatch.setattr("sys.argv", ["bertworks", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def quick_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watching that hardly waits."""
+    from pipelines.cluster import watch
+
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "LOOK_AT_PODS_SECONDS", 0.0)

@@ -636,7 +636,7 @@ def _pipeline_file(body: Any) -> str:
     if not filename.endswith((".yaml", ".yml")):
         raise Refusal(400, "Failed to read a pipeline spec file", upload=True)
     text = content.decode("utf-8")
-    documents = list(yaml.safe_load_all(text))
+    documents = _documents(text)
     if problem := spec_problem(documents[0]):
         raise Refusal(400, f"Failed to create a pipeline version: {problem}", upload=True)
     if len(documents) > 1 and "platforms" not in documents[1]:
@@ -644,9 +644,13 @@ def _pipeline_file(body: Any) -> str:
     return text
 
 
+def _documents(text: str) -> list[Any]:
+    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+
+
 def _as_struct(text: str) -> dict[str, Any]:
     """A pipeline file as the API shows it: with a platform spec, both stand beside each other."""
-    documents = list(yaml.safe_load_all(text))
+    documents = _documents(text)
     if len(documents) == 1:
         return dict(documents[0])
     return {"pipeline_spec": documents[0], "platform_spec": documents[1]}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_kfp import FakeKfp
+from fake_pods import FakePods
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,43 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_address_and_no_kubeconfig() -> None:
     with pytest.raises(EnvironmentFault, match="KFP_HOST is not set.*\n.*KUBECONFIG"):
+        connect()
+
+
+@pytest.mark.parametrize("target", [8888, "api"])
+def test_port_forward_with_a_kubeconfig(target: int | str, kfp: FakeKfp, pods: FakePods) -> None:
+    """The real client, its real websocket protocol, a pod that is replaced meanwhile."""
+    pods.target = int(kfp.url.rpartition(":")[2])
+    pods.add_service("ml-pipeline", "kubeflow", target)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("KFP_HOST")
+        connection = connect()
+    try:
+        assert connection.host.startswith("http://127.0.0.1:") and connection.host != kfp.url
+        assert connection.namespace == "kubeflow"
+        assert connection.ui == "http://localhost:8080"
+        assert "port-forward -n kubeflow svc/ml-pipeline-ui 8080:80" in connection.hint
+        pods.pods["ml-pipeline-2"] = pods.pods.pop("ml-pipeline-1")
+        pods.pods["ml-pipeline-2"]["metadata"]["name"] = "ml-pipeline-2"
+        connection.client._run_api.api_client.rest_client.pool_manager.clear()
+        assert connection.client.list_runs().runs is None
+        assert "ml-pipeline-2/portforward" in pods.paths[-1]
+    finally:
+        connection.close()
+    with pytest.raises(EnvironmentFault, match="refused"):
+        connection.client._run_api.api_client.rest_client.pool_manager.clear()
+        connection.client.list_runs()
+
+
+def test_port_forward_that_cannot_be(pods: FakePods) -> None:
+    with pytest.raises(EnvironmentFault, match="no service ml-pipeline in team or kubeflow"):
+        connect(namespace="team")
+    pods.add_service("ml-pipeline", "kubeflow", 8888)
+    pods.pods["ml-pipeline-1"]["status"]["conditions"][0]["status"] = "False"
+    with pytest.raises(EnvironmentFault, match="No pod of the service ml-pipeline.*is ready"):
+        connect()
+    pods.refuse = 403
+    with pytest.raises(EnvironmentFault, match="403.*forbidden"):
         connect()
 
 
@@ -212,7 +250,7 @@ def test_wrong_requests_are_refused_by_the_stand_in(kfp: FakeKfp) -> None:
         ("GET", "/runs?page_token=red", None, "token"),
     ]
     for method, path, body, message in wrong:
-        with pytest.raises(transport.Answer, match=message) as error:  # noqa: PT012
+        with pytest.raises(transport.Answer, match=message) as error:
             api.call_api(
                 f"/apis/v2beta1{path}",
                 method,
