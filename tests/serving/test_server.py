@@ -1,7 +1,9 @@
 """The protocols' requests, and a real server on a free loopback port."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -95,9 +97,13 @@ def test_numbers_out_of_range_are_refused_before_anything_is_loaded(tmp_path, wr
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range from which the system gives ports to connections that go out."""
+    while True:
+        with socket.socket() as probe:
+            port = random.randint(20_000, 32_000)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
 
 def call(url, body=None, content_type="application/json"):
