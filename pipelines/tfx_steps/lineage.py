@@ -45,12 +45,22 @@ class Lineage:
         connection = metadata_store_pb2.ConnectionConfig()
         connection.sqlite.filename_uri = str(database)
         connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-        self.nodes = _read(mlmd.MetadataStore(connection))
+        self.nodes, self._outputs = _read(mlmd.MetadataStore(connection))
 
     def of_box(self, box: str, kind: str | None = None) -> list[Node]:
         """What a box wrote, oldest first."""
         found = (node for node in self.nodes.values() if node.box == box)
         return [node for node in found if kind is None or node.kind == kind]
+
+    def newest(self, box: str, kind: str) -> Node:
+        """What the last execution of a box gave out, be it made then or taken from the cache."""
+        numbers = [
+            number
+            for execution in sorted(self._outputs)
+            for number, by in self._outputs[execution]
+            if by == box and self.nodes[number].kind == kind
+        ]
+        return self.nodes[numbers[-1]]
 
     def ancestors(self, number: int) -> set[int]:
         """All artifacts that an artifact came of, near and far."""
@@ -71,21 +81,27 @@ class Lineage:
             yield f"{node.kind} {one} <- {node.box or '(imported)'} <- {came}"
 
 
-def _read(store: Any) -> dict[int, Node]:
+_Outputs = dict[int, list[tuple[int, str]]]
+"""Execution to what it gave out: artifact, and the box that the execution was of."""
+
+
+def _read(store: Any) -> tuple[dict[int, Node], _Outputs]:
     types = {kind.id: kind.name for kind in store.get_artifact_types()}
     boxes = _boxes(store)
     artifacts = {artifact.id: artifact for artifact in store.get_artifacts()}
     events = store.get_events_by_artifact_ids(list(artifacts)) if artifacts else []
     read: dict[int, list[int]] = {}
+    gave: _Outputs = {}
     wrote: dict[int, int] = {}
     for event in events:
+        execution, artifact = event.execution_id, event.artifact_id
         if event.type in _INPUTS:
-            read.setdefault(event.execution_id, []).append(event.artifact_id)
+            read.setdefault(execution, []).append(artifact)
         elif event.type == metadata_store_pb2.Event.OUTPUT:
+            gave.setdefault(execution, []).append((artifact, boxes.get(execution, "")))
             # A cached execution names the same artifact again: the first one made it.
-            first = wrote.get(event.artifact_id, event.execution_id)
-            wrote[event.artifact_id] = min(first, event.execution_id)
-    return {
+            wrote[artifact] = min(wrote.get(artifact, execution), execution)
+    nodes = {
         number: Node(
             number,
             types[artifact.type_id],
@@ -96,6 +112,7 @@ def _read(store: Any) -> dict[int, Node]:
         )
         for number, artifact in sorted(artifacts.items())
     }
+    return nodes, gave
 
 
 def _boxes(store: Any) -> dict[int, str]:

@@ -21,7 +21,7 @@ from bertworks.spec import AgentSpec, task_metric
 from bertworks.spec_file import SpecFile
 from pipelines.sections import sections as step_sections
 from pipelines.tfx_agent import build
-from pipelines.tfx_steps.lineage import Lineage, Node
+from pipelines.tfx_steps.lineage import Lineage
 
 _NODE = re.compile(r"Component (\S+) is (running|finished)\.")
 
@@ -76,16 +76,16 @@ def verdict(spec: AgentSpec, root: Path, seconds: float) -> Iterator[str]:
         GateRefused: It was not blessed; names each threshold that it missed.
     """
     lineage = Lineage(root / "metadata.sqlite")
-    pushed = lineage.of_box("Pusher", "PushedModel")[-1]
+    pushed = lineage.newest("Pusher", "PushedModel")
     if not pushed.facts.get("pushed"):
-        evaluation = lineage.of_box("Evaluator", "ModelEvaluation")[-1]
+        evaluation = lineage.newest("Evaluator", "ModelEvaluation")
         raise GateRefused(
             f"The Evaluator did not bless the bundle of {spec.name}; it was not pushed:\n"
             + "\n".join(f"  - {reason}" for reason in reasons(Path(evaluation.uri), spec)),
             "Train longer (finetune.epochs), give more data, or change gates.minimum and "
             f"gates.beat_champion. The evaluation is in {evaluation.uri}.",
         )
-    bundle = _bundle(lineage, pushed)
+    bundle = lineage.newest("Compressor", "Model")
     yield ""
     yield f"{spec.name}: blessed and pushed in {progress.duration(seconds)}"
     yield f"  bundle    {pushed.facts['pushed_destination']}"
@@ -111,12 +111,6 @@ def reasons(evaluation: Path, spec: AgentSpec) -> list[str]:
                 text = f"{name} is {value:.4f}, the gate asks for {spec.gates.minimum:g}"
             found[text] = None
     return list(found) or [f"{spec.gates.metric or task_metric(spec.task)} was not measured"]
-
-
-def _bundle(lineage: Lineage, pushed: Node) -> Node:
-    """The bundle that was pushed."""
-    models = [lineage.nodes[at] for at in pushed.parents]
-    return next(node for node in models if node.kind == "Model")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ BOXES = (
 
 
 def test_a_blessed_bundle_is_pushed_and_answers(tiny):
-    (pushed,) = tiny.pushed()
+    pushed = tiny.pushed()[0]
 
     answers = Agent.load(pushed).predict(["the plot was lovely", "the plot was dreary"])
 
@@ -42,7 +42,7 @@ def test_what_is_printed_goes_from_the_sources_to_the_bundle(tiny):
 @pytest.mark.parametrize("box", ["Trainer", "Compressor"])
 def test_every_model_came_of_the_examples_and_the_rows(tiny, box):
     lineage = tiny.lineage
-    (model,) = lineage.of_box(box, "Model")
+    model = lineage.of_box(box, "Model")[0]
 
     boxes = {lineage.nodes[one].box for one in lineage.ancestors(model.number)}
 
@@ -51,9 +51,9 @@ def test_every_model_came_of_the_examples_and_the_rows(tiny, box):
 
 def test_the_pushed_model_is_the_one_that_was_blessed(tiny):
     lineage = tiny.lineage
-    (push,) = lineage.of_box("Pusher", "PushedModel")
-    (blessing,) = lineage.of_box("Evaluator", "ModelBlessing")
-    (bundle,) = lineage.of_box("Compressor", "Model")
+    push = lineage.of_box("Pusher", "PushedModel")[0]
+    blessing = lineage.of_box("Evaluator", "ModelBlessing")[0]
+    bundle = lineage.of_box("Compressor", "Model")[0]
 
     assert push.facts["pushed"] == 1
     assert blessing.facts["blessed"] == 1
@@ -66,9 +66,9 @@ def test_the_pushed_model_is_the_one_that_was_blessed(tiny):
 def test_the_gate_number_is_that_of_the_evaluate_step(tiny):
     import tensorflow_model_analysis as tfma
 
-    report = open_artifact(tiny.uri("Budget", "BertworksReport") / "bundle", "metrics")
+    report = open_artifact(tiny.first("Budget", "BertworksReport") / "bundle", "metrics")
     wanted = {one["name"]: one["value"] for one in report.json("metrics.json") if not one["slice"]}
-    result = tfma.load_eval_result(str(tiny.uri("Evaluator", "ModelEvaluation")))
+    result = tfma.load_eval_result(str(tiny.first("Evaluator", "ModelEvaluation")))
     overall = next(values for key, values in result.slicing_metrics if not key)[""][""]
 
     for name in ("accuracy", "macro_f1", "mcc", "roc_auc", "calibration_error"):
@@ -98,7 +98,15 @@ def test_the_absolute_threshold_refuses(tiny, tfx_agent):
     assert "did not bless" in done.stderr
     assert "the gate asks for 1.01" in done.stderr
     assert tiny.pushed() == before
-    assert tiny.lineage.of_box("Pusher", "PushedModel")[-1].facts["pushed"] == 0
+    assert tiny.lineage.newest("Pusher", "PushedModel").facts["pushed"] == 0
+
+
+def test_after_a_refusal_the_first_spec_is_still_the_blessed_one(tiny, tfx_agent):
+    """The newest artifact in the store is another run's: what counts is what this run gave out."""
+    done = tfx_agent(tiny.folder)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Pusher: from the cache" in done.stderr
 
 
 def test_a_worse_challenger_is_not_blessed(tiny, tfx_agent):
@@ -115,7 +123,7 @@ def test_a_worse_challenger_is_not_blessed(tiny, tfx_agent):
     assert "from the last blessed bundle's" in done.stderr
     assert "the gate asks" not in done.stderr
     assert tiny.pushed() == before
-    blessing = tiny.lineage.of_box("Evaluator", "ModelBlessing")[-1]
+    blessing = tiny.lineage.newest("Evaluator", "ModelBlessing")
     first = tiny.lineage.of_box("Compressor", "Model")[0]
     assert blessing.facts["blessed"] == 0
     assert blessing.facts["baseline_model_id"] == first.number
@@ -150,7 +158,7 @@ def test_example_validator_reports_and_the_run_stops(tmp_path, tfx_agent):
 
 
 def test_token_ids_are_those_of_the_transform_step(tiny, retold):
-    ours, theirs = tiny.uri("Compressor", "BertworksRows") / "tokens", retold / "tokens"
+    ours, theirs = tiny.first("Compressor", "BertworksRows") / "tokens", retold / "tokens"
 
     for split in ("train", "validation", "test"):
         for file in sorted((theirs / split).glob("*.parquet")):
@@ -165,7 +173,7 @@ def test_the_weights_are_those_of_the_finetune_step(tiny, retold):
 
     from bertworks.encoder.weights import read_tensors
 
-    ours = read_tensors(tiny.uri("Trainer", "Model") / "Format-Serving/model.safetensors")
+    ours = read_tensors(tiny.first("Trainer", "Model") / "Format-Serving/model.safetensors")
     theirs = read_tensors(retold / "model/model.safetensors")
 
     assert set(ours) == set(theirs)

@@ -28,9 +28,9 @@ class Run:
 
         return Lineage(self.root / "metadata.sqlite")
 
-    def uri(self, box: str, kind: str | None = None) -> Path:
-        """Where the newest artifact of a box lies."""
-        return Path(self.lineage.of_box(box, kind)[-1].uri)
+    def first(self, box: str, kind: str | None = None) -> Path:
+        """Where the first artifact of a box lies: tests add runs to the same root."""
+        return Path(self.lineage.of_box(box, kind)[0].uri)
 
     def pushed(self) -> list[Path]:
         return sorted((self.root / "serving").glob("*/*"))
