@@ -8,7 +8,9 @@ names the version (`model_version`) and the bundle's digest (`parameters.digest`
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import socket
 import struct
 import sys
@@ -59,6 +61,7 @@ def serve(
     server = kserve.ModelServer(
         http_port=port, enable_grpc=False, workers=1, grace_period=GRACE_SECONDS
     )
+    _keep_probes_out_of_the_log()
     known = identity or Identity(open_artifact(folder, "bundle", verify=False).digest)
     server.start([served_model(agent, name, known)])
 
@@ -176,6 +179,18 @@ def _check_port(port: int) -> None:
             raise EnvironmentFault(
                 f"Port {port} cannot be used: {error.strerror}.", "Choose another port."
             ) from None
+
+
+_PROBE = re.compile(
+    r'"GET (/|/metrics|/v2/health/\w+|/v[12]/models/[^/ ]+(/ready)?) HTTP/[^"]+" 200'
+    r"|^kserve\.io\S*\.(ready|live|metrics): .*http_status:200"
+)
+
+
+def _keep_probes_out_of_the_log() -> None:
+    """A probe every few seconds, two or three lines each, would bury what one looks for."""
+    for name in ("uvicorn.access", "kserve.trace"):
+        logging.getLogger(name).addFilter(lambda record: not _PROBE.search(record.getMessage()))
 
 
 def _import_kserve() -> Any:

@@ -182,6 +182,22 @@ def test_what_is_counted(running):
     assert f'digest="{digest[:12]}"' in info[0] and 'model_version="1"' in info[0]
 
 
+def test_probes_that_succeed_are_not_logged(running):
+    base, _, _, log = running
+    for path in ("/v2/health/ready", "/v2/models/mood/ready", "/metrics", "/v2/models/no/ready"):
+        call(base + path)
+    call(f"{base}/v2/models/mood/infer", tensor("logged"))
+    for _ in range(100):
+        lines = log.read_text()
+        if "POST /v2/models/mood/infer" in lines:
+            break
+        time.sleep(0.05)
+    assert "POST /v2/models/mood/infer" in lines
+    assert "/v2/models/no/ready" in lines  # 404: worth a line
+    rest = [line for line in lines.splitlines() if "/no/" not in line]
+    assert not [line for line in rest if re.search("ready|live|metrics", line)]
+
+
 def test_open_requests_are_answered_after_sigterm(running):
     """Kubernetes ends a pod this way; the last test of this server."""
     base, process, _, _ = running
