@@ -90,6 +90,13 @@ def launch(
     finally:
         timer.cancel()
     seconds = round(time.monotonic() - began, 3)
+    numbers = ", ".join(
+        f"{key}={value:.6g}"
+        for key, value in result.get("metrics", {}).items()
+        if value is not None and math.isfinite(value)
+    )
+    # `bertworks runs show` reads this line from the pod's log.
+    print(f"step {task} succeeded in {seconds:.0f} s: {numbers}", file=sys.stderr, flush=True)
     _emit("succeeded", outputs=out_paths, seconds=seconds, metrics=result.get("metrics", {}))
 
 

@@ -23,6 +23,7 @@ from pipelines.cluster.transport import API, Answer, LoginPage, Unreachable, mak
 
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SYSTEM_NAMESPACE = "kubeflow"
+API_PORT = 8888
 LOCAL_UI = "http://localhost:8080"
 ADDRESS = re.compile(
     r"(?:(?P<scheme>https?)://)?(?P<user>[^/@\s]*@)?"
@@ -193,9 +194,12 @@ def _locate(
     ui = environment.get("KF_PIPELINES_UI_ENDPOINT", "")
     forward = f"kubectl port-forward -n {{}} svc/ml-pipeline-ui {urlsplit(LOCAL_UI).port}:80"
     if given := host or environment.get("KFP_HOST"):
-        return normal_host(given), ui, "", SYSTEM_NAMESPACE
+        where = normal_host(given)
+        if urlsplit(where).port == API_PORT and not ui:  # the API alone, which has no pages
+            return where, LOCAL_UI, forward.format(SYSTEM_NAMESPACE), SYSTEM_NAMESPACE
+        return where, ui, "", SYSTEM_NAMESPACE
     if in_pod(environment):
-        service = f"http://ml-pipeline.{SYSTEM_NAMESPACE}.svc.cluster.local:8888"
+        service = f"http://ml-pipeline.{SYSTEM_NAMESPACE}.svc.cluster.local:{API_PORT}"
         hint = "" if ui else forward.format(SYSTEM_NAMESPACE)
         return service, ui or LOCAL_UI, hint, SYSTEM_NAMESPACE
     from pipelines.cluster.forward import forward_to_kfp

@@ -18,6 +18,7 @@ def api_client() -> Any:
     from kubernetes import client, config
 
     given = client.Configuration()
+    given.retries = 1
     try:
         config.load_incluster_config(client_configuration=given)
         return client.ApiClient(given)

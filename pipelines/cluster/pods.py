@@ -110,12 +110,31 @@ def _short(text: str, limit: int = 240) -> str:
 
 
 def waiting(connection: Connection, run_id: str) -> dict[str, str]:
-    """Step to why its pod does not start, with what to do; empty without a kubeconfig."""
-    try:
-        pods = pods_of(connection, run_id)
-    except EnvironmentFault:
-        return {}
+    """Step to why its pod does not start, with what to do.
+
+    Raises:
+        EnvironmentFault: There is no kubeconfig, or it does not let us look.
+    """
+    pods = pods_of(connection, run_id)
     return {pod.step: f"{pod.waits} {_remedy(pod)}" for pod in pods if pod.waits}
+
+
+def metrics_of(connection: Connection, run_id: str) -> dict[str, dict[str, float]]:
+    """Step to the numbers that it reported: the last line of its log has them.
+
+    KFP itself keeps them where its API does not reach.
+
+    Raises:
+        EnvironmentFault: There is no kubeconfig, or it does not let us look.
+    """
+    found = {}
+    for pod in pods_of(connection, run_id):
+        if pod.phase == "Succeeded":
+            log = "".join(lines(connection, pod.name, follow=False, tail=50))
+            if match := re.search(rf"^step {re.escape(pod.step)} succeeded .*?: (.*)$", log, re.M):
+                pairs = (pair.partition("=") for pair in match.group(1).split(", ") if pair)
+                found[pod.step] = {name: float(value) for name, _, value in pairs}
+    return found
 
 
 def _remedy(pod: Pod) -> str:

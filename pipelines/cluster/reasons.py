@@ -11,9 +11,10 @@ from pipelines.cluster.connection import Connection
 from pipelines.cluster.pods import lines, log_of, pods_of
 from pipelines.cluster.steps import Step
 
-# What components/launch.py prints, and what KFP's launcher says when a step's process has ended.
+# What components/launch.py prints, and what KFP's launcher says when a step's process has ended. (Argo
+# adds a line of its own, with the launcher's status.)
 SAID = re.compile(r"^step (?P<task>[\w-]+) failed: (?P<message>.*(?:\n  fix: .*)?)", re.M)
-STATUS = re.compile(r"exit status (\d+)")
+STATUS = re.compile(r"failed to execute .*exit status (\d+)")
 GATES = ("gate",)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bertworks.errors import BertworksError, EnvironmentFault
 from pipelines.cluster.connection import Connection
 from pipelines.cluster.facts import Facts
+from pipelines.cluster.pods import metrics_of, waiting
 from pipelines.cluster.reasons import Reason, reason_of
 from pipelines.cluster.steps import ENDED, Step, steps_of, time_of
 from pipelines.cluster.transport import Answer
@@ -59,6 +61,7 @@ class Record:
                 "seconds": step.seconds,
                 "attempts": step.attempts,
                 "note": step.note,
+                "metrics": step.metrics,
             }
             for step in self.steps
         ]
@@ -88,7 +91,23 @@ def detailed(connection: Connection, run: Any) -> Record:
     found.steps = steps_of(run, pipeline)
     if found.state == "failed":
         found.failure = reason_of(connection, run, found.steps, pipeline)
+    # What only the pods know is an extra: without a kubeconfig it is left out.
+    with contextlib.suppress(EnvironmentFault):
+        _add_from_pods(connection, found)
     return found
+
+
+def _add_from_pods(connection: Connection, found: Record) -> None:
+    waits = {} if run_has_ended(found) else waiting(connection, found.id)
+    metrics = metrics_of(connection, found.id)
+    for step in found.steps:
+        step.note = waits.get(step.name, step.note)
+        step.metrics = metrics.get(step.name, {})
+
+
+def run_has_ended(found: Record) -> bool:
+    """Whether nothing more will happen in a run by itself."""
+    return found.state.upper() in ENDED
 
 
 def source_of(connection: Connection, run: Any) -> tuple[dict[str, Any] | None, Facts]:

@@ -32,6 +32,7 @@ class Step:
         template: Argo's name of the executor's template, which is in the pods' names.
         pods: Names of its pods as far as they can be told, the last attempt at the end.
         note: What it waits for, or why it failed, in a few words.
+        metrics: The numbers that it reported.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Step:
     template: str = "system-container-impl"
     pods: list[str] = field(default_factory=list)
     note: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:

@@ -90,6 +90,7 @@ class _Watch:
         self._steps: list[Step] = []
         self._notes: dict[str, str] = {}
         self._answered = self._pods_seen = time.monotonic()
+        self._looks = 3  # at pods that may be out of reach
 
     def look(self, shown: Display) -> Any:
         """The run as it is now, shown; None when KFP does not answer."""
@@ -116,10 +117,14 @@ class _Watch:
     def _look_at_pods(self) -> None:
         """What keeps a pod from starting: KFP itself says "running" for ever (pipelines #10634)."""
         stuck = any(step.state in ("starting", "running") for step in self._steps)
-        if not stuck or time.monotonic() - self._pods_seen < LOOK_AT_PODS_SECONDS:
+        since = time.monotonic() - self._pods_seen
+        if not stuck or since < LOOK_AT_PODS_SECONDS or self._looks == 0:
             return
+        try:
+            self._notes = waiting(self._connection, self._run_id)
+        except EnvironmentFault:
+            self._looks -= 1
         self._pods_seen = time.monotonic()
-        self._notes = waiting(self._connection, self._run_id)
 
 
 def outcome(record: Record) -> None:
@@ -201,12 +206,13 @@ def table(steps: list[Step], notes: dict[str, str] | None = None, trouble: str =
         drawn.add_column(name, justify="right" if name in ("time", "tries") else "left")
     for step in steps:
         mark, style = STYLES.get(step.state, ("?", ""))
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in list(step.metrics.items())[:4])
         drawn.add_row(
             Text(mark, style=style),
             Text(step.name, style=style),
             step.state,
             duration(step.seconds) if step.seconds is not None else "",
             str(step.attempts) if step.attempts > 1 else "",
-            Text((notes or {}).get(step.name, "") or step.note.split("\n")[0], overflow="fold"),
+            Text((notes or {}).get(step.name) or step.note.split("\n")[0] or numbers),
         )
     return drawn

@@ -25,6 +25,20 @@ def test_single_user_runs_are_in_the_system_namespace(kfp: FakeKfp) -> None:
     assert connection.client.list_runs().runs is None
 
 
+def test_links_where_the_api_has_no_pages(kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = int(kfp.url.rpartition(":")[2])
+    monkeypatch.setattr("pipelines.cluster.connection.API_PORT", port)
+    connection = connect()
+    assert connection.run_link("r") == "http://localhost:8080/#/runs/details/r"
+    assert "svc/ml-pipeline-ui" in connection.hint
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "https://kubeflow.example.com/pipeline/")
+    connection = connect()
+    assert connection.pipeline_link("p", "v") == (
+        "https://kubeflow.example.com/pipeline/#/pipelines/details/p/version/v"
+    )
+    assert connection.hint == ""
+
+
 def test_multi_user_needs_a_namespace() -> None:
     with FakeKfp(multi_user=True) as server:
         with pytest.raises(EnvironmentFault, match="multi-user.*\n.*--namespace"):

@@ -35,6 +35,8 @@ REFUSED = (
     "step gate failed: accuracy 0.71 is below gates.minimum 0.85\n"
     "  fix: Train longer, or lower the gate.\n"
     "F1122 main.go:65] failed to execute component: exit status 6\n"
+    "time=2026-11-22 level=info msg=sub-process exited\n"
+    "Error: exit status 1\n"
 )
 
 
@@ -54,6 +56,18 @@ def start(kfp: FakeKfp, made: submit.Compiled) -> Callable[..., str]:
         return submit.start(connection, uploaded, made, **{**settings, **options})
 
     return run
+
+
+def later(kfp: FakeKfp, what: Callable[[], None]) -> None:
+    """Does something when a run has been looked at a few times more."""
+    calls = len(kfp.calls("run_service_get_run"))
+
+    def wait() -> None:
+        while len(kfp.calls("run_service_get_run")) < calls + 5:
+            time.sleep(0.01)
+        what()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def fail_at_the_gate(kfp: FakeKfp, run_id: str) -> None:
@@ -219,6 +233,24 @@ def test_a_pod_that_was_killed_is_a_reason(
     assert "resources.steps" in ended.out.splitlines()[1]
 
 
+def test_what_only_the_pods_know_is_shown(
+    kfp: FakeKfp, pods: FakePods, start: Callable[..., str], bertworks: Bertworks
+) -> None:
+    run_id = start()
+    kfp.play(run_id, {"ingest": "SUCCEEDED", "validate": "RUNNING"}, state="RUNNING")
+    said = "...\nstep ingest succeeded in 40 s: rows=8530, rejected=0.5\n"
+    pods.add_step(run_id, "ingest", {"phase": "Succeeded"}, said)
+    pods.add_step(run_id, "validate", {
+        "phase": "Pending",
+        "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                        "message": "no node"}],
+    })  # fmt: skip
+    shown = bertworks("runs", "show").out
+    assert "rows 8530, rejected 0.5" in shown and "Unschedulable: no node" in shown
+    steps = json.loads(bertworks("runs", "show", "--json").out)["steps"]
+    assert steps[0]["metrics"] == {"rows": 8530, "rejected": 0.5}
+
+
 def test_logs_of_steps(
     kfp: FakeKfp, pods: FakePods, start: Callable[..., str], bertworks: Bertworks
 ) -> None:
@@ -266,10 +298,7 @@ def test_watch_ends_with_the_runs_outcome(
     run_id = start()
     kfp.play(run_id, {**DONE, "finetune": "RUNNING"}, state="RUNNING")
 
-    def later(what: Callable[[], None]) -> None:
-        threading.Timer(0.3, what).start()
-
-    later(lambda: kfp.play(run_id, {**DONE, "finetune": "SUCCEEDED"}, state="SUCCEEDED"))
+    later(kfp, lambda: kfp.play(run_id, {**DONE, "finetune": "SUCCEEDED"}, state="SUCCEEDED"))
     ended = bertworks("runs", "watch", run_id)
     assert ended.code == 0, ended.err
     assert "finetune: running" in ended.out and "finetune: succeeded 40.0 s" in ended.out
@@ -277,21 +306,24 @@ def test_watch_ends_with_the_runs_outcome(
 
     kfp.play(run_id, {**DONE, "finetune": "RUNNING"}, state="RUNNING")
     pods.add_step(run_id, "gate", {"phase": "Failed"}, REFUSED)
-    later(lambda: fail_at_the_gate(kfp, run_id))
+    later(kfp, lambda: fail_at_the_gate(kfp, run_id))
     ended = bertworks("runs", "watch", run_id)
     assert ended.code == 6
     assert ended.err.splitlines()[0] == "error: gate: accuracy 0.71 is below gates.minimum 0.85"
     assert f"bertworks runs logs {run_id}" in ended.err
 
     pods.add_step(
-        run_id, "finetune", {"phase": "Failed"}, "step finetune failed: no GPU\nexit status 7"
+        run_id,
+        "finetune",
+        {"phase": "Failed"},
+        "step finetune failed: no GPU\nF main.go] failed to execute component: exit status 7",
     )
     kfp.play(run_id, {**DONE, "finetune": "FAILED"}, state="FAILED")
     ended = bertworks("runs", "watch", run_id)
     assert (ended.code, ended.err.splitlines()[0]) == (8, "error: finetune: no GPU")
 
     kfp.play(run_id, {**DONE, "finetune": "RUNNING"}, state="RUNNING")
-    later(lambda: kfp.set_state(run_id, "CANCELING"))
+    later(kfp, lambda: kfp.set_state(run_id, "CANCELING"))
     assert bertworks("runs", "watch", run_id).code == 9
 
 
@@ -302,7 +334,7 @@ def test_a_cancelled_run_that_ends_as_failed_is_cancelled(
     kfp.cancel_at_once = False
     run_id = start()
     kfp.play(run_id, {"ingest": "RUNNING"}, state="CANCELING")
-    threading.Timer(0.3, lambda: kfp.play(run_id, {"ingest": "FAILED"}, state="FAILED")).start()
+    later(kfp, lambda: kfp.play(run_id, {"ingest": "FAILED"}, state="FAILED"))
     assert bertworks("runs", "watch").code == 9
 
 
@@ -348,7 +380,7 @@ def test_what_a_pod_waits_for_is_said(
         "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
                         "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."}],
     })  # fmt: skip
-    threading.Timer(0.5, lambda: kfp.play(run_id, DONE, state="SUCCEEDED")).start()
+    later(kfp, lambda: kfp.play(run_id, DONE, state="SUCCEEDED"))
     out = bertworks("runs", "watch").out
     assert 'ingest: waits: ImagePullBackOff: Back-off pulling "x:1" (is the image' in out
     assert "validate: waits: Unschedulable: 0/1 nodes" in out and "doctor" in out
@@ -410,9 +442,10 @@ def test_argos_hash() -> None:
     [
         (REFUSED, "accuracy 0.71 is below gates.minimum 0.85\n  fix: Train longer, or lower the gate.",
          True),
-        ("step gate failed: no disk\nexit status 7\n", "no disk", False),
+        ("step gate failed: no disk\nfailed to execute component: exit status 7\n", "no disk", False),
         ("step gate failed: no disk\n", "no disk", True),
-        ("step x failed: one\nstep x failed: two\nexit status 1\n", "two", False),
+        ("step x failed: one\nstep x failed: two\nfailed to execute component: exit status 1\n"
+         "Error: exit status 6", "two", False),
     ],
 )  # fmt: skip
 def test_reasons_in_logs(log: str, message: str, gate: bool) -> None:
