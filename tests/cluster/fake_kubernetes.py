@@ -202,6 +202,13 @@ class FakeKubernetes:
         )
         return str(file)
 
+    def use(self, monkeypatch: Any, folder: Path, **options: str) -> None:
+        """Makes this the cluster of the kubeconfig, for the length of a test."""
+        file = self.kubeconfig(folder, **options)
+        monkeypatch.setenv("KUBECONFIG", file)
+        # The client reads the variable when it is imported, which an earlier test may have done.
+        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", file)
+
     def serve(self, *names: str) -> None:
         """Also serves custom resources: "kserve", "monitoring", "kfp"."""
         for name in names:
