@@ -12,7 +12,7 @@ from bertworks.evaluation.predict import answer, load_agent, texts_of
 from bertworks.evaluation.predictions import Predictions, decode
 from bertworks.spec import Task
 
-NEVER = -1e4
+NEVER = -100.0
 """The logit of a label that the champion does not know."""
 
 
