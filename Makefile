@@ -129,6 +129,9 @@ tfx-test: ## Build the tfx image and run the TFX pipeline's tests in it (ARGS="-
 IMAGE_LOCK = $(UV) pip compile -q --generate-hashes --no-header --no-annotate \
   --python-version 3.13 --python-platform x86_64-manylinux_2_39
 
+# Of these tfx wants other versions than the images of the steps have.
+TFX_APART = attrs|google-apitools|kubernetes|pyarrow|scikit-learn
+
 .PHONY: lock
 lock: $(BIN)/uv ## Resolve the requirements anew, with hashes
 	@for set in dev runtime; do \
@@ -138,7 +141,10 @@ lock: $(BIN)/uv ## Resolve the requirements anew, with hashes
 	@pins=$$(mktemp) && trap 'rm -f '$$pins EXIT && \
 	for set in image:runtime serving:image gpu:image build:image; do \
 	  grep -oE '^[a-z0-9._-]+==[^ ;]+' requirements/$${set#*:}.txt | grep -v '^google-apitools=' >$$pins; \
-	  $(IMAGE_LOCK) -c $$pins requirements/$${set%:*}.in -o requirements/$${set%:*}.txt || exit 1; done
+	  $(IMAGE_LOCK) -c $$pins requirements/$${set%:*}.in -o requirements/$${set%:*}.txt || exit 1; done; \
+	grep -oE '^[a-z0-9._-]+==[^ ;]+' requirements/image.txt | grep -vE '^($(TFX_APART))=' >$$pins; \
+	for set in tfx tfx-test; do \
+	  $(IMAGE_LOCK) -c $$pins requirements/$$set.in -o requirements/$$set.txt || exit 1; done
 
 .PHONY: kind-up
 kind-up: ## Make a kind cluster with Kubeflow Pipelines and the images (needs docker, kind, kubectl)

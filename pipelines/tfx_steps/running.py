@@ -248,15 +248,17 @@ def _descriptors_into(file: Path) -> Iterator[None]:
         os.close(terminal)
 
 
-def _cause(error: BaseException, log: _Log) -> BaseException:
+def _cause(error: BaseException, log: _Log) -> BertworksError:
     """The error of ours under TFX's or Beam's; one that names box and log where there is none."""
+    found: BertworksError | None = None
     under: BaseException | None = error
-    while under is not None:
-        if isinstance(under, BertworksError):
-            return type(under)(f"{log.box}: {under.message}", under.fix)
+    while under is not None:  # the deepest: Beam raises it anew without its advice
+        found = under if isinstance(under, BertworksError) else found
         under = under.__cause__ or under.__context__
+    if found is not None:
+        return type(found)(f"{log.box}: {found.message}", found.fix)
     logging.getLogger().error("box %s failed", log.box, exc_info=error)
-    return EnvironmentFault(
+    return BertworksError(
         f"{log.box} failed: {type(error).__name__}: {str(error)[:500]}",
         f"The log has the traceback: {log.file}. --debug shows it here.",
     )
