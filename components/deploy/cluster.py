@@ -22,6 +22,7 @@ PATHS = {
     "InferenceService": ("apis/serving.kserve.io/v1beta1", "inferenceservices"),
     "Service": ("api/v1", "services"),
     "Pod": ("api/v1", "pods"),
+    "Event": ("api/v1", "events"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
 }
@@ -147,6 +148,16 @@ class Cluster:
         except EnvironmentFault:
             return ""
         return raw.decode("utf-8", errors="replace").strip()
+
+    def warnings(self, pod: str) -> list[str]:
+        """What Kubernetes warned of a pod, oldest first; nothing where that may not be read."""
+        query = [("fieldSelector", f"involvedObject.name={pod},type=Warning")]
+        try:
+            found = self._call("GET", self._path("Event"), "list Events", query)
+        except EnvironmentFault:
+            return []
+        events = sorted(found.get("items") or [], key=lambda one: one.get("lastTimestamp") or "")
+        return [f"{one.get('reason', '')}: {one.get('message', '')}" for one in events]
 
     def ask(self, service: str, path: str, body: Any) -> Any:
         """Sends a request to a Service, through the API server.

@@ -73,16 +73,15 @@ def choose_kind(
     Raises:
         EnvironmentFault: The other kind serves the agent, or the cluster has no KServe.
     """
-    if wanted != "deployment" and not cluster.has_kserve():
-        if wanted == "kserve":
-            raise EnvironmentFault(
-                "The cluster has no KServe: it does not know InferenceServices.",
-                "Install KServe, or set `serve.deploy.kind: deployment`.",
-            )
-        return "deployment"
-    found = live(cluster, agent, ("kserve", "deployment"))
+    kinds = _kinds(cluster)
+    if wanted == "kserve" and "kserve" not in kinds:
+        raise EnvironmentFault(
+            "The cluster has no KServe: it does not know InferenceServices.",
+            "Install KServe, or set `serve.deploy.kind: deployment`.",
+        )
+    found = live(cluster, agent, kinds)
     if found is None:
-        return "deployment" if wanted == "deployment" else "kserve"
+        return kinds[0] if wanted == "auto" else wanted
     if wanted not in ("auto", found.kind):
         raise EnvironmentFault(
             f"{agent} is served by a {TOP[found.kind]}, and `serve.deploy.kind` is {wanted}.",
@@ -228,8 +227,9 @@ def _roll(
         return Deployed(serving, kind, cluster.namespace, url, previous, 0, 0.0)
     mark = manifests.rollout_of(objects)
     end = rollout.wait(
-        cluster, serving.name, kind, mark, seconds=limit, say=say, poll=poll, patience=patience
-    )
+        cluster, serving.name, kind, mark, seconds=limit, say=say, poll=poll, patience=patience,
+        replicas=serving.min_replicas,
+    )  # fmt: skip
     fault, answer = "", None
     if end.done:
         try:

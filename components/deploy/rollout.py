@@ -14,6 +14,8 @@ from components.deploy.settings import Kind
 POLL_SECONDS = 2.0
 PATIENCE_SECONDS = 180.0
 """How long a pod may be stuck with what seldom heals, before the rollout is given up."""
+SETTLE_SECONDS = 45.0
+"""How long the autoscaler may take to raise a new Deployment from one replica to its minimum."""
 CRASHES = 3
 LOG_LINES = 8
 STUCK = {
@@ -70,8 +72,10 @@ def wait(
     *,
     seconds: float,
     say: Say,
+    replicas: int = 1,
     poll: float = POLL_SECONDS,
     patience: float = PATIENCE_SECONDS,
+    settle: float = SETTLE_SECONDS,
 ) -> Progress:
     """Waits until the pods with the mark `rollout` serve.
 
@@ -82,8 +86,10 @@ def wait(
         rollout: The mark of the new pods.
         seconds: How long to wait at most.
         say: Is given a line whenever something changes.
+        replicas: How many the autoscaler wants at least.
         poll: Seconds between two looks.
         patience: Seconds that a pod may be stuck.
+        settle: Seconds that the autoscaler may take for it.
 
     Returns:
         The last progress; `done` says whether they serve.
@@ -92,7 +98,7 @@ def wait(
         EnvironmentFault: The cluster says no, or does not answer until the time is up.
     """
     began = time.monotonic()
-    stuck_since: float | None = None
+    stuck_since = done_since = None
     shown = ""
     while True:
         passed = time.monotonic() - began
@@ -111,11 +117,17 @@ def wait(
             say(f"{passed:4.0f} s  {line}")
         stuck = any(one.stuck for one in now.problems)
         stuck_since = (stuck_since or time.monotonic()) if stuck else None
-        too_long = stuck_since is not None and time.monotonic() - stuck_since > patience
+        done_since = (done_since or time.monotonic()) if now.done else None
         hopeless = any(one.hopeless for one in now.problems)
-        if now.done or hopeless or too_long or passed > seconds:
+        if now.done and (now.desired >= replicas or _longer(done_since, settle)):
+            return now
+        if hopeless or _longer(stuck_since, patience) or passed > seconds:
             return now
         time.sleep(poll)
+
+
+def _longer(since: float | None, seconds: float) -> bool:
+    return since is not None and time.monotonic() - since > seconds
 
 
 def look(cluster: Cluster, agent: str, kind: Kind, rollout: str) -> Progress:
@@ -179,10 +191,22 @@ def pod_problems(cluster: Cluster, pod: Object, container: str) -> list[Problem]
         and one["status"] == "False"
         and one.get("reason") == "Unschedulable"
     ]
+    if _is_being_made(status):
+        warned = cluster.warnings(pod["metadata"]["name"])
+        problems += [Problem(f"the pod cannot start: {text}") for text in warned[-1:]]
     own = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     for one in own:
         problems += _container_problems(cluster, pod["metadata"]["name"], one, container)
     return problems
+
+
+def _is_being_made(status: Any) -> bool:
+    """Whether its volumes and containers are still to come: why not is only said in events."""
+    reasons = {
+        ((one.get("state") or {}).get("waiting") or {}).get("reason")
+        for one in status.get("containerStatuses") or []
+    }
+    return bool(reasons & {"ContainerCreating", "PodInitializing"})
 
 
 def _container_problems(cluster: Cluster, pod: str, status: Any, container: str) -> list[Problem]:

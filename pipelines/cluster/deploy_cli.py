@@ -267,6 +267,10 @@ def _summary(done: Any, *, waited: bool) -> list[str]:
         lines.append(f"asked, it answers: {done.answer.prediction}")
     elif done.answer is not None:
         lines.append(f"not asked: {done.answer.skipped}")
+    from components.deploy.manifests import service_name
+
+    service = service_name(name, done.kind)
+    lines.append(f"from here: kubectl port-forward -n {done.namespace} svc/{service} 8080:80")
     if done.previous is not None and done.previous != done.serving.version:
         lines.append(f"before: version {done.previous}; --rollback puts it back")
     return lines

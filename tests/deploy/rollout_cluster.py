@@ -148,6 +148,10 @@ class RolloutCluster(FakeKubernetes):
             "outputs": outputs,
         }
 
+    def touch(self, kind, name, namespace):
+        """Has the controllers look again."""
+        self.controllers[0](self, self.get(kind, name, namespace))
+
     def changes(self):
         """The writes that were kept: (verb, kind, name)."""
         return [

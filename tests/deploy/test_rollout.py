@@ -275,3 +275,42 @@ def test_no_wait_returns_when_the_cluster_has_taken_it(cluster, fake, serving):
     done = roll(cluster, serving(), wait=False)
     assert done.answer is None and done.ready == 0
     assert fake.asked == []
+
+
+def test_a_new_deployment_is_waited_for_until_the_autoscaler_has_raised_it(cluster, fake, serving):
+    fake.replicas = 1
+
+    def raise_it(line):
+        if "1 of 1 ready" in line:
+            fake.replicas = 3
+            fake.touch("Deployment", "bertworks-mood", "runs")
+
+    done = roll(cluster, serving(min_replicas=3), say=raise_it, seconds=5)
+    assert done.ready == 3
+
+
+def test_an_autoscaler_that_does_nothing_does_not_fail_the_rollout(
+    cluster, fake, serving, monkeypatch
+):
+    from components.deploy import rollout
+
+    defaults = {**rollout.wait.__kwdefaults__, "settle": 0.05}
+    monkeypatch.setattr(rollout.wait, "__kwdefaults__", defaults)
+    fake.replicas = 1
+    assert roll(cluster, serving(min_replicas=3), seconds=5).ready == 1
+
+
+def test_volumes_that_do_not_come_are_told_from_the_events(cluster, fake, serving):
+    fake.behave[1] = waiting("ContainerCreating")
+    roll(cluster, serving(), wait=False)
+    pod = fake.all("Pod")[0]["metadata"]["name"]
+    fake.add({
+        "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "FailedMount",
+        "message": 'secret "aws" not found', "metadata": {"name": "e", "namespace": "runs"},
+        "involvedObject": {"kind": "Pod", "name": pod, "namespace": "runs"},
+    })  # fmt: skip
+    with pytest.raises(EnvironmentFault, match='the pod cannot start: FailedMount: secret "aws"'):
+        roll(cluster, serving())
+    fake.forbidden = {("list", "events")}
+    with pytest.raises(EnvironmentFault, match="the time was up after"):
+        roll(cluster, serving())
