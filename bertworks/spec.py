@@ -788,7 +788,9 @@ class Resources(Section):
 class Serve(Section):
     """How the bundle is served; the part under `deploy` is for the cluster."""
 
-    port: int = Field(8080, ge=1, le=65535)
+    port: int = Field(
+        8080, ge=1, le=65535, description="On this machine; in a pod it is always 8080."
+    )
     max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
     deploy: Deploy = Field(default_factory=lambda: Deploy())
