@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import kubernetes_validate
-from manifest import Manifest, called, matches, name, of_kind
+from manifest import Manifest, called, matches, name, of_kind, pods
 from rendering import KUBERNETES
 
 FOREIGN = {
@@ -58,19 +58,30 @@ def inference_services_valid(items: list[Manifest]) -> Iterator[str]:
 
 
 def monitors_resolve(items: list[Manifest]) -> Iterator[str]:
-    """A ServiceMonitor selects a service of the set by its labels, and a port that has that name."""
-    services = of_kind(items, "Service")
-    for monitor in of_kind(items, "ServiceMonitor"):
-        spec = monitor["spec"]
-        if not spec.get("endpoints"):
+    """Monitors select services, or pods, of the set by their labels, and a port that has that name."""
+    services = [
+        (s["metadata"].get("labels", {}), [p.get("name") for p in s["spec"]["ports"]])
+        for s in of_kind(items, "Service")
+    ]
+    running = [
+        (pod.labels, [p.get("name") for c in pod.containers for p in c.get("ports", [])])
+        for pod in pods(items)
+        if pod.owner["kind"] != "Job"
+    ]
+    for monitor in of_kind(items, "ServiceMonitor", "PodMonitor"):
+        kind, spec = monitor["kind"], monitor["spec"]
+        watched = services if kind == "ServiceMonitor" else running
+        asked = spec.get("endpoints" if kind == "ServiceMonitor" else "podMetricsEndpoints", [])
+        if not asked:
             yield f"{called(monitor)}: no endpoints"
-        chosen = [s for s in services if matches(spec["selector"], s["metadata"].get("labels", {}))]
-        if services and not chosen:
-            yield f"{called(monitor)}: selects no service"
-        for endpoint in spec.get("endpoints", []):
-            for service in chosen:
-                if endpoint.get("port") not in [p.get("name") for p in service["spec"]["ports"]]:
-                    yield f"{called(monitor)}: {called(service)} has no port {endpoint.get('port')}"
+        # What KServe adds to its pods cannot be seen here.
+        selector = {"matchLabels": spec["selector"].get("matchLabels", {})}
+        chosen = [ports for labels, ports in watched if matches(selector, labels)]
+        if watched and not chosen:
+            yield f"{called(monitor)}: selects nothing"
+        for endpoint in asked:
+            if any(endpoint.get("port") not in ports for ports in chosen):
+                yield f"{called(monitor)}: no port {endpoint.get('port')} on what it selects"
 
 
 def alerts_valid(items: list[Manifest]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from manifest import matches, name, of_kind, pods
-from rendering import K8S, REPOSITORY, SETS, objects
+from rendering import K8S, REPOSITORY, SETS, objects, render
 from rules import RULES
 
 import bertworks
@@ -66,12 +66,26 @@ def test_components_work_in_an_overlay(component: str, tmp_path: Path) -> None:
         assert name(space) == "team-a"
     (controller,) = (i for i in items if name(i) == "workflow-controller-configmap")
     assert controller["data"]["other"] == "kept"
-    if component.endswith("preemption"):
-        defaults = yaml.safe_load(controller["data"]["workflowDefaults"])
-        retry = defaults["spec"]["templateDefaults"]["retryStrategy"]
-        assert retry["retryPolicy"] == "Always"
-        assert "\n" not in retry["expression"].strip()
-        assert retry["expression"].count("(") == retry["expression"].count(")")
+    assert ("workflowDefaults" in controller["data"]) == component.endswith("preemption")
+
+
+def test_an_overlay_of_the_gpu_overlay_moves_all_of_it(tmp_path: Path) -> None:
+    """As docs/cluster.md says: another namespace, images of one's own registry."""
+    shutil.copytree(K8S, tmp_path / "k8s")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: team-a\n"
+        "resources: [../k8s/overlays/gpu]\nimages:\n  - name: bertworks/pipeline\n"
+        "    newName: registry.example.com/team/bertworks/pipeline\n    newTag: 0.1.0\n"
+    )
+    items = objects(mine)
+    for rule in RULES:
+        assert list(rule(items)) == [], rule.__name__
+    (pod,) = pods(items)
+    (container,) = pod.containers
+    assert container["image"] == "registry.example.com/team/bertworks/pipeline:0.1.0"
+    assert "kubeflow" not in render(mine)
 
 
 def test_runs_and_servers_are_told_apart_by_the_network_rules() -> None:
@@ -135,11 +149,13 @@ def test_the_deploy_step_may_apply_each_kind_that_it_knows_and_only_see_pods() -
     granted: dict[str, set[str]] = {}
     for resource, verb in _granted("bertworks-deploy"):
         granted.setdefault(resource, set()).add(verb)
-    applied = {plural for kind, (_, plural) in PATHS.items() if kind != "Pod"}
-    assert granted.keys() == applied | {"pods", "pods/log"}
+    seen = {"pods", "events"}
+    applied = {plural for _, plural in PATHS.values()} - seen
+    assert granted.keys() == applied | seen | {"pods/log"}
     for resource in applied:
         assert {"get", "create", "patch"} <= granted[resource] <= {"get", "list", "create", "patch"}
     assert granted["pods"] == {"get", "list"} and granted["pods/log"] == {"get"}
+    assert granted["events"] == {"list"}
 
 
 def _granted(role: str) -> dict[tuple[str, str], list[str] | None]:
