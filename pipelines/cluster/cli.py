@@ -329,7 +329,7 @@ def _table(records: list[Record]) -> None:
 
     table = Table(box=None, padding=(0, 1))
     for column in ("run", "name", "state", "started", "took", "spec", "data", "code"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for one in records:
         table.add_row(
             one.id[:8],
@@ -371,7 +371,8 @@ def _draw_steps(steps: list[Step]) -> None:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    # Into a file or a pipe, a row stays a line.
+    return Console(width=None if sys.stdout.isatty() else 240, highlight=False)
 
 
 def _chosen_step(steps: list[Step], wanted: str | None) -> Step:

@@ -158,7 +158,7 @@ def log_of(connection: Connection, run: Any, step: Step) -> str:
             return "".join(lines(connection, pods[-1].name, follow=False))
         reasons.append("its pod is gone")
     except EnvironmentFault as error:
-        reasons.append(error.message)
+        reasons.append(error.message.rstrip("."))
     day = f"{run.created_at:%Y-%m-%d}" if run.created_at else ""
     for name in step.pods[::-1]:
         if (shown := _from_ui(connection, name, day)) is not None:

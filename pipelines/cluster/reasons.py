@@ -14,6 +14,9 @@ from pipelines.cluster.steps import Step
 # What components/launch.py prints, and what KFP's launcher says when a step's process has ended. (Argo
 # adds a line of its own, with the launcher's status.)
 SAID = re.compile(r"^step (?P<task>[\w-]+) failed: (?P<message>.*(?:\n  fix: .*)?)", re.M)
+ENDED_BY_SIGNAL = re.compile(
+    r"failed to execute .*(?:signal: (?:terminated|killed)|exit status 1(?:43|37)\b)"
+)
 STATUS = re.compile(r"failed to execute .*exit status (\d+)")
 GATES = ("gate",)
 
@@ -111,7 +114,13 @@ def _of_pod(connection: Connection, run_id: str, step: Step) -> Reason | None:
 
 
 def _last_lines(step: Step, log: str) -> Reason | None:
-    """A step that died without a word of its own: the end of its log."""
+    """A step that died without a word of its own: a signal, or the end of its log."""
+    if ENDED_BY_SIGNAL.search(log):
+        return Reason(
+            step.name,
+            "it was ended from outside: the run was cancelled, or its node was taken away\n"
+            "  fix: `bertworks runs retry` goes on from the last checkpoint.",
+        )
     kept = [line for line in log.splitlines() if line.strip()][-5:]
     return Reason(step.name, "its log ends:\n  " + "\n  ".join(kept)) if kept else None
 

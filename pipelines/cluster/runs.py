@@ -15,7 +15,7 @@ from pipelines.cluster.reasons import Reason, reason_of
 from pipelines.cluster.steps import ENDED, Step, steps_of, time_of
 from pipelines.cluster.transport import Answer
 
-PAGE = 100
+PAGE = 50  # each run comes with its tasks
 LOOK_BACK = 2000  # runs
 STATES = (
     "pending", "running", "succeeded", "failed", "canceling", "canceled", "skipped", "paused",
@@ -74,7 +74,7 @@ def record(connection: Connection, run: Any, facts: Facts | None = None) -> Reco
     return Record(
         id=str(run.run_id),
         name=run.display_name or "",
-        state=str(run.state or "").lower(),
+        state=_state(run),
         created=_text(created),
         finished=_text(finished),
         seconds=Step("", "", (), started=created, ended=finished).seconds,
@@ -82,6 +82,14 @@ def record(connection: Connection, run: Any, facts: Facts | None = None) -> Reco
         facts=facts or Facts.from_text(run.description),
         recurring_run=run.recurring_run_id or "",
     )
+
+
+def _state(run: Any) -> str:
+    """The run's state; Argo calls a run that was cancelled a failed one."""
+    history = [str(status.state) for status in run.state_history or []]
+    if history[-2:] == ["CANCELING", "FAILED"]:
+        return "canceled"
+    return str(run.state or "").lower()
 
 
 def detailed(connection: Connection, run: Any) -> Record:

@@ -338,6 +338,22 @@ def test_a_cancelled_run_that_ends_as_failed_is_cancelled(
     assert bertworks("runs", "watch").code == 9
 
 
+def test_a_step_that_was_ended_from_outside(
+    kfp: FakeKfp, pods: FakePods, start: Callable[..., str], bertworks: Bertworks
+) -> None:
+    run_id = start()
+    kfp.play(run_id, {"ingest": "FAILED"}, state="FAILED")
+    said = "training\nF main.go] failed to execute component: signal: terminated\n"
+    pods.add_step(run_id, "ingest", {"phase": "Failed"}, said)
+    assert "cancelled, or its node was taken away" in bertworks("runs", "show").out.splitlines()[0]
+    kfp.runs[run_id]["state_history"] = [
+        {"update_time": "2026-11-22T03:00:00Z", "state": state}
+        for state in ("RUNNING", "CANCELING", "FAILED")
+    ]
+    shown = bertworks("runs", "show").out
+    assert not shown.startswith("failed") and "canceled" in shown
+
+
 @pytest.mark.usefixtures("quick_watch")
 def test_watching_survives_hiccups_and_gives_up_in_the_end(
     kfp: FakeKfp, start: Callable[..., str], bertworks: Bertworks, monkeypatch: pytest.MonkeyPatch
