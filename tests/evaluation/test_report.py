@@ -51,11 +51,13 @@ def finished(given: Any, folder: Path) -> dict[str, Any]:
     }
     gate(
         section, bundle=given.bundle, bundle_metrics=folder / "bundle_metrics",
-        model_metrics=folder / "model_metrics", decision=folder / "decision",
+        model_metrics=folder / "model_metrics", examples=given.examples,
+        decision=folder / "decision",
     )  # fmt: skip
     register(
         section, bundle=given.bundle, decision=folder / "decision",
-        metrics=folder / "bundle_metrics", registered=folder / "registered",
+        metrics=folder / "bundle_metrics", model=given.model, examples=given.examples,
+        registered=folder / "registered",
     )  # fmt: skip
     with artifacts.write(folder / "statistics", kind="statistics", producer="test") as inside:
         check = {"name": "too_long", "severity": "warning", "passed": False, "message": EVIL,
