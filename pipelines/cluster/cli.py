@@ -35,7 +35,10 @@ NamespaceOption = Annotated[
 ]  # fmt: skip
 InsecureOption = Annotated[
     bool,
-    typer.Option("--insecure", help="Do not verify the server's certificate. To try things only."),
+    typer.Option(
+        "--insecure",
+        help="Do not verify the server's certificate, to try things only. Also KFP_INSECURE=1.",
+    ),
 ]
 DebugOption = Annotated[
     bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")

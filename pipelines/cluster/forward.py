@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import re
 import select
 import shutil
@@ -30,14 +31,12 @@ class Forward:
     Attributes:
         namespace: Where the service is.
         url: Where to send requests.
-        trouble: Why the last connection could not be handed on; None when it could.
     """
 
     def __init__(self, api: Any, namespace: str, service: str, port: int) -> None:
         self._api, self.namespace, self._service, self._port = api, namespace, service, port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._kubectl = Kubectl(namespace, service, port)
-        self.trouble: Exception | None = None
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, name="port-forward", daemon=True).start()
         atexit.register(self.close)
@@ -60,13 +59,14 @@ class Forward:
             threading.Thread(target=self._serve, args=(near,), daemon=True).start()
 
     def _serve(self, near: socket.socket) -> None:
-        """Carries one connection; when the pod's end fails, ours closes, and the caller tries again."""
+        """Carries one connection; when the pod's end fails, says so in HTTP, and closes."""
         with near:
             try:
                 far = self._far()
-                self.trouble = None
             except Exception as error:
-                self.trouble = error
+                with contextlib.suppress(OSError):
+                    near.recv(CHUNK)
+                    near.sendall(_bad_gateway(f"port-forward: {why(error).message}"))
                 return
             try:
                 pump(near, far)
@@ -82,6 +82,16 @@ class Forward:
             if not self._kubectl.installed:
                 raise why(error) from None
             return self._kubectl.connect()
+
+
+def _bad_gateway(message: str) -> bytes:
+    """An answer that callers know to be passing."""
+    body = json.dumps({"message": message}).encode()
+    head = (
+        "HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 class Kubectl:

@@ -31,6 +31,7 @@ class FakePods:
         logs: Pod to its log.
         target: Port on this machine that every port-forward ends at.
         refuse: Status with which everything is answered, if set.
+        websockets: Whether port-forwards are to be had.
     """
 
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class FakePods:
     logs: dict[str, str] = field(default_factory=dict)
     target: int = 0
     refuse: int = 0
+    websockets: bool = True
     forwards: int = 0
     paths: list[str] = field(default_factory=list)
 
@@ -114,7 +116,7 @@ class FakePods:
         if self.refuse:
             return _response(self.refuse, {"message": "pods is forbidden", "code": self.refuse})
         if parts.path.endswith("/portforward"):
-            return None
+            return None if self.websockets else _response(403, {"message": "no upgrade"})
         found = re.fullmatch(
             r"/api/v1/namespaces/([^/]+)/(pods|services)(?:/([^/]+))?(/log)?", parts.path
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from bertworks.errors import EnvironmentFault
 from pipelines.cluster import transport
 from pipelines.cluster.connection import connect, normal_host
+from pipelines.cluster.credentials import credentials_for
 
 
 def test_single_user_runs_are_in_the_system_namespace(kfp: FakeKfp) -> None:
@@ -111,6 +114,80 @@ def test_port_forward_with_a_kubeconfig(target: int | str, kfp: FakeKfp, pods: F
     with pytest.raises(EnvironmentFault, match="refused"):
         connection.client._run_api.api_client.rest_client.pool_manager.clear()
         connection.client.list_runs()
+
+
+def test_port_forward_by_kubectl_where_the_websocket_is_refused(
+    kfp: FakeKfp, pods: FakePods, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program in kubectl's place: how it is started, read, and started again."""
+    pods.add_service("ml-pipeline", "kubeflow", 8888)
+    pods.websockets = False
+    monkeypatch.delenv("KFP_HOST")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentFault, match="502.*port-forward: The Kubernetes API"):
+        connect()
+    log = tmp_path / "log"
+    (tmp_path / "kubectl").write_text(
+        f'#!/bin/sh\necho $$ "$@" >>{log}\n'
+        f"echo 'Forwarding from 127.0.0.1:{kfp.url.rpartition(':')[2]} -> 8888'\n"
+        "exec /bin/sleep 60\n"
+    )
+    (tmp_path / "kubectl").chmod(0o755)
+    connection = connect()
+    first, *arguments = log.read_text().split()
+    assert arguments == [
+        "port-forward", "--address=127.0.0.1", "--namespace=kubeflow", "service/ml-pipeline",
+        ":8888",
+    ]  # fmt: skip
+    os.kill(int(first), 9)
+    time.sleep(0.1)
+    connection.client._run_api.api_client.rest_client.pool_manager.clear()
+    assert connection.client.list_runs().runs is None
+    assert len(log.read_text().splitlines()) == 2
+    connection.close()
+    (tmp_path / "kubectl").write_text("#!/bin/sh\necho 'error: no such pod' >&2\nexit 1\n")
+    with pytest.raises(EnvironmentFault, match="502.*kubectl port-forward failed.*no such pod"):
+        connect()
+
+
+def test_inside_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster's own service, the mounted token for it alone, the pod's namespace."""
+    account = tmp_path / "serviceaccount"
+    account.mkdir()
+    (account / "token").write_text("kubernetes")
+    (account / "namespace").write_text("team")
+    mounted = tmp_path / "pipelines-token"
+    mounted.write_text("for-kfp")
+    monkeypatch.setattr(transport, "BACKOFF", ())
+    monkeypatch.setattr("pipelines.cluster.connection.POD", account)
+    monkeypatch.setattr("pipelines.cluster.credentials.POD_TOKEN", mounted)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(EnvironmentFault, match="ml-pipeline.kubeflow.svc.cluster.local:8888"):
+        connect()
+    inside = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+    token = credentials_for(inside, {}, in_cluster=True, verify=True)
+    assert token.headers() == {"authorization": "Bearer for-kfp"}
+    mounted.write_text("renewed")
+    assert token.headers() == {"authorization": "Bearer renewed"}
+    with FakeKfp(multi_user=True) as server:
+        # Another host gets no token, though the namespace is the pod's.
+        connection = connect(server.url)
+        assert connection.namespace == "team"
+        assert not any("authorization" in request.headers for request in server.requests)
+
+
+def test_credentials_over_plain_http(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"KFP_TOKEN": "private"}
+    for host, warned in (
+        ("http://k.example.com", True),
+        ("https://k.example.com", False),
+        ("http://127.0.0.1:8080", False),
+    ):
+        credentials_for(host, given, in_cluster=False, verify=True)
+        said = capsys.readouterr().err
+        assert ("unencrypted" in said) == warned and "private" not in said
 
 
 def test_port_forward_that_cannot_be(pods: FakePods) -> None:
