@@ -17,33 +17,34 @@ from bertworks.spec import Base, Retrain, Task
 from bertworks.store import Store, Version
 
 HEAD = "classifier."
+_NO_ROWS = "the champion was kept without its rows"
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The version that serves.
+class Past:
+    """What earlier versions left for a challenger.
 
     Attributes:
-        version: In the store.
+        champion: The version that serves, or None.
         examples: All rows that it knows; None where they were not kept, or are of another task.
         model: Its weights before compression; None where they do not suit or were not kept.
-        tried: The newest version that was made to challenge it with the same recipe, or None.
+        tried: The newest version that was made to replace it with the same recipe, or None.
         tried_examples: All rows that were known by then.
         notes: What a person should know about what is missing.
     """
 
-    version: Version
-    examples: Artifact | None
-    model: Artifact | None
-    tried: Version | None
-    tried_examples: Artifact | None
-    notes: tuple[str, ...]
+    champion: Version | None = None
+    examples: Artifact | None = None
+    model: Artifact | None = None
+    tried: Version | None = None
+    tried_examples: Artifact | None = None
+    notes: tuple[str, ...] = ()
 
 
-def read_champion(
+def read_past(
     store: Store, name: str, task: Task, base: Base, settings: Retrain, recipe: str
-) -> Champion | None:
-    """Reads the champion with what it left for its successors; None without a champion.
+) -> Past:
+    """Reads the champion, and what has challenged it.
 
     Args:
         store: The model store.
@@ -56,31 +57,33 @@ def read_champion(
     Raises:
         ArtifactError: Something that was kept is damaged.
     """
-    version = store.champion(name)
-    if version is None:
-        return None
-    notes: list[str] = []
-    examples = _rows(store, version, task)
-    model = None
-    if examples is None:
-        kept = version.has("examples")
-        notes.append(
-            "the spec asks for another task than the champion's"
-            if kept
-            else "the champion was kept without its rows"
-        )
-    elif not settings.warm_start:
-        notes.append("retrain.warm_start is off: training starts from the base, on all rows")
-    elif not version.has("model"):
-        notes.append("the champion was kept without its weights: training starts from the base")
-    else:
-        model = store.fetch(name, version.number, "model")
-        if not same_base(base, model):
-            notes.append("the spec names another base than the champion's: training starts there")
-            model = None
-    tried = _tried(store, name, version, recipe)
+    champion = store.champion(name)
+    tried = _tried(store, name, champion, recipe)
     tried_examples = _rows(store, tried, task) if tried else None
-    return Champion(version, examples, model, tried, tried_examples, tuple(notes))
+    if champion is None:
+        notes = ("there is no champion yet",)
+        return Past(None, None, None, tried, tried_examples, notes)
+    examples, model = _rows(store, champion, task), None
+    if examples is None:
+        kept = champion.has("examples")
+        why = "the spec asks for another task than the champion's" if kept else _NO_ROWS
+    else:
+        model, why = _weights(store, champion, base, settings)
+    return Past(champion, examples, model, tried, tried_examples, (why,) if why else ())
+
+
+def _weights(
+    store: Store, champion: Version, base: Base, settings: Retrain
+) -> tuple[Artifact | None, str]:
+    """The champion's model to start from, or the reason why not."""
+    if not settings.warm_start:
+        return None, "retrain.warm_start is off: training starts from the base, on all rows"
+    if not champion.has("model"):
+        return None, "the champion was kept without its weights: training starts from the base"
+    model = store.fetch(champion.name, champion.number, "model")
+    if not same_base(base, model):
+        return None, "the spec names another base than the champion's: training starts there"
+    return model, ""
 
 
 def _rows(store: Store, version: Version, task: Task) -> Artifact | None:
@@ -96,12 +99,13 @@ def _same_task(before: dict[str, Any], now: Task) -> bool:
     return (old.type, old.pair, old.multi_label) == (now.type, now.pair, now.multi_label)
 
 
-def _tried(store: Store, name: str, champion: Version, recipe: str) -> Version | None:
-    """What challenged this very champion last, with the same recipe."""
+def _tried(store: Store, name: str, champion: Version | None, recipe: str) -> Version | None:
+    """What was made last, with the same recipe, to replace this very champion (or to be the first)."""
+    digest = champion.digest if champion else None
     for one in reversed(store.list(name)):
         facts = one.facts
-        same = (facts.get("challenged"), facts.get("recipe")) == (champion.digest, recipe)
-        if same and one.has("examples") and one.digest != champion.digest:
+        same = (facts.get("challenged"), facts.get("recipe")) == (digest, recipe)
+        if same and one.has("examples") and one.digest != digest:
             return one
     return None
 
@@ -120,7 +124,7 @@ def same_base(base: Base, model: Artifact) -> bool:
 
 
 def write_initial(
-    folder: Path, base: Artifact, champion: Champion | None, labels: set[str], task: Task
+    folder: Path, base: Artifact, past: Past, labels: set[str], task: Task
 ) -> dict[str, Any]:
     """Writes the base artifact's files for a challenger: the champion's weights, or the base's.
 
@@ -129,15 +133,15 @@ def write_initial(
     Args:
         folder: Where to write.
         base: The base artifact of this run.
-        champion: Its `model` says where to start.
+        past: Its `model` says where to start.
         labels: The labels of the rows to train on.
         task: The spec's task.
 
     Returns:
         The artifact's metadata.
     """
-    model = champion.model if champion else None
-    if champion is None or model is None:
+    model, champion = past.model, past.champion
+    if model is None or champion is None:
         _copy(base, folder)
         return dict(base.metadata)
     _copy(model, folder, leave=(FILE, "agent.json", "history.json"))
@@ -148,7 +152,7 @@ def write_initial(
     return {
         "scratch": False,
         "uri": model.json("agent.json")["base"],
-        "champion": champion.version.number,
+        "champion": champion.number,
         "sha256": model.digest,
     }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bertworks.artifacts import Artifact
-from bertworks.retraining.champion import Champion
+from bertworks.retraining.champion import Past
 from bertworks.retraining.drift import FEWEST_ROWS, Drift, measure_drift
 from bertworks.retraining.plan import Plan, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys
@@ -23,7 +23,7 @@ class Comparison:
         plan: Which rows it would be trained on.
         new: Rows that count: new since the champion, or since its last challenger.
         drifts: How far those rows have moved.
-        champion: What serves now, or None.
+        past: What serves now, and what has challenged it.
         labels: Label to rows, known and new.
     """
 
@@ -32,13 +32,12 @@ class Comparison:
     plan: Plan
     new: int
     drifts: list[Drift]
-    champion: Champion | None
+    past: Past
     labels: dict[str, tuple[int, int]]
 
     def to_json(self) -> dict[str, Any]:
         """What comparison.json holds."""
-        champion = self.champion
-        tried = champion.tried if champion else None
+        champion, tried = self.past.champion, self.past.tried
         return {
             "changed": self.changed,
             "reason": self.reason,
@@ -54,11 +53,10 @@ class Comparison:
                 }
                 for one in self.drifts
             ],
-            "champion": champion
-            and {"version": champion.version.number, "digest": champion.version.digest},
+            "champion": champion and {"version": champion.number, "digest": champion.digest},
             "tried": tried and {"version": tried.number, "digest": tried.digest},
-            "warm_start": bool(champion and champion.model),
-            "notes": list(champion.notes) if champion else [],
+            "warm_start": self.past.model is not None,
+            "notes": list(self.past.notes),
         }
 
 
@@ -66,7 +64,7 @@ def compare(
     task: Task,
     settings: Retrain,
     current: Artifact,
-    champion: Champion | None,
+    past: Past,
     min_label_rows: int,
 ) -> Comparison:
     """Compares the sources' rows with those that the champion knows.
@@ -78,28 +76,25 @@ def compare(
         task: What the rows hold.
         settings: The spec's retrain section.
         current: The examples artifact of this run's ingest.
-        champion: What serves now.
+        past: What serves now, and what has challenged it.
         min_label_rows: Training rows that a label must have.
     """
-    earlier = champion.tried_examples if champion else None
+    champion, earlier = past.champion, past.tried_examples
     tried = read_keys(earlier, task) if earlier else {}
     rows = {**tried, **_in_split_of(tried, read_keys(current, task))}
-    known = read_keys(champion.examples, task) if champion and champion.examples else {}
-    sampled = champion is not None and champion.model is not None
+    known = read_keys(past.examples, task) if past.examples else {}
     plan = make_plan(
         rows,
         known,
-        rehearsal=settings.rehearsal if sampled else None,
-        seed=f"{settings.seed} {champion.version.digest if champion else ''}",
+        rehearsal=settings.rehearsal if past.model else None,
+        seed=f"{settings.seed} {champion.digest if champion else ''}",
         min_label_rows=min_label_rows,
     )
     labels = _label_table(known, rows, plan)
-    before = earlier or (champion.examples if champion else None)
-    if champion is None or before is None:
-        why = champion.notes[0] if champion else "there is no champion yet"
-        return Comparison(
-            True, f"All rows are new: {why}.", plan, len(plan.fresh), [], champion, labels
-        )
+    before = earlier or past.examples
+    if before is None:
+        why = f"All rows are new: {past.notes[0]}."
+        return Comparison(True, why, plan, len(plan.fresh), [], past, labels)
     seen = tried if before is earlier else known
     new = {one for one in plan.fresh if one not in seen or seen[one].target != rows[one].target}
     limits = (settings.max_text_drift, settings.max_label_drift)
@@ -108,8 +103,8 @@ def compare(
     changed = len(new) >= settings.min_new_rows or any(one.is_change for one in drifts)
     if not any(plan.split[one] == "train" for one in new):
         changed = False  # All of them are for measuring.
-    reason = _reason(changed, len(new), settings, drifts, champion)
-    return Comparison(changed, reason, plan, len(new), drifts, champion, labels)
+    reason = _reason(changed, len(new), settings, drifts, past)
+    return Comparison(changed, reason, plan, len(new), drifts, past, labels)
 
 
 def _in_split_of(before: dict[str, Key], now: dict[str, Key]) -> dict[str, Key]:
@@ -120,12 +115,11 @@ def _in_split_of(before: dict[str, Key], now: dict[str, Key]) -> dict[str, Key]:
     }
 
 
-def _reason(
-    changed: bool, new: int, settings: Retrain, drifts: list[Drift], champion: Champion
-) -> str:
-    since = f"champion {champion.version.number}"
-    if champion.tried is not None:
-        since = f"challenger {champion.tried.number}, which did not replace {since},"
+def _reason(changed: bool, new: int, settings: Retrain, drifts: list[Drift], past: Past) -> str:
+    since = f"champion {past.champion.number}" if past.champion else "the first training"
+    if past.tried is not None:
+        what = f"replace {since}" if past.champion else "pass its gates"
+        since = f"challenger {past.tried.number}, which did not {what},"
     rows = f"{new:,} new row{'s' if new != 1 else ''} since {since}"
     if not changed:
         drifted = ", no drift of text or labels beyond the limits" if drifts else ""

@@ -26,14 +26,11 @@ def page(name: str, found: Comparison) -> str:
         html.badge("train a challenger", "warn") if found.changed else html.badge("keep", "good")
     )
     parts = [Markup("<p>{} {}</p>").format(verdict, html.visible(found.reason))]
-    if found.champion:
-        since = found.champion.version.record.get("created", "")
-        parts.append(
-            Markup('<p class="soft">Champion: version {} of {}</p>').format(
-                found.champion.version.number, since
-            )
-        )
-        parts += [Markup("<p>{}</p>").format(html.visible(note)) for note in found.champion.notes]
+    champion = found.past.champion
+    if champion:
+        about = Markup('<p class="soft">Champion: version {} of {}</p>')
+        parts.append(about.format(champion.number, champion.record.get("created", "")))
+    parts += [Markup("<p>{}</p>").format(html.visible(note)) for note in found.past.notes]
     numbers = counts(found.plan)
     parts.append(Markup("<h2>Rows</h2>"))
     parts.append(

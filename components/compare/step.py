@@ -8,7 +8,7 @@ from typing import Any
 
 from bertworks import artifacts, failures
 from bertworks.artifacts import open_artifact
-from bertworks.retraining.champion import read_champion, write_initial
+from bertworks.retraining.champion import read_past, write_initial
 from bertworks.retraining.comparison import compare
 from bertworks.retraining.merge import write_rows
 from bertworks.retraining.view import page
@@ -51,13 +51,13 @@ def run(
     current, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
     wanted = Base.model_validate(section["base"])
     store = Store(section["store"])
-    champion = read_champion(store, section["name"], task, wanted, settings, section["recipe"])
-    found = compare(task, settings, current, champion, section["min_label_rows"])
+    past = read_past(store, section["name"], task, wanted, settings, section["recipe"])
+    found = compare(task, settings, current, past, section["min_label_rows"])
     facts = found.to_json()
 
     older = {
-        "champion_examples": champion.examples if champion else None,
-        "tried_examples": champion.tried_examples if champion else None,
+        "champion_examples": past.examples,
+        "tried_examples": past.tried_examples,
     }
     kept = {name: rows for name, rows in older.items() if rows is not None}
     parents = {"examples": current, "base": encoder, **kept}
@@ -73,7 +73,7 @@ def run(
     ) as folder:
         if found.changed:
             labels = set(found.plan.labels)
-            metadata.update(write_initial(folder, encoder, champion, labels, task))
+            metadata.update(write_initial(folder, encoder, past, labels, task))
     with artifacts.write(
         comparison, kind="comparison", producer="compare", parents=parents,
         metadata={"changed": found.changed},

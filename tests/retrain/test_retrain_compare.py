@@ -195,6 +195,21 @@ def test_rows_that_a_challenger_failed_with_are_not_tried_again(
     assert len(splits_of(made["history"])) == 570
 
 
+def test_a_first_training_that_was_refused_is_not_repeated(section, base, tmp_path: Path) -> None:
+    found, made = compare(section, tmp_path, base, made_rows(200), "first")
+    assert found["changed"]
+    store, facts = Store(section["store"]), {"challenged": None, "recipe": "r1"}
+    keep_version(store, tmp_path / "v", 1, {"examples": made["history"]}, facts, promote=False)
+    again, _ = compare(section, tmp_path, base, made_rows(210), "again")
+    assert not again["changed"] and again["new"] == 10
+    assert "since challenger 1, which did not pass its gates" in again["reason"]
+    more, made = compare(section, tmp_path, base, made_rows(320), "more")
+    assert more["changed"] and not more["warm_start"] and len(splits_of(made["merged"])) == 320
+    assert compare({**section, "recipe": "r2"}, tmp_path, base, made_rows(200), "other")[0][
+        "changed"
+    ]
+
+
 @pytest.mark.parametrize("missing", ["examples", "model"])
 def test_versions_of_before_are_trained_anew(section, base, tmp_path: Path, missing: str) -> None:
     parts = {

@@ -27,7 +27,7 @@ base:
   scratch: {vocab_size: 200, layers: 1, hidden_size: 32, heads: 2, intermediate_size: 64}
 validate:
   checks: {near_duplicates: ignore, leakage: ignore}
-finetune: {epochs: 3, learning_rate: 0.003, batch_size: 16, precision: float32}
+finetune: {epochs: 8, learning_rate: 0.005, batch_size: 16, precision: float32}
 evaluate: {slices: [], bootstrap: 50, floor: false}
 compress:
   prune: {enabled: false}
@@ -92,7 +92,7 @@ def trained(
 def test_without_a_champion_the_agent_is_trained(trained, hook) -> None:
     folder, outcome = trained
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "tiny: version 1 is the new champion" in outcome.stdout
+    assert "tiny: version 1 is the new champion" in outcome.stdout, outcome.stdout
     assert {step["state"] for step in latest(folder)["steps"]} == {"succeeded"}
     assert hook[0][0]["outcome"] == "promoted" and hook[0][0]["champion"] is None
     assert (folder / ".bertworks/models/tiny/versions/1/model/model.safetensors").exists()
