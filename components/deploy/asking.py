@@ -88,7 +88,7 @@ def ask_once(
 
 def _of_a_pod(cluster: Cluster, rollout: str, path: str, body: Any) -> Any:
     """Asks a ready pod by its address: the run's account needs no right to the API server's proxy."""
-    pods = [one for one in cluster.list("Pod", f"{ROLLOUT}={rollout}") if is_ready(one)]
+    pods = [one for one in cluster.select("Pod", f"{ROLLOUT}={rollout}") if is_ready(one)]
     address = next((one["status"]["podIP"] for one in pods if one["status"].get("podIP")), None)
     if address is None:
         raise Unreachable("No pod is ready.", "Wait.")

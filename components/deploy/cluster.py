@@ -88,7 +88,7 @@ class Cluster:
             raise
         return found
 
-    def list(self, kind: str, selector: str) -> list[Object]:
+    def select(self, kind: str, selector: str) -> list[Object]:
         """The objects with these labels."""
         query = [("labelSelector", selector)]
         found = self._call("GET", self._path(kind), f"list {kind}s", query)

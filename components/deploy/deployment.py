@@ -154,8 +154,12 @@ def histories(
 def _proven(cluster: Cluster, before: Live) -> list[Serving]:
     """The history up to the last version that serves: one that never did is nothing to go back to."""
     mark = manifests.rollout_of([before.top])
-    pods = cluster.list("Pod", f"{manifests.ROLLOUT}={mark}")
-    serves = any(rollout.is_ready(pod) for pod in pods)
+    if mark == manifests.UNMARKED:
+        made = rollout.deployment_of(cluster, before.top["metadata"]["labels"][AGENT], before.kind)
+        serves = bool(made and (made.get("status") or {}).get("availableReplicas"))
+    else:
+        pods = cluster.select("Pod", f"{manifests.ROLLOUT}={mark}")
+        serves = any(rollout.is_ready(pod) for pod in pods)
     return before.history if serves else before.history[:-1]
 
 
@@ -271,9 +275,7 @@ def _put_back(
     try:
         _apply(cluster, objects, target.name)
         mark = manifests.rollout_of(objects)
-        end = rollout.wait(
-            cluster, target.name, kind, mark, seconds=max(limit, 60.0), say=say, poll=poll
-        )
+        end = rollout.wait(cluster, target.name, kind, mark, seconds=limit, say=say, poll=poll)
     except BertworksError as error:
         raise EnvironmentFault(
             f"{head}\nPutting {target.label} back failed as well: {error.message}",
@@ -323,12 +325,14 @@ def _kinds(cluster: Cluster) -> tuple[Kind, ...]:
 
 
 def _history(top: Object) -> list[Serving]:
-    """What served; nothing where the note was lost or is another's."""
+    """What served; where there is no note (applied with kubectl), what the object itself says."""
     noted = (top["metadata"].get("annotations") or {}).get(HISTORY, "[]")
     try:
-        return [Serving.from_dict(one) for one in json.loads(noted)]
+        history = [Serving.from_dict(one) for one in json.loads(noted)]
     except (ValueError, TypeError, AttributeError):
-        return []
+        history = []
+    found = manifests.read_back(top) if not history else None
+    return [found] if found else history
 
 
 def _why(end: rollout.Progress, spent: float, limit: float) -> str:

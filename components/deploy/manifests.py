@@ -18,7 +18,7 @@ from components.deploy.settings import Kind, Serving
 
 MANAGER = "bertworks"
 AGENT, VERSION, HISTORY = "bertworks/agent", "bertworks/version", "bertworks/history"
-ROLLOUT = "bertworks/rollout"
+ROLLOUT, UNMARKED = "bertworks/rollout", "none"
 MANAGED_BY, INSTANCE = "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"
 FILES: dict[Kind, tuple[str, ...]] = {
     "deployment": ("deployment", "service", "autoscaler", "disruption"),
@@ -87,8 +87,40 @@ def render(
 
 
 def rollout_of(objects: Sequence[Object]) -> str:
-    """The mark that the pods of these objects bear; "none" where somebody took it off."""
-    return str((_template(objects[0]).get("labels") or {}).get(ROLLOUT, "none"))
+    """The mark that the pods of these objects bear; "none" where they were applied by other means."""
+    return str((_template(objects[0]).get("labels") or {}).get(ROLLOUT, UNMARKED))
+
+
+def read_back(top: Object) -> Serving | None:
+    """The settings of an object that was applied from the files, without a history.
+
+    Returns:
+        None where it does not look like one of ours.
+    """
+    spec = top["spec"]
+    pod = spec["template"]["spec"] if "template" in spec else spec.get("predictor", {})
+    try:
+        (container,) = pod["containers"]
+        given = dict(one[2:].split("=", 1) for one in container["args"])
+        name, _, version = given["agent"].partition("/")
+        limits = container["resources"]["limits"]
+        claims = [one for one in pod["volumes"] if one["name"] == "store"]
+        mounts = [one for one in container["volumeMounts"] if one["name"] == "store"]
+        return Serving(
+            name=name,
+            version=int(version),
+            digest=given.get("digest", ""),
+            store=given["store"],
+            image=container["image"],
+            threads=int(given["threads"]),
+            cpu=limits["cpu"],
+            memory=limits["memory"],
+            claim=claims[0]["persistentVolumeClaim"]["claimName"] if claims else None,
+            mount=mounts[0]["mountPath"] if mounts else Serving.mount,
+            pull_policy=container["imagePullPolicy"],
+        )
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _template(top: Object) -> dict[str, Any]:

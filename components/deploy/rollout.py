@@ -132,7 +132,7 @@ def _longer(since: float | None, seconds: float) -> bool:
 
 def look(cluster: Cluster, agent: str, kind: Kind, rollout: str) -> Progress:
     """How far the rollout is at this moment."""
-    pods = cluster.list("Pod", f"{ROLLOUT}={rollout}")
+    pods = cluster.select("Pod", f"{ROLLOUT}={rollout}")
     problems = [one for pod in pods for one in _pod_problems(cluster, pod, kind)]
     deployment = deployment_of(cluster, agent, kind)
     if deployment is None or _mark(deployment) != rollout:
@@ -158,7 +158,7 @@ def deployment_of(cluster: Cluster, agent: str, kind: Kind) -> Object | None:
     """The Deployment behind the agent: ours, or the one that KServe made."""
     if kind == "deployment":
         return cluster.get("Deployment", object_name(agent))
-    made = cluster.list("Deployment", f"serving.kserve.io/inferenceservice={object_name(agent)}")
+    made = cluster.select("Deployment", f"serving.kserve.io/inferenceservice={object_name(agent)}")
     return made[0] if made else None
 
 

@@ -6,7 +6,7 @@ import pytest
 from rollout_cluster import CRASHING, NO_IMAGE, UNSCHEDULABLE, waiting
 
 from bertworks.errors import EnvironmentFault
-from components.deploy import deployment
+from components.deploy import deployment, manifests
 from components.deploy.cluster import Cluster
 
 OBJECTS = ["Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"]
@@ -314,3 +314,25 @@ def test_volumes_that_do_not_come_are_told_from_the_events(cluster, fake, servin
     fake.forbidden = {("list", "events")}
     with pytest.raises(EnvironmentFault, match="the time was up after"):
         roll(cluster, serving())
+
+
+def test_what_was_applied_with_kubectl_is_adopted_and_gone_back_to(cluster, fake, serving):
+    files = manifests.render(serving(1, name="sentiment", digest=""), "deployment", "runs")
+    del files[0]["spec"]["template"]["metadata"]["labels"][manifests.ROLLOUT]
+    fake.controllers.clear()
+    fake.add(*files)
+    fake.update("Deployment", "bertworks-sentiment", "runs", status={"availableReplicas": 2})
+    found = deployment.find(cluster, "sentiment")
+    assert found.history == [serving(1, name="sentiment", digest="")]
+    with pytest.raises(EnvironmentFault, match="putting|was put back"):
+        roll(cluster, serving(2, name="sentiment"), seconds=0.05)
+    noted = fake.get("Deployment", "bertworks-sentiment")["metadata"]["labels"]
+    assert noted["bertworks/version"] == "1"
+
+
+@pytest.mark.parametrize("kind", ["deployment", "kserve"])
+@pytest.mark.parametrize("store", ["/bertworks/models", "s3://models"])
+def test_settings_are_read_back_from_the_objects(serving, kind, store):
+    given = serving(7, store=store, claim=None if "://" in store else "disk", cpu="2", threads=2)
+    assert manifests.read_back(manifests.render(given, kind, "runs")[0]) == given
+    assert manifests.read_back({"spec": {"template": {"spec": {"containers": []}}}}) is None

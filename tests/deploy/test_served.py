@@ -17,7 +17,7 @@ import urllib.request
 import pytest
 from kept import PASSED, REFUSED, keep
 
-from bertworks.errors import ArtifactError, GateRefused
+from bertworks.errors import ArtifactError, EnvironmentFault, GateRefused
 from bertworks.serving.identity import in_folder, in_store
 from pipelines.served import locate
 
@@ -180,6 +180,23 @@ def test_what_is_counted(running):
     info = [name for name in after if name.startswith("bertworks_model_info")]
     assert len(info) == 1
     assert f'digest="{digest[:12]}"' in info[0] and 'model_version="1"' in info[0]
+
+
+def test_a_rollout_asks_the_real_server_and_knows_its_bundle(running, cluster, fake, serving):
+    from components.deploy import deployment
+
+    base, _, digest, _ = running
+
+    def forward(pod, path, body):
+        status, said = call(f"{base}/{path}", body)
+        return status, json.loads(said)
+
+    fake.answers = forward
+    how = {"poll": 0.01, "seconds": 5, "say": lambda line: None}
+    done = deployment.deploy(cluster, serving(1, digest=digest), "deployment", **how)
+    assert set(json.loads(done.answer.prediction)) == {"label", "score", "scores"}
+    with pytest.raises(EnvironmentFault, match="another bundle answers: version 1"):
+        deployment.deploy(cluster, serving(2), "deployment", **how)
 
 
 def test_probes_that_succeed_are_not_logged(running):
