@@ -19,7 +19,7 @@ from bertworks import __version__
 from bertworks.errors import BertworksError
 from pipelines import retrain_cli
 from pipelines.cluster import cli as cluster_cli
-from pipelines.cluster import deploy_cli, schedule_cli
+from pipelines.cluster import deploy_cli, doctor_cli, schedule_cli
 from pipelines.command import called
 
 app = typer.Typer(
@@ -471,6 +471,7 @@ def models_rollback(
 
 
 cluster_cli.register(app)
+app.command()(doctor_cli.doctor)
 app.command()(deploy_cli.deploy)
 app.command()(retrain_cli.retrain)
 models_app.command()(retrain_cli.outcomes)

@@ -19,6 +19,13 @@ import typer
 from typer.core import TyperGroup
 
 from bertworks.errors import SpecError
+from pipelines.cluster.cli import (
+    DebugOption,
+    HostOption,
+    InsecureOption,
+    JsonOption,
+    NamespaceOption,
+)
 from pipelines.command import called
 
 if TYPE_CHECKING:
@@ -50,21 +57,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-HostOption = Annotated[
-    str | None,
-    typer.Option("--host", help="Address of Kubeflow Pipelines.", show_default="KFP_HOST"),
-]
-NamespaceOption = Annotated[
-    str | None,
-    typer.Option("--namespace", help="Namespace of the runs.", show_default="KFP_NAMESPACE"),
-]
-InsecureOption = Annotated[
-    bool, typer.Option("--insecure", help="Do not verify the server's certificate.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")
-]
 NameArgument = Annotated[
     str, typer.Argument(help="The schedule or its agent, see `schedule list`.", metavar="NAME")
 ]

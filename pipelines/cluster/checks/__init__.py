@@ -1,0 +1,1 @@
+"""What `bertworks doctor` looks at; one module a subject."""
