@@ -76,7 +76,8 @@ def read_anomalies(artifact: Anomalies) -> list[dict[str, str]]:
         found += [
             {
                 "split": split,
-                "feature": name,
+                # TFDV quotes names with dots in its keys.
+                "feature": info.path.step[0] if info.path.step else name,
                 "short": info.short_description,
                 "message": info.description,
             }
@@ -93,8 +94,10 @@ def refuse(found: list[dict[str, str]], checks: CheckSettings) -> None:
     """
     errors = []
     for one in found:
-        severity = getattr(checks, SEVERITIES.get(one["feature"], "schema_anomalies"))
-        text = f"{one['split']}, {one['feature']}: {one['message'] or one['short']}"
+        check = SEVERITIES.get(one["feature"], "schema_anomalies")
+        severity, limit = getattr(checks, check), getattr(checks, f"max_{check}", None)
+        text = f"{one['split']}, {one['feature']}: {(one['message'] or one['short']).strip()}"
+        text += "" if limit is None else f" At most {limit:g} is allowed (max_{check})."
         if severity == "error":
             errors.append(text)
         elif severity == "warning":

@@ -151,7 +151,7 @@ def test_example_validator_reports_and_the_run_stops(tmp_path, tfx_agent):
     assert "validation, label: " in done.stderr
     assert "neutral" in done.stderr
     assert "validation, row.pieces: " in done.stderr
-    assert "unknown_tokens" in done.stderr
+    assert "At most 0.02 is allowed (max_unknown_tokens)" in done.stderr
     lineage = Run(tmp_path, done).lineage
     assert lineage.of_box("ExampleValidator", "ExampleAnomalies")
     assert not lineage.of_box("Trainer")
@@ -207,3 +207,24 @@ def retold(tiny, tmp_path_factory):
         {"model": folder / "model"},
     )
     return folder
+
+
+def test_an_anomaly_is_as_serious_as_the_spec_says(capsys):
+    pytest.importorskip("tfx", reason="tfx is not installed (make tfx-test runs this)")
+    from bertworks.errors import DataError
+    from bertworks.spec import Checks
+    from pipelines.tfx_steps.checking import refuse
+
+    found = [
+        {"split": "test", "feature": "row.fit", "short": "", "message": "cut (~9%)."},
+        {"split": "test", "feature": "label", "short": "new value", "message": ""},
+    ]
+
+    with pytest.raises(DataError, match="1 anomalies") as caught:
+        refuse(found, Checks(too_long="warning", schema_anomalies="error"))
+    refuse(found, Checks(too_long="warning", schema_anomalies="ignore"))
+
+    assert "test, label: new value" in str(caught.value)
+    shown = capsys.readouterr().err
+    assert "warning: test, row.fit: cut (~9%). At most 0.05 is allowed (max_too_long)." in shown
+    assert "label: new value" not in shown
