@@ -94,8 +94,11 @@ def submit(
 
     loaded = spec_file.load(spec, set_ or [])
     from pipelines.cluster import submit as submitting
+    from pipelines.compile import notes
 
     made = submitting.compiled(loaded, "retrain" if retrain else "agent")
+    for note in notes(loaded.spec):
+        typer.echo(f"note: {note}", err=True)
     if dry_run:
         _tell_dry(made)
         return

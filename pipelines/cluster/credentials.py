@@ -146,7 +146,7 @@ class Dex:
         """Where the login form is sent; never from https to http, never to another host."""
         found = re.search(r"<form[^>]*?action=[\"']([^\"']*)[\"']", page.text, re.I | re.S)
         action = found.group(1).replace("&amp;", "&") if found else ""
-        target = urljoin(page.url, action) if action else page.url
+        target = urljoin(str(page.url), action)
         self._must("/auth/" in urlsplit(target).path, "the page it shows is not Dex's login form")
         first, last = urlsplit(page.url), urlsplit(target)
         asked = urlsplit(self._host)

@@ -100,6 +100,8 @@ class _Watch:
                 self._pipeline, _ = source_of(self._connection, run)
                 self._knows_pipeline = True
         except (Answer, Unreachable) as error:
+            if getattr(error, "status", None) == 404:
+                raise
             quiet = time.monotonic() - self._answered
             if not error.passing or quiet > PATIENCE_SECONDS:
                 raise EnvironmentFault(

@@ -371,6 +371,8 @@ def test_watching_survives_hiccups_and_gives_up_in_the_end(
     threading.Thread(target=end, daemon=True).start()
     connection = connect()
     assert watch.follow(connection, run_id).state == "succeeded"
+    with pytest.raises(Exception, match="404"):
+        watch.follow(connection, "gone")
     monkeypatch.setattr(watch, "PATIENCE_SECONDS", 0.0)
     kfp.set_state(run_id, "RUNNING")
     kfp.fault("GET", f"/runs/{run_id}", status=503, times=99)

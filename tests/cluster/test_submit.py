@@ -139,6 +139,11 @@ def test_dry_run_sends_nothing(kfp: FakeKfp, bertworks: Bertworks) -> None:
     assert kfp.requests == []
 
 
+def test_settings_without_effect_are_named(kfp: FakeKfp, bertworks: Bertworks) -> None:
+    ended = bertworks("submit", SPEC, "--set", "resources.steps.pretrain.gpu=1")
+    assert ended.code == 0 and "note: resources.steps.pretrain has no effect" in ended.err
+
+
 def test_files_of_this_machine_are_refused_before_anything_is_sent(
     kfp: FakeKfp, bertworks: Bertworks, tmp_path: Path
 ) -> None:
