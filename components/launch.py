@@ -29,6 +29,7 @@ from bertworks import failures, progress
 from bertworks.artifacts import MANIFEST, write_json
 from bertworks.errors import BertworksError, EnvironmentFault, GateRefused
 from bertworks.training.checkpoints import CODE
+from components import shown
 
 DEBUG = "BERTWORKS_DEBUG"
 LOGS = "BERTWORKS_LOGS"
@@ -69,7 +70,7 @@ def launch(
     timer = _limit_time(task)
     try:
         result = run_step(step, section, in_paths, out_paths)
-        _publish(result, out_paths, metrics, view, confusion)
+        _publish(task, result, out_paths, metrics, view, confusion)
     except BertworksError as error:
         kind = "gate" if isinstance(error, GateRefused) else "error"
         _fail(task, str(error), error.exit_code, kind)
@@ -203,7 +204,12 @@ def _fail(task: str, message: str, exit_code: int, kind: str | None = "error") -
 
 
 def _publish(
-    result: Mapping[str, Any], outputs: Mapping[str, Path], metrics: Any, view: Any, confusion: Any
+    task: str,
+    result: Mapping[str, Any],
+    outputs: Mapping[str, Path],
+    metrics: Any,
+    view: Any,
+    confusion: Any,
 ) -> None:
     """Shows the step's numbers and pictures in the Kubeflow UI."""
     numbers = {}
@@ -216,11 +222,12 @@ def _publish(
         metrics.log_metric(name, float(value))
     Path(metrics.path).parent.mkdir(parents=True, exist_ok=True)
     write_json(metrics.path, numbers)
-    page = result.get("html")
-    html = "<p>This step has no picture of its own.</p>"
-    if page:
-        html = (next(iter(outputs.values())) / page).read_text(encoding="utf-8")
-    Path(view.path).write_text(html, encoding="utf-8")
+    own = result.get("html")
+    if own:
+        page = (next(iter(outputs.values())) / own).read_text(encoding="utf-8")
+    else:
+        page = shown.page(task, numbers, outputs)
+    Path(view.path).write_text(page, encoding="utf-8")
     if confusion is not None:
         table = result.get("confusion")
         if table:

@@ -167,6 +167,7 @@ def _code_fingerprint(step: str) -> str:
         REPOSITORY / "bertworks",
         steps / step.partition("-")[0],  # of evaluate-bundle, gate-retrain
         steps / "launch.py",
+        steps / "shown.py",
         REPOSITORY / "requirements/runtime.txt",
     ):
         total.update(_hash_of(place).encode())

@@ -1,0 +1,37 @@
+"""The page of a step that draws none of its own: its numbers, and how its training went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from bertworks import html
+
+
+def page(task: str, numbers: Mapping[str, float], outputs: Mapping[str, Path]) -> str:
+    """A self-contained HTML page for the Kubeflow UI.
+
+    Args:
+        task: The task's name in the DAG.
+        numbers: Its metrics.
+        outputs: Its output folders; one that holds history.json trained a model.
+    """
+    parts = [html.table(["", "value"], [[name, value] for name, value in numbers.items()], (1,))]
+    for folder in outputs.values():
+        if (folder / "history.json").is_file():
+            parts += _curves(json.loads((folder / "history.json").read_text(encoding="utf-8")))
+    return html.page(task, Markup("\n").join(parts))
+
+
+def _curves(history: dict[str, Any]) -> Iterator[Markup]:
+    """A chart a metric, with a curve a split."""
+    metrics: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for point in history["points"]:
+        series = metrics.setdefault(point["name"], {}).setdefault(point["split"], [])
+        series.append((point["epoch"], point["value"]))
+    for name, series in metrics.items():
+        yield html.line_chart(series, "epoch", name)
