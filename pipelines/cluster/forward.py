@@ -37,6 +37,7 @@ class Forward:
         self._api, self.namespace, self._service, self._port = api, namespace, service, port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._kubectl = Kubectl(namespace, service, port)
+        self._by_kubectl = False
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, name="port-forward", daemon=True).start()
         atexit.register(self.close)
@@ -69,18 +70,25 @@ class Forward:
                     near.sendall(_bad_gateway(f"port-forward: {why(error).message}"))
                 return
             try:
-                pump(near, far)
+                sent, received = pump(near, far)
             finally:
                 with contextlib.suppress(Exception):
                     far.close()
+        if sent and not received:
+            # It opens and leads nowhere: the next connection goes the other way.
+            self._kubectl.stop()
+            self._by_kubectl = not self._by_kubectl and self._kubectl.installed
 
     def _far(self) -> Any:
+        if self._by_kubectl:
+            return self._kubectl.connect()
         pod, port = ready_pod(self._api, self.namespace, self._service, self._port)
         try:
             return open_socket(self._api, self.namespace, pod, port)
         except Exception as error:
             if not self._kubectl.installed:
                 raise why(error) from None
+            self._by_kubectl = True
             return self._kubectl.connect()
 
 
@@ -145,18 +153,21 @@ class Kubectl:
             threading.Thread(target=stream.read, daemon=True).start()
 
 
-def pump(near: Any, far: Any) -> None:
-    """Copies bytes both ways until one side ends."""
+def pump(near: Any, far: Any) -> tuple[int, int]:
+    """Copies bytes both ways until one side ends; returns how many went out and came back."""
+    moved = {near: 0, far: 0}
     while True:
         ready, _, _ = select.select([near, far], [], [])
         for side in ready:
             try:
                 data = side.recv(CHUNK)
+                if data:
+                    (far if side is near else near).sendall(data)
             except OSError:
-                return
+                data = b""
             if not data:
-                return
-            (far if side is near else near).sendall(data)
+                return moved[near], moved[far]
+            moved[side] += len(data)
 
 
 def open_socket(api: Any, namespace: str, pod: str, port: int) -> Any:

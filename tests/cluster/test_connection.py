@@ -150,6 +150,23 @@ def test_port_forward_by_kubectl_where_the_websocket_is_refused(
         connect()
 
 
+def test_port_forward_whose_websocket_leads_nowhere(
+    kfp: FakeKfp, pods: FakePods, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods.add_service("ml-pipeline", "kubeflow", 8888)
+    pods.target = 1  # nobody listens there
+    monkeypatch.delenv("KFP_HOST")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "kubectl").write_text(
+        f"#!/bin/sh\necho 'Forwarding from 127.0.0.1:{kfp.url.rpartition(':')[2]} -> 8888'\n"
+        "exec /bin/sleep 60\n"
+    )
+    (tmp_path / "kubectl").chmod(0o755)
+    connection = connect()
+    assert pods.forwards == 1 and connection.client.list_runs().runs is None
+    connection.close()
+
+
 def test_inside_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cluster's own service, the mounted token for it alone, the pod's namespace."""
     account = tmp_path / "serviceaccount"
