@@ -1,6 +1,7 @@
 """Why a step of a run failed: one small file a task, where pods, and whoever asks later, find it.
 
     ROOT/RUN/TASK.json   {"task", "message", "exit_code", "kind", "attempt", "time"}
+    ROOT/RUN/TASK.begun  while the task runs: one that is left over names a pod that vanished
 
 ROOT is BERTWORKS_FAILURES, a folder or an fsspec URI; RUN is KFP_RUN_ID. Without both nothing is kept.
 
@@ -23,6 +24,7 @@ from typing import Any
 ROOT = "BERTWORKS_FAILURES"
 RUN = "KFP_RUN_ID"
 NODE = "BERTWORKS_NODE"  # Argo's name of the pod's node: "run.root.finetune.executor(2)"
+_BEGUN = ".begun"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,33 @@ def before(task: str) -> Failure | None:
         return None
 
 
+def begin(task: str) -> None:
+    """Marks a task as begun, so that one whose pod vanishes (out of memory, evicted) can be named."""
+    try:
+        if (place := _place()) is not None:
+            place.mark(task)
+    except Exception as error:
+        print(f"note: {os.environ.get(ROOT)} cannot be written: {error}", file=sys.stderr)
+
+
+def end(task: str) -> None:
+    """Takes the mark away: the task ended well, or left its reason."""
+    try:
+        if (place := _place()) is not None:
+            place.unmark(task)
+    except Exception as error:
+        print(f"note: {os.environ.get(ROOT)} cannot be written: {error}", file=sys.stderr)
+
+
+def silent(root: str, run: str) -> list[str]:
+    """The tasks of a run that began and have not ended: all is over when this is asked.
+
+    Raises:
+        OSError: The place cannot be read.
+    """
+    return _Place(root, run).marked()
+
+
 def read(root: str, run: str) -> list[Failure]:
     """The reasons of a run, the oldest first: the first is what the run failed of.
 
@@ -130,14 +159,28 @@ class _Place:
         if self._files.exists(self._at(task)):
             self._files.rm_file(self._at(task))
 
+    def mark(self, task: str) -> None:
+        self._files.makedirs(self._folder, exist_ok=True)
+        self._files.pipe_file(f"{self._folder}/{task}{_BEGUN}", b"")
+
+    def unmark(self, task: str) -> None:
+        if self._files.exists(f"{self._folder}/{task}{_BEGUN}"):
+            self._files.rm_file(f"{self._folder}/{task}{_BEGUN}")
+
+    def marked(self) -> list[str]:
+        return self._named(_BEGUN)
+
     def tasks(self) -> list[str]:
+        return self._named(".json")
+
+    def _named(self, ending: str) -> list[str]:
         self._files.invalidate_cache()
         try:
             names = [one.rpartition("/")[2] for one in self._files.ls(self._folder, detail=False)]
         except FileNotFoundError:
             return []
         return sorted(
-            name.removesuffix(".json")
+            name.removesuffix(ending)
             for name in names
-            if name.endswith(".json") and not name.startswith(".")
+            if name.endswith(ending) and not name.startswith(".")
         )

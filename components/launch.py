@@ -66,6 +66,7 @@ def launch(
     out_paths = {name: Path(artifact.path) for name, artifact in outputs.items()}
     _emit("started", inputs=in_paths, outputs=out_paths, section=section)
     _end_blind_retry(task)
+    failures.begin(task)
     began = time.monotonic()
     timer = _limit_time(task)
     try:
@@ -90,6 +91,7 @@ def launch(
         )
     finally:
         timer.cancel()
+    failures.end(task)
     seconds = round(time.monotonic() - began, 3)
     numbers = ", ".join(
         f"{key}={value:.6g}"
@@ -198,6 +200,7 @@ def _fail(task: str, message: str, exit_code: int, kind: str | None = "error") -
     _emit("failed", message=message, exit_code=exit_code)
     if kind is not None:
         failures.record(task, message, exit_code, kind)
+    failures.end(task)
     sys.stderr.flush()
     # Not sys.exit: threads that a library left behind must not keep a failed step alive.
     os._exit(exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bertworks.failures import Failure
@@ -20,6 +21,7 @@ def describe(
     status: dict[str, Any],
     notes: Notes,
     failures: list[Failure],
+    silent: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The outcome of a run (docs/artifacts.md).
 
@@ -33,6 +35,7 @@ def describe(
         status: `state` and `message` of the part that the exit handler guards.
         notes: What the compare and register steps noted.
         failures: Why steps failed, the oldest first.
+        silent: Steps that began and neither ended well nor left a reason.
     """
     compared, registered = notes.get("compare", {}), notes.get("register", {})
     kind = _kind(str(status.get("state") or ""), compared, registered, failures)
@@ -58,8 +61,8 @@ def describe(
     }
     if kind in ("failed", "cancelled"):
         first = failures[0] if failures else None
-        outcome["step"] = first.task if first else None
-        outcome["reason"] = first.message if first else _unsaid(status, kind)
+        outcome["step"] = first.task if first else next(iter(silent), None)
+        outcome["reason"] = first.message if first else _unsaid(status, kind, outcome["step"])
     else:
         reasons = [compared.get("reason", ""), *registered.get("reasons", [])]
         outcome["reason"] = " ".join(_sentence(one) for one in reasons if one)
@@ -76,10 +79,12 @@ def _kind(state: str, compared: dict[str, Any], registered: dict[str, Any], fail
     return "unchanged" if compared.get("changed") is False else "failed"
 
 
-def _unsaid(status: dict[str, Any], kind: str) -> str:
+def _unsaid(status: dict[str, Any], kind: str, step: str | None) -> str:
     """The reason where no step left one."""
     if kind == "cancelled":
         return "the run was cancelled"
+    if step:
+        return "its process ended without a word: killed, evicted or out of memory"
     said = str(status.get("message") or "").strip()
     return f"{_SILENT} ({said})" if said else _SILENT
 

@@ -30,7 +30,7 @@ def run(section: dict[str, Any], *, outcome: Path) -> dict[str, Any]:
     known_as = os.environ.get(failures.RUN)
     run_id = known_as or str(status.get("run") or "").rpartition("/")[2] or f"unknown-{time}"
     notes, kept = _notes(section, run_id), ""
-    found = describe(name, run_id, time, status, notes, _failures(run_id))
+    found = describe(name, run_id, time, status, notes, *_failures(run_id))
     try:
         kept = Outcomes(section["store"], name).add(found)
     except Exception as error:
@@ -55,13 +55,16 @@ def _notes(section: dict[str, Any], run_id: str) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _failures(run_id: str) -> list[failures.Failure]:
+def _failures(run_id: str) -> tuple[list[failures.Failure], list[str]]:
+    """Why steps failed, and which vanished without a reason."""
     root = os.environ.get(failures.ROOT)
     try:
-        return failures.read(root, run_id) if root else []
+        if root:
+            vanished = [task for task in failures.silent(root, run_id) if task != "notify"]
+            return failures.read(root, run_id), vanished
     except Exception as error:
         _warn(f"the reasons in {root} cannot be read: {error}")
-        return []
+    return [], []
 
 
 def _tell(found: dict[str, Any], asked: bool) -> bool:

@@ -235,6 +235,25 @@ def test_notify_keeps_and_tells_why_a_step_failed(
     assert "SECRET" not in said.out + said.err
 
 
+def test_notify_names_the_step_whose_pod_vanished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(failures.ROOT, str(tmp_path / "failures"))
+    monkeypatch.setenv(failures.RUN, "run-9")
+    for task in ("ingest", "finetune", "notify"):
+        failures.begin(task)
+    failures.end("ingest")
+    section = {"name": "tiny", "store": str(tmp_path / "store"), "status": BADLY}
+    notify(section, outcome=tmp_path / "outcome")
+    found = open_artifact(tmp_path / "outcome").json("outcome.json")
+    assert (found["outcome"], found["step"]) == ("failed", "finetune")
+    assert "out of memory" in found["text"]
+    # A step that left its reason is named first.
+    failures.record("prune", "too little to prune", 3, "error")
+    notify(section, outcome=tmp_path / "again")
+    assert open_artifact(tmp_path / "again").json("outcome.json")["step"] == "prune"
+
+
 def test_notify_never_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
