@@ -62,7 +62,7 @@ def section(**spec):
     replicas=st.tuples(st.integers(1, 9), st.integers(0, 9)),
     bucket=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_every_filling_is_valid_and_hangs_together(name, version, kind, cpu, replicas, bucket):
     serving = Serving(
         name=name, version=version, digest="a" * 64, image="registry:5000/bertworks/serving:0.1.0",
