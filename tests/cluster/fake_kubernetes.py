@@ -13,6 +13,7 @@ one (a Deployment becoming ready) puts a function in `controllers`, which is cal
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 import threading
@@ -26,7 +27,13 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import kubernetes_validate
+import kubernetes_validate.utils
 import yaml
+
+# It reads 600 kB of JSON anew for each object.
+kubernetes_validate.utils.schema_contents = functools.cache(
+    kubernetes_validate.utils.schema_contents
+)
 
 VERSION = "1.36"
 TOKEN = "fake-token"

@@ -38,8 +38,16 @@ PIPELINE_GPU = "docker.io/bertworks/pipeline-gpu:0.1.0"
 POLICY = Path(__file__).parents[2] / "k8s/components/preemption/workflow-defaults.yaml"
 
 
-def node(name: str, *, labels: dict[str, str] | None = None, taints: list[Any] | None = None,
-         ready: str = "True", cordoned: bool = False, loaded: bool = True, **amounts: str) -> Any:  # fmt: skip
+def node(
+    name: str,
+    *,
+    labels: dict[str, str] | None = None,
+    taints: list[Any] | None = None,
+    ready: str = "True",
+    cordoned: bool = False,
+    loaded: bool = True,
+    **amounts: str,
+) -> Any:
     given = {"cpu": "8", "memory": "32Gi", "pods": "110"}
     given |= {key.replace("gpu", GPU): value for key, value in amounts.items()}
     spec: dict[str, Any] = {"taints": taints} if taints else {}
