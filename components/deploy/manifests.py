@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def render(
             f"more than {LONGEST_SERVICE}.",
             "Shorten the name, or set `serve.deploy.kind: deployment`.",
         )
-    objects = [_load(kind, file) for file in FILES[kind]]
+    objects: list[Object] = [json.loads(_load(kind, file)) for file in FILES[kind]]
     for one in objects:
         meta = one["metadata"]
         meta["name"], meta["namespace"] = object_name(serving.name), namespace
@@ -237,8 +238,9 @@ def _volume(pod: dict[str, Any], container: dict[str, Any], serving: Serving) ->
     mounted["mountPath"] = serving.mount
 
 
-def _load(kind: Kind, file: str) -> Object:
-    """A file of k8s/serving: of the checkout, else as installed with this package."""
+@cache
+def _load(kind: Kind, file: str) -> str:
+    """A file of k8s/serving as JSON: of the checkout, else as installed with this package."""
     import yaml
 
     name = f"{kind}/{file}.yaml"
@@ -254,6 +256,5 @@ def _load(kind: Kind, file: str) -> Object:
                 f"The manifest k8s/serving/{name} was not installed.",
                 "Install bertworks again, from its wheel or its checkout.",
             ) from None
-    # Through JSON, so that YAML's aliases become copies of their own.
-    loaded: Object = json.loads(json.dumps(yaml.safe_load(text)))
-    return loaded
+    # As JSON, YAML's aliases become copies of their own, and each caller parses its own object.
+    return json.dumps(yaml.safe_load(text))

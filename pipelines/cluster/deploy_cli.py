@@ -93,7 +93,7 @@ def deploy(
     if status:
         _print_status(where, name)
         return
-    how = {"wait": wait, "say": lambda line: typer.echo(line, err=True)}
+    how: dict[str, Any] = {"wait": wait, "say": lambda line: typer.echo(line, err=True)}
     from components.deploy import deployment
 
     try:
