@@ -35,8 +35,8 @@ def writer(tmp_path: Path) -> User:
 def test_specs_of_the_tests_are_valid(writer: User, changes: dict) -> None:
     loaded = spec_file.load(writer.spec("main", **changes)).spec
     assert loaded.name == "e2e-main-abc123"
-    assert loaded.resources.default.memory == "2Gi"
-    assert loaded.resources.of("finetune").memory == "3Gi"
+    assert loaded.resources.default.memory == "3Gi"
+    assert loaded.resources.of("finetune").cpu == "2"
 
 
 def test_specs_compile_for_both_kinds_of_run(writer: User) -> None:

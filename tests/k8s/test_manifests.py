@@ -205,7 +205,7 @@ def test_settings_join_to_a_spec_as_their_comment_says(overlay: str, tmp_path: P
         + (K8S / "overlays" / overlay / "resources.yaml").read_text()
     )
     loaded = spec_file.load(joined)
-    assert loaded.spec.resources.default.memory == {"kind": "2Gi", "gpu": "8Gi"}[overlay]
+    assert loaded.spec.resources.default.memory == {"kind": "3Gi", "gpu": "8Gi"}[overlay]
 
 
 def test_images_carry_the_version_of_this_code() -> None:
