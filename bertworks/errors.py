@@ -11,9 +11,13 @@ class BertworksError(Exception):
     Args:
         message: What is wrong: the file, the row or field, the rule and what was received.
         fix: What to do about it, as an instruction.
+
+    Attributes:
+        kind: How `bertworks.failures` keeps it.
     """
 
     exit_code = 1
+    kind = "error"
 
     def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(message)
@@ -52,9 +56,16 @@ class GateRefused(BertworksError):
     """A model did not meet a gate."""
 
     exit_code = 6
+    kind = "gate"
 
 
 class EnvironmentFault(BertworksError):
     """The machine says no: disk full, folder not writable, another run holds the lock."""
 
     exit_code = 7
+
+
+class Busy(EnvironmentFault):
+    """Somebody else is at work there; when they are gone it may go."""
+
+    kind = "busy"

@@ -1,6 +1,6 @@
 """Why a step of a run failed: one small file a task, where pods, and whoever asks later, find it.
 
-    ROOT/RUN/TASK.json   {"task", "message", "exit_code", "kind", "attempt", "time"}
+    ROOT/RUN/TASK.json   {"task", "message", "exit_code", "kind", "attempt", "time", "node"}
     ROOT/RUN/TASK.begun  while the task runs: one that is left over names a pod that vanished
 
 ROOT is BERTWORKS_FAILURES, a folder or an fsspec URI; RUN is KFP_RUN_ID. Without both nothing is kept.
@@ -8,7 +8,9 @@ ROOT is BERTWORKS_FAILURES, a folder or an fsspec URI; RUN is KFP_RUN_ID. Withou
 The file also ends blind retries. Which failed pods are tried again is up to the workflow controller:
 some policies repeat every failure. A preempted pod leaves no reason behind, so its retry goes on from
 the checkpoint. A step that failed by itself leaves one, and a retry that finds it ends at once with the
-same words. A person's retry of the run begins the count of attempts anew, and so is let through.
+same words. A person's retry of the run is let through: Argo counts the attempts of a pod, and of the
+groups that hold it, in its node's name. The controller's retries count on from the attempt that failed;
+a person's begin anew at or before it, as the failed nodes are dropped.
 """
 
 from __future__ import annotations
@@ -35,9 +37,11 @@ class Failure:
         task: The task's name in the DAG.
         message: What is wrong and what to do about it.
         exit_code: As in `bertworks.errors`; 1 for a fault of ours.
-        kind: "gate", "error" (of the user's spec, data, sources or machine), "timeout" or "fault".
+        kind: "gate", "error" (of the user's spec, data, sources or machine), "busy" (somebody else is
+            at work, and a retry may find them gone), "timeout" or "fault".
         attempt: From 0; more on a retry by the controller.
         time: When, ISO 8601, UTC.
+        node: Argo's name of the pod's node.
     """
 
     task: str
@@ -46,21 +50,24 @@ class Failure:
     kind: str
     attempt: int
     time: str
+    node: str = ""
 
 
 def attempt() -> int:
-    """Which attempt of its task this pod is, from 0.
+    """Which attempt of its task this pod is, from 0."""
+    return sum(_indices(os.environ.get(NODE, "")))
 
-    Argo counts the attempts of a pod, and of the groups that hold it, in its node's name; a person's
-    retry of a failed run drops the failed nodes and so begins at 0 again.
-    """
-    return sum(int(index) for index in re.findall(r"\((\d+)\)", os.environ.get(NODE, "")))
+
+def _indices(node: str) -> tuple[int, ...]:
+    """The attempts that a node's name counts, outermost first."""
+    return tuple(int(index) for index in re.findall(r"\((\d+)\)", node))
 
 
 def record(task: str, message: str, exit_code: int, kind: str) -> None:
     """Keeps the reason. What goes wrong here is told on stderr and never hides the failure itself."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    reason = Failure(task, message, exit_code, kind, attempt(), now)
+    node = os.environ.get(NODE, "")
+    reason = Failure(task, message, exit_code, kind, attempt(), now, node)
     try:
         if (place := _place()) is not None:
             place.write(task, json.dumps(asdict(reason), ensure_ascii=False, indent=1).encode())
@@ -71,15 +78,16 @@ def record(task: str, message: str, exit_code: int, kind: str) -> None:
 def before(task: str) -> Failure | None:
     """The reason why an earlier attempt of this task failed by itself; None lets the task run.
 
-    A first attempt forgets the reason of a run that a person tries again.
+    A reason that does not hold any more, as a person tries the run again, is forgotten.
     """
     try:
-        if (place := _place()) is None:
+        if (place := _place()) is None or (found := place.read(task)) is None:
             return None
-        if attempt() == 0:
-            place.remove(task)
-            return None
-        return place.read(task)
+        counted_on = _indices(os.environ.get(NODE, "")) > _indices(found.node)
+        if counted_on and found.kind != "busy":
+            return found
+        place.remove(task)
+        return None
     except Exception as error:
         print(f"note: {os.environ.get(ROOT)} cannot be read: {error}", file=sys.stderr)
         return None

@@ -27,7 +27,7 @@ from typing import Any
 
 from bertworks import failures, progress
 from bertworks.artifacts import MANIFEST, write_json
-from bertworks.errors import BertworksError, EnvironmentFault, GateRefused
+from bertworks.errors import BertworksError, EnvironmentFault
 from bertworks.training.checkpoints import CODE
 from components import shown
 
@@ -73,8 +73,7 @@ def launch(
         result = run_step(step, section, in_paths, out_paths)
         _publish(task, result, out_paths, metrics, view, confusion)
     except BertworksError as error:
-        kind = "gate" if isinstance(error, GateRefused) else "error"
-        _fail(task, str(error), error.exit_code, kind)
+        _fail(task, str(error), error.exit_code, error.kind)
     except MemoryError:
         _fail(task, str(EnvironmentFault("The step ran out of memory.", "Lower batch_size.")), 7)
     except Exception as error:

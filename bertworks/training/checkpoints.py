@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 import bertworks
-from bertworks.errors import EnvironmentFault
+from bertworks.errors import Busy, EnvironmentFault
 from bertworks.training.checkpoint_bucket import Bucket
 
 ROOT = "BERTWORKS_CHECKPOINTS"
@@ -124,7 +124,7 @@ class Checkpoints:
                 return True
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise EnvironmentFault(
+                    raise Busy(
                         "Another process is training the same run "
                         f"(it holds {self.folder / '.lock'}).",
                         "Wait for it, or end it first.",

@@ -16,6 +16,7 @@ def root(request, tmp_path, monkeypatch):
     fsspec.filesystem("memory").store.clear()
     monkeypatch.setenv("BERTWORKS_FAILURES", place)
     monkeypatch.setenv("KFP_RUN_ID", "run-1")
+    monkeypatch.delenv("BERTWORKS_NODE", raising=False)
     return place
 
 
@@ -51,10 +52,32 @@ def test_a_retry_finds_the_reason(root, monkeypatch):
     assert failures.before("evaluate") is None
 
 
-def test_a_first_attempt_forgets_it(root, monkeypatch):
+@pytest.mark.parametrize(
+    ("failed", "now", "controllers"),
+    [
+        ("r.executor(0)", "r.executor(1)", True),
+        ("r.executor(1)", "r.executor(2)", True),
+        ("r(0).executor(2)", "r(1).executor(0)", True),  # the group is repeated
+        ("r.executor(0)", "r.executor(0)", False),
+        ("r.executor(2)", "r.executor(0)", False),
+        ("r(1).executor(0)", "r(1).executor(0)", False),  # the groups are kept
+        ("r(1).executor(0)", "r(0).executor(0)", False),
+        ("", "", False),
+    ],
+)
+def test_the_controllers_retry_is_told_from_a_persons(root, monkeypatch, failed, now, controllers):
+    on_attempt(monkeypatch, failed)
     failures.record("finetune", "broken", 1, "fault")
+    on_attempt(monkeypatch, now)
+    assert (failures.before("finetune") is not None) == controllers
+    # A person's retry forgets the reason; the attempt that follows it, when preempted, runs too.
+    on_attempt(monkeypatch, "r(1).executor(3)")
+    assert (failures.before("finetune") is not None) == controllers
+
+
+def test_somebody_elses_work_does_not_stop_a_retry(root, monkeypatch):
     on_attempt(monkeypatch, "x.executor(0)")
-    assert failures.before("finetune") is None
+    failures.record("finetune", "Another process is training the same run.", 7, "busy")
     on_attempt(monkeypatch, "x.executor(1)")
     assert failures.before("finetune") is None
 
@@ -80,23 +103,3 @@ def test_reasons_of_a_run_in_the_order_of_time(root, monkeypatch):
 def test_a_file_that_is_none_of_ours_is_passed_over(root, monkeypatch, content):
     failures._Place(root, "run-1").write("finetune", content)
     on_attempt(monkeypatch, "x.executor(1)")
-    assert failures.before("finetune") is None
-    assert failures.read(root, "run-1") == []
-
-
-def test_without_a_run_nothing_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("BERTWORKS_FAILURES", str(tmp_path / "failures"))
-    monkeypatch.delenv("KFP_RUN_ID", raising=False)
-    failures.record("finetune", "broken", 1, "fault")
-    assert failures.before("finetune") is None
-    assert not (tmp_path / "failures").exists()
-
-
-def test_a_place_that_cannot_be_written_hides_nothing(tmp_path, monkeypatch, capsys):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("KFP_RUN_ID", "run-1")
-    for place in (str(tmp_path / "file"), "nosuch://bucket/x"):
-        monkeypatch.setenv("BERTWORKS_FAILURES", place)
-        failures.record("finetune", "broken", 1, "fault")
-        assert failures.before("finetune") is None
-        assert place in capsys.readouterr().err

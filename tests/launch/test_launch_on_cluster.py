@@ -119,6 +119,7 @@ def test_an_error_after_a_preemption_is_not_repeated_either(pod):
     ("body", "kind", "code"),
     [
         ('raise errors.GateRefused("too slow", "")', "gate", 6),
+        ('raise errors.Busy("locked", "")', "busy", 7),
         ('raise ValueError("odd")', "fault", 1),
         ("raise MemoryError", "error", 7),
         ('raise OSError(28, "No space left on device")', "error", 7),
