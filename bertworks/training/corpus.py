@@ -95,11 +95,11 @@ class MaskedFeed:
         return [order[at : at + size] for at in range(0, rows, size)]
 
     def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
-        """The step's rows, masked, in `parts` micro-batches."""
-        return [
-            self.batch(chosen, np.random.default_rng([self.settings.seed, epoch, number, part]))
-            for part, chosen in enumerate(np.array_split(item, parts))
-        ]
+        """The step's rows, masked as a whole, so that it does not matter how many devices share them."""
+        whole = self.batch(item, np.random.default_rng([self.settings.seed, epoch, number, 0]))
+        edges = [len(rows) for rows in np.array_split(item, parts)]
+        ends = np.cumsum(edges).tolist()
+        return [_cut(whole, end - size, end) for size, end in zip(edges, ends, strict=True)]
 
     def batch(self, chosen: np.ndarray, random: np.random.Generator) -> Batch:
         """Some packed rows, masked."""
@@ -115,6 +115,19 @@ class MaskedFeed:
             "targets": found.targets,
         }
         return Batch(arrays, float(len(found.places)), int((packed.segment_ids[chosen] > 0).sum()))
+
+
+def _cut(batch: Batch, first: int, end: int) -> Batch:
+    """Some rows of a masked batch."""
+    width = batch.arrays["input_ids"].shape[1]
+    places = batch.arrays["masked"]
+    inside = (places >= first * width) & (places < end * width)
+    arrays = {
+        **{name: batch.arrays[name][first:end] for name in ("input_ids", "segments", "positions")},
+        "masked": places[inside] - np.int32(first * width),
+        "targets": batch.arrays["targets"][inside],
+    }
+    return Batch(arrays, float(inside.sum()), int((arrays["segments"] > 0).sum()))
 
 
 def pack_texts(texts: Texts, marks: Marks, length: int) -> Packed:

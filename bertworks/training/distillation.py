@@ -113,14 +113,14 @@ class TaughtFeed:
         return self.feed.steps(epoch)
 
     def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
-        """The step's rows in `parts` micro-batches."""
+        """The step's rows in `parts` micro-batches, of which the last may be empty."""
         plain = self.feed.parts(item, epoch, number, parts)
-        chosen = [rows for rows in np.array_split(item, parts) if len(rows)]
-        if len(chosen) < len(plain):  # replicas that got no row
-            chosen += [item[:0]] * (len(plain) - len(chosen))
+        chosen = np.array_split(item, parts)
         return [self._taught(*pair) for pair in zip(plain, chosen, strict=True)]
 
     def _taught(self, batch: Batch, rows: np.ndarray) -> Batch:
+        if not len(rows):
+            return batch
         width = batch.arrays["input_ids"].shape[1]
         logits = [self.answers.logits[row] for row in rows]
         more = {
@@ -227,6 +227,9 @@ def soft_loss(task: Task, temperature: float) -> SoftLoss:
 
 def hidden_distance(student: Sequence[tf.Tensor], teacher: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Squared distance of hidden states over real tokens, relative to the teacher's square.
+
+    Both are summed over the rows at hand, so micro-batches and devices that share a step's rows give
+    nearly, not exactly, what the whole would.
 
     Args:
         student: Each layer's output, (batch, length, hidden).

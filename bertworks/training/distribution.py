@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import tensorflow as tf
 
 
+@functools.cache
 def strategy() -> tf.distribute.Strategy:
     """MirroredStrategy where several GPUs are visible, else TensorFlow's default.
 
-    Build the model inside its scope.
+    Build models inside its scope. It is the same one each time, as models that are used together
+    (a student and its teacher) must be of one strategy.
     """
-    if len(tf.config.list_logical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
+    devices = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if len(devices) > 1:
+        return tf.distribute.MirroredStrategy(devices)
     return tf.distribute.get_strategy()
 
 

@@ -45,12 +45,19 @@ class Stepper:
         Returns:
             The mean loss.
         """
-        scale = np.float32(1.0 / max(1.0, sum(batch.count for batch in batches)))
-        rounds = [batches[at : at + self.replicas] for at in range(0, len(batches), self.replicas)]
+        scale = 1.0 / max(1.0, sum(batch.count for batch in batches))
+        # A step may have fewer rows than micro-batches: a copy that weighs nothing takes the place of
+        # an empty one, as not every kernel takes tensors without rows.
+        filled = next((batch for batch in batches if batch.count), batches[0])
+        weighed = [
+            (batch, np.float32(scale)) if batch.count else (filled, np.float32(0.0))
+            for batch in batches
+        ]
+        rounds = [weighed[at : at + self.replicas] for at in range(0, len(weighed), self.replicas)]
         loss = 0.0
         for place, group in enumerate(rounds):
             last = place == len(rounds) - 1
-            graph = self._graph(group[0], last, accumulated=len(rounds) > 1)
+            graph = self._graph(group[0][0], last, accumulated=len(rounds) > 1)
             seeds = [
                 np.array(
                     [self.seed, (number * 4096 + place * self.replicas + replica) % 2**31], np.int32
@@ -58,9 +65,9 @@ class Stepper:
                 for replica in range(self.replicas)
             ]
             losses = graph(
-                self._distribute([batch.arrays for batch in group]),
+                self._distribute([batch.arrays for batch, _ in group]),
                 self._distribute(seeds),
-                scale,
+                self._distribute([weight for _, weight in group]),
                 np.float32(rate),
                 np.float32(number + 1),
             )
