@@ -70,3 +70,11 @@ def test_the_rule_is_one_that_argo_evaluates() -> None:
     assert retry["retryPolicy"] == "Always"  # else the expression would be asked of errors only
     assert int(retry["limit"]) == 2
     assert "\n" not in retry["expression"]
+
+
+def test_doctor_is_content_with_the_rule() -> None:
+    from pipelines.cluster.checks.engine import APPLY_POLICY, retry_strategy, verdict
+
+    _, _, good = verdict(retry_strategy(yaml.safe_load(FILE.read_text())["data"]))
+    assert good
+    assert str(FILE.relative_to(K8S.parent)) in APPLY_POLICY
