@@ -12,7 +12,7 @@ import typer
 from bertworks.errors import BertworksError
 from pipelines.command import called
 
-SpecPath = Annotated[Path, typer.Argument(help="The agent spec, a YAML file.")]
+SpecPath = Annotated[Path, typer.Argument(help="The agent spec, a YAML file.", metavar="SPEC")]
 RootOption = Annotated[
     str | None,
     typer.Option(

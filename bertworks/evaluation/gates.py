@@ -133,7 +133,7 @@ def _beats_champion(found: Difference | None, sign: float) -> dict[str, Any]:
 
 def _beats_noise(found: Difference | None, sign: float) -> dict[str, Any]:
     if found is None:
-        return _rule("beat_noise", None, None, True, "there is no champion yet")
+        return _rule("beat_noise", None, None, True, "there is no champion to compare with")
     bound = found.low if sign > 0 else found.high
     passed = bound is not None and sign * bound > 0
     return _rule("beat_noise", 0.0, found.value, passed, _interval(found))

@@ -91,10 +91,11 @@ def _rows(store: Store, version: Version, task: Task) -> Artifact | None:
     if not version.has("examples"):
         return None
     found = store.fetch(version.name, version.number, "examples")
-    return found if _same_task(found.json("info.json")["task"], task) else None
+    return found if same_task(found.json("info.json")["task"], task) else None
 
 
-def _same_task(before: dict[str, Any], now: Task) -> bool:
+def same_task(before: dict[str, Any], now: Task) -> bool:
+    """Whether an agent of the one task can be asked what the other one is about."""
     old = Task.model_validate(before)
     return (old.type, old.pair, old.multi_label) == (now.type, now.pair, now.multi_label)
 

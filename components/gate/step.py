@@ -13,6 +13,7 @@ from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.champion import champion_predictions
 from bertworks.evaluation.gates_view import gate_page
 from bertworks.evaluation.metrics import value_of
+from bertworks.retraining.champion import same_task
 from bertworks.spec import Gates, Task, task_metric
 from bertworks.store import Store, Version
 
@@ -68,12 +69,12 @@ def run(
     found["outcome"] = outcome_of(found)
     found["challenger"] = value_of(measured.bundle, metric)
     found["champion"] = None
-    if champion is not None and gap is not None:
+    if champion is not None:
         found["champion"] = {
             "version": champion.number,
             "digest": champion.digest,
-            "value": found["challenger"] - gap.value,
-            "difference": {"value": gap.value, "low": gap.low, "high": gap.high},
+            "value": found["challenger"] - gap.value if gap else None,
+            "difference": gap and {"value": gap.value, "low": gap.low, "high": gap.high},
         }
 
     parents = {"bundle": packed, "bundle_metrics": ours, "model_metrics": before}
@@ -125,10 +126,15 @@ def _against(
     ours: Artifact,
     rows: Artifact,
     metric: str,
-) -> Difference:
-    """How much the bundle is above the champion, both asked for the test rows of this run."""
+) -> Difference | None:
+    """How much the bundle is above the champion, both asked for the test rows of this run.
+
+    None where the champion does another task.
+    """
     labels = bundle.json("agent.json")["labels"]
     theirs = store.fetch(champion.name, champion.number)
+    if not same_task(theirs.json("agent.json")["task"], task):
+        return None
     return gates.against_champion(
         predictions.load(ours / "predictions.parquet", task, labels),
         champion_predictions(theirs, rows, task, labels),

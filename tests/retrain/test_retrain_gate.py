@@ -204,6 +204,19 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_overrun(given: Tiny, tmp_
     assert found is not None and found.number == 2
 
 
+def test_a_champion_of_another_task_is_replaced_without_a_comparison(
+    given: Tiny, tmp_path: Path
+) -> None:
+    task = Task(type="regression", max_length=16).model_dump(mode="json")
+    store = champion(given, tmp_path, lambda info: info.update(task=task))
+    kept = judge(given, tmp_path, section(tmp_path))
+    assert (kept["version"], kept["outcome"]) == (2, "promoted")
+    found = store.champion("tiny")
+    assert found is not None and found.number == 2
+    decision = json.loads((tmp_path / "decision/decision.json").read_text())
+    assert decision["champion"]["version"] == 1 and decision["champion"]["difference"] is None
+
+
 def test_a_champion_with_fewer_labels_never_gives_the_new_ones(given: Tiny, tmp_path: Path) -> None:
     labels = ["down", "other", "up"]
     found = champion_predictions(
