@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from bertworks import __version__
 from bertworks.quantities import (
     DNS_LABEL,
     Cpu,
@@ -708,9 +709,9 @@ STEP_REQUESTS: dict[StepName, tuple[str, str]] = {
 class Resources(Section):
     """Resources for all steps, and for single ones."""
 
-    image: Image = Field("bertworks/pipeline:0.1.0", description="Image of the steps.")
+    image: Image = Field(f"bertworks/pipeline:{__version__}", description="Image of the steps.")
     gpu_image: Image = Field(
-        "bertworks/pipeline-gpu:0.1.0", description="Image of steps that ask for GPUs."
+        f"bertworks/pipeline-gpu:{__version__}", description="Image of steps that ask for GPUs."
     )
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     image_pull_secrets: list[Annotated[str, Field(pattern=KUBERNETES_NAME)]] = []
@@ -804,7 +805,7 @@ class Deploy(Section):
         "auto", description="auto: an InferenceService where the cluster has KServe."
     )
     namespace: str | None = Field(None, description="None: the namespace of the run.")
-    image: str = Field("bertworks/serving:0.1.0", description="Image of the server.")
+    image: Image = Field(f"bertworks/serving:{__version__}", description="Image of the server.")
     cpu: Cpu = Field("1", description="CPU request and limit of one replica.")
     memory: Memory = Field("1Gi", description="Memory request and limit of one replica.")
     min_replicas: int = Field(2, ge=1)

@@ -12,11 +12,13 @@ see `checkpoint_bucket.py`.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -36,6 +38,7 @@ from bertworks.training.checkpoint_bucket import Bucket
 ROOT = "BERTWORKS_CHECKPOINTS"
 CODE = "BERTWORKS_CODE"  # a fingerprint of the code, where the runner gives one
 LATEST = "latest.safetensors"
+KEPT_SECONDS = 30 * 86_400  # of runs that were given up
 LOCK_WAIT = 120.0  # seconds: a pod that was evicted may still be at its end
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -93,6 +96,7 @@ class Checkpoints:
             if self.bucket is None and self._take_lock():
                 for left in self.folder.glob(".*.partial"):
                     left.unlink(missing_ok=True)
+                _remove_given_up(self.folder)
         except OSError as error:
             raise _fault(error, self.folder) from None
         if self.bucket is not None:
@@ -213,6 +217,20 @@ class Checkpoints:
                 f"{type(error).__name__}: {error}",
                 file=sys.stderr,
             )
+
+
+def _remove_given_up(folder: Path) -> None:
+    """Removes the checkpoints beside these that nobody went on from for a month.
+
+    A volume would fill up with them; a bucket has rules of its own for that.
+    """
+    for other in folder.parent.glob("*"):
+        if other == folder or re.fullmatch("[0-9a-f]{32}", other.name) is None:
+            continue
+        with contextlib.suppress(OSError):
+            newest = max(file.stat().st_mtime for file in [other, *other.iterdir()])
+            if time.time() - newest > KEPT_SECONDS:
+                shutil.rmtree(other)
 
 
 def _write(target: Path, arrays: Arrays, state: dict[str, Any]) -> None:

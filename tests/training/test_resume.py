@@ -85,6 +85,18 @@ def test_older_best_weights_are_removed(checkpoints):
     assert [path.name for path in checkpoints.folder.glob("best-*")] == ["best-2.safetensors"]
 
 
+def test_what_nobody_went_on_from_for_a_month_is_removed(tmp_path):
+    month = 31 * 86_400
+    for name, age in (("a" * 32, month), ("b" * 32, 86_400), ("notes", month)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "latest.safetensors").write_bytes(b"x")
+        for path in (tmp_path / name / "latest.safetensors", tmp_path / name):
+            os.utime(path, (time.time() - age,) * 2)
+    with Checkpoints(tmp_path / ("c" * 32)):
+        pass
+    assert {path.name[0] for path in tmp_path.iterdir()} == {"b", "c", "n"}
+
+
 def test_a_damaged_checkpoint_is_taken_as_none(checkpoints, capsys):
     checkpoints.save({"step": 7}, {"m": np.ones(200)})
     checkpoints.flush()
