@@ -70,11 +70,11 @@ class Forward:
                     near.sendall(_bad_gateway(f"port-forward: {why(error).message}"))
                 return
             try:
-                sent, received = pump(near, far)
+                received = pump(near, far)
             finally:
                 with contextlib.suppress(Exception):
                     far.close()
-        if sent and not received:
+        if received == 0:
             # It opens and leads nowhere: the next connection goes the other way.
             self._kubectl.stop()
             self._by_kubectl = not self._by_kubectl and self._kubectl.installed
@@ -153,21 +153,29 @@ class Kubectl:
             threading.Thread(target=stream.read, daemon=True).start()
 
 
-def pump(near: Any, far: Any) -> tuple[int, int]:
-    """Copies bytes both ways until one side ends; returns how many went out and came back."""
-    moved = {near: 0, far: 0}
+def pump(near: Any, far: Any) -> int | None:
+    """Copies bytes both ways until one side ends.
+
+    Returns:
+        How many bytes came from the far side, when that ended; None when the near side did.
+    """
+    received = 0
     while True:
         ready, _, _ = select.select([near, far], [], [])
         for side in ready:
+            other = far if side is near else near
+            ended = side
             try:
                 data = side.recv(CHUNK)
                 if data:
-                    (far if side is near else near).sendall(data)
+                    ended = other
+                    other.sendall(data)
+                    ended = None
             except OSError:
-                data = b""
-            if not data:
-                return moved[near], moved[far]
-            moved[side] += len(data)
+                pass
+            if ended is not None:
+                return received if ended is far else None
+            received += len(data) if side is far else 0
 
 
 def open_socket(api: Any, namespace: str, pod: str, port: int) -> Any:
