@@ -32,7 +32,7 @@ MARKS = {
 def doctor(
     spec: Annotated[
         Path | None,
-        typer.Argument(help="The agent spec: its GPUs, volume, secrets, images.", metavar="[SPEC]"),
+        typer.Argument(help="The agent spec: its GPUs, volume, secrets, images.", metavar="SPEC"),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings end with 1.")] = False,
     timeout: Annotated[

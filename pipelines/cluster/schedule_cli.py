@@ -149,6 +149,9 @@ def set_(
             (scheduler_timezone, "given") if scheduler_timezone else scheduler_zone(connection)
         )
         placed = _place(schedule, zone, clock, allow_dst_shift)
+        if not as_json:
+            for line in _time_lines(placed, text):
+                typer.echo(line)
         uploaded = submit.upload(connection, loaded, kind)
         from pipelines.cluster.recurring import Setting
 
@@ -165,7 +168,7 @@ def set_(
             catch_up=wanted.catch_up,
         )
         done = schedules.apply(connection, uploaded.name, setting, lambda line: _note(line))
-        _print_outcome(connection, done, uploaded, placed, text, as_json)
+        _print_outcome(connection, done, uploaded, placed, as_json)
         if not as_json:
             _hints(clock, how, kind)
 
@@ -327,7 +330,7 @@ def _time_lines(placed: Placed, text: str) -> Iterator[str]:
     from pipelines.cluster.zones import zone_of
 
     clock = f"on the scheduler's clock, {placed.scheduler}"
-    yield f"  cron: {text} ({placed.zone}); for KFP, seconds first: {placed.actual.six()} ({clock})"
+    yield f"cron: {text} ({placed.zone}); for KFP, seconds first: {placed.actual.six()} ({clock})"
     if placed.actual.either_day:
         yield "  day of month and day of week are both given: it runs when either fits"
     for local, utc in _times(placed):
@@ -356,7 +359,6 @@ def _print_outcome(
     done: Outcome,
     uploaded: Any,
     placed: Placed,
-    text: str,
     as_json: bool,
 ) -> None:
     link = connection.recurring_run_link(done.recurring_run_id)
@@ -374,8 +376,6 @@ def _print_outcome(
         return
     state = "" if done.active else f", paused: {called()} schedule resume {uploaded.name}"
     typer.echo(f"{uploaded.name}: {done.change}{state}")
-    for line in _time_lines(placed, text):
-        typer.echo(line)
     typer.echo(f"  version: {uploaded.version_name} (pinned)")
     typer.echo(f"  page: {link}")
     if connection.hint:

@@ -207,7 +207,7 @@ def test_all_is_well(kfp: FakeKfp, cluster: FakeKubernetes, tmp_path: Path) -> N
     ("nodes", "pods", "step", "level", "said"),
     [
         ([], [], "{gpu: 1}", "error", "no node offers nvidia.com/gpu"),
-        ([node("g", gpu="4")], [], "{gpu: 1}", "ok", "4 of 4 free on 1 nodes"),
+        ([node("g", gpu="4")], [], "{gpu: 1}", "ok", "4 of 4 free on 1 node"),
         ([node("g", gpu="4")], [pod("a", "g", gpu="3")], "{gpu: 1}", "ok", "1 of 4 free"),
         ([node("g", gpu="4")], [pod("a", "g", gpu="3")], "{gpu: 2}", "warning", "would wait"),
         ([node("g", gpu="1")], [pod("a", "g", "Succeeded", gpu="1")], "{gpu: 1}", "ok", "1 of 1"),
@@ -270,7 +270,7 @@ def test_an_autoscaler_may_add_the_node(
             "error",
             "more than any node has (largest: one with 8 CPU and 32Gi)",
         ),
-        ([node("big", memory="128Gi")], [], "{memory: 64Gi}", "ok", "64Gi) fits, now on 1 nodes"),
+        ([node("big", memory="128Gi")], [], "{memory: 64Gi}", "ok", "64Gi) fits, now on 1 node"),
         ([], [], "{cpu: '16'}", "error", "asks for 16 CPU"),
         ([], [pod("a", "one", memory="20Gi")], "{memory: 16Gi}", "warning", "would wait"),
         ([], [pod("a", "one", "Succeeded", memory="20Gi")], "{memory: 16Gi}", "ok", "fits"),

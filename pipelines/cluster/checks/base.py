@@ -221,6 +221,11 @@ def number_text(amount: Decimal) -> str:
     return f"{float(amount):.3g}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: 1 node, 2 nodes."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def listed(words: Sequence[str], most: int = 5) -> str:
     """At most so many words, then how many more."""
     more = len(words) - most

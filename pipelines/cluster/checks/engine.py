@@ -19,8 +19,8 @@ PARTS = (
 )
 CONTROLLER_SETTINGS = "workflow-controller-configmap"
 APPLY_POLICY = (
-    "kubectl apply -k k8s/components/preemption shows the setting; add that component to your "
-    "overlay, then: kubectl -n kubeflow rollout restart deployment/workflow-controller"
+    "kubectl -n kubeflow patch configmap workflow-controller-configmap --patch-file "
+    "k8s/components/preemption/workflow-defaults.yaml (read the README.md beside it first)"
 )
 
 

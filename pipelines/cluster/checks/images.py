@@ -127,8 +127,8 @@ def _has_gpus(need: Need, node: Node) -> bool:
 
 
 def normal(name: str) -> str:
-    """A name from a node's list, in full: kind's nodes have docker.io/library/..., others do not."""
-    return str(Image.parse(name.removeprefix("import-")))
+    """A name from a node's list in full: some runtimes leave Docker Hub's parts out."""
+    return str(Image.parse(name))
 
 
 def registry_has(image: Image) -> tuple[bool | None, str]:

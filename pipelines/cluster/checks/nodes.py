@@ -15,6 +15,7 @@ from pipelines.cluster.checks.base import (
     Need,
     Reader,
     bytes_text,
+    counted,
     listed,
     number_text,
     quantity,
@@ -70,7 +71,7 @@ def check(case: Case) -> Iterator[Finding]:
             "kubectl get nodes",
         )
         return
-    text = f"{len(usable)} take{'s' if len(usable) == 1 else ''} pods"
+    text = f"{counted(len(usable), 'node')} for pods"
     if broken:
         yield Finding(
             "nodes", "warning", f"{text}; not: {listed(broken)}", "kubectl describe node NAME"
@@ -105,7 +106,7 @@ def _gpu(need: Need, usable: Sequence[Node], grows: str) -> Finding:
         return Finding(
             topic,
             lacking,  # type: ignore[arg-type]
-            f"{len(having)} nodes have {kind}, none takes the step: {listed(why, 3)}{hint}",
+            f"{kind} on {counted(len(having), 'node')}, none takes the step: {listed(why, 3)}{hint}",
             f"Give resources.steps.{need.step} the tolerations or the node_selector of those nodes.",
         )
     if all(node.allocatable[kind] < count for node in fitting):
@@ -118,13 +119,11 @@ def _gpu(need: Need, usable: Sequence[Node], grows: str) -> Finding:
         )
     total = sum((node.allocatable[kind] for node in fitting), ZERO)
     free = sum((node.free(kind) for node in fitting), ZERO)
-    known = all(node.used is not None for node in fitting)
-    text = (
-        f"{count} {kind}: {number_text(free)} of {number_text(total)} free on {len(fitting)} nodes"
-    )
-    if not known:
-        return Finding(topic, "ok", f"{count} {kind}: {number_text(total)} on {len(fitting)} nodes "
-                       "(how many are free is not known: no permission to list pods)")  # fmt: skip
+    where = counted(len(fitting), "node")
+    if any(node.used is None for node in fitting):
+        unknown = "(how many are free is not known: no permission to list pods)"
+        return Finding(topic, "ok", f"{count} {kind}: {number_text(total)} on {where} {unknown}")
+    text = f"{count} {kind}: {number_text(free)} of {number_text(total)} free on {where}"
     if all(node.free(kind) < count for node in fitting):
         return Finding(
             topic, "warning", f"{text}: the step would wait", "Wait, or end what holds them."
@@ -167,7 +166,9 @@ def _fit(needs: Sequence[Need], usable: Sequence[Node], grows: str) -> Iterator[
         fitting = [node for node in usable if not refusal(largest, node)]
         free = [node for node in fitting if _holds_now(node, largest)]
         if free:
-            yield Finding("CPU and memory", "ok", f"{asks} fits, now on {len(free)} nodes")
+            yield Finding(
+                "CPU and memory", "ok", f"{asks} fits, now on {counted(len(free), 'node')}"
+            )
         else:
             yield Finding(
                 "CPU and memory",
