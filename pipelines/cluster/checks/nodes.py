@@ -232,7 +232,8 @@ def _holds(amounts: Mapping[str, Decimal], need: Need) -> bool:
 
 
 def _holds_now(node: Node, need: Need) -> bool:
-    return _holds({name: node.free(name) for name in node.allocatable}, need)
+    """CPU and memory are free; GPUs have a line of their own."""
+    return node.free("cpu") >= need.cpu and node.free("memory") >= need.memory
 
 
 def _size(node: Node) -> str:
