@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bertworks import buckets
+
 ROOT = "BERTWORKS_FAILURES"
 RUN = "KFP_RUN_ID"
 NODE = "BERTWORKS_NODE"  # Argo's name of the pod's node: "run.root.finetune.executor(2)"
@@ -150,10 +152,8 @@ class _Place:
         return f"{self._folder}/{task}.json"
 
     def write(self, task: str, value: bytes) -> None:
-        self._files.makedirs(self._folder, exist_ok=True)
-        beside = f"{self._folder}/.{task}.partial"
-        self._files.pipe_file(beside, value)
-        self._files.mv(beside, self._at(task))
+        buckets.make_folder(self._files, self._folder)
+        buckets.put_whole(self._files, self._at(task), value)
 
     def read(self, task: str) -> Failure | None:
         try:

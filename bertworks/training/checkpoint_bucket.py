@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bertworks import buckets
 from bertworks.artifacts import sha256_of
 from bertworks.errors import EnvironmentFault
 
@@ -69,7 +70,7 @@ class Bucket:
             EnvironmentFault: The bucket cannot be read or written.
         """
         try:
-            self._files.makedirs(self._root, exist_ok=True)
+            buckets.make_folder(self._files, self._root)
             probe = self._at(f"probe-{uuid.uuid4().hex[:8]}")
             _persistently(lambda: self._files.pipe_file(probe, b"probe"))
             self._files.rm_file(probe)
@@ -96,9 +97,8 @@ class Bucket:
             name: {"object": one.name, "size": one.size, "sha256": one.sha256}
             for name, one in found.items()
         }
-        beside = self._at(f"{POINTER}-{uuid.uuid4().hex[:8]}")
-        _persistently(lambda: self._files.pipe_file(beside, json.dumps(listed).encode()))
-        _persistently(lambda: self._files.mv(beside, self._at(POINTER)))
+        pointer = json.dumps(listed).encode()
+        _persistently(lambda: buckets.put_whole(self._files, self._at(POINTER), pointer))
         now = {one.name for one in found.values()}
         for old in {one.name for one in self._objects.values()} - now:
             self._forget(old)
