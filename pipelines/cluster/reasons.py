@@ -13,7 +13,8 @@ from pipelines.cluster.steps import Step
 
 # What components/launch.py prints, and what KFP's launcher says when a step's process has ended. (Argo
 # adds a line of its own, with the launcher's status.)
-SAID = re.compile(r"^step (?P<task>[\w-]+) failed: (?P<message>.*(?:\n  fix: .*)?)", re.M)
+# A message may go on in indented lines: a gate's reasons, what to do.
+SAID = re.compile(r"^step (?P<task>[\w-]+) failed: (?P<message>.*(?:\n[ \t]+\S.*)*)", re.M)
 ENDED_BY_SIGNAL = re.compile(
     r"failed to execute .*(?:signal: (?:terminated|killed)|exit status 1(?:43|37)\b)"
 )

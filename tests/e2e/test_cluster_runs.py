@@ -60,11 +60,11 @@ def test_the_same_again_is_taken_from_the_cache(user, first_run) -> None:
 def test_gate_that_refuses_says_why_first(user, first_run) -> None:
     spec = user.spec("main", gates={"minimum": 0.999})
     done = user.bertworks("submit", spec, "--wait", code=6, seconds=STEPS)
-    (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "gate" in said and "0.999" in said
+    said = done.stderr[done.stderr.index("error: ") :]
+    assert said.startswith("error: gate: ") and "0.999" in said
     run = run_id(done.stdout + done.stderr)
-    first = user.bertworks("runs", "show", run).stdout.splitlines()[0]
-    assert first.startswith("failed: gate: ") and "0.999" in first
+    reason = user.bertworks("runs", "show", run).stdout.partition("\n\n")[0]
+    assert reason.startswith("failed: gate: ") and "0.999" in reason
     # A gate's no is not chance: it is not tried again.
     assert len(user.pods(run, "gate")) == 1
 
@@ -83,8 +83,8 @@ def test_failing_step_says_why_first_and_is_not_retried(user) -> None:
     )
     done = user.bertworks("submit", spec, "--wait", code=8, seconds=STEPS)
     run = run_id(done.stdout + done.stderr)
-    first = user.bertworks("runs", "show", run).stdout.splitlines()[0]
-    assert first.startswith("failed: ingest: ") and "sha256" in first
+    reason = user.bertworks("runs", "show", run).stdout.partition("\n\n")[0]
+    assert reason.startswith("failed: ingest: ") and "sha256" in reason
     assert "sha256" in user.bertworks("runs", "logs", run).stdout
     states = {step["name"]: step["state"] for step in user.json("runs", "show", run)["steps"]}
     assert states["ingest"] == "failed" and states["finetune"] != "succeeded"
