@@ -137,10 +137,14 @@ def create(
 
 
 def switch(connection: Connection, recurring_run_id: str, *, on: bool) -> None:
-    """Lets it run, or not."""
+    """Lets it run, or not. One that is gone does not run."""
     client = connection.client
     call = client.enable_recurring_run if on else client.disable_recurring_run
-    call(recurring_run_id)
+    try:
+        call(recurring_run_id)
+    except Answer as error:
+        if on or error.status != 404:
+            raise
 
 
 def delete(connection: Connection, recurring_run_id: str) -> None:

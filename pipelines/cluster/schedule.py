@@ -23,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import FrameType
@@ -76,7 +76,8 @@ def apply(connection: Connection, name: str, wanted: Setting, say: Say) -> Outco
     there = recurring.find(connection, name)
     on = [one for one in there if one.enabled]
     if not there:
-        return Outcome("created", _create(connection, name, wanted, enabled=True), True)
+        made = _create(connection, name, wanted, enabled=True)
+        return _settled(connection, name, Outcome("created", made, True))
     same = [one for one in on if one.hash == wanted.hash and not one.paused]
     if same:
         keep = same[-1]
@@ -85,7 +86,7 @@ def apply(connection: Connection, name: str, wanted: Setting, say: Say) -> Outco
         return Outcome("cleaned up" if rest else "unchanged", keep.id, True)
     if not on and (len(there) == 1 or there[-1].paused):
         return _update_paused(connection, name, wanted, there)
-    return _replace(connection, name, wanted, there, say)
+    return _settled(connection, name, _replace(connection, name, wanted, there, say))
 
 
 def pause(connection: Connection, name: str) -> Outcome:
@@ -177,6 +178,13 @@ def _retire(connection: Connection, olds: Sequence[Recurring]) -> None:
             recurring.switch(connection, one.id, on=False)
     for one in olds:
         recurring.delete(connection, one.id)
+
+
+def _settled(connection: Connection, name: str, done: Outcome) -> Outcome:
+    """Where somebody else made one at the same time, both keep the same one: the newest."""
+    on = [one for one in recurring.find(connection, name) if one.enabled]
+    _retire(connection, on[:-1])
+    return replace(done, recurring_run_id=on[-1].id) if on else done
 
 
 def _update_paused(

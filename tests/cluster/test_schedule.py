@@ -161,6 +161,18 @@ def test_other_peoples_recurring_runs_are_left_alone(
     assert [job["recurring_run_id"] for job in jobs(kfp)] == [made.recurring_run_id]
 
 
+def test_what_was_asked_for_counts_not_what_is_reported_later(
+    kfp: FakeKfp, connection: Connection, setting: Setting
+) -> None:
+    """KFP reports `status` only when the cluster has told it, seconds after the change."""
+    schedule.apply(connection, "mini-retrain", setting, silent)
+    jobs(kfp)[0]["status"] = "STATUS_UNSPECIFIED"
+    assert schedule.apply(connection, "mini-retrain", setting, silent).active
+    schedule.pause(connection, "mini")
+    jobs(kfp)[0]["status"] = "ENABLED"
+    assert not schedule.apply(connection, "mini-retrain", setting, silent).active
+
+
 def test_more_schedules_than_a_page(
     kfp: FakeKfp, connection: Connection, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,6 +432,35 @@ def test_two_that_are_on_become_one(kfp: FakeKfp, connection: Connection, settin
         recurring.create(connection, "mini-retrain", setting, enabled=True)
     assert schedule.apply(connection, "mini-retrain", setting, silent).change == "cleaned up"
     assert len(jobs(kfp)) == len(active(kfp)) == 1
+
+
+@pytest.mark.parametrize("there_already", [False, True])
+def test_called_from_two_places_at_once_one_is_left(
+    kfp: FakeKfp, connection: Connection, setting: Setting, there_already: bool
+) -> None:
+    if there_already:
+        schedule.apply(connection, "mini-retrain", setting, silent)
+    newer = changed(setting, connection)
+    problems: list[BaseException] = []
+    together = threading.Barrier(3)
+
+    def call() -> None:
+        together.wait()
+        try:
+            schedule.apply(connect(), "mini-retrain", newer, silent)
+        except EnvironmentFault as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(problems) < 3
+    schedule.apply(connection, "mini-retrain", newer, silent)
+    [job] = jobs(kfp)
+    assert job["mode"] == "ENABLE"
+    assert job["pipeline_version_reference"]["pipeline_version_id"] == newer.version_id
 
 
 @pytest.mark.parametrize("call", [":disable", ":enable"])
