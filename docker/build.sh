@@ -29,6 +29,10 @@ advice() {
     echo "install the buildx plugin, or name a client with BuildKit inside: make images DOCKER=/usr/bin/docker"
   elif grep -q "load metadata for .*$BASE_IMAGE" "$1"; then
     echo "where no registry is reachable: make images-base, then make images BASE_IMAGE=bertworks/base:trixie"
+  elif grep -q "load metadata for .*bertworks/pipeline" "$1"; then
+    echo "it stands on the pipeline image: make images IMAGES=\"pipeline pipeline-gpu\""
+  elif grep -qi 'no space left' "$1"; then
+    echo "free 25 GB where the engine keeps its images; the cache of old builds goes with: docker builder prune"
   elif grep -qi 'certificate' "$1"; then
     echo "name the certificates that this network needs: make images CA_BUNDLE=/path/to/bundle.crt ($1)"
   else
@@ -52,14 +56,14 @@ for name in "$@"; do
   file=docker/$name.Dockerfile
   tag=bertworks/$name:$VERSION
   [ -f "$file" ] || fail "there is no $file." "one of: $(cd docker && echo *.Dockerfile | sed 's/\.Dockerfile//g')"
-  base=$BASE_IMAGE
-  [ "$name" != pipeline-gpu ] || base=bertworks/pipeline:$VERSION
+  own=()
+  [ "$name" != pipeline-gpu ] || own=(--build-arg "PIPELINE_IMAGE=bertworks/pipeline:$VERSION")
   log=$(mktemp "${TMPDIR:-/tmp}/bertworks-$name.XXXXXX")
   start=$SECONDS
-  echo "building $tag from $base (log: $log)"
+  echo "building $tag from $BASE_IMAGE (log: $log)"
   "$DOCKER" build --progress=plain --platform linux/amd64 -f "$file" -t "$tag" \
-    --build-arg BASE_IMAGE="$base" --build-arg VERSION="$VERSION" --build-arg REVISION="$REVISION" \
-    ${secrets[@]+"${secrets[@]}"} . >"$log" 2>&1 || {
+    --build-arg BASE_IMAGE="$BASE_IMAGE" --build-arg VERSION="$VERSION" --build-arg REVISION="$REVISION" \
+    ${own[@]+"${own[@]}"} ${secrets[@]+"${secrets[@]}"} . >"$log" 2>&1 || {
     tail -n 25 "$log" >&2
     fail "$tag was not built." "$(advice "$log")"
   }

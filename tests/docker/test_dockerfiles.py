@@ -26,7 +26,7 @@ def test_it_is_built_from_its_argument_and_runs_as_10001(file) -> None:
     assert not any(line.startswith("# syntax") for line in lines), "fetches a frontend"
     stages = [line.split() for line in lines if line.startswith("FROM ")]
     own = {stage[3] for stage in stages if len(stage) == 4}
-    assert {stage[1] for stage in stages} - own == {"${BASE_IMAGE}"}
+    assert {stage[1] for stage in stages} - own - {"${PIPELINE_IMAGE}"} == {"${BASE_IMAGE}"}
     assert [line for line in lines if line.startswith("USER ")][-1] == "USER 10001:10001"
     commands = " ".join(lines).replace("\\ ", "").split("pip install")[1:]
     for command in commands:
@@ -37,7 +37,7 @@ def test_it_is_built_from_its_argument_and_runs_as_10001(file) -> None:
 
 def test_the_gpu_image_stands_on_this_version_s_pipeline_image() -> None:
     text = (FOLDER / "pipeline-gpu.Dockerfile").read_text("utf-8")
-    assert f"ARG BASE_IMAGE=bertworks/pipeline:{__version__}\n" in text
+    assert f"ARG PIPELINE_IMAGE=bertworks/pipeline:{__version__}\n" in text
 
 
 def test_the_spec_asks_for_images_that_are_built() -> None:
