@@ -5,8 +5,7 @@ from __future__ import annotations
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from bertworks.spec import Checks, Task
-from bertworks.text.encode import label_column
-from pipelines.tfx_steps.rows import CHARACTERS, FIT, PIECE_TAGS, PIECES, WORDS
+from pipelines.tfx_steps.rows import CHARACTERS, FIT, LABEL, PIECES, WORDS
 
 LENGTHS = (WORDS, CHARACTERS)
 SEVERITIES = {FIT: "too_long", PIECES: "unknown_tokens"}
@@ -37,16 +36,14 @@ def constrain(
     """
     schema = schema_pb2.Schema()
     schema.CopyFrom(inferred)
-    label = label_column(task)
-    listed = {label, PIECE_TAGS} if task.type == "tagging" else {label}
-    domains = {domain.name: domain for domain in schema.string_domain}
+    domains = {domain.name: sorted(domain.value) for domain in schema.string_domain}
     del schema.string_domain[:]
     for feature in schema.feature:
         name = feature.name
         if feature.HasField("domain"):
-            values = sorted({*domains[feature.domain].value} if name in listed else ())
+            values = domains[feature.domain]
             feature.ClearField("domain")
-            if values and name == label:
+            if name == LABEL:
                 feature.string_domain.name = name
                 feature.string_domain.value.extend(values)
         if name in LENGTHS:

@@ -19,8 +19,9 @@ from bertworks.evaluation.data import Columns
 from bertworks.evaluation.measures import LOWER_IS_BETTER
 from bertworks.evaluation.predict import load_agent, texts_of
 from bertworks.spec import TEST_METRICS, Evaluate, Gates, Task, task_metric
-from bertworks.text.encode import label_column, text_columns
+from bertworks.text.encode import text_columns
 from pipelines.tfx_steps.kinds import SERVING
+from pipelines.tfx_steps.rows import target_feature
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 STRICTLY = 1e-9
@@ -184,7 +185,7 @@ def _columns(batch: Any, task: Task) -> Columns:
     for name in text_columns(task):
         words = _lists(batch, name)
         found[name] = words if task.type == "tagging" else [row[0] if row else "" for row in words]
-    truth = _lists(batch, label_column(task))
+    truth = _lists(batch, target_feature(task))
     many = task.type == "tagging" or task.multi_label
     found["truth"] = truth if many else [row[0] for row in truth]
     return found

@@ -5,7 +5,6 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Optional
 
 import apache_beam as beam
 from tfx import v1 as tfx
@@ -133,7 +132,7 @@ def _place(artifact: Examples, split: str) -> str:
 
 def _write_shard(
     shard: Shard, places: dict[str, str], task: dict, transform: dict, tokenizer: str
-) -> Optional[str]:  # noqa: UP045
+) -> None:
     import tensorflow as tf
 
     file = Path(places[shard.split]) / f"data_tfrecord-{shard.number:05d}.gz"
@@ -145,4 +144,3 @@ def _write_shard(
             Tokenizer.load(tokenizer),
         ):
             writer.write(record)
-    return str(file)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bertworks.spec import Task
-from bertworks.text.encode import label_column
 from components.transform import analyze
-from pipelines.tfx_steps.rows import EXACT_SCORE, PIECE_TAGS, POSITION
+from pipelines.tfx_steps.rows import EXACT_SCORE, LABEL, PIECE_TAGS, POSITION
 
 RAW = "raw."
 """Begins the names of columns that are passed on as they were read."""
@@ -32,10 +31,10 @@ def raw_column(task: Task) -> str:
     """The column with the labels as read, in the form that the tokens artifact is made from."""
     if task.type == "regression":
         return EXACT_SCORE
-    return PIECE_TAGS if task.type == "tagging" else label_column(task)
+    return PIECE_TAGS if task.type == "tagging" else LABEL
 
 
 def _analyzed(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
     if task.type == "regression":
         return {"length": inputs["length"], "score": inputs["score"]}
-    return {"length": inputs["length"], "label": inputs[label_column(task)]}
+    return {"length": inputs["length"], "label": inputs[LABEL]}

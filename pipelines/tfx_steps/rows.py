@@ -1,6 +1,6 @@
 """Rows as tf.Example: what the data say, what the tokenizer makes of them, and text-aware features.
 
-    id, source, text | text_a, text_b | tokens, label | labels | score | tags, extra columns
+    id, source, text | text_a, text_b | tokens, label | score, extra columns
     input_ids, type_ids, length      as in the tokens artifact (docs/artifacts.md)
     position                         place of the row in its split of the tokens artifact
     tags.pieces                      tagging: a tag a piece, "" where no word begins
@@ -9,7 +9,8 @@
     row.fit                          "whole", or "cut" where the row is longer than task.max_length
     row.pieces                       "known" or "unknown", one a piece without the marks
 
-The last two are made so that a schema can bound the share of cut rows and of unknown tokens: with
+Labels and tags are lists under the name that a single label has. `row.fit` and `row.pieces` are made
+so that a schema can bound the share of cut rows and of unknown tokens: with
 `distribution_constraints.min_domain_mass`, see `constraints.py`.
 """
 
@@ -36,6 +37,7 @@ CHARACTERS = "row.characters"
 POSITION = "position"
 PIECE_TAGS = "tags.pieces"
 EXACT_SCORE = "score.exact"
+LABEL = "label"
 _SHARD_BITS = 32
 
 
@@ -61,10 +63,17 @@ def tf_examples(
         plain = pa.Table.from_batches(batches)
         lists = _named(lists, task) | _of_text(plain, task).take(pa.array(order)).to_pydict()
         lists |= _marks(lists, task, tokenizer)
+        if task.type != "regression":
+            lists[LABEL] = lists.pop(label_column(task))
     first = shard.number << _SHARD_BITS
     for row in range(len(order)):
         features = {name: values[row] for name, values in lists.items()}
         yield _serialized({**features, POSITION: first + row})
+
+
+def target_feature(task: Task) -> str:
+    """The feature that holds what is to be learned."""
+    return "score" if task.type == "regression" else LABEL
 
 
 def parsed(record: bytes) -> dict[str, list[Any]]:

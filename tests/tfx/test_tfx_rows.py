@@ -91,7 +91,7 @@ def test_tags_stand_on_first_pieces_and_words_stay(tokenizer, tmp_path):
     (found,) = _records(_shard(tmp_path, table), Task(type="tagging"), tokenizer)
 
     assert found["tokens"] == ["the", "ending"]
-    assert found["tags"] == ["O", "B-END"]
+    assert found["label"] == ["O", "B-END"]
     assert [tag for tag in found[rows.PIECE_TAGS] if tag] == ["O", "B-END"]
     assert len(found[rows.PIECE_TAGS]) == len(found["input_ids"])
 
