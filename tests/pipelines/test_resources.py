@@ -334,3 +334,38 @@ def test_notes_say_what_has_no_effect(tmp_path):
     assert "resources.spot is empty" in said("{steps: {finetune: {spot: true}}}")
     assert "begins anew" in said("{volume: {claim: null}, store: 's3://b/m'}")
     assert not said("{steps: {finetune: {gpu: 1}, compare: {cpu: 1}}}")
+
+
+@pytest.fixture(scope="session")
+def retraining(tmp_path_factory):
+    out = tmp_path_factory.mktemp("retraining") / "p.yaml"
+    compile_agent(spec_file.load(EVERY.with_name("retrain.yaml")), out, kind="retrain")
+    return out.read_text()
+
+
+def test_the_retraining_has_the_same_settings(retraining):
+    asked = {name: container["resources"] for name, container in containers(retraining).items()}
+    assert asked["exec-compare"]["resourceMemoryLimit"] == "4Gi"
+    assert asked["exec-finetune"]["accelerator"]["resourceCount"] == "1"
+    assert pods(retraining)["exec-finetune"]["nodeSelector"]["labels"] == {
+        "cloud.google.com/gke-spot": "true"
+    }
+    assert pods(retraining)["exec-notify"]["activeDeadlineSeconds"] == "600"
+    assert {"exec-deploy", "exec-notify", "exec-compare"} <= set(pods(retraining))
+    for pod in pods(retraining).values():
+        assert pod["pvcMount"] and pod["securityContext"]["runAsNonRoot"]
+
+
+def test_a_scheduled_retraining_reads_sources_and_store_anew(retraining):
+    """Its fingerprints are of the day on which it was compiled."""
+    dags = [_parsed(retraining)[0]["root"]["dag"]]
+    dags += [one["dag"] for one in _parsed(retraining)[0]["components"].values() if "dag" in one]
+    inner = {name: task for dag in dags for name, task in dag["tasks"].items()}
+    cached = {
+        name
+        for name, task in inner.items()
+        if task.get("cachingOptions", {}).get("enableCache") and task["componentRef"]
+    }
+    assert not cached & {"ingest", "compare", "gate", "register", "deploy", "notify"}
+    assert {"finetune", "transform", "quantize"} <= cached
+    assert inner["finetune"]["retryPolicy"]["maxRetryCount"] == 5
