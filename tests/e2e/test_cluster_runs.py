@@ -57,8 +57,9 @@ def test_the_same_again_is_taken_from_the_cache(user, first_run) -> None:
     assert time.monotonic() - began < STEPS / 2
 
 
-def test_gate_that_refuses_says_why_first(user, first_run) -> None:
-    spec = user.spec("main", gates={"minimum": 0.999})
+def test_gate_that_refuses_says_why_first(user) -> None:
+    """An agent of its own: the store keeps the newest judgement of a bundle, also of a champion."""
+    spec = user.spec("gate", gates={"minimum": 0.999})
     done = user.bertworks("submit", spec, "--wait", code=6, seconds=STEPS)
     said = done.stderr[done.stderr.index("error: ") :]
     assert said.startswith("error: gate: ") and "0.999" in said

@@ -1,6 +1,7 @@
 """Serving on a cluster: deploy the champion, ask it, deploy from inside a run."""
 
 import json
+import re
 
 from cluster_user import STEPS, run_id, until
 
@@ -26,7 +27,7 @@ def _ask(user, agent: str):
 def test_champion_is_deployed_and_answers(user, first_run) -> None:
     agent = user.agent("main")
     done = user.bertworks("deploy", user.spec("main"), seconds=900)
-    assert f"{agent}/1 serves" in done.stdout, done.stdout
+    assert re.search(rf"^{agent}/\d+ serves in namespace ", done.stdout, re.M), done.stdout
     (answer,) = _ask(user, agent)["predictions"]
     assert answer["label"] in ("positive", "negative"), answer
     assert "serves" in user.bertworks("deploy", agent, "--status").stdout
