@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertworks import failures, progress
+from bertworks import cpus, failures, progress
 from bertworks.artifacts import MANIFEST, write_json
 from bertworks.errors import BertworksError, EnvironmentFault
 from bertworks.training.checkpoints import CODE
@@ -60,6 +60,7 @@ def launch(
         confusion: KFP ClassificationMetrics artifact, for steps that have one.
     """
     die_with_runner()
+    cpus.bound_threads(os.environ)
     os.environ[progress.STEP] = task
     _redirect_output(task)
     in_paths = {name: Path(artifact.path) for name, artifact in inputs.items()}

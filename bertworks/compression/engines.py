@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bertworks.cpus import available_threads
 from bertworks.errors import ArtifactError
 
 Integers = NDArray[np.int64]
@@ -36,11 +36,6 @@ class Engine(Protocol):
             (batch, outputs), or (batch, sequence, outputs) for tagging.
         """
         ...
-
-
-def available_threads() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def load(folder: Path, engine: Mapping[str, Any], threads: int | None = None) -> Engine:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertworks.artifacts import write_json
-from bertworks.compression.engines import OnnxRuntime, available_threads
+from bertworks.compression.engines import OnnxRuntime
 from bertworks.compression.graph import build_graph
 from bertworks.compression.latency import (
     Curve,
@@ -25,6 +25,7 @@ from bertworks.compression.latency import (
     Subject,
     rising,
 )
+from bertworks.cpus import available_threads
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import all_shapes, initialize
 from bertworks.progress import stage

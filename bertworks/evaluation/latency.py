@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bertworks.artifacts import MANIFEST, Artifact
-from bertworks.compression.engines import available_threads
+from bertworks.cpus import available_threads
 from bertworks.evaluation.data import Columns
 from bertworks.evaluation.predict import texts_of
 from bertworks.progress import stage

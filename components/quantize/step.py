@@ -12,8 +12,8 @@ import numpy as np
 from bertworks.artifacts import Artifact, open_artifact, write, write_json
 from bertworks.compression import quantization
 from bertworks.compression.builders import Source
-from bertworks.compression.engines import available_threads
 from bertworks.compression.quantization import Rows
+from bertworks.cpus import available_threads
 from bertworks.errors import DataError
 from bertworks.spec import Quantize, Task
 from bertworks.tasks import for_task

@@ -1,0 +1,46 @@
+"""How many CPUs this process may use: of the machine, and of its container's share.
+
+A container with a limit of two CPUs on a machine with 64 sees all 64; threads for all of them are then
+stopped most of the time, and everything takes many times longer.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+# What TensorFlow, oneDNN and the linear algebra under NumPy take their number of threads from.
+VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+def available_threads() -> int:
+    """CPUs that this process may use, at least 1; a share of one counts as a whole."""
+    usable = len(os.sched_getaffinity(0))
+    share = quota()
+    return usable if share is None else max(1, min(usable, math.ceil(share)))
+
+
+def quota(cgroups: Path = CGROUPS) -> float | None:
+    """CPUs that the container's limit allows; None without a limit."""
+    try:
+        limit, period = (cgroups / "cpu.max").read_text("ascii").split()  # version 2
+    except (OSError, ValueError):
+        try:  # version 1
+            limit = (cgroups / "cpu/cpu.cfs_quota_us").read_text("ascii").strip()
+            period = (cgroups / "cpu/cpu.cfs_period_us").read_text("ascii").strip()
+        except OSError:
+            return None
+    try:
+        return int(limit) / int(period) if int(limit) > 0 else None
+    except (ValueError, ZeroDivisionError):
+        return None  # "max": no limit
+
+
+def bound_threads(environment: MutableMapping[str, str]) -> None:
+    """Tells libraries of a container's limit, before they are imported; what is set stays."""
+    if quota() is not None:
+        for name in VARIABLES:
+            environment.setdefault(name, str(available_threads()))
