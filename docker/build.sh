@@ -27,9 +27,9 @@ fail() {
 advice() {
   if grep -q 'buildx component' "$1"; then
     echo "install the buildx plugin, or name a client with BuildKit inside: make images DOCKER=/usr/bin/docker"
-  elif grep -q "load metadata for .*$BASE_IMAGE" "$1"; then
+  elif grep -q "> .internal. load metadata for .*$BASE_IMAGE" "$1"; then
     echo "where no registry is reachable: make images-base, then make images BASE_IMAGE=bertworks/base:trixie"
-  elif grep -q "load metadata for .*bertworks/pipeline" "$1"; then
+  elif grep -q "> .internal. load metadata for .*bertworks/pipeline" "$1"; then
     echo "it stands on the pipeline image: make images IMAGES=\"pipeline pipeline-gpu\""
   elif grep -qi 'no space left' "$1"; then
     echo "free 25 GB where the engine keeps its images; the cache of old builds goes with: docker builder prune"
