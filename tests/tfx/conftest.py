@@ -41,7 +41,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, tfx_agent: Callable[..., Done
     """The whole DAG, run once."""
     folder = tmp_path_factory.mktemp("tfx")
     write_rows(folder / "rows.csv", made_up_rows(400))
-    (folder / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    # An int8 graph's answers depend, in their last digits, on which rows share a batch.
+    spec = SPEC.replace("[onnxruntime-fp32, onnxruntime-int8]", "[onnxruntime-fp32]")
+    assert spec != SPEC
+    (folder / "spec.yaml").write_text(spec, encoding="utf-8")
     done = tfx_agent(folder)
     assert done.returncode == 0, done.stderr[-4000:]
     return Run(folder, done)
