@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from bertworks.errors import SpecError
-from bertworks.spec import STEP_REQUESTS, AgentSpec
+from bertworks.spec import AgentSpec
+from bertworks.spec_cluster import STEP_REQUESTS
 
 Key = tuple[str | int, ...]
 

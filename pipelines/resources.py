@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from bertworks import failures
-from bertworks.spec import STEP_REQUESTS, AgentSpec, NodeMatch, Resources, StepName, StepResources
+from bertworks.spec import AgentSpec
+from bertworks.spec_base import StepName
+from bertworks.spec_cluster import STEP_REQUESTS, NodeMatch, Resources, StepResources
 from bertworks.training.checkpoints import ROOT as CHECKPOINTS
 from components.launch import TIMEOUT
 from pipelines import identity

@@ -15,7 +15,8 @@ from typing import Any
 
 import bertworks
 from bertworks.sources.fingerprints import UNSEEN
-from bertworks.spec import AgentSpec, Section
+from bertworks.spec import AgentSpec
+from bertworks.spec_base import Section
 from bertworks.spec_file import SpecFile
 from pipelines.deploying import deploy_section
 

@@ -10,7 +10,7 @@ from rendering import K8S, REPOSITORY, SETS, objects, render
 from rules import RULES
 
 import bertworks
-from bertworks.spec import Resources, Serve
+from bertworks.spec_cluster import Resources, Serve
 
 pytestmark = pytest.mark.usefixtures("kubectl")
 

@@ -9,7 +9,7 @@ from tiny_agent import SPEC
 
 from bertworks import spec_file
 from bertworks.errors import SpecError
-from bertworks.spec import STEP_REQUESTS, Resources, StepResources
+from bertworks.spec_cluster import STEP_REQUESTS, Resources, StepResources
 from pipelines.compile import compile_agent, notes
 from pipelines.resources import places, step_of
 

@@ -14,7 +14,8 @@ from bertworks import spec_file
 from bertworks.errors import SpecError
 from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.predictions import Predictions
-from bertworks.spec import EPOCH_METRICS, TEST_METRICS, AgentSpec, Section, Task, task_metric
+from bertworks.spec import EPOCH_METRICS, TEST_METRICS, AgentSpec, Task, task_metric
+from bertworks.spec_base import Section
 from bertworks.tasks import for_task
 
 MINIMAL = "name: tiny\ndata:\n  sources:\n    - uri: rows.csv\n"

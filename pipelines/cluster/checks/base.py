@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
-from bertworks.spec import STEP_REQUESTS, AgentSpec, Resources, StepName, StepResources
+from bertworks.spec import AgentSpec
+from bertworks.spec_base import StepName
+from bertworks.spec_cluster import STEP_REQUESTS, Resources, StepResources
 
 Level = Literal["ok", "warning", "error", "skipped"]
 SYSTEM_NAMESPACE = "kubeflow"

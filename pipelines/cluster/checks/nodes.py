@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bertworks.spec import NodeMatch
+from bertworks.spec_cluster import NodeMatch
 from pipelines.cluster.checks.base import (
     Case,
     Finding,

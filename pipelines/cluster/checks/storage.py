@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from bertworks.spec import SecretKey
+from bertworks.spec_cluster import SecretKey
 from pipelines.cluster.checks.base import Case, Finding, Reader, bytes_text, number_text, quantity
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
