@@ -10,6 +10,9 @@ from bertworks.failures import Failure
 OUTCOMES = ("unchanged", "promoted", "kept", "refused", "cancelled", "failed")
 _DONE = ("SUCCEEDED", "COMPLETE", "COMPLETED")
 _CANCELLED = ("CANCELLED", "CANCELED", "CANCELING")
+# KFP counts the tasks of the guarded part as each of them ends. A branch that is skipped after that is
+# not counted any more, and a run that found nothing new "runs" until its end.
+_UNTOLD = ("RUNNING", "PENDING", "UNKNOWN", "RUNTIME_STATE_UNSPECIFIED")
 _SILENT = "a step ended without a word (killed, evicted, out of memory, or its image is not there)"
 Notes = dict[str, dict[str, Any]]
 
@@ -38,7 +41,10 @@ def describe(
         silent: Steps that began and neither ended well nor left a reason.
     """
     compared, registered = notes.get("compare", {}), notes.get("register", {})
-    kind = _kind(str(status.get("state") or ""), compared, registered, failures)
+    state = str(status.get("state") or "").upper()
+    if state in _UNTOLD:
+        state = "FAILED" if silent else "SUCCEEDED"
+    kind = _kind(state, compared, registered, failures)
     champion = registered.get("champion") or compared.get("champion")
     outcome: dict[str, Any] = {
         "format": 1,
@@ -70,9 +76,9 @@ def describe(
 
 
 def _kind(state: str, compared: dict[str, Any], registered: dict[str, Any], failures: Any) -> str:
-    if state.upper() in _CANCELLED:
+    if state in _CANCELLED:
         return "cancelled"
-    if failures or state.upper() not in _DONE:
+    if failures or state not in _DONE:
         return "failed"
     if registered:
         return str(registered["outcome"])

@@ -30,6 +30,7 @@ from bertworks.store_outcomes import Outcomes
 from components.notify.step import run as notify
 
 WELL = {"state": "SUCCEEDED", "message": None}
+OPEN = {"state": "RUNNING", "message": None}  # what KFP says where the last branch was skipped
 BADLY = {"state": "FAILED", "message": "Task exit-handler-1 failed."}
 UNCHANGED = {
     "changed": False, "reason": "Nothing to learn from: 3 new rows.", "new": 3, "rows": {"new": 3},
@@ -60,7 +61,12 @@ BROKEN = Failure("validate", "2 rows have no text\n  fix: fill them", 3, "error"
         (BADLY, {"compare": CHANGED}, [], "failed", "without a word"),
         (BADLY, {"compare": CHANGED, "register": BETTER}, [], "failed", "Version 5 had become"),
         ({"state": "CANCELED"}, {}, [], "cancelled", "was cancelled"),
+        (OPEN, {"compare": UNCHANGED}, [], "unchanged", "version 4 stays. Nothing to learn from"),
+        (OPEN, {"compare": CHANGED, "register": WORSE}, [], "kept", "version 4 stays; the challenger's"),
+        (OPEN, {"compare": CHANGED}, [BROKEN], "failed", "in step validate: 2 rows have no text"),
         # Nothing may look good that did not say so itself.
+        (OPEN, {}, [], "failed", "without a word"),
+        (OPEN, {"compare": CHANGED}, [], "failed", "without a word"),
         (WELL, {}, [], "failed", "without a word"),
         (WELL, {"compare": CHANGED}, [], "failed", "without a word"),
         (WELL, {"compare": UNCHANGED}, [BROKEN], "failed", "2 rows have no text"),
@@ -75,6 +81,15 @@ def test_every_ending_has_its_words(status, notes, failed, kind, words) -> None:
     assert json.loads(json.dumps(found)) == found
     assert kind in page(found)
     assert set(KINDS) == set(OUTCOMES)
+
+
+def test_a_step_that_vanished_counts_where_kubeflow_does_not_know_the_end() -> None:
+    notes = {"compare": CHANGED, "register": BETTER}
+    found = describe("tiny", "run-1", "2026-01-01", OPEN, notes, [], ["deploy"])
+    assert (found["outcome"], found["step"]) == ("failed", "deploy")
+    assert "Version 5 had become the champion" in found["text"]
+    # A mark that could not be taken away does not make a good end bad.
+    assert describe("tiny", "r", "2026", WELL, notes, [], ["deploy"])["outcome"] == "promoted"
 
 
 @pytest.fixture(params=["disk", "bucket"])
