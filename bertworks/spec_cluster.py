@@ -330,17 +330,6 @@ class Resources(Section):
         return self
 
 
-class Serve(Section):
-    """How the bundle is served; the part under `deploy` is for the cluster."""
-
-    port: int = Field(
-        8080, ge=1, le=65535, description="On this machine; in a pod it is always 8080."
-    )
-    max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
-    threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
-    deploy: Deploy = Field(default_factory=lambda: Deploy())
-
-
 class Deploy(Section):
     """The serving side on the cluster; `bertworks deploy` applies it."""
 
@@ -367,6 +356,17 @@ class Deploy(Section):
                 f"Received: {self.max_replicas} < {self.min_replicas}"
             )
         return self
+
+
+class Serve(Section):
+    """How the bundle is served; the part under `deploy` is for the cluster."""
+
+    port: int = Field(
+        8080, ge=1, le=65535, description="On this machine; in a pod it is always 8080."
+    )
+    max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
+    deploy: Deploy = Field(default_factory=Deploy)
 
 
 class Schedule(Section):

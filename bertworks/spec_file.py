@@ -6,11 +6,12 @@ Errors point at file, line and key; an unknown key is answered with the nearest 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -174,6 +175,15 @@ def _explain(problem: Any, origins: Mapping[Key, str], file: Path) -> str:
         nearest = difflib.get_close_matches(str(key[-1]), known, n=1, cutoff=0.5)
         hint = f" Did you mean `{nearest[0]}`?" if nearest else f" Known here: {', '.join(known)}."
         return f"{where}: unknown key `{name}`.{hint}"
+    if key[-1:] == ("[key]",) and problem["type"] == "literal_error":
+        return f"{where}: unknown key `{'.'.join(map(str, key[:-1]))}`.{_nearest(problem)}"
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        # What was received is not shown: where a secret's name belongs, it may be the secret.
+        names = ", ".join(_known_keys(key))
+        keys = f" (known: {names})" if names else ""
+        if problem.get("input") is None:
+            return f"{where}: `{name}` is empty: leave it out, or give it keys{keys}."
+        return f"{where}: `{name}` takes keys of its own{keys}, not a single value."
     if problem["type"] == "missing":
         return f"{where}: `{name}` is missing."
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -182,14 +192,29 @@ def _explain(problem: Any, origins: Mapping[Key, str], file: Path) -> str:
     return f"{where}: `{name}`: {message}{'' if 'Received' in message else shown}"
 
 
+def _nearest(problem: Any) -> str:
+    """What to write instead of a key that is none of those expected."""
+    expected = re.findall("'([^']+)'", problem["ctx"]["expected"])
+    nearest = difflib.get_close_matches(str(problem["input"]), expected, n=1, cutoff=0.5)
+    return f" Did you mean `{nearest[0]}`?" if nearest else f" Known here: {', '.join(expected)}."
+
+
 def _known_keys(key: Key) -> list[str]:
     """The keys that are known in the section at `key`."""
     model: Any = AgentSpec
+    within: Any = None  # what a mapping with names of its own holds, such as resources.steps
     for part in key:
         if isinstance(part, int) or model is None:
             continue
+        if within is not None:
+            model, within = within, None
+            continue
         field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
-        model = _model_in(field.annotation) if field is not None else None
+        held = _model_in(field.annotation) if field is not None else None
+        mapping = field is not None and get_origin(field.annotation) is dict
+        model, within = (model, held) if mapping and held else (held, None)
+    if within is not None:
+        return []
     return [f.alias or n for n, f in model.model_fields.items()] if model is not None else []
 
 

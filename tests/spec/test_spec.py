@@ -54,6 +54,46 @@ def test_unknown_key_in_a_list_is_located(tmp_path: Path) -> None:
         load(tmp_path, MINIMAL + "      formt: csv\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("serve: {deploy: {enable: true}}", "`serve.deploy.enable`. Did you mean `enabled`?"),
+        (
+            "resources: {steps: {finetune: {gpus: 1}}}",
+            "`resources.steps.finetune.gpus`. Did you mean `gpu`?",
+        ),
+        (
+            "resources: {default: {secrets: {KEY: {secrt: x, key: y}}}}",
+            "`resources.default.secrets.KEY.secrt`. Did you mean `secret`?",
+        ),
+        (
+            "resources: {steps: {finetun: {gpu: 1}}}",
+            "`resources.steps.finetun`. Did you mean `finetune`?",
+        ),
+    ],
+)
+def test_unknown_key_below_names_of_its_own(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, MINIMAL + text + "\n")
+    assert f"spec.yaml:5: unknown key {message}" in str(raised.value)
+
+
+def test_an_empty_section_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, MINIMAL + "schedule:\n")
+    assert "spec.yaml:5: `schedule` is empty: leave it out, or give it keys (known: cron," in str(
+        raised.value
+    )
+
+
+def test_a_value_where_keys_belong_is_not_repeated(tmp_path: Path) -> None:
+    """It may be the secret that was to be named."""
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, MINIMAL + "retrain: {webhook: 'https://chat.example.com/hidden'}\n")
+    assert "`retrain.webhook` takes keys of its own (known: secret, key)" in str(raised.value)
+    assert "hidden" not in str(raised.value)
+
+
 def test_wrong_value_names_rule_and_received(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"spec.yaml:5: `finetune.epochs`: .* Received: 0"):
         load(tmp_path, MINIMAL + "finetune: {epochs: 0}\n")
