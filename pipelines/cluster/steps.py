@@ -14,6 +14,7 @@ from typing import Any
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 TRIES_AT_MOST = 50
+TRIES_OF_GROUPS = 4
 CACHED_SECONDS = 2.0
 
 
@@ -188,32 +189,38 @@ def _find_pods(steps: list[Step], named: dict[str, list[Any]]) -> None:
         for pod in task.executor_detail.failed_main_jobs or []
     }
     for step in steps:
-        workflow = workflow_of(step, named)
-        if workflow is None or not step.attempts:
+        found = _executor(step, named)
+        if found is None or not step.attempts:
             continue
-        node = node_name(workflow, step)
-        retries = "retry-" in step.template
+        workflow, node, counted = found
         hashes = [str(node_hash(f"{node}({number})")) for number in range(TRIES_AT_MOST)]
         step.pods = [failed[one] for one in hashes if one in failed]
         step.attempts = max(1, len(step.pods) + (step.state != "failed"))
         if step.state != "failed" or not step.pods:
-            last = hashes[len(step.pods)] if retries else str(node_hash(node))
+            last = hashes[len(step.pods)] if counted else str(node_hash(node))
             step.pods.append(f"{workflow}-{step.template}-{last}")
 
 
-def workflow_of(step: Step, named: dict[str, list[Any]]) -> str | None:
-    """The name of Argo's workflow, if the step's executor is where we think it is."""
+def _executor(step: Step, named: dict[str, list[Any]]) -> tuple[str, str, bool] | None:
+    """(workflow, Argo's name of the step's executor, are its attempts counted?), if it can be told.
+
+    Argo counts the attempts of what has a retry rule: "executor(0)". A rule among the controller's
+    defaults, as KFP installs one, holds for groups as well: "run(0).root(0).finetune(0).executor(0)".
+    """
     for box in named.get(step.task, []):
-        for child in box.child_tasks or []:
+        for child in reversed(box.child_tasks or []):
             workflow, _, digits = (child.pod_name or "").rpartition("-")
-            if workflow and digits == str(node_hash(node_name(workflow, step))):
-                return workflow
+            if not workflow:
+                continue
+            node = ".".join((workflow, "root", *step.path, "executor"))
+            if digits == str(node_hash(node)):
+                return workflow, node, "retry-" in step.template
+            around = ".".join(f"{one}(0)" for one in (workflow, "root", *step.path[:-1]))
+            for number in range(TRIES_OF_GROUPS):
+                group = f"{around}.{step.path[-1]}({number})"
+                if digits == str(node_hash(group)):
+                    return workflow, f"{group}.executor", True
     return None
-
-
-def node_name(workflow: str, step: Step) -> str:
-    """Argo's name of a step's executor."""
-    return ".".join((workflow, "root", *step.path, "executor"))
 
 
 def node_hash(name: str) -> int:

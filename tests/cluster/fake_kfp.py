@@ -185,8 +185,14 @@ class FakeKfp:
         steps: dict[str, str],
         state: str | None = None,
         attempts: dict[str, int] | None = None,
+        counted: bool = False,
     ) -> None:
-        """Puts a run into a state; the tasks look as Argo's nodes look through the API."""
+        """Puts a run into a state; the tasks look as Argo's nodes look through the API.
+
+        Args:
+            counted: The controller has a retry rule for all templates: Argo counts the attempts of
+                groups, too.
+        """
         run = self.runs[run_id]
         workflow = run["workflow"] = run.get("workflow") or f"{run_id[:8]}-wf"
         tasks = [_task(run_id, workflow, "SUCCEEDED", [])]
@@ -194,7 +200,7 @@ class FakeKfp:
         for number, (step, wanted) in enumerate(steps.items()):
             began = number * 60 - 3600
             tries = (attempts or {}).get(step, 0)
-            tasks += _step(run_id, workflow, step, wanted, began, tries)
+            tasks += _step(run_id, workflow, step, wanted, began, tries, counted)
         run["run_details"] = {"task_details": tasks}
         ended = {"SUCCEEDED", "FAILED", "CANCELED"}
         self.set_state(run_id, state or run["state"])
@@ -679,10 +685,10 @@ def _task(run_id: str, name: str, state: str, children: list[str], **more: Any) 
 
 
 def _step(
-    run_id: str, workflow: str, step: str, state: str, began: float, tries: int
+    run_id: str, workflow: str, step: str, state: str, began: float, tries: int, counted: bool
 ) -> Iterator[dict[str, Any]]:
     """The nodes of one step: its driver, its DAG, and the executor in it."""
-    path = f"{workflow}.root.{step}"
+    path = f"{workflow}(0).root(0).{step}(0)" if counted else f"{workflow}.root.{step}"
     if state == "PENDING":
         yield _task(run_id, f"{step}-driver", "PENDING", [])
         return
@@ -695,7 +701,9 @@ def _step(
     if state == "RUNNING":
         times["end_time"] = YEAR_ONE
     executor = f"{path}.executor"
-    yield _task(run_id, step, outer, [node_id(workflow, executor)], **times)
+    yield _task(run_id, step, outer, [node_id(workflow, path if counted else executor)], **times)
+    if counted:
+        yield _task(run_id, f"{step}(0)", outer, [node_id(workflow, executor)], **times)
     failed = tries + (state == "FAILED") if tries else 0
     pods = [
         node_id(f"{workflow}-retry-system-container-impl", f"{executor}({number})")

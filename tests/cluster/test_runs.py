@@ -70,12 +70,12 @@ def later(kfp: FakeKfp, what: Callable[[], None]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def fail_at_the_gate(kfp: FakeKfp, run_id: str) -> None:
+def fail_at_the_gate(kfp: FakeKfp, run_id: str, counted: bool = False) -> None:
     steps = {
         **DONE, "finetune": "SUCCEEDED", "evaluate": "SUCCEEDED", "prune": "SUCCEEDED",
         "quantize": "SUCCEEDED", "evaluate-2": "SUCCEEDED", "gate": "FAILED",
     }  # fmt: skip
-    kfp.play(run_id, steps, state="FAILED", attempts={"finetune": 2})
+    kfp.play(run_id, steps, state="FAILED", attempts={"finetune": 2}, counted=counted)
 
 
 def test_list_shows_the_newest_first_and_what_they_were_made_of(
@@ -193,6 +193,25 @@ def test_without_a_kubeconfig_the_ui_is_asked(
     kfp.logs[name] = REFUSED
     ended = bertworks("runs", "show", run_id)
     assert ended.out.startswith("failed: gate: accuracy 0.71 is below")
+    assert bertworks("runs", "logs", run_id).out == REFUSED
+
+
+def test_attempts_and_logs_are_found_where_the_controller_retries_groups(
+    kfp: FakeKfp, start: Callable[..., str], bertworks: Bertworks
+) -> None:
+    """KFP's controller has a retry rule for every template, so nodes are called otherwise."""
+    run_id = start()
+    fail_at_the_gate(kfp, run_id, counted=True)
+    record = json.loads(bertworks("runs", "show", run_id, "--json").out)
+    states = {step["name"]: (step["state"], step["attempts"]) for step in record["steps"]}
+    assert states["finetune"] == ("succeeded", 3) and states["quantize"] == ("succeeded", 1)
+    assert states["gate"] == ("failed", 1)
+    workflow = kfp.runs[run_id]["workflow"]
+    name = node_id(
+        f"{workflow}-metadata-0-7-system-container-impl",
+        f"{workflow}(0).root(0).gate(0).executor(0)",
+    )
+    kfp.logs[name] = REFUSED
     assert bertworks("runs", "logs", run_id).out == REFUSED
 
 
