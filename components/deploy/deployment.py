@@ -16,12 +16,17 @@ from typing import Any, Literal
 from bertworks.errors import BertworksError, EnvironmentFault
 from components.deploy import manifests, rollout
 from components.deploy.asking import Answer, Wrong, ask_once
-from components.deploy.cluster import Cluster
+from components.deploy.cluster import Cluster, Refused
 from components.deploy.manifests import AGENT, HISTORY, MANAGED_BY, MANAGER, TOP, Object
 from components.deploy.settings import Kind, Serving
 
 KEPT = 5
 """Versions in the history."""
+MODE = "serving.kserve.io/deploymentMode"
+STANDARD, STANDARD_ONCE = "Standard", "RawDeployment"
+"""KServe's mode without Knative, and what it was called before 0.16."""
+MODE_UNKNOWN = ("raw deployment mode", "not a supported metric")
+"""What its webhook says of our fields where it takes the mode for another one."""
 Say = Callable[[str], None]
 
 
@@ -295,10 +300,31 @@ def _apply(cluster: Cluster, objects: Sequence[Object], agent: str) -> None:
         present = cluster.get(one["kind"], one["metadata"]["name"])
         if present is not None:
             _check_ours(present, agent, cluster.namespace)
+            _keep_mode(one, present)
     for one in objects:
-        cluster.apply(one, dry_run=True)
+        _try(cluster, one)
     for one in objects:
         cluster.apply(one)
+
+
+def _keep_mode(one: Object, present: Object) -> None:
+    """KServe refuses another deployment mode than the present one, another name for it included."""
+    mode = (present.get("status") or {}).get("deploymentMode")
+    if one["kind"] == "InferenceService" and mode in (STANDARD, STANDARD_ONCE):
+        one["metadata"]["annotations"][MODE] = mode
+
+
+def _try(cluster: Cluster, one: Object) -> None:
+    """The dry run; for an older KServe with the name that it has for its standard mode."""
+    try:
+        cluster.apply(one, dry_run=True)
+    except Refused as error:
+        notes = one["metadata"].get("annotations") or {}
+        unknown = any(words in error.message for words in MODE_UNKNOWN)
+        if not unknown or notes.get(MODE) != STANDARD:
+            raise
+        notes[MODE] = STANDARD_ONCE
+        cluster.apply(one, dry_run=True)
 
 
 def _check_ours(present: Object, agent: str, namespace: str) -> None:

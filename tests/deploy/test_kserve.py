@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from fake_kubernetes import Refused
 from rollout_cluster import CRASHING
 
 from bertworks.errors import EnvironmentFault
@@ -55,6 +56,56 @@ def with_kserve(fake):
     fake.serve("kserve")
     fake.controllers.append(kserve)
     return fake
+
+
+def webhook(fake, known):
+    """KServe's validation: fields of the standard mode, and no change of the mode's name."""
+
+    def refuse(request):
+        fake._permission(request)
+        one = request.body
+        if request.method != "PATCH" or not one or one.get("kind") != "InferenceService":
+            return
+        mode = one["metadata"]["annotations"]["serving.kserve.io/deploymentMode"]
+        meta = one["metadata"]
+        present = fake.get("InferenceService", meta["name"], meta["namespace"])
+        before = ((present or {}).get("status") or {}).get("deploymentMode", mode)
+        said = f"update rejected: deploymentMode cannot be changed from '{before}' to '{mode}'"
+        if before == mode:
+            said = "customizing deploymentStrategy is only supported for raw deployment mode"
+        if before != mode or mode != known:
+            webhook = "inferenceservice.kserve-webhook-server.validator"
+            raise Refused(
+                403, "Forbidden", f'admission webhook "{webhook}" denied the request: {said}'
+            )
+
+    return refuse
+
+
+@pytest.mark.parametrize("known", ["Standard", "RawDeployment"])
+def test_kserve_is_told_the_mode_by_the_name_that_it_knows(cluster, with_kserve, serving, known):
+    with_kserve.refuse = webhook(with_kserve, known)
+    roll(cluster, serving(1), "kserve")
+    one = with_kserve.get("InferenceService", "bertworks-mood", "runs")
+    assert one["metadata"]["annotations"][deployment.MODE] == known
+    with_kserve.update(
+        "InferenceService", "bertworks-mood", "runs", status={"deploymentMode": known}
+    )
+    assert roll(cluster, serving(2), "kserve").ready == 2
+
+
+def test_what_else_kserves_webhook_refuses_is_told(cluster, with_kserve, serving):
+    tries = []
+
+    def refuse(request):
+        if request.method == "PATCH":
+            tries.append(request)
+            raise Refused(403, "Forbidden", "admission webhook denied the request: no such image")
+
+    with_kserve.refuse = refuse
+    with pytest.raises(EnvironmentFault, match="no such image"):
+        roll(cluster, serving(1), "kserve")
+    assert len(tries) == 1
 
 
 def roll(cluster, serving, kind, **how):
