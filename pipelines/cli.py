@@ -5,8 +5,10 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -165,7 +167,7 @@ def _rule(rule: dict[str, Any]) -> str:
 
 @app.command()
 def step(
-    name: Annotated[str, typer.Argument(help="The step, e.g. finetune.")],
+    name: Annotated[str, typer.Argument(help="The step, e.g. finetune.", metavar="STEP")],
     run_id: Annotated[str, typer.Option("--run", help="A run's id.")] = "latest",
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to write; a folder in the run's by default.")
@@ -394,7 +396,9 @@ def _store(root: str | None) -> Any:
 
 @models_app.command("list")
 def models_list(
-    name: Annotated[str | None, typer.Argument(help="One model's versions only.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One model's versions only.", metavar="NAME")
+    ] = None,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -429,7 +433,7 @@ def _headline(record: dict[str, Any]) -> str:
 
 @models_app.command("show")
 def models_show(
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: Annotated[str, typer.Argument(help="The model.", metavar="NAME")],
     number: Annotated[
         int | None, typer.Argument(help="A version; the champion by default.", metavar="VERSION")
     ] = None,
@@ -450,8 +454,10 @@ def models_show(
 
 @models_app.command("promote")
 def models_promote(
-    name: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[int, typer.Argument(help="The version that is to serve.")],
+    name: Annotated[str, typer.Argument(help="The model.", metavar="NAME")],
+    version: Annotated[
+        int, typer.Argument(help="The version that is to serve.", metavar="VERSION")
+    ],
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -462,7 +468,7 @@ def models_promote(
 
 @models_app.command("rollback")
 def models_rollback(
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: Annotated[str, typer.Argument(help="The model.", metavar="NAME")],
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -475,6 +481,19 @@ app.command()(doctor_cli.doctor)
 app.command()(deploy_cli.deploy)
 app.command()(retrain_cli.retrain)
 models_app.command()(retrain_cli.outcomes)
+
+
+def _let_help_flow(group: typer.Typer) -> None:
+    """Lets the lines of a docstring's paragraphs break where the terminal does, not where ours do."""
+    for command in group.registered_commands:
+        text = command.help or inspect.getdoc(command.callback) or ""
+        command.help = re.sub(r"(?<=\S)\n(?=\S)", " ", text)
+    for one in group.registered_groups:
+        if one.typer_instance is not None:
+            _let_help_flow(one.typer_instance)
+
+
+_let_help_flow(app)
 
 
 if __name__ == "__main__":

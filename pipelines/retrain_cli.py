@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from bertworks.errors import BertworksError
 from pipelines.command import called
 
+WEBHOOK = "BERTWORKS_WEBHOOK"  # as in bertworks.retraining.webhook, which is loaded when needed
 SpecPath = Annotated[Path, typer.Argument(help="The agent spec, a YAML file.", metavar="SPEC")]
 RootOption = Annotated[
     str | None,
@@ -60,13 +62,25 @@ def retrain(
     typer.echo("")
     typer.echo(f"{ended['outcome']}, after {done['seconds']:.0f} s")
     typer.echo(ended["text"])
-    typer.echo(f"report: {place.path / 'runs' / done['id'] / 'report.html'}")
+    folder = place.path / "runs" / done["id"]
+    if _was_not_told(done):
+        log = folder / "logs" / "notify.log"
+        typer.echo(f"warning: the webhook in {WEBHOOK} was not told; why: {log}", err=True)
+    typer.echo(f"report: {folder / 'report.html'}")
     option = f" --root {shlex.quote(root)}" if root else ""
     typer.echo(f"all endings: {called()} models outcomes {loaded.spec.name}{option}")
 
 
+def _was_not_told(done: dict[str, Any]) -> bool:
+    """Whether there is a webhook, and it did not take the outcome."""
+    notify: dict[str, Any] = next((step for step in done["steps"] if step["name"] == "notify"), {})
+    return bool(os.environ.get(WEBHOOK, "").strip()) and not (notify.get("metrics") or {}).get(
+        "told"
+    )
+
+
 def outcomes(
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: Annotated[str, typer.Argument(help="The model.", metavar="NAME")],
     store: Annotated[
         str | None,
         typer.Option(help="URI or path of another model store than the one in --root."),

@@ -334,7 +334,7 @@ def _table(records: list[Record]) -> None:
     from bertworks.progress import duration
 
     table = Table(box=None, padding=(0, 1))
-    for column in ("run", "name", "state", "started", "took", "spec", "data", "code"):
+    for column in ("run", "name", "state", "started (UTC)", "took", "spec", "data", "code"):
         table.add_column(column, no_wrap=True)
     for one in records:
         table.add_row(

@@ -40,13 +40,20 @@ def deploy(
     namespace: Annotated[
         str | None,
         typer.Option(
+            "--namespace",
+            "-n",
             help="Namespace; serve.deploy.namespace, else that of the runs.",
             show_default=f"KFP_NAMESPACE, else {NAMESPACE}",
         ),
     ] = None,
     timeout: Annotated[
         int | None,
-        typer.Option(help="Minutes until it must be ready; serve.deploy.timeout_minutes.", min=1),
+        typer.Option(
+            metavar="MINUTES",
+            help="Until then it must be ready.",
+            show_default="serve.deploy.timeout_minutes",
+            min=1,
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until it serves, else put back.")
@@ -114,11 +121,11 @@ def deploy(
 
 def _check_options(*, dry_run: bool, status: bool, rollback: bool, version: int | None) -> None:
     if dry_run + status + rollback > 1:
-        raise EnvironmentFault(
+        raise SpecError(
             "--dry-run, --status and --rollback exclude each other.", "Give one of them."
         )
     if version is not None and (status or rollback):
-        raise EnvironmentFault(
+        raise SpecError(
             "--version goes neither with --status nor with --rollback.",
             "To serve a certain version, leave those out.",
         )

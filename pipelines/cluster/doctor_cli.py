@@ -36,7 +36,10 @@ def doctor(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings end with 1.")] = False,
     timeout: Annotated[
-        float, typer.Option(help="Seconds after which it ends, whatever has answered.", min=1)
+        float,
+        typer.Option(
+            help="After so many it ends, whatever has answered.", min=1, metavar="SECONDS"
+        ),
     ] = 20.0,
     set_: Annotated[
         list[str] | None,

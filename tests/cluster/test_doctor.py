@@ -251,6 +251,17 @@ def test_gpus(
     assert bool(finding.fix) == (level != "ok")
 
 
+def test_a_missing_gpu_is_not_called_missing_memory(
+    kfp: FakeKfp, cluster: FakeKubernetes, tmp_path: Path
+) -> None:
+    found = look(tmp_path, steps("{gpu: 1}"))
+    assert [one.level for one in found["GPU of finetune"]] == ["error"]
+    assert levels(found)["CPU and memory"] == "ok", text_of(found, "CPU and memory")
+    # Memory counts on the nodes that have the GPUs.
+    cluster.add(node("small", gpu="1", memory="2Gi"))
+    assert "largest: small" in text_of(look(tmp_path, steps("{gpu: 1}")), "CPU and memory")
+
+
 def test_an_autoscaler_may_add_the_node(
     kfp: FakeKfp, cluster: FakeKubernetes, tmp_path: Path
 ) -> None:

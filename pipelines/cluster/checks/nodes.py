@@ -149,8 +149,11 @@ def _fit(needs: Sequence[Need], usable: Sequence[Node], grows: str) -> Iterator[
                 f"no node takes {need.step}: {listed(why, 3)}",
                 f"Change node_selector, affinity or tolerations of resources.steps.{need.step}.",
             )
-        elif not any(_holds(node.allocatable, need) for node in fitting):
-            best = max(fitting, key=lambda node: node.allocatable.get("memory", ZERO))
+            continue
+        # Where no node has the GPUs, the line about them says so.
+        able = [node for node in fitting if _has_gpus(node, need)] or fitting
+        if not any(_holds(node.allocatable, need) for node in able):
+            best = max(able, key=lambda node: node.allocatable.get("memory", ZERO))
             good = False
             yield Finding(
                 "CPU and memory",
@@ -222,13 +225,12 @@ def _matches(rule: NodeMatch, labels: Mapping[str, str]) -> bool:
 
 
 def _holds(amounts: Mapping[str, Decimal], need: Need) -> bool:
-    return (
-        amounts.get("cpu", ZERO) >= need.cpu
-        and amounts.get("memory", ZERO) >= need.memory
-        and (
-            not need.settings.gpu or amounts.get(need.settings.gpu_type, ZERO) >= need.settings.gpu
-        )
-    )
+    return amounts.get("cpu", ZERO) >= need.cpu and amounts.get("memory", ZERO) >= need.memory
+
+
+def _has_gpus(node: Node, need: Need) -> bool:
+    asked = need.settings.gpu
+    return not asked or node.allocatable.get(need.settings.gpu_type, ZERO) >= asked
 
 
 def _holds_now(node: Node, need: Need) -> bool:
