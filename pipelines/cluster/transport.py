@@ -122,7 +122,7 @@ class Rest(rest.RESTClientObject):  # type: ignore[misc]
         call = f"{method} {urlsplit(url).path}"
         return Answer(
             f"{self.host} answered {error.status} to {call}: {said or error.reason}",
-            _fix(error.status, self.credentials.kind),
+            _fix(error.status, self.credentials.kind, said),
             error.status,
             error.body if isinstance(error.body, bytes) else str(error.body or "").encode(),
         )
@@ -180,7 +180,14 @@ def server_message(body: Any) -> str:
     return text if len(text) <= 600 else f"{text[:300]} ... {text[-295:]}"
 
 
-def _fix(status: int, kind: str) -> str:
+def _fix(status: int, kind: str, said: str) -> str:
+    # Not the caller's own name, "system:serviceaccount:...".
+    if status in (400, 403) and re.search(r"(?<!system:)service ?account", said, re.IGNORECASE):
+        return (
+            "KFP 2.18 and later run pods only as service accounts that its API server lists: add yours "
+            "(resources.service_account) to the variable ALLOWEDSERVICEACCOUNTS of the deployment "
+            "ml-pipeline; in multi-user mode you also need the verb `use` on it."
+        )
     if status == 401:
         return {
             "none": "Say who you are: KFP_TOKEN, KFP_TOKEN_FILE, or KFP_USERNAME and KFP_PASSWORD.",

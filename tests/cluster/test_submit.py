@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fake_kfp import FakeKfp
+from fake_kfp import FakeKfp, Refusal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -232,6 +232,28 @@ def test_a_server_that_refuses_is_quoted(kfp: FakeKfp, made: submit.Compiled) ->
     other = submit.Compiled("other", "other-1", made.text, made.facts)
     with pytest.raises(EnvironmentFault, match="pipeline other could not be made.*500"):
         submit.upload_compiled(connection, other)
+
+
+def test_a_service_account_that_kfp_does_not_allow(
+    kfp: FakeKfp, made: submit.Compiled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KFP 2.18 asks for it; a missing right of the caller, which names an account too, is another thing."""
+    connection = connect()
+    uploaded = submit.upload_compiled(connection, made)
+    for said, advice in (
+        ("service account bertworks-pipeline is not allowed", "ALLOWEDSERVICEACCOUNTS"),
+        ("User 'system:serviceaccount:team:ci' is not authorized", "kubeflow-pipelines-edit"),
+    ):
+
+        def refuse(request: Any, said: str = said) -> Any:
+            raise Refusal(403, said)
+
+        monkeypatch.setattr(kfp, "run_service_create_run", refuse)
+        with pytest.raises(Answer, match="403") as refused:
+            submit.start(
+                connection, uploaded, made, service_account="mine", experiment_name="sentiment"
+            )
+        assert advice in refused.value.fix
 
 
 def test_the_same_spec_has_the_same_version_name(made: submit.Compiled) -> None:
