@@ -237,7 +237,7 @@ def test_a_server_that_refuses_is_quoted(kfp: FakeKfp, made: submit.Compiled) ->
 def test_a_service_account_that_kfp_does_not_allow(
     kfp: FakeKfp, made: submit.Compiled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """KFP 2.18 asks for it; a missing right of the caller, which names an account too, is another thing."""
+    """KFP 2.18 asks for it; a right that the caller lacks, an account as well, is another thing."""
     connection = connect()
     uploaded = submit.upload_compiled(connection, made)
     for said, advice in (
