@@ -260,7 +260,8 @@ def spec_explain(spec: SpecPath, set_: SetOption = None, debug: DebugOption = Fa
     for key, value, origin in spec_file.explain(spec_file.load(spec, set_ or [])):
         style = "dim" if origin == "default" else "bold"
         table.add_row(key, json.dumps(value, ensure_ascii=False), origin, style=style)
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    # Into a file or a pipe, a row stays a line.
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
 
 
 def _bundle(agent: str | None, root: str | None) -> Path:

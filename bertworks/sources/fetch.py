@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from bertworks.sources.archives import MissingMember, extract
 from bertworks.sources.uri import Location, masked, parse
 
 _TRIES = 3
+DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "abfs": "adlfs"}
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,10 @@ def remote_files(uri: str) -> tuple[Any, list[str]]:
         paths = []
     except ImportError as error:
         scheme = uri.partition("://")[0]
+        driver = DRIVERS.get(scheme, "its fsspec driver")
         raise SourceError(
             f"{scheme}:// needs a package that is not installed: {error}.",
-            f"Install fsspec's driver for {scheme} (hf: huggingface_hub, s3: s3fs, gs: gcsfs).",
+            f"Install it: {shlex.quote(sys.executable)} -m pip install {driver}",
         ) from None
     except Exception as error:  # drivers raise their own classes: connection, credentials, …
         raise _unreachable(uri, error) from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 
 import pytest
 
@@ -29,6 +31,12 @@ def stops(ingest, error: type[BertworksError], pattern: str, *args, **kwargs) ->
 
 def test_missing_file(ingest):
     stops(ingest, SourceError, "There is no file .*nowhere.csv", [{"uri": "nowhere.csv"}])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("s3fs") is not None, reason="s3fs is installed")
+def test_a_missing_driver_is_named_with_the_command_that_installs_it(ingest):
+    error = stops(ingest, SourceError, "not installed", [{"uri": "s3://bucket/rows.csv"}])
+    assert error.fix.endswith(f"{sys.executable} -m pip install s3fs")
 
 
 def test_glob_without_match(ingest):
