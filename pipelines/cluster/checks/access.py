@@ -42,7 +42,7 @@ KSERVE = Right("serving.kserve.io", "inferenceservices", ("get", "create", "patc
 FORWARD = (
     Right("", "services", ("get",)),
     Right("", "pods", ("list",)),
-    Right("", "pods/portforward", ("create",)),
+    Right("", "pods/portforward", ("get", "create")),  # get: over a websocket
 )
 LOOK = (Right("", "pods", ("get", "list")), Right("", "pods/log", ("get",)))
 # What KFP asks for in multi-user mode; in single-user mode whoever reaches it may do all.
