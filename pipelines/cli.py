@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from bertworks import __version__
-from bertworks.errors import BertworksError
+from bertworks.errors import BertworksError, SpecError
 from pipelines import retrain_cli
 from pipelines.cluster import cli as cluster_cli
 from pipelines.cluster import deploy_cli, doctor_cli, schedule_cli
@@ -229,12 +229,17 @@ def compile(
     """
     from bertworks import spec_file
 
+    if store and "://" not in store and not store.startswith("/"):
+        raise SpecError(
+            f"--store must be a URI, or a path as the pods see it. Received: {store!r}",
+            "Write for example s3://bucket/models or /bertworks/models, or leave it out.",
+        )
     loaded = spec_file.load(spec, set_ or [])
     from pipelines.compile import compile_agent, notes
 
     compile_agent(loaded, out, kind="retrain" if retrain else "agent", store=store)
     for note in notes(loaded.spec):
-        typer.echo(f"note: {note}")
+        typer.echo(f"note: {note}", err=True)
     typer.echo(f"wrote {out}")
 
 

@@ -183,7 +183,7 @@ def roll_back(cluster: Cluster, agent: str, **how: Any) -> Deployed:
     if found is None or len(found.history) < 2:
         raise EnvironmentFault(
             f"There is nothing to go back to: {agent} "
-            + ("is not deployed" if found is None else "has been deployed once only")
+            + ("is not deployed" if found is None else "has no version before the one that serves")
             + f" in namespace {cluster.namespace}.",
             f"Deploy a version by its number: bertworks deploy {agent} --version N.",
         )

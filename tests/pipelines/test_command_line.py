@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertworks.errors import DataError
+from bertworks.errors import DataError, SpecError
 from pipelines import cli, command, predictions
 
 
@@ -82,3 +82,13 @@ def test_a_cell_that_is_not_there_is_empty_text(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": null}\n{"text": "a"}\n')
     rows = predictions._rows([], tmp_path / "rows.jsonl", pair=False, words=False)
     assert list(rows) == ["", "a"]
+
+
+def test_compile_takes_no_store_relative_to_this_shell(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\ndata: {sources: [{uri: /bertworks/a.csv}]}\n")
+    with pytest.raises(SpecError, match="as the pods see it. Received: 'models'"):
+        cli.app(
+            ["compile", str(tmp_path / "a.yaml"), "--store", "models", "-o", str(tmp_path / "o")],
+            standalone_mode=False,
+        )
+    assert not (tmp_path / "o").exists()
