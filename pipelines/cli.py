@@ -23,6 +23,7 @@ from pipelines import retrain_cli
 from pipelines.cluster import cli as cluster_cli
 from pipelines.cluster import deploy_cli, doctor_cli, schedule_cli
 from pipelines.command import called
+from pipelines.options import DebugOption, RootOption, SetOption, SpecPath
 
 app = typer.Typer(
     name="bertworks",
@@ -40,23 +41,6 @@ app.add_typer(spec_app, name="spec")
 app.add_typer(models_app, name="models")
 app.add_typer(schedule_cli.app, name="schedule")
 
-SpecPath = Annotated[Path, typer.Argument(help="The agent spec, a YAML file.", metavar="SPEC")]
-RootOption = Annotated[
-    str | None,
-    typer.Option(
-        "--root",
-        help="Folder for runs, artifacts and models.",
-        envvar="BERTWORKS_ROOT",
-        show_default=".bertworks",
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Override a value: --set finetune.epochs=2. Repeatable."),
-]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")
-]
 AgentOption = Annotated[
     str | None,
     typer.Option(

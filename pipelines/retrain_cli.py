@@ -12,25 +12,9 @@ import typer
 
 from bertworks.errors import BertworksError
 from pipelines.command import called
+from pipelines.options import DebugOption, RootOption, SetOption, SpecPath
 
 WEBHOOK = "BERTWORKS_WEBHOOK"  # as in bertworks.retraining.webhook, which is loaded when needed
-SpecPath = Annotated[Path, typer.Argument(help="The agent spec, a YAML file.", metavar="SPEC")]
-RootOption = Annotated[
-    str | None,
-    typer.Option(
-        "--root",
-        help="Folder for runs, artifacts and models.",
-        envvar="BERTWORKS_ROOT",
-        show_default=".bertworks",
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Override a value: --set retrain.min_new_rows=50. Repeatable."),
-]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")
-]
 
 
 def retrain(

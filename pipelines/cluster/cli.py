@@ -10,43 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bertworks.errors import BertworksError
+from pipelines.options import (
+    DebugOption,
+    HostOption,
+    InsecureOption,
+    JsonOption,
+    NamespaceOption,
+    SetOption,
+    SpecPath,
+)
 
 if TYPE_CHECKING:
     from pipelines.cluster.connection import Connection
     from pipelines.cluster.runs import Record
     from pipelines.cluster.steps import Step
 
-HostOption = Annotated[
-    str | None,
-    typer.Option(
-        "--host",
-        help="Address of Kubeflow Pipelines. Without it and KFP_HOST: the cluster this pod runs in, or "
-        "a port-forward with your kubeconfig. Log in by KFP_TOKEN, KFP_TOKEN_FILE, or KFP_USERNAME "
-        "and KFP_PASSWORD; KFP_CA_FILE names your own certificate authority.",
-        envvar="KFP_HOST",
-    ),
-]
-NamespaceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--namespace", "-n", help="Namespace of the runs; your profile's where KFP is multi-user.",
-        envvar="KFP_NAMESPACE",
-    ),
-]  # fmt: skip
-InsecureOption = Annotated[
-    bool,
-    typer.Option(
-        "--insecure",
-        help="Do not verify the server's certificate, to try things only. Also KFP_INSECURE=1.",
-    ),
-]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")
-]
 RunArgument = Annotated[
     str, typer.Argument(help="A run's id, the beginning of one, or `latest`.", metavar="RUN")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 runs_app = typer.Typer(
     help="Runs on the cluster: list, show, logs, watch, cancel, retry.", no_args_is_help=True
@@ -60,17 +41,14 @@ def register(app: typer.Typer) -> None:
 
 
 def submit(
-    spec: Annotated[Path, typer.Argument(help="The agent spec, a YAML file.", metavar="SPEC")],
+    spec: SpecPath,
     wait: Annotated[
         bool, typer.Option("--wait", help="Show the steps until the run ends.")
     ] = False,
     retrain: Annotated[
         bool, typer.Option("--retrain", help="The retraining: only if data has changed.")
     ] = False,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a value: --set finetune.epochs=2. Repeatable."),
-    ] = None,
+    set_: SetOption = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every step anew.")] = False,
     experiment: Annotated[
         str | None,

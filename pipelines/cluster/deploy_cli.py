@@ -14,6 +14,7 @@ import typer
 
 from bertworks.errors import EnvironmentFault, SpecError
 from pipelines.command import called
+from pipelines.options import DebugOption, SetOption
 
 if TYPE_CHECKING:
     from components.deploy.cluster import Cluster
@@ -67,13 +68,8 @@ def deploy(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Make the version before serve again.")
     ] = False,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a value: --set serve.deploy.cpu=2. Repeatable."),
-    ] = None,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")
-    ] = False,
+    set_: SetOption = None,
+    debug: DebugOption = False,
 ) -> None:
     """Serve a version of the agent on the cluster, and put the one before back if it fails.
 

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bertworks.errors import EnvironmentFault
-from pipelines.cluster.cli import DebugOption, HostOption, InsecureOption, NamespaceOption
+from pipelines.options import (
+    DebugOption,
+    HostOption,
+    InsecureOption,
+    JsonOption,
+    NamespaceOption,
+    SetOption,
+)
 
 if TYPE_CHECKING:
     from pipelines.cluster.checks.base import Finding
@@ -41,14 +48,11 @@ def doctor(
             help="After so many it ends, whatever has answered.", min=1, metavar="SECONDS"
         ),
     ] = 20.0,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a value: --set resources.default.gpu=1. Repeatable."),
-    ] = None,
+    set_: SetOption = None,
     host: HostOption = None,
     namespace: NamespaceOption = None,
     insecure: InsecureOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Say whether the cluster is ready, and what to do where it is not.

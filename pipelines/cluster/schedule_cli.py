@@ -19,14 +19,16 @@ import typer
 from typer.core import TyperGroup
 
 from bertworks.errors import SpecError
-from pipelines.cluster.cli import (
+from pipelines.command import called
+from pipelines.options import (
     DebugOption,
     HostOption,
     InsecureOption,
     JsonOption,
     NamespaceOption,
+    SetOption,
+    SpecPath,
 )
-from pipelines.command import called
 
 if TYPE_CHECKING:
     from pipelines.cluster.connection import Connection
@@ -65,7 +67,7 @@ Pipeline = Literal["retrain", "agent"]
 
 @app.command("set")
 def set_(
-    spec: Annotated[Path, typer.Argument(help="The agent spec, a YAML file.", metavar="SPEC")],
+    spec: SpecPath,
     cron: Annotated[
         str | None,
         typer.Option(
@@ -103,10 +105,7 @@ def set_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the times, ask the cluster nothing.")
     ] = False,
-    set_options: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a value: --set schedule.catch_up=true. Repeatable."),
-    ] = None,
+    set_options: SetOption = None,
     host: HostOption = None,
     namespace: NamespaceOption = None,
     insecure: InsecureOption = False,
