@@ -72,7 +72,7 @@ def launch(
     timer = _limit_time(task)
     try:
         result = run_step(step, section, in_paths, out_paths)
-        _publish(task, result, out_paths, metrics, view, confusion)
+        numbers = _publish(task, result, out_paths, metrics, view, confusion)
     except BertworksError as error:
         _fail(task, str(error), error.exit_code, error.kind)
     except MemoryError:
@@ -93,13 +93,9 @@ def launch(
         timer.cancel()
     failures.end(task)
     seconds = round(time.monotonic() - began, 3)
-    numbers = ", ".join(
-        f"{key}={value:.6g}"
-        for key, value in result.get("metrics", {}).items()
-        if value is not None and math.isfinite(value)
-    )
+    said = ", ".join(f"{key}={value:.6g}" for key, value in numbers.items())
     # `bertworks runs show` reads this line from the pod's log.
-    print(f"step {task} succeeded in {seconds:.0f} s: {numbers}", file=sys.stderr, flush=True)
+    print(f"step {task} succeeded in {seconds:.0f} s: {said}", file=sys.stderr, flush=True)
     _emit("succeeded", outputs=out_paths, seconds=seconds, metrics=result.get("metrics", {}))
 
 
@@ -213,8 +209,8 @@ def _publish(
     metrics: Any,
     view: Any,
     confusion: Any,
-) -> None:
-    """Shows the step's numbers and pictures in the Kubeflow UI."""
+) -> dict[str, float]:
+    """Shows the step's numbers and pictures in the Kubeflow UI; returns the numbers that it shows."""
     numbers = {}
     for name, value in result.get("metrics", {}).items():
         # KFP keeps numbers as JSON, which has no NaN: one would fail the step after its work.
@@ -236,3 +232,4 @@ def _publish(
         if table:
             confusion.log_confusion_matrix(table["labels"], table["matrix"])
         write_json(confusion.path, table or {})
+    return numbers

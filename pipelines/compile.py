@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from bertworks.artifacts import replacing
 from bertworks.errors import SpecError
 from bertworks.sources.uri import masked, parse
 from bertworks.spec import AgentSpec
@@ -38,13 +37,8 @@ def compile_agent(
     from kfp import compiler
 
     pipeline = _pipeline(loaded, kind, sections_of(loaded, store))
-    beside = out.with_name(f".{out.stem}.{uuid.uuid4().hex[:8]}.yaml")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as beside:
         compiler.Compiler().compile(pipeline, str(beside))
-        os.replace(beside, out)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def sections_of(loaded: SpecFile, store: str | None = None) -> dict[str, str]:

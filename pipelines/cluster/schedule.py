@@ -76,7 +76,7 @@ def apply(connection: Connection, name: str, wanted: Setting, say: Say) -> Outco
     there = recurring.find(connection, name)
     on = [one for one in there if one.enabled]
     if not there:
-        made = _create(connection, name, wanted, enabled=True)
+        made = recurring.create(connection, name, wanted, enabled=True)
         return _settled(connection, name, Outcome("created", made, True))
     same = [one for one in on if one.hash == wanted.hash and not one.paused]
     if same:
@@ -117,7 +117,9 @@ def resume(connection: Connection, name: str) -> Outcome:
         recurring.switch(connection, newest.id, on=True)
         _retire(connection, rest)
         return Outcome("resumed", newest.id, True)
-    made = _create(connection, newest.name, newest.setting(), enabled=True, hash_=newest.hash)
+    made = recurring.create(
+        connection, newest.name, newest.setting(), enabled=True, hash_=newest.hash
+    )
     _retire(connection, there)
     return Outcome("resumed", made, True)
 
@@ -159,18 +161,6 @@ def _current(there: Sequence[Recurring]) -> Recurring:
     return next((one for one in reversed(there) if one.enabled), there[-1])
 
 
-def _create(
-    connection: Connection,
-    name: str,
-    setting: Setting,
-    *,
-    enabled: bool,
-    paused: bool = False,
-    hash_: str | None = None,
-) -> str:
-    return recurring.create(connection, name, setting, enabled=enabled, paused=paused, hash_=hash_)
-
-
 def _retire(connection: Connection, olds: Sequence[Recurring]) -> None:
     """Switches off what is on, all first, then deletes."""
     for one in olds:
@@ -195,7 +185,7 @@ def _update_paused(
         rest = there[:-1]
         _retire(connection, rest)
         return Outcome("cleaned up" if rest else "unchanged", newest.id, False)
-    made = _create(connection, name, wanted, enabled=False, paused=True)
+    made = recurring.create(connection, name, wanted, enabled=False, paused=True)
     _retire(connection, there)
     return Outcome("updated", made, False)
 
@@ -208,7 +198,7 @@ def _replace(
                        (wanted.six, wanted.clock)], say)  # fmt: skip
     missed = () if on else _missed(there[-1])
     with _undisturbed():
-        made = _create(connection, name, wanted, enabled=False)
+        made = recurring.create(connection, name, wanted, enabled=False)
         off: list[Recurring] = []
         try:
             for one in on:
