@@ -1,0 +1,1 @@
+"""What all benchmarks share: sides that take turns, results that are kept, the page made of them."""
