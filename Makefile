@@ -22,7 +22,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-zA-Z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 12))' || \
@@ -45,11 +45,17 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(UV) pip install -q --require-hashes -r $<
 	@touch $@
 
-# The environment of the peers that bertworks is compared with: transformers and torch.
+# The environments of the peers that bertworks is compared with. torch's wheel for CPUs comes by pip.
 .venv-peers/.done: requirements/peers.txt
 	@echo "setting up: the peers (transformers, torch)"
 	@$(PYTHON) -m venv .venv-peers
 	@.venv-peers/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+.venv-peers-tfx/.done: requirements/peers-tfx.txt | $(BIN)/uv
+	@echo "setting up: the peers (tf.Transform with tensorflow-text)"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv-peers-tfx
+	@$(UV) pip install -q --python .venv-peers-tfx/bin/python -r $<
 	@touch $@
 
 .PHONY: setup
@@ -90,9 +96,23 @@ types: $(VENV)/.dev ## Check types
 serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
+BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up
+BENCH := $(addprefix bench-,$(BENCHMARKS) short page)
+
 .PHONY: bench
-bench: $(VENV)/.runtime .venv-peers/.done ## Measure the newest run's agent against transformers and torch
-	@$(BIN)/python -m benchmarks.agent
+bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 2 hours); then the page
+	@failed=0; for name in $(BENCHMARKS) page; do \
+	  $(MAKE) --no-print-directory bench-$$name || failed=1; done; exit $$failed
+
+.PHONY: bench-NAME
+bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page
+	@echo "NAME is one of: $(BENCHMARKS) short page; options: make bench-agent ARGS=--help"
+
+.PHONY: $(BENCH)
+bench-preprocess bench-finetune bench-pretrain bench-agent bench-pruning bench-short: .venv-peers/.done
+bench-preprocess: .venv-peers-tfx/.done
+$(BENCH): bench-%: $(VENV)/.runtime
+	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
 
 IMAGE_BUILD = DOCKER='$(DOCKER)' BASE_IMAGE='$(BASE_IMAGE)' CA_BUNDLE='$(CA_BUNDLE)' \
   INDEX='$(INDEX)' docker/build.sh
@@ -160,5 +180,5 @@ kind-down: ## Delete the kind cluster
 
 .PHONY: clean
 clean: ## Remove environments, runs and caches (keeps the models: .bertworks/models)
-	@rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	@rm -rf $(VENV) .venv-peers .venv-peers-tfx .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	@rm -rf .bertworks/downloads .bertworks/pipeline_root .bertworks/checkpoints .bertworks/runs

@@ -124,7 +124,7 @@ class Result:
             lines.append(
                 f"| {row.what} | {row.peer or '-'} | {shown(row.own)} {row.unit} | "
                 f"{'-' if row.peer_value is None else f'{shown(row.peer_value)} {row.unit}'} | "
-                f"{_ratio(row)} | {_goal(row)} | {after} |"
+                f"{ratio_text(row)} | {goal_text(row)} | {after} |"
             )
         return "\n".join(lines)
 
@@ -181,14 +181,16 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _ratio(row: Row) -> str:
+def ratio_text(row: Row) -> str:
+    """The ratio, the rounds' least and greatest, and how many there were; "-" without a peer."""
     if row.ratio is None:
         return "-"
     spread = f" ({row.spread[0]:.2f} to {row.spread[1]:.2f}; {row.rounds})" if row.spread else ""
     return f"**{row.ratio:.2f}x**{spread}"
 
 
-def _goal(row: Row) -> str:
+def goal_text(row: Row) -> str:
+    """What was asked, and whether it was met; "-" where nothing was."""
     if row.goal is None:
         return "-"
     sign = "at most " if row.at_most else ""
