@@ -34,7 +34,9 @@ def made_up(name: str = "agent") -> Result:
 @pytest.fixture
 def document(tmp_path: Path) -> Path:
     file = tmp_path / "performance.md"
-    file.write_text(f"typed before\n{page.BEGIN}\nof last year\n{page.END}\ntyped after\n", encoding="utf-8")
+    file.write_text(
+        f"typed before\n{page.BEGIN}\nof last year\n{page.END}\ntyped after\n", encoding="utf-8"
+    )
     return file
 
 
