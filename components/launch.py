@@ -96,22 +96,30 @@ def launch(
     said = ", ".join(f"{key}={value:.6g}" for key, value in numbers.items())
     # `bertworks runs show` reads this line from the pod's log.
     print(f"step {task} succeeded in {seconds:.0f} s: {said}", file=sys.stderr, flush=True)
-    _emit("succeeded", outputs=out_paths, seconds=seconds, metrics=result.get("metrics", {}))
+    _emit(
+        "succeeded",
+        outputs=out_paths,
+        seconds=seconds,
+        work_seconds=result["work_seconds"],
+        metrics=result.get("metrics", {}),
+    )
 
 
 def run_step(
     step: str, section: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
 ) -> dict[str, Any]:
-    """Calls the step as a plain function."""
+    """Calls the step as a plain function; adds `work_seconds`, what it took, to what it returns."""
     module = importlib.import_module(f"components.{step}.step")
     given = json.loads(section)
     # Checkpoints of other code must not be gone on from.
     os.environ[CODE] = given.get("code", "")
+    began = time.monotonic()
     result: dict[str, Any] = module.run(given["settings"], **inputs, **outputs)
+    seconds = time.monotonic() - began
     for name, path in outputs.items():
         if not (path / MANIFEST).is_file():
             raise RuntimeError(f"step {step} returned without writing its output {name!r}")
-    return result
+    return {**result, "work_seconds": round(seconds, 3)}
 
 
 def _end_blind_retry(task: str) -> None:

@@ -50,7 +50,9 @@ _EDGE = Markup(
 def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     """The drawing, and one bar that shows where the time went."""
     steps = run.get("steps") or []
-    return draw(steps) + _where_time_went(steps) if steps else Markup("")
+    if not steps:
+        return Markup("")
+    return draw(steps) + _where_time_went(steps) + _overhead(run, steps)
 
 
 def draw(steps: list[dict[str, Any]]) -> Markup:
@@ -147,3 +149,14 @@ def _where_time_went(steps: list[dict[str, Any]]) -> Markup:
                 '<span><span class="swatch" style="background:{}"></span>{}</span>'
             ).format(color, html.visible(label))
     return Markup('<div class="stack">{}</div><div class="legend">{}</div>').format(bars, legend)
+
+
+def _overhead(run: dict[str, Any], steps: list[dict[str, Any]]) -> Markup:
+    """How long the steps were at work, and what went into starting them and the runner itself."""
+    work = sum(float(step.get("work_seconds") or 0) for step in steps)
+    whole = float(run.get("seconds") or 0)
+    if not 0 < work <= whole:
+        return Markup("")
+    return Markup('<p class="soft">At work: {}; starting steps and running them: {}.</p>').format(
+        duration(work), duration(whole - work)
+    )

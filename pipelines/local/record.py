@@ -31,6 +31,7 @@ class Step:
     name: str
     state: str = "waiting"
     seconds: float = 0.0
+    work_seconds: float = 0.0  # of these, inside the step's function: without starts and imports
     started: float = 0.0
     message: str = ""
     exit_code: int = 0
@@ -78,7 +79,15 @@ class Run:
             step.started = event["time"]
         elif step.started:
             step.seconds = event["time"] - step.started
-        for key in ("inputs", "outputs", "section", "metrics", "message", "exit_code"):
+        for key in (
+            "inputs",
+            "outputs",
+            "section",
+            "metrics",
+            "message",
+            "exit_code",
+            "work_seconds",
+        ):
             if key in event:
                 setattr(step, key, event[key])
         if self._nothing_new(step):
@@ -117,6 +126,7 @@ class Run:
                     "state": step.state,
                     "cached": step.state == "cached",
                     "seconds": round(step.seconds, 3),
+                    "work_seconds": step.work_seconds,
                     "message": step.message,
                     "section": step.section,
                     "inputs": step.inputs,

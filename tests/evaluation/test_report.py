@@ -11,7 +11,7 @@ import pytest
 
 from bertworks import artifacts
 from bertworks.evaluation import report
-from bertworks.evaluation.report_dag import draw
+from bertworks.evaluation.report_dag import draw, section
 from bertworks.progress import duration
 from bertworks.spec import Gates
 from components.evaluate import step as evaluate_step
@@ -186,6 +186,14 @@ def test_the_gate_stands_under_evaluate_with_and_without_pretraining() -> None:
         assert places["gate"][0] == places["evaluate"][0]
         # A line for each step but the first, and the one from evaluate to the gate.
         assert drawn.count('class="edge"') == len(names)
+
+
+def test_what_was_not_the_steps_work_is_told() -> None:
+    steps = [{"name": "ingest", "state": "succeeded", "seconds": 9, "work_seconds": 8}]
+    said = section({"steps": steps, "seconds": 10.5}, {})
+    assert "At work: 8.0 s; starting steps and running them: 2.5 s." in said
+    older = [{**steps[0], "work_seconds": 0}]
+    assert "At work" not in section({"steps": older, "seconds": 10.5}, {})
 
 
 def test_durations_are_readable() -> None:

@@ -24,7 +24,8 @@ SCRIPT = """
     def step(*_):
         (root / "ran").write_text("yes")
         {body}
-        return {{"metrics": {{"rows": 1, "nothing": None, "broken": float("nan")}}, "html": None}}
+        metrics = {{"rows": 1, "nothing": None, "broken": float("nan")}}
+        return {{"metrics": metrics, "html": None, "work_seconds": 0.1}}
 
     launch.run_step = step
     shown = {{}}

@@ -24,8 +24,10 @@ def test_events_become_states_and_artifacts(tmp_path: Path) -> None:
     run.apply({**started, "inputs": {"tokens": "/t"}, "outputs": {"model": "/m"}, "section": "{}"})
     assert run.steps["finetune"].state == "running"
     assert run.artifacts() == {}
-    run.apply({"event": "step", "step": "finetune", "state": "succeeded", "time": 12.5})
+    ended = {"event": "step", "step": "finetune", "state": "succeeded", "time": 12.5}
+    run.apply({**ended, "seconds": 2.4, "work_seconds": 1.5})
     assert run.steps["finetune"].seconds == 2.5
+    assert run.as_json()["steps"][1]["work_seconds"] == 1.5
     assert run.artifacts() == {"model": "/m"}
     run.apply({"event": "step", "step": "unknown", "state": "failed", "time": 1.0})
 
