@@ -2,7 +2,8 @@
 
 `--form lines` is its `--line_by_line`: a text a row, padded by the collator to the longest of the
 batch (its default, `--pad_to_max_length` off). `--form blocks` is its default: texts with their marks
-joined and cut into blocks. Both mask 15 % anew each time, with a loss over all places.
+joined and cut into blocks. Both mask 15 % anew each time and decode all places. Batches are of 32 rows;
+short rows take several of them a step, so that all forms get as many tokens a step.
 """
 
 import argparse
@@ -66,7 +67,8 @@ def main() -> None:
     parser.add_argument("--form", choices=["lines", "blocks"], default="blocks")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--grouped", action="store_true", help="batches of rows of like length")
-    parser.add_argument("--tokens", type=int, default=4096, help="real tokens of a batch, about")
+    parser.add_argument("--tokens", type=int, default=4096, help="real tokens a step, about")
+    parser.add_argument("--rows", type=int, default=32, help="of a batch")
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--steps", type=int, default=200)
@@ -88,7 +90,8 @@ def main() -> None:
             bf16=options.bf16,
             train_sampling_strategy="group_by_length" if options.grouped else "random",
             learning_rate=options.learning_rate,
-            per_device_train_batch_size=max(1, round(options.tokens / mean)),
+            per_device_train_batch_size=options.rows,
+            gradient_accumulation_steps=max(1, round(options.tokens / mean / options.rows)),
             max_steps=options.steps,
             warmup_steps=options.warmup,
             dataloader_num_workers=options.workers,
