@@ -1,145 +1,159 @@
-"""The finished agent against transformers and torch fp32: `make bench`.
+"""The finished agent against transformers and torch, ONNX Runtime and OpenVINO: `make bench-agent`.
 
-Both get the same test rows of a run, sorted by length, in batches of 32 and one at a time. The two
-take turns, round after round, in one run, so that a machine that changes its speed changes both. The
-metrics beside the speeds are those of the run's own evaluation on the test split.
+Text in, label out, on the test rows of a finished run of a classification spec. The peers run the
+uncompressed fine-tuned model; each side tries its settings first and keeps those that suit it best. The
+rows are sorted by length for all. Sides take turns, and accuracy comes from the labels that each gave in
+this run.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
+
+from benchmarks.harness.results import Result, Row, compare
+from benchmarks.harness.sides import OWN_PYTHON, Side, in_turn, peer_python
 from pipelines.local import record
 from pipelines.local.root import open_root
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PEERS = Path(os.environ.get("BERTWORKS_PEERS", REPOSITORY / ".venv-peers/bin/python"))
-
-
-class Side:
-    """One of the two: a process that measures when told to."""
-
-    def __init__(self, name: str, command: list[str], rows: Path) -> None:
-        self.name = name
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        )
-        self.rows = self.ask({"rows": str(rows)})["ready"]
-
-    def ask(self, command: Any) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"error: {self.name} ended with code {self.process.wait()}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def test_rows(examples: Path) -> list[Any]:
-    """The test split's inputs, as both sides take them."""
-    import pyarrow.dataset as ds
-
-    table = ds.dataset(examples / "test", format="parquet").to_table().to_pydict()
-    if "tokens" in table:
-        return table["tokens"]
-    if "text_a" in table:
-        return [{"a": a, "b": b} for a, b in zip(table["text_a"], table["text_b"], strict=True)]
-    return table["text"]
-
-
-def compare(run: dict[str, Any], rounds: int) -> dict[str, Any]:
-    """Measures both sides of a run in turn.
-
-    Returns:
-        Medians over the rounds, and the median of the rounds' ratios.
-    """
-    places = {name: Path(path) for name, path in run["artifacts"].items()}
-    rows = test_rows(places["examples"])
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "rows.json"
-        file.write_text(json.dumps(rows), encoding="utf-8")
-        own_script = str(REPOSITORY / "benchmarks/own_agent.py")
-        own = Side("bertworks", [sys.executable, own_script, str(places["bundle"])], file)
-        peer_script = str(REPOSITORY / "benchmarks/peers/torch_agent.py")
-        peer = Side("torch fp32", [str(PEERS), peer_script, str(places["model"])], file)
-        times: dict[str, list[float]] = {"own": [], "peer": [], "own_one": [], "peer_one": []}
-        for _ in range(rounds):
-            times["peer"].append(peer.ask("throughput")["seconds"])
-            times["own"].append(own.ask("throughput")["seconds"])
-            times["peer_one"].append(statistics.median(peer.ask("latency")["latency"]))
-            times["own_one"].append(statistics.median(own.ask("latency")["latency"]))
-        own.close()
-        peer.close()
-    size = sum(f.stat().st_size for f in places["bundle"].rglob("*") if f.is_file()) / 1e6
-
-    def ratio(a: str, b: str) -> float:
-        return statistics.median(x / y for x, y in zip(times[a], times[b], strict=True))
-
-    def metric(name: str) -> tuple[str, float]:
-        metadata = json.loads((places[name] / "manifest.json").read_text("utf-8"))["metadata"]
-        return metadata["metric"], metadata["value"]
-
-    name, value = metric("bundle_metrics")
-    return {
-        "run": run["id"],
-        "rows": len(rows),
-        "rounds": rounds,
-        "metric": name,
-        "bundle": value,
-        "uncompressed": metric("model_metrics")[1],
-        "size_mb": size,
-        "own_rows_per_second": len(rows) / statistics.median(times["own"]),
-        "peer_rows_per_second": len(rows) / statistics.median(times["peer"]),
-        "throughput_ratio": ratio("peer", "own"),
-        "own_latency_ms": 1e3 * statistics.median(times["own_one"]),
-        "peer_latency_ms": 1e3 * statistics.median(times["peer_one"]),
-        "latency_ratio": ratio("peer_one", "own_one"),
-    }
+MAX_DROP = 0.01
+"""How far the bundle's accuracy may lie below fp32's; else a speed counts for nothing."""
+TORCH = "transformers + torch fp32"
+# Script, and the goals for many texts and for one.
+PEERS = {
+    TORCH: ("torch_agent", 8.0, 6.0),
+    "ONNX Runtime dynamic int8": ("onnxruntime_agent", 3.0, 2.0),
+    "OpenVINO NNCF int8": ("openvino_agent", 2.0, 2.0),
+}
 
 
 def main() -> None:
-    """Prints the comparison as a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", default="latest", help="a run's id")
-    parser.add_argument("--root", default=None, help="the run folder")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
-    options = parser.parse_args()
+    """Measures a run's bundle, prints the table and keeps it."""
+    options = _options()
     run = record.latest(open_root(options.root), options.run)
     if run["state"] != "succeeded":
         raise SystemExit(f"error: run {run['id']} {run['state']}: name a good one with --run")
-    result = compare(run, options.rounds)
-    print(f"run {result['run']}, {result['rows']} test rows, {result['rounds']} rounds\n")
-    print("| | bertworks bundle | transformers + torch fp32 | ratio |\n|---|---|---|---|")
-    print(
-        f"| {result['metric']} on test | {result['bundle']:.4f} | {result['uncompressed']:.4f} | |\n"
-        f"| rows/s, sorted, batches of 32 | {result['own_rows_per_second']:.0f} | "
-        f"{result['peer_rows_per_second']:.0f} | {result['throughput_ratio']:.2f} |\n"
-        f"| one row, ms | {result['own_latency_ms']:.2f} | {result['peer_latency_ms']:.2f} | "
-        f"{result['latency_ratio']:.2f} |\n"
-        f"| size, MB | {result['size_mb']:.1f} | | |"
+    places = {name: Path(path) for name, path in run["artifacts"].items()}
+    texts, labels = _split(places["examples"], "test", options.rows)
+    short = _short(texts, options.singles)
+    calibration, _ = _split(places["examples"], "train", 300)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        job = {"texts": texts, "short": short, "calibration": calibration}
+        own = Side("bertworks", OWN_PYTHON, "benchmarks/own_agent.py")
+        sides = {"bertworks": stack.enter_context(own)}
+        ways = {"bertworks": own.ask({**job, "model": str(places["bundle"])})}
+        for name in options.peers:
+            script = f"benchmarks/peers/{PEERS[name][0]}.py"
+            sides[name] = stack.enter_context(Side(name, peer_python(), script))
+            ways[name] = _prepare(sides[name], job, places["model"], folder / PEERS[name][0])
+        accuracies = {name: _accuracy(side.ask("labels"), labels) for name, side in sides.items()}
+        print("measuring", file=sys.stderr)
+        many = in_turn(list(sides.values()), "throughput", options.rounds)
+        single = in_turn(list(sides.values()), "latency", options.rounds)
+    rates = {name: [len(texts) / seconds for seconds in many[name]] for name in sides}
+    alone = {name: [1e3 * statistics.median(times) for times in single[name]] for name in sides}
+    rows = [
+        _row(kind, name, values, accuracies, ways)
+        for kind, values in (("many", rates), ("one", alone))
+        for name in options.peers
+    ]
+    size = sum(file.stat().st_size for file in places["bundle"].rglob("*") if file.is_file()) / 1e6
+    Result(
+        name="agent",
+        title="The compressed agent: text in, label out",
+        command="make bench-agent",
+        data=f"the {len(texts)} test rows of {run['name']}, run {run['id']}; a bundle of "
+        f"{size:.1f} MB; latency: {len(short)} rows no longer than the median, one at a time",
+        rows=rows,
+    ).save()
+    _check(accuracies)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    parser.add_argument("--run", default="latest", help="a run's id")
+    parser.add_argument("--root", default=None, help="the run folder; default: .bertworks")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each side is measured")
+    parser.add_argument("--rows", type=int, default=None, help="take only so many test rows")
+    parser.add_argument("--singles", type=int, default=60, help="short rows, one at a time")
+    parser.add_argument(
+        "--peers", nargs="+", choices=PEERS, default=list(PEERS), help="take only these peers"
+    )
+    return parser.parse_args()
+
+
+def _split(examples: Path, split: str, limit: int | None) -> tuple[list[str], list[str]]:
+    """Texts and labels of a split, sorted by length as a user who cares for speed would do."""
+    table = ds.dataset(examples / split, format="parquet").to_table()
+    if not {"text", "label"} <= set(table.column_names):
+        raise SystemExit("error: the run must be of a classification spec with one text a row")
+    table = table.slice(0, limit)
+    pairs = zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True)
+    texts, labels = zip(*sorted(pairs, key=lambda pair: len(pair[0])), strict=True)
+    return list(texts), list(labels)
+
+
+def _short(texts: list[str], count: int) -> list[str]:
+    """Texts spread evenly over the shorter half, in an order that mixes the lengths."""
+    half = texts[: (len(texts) + 1) // 2]
+    count = min(count, len(half))
+    chosen = [half[place * len(half) // count] for place in range(count)]
+    return [text for start in range(7) for text in chosen[start::7]]
+
+
+def _prepare(side: Side, job: dict[str, Any], model: Path, folder: Path) -> Any:
+    print(f"{side.name}: converting and trying settings", file=sys.stderr)
+    folder.mkdir()
+    return side.ask({**job, "model": str(model), "folder": str(folder)})
+
+
+def _accuracy(given: list[str], labels: list[str]) -> float:
+    return sum(a == b for a, b in zip(given, labels, strict=True)) / len(labels)
+
+
+def _row(
+    kind: str,
+    peer: str,
+    values: dict[str, list[float]],
+    accuracies: dict[str, float],
+    ways: dict[str, dict[str, str]],
+) -> Row:
+    many = kind == "many"
+    quality = {"accuracy": accuracies["bertworks"], "peer accuracy": accuracies[peer]}
+    if TORCH in accuracies:
+        quality["drop against fp32"] = accuracies[TORCH] - accuracies["bertworks"]
+    return compare(
+        "throughput on real sentences" if many else "one short sentence",
+        peer,
+        "rows/s" if many else "ms",
+        values["bertworks"],
+        values[peer],
+        higher_is_better=many,
+        goal=PEERS[peer][1 if many else 2],
+        quality=quality,
+        note=f"peer: {ways[peer][kind]}" if ways[peer][kind] else "",
+    )
+
+
+def _check(accuracies: dict[str, float]) -> None:
+    if TORCH not in accuracies:
+        return
+    drop = accuracies[TORCH] - accuracies["bertworks"]
+    if drop > MAX_DROP + 1e-9:
+        raise SystemExit(
+            f"error: the bundle's accuracy lies {drop:.4f} below fp32's, more than {MAX_DROP}; "
+            "its speed may not be compared"
+        )
 
 
 if __name__ == "__main__":

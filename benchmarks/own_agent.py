@@ -1,40 +1,22 @@
-"""bertworks' side of the comparison: the bundle, over the same protocol as the peer."""
+"""bertworks' side of the agent benchmark: the bundle, as a user would call it."""
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from pathlib import Path
+from typing import Any
 
+from benchmarks.peers.classifying import Classifier, Ways
 from bertworks.serving.runtime import Agent
 
 
-def main(folder: Path) -> None:
-    """Serves measurements of the bundle in `folder` until stdin ends."""
-    agent = Agent.load(folder)
-    rows: list = []
-    for line in sys.stdin:
-        command = json.loads(line)
-        began = time.perf_counter()
-        if isinstance(command, dict):
-            rows = json.loads(Path(command["rows"]).read_text("utf-8"))
-            rows = [(row["a"], row["b"]) if isinstance(row, dict) else row for row in rows]
-            rows.sort(key=lambda row: len(str(row)))
-            agent.predict(rows[:32])
-            answer: dict = {"ready": len(rows)}
-        elif command == "throughput":
-            agent.predict(rows)
-            answer = {"seconds": time.perf_counter() - began}
-        else:
-            times = []
-            for row in rows[:: max(1, len(rows) // 200)][:200]:
-                start_one = time.perf_counter()
-                agent.predict([row])
-                times.append(time.perf_counter() - start_one)
-            answer = {"latency": times}
-        print(json.dumps(answer), flush=True)
+def load(job: dict[str, Any]) -> tuple[Ways, Ways]:
+    """One way: `predict` cuts many texts into batches itself."""
+    agent = Agent.load(job["model"])
+
+    def predict(texts: list[str]) -> list[str]:
+        return [answer["label"] for answer in agent.predict(texts)]
+
+    return {"as it comes": predict}, {"as it comes": predict}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    Classifier(load).serve()
