@@ -109,7 +109,7 @@ bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning ove
 	@echo "NAME is one of: $(BENCHMARKS) short page; options: make bench-agent ARGS=--help"
 
 .PHONY: $(BENCH)
-bench-preprocess bench-finetune bench-pretrain bench-agent bench-pruning bench-short: .venv-peers/.done
+bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short: .venv-peers/.done
 bench-preprocess: .venv-peers-tfx/.done
 $(BENCH): bench-%: $(VENV)/.runtime
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
