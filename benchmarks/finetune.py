@@ -162,7 +162,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=23, help="turns at most (23: three epochs)")
     parser.add_argument("--seeds", type=int, default=1, help="whole trainings a side (1)")
     parser.add_argument("--seed", type=int, default=42, help="the first (42)")
-    parser.add_argument("--peer-learning-rate", type=float, default=1e-4, help="(1e-4)")
+    parser.add_argument(
+        "--peer-learning-rate", type=float, default=5e-5, help="2e-5, 5e-5 (the default), 1e-4 …"
+    )
     parser.add_argument("--out", type=Path, help="another folder for the result")
     return parser.parse_args()
 

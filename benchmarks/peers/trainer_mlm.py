@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--grouped", action="store_true", help="batches of rows of like length")
     parser.add_argument("--tokens", type=int, default=4096, help="real tokens a step, about")
-    parser.add_argument("--rows", type=int, default=32, help="of a batch")
+    parser.add_argument("--rows", type=int, default=32, help="of a batch, at most")
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--steps", type=int, default=200)
@@ -81,7 +81,8 @@ def main() -> None:
     )
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
     rows = rows_of(dict(np.load(options.texts)), options.form, options.length, cls, sep)
-    mean = float(np.mean([len(row["input_ids"]) for row in rows]))
+    per_step = max(1, round(options.tokens / np.mean([len(row["input_ids"]) for row in rows])))
+    per_batch = min(options.rows, per_step)
     torch.manual_seed(options.seed)
     model = BertForMaskedLM.from_pretrained(options.base)
     trainer = CountingTrainer(
@@ -90,8 +91,8 @@ def main() -> None:
             bf16=options.bf16,
             train_sampling_strategy="group_by_length" if options.grouped else "random",
             learning_rate=options.learning_rate,
-            per_device_train_batch_size=options.rows,
-            gradient_accumulation_steps=max(1, round(options.tokens / mean / options.rows)),
+            per_device_train_batch_size=per_batch,
+            gradient_accumulation_steps=round(per_step / per_batch),
             max_steps=options.steps,
             warmup_steps=options.warmup,
             dataloader_num_workers=options.workers,

@@ -1,5 +1,6 @@
 """The training benchmarks: our side takes the product's steps, and what is counted is counted right."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -15,12 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from tiny_tokens import CONFIG, finetune_section, make_base, make_tokens
 
 from benchmarks import efficiency, finetune, pretrain
+from benchmarks.harness.results import Result
 from benchmarks.harness.sides import OWN_PYTHON, Side, peer_python
 from benchmarks.own_training import counted, finetuning, pretraining
 from benchmarks.training_runs import Course, race
-from bertworks.artifacts import open_artifact
+from bertworks.artifacts import open_artifact, write, write_json
+from bertworks.encoder.config import Head
+from bertworks.encoder.layout import encoder_shapes, initialize
 from bertworks.encoder.model import get_weights
-from bertworks.encoder.weights import load_folder
+from bertworks.encoder.weights import load_folder, save_folder
 from bertworks.spec import Finetune, Pretrain
 from bertworks.training.feed import Batch
 from components.finetune import step as finetune_step
@@ -57,6 +61,28 @@ def artifacts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     tokens, base = make_tokens(folder / "tokens"), make_base(folder / "base")
     return open_artifact(tokens, "tokens"), open_artifact(base, "base")
+
+
+@pytest.fixture
+def root(artifacts, tmp_path):
+    """The folder of a run that has come as far as tokens, of a model that takes 128 places."""
+    tokens, _ = artifacts
+    config = dataclasses.replace(CONFIG, max_positions=128)
+    weights = initialize(encoder_shapes(config), seed=1)
+    with write(tmp_path / "base", kind="base", producer="ingest") as folder:
+        save_folder(folder, config, weights, Head("encoder"))
+        shutil.copy(tokens / "tokenizer.json", folder)
+    texts = pa.table({"text": ["w10 w12", "w11 w13 w14"] * 32, "label": ["n", "y"] * 32})
+    for split in ("train", "validation"):
+        (tmp_path / "examples" / split).mkdir(parents=True)
+        pq.write_table(texts, tmp_path / "examples" / split / "part-00000.parquet")
+    write_json(tmp_path / "examples/info.json", {"labels": ["n", "y"]})
+    places = {name: str(tmp_path / name) for name in ("examples", "base")}
+    spec = {"finetune": {"epochs": 9, "batch_size": 32}, "pretrain": {"held_out": 0.1}}
+    run = {"id": "one", "spec": spec, "artifacts": {**places, "tokens": str(tokens.path)}}
+    (tmp_path / "runs/one").mkdir(parents=True)
+    write_json(tmp_path / "runs/one/run.json", run)
+    return tmp_path
 
 
 @pytest.fixture
@@ -150,25 +176,32 @@ def test_operations_are_those_that_torch_counts():
 @pytest.mark.parametrize(
     "settings", [("--padding", "max_length"), ("--bf16", "--grouped")], ids=["example", "fast"]
 )
-def test_the_trainer_goes_on_when_told_to(artifacts, tmp_path, settings):
-    tokens, base = artifacts
-    checkpoint = shutil.copytree(base.path, tmp_path / "base")
-    shutil.copy(tokens / "tokenizer.json", checkpoint)
-    texts = pa.table({"text": ["w10 w12", "w11 w13 w14"] * 32, "label": ["n", "y"] * 32})
-    for split in ("train", "validation"):
-        (tmp_path / "examples" / split).mkdir(parents=True)
-        pq.write_table(texts, tmp_path / "examples" / split / "part-00000.parquet")
-    info = tmp_path / "examples/info.json"
-    info.write_text(json.dumps({"labels": ["n", "y"]}), encoding="utf-8")
+def test_the_trainer_goes_on_when_told_to(root, settings):
     script = "benchmarks/peers/trainer_finetune.py"
-    places = tmp_path / "examples", checkpoint
-    with Side("trainer", peer_python(), script, *places, "--max-length", "16", *settings) as side:
+    places = root / "examples", root / "base"
+    with Side("trainer", peer_python(), script, *places, *settings) as side:
         found = side.ask({"steps": 3})
         value = side.ask({"evaluate": True})
     assert found["steps"] == value["step"] == 3
     assert found["tokens"] <= found["places"]
-    assert found["places"] == 3 * 32 * 16 or "--grouped" in settings
+    assert found["places"] == 3 * 32 * 128 or "--grouped" in settings
     assert 0 <= value["value"] <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "more", "rows"),
+    [
+        ("finetune", ("--target", "0.1", "--steps", "2", "--example-steps", "1"), 6),
+        ("pretrain", ("--steps", "1", "--rounds", "1"), 7),
+    ],
+)
+def test_the_benchmarks_run_whole(root, name, more, rows):
+    command = [OWN_PYTHON, "-m", f"benchmarks.{name}", "--root", root, "--out", root / "out", *more]
+    subprocess.run(list(map(str, command)), check=True)
+    result = Result.load(root / f"out/{name}.json")
+    assert len(result.rows) == rows
+    assert all(row.own > 0 and row.ratio and row.ratio > 0 for row in result.rows)
 
 
 def test_a_race_ends_when_all_have_reached_the_target(learner):
