@@ -399,8 +399,10 @@ class Prune(Optimizer):
     )
     epochs: int = Field(3, ge=0, description="Passes of distillation over the training rows.")
     temperature: float = Field(2.0, gt=0, description="Softens teacher and student logits.")
-    hidden_weight: float = Field(1.0, ge=0, description="Weight of the hidden-state loss.")
-    importance_rows: int = Field(1024, ge=1, description="Training rows that score importance.")
+    hidden_weight: float = Field(10.0, ge=0, description="Weight of the hidden-state loss.")
+    importance_rows: int = Field(
+        512, ge=1, description="Training rows that score importance, at each stage."
+    )
 
 
 class Quantize(Section):

@@ -47,7 +47,6 @@ def measure_importance(
         [tf.ones(neurons) for neurons in config.intermediate_sizes],
     )
 
-    @tf.function(reduce_retracing=True)
     def squares(batch: Batch) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(gates)
@@ -58,11 +57,17 @@ def measure_importance(
 
     heads = [np.zeros(count) for count in config.num_heads]
     neurons = [np.zeros(count) for count in config.intermediate_sizes]
-    done = 0
+    done, graph = 0, None
     with stage("scoring heads and neurons", total=total, unit="batches") as progress:
         for batch in batches:
             tensors = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
-            for sums, parts in zip((heads, neurons), squares(tensors), strict=True):
+            if graph is None:  # every size is left open: traced once
+                specs = {
+                    name: tf.TensorSpec([None] * value.ndim, value.dtype)
+                    for name, value in tensors.items()
+                }
+                graph = tf.function(squares, autograph=False, input_signature=[specs])
+            for sums, parts in zip((heads, neurons), graph(tensors), strict=True):
                 for layer, part in zip(sums, parts, strict=True):
                     layer += part.numpy()
             done += 1

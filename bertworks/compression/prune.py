@@ -78,7 +78,7 @@ def prune(
     with strategy().scope():
         teacher = build(full.config, handler.head(), full.weights, precision=kind)
     saved = kept and kept / "plan.json"
-    plan = plan_for(teacher, split.train, handler, table, settings, pad=pad, saved=saved)
+    plan = plan_for(full, split.train, handler, table, settings, pad=pad, saved=saved)
     metric = handler.default_metric
     scores = {f"validation_{metric}_teacher": _score(teacher, split.validation, handler, pad)}
     history: dict[str, Any] = {"points": [], "seconds": 0.0, "tokens_per_second": 0.0}

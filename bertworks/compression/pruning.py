@@ -53,7 +53,7 @@ class Plan:
         neurons: Kept neurons of each layer, rising.
         full_ms: Predicted milliseconds per 1,000 tokens before.
         pruned_ms: Predicted milliseconds per 1,000 tokens after.
-        kept_importance: Share of all importance that stays.
+        kept_importance: Share of all importance that stays; of several choices in turn the product.
     """
 
     heads: Units
@@ -88,6 +88,23 @@ class Plan:
         """Number of neurons of each layer."""
         return tuple(map(len, self.neurons))
 
+    def then(self, later: Plan) -> Plan:
+        """A plan of what this one leaves, as a plan of the full model."""
+
+        def units(first: Units, second: Units) -> Units:
+            return tuple(
+                tuple(kept[unit] for unit in layer)
+                for kept, layer in zip(first, second, strict=True)
+            )
+
+        return Plan(
+            heads=units(self.heads, later.heads),
+            neurons=units(self.neurons, later.neurons),
+            full_ms=self.full_ms,
+            pruned_ms=later.pruned_ms,
+            kept_importance=self.kept_importance * later.kept_importance,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """A JSON value that `from_json` reads back."""
         return dataclasses.asdict(self)
@@ -114,22 +131,27 @@ class _Block:
     values: NDArray[np.float64]
 
 
-def choose(importance: Importance, table: LatencyTable, speedup: float) -> Plan:
+def choose(
+    importance: Importance, table: LatencyTable, speedup: float, before: Plan | None = None
+) -> Plan:
     """Chooses the units to keep so that the predicted time is at most the full time / speedup.
+
+    Args:
+        importance: Of every unit that may still be dropped.
+        table: Measured times.
+        speedup: What is wanted, of the full time.
+        before: What an earlier choice kept, where `importance` is of what it left; None: all.
+
+    Returns:
+        The plan; with `before` too it names the units of the full model.
 
     Raises:
         SpecError: Not even an encoder without any block would be that fast on this machine.
     """
     heads = [len(scores) for scores in importance.heads]
     neurons = [len(scores) for scores in importance.neurons]
-    full = table.encoder_time(heads, neurons)
-    least = table.encoder_time([0] * len(heads), [0] * len(neurons))
-    if least > full / speedup:
-        raise SpecError(
-            f"prune.speedup: {speedup:g} cannot be reached on this machine. With every block "
-            f"removed, what is left of the encoder would be {full / least:.2f} times as fast.",
-            f"Set prune.speedup below {full / least:.1f}.",
-        )
+    full = before.full_ms if before else table.encoder_time(heads, neurons)
+    check_reachable(table, len(heads), full, speedup)
     blocks = _blocks(importance, table)
     picks = knapsack(
         [block.times for block in blocks],
@@ -141,13 +163,29 @@ def choose(importance: Importance, table: LatencyTable, speedup: float) -> Plan:
     total = sum(float(block.values[-1]) for block in blocks)
     value = sum(float(block.values[pick]) for block, pick in zip(blocks, picks, strict=True))
     time = sum(float(block.times[pick]) for block, pick in zip(blocks, picks, strict=True))
-    return Plan(
+    plan = Plan(
         heads=tuple(kept[:layers]),
         neurons=tuple(kept[layers:]),
         full_ms=full,
         pruned_ms=table.fixed + time,
         kept_importance=value / total if total else 1.0,
     )
+    return before.then(plan) if before else plan
+
+
+def check_reachable(table: LatencyTable, layers: int, full_ms: float, speedup: float) -> None:
+    """Refuses a speed-up that no widths can have.
+
+    Raises:
+        SpecError: Not even an encoder without any block would be that fast on this machine.
+    """
+    least = table.encoder_time([0] * layers, [0] * layers)
+    if least > full_ms / speedup:
+        raise SpecError(
+            f"prune.speedup: {speedup:g} cannot be reached on this machine. With every block "
+            f"removed, what is left of the encoder would be {full_ms / least:.2f} times as fast.",
+            f"Set prune.speedup below {full_ms / least:.1f}.",
+        )
 
 
 def knapsack(

@@ -14,11 +14,13 @@ from bertworks.artifacts import write_json
 from bertworks.compression import pruning, reconstruction
 from bertworks.compression.importance import measure_importance
 from bertworks.compression.latency import LatencyTable
-from bertworks.compression.pruning import Plan
+from bertworks.compression.pruning import Importance, Plan, check_reachable
 from bertworks.encoder.config import EncoderConfig
 from bertworks.encoder.layout import Weights
+from bertworks.encoder.model import build
 from bertworks.spec import Prune
 from bertworks.tasks.handler import TaskHandler
+from bertworks.training import precision
 from bertworks.training.labelled import LabelledFeed
 from bertworks.training.losses import loss_for
 from bertworks.training.rows import Rows
@@ -27,6 +29,8 @@ from bertworks.training.rows import Rows
 SAMPLE_ROWS = 4
 # Tokens that the repair looks at: more costs time in proportion and gains little.
 REPAIR_TOKENS = 8_000
+# Speed-up from one scoring to the next.
+STAGE = 1.35
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Model:
 
 
 def plan_for(
-    teacher: Any,
+    full: Model,
     rows: Rows,
     handler: TaskHandler,
     table: LatencyTable,
@@ -50,32 +54,109 @@ def plan_for(
     """Chooses what to keep of a model; takes the plan that an earlier try of the same run saved.
 
     Args:
-        teacher: The fine-tuned `BertModel`.
+        full: The fine-tuned model.
         rows: Training rows, of which `importance_rows` are looked at.
         handler: The task.
         table: Measured times.
-        settings: `speedup` and `importance_rows` are read.
+        settings: `speedup`, `importance_rows` and `precision` are read.
         pad: Id of the padding token.
         saved: Where the plan is kept for a resumed run; None: nowhere.
     """
     if saved is not None and saved.exists():
         return Plan.from_json(json.loads(saved.read_text(encoding="utf-8")))
-    if settings.speedup == 1.0:
-        config = teacher.config
+    plan = Narrowing(full, rows, handler, table, settings, pad).plan(settings.speedup)
+    if saved is not None:
+        write_json(saved, plan.to_json())
+    return plan
+
+
+class Narrowing:
+    """Chooses what to keep of a model in stages: drop a little, repair, score anew, drop more.
+
+    What a unit matters depends on what else is there: of two heads that do the same, either may go,
+    not both. Scores of the full model do not see that, those of a model that lost one of them do.
+    Dropping little at a time is as in Molchanov et al. (2019), section 3.3, though nothing is trained
+    in between; repair takes the place of training.
+
+    Args:
+        full: The fine-tuned model.
+        rows: Training rows.
+        handler: The task.
+        table: Measured times.
+        settings: `importance_rows` and `precision` are read.
+        pad: Id of the padding token.
+    """
+
+    def __init__(
+        self,
+        full: Model,
+        rows: Rows,
+        handler: TaskHandler,
+        table: LatencyTable,
+        settings: Prune,
+        pad: int = 0,
+    ) -> None:
+        self.full, self.rows, self.handler, self.table = full, rows, handler, table
+        self.settings, self.pad = settings, pad
+        config = full.config
         time = table.encoder_time(config.num_heads, config.intermediate_sizes)
-        return Plan.everything(config, time)
-    chosen = spread(rows.lengths, settings.importance_rows)
+        self._kept, self._stage = Plan.everything(config, time), 1.0
+        self._importance: Importance | None = None
+
+    def plan(self, speedup: float) -> Plan:
+        """What to keep for a speed-up; asked for several, they must rise.
+
+        The stages are the same for all, so that each costs one scoring however many are asked for.
+
+        Raises:
+            SpecError: No widths are that fast on this machine.
+        """
+        if speedup < self._stage:
+            raise ValueError(f"`speedup` must rise. Received: {speedup:g} after {self._stage:g}")
+        if speedup == 1.0:
+            return self._kept
+        check_reachable(self.table, self.full.config.num_layers, self._kept.full_ms, speedup)
+        while speedup > self._stage * STAGE:
+            self._stage *= STAGE
+            self._kept = self._choose(self._stage)
+            self._importance = None
+        return self._choose(speedup)
+
+    def _choose(self, speedup: float) -> Plan:
+        if self._importance is None:
+            self._importance = self._score()
+        return pruning.choose(self._importance, self.table, speedup, self._kept)
+
+    def _score(self) -> Importance:
+        model = self.full
+        if self._stage > 1.0:
+            model = cut_and_repair(model, self._kept, self.rows, self.settings)
+        return importance_of(
+            build(
+                model.config,
+                self.handler.head(),
+                model.weights,
+                precision=precision.resolve(self.settings.precision),
+            ),
+            self.rows,
+            self.handler,
+            self.settings.importance_rows,
+            pad=self.pad,
+        )
+
+
+def importance_of(
+    teacher: Any, rows: Rows, handler: TaskHandler, count: int, *, pad: int = 0
+) -> Importance:
+    """Scores a model's heads and neurons by the task's loss on at most `count` of the rows."""
+    chosen = spread(rows.lengths, count)
     loss = loss_for(handler.task)
-    importance = measure_importance(
+    return measure_importance(
         teacher,
         _batches(rows, handler, chosen, pad),
         lambda outputs, batch: loss(outputs["logits"], batch["targets"]),
         total=-(-len(chosen) // SAMPLE_ROWS),
     )
-    plan = pruning.choose(importance, table, settings.speedup)
-    if saved is not None:
-        write_json(saved, plan.to_json())
-    return plan
 
 
 def cut_and_repair(full: Model, plan: Plan, rows: Rows, settings: Prune) -> Model:
