@@ -20,7 +20,22 @@ Floats = NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """A loaded graph. Any number of threads may call `run`."""
+    """A loaded graph. Any number of threads may call `run`.
+
+    Attributes:
+        threads: CPU threads of one run.
+    """
+
+    @property
+    def threads(self) -> int: ...
+
+    def side_by_side(self) -> Engine:
+        """The same graph, set up for `threads` runs at a time on one thread each.
+
+        Batches that are computed so need not wait for each other, as threads of one run do after
+        every product: a third more rows a second on two threads.
+        """
+        ...
 
     def run(
         self, input_ids: Integers, attention_mask: Integers, type_ids: Integers | None = None
@@ -96,8 +111,10 @@ class OnnxRuntime:
     ) -> None:
         import onnxruntime
 
+        self.threads = threads or available_threads()
+        self._graph, self._options = graph, options
         settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = threads or available_threads()
+        settings.intra_op_num_threads = self.threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
         # Threads that spin while idle take the CPU from whatever else the machine does: the web
@@ -112,6 +129,10 @@ class OnnxRuntime:
         except Exception as error:  # onnxruntime's errors share no base but Exception
             raise RuntimeError(str(error)) from error
         self._inputs = {one.name for one in self._session.get_inputs()}
+
+    def side_by_side(self) -> OnnxRuntime:
+        """As `Engine.side_by_side`: a session of one thread takes any number of runs at a time."""
+        return self if self.threads == 1 else OnnxRuntime(self._graph, self._options, 1)
 
     def run(
         self, input_ids: Integers, attention_mask: Integers, type_ids: Integers | None = None
@@ -132,11 +153,13 @@ class OpenVino:
 
     def __init__(self, graph: Any, options: Mapping[str, Any], threads: int | None = None) -> None:
         openvino = import_openvino()
+        self.threads = threads or available_threads()
+        self._graph, self._options = graph, options
         core = openvino.Core()
         model = core.read_model(str(graph)) if isinstance(graph, Path) else graph
         properties = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads or available_threads(),
+            "INFERENCE_NUM_THREADS": self.threads,
             # Threads that are tied to a CPU wait when something else runs on it: beside other work
             # (a second agent, the web server) that halves the speed, and alone it gains nothing.
             "ENABLE_CPU_PINNING": False,
@@ -145,6 +168,13 @@ class OpenVino:
         self._compiled = core.compile_model(model, "CPU", properties)
         self._inputs = {one.get_any_name() for one in self._compiled.inputs}
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def side_by_side(self) -> OpenVino:
+        """As `Engine.side_by_side`: as many streams as threads."""
+        if self.threads == 1:
+            return self
+        streams = {**self._options, "NUM_STREAMS": self.threads}
+        return OpenVino(self._graph, streams, self.threads)
 
     def run(
         self, input_ids: Integers, attention_mask: Integers, type_ids: Integers | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -76,10 +77,7 @@ class GraphWriter:
 
         Several products of one source share its quantization.
         """
-        if source not in self._quantized:
-            values, scale, zero = self.nodes("DynamicQuantizeLinear", source, outputs=3)
-            self._quantized[source] = (values, scale, zero)
-        values, scale, zero = self._quantized[source]
+        values, scale, zero = self._activations(source)
         integers, scales = quantize_rows(weight)
         return self.node(
             "MatMulIntegerToFloat",
@@ -91,6 +89,49 @@ class GraphWriter:
             self.constant(np.zeros(len(scales), np.int8)),
             self.constant(bias),
             domain=MICROSOFT,
+        )
+
+    def _activations(self, source: str) -> Quantized:
+        """uint8 values, scale and zero point of a tensor, quantized once for all who multiply it."""
+        if source not in self._quantized:
+            values, scale, zero = self.nodes("DynamicQuantizeLinear", source, outputs=3)
+            self._quantized[source] = (values, scale, zero)
+        return self._quantized[source]
+
+    def integer_attention(
+        self,
+        source: str,
+        mask: str,
+        weights: Sequence[NDArray[Any]],
+        biases: Sequence[NDArray[Any]],
+        heads: int,
+    ) -> str:
+        """Self-attention in one node: the three projections in dynamic int8, the rest in float32.
+
+        Args:
+            source: (batch, sequence, inputs), float32.
+            mask: int32, 1 for tokens, 0 for padding, (batch, sequence).
+            weights: Of queries, keys and values, each (heads * head size, inputs).
+            biases: Of the same, each (heads * head size,).
+            heads: How many.
+
+        Returns:
+            The heads' outputs beside each other: (batch, sequence, heads * head size).
+        """
+        values, scale, zero = self._activations(source)
+        integers, scales = quantize_rows(np.concatenate(weights))
+        return self.node(
+            "QAttention",
+            values,
+            self.constant(integers.T),
+            self.constant(np.concatenate(biases)),
+            scale,
+            self.constant(scales),
+            mask,
+            zero,
+            self.constant(np.zeros(len(scales), np.int8)),
+            domain=MICROSOFT,
+            num_heads=heads,
         )
 
     def layer_norm(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from bertworks.compression.engines import Engine, Floats, Integers
 from bertworks.text.batching import pad_batch
 
 TokenIds = Sequence[int] | NDArray[np.integer]
+
+ROWS = 16
+"""Rows a batch, at most: what more rows compute falls out of a core's cache before it is used."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def batches(
     ids: Sequence[TokenIds],
     types: Sequence[TokenIds] | None = None,
     *,
-    size: int = 32,
+    size: int = ROWS,
     pad: int = 0,
 ) -> list[Batch]:
     """Sorts rows by length and cuts them into batches, each padded to its own longest row.
@@ -64,35 +69,72 @@ def batches(
     return result
 
 
-def logits_of(
-    engine: Engine,
-    ids: Sequence[TokenIds],
-    types: Sequence[TokenIds] | None = None,
-    *,
-    size: int = 32,
-    pad: int = 0,
-    advance: Callable[[int], None] = lambda rows: None,
-) -> list[Floats]:
-    """Logits of each row, in the order given.
+def even_size(rows: int, threads: int, most: int) -> int:
+    """Rows a batch, so that batches come in rounds of `threads` alike, of at most `most` rows each.
+
+    Fewer rows than threads make one batch.
+    """
+    if rows < threads:
+        return min(max(rows, 1), most)
+    rounds = -(-rows // (most * threads))
+    return -(-rows // (rounds * threads))
+
+
+class Runner:
+    """Answers rows with an engine; any number of threads may share one.
+
+    One batch alone gets all of the engine's threads. Several are computed side by side, one thread
+    each, for which the graph is loaded a second time when it is first needed.
 
     Args:
         engine: A loaded graph.
-        ids: As in `batches`; so are `types`, `size` and `pad`.
-        types: See `batches`.
-        size: See `batches`.
-        pad: See `batches`.
-        advance: Told the number of rows done after each batch.
-
-    Returns:
-        For each row (outputs,), or (its tokens, outputs) from a tagging graph.
+        size: Rows a batch, at most.
+        pad: The padding token's id.
     """
-    found: dict[int, Floats] = {}
-    for batch in batches(ids, types, size=size, pad=pad):
-        answers = batch.run(engine)
-        for row, length, answer in zip(batch.rows, batch.lengths, answers, strict=True):
-            found[int(row)] = answer if answer.ndim == 1 else answer[:length]
-        advance(len(batch.rows))
-    return [found[row] for row in range(len(ids))]
+
+    def __init__(self, engine: Engine, *, size: int = ROWS, pad: int = 0) -> None:
+        self._engine, self._size, self._pad = engine, min(size, ROWS), pad
+        self._lock = Lock()
+        self._beside: tuple[Engine, ThreadPoolExecutor] | None = None
+
+    def logits(
+        self,
+        ids: Sequence[TokenIds],
+        types: Sequence[TokenIds] | None = None,
+        advance: Callable[[int], None] = lambda rows: None,
+    ) -> list[Floats]:
+        """Logits of each row, in the order given.
+
+        Args:
+            ids: As in `batches`; so are `types`.
+            types: See `batches`.
+            advance: Told the number of rows done after each batch.
+
+        Returns:
+            For each row (outputs,), or (its tokens, outputs) from a tagging graph.
+        """
+        size = even_size(len(ids), self._engine.threads, self._size)
+        cut = batches(ids, types, size=size, pad=self._pad)
+        found: dict[int, Floats] = {}
+        # The longest first: at the end, threads that wait for the last batch wait for a short one.
+        for batch, answers in self._run(cut[::-1]):
+            for row, length, answer in zip(batch.rows, batch.lengths, answers, strict=True):
+                found[int(row)] = answer if answer.ndim == 1 else answer[:length]
+            advance(len(batch.rows))
+        return [found[row] for row in range(len(ids))]
+
+    def _run(self, cut: list[Batch]) -> Iterator[tuple[Batch, Floats]]:
+        if len(cut) < 2 or self._engine.threads == 1:
+            return ((batch, batch.run(self._engine)) for batch in cut)
+        engine, pool = self._side_by_side()
+        return zip(cut, pool.map(lambda batch: batch.run(engine), cut), strict=True)
+
+    def _side_by_side(self) -> tuple[Engine, ThreadPoolExecutor]:
+        with self._lock:
+            if self._beside is None:
+                pool = ThreadPoolExecutor(self._engine.threads, "batches")
+                self._beside = self._engine.side_by_side(), pool
+            return self._beside
 
 
 def _pad(rows: Sequence[TokenIds], value: int) -> Integers:

@@ -24,12 +24,11 @@ from bertworks import html
 from bertworks.compression import builders, engines
 from bertworks.compression.builders import Source
 from bertworks.compression.engines import Engine, Floats
-from bertworks.compression.inference import Batch, TokenIds, batches, logits_of
+from bertworks.compression.inference import ROWS, Batch, Runner, TokenIds, batches
 from bertworks.errors import BertworksError, EnvironmentFault
 from bertworks.progress import stage
 from bertworks.spec import Quantize
 
-BATCH = 32
 ROUNDS = 5
 TIMED_ROWS = 512
 SINGLE_ROWS = 40  # rows timed one at a time in each round
@@ -57,7 +56,7 @@ class Candidate:
         folder: Where its graph lies.
         engine: agent.json's "engine": name, file, options; None when it could not be built.
         metric: The task's metric on validation rows.
-        rows_per_second: In length-sorted batches of 32, median of the rounds.
+        rows_per_second: In length-sorted batches, as the agent runs them; median of the rounds.
         latency_ms: Median of one row at a time.
         p95_ms: 95th percentile of one row at a time.
         size_mb: Bytes of the graph, 10^6.
@@ -76,6 +75,7 @@ class Candidate:
     chosen: bool = False
     reason: str = ""
     loaded: Engine | None = field(default=None, repr=False)
+    runner: Runner | None = field(default=None, repr=False)
 
     def cost_ms(self, prefer: str) -> float:
         """Milliseconds that the choice goes by.
@@ -194,9 +194,9 @@ def page(candidates: Sequence[Candidate], metric: str, threads: int) -> str:
         [one.name for one in timed], [one.rows_per_second or 0.0 for one in timed], "rows/s"
     )
     note = Markup("<p>{}</p>").format(
-        f"Measured on validation rows with {threads} CPU threads: speed in batches of {BATCH} rows "
-        f"sorted by length, latency one row at a time; medians of {ROUNDS} interleaved rounds. The "
-        "fastest candidate that keeps the metric within the limit is chosen."
+        f"Measured on validation rows with {threads} CPU threads: speed in batches of at most {ROWS} "
+        f"rows sorted by length, one thread each, latency one row at a time; medians of {ROUNDS} "
+        "interleaved rounds. The fastest candidate that keeps the metric within the limit is chosen."
     )
     table = html.table(headers, rows, numeric_columns=[1, 2, 3, 4, 5])
     return html.page("Quantization candidates", note + table + chart)
@@ -214,6 +214,7 @@ def _build(candidate: Candidate, source: Source, calibration: Rows, settings: Qu
         rows = batches(calibration.ids, calibration.types, size=16, pad=source.pad)
         candidate.engine = build(source, rows, candidate.folder)
         candidate.loaded = engines.load(candidate.folder, candidate.engine, settings.threads)
+        candidate.runner = Runner(candidate.loaded, pad=source.pad)
         files = [file for file in candidate.folder.iterdir() if file.is_file()]
         candidate.size_mb = sum(file.stat().st_size for file in files) / 1e6
     except Exception as error:  # an engine may fail in any way; the others must still be tried
@@ -225,31 +226,31 @@ def _fail(candidate: Candidate, error: Exception) -> None:
         raise error  # no other candidate would fare better
     message = error.message if isinstance(error, BertworksError) else f"{error}"
     candidate.reason = f"{type(error).__name__}: {message}"[:500]
-    candidate.engine = candidate.loaded = candidate.metric = None
+    candidate.engine = candidate.loaded = candidate.runner = candidate.metric = None
 
 
 def _measure(candidates: Sequence[Candidate], rows: Rows, score: Score, pad: int) -> None:
     """Scores each candidate, then times them in turn, so that disturbances fall on all alike."""
     for candidate in candidates:
-        if candidate.loaded is not None:
+        if candidate.runner is not None:
             try:  # scoring also warms the engine up
-                logits = logits_of(candidate.loaded, rows.ids, rows.types, size=BATCH, pad=pad)
-                candidate.metric = score(logits)
+                candidate.metric = score(candidate.runner.logits(rows.ids, rows.types))
             except Exception as error:  # see _build
                 _fail(candidate, error)
-    running = [candidate for candidate in candidates if candidate.loaded is not None]
+    running = [one for one in candidates if one.runner is not None]
     timed = rows.first(TIMED_ROWS)
-    many = batches(timed.ids, timed.types, size=BATCH, pad=pad)
     single = _singles(batches(timed.ids, timed.types, size=1, pad=pad))
     throughput: dict[str, list[float]] = {one.name: [] for one in running}
     latency: dict[str, list[float]] = {one.name: [] for one in running}
     with stage("measuring candidates", total=ROUNDS * len(running), unit="rounds") as progress:
         for _ in range(ROUNDS):
             for candidate in running:
-                assert candidate.loaded is not None
-                seconds = sum(_seconds(candidate.loaded, batch) for batch in many)
+                runner, engine = candidate.runner, candidate.loaded
+                assert runner is not None
+                assert engine is not None
+                seconds = _seconds(runner.logits, timed.ids, timed.types)
                 throughput[candidate.name].append(len(timed.ids) / seconds)
-                latency[candidate.name] += [_seconds(candidate.loaded, one) for one in single]
+                latency[candidate.name] += [_seconds(one.run, engine) for one in single]
                 progress.advance(1, f"{candidate.name} {throughput[candidate.name][-1]:.0f} rows/s")
     for candidate in running:
         candidate.rows_per_second = statistics.median(throughput[candidate.name])
@@ -264,9 +265,9 @@ def _singles(rows: list[Batch]) -> list[Batch]:
     return [rows[place] for place in np.random.default_rng(0).permutation(places)]
 
 
-def _seconds(engine: Engine, batch: Batch) -> float:
+def _seconds(work: Callable[..., object], *arguments: Any) -> float:
     began = time.perf_counter()
-    batch.run(engine)
+    work(*arguments)
     return time.perf_counter() - began
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from bertworks.artifacts import Artifact, open_artifact
 from bertworks.compression import engines
 from bertworks.compression.engines import Engine, Floats
-from bertworks.compression.inference import logits_of
+from bertworks.compression.inference import Runner
 from bertworks.errors import ArtifactError, DataError
 from bertworks.serving import words
 from bertworks.spec import Task
@@ -67,7 +67,8 @@ class Agent:
         self.labels: list[str] = list(info.get("labels") or [])
         self.max_length = int(info["max_length"])
         self.max_batch = max_batch
-        self._tokenizer, self._engine = tokenizer, engine
+        self._tokenizer = tokenizer
+        self._runner = Runner(engine, size=max_batch, pad=tokenizer.special.pad)
         self._handler: TaskHandler = for_task(self.task, info)
 
     @classmethod
@@ -154,10 +155,7 @@ class Agent:
         Returns:
             (outputs,) for each row; (tokens, outputs) for tagging.
         """
-        return logits_of(
-            self._engine, input_ids, type_ids,
-            size=self.max_batch, pad=self._tokenizer.special.pad,
-        )  # fmt: skip
+        return self._runner.logits(input_ids, type_ids)
 
     def encode(self, rows: Sequence[Row]) -> Encoded:
         """Tokenizes rows as training did.

@@ -18,6 +18,7 @@ import uuid
 from typing import Any
 
 from bertworks.artifacts import open_artifact
+from bertworks.cpus import available_threads
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving import protocols
 from bertworks.serving.identity import Identity
@@ -55,7 +56,9 @@ def serve(
     """
     _check_numbers(port, threads, max_batch)
     agent = Agent.load(folder, threads=threads, max_batch=max_batch)
-    agent.predict([_sample(agent)])  # the first pass allocates: not while a client waits
+    # The first passes load and allocate, for one row and for many: not while a client waits.
+    for rows in (1, 2 * (threads or available_threads())):
+        agent.predict([_sample(agent)] * rows)
     _check_port(port)
     kserve = _import_kserve()
     server = kserve.ModelServer(

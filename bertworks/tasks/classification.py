@@ -31,13 +31,14 @@ class Classification(TaskHandler):
     ) -> list[dict[str, Any]]:
         """`{"label", "score", "scores": {label: probability}}` for each row."""
         chances = softmax(np.reshape(np.asarray(logits), (-1, len(self.labels))))
+        best = chances.argmax(axis=-1).tolist()
         return [
             {
-                "label": self.labels[int(row.argmax())],
-                "score": float(row.max()),
-                "scores": dict(zip(self.labels, row.tolist(), strict=True)),
+                "label": self.labels[index],
+                "score": row[index],
+                "scores": dict(zip(self.labels, row, strict=True)),
             }
-            for row in chances
+            for index, row in zip(best, chances.tolist(), strict=True)
         ]
 
 

@@ -1,6 +1,7 @@
 """The exported graph computes what BERT computes, written out plainly here in numpy."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -13,7 +14,6 @@ from tiny_model import MAX_LENGTH, VOCABULARY, config, random_weights
 from bertworks.compression.engines import OnnxRuntime, OpenVino, import_openvino
 from bertworks.compression.graph import build_graph
 from bertworks.compression.graph_writer import quantize_rows
-from bertworks.compression.inference import batches, logits_of
 from bertworks.encoder.config import Head
 
 SEQUENCE = Head("sequence", ("a", "b", "c"), "single_label_classification")
@@ -112,17 +112,39 @@ def test_padding_changes_nothing(form):
     np.testing.assert_allclose(engine.run(*wide), engine.run(ids, mask), atol=tolerance)
 
 
+@pytest.mark.parametrize("head", [SEQUENCE, TOKEN], ids=lambda head: head.kind)
+@pytest.mark.parametrize("widths", [((2, 2), (32, 32)), ((1, 2), (32, 7)), ((2, 0), (0, 32))])
 @pytest.mark.parametrize("form", ["compact", "dynamic-int8"])
-def test_small_forms_stay_close_and_are_valid(form):
-    sizes = config((2, 2), (32, 32))
-    weights = random_weights(sizes, SEQUENCE)
+def test_small_forms_stay_close_and_are_valid(form, widths, head):
+    sizes = config(*widths)
+    weights = random_weights(sizes, head)
     ids, mask, types = example(rows=64)
-    graph = build_graph(sizes, weights, SEQUENCE, form=form, pair=True)
+    graph = build_graph(sizes, weights, head, form=form, pair=True)
     if form == "compact":  # the checker does not know the other form's operations
         onnx.checker.check_model(graph, full_check=True)
     found = OnnxRuntime(graph.SerializeToString(), {}).run(ids, mask, types)
-    expected = reference(sizes, weights, SEQUENCE, ids, mask, types)
+    expected = reference(sizes, weights, head, ids, mask, types)
+    if head.kind == "token":
+        found, expected = found[mask == 1], expected[mask == 1]
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+def test_batches_side_by_side_give_what_one_run_gives():
+    sizes, weights = config(), random_weights(config(), SEQUENCE)
+    graph = build_graph(sizes, weights, SEQUENCE)
+    ids, mask, _ = example()
+    for engine in (
+        OnnxRuntime(graph.SerializeToString(), {}, 2),
+        OpenVino(import_openvino().Core().read_model(graph.SerializeToString()), {}, 2),
+    ):
+        beside = engine.side_by_side()
+        assert beside is not engine
+        expected = engine.run(ids, mask)
+        with ThreadPoolExecutor(2) as pool:
+            for found in pool.map(lambda _, one=beside: one.run(ids, mask), range(4)):
+                np.testing.assert_allclose(found, expected, atol=1e-5)
+    alone = OnnxRuntime(graph.SerializeToString(), {}, 1)
+    assert alone.side_by_side() is alone
 
 
 def test_openvino_computes_the_same():
@@ -189,39 +211,3 @@ def test_quantized_rows_are_within_half_a_step(matrix):
     error = np.abs(integers * scales[:, np.newaxis] - matrix)
     assert (error <= scales[:, np.newaxis] * 0.5001).all()
     assert integers.min() >= -127
-
-
-class Recorder:
-    """An engine whose logits are each row's first id and length."""
-
-    def __init__(self, tagging=False):
-        self.tagging, self.shapes = tagging, []
-
-    def run(self, ids, mask, types=None):
-        self.shapes.append(ids.shape)
-        if self.tagging:
-            return np.stack([ids, mask], -1).astype(np.float32)
-        return np.stack([ids[:, 0], mask.sum(1)], 1).astype(np.float32)
-
-
-@given(st.lists(st.integers(1, 30), max_size=60), st.integers(1, 16))
-@settings(deadline=None)
-def test_rows_come_back_in_order_with_little_padding(lengths, size):
-    rows = [[index + 1] * length for index, length in enumerate(lengths)]
-    engine = Recorder()
-    found = logits_of(engine, rows, size=size)
-    assert [row.tolist() for row in found] == [[row[0], len(row)] for row in rows]
-    widths = [width for _, width in engine.shapes]
-    assert widths == sorted(widths) and all(count <= size for count, _ in engine.shapes)
-
-
-def test_tagging_rows_lose_their_padding():
-    found = logits_of(Recorder(tagging=True), [[5], [6, 7, 8]])
-    assert [row[:, 0].tolist() for row in found] == [[5], [6, 7, 8]]
-
-
-def test_batches_pad_with_the_padding_token_and_type_0():
-    (batch,) = batches([[5, 6], [7]], [[0, 1], [1]], pad=9)
-    assert batch.input_ids.tolist() == [[7, 9], [5, 6]]
-    assert batch.attention_mask.tolist() == [[1, 0], [1, 1]]
-    assert batch.type_ids.tolist() == [[1, 0], [0, 1]]
