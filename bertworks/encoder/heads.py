@@ -24,9 +24,8 @@ class SequenceHead(keras.layers.Layer):
         self.built = True
 
     def call(self, rows: tf.Tensor, batch: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        """Classifies each sequence from its first row."""
-        first = tf.reshape(rows, (batch, -1, rows.shape[-1]))[:, 0]
-        return self.classifier(self.dropout(tf.tanh(self.pooler(first)), seed))
+        """Classifies each sequence from its first row: rows is (batch, hidden)."""
+        return self.classifier(self.dropout(tf.tanh(self.pooler(rows)), seed))
 
 
 class TokenHead(keras.layers.Layer):
@@ -55,16 +54,17 @@ class MaskedHead(keras.layers.Layer):
         self.bias = self.add_weight(shape=(config.vocab_size,), initializer="zeros", name="bias")
         self.built = True
 
-    def call(self, rows: tf.Tensor, masked: tf.Tensor | None, words: tf.Tensor) -> tf.Tensor:
+    def call(self, rows: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
         """Vocabulary logits, float32.
 
         Args:
-            rows: (batch * length, hidden).
-            masked: Indices of the rows to decode, or None for all of them.
+            rows: (tokens to decode, hidden).
             words: (vocabulary, hidden) word embeddings.
         """
-        picked = rows if masked is None else tf.gather(rows, masked)
-        known = self.norm(tf.cast(ops.gelu(self.transform(picked)), tf.float32))
+        bias = tf.convert_to_tensor(self.transform.bias)
+        with ops.compiled(False):  # another number of rows in every batch
+            active = ops.gelu(self.transform.product(rows), bias)
+            known = self.norm(tf.cast(active, tf.float32))
         kind = self.compute_dtype
         logits = tf.matmul(tf.cast(known, kind), tf.cast(words, kind), transpose_b=True)
         return tf.cast(logits, tf.float32) + tf.convert_to_tensor(self.bias)

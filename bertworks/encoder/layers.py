@@ -27,13 +27,17 @@ class Dense(keras.layers.Layer):
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
         """Computes in the compute type."""
+        bias = tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
+        return tf.nn.bias_add(self.product(rows), bias)
+
+    def product(self, rows: tf.Tensor) -> tf.Tensor:
+        """x W alone, for kernels that add the bias themselves."""
         kind = self.compute_dtype
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), kind)
-        bias = tf.cast(tf.convert_to_tensor(self.bias), kind)
         if kernel.shape[0] == 0:
             # oneDNN aborts on a product over nothing; the empty sum keeps the kernel's gradient.
-            return tf.zeros((tf.shape(rows)[0], 1), kind) + bias + tf.reduce_sum(kernel, axis=0)
-        return tf.nn.bias_add(tf.matmul(tf.cast(rows, kind), kernel), bias)
+            return tf.zeros((tf.shape(rows)[0], 1), kind) + tf.reduce_sum(kernel, axis=0)
+        return tf.matmul(tf.cast(rows, kind), kernel)
 
 
 class Norm(keras.layers.Layer):
@@ -48,8 +52,12 @@ class Norm(keras.layers.Layer):
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
         """Computes in float32."""
+        return ops.layer_norm(rows, *self.parameters())
+
+    def parameters(self) -> tuple[tf.Tensor, tf.Tensor, float]:
+        """gamma, beta and epsilon."""
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-        return ops.layer_norm(rows, gamma, beta, self.epsilon)
+        return gamma, beta, self.epsilon
 
 
 class Dropout(keras.layers.Layer):
@@ -63,6 +71,10 @@ class Dropout(keras.layers.Layer):
     def call(self, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """Drops units when a seed is given."""
         return x if seed is None else ops.dropout(x, self.rate, seed, self.site)
+
+    def drop(self, seed: tf.Tensor | None) -> tuple[float, tf.Tensor | None, int]:
+        """Rate, seed and site, for kernels that drop units themselves."""
+        return self.rate, seed, self.site
 
 
 class Embeddings(keras.layers.Layer):
@@ -119,6 +131,7 @@ class Attention(keras.layers.Layer):
         batch: tf.Tensor,
         seed: tf.Tensor | None,
         gate: tf.Tensor | None,
+        only: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Attends within each sequence.
 
@@ -128,15 +141,16 @@ class Attention(keras.layers.Layer):
             batch: Number of sequences.
             seed: Dropout seed, or None.
             gate: (heads,) multipliers of the heads' outputs, or None.
+            only: Indices of the rows to give out, or None for all of them.
 
         Returns:
-            (batch * length, hidden), float32, before the residual sum.
+            (rows given out, hidden), in the compute type, before bias, dropout and residual sum.
         """
         if self.heads == 0:
             mixed = tf.zeros((tf.shape(rows)[0], 0), self.compute_dtype)
         else:
             mixed = self._mix(self.projection(rows), bias, batch, seed, gate)
-        return self.dropout(tf.cast(self.output_dense(mixed), tf.float32), seed)
+        return self.output_dense.product(_picked(mixed, only))
 
     def _mix(
         self,
@@ -149,9 +163,9 @@ class Attention(keras.layers.Layer):
         split = tf.reshape(projected, (batch, -1, 3, self.heads, self.head_size))
         query, key, value = tf.unstack(tf.transpose(split, (2, 0, 3, 1, 4)), num=3)
         query *= tf.cast(self.head_size**-0.5, query.dtype)
-        scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32) + bias
-        weights = tf.cast(tf.nn.softmax(scores), value.dtype)
-        mixed = tf.matmul(self.weights_dropout(weights, seed), value)
+        scores = tf.matmul(query, key, transpose_b=True)
+        weights = ops.attention_weights(scores, bias, self.weights_dropout.drop(seed))
+        mixed = tf.matmul(weights, value)
         if gate is not None:
             mixed *= tf.cast(gate, mixed.dtype)[:, tf.newaxis, tf.newaxis]
         return tf.reshape(tf.transpose(mixed, (0, 2, 1, 3)), (-1, self.heads * self.head_size))
@@ -168,15 +182,15 @@ class FeedForward(keras.layers.Layer):
         self.dropout = Dropout(config.dropout, 3 + 3 * index, dtype=self.dtype_policy)
         self.built = True
 
-    def call(self, rows: tf.Tensor, seed: tf.Tensor | None, gate: tf.Tensor | None) -> tf.Tensor:
-        """Maps rows to rows, float32, before the residual sum; `gate` multiplies the neurons."""
+    def call(self, rows: tf.Tensor, gate: tf.Tensor | None) -> tf.Tensor:
+        """Maps rows to rows, as `Attention` does; `gate` multiplies the neurons."""
         if self.neurons == 0:
             active = tf.zeros((tf.shape(rows)[0], 0), self.compute_dtype)
         else:
-            active = ops.gelu(self.inner(rows))
+            active = ops.gelu(self.inner.product(rows), tf.convert_to_tensor(self.inner.bias))
         if gate is not None:
             active *= tf.cast(gate, active.dtype)
-        return self.dropout(tf.cast(self.outer(active), tf.float32), seed)
+        return self.outer.product(active)
 
 
 class Layer(keras.layers.Layer):
@@ -199,10 +213,28 @@ class Layer(keras.layers.Layer):
         seed: tf.Tensor | None = None,
         head_gate: tf.Tensor | None = None,
         neuron_gate: tf.Tensor | None = None,
+        only: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Maps (batch * length, hidden) to the same shape."""
-        rows = self.attention_norm(rows + self.attention(rows, bias, batch, seed, head_gate))
-        return self.norm(rows + self.feed_forward(rows, seed, neuron_gate))
+        """Maps (batch * length, hidden) to the same shape, or to the rows of `only`."""
+        attention, feed_forward = self.attention, self.feed_forward
+        rows = ops.add_norm(
+            attention(rows, bias, batch, seed, head_gate, only),
+            tf.convert_to_tensor(attention.output_dense.bias),
+            _picked(rows, only),
+            self.attention_norm.parameters(),
+            attention.dropout.drop(seed),
+        )
+        return ops.add_norm(
+            feed_forward(rows, neuron_gate),
+            tf.convert_to_tensor(feed_forward.outer.bias),
+            rows,
+            self.norm.parameters(),
+            feed_forward.dropout.drop(seed),
+        )
+
+
+def _picked(rows: tf.Tensor, only: tf.Tensor | None) -> tf.Tensor:
+    return rows if only is None else tf.gather(rows, only)
 
 
 def _select(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:

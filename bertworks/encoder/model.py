@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bertworks.encoder import ops
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.heads import MaskedHead, SequenceHead, TokenHead, build_head
 from bertworks.encoder.layers import Dense, Embeddings, Layer, Norm
@@ -55,9 +57,9 @@ class BertModel(keras.Model):
             hidden_states: Also return every layer's output.
 
         Returns:
-            `logits` (float32; as the head says) unless the head is "encoder"; `last_hidden`, float32
-            (batch, length, hidden); and `hidden`, the embeddings' output and each layer's, as a list,
-            when asked for.
+            `logits` (float32; as the head says) unless the head is "encoder", which gives
+            `last_hidden`, float32 (batch, length, hidden); and `hidden`, the embeddings' output and
+            each layer's, as a list, when asked for.
         """
         ids, seed = inputs["input_ids"], inputs.get("seed")
         batch, length = tf.shape(ids)[0], tf.shape(ids)[1]
@@ -69,19 +71,37 @@ class BertModel(keras.Model):
             inputs.get("neuron_gates") or [None] * len(self.blocks),
             strict=True,
         )
+        # Rows that the head does not read need not leave the last layer's attention.
+        read = self._read_rows(inputs, batch, length)
+        early = read is not None and not hidden_states and len(self.blocks) > 0
         for block, (head_gate, neuron_gate) in zip(self.blocks, gates, strict=True):
-            rows = block(rows, bias, batch, seed, head_gate, neuron_gate)
+            only = read if early and block is self.blocks[-1] else None
+            # Masked tokens are another number in every batch.
+            varies = only is not None and isinstance(self.head_layer, MaskedHead)
+            with ops.compiled(False) if varies else contextlib.nullcontext():
+                rows = block(rows, bias, batch, seed, head_gate, neuron_gate, only)
             every.append(rows)
         shape = (batch, length, self.config.hidden_size)
-        outputs: dict[str, Any] = {"last_hidden": tf.reshape(rows, shape)}
+        outputs: dict[str, Any] = {}
         if hidden_states:
             outputs["hidden"] = [tf.reshape(state, shape) for state in every]
+        if read is not None and not early:
+            rows = tf.gather(rows, read)
         if isinstance(self.head_layer, MaskedHead):
-            words = tf.convert_to_tensor(self.embeddings.word)
-            outputs["logits"] = self.head_layer(rows, inputs.get("masked"), words)
+            outputs["logits"] = self.head_layer(rows, tf.convert_to_tensor(self.embeddings.word))
         elif self.head_layer is not None:
             outputs["logits"] = self.head_layer(rows, batch, seed)
+        else:
+            outputs["last_hidden"] = tf.reshape(rows, shape)
         return outputs
+
+    def _read_rows(
+        self, inputs: Mapping[str, Any], batch: tf.Tensor, length: tf.Tensor
+    ) -> tf.Tensor | None:
+        """Which of the (batch * length) rows the head reads; None for all of them."""
+        if isinstance(self.head_layer, SequenceHead):
+            return tf.range(batch) * length
+        return inputs.get("masked") if isinstance(self.head_layer, MaskedHead) else None
 
 
 def build(

@@ -1,38 +1,60 @@
-"""Numerical pieces of the encoder with gradients written out: exact, and in fewer passes over memory.
+"""Numerical pieces of the encoder with gradients written out: exact, and in few passes over memory.
 
-On CPUs the time between the matrix products goes into element-wise passes, so each piece here keeps
-their number small.
+On CPUs the time between the matrix products goes into element-wise passes. Each piece here is one
+kernel forward and one backward: inside `compiled` XLA fuses all of its passes, bias and dropout
+included, into one loop over the rows. XLA compiles a kernel anew for each shape, about a second for
+all kernels of a step, so it is for shapes that come back. The matrix products stay outside, as
+oneDNN's are faster than XLA's.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import tensorflow as tf
 
 Gradient = Callable[..., Any]
 
-
-@tf.custom_gradient
-def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-    """Exact GELU, x * Phi(x) (Hendrycks and Gimpel 2016), computed in float32, in the type of `x`."""
-    wide = tf.cast(x, tf.float32)
-    phi = 0.5 * (1.0 + tf.math.erf(wide * (1.0 / math.sqrt(2.0))))
-    result = tf.cast(wide * phi, x.dtype)
-
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        density = tf.exp(-0.5 * wide * wide) * (1.0 / math.sqrt(2.0 * math.pi))
-        return tf.cast(tf.cast(upstream, tf.float32) * (phi + wide * density), x.dtype)
-
-    return result, gradient
+_compiled_here: ContextVar[bool] = ContextVar("compiled_here", default=False)
 
 
-@tf.custom_gradient
-def layer_norm(
-    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
-) -> tuple[tf.Tensor, Gradient]:
+@contextlib.contextmanager
+def compiled(wanted: bool = True) -> Iterator[None]:
+    """Kernels that are traced inside are compiled by XLA, where that is of use.
+
+    That is on one CPU device. On GPUs it was not measured, and with several devices XLA would
+    compile for each of them.
+    """
+    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    token = _compiled_here.set(wanted and alone and not tf.config.list_physical_devices("GPU"))
+    try:
+        yield
+    finally:
+        _compiled_here.reset(token)
+
+
+def gelu(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """Exact GELU of z = x + bias: z * Phi(z) (Hendrycks and Gimpel 2016), in the type of `x`.
+
+    Args:
+        x: (rows, width), a product of the compute type; the sum and GELU are computed in float32.
+        bias: (width,), float32.
+    """
+    run = _runner(_compiled_here.get())
+
+    @tf.custom_gradient
+    def apply(x: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        return run(_gelu, x, bias), lambda upstream: run(_gelu_gradient, x, bias, upstream)
+
+    return apply(x, bias)
+
+
+def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
     """Layer normalization over the last axis (Ba et al. 2016) of float32 rows.
 
     Args:
@@ -41,23 +63,83 @@ def layer_norm(
         beta: (width,) offset.
         epsilon: Added to the variance.
     """
-    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-    inverse = tf.math.rsqrt(variance + epsilon)
-    normal = centred * inverse
+    run = _runner(_compiled_here.get())
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
-        scaled = upstream * gamma
-        along = tf.reduce_mean(scaled * normal, axis=-1, keepdims=True)
-        down = inverse * (scaled - tf.reduce_mean(scaled, axis=-1, keepdims=True) - normal * along)
-        return (
-            down,
-            tf.reduce_sum(upstream * normal, axis=0),
-            tf.reduce_sum(upstream, axis=0),
-            None,
-        )
+    @tf.custom_gradient
+    def apply(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return run(functools.partial(_norm_gradient, epsilon), x, gamma, upstream)
 
-    return normal * gamma + beta, gradient
+        return run(functools.partial(_norm, epsilon), x, gamma, beta), gradient
+
+    return apply(x, gamma, beta)
+
+
+def add_norm(
+    change: tf.Tensor,
+    bias: tf.Tensor,
+    rows: tf.Tensor,
+    norm: tuple[tf.Tensor, tf.Tensor, float],
+    drop: tuple[float, tf.Tensor | None, int],
+) -> tf.Tensor:
+    """LayerNorm(rows + dropout(change + bias)): how both blocks of a layer end.
+
+    Args:
+        change: (rows, width), a product of the compute type.
+        bias: (width,), float32.
+        rows: (rows, width), float32, the residual stream.
+        norm: gamma, beta and epsilon, see `layer_norm`.
+        drop: rate, seed and site, see `dropout`; without a seed nothing is dropped.
+    """
+    gamma, beta, epsilon = norm
+    rate, seed, site = _settled(drop)
+    fused = _compiled_here.get()
+    run = _runner(fused)
+    kind = change.dtype
+
+    @tf.custom_gradient
+    def apply(
+        change: tf.Tensor, bias: tf.Tensor, rows: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+    ) -> tuple[tf.Tensor, Gradient]:
+        forward = functools.partial(_add_norm, epsilon, rate, fused)
+        total, result = run(forward, change, bias, rows, gamma, beta, seed, site)
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            backward = functools.partial(_add_norm_gradient, epsilon, rate, fused, kind)
+            return run(backward, total, gamma, upstream, seed, site)
+
+        return result, gradient
+
+    return apply(change, bias, rows, gamma, beta)
+
+
+def attention_weights(
+    scores: tf.Tensor, bias: tf.Tensor, drop: tuple[float, tf.Tensor | None, int]
+) -> tf.Tensor:
+    """dropout(softmax(scores + bias)) over the last axis, in the type of `scores`.
+
+    Args:
+        scores: (batch, heads, length, length), of the compute type; softmax is taken in float32.
+        bias: float32, broadcast to the scores; no gradient flows into it.
+        drop: rate, seed and site, see `dropout`; without a seed nothing is dropped.
+    """
+    rate, seed, site = _settled(drop)
+    fused = _compiled_here.get()
+    run = _runner(fused)
+
+    @tf.custom_gradient
+    def apply(scores: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        forward = functools.partial(_weights, rate, fused)
+        shares, dropped = run(forward, scores, bias, seed, site)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return run(
+                functools.partial(_weights_gradient, rate, fused), shares, upstream, seed, site
+            )
+
+        return dropped, gradient
+
+    return apply(scores)
 
 
 def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, site: int) -> tf.Tensor:
@@ -71,7 +153,177 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, site: int) -> tf.Tensor:
     """
     if rate == 0.0:
         return x
-    key = seed + tf.constant([site * 1_000_003, 0], tf.int32)
-    uniform = tf.random.stateless_uniform(tf.shape(x), key, dtype=tf.float32)
-    kept = tf.cast(uniform >= rate, x.dtype)
-    return x * (kept * tf.cast(1.0 / (1.0 - rate), x.dtype))
+    fused = _compiled_here.get()
+    run, place = _runner(fused), tf.constant(site, tf.int32)
+    apply = functools.partial(_dropped, rate, fused)
+
+    @tf.custom_gradient
+    def kept(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        return run(apply, x, seed, place), lambda upstream: run(apply, upstream, seed, place)
+
+    return kept(x)
+
+
+def _settled(drop: tuple[float, tf.Tensor | None, int]) -> tuple[float, tf.Tensor, tf.Tensor]:
+    """Rate, seed and site as kernels take them; the rate is 0 without a seed."""
+    rate, seed, site = drop
+    none = tf.zeros(2, tf.int32)
+    return (rate, seed, tf.constant(site, tf.int32)) if seed is not None else (0.0, none, none[0])
+
+
+def _runner(fused: bool) -> Callable[..., Any]:
+    """Calls a kernel: compiled, or as it stands."""
+
+    def run(kernel: Callable[..., Any], *arguments: tf.Tensor) -> Any:
+        if not fused:
+            return kernel(*arguments)
+        if isinstance(kernel, functools.partial):
+            return _kernel(kernel.func, *kernel.args)(*arguments)
+        return _kernel(kernel)(*arguments)
+
+    return run
+
+
+@functools.lru_cache(maxsize=128)
+def _kernel(kernel: Callable[..., Any], *settings: Any) -> Any:
+    """One function for all layers, so that each shape is compiled once, not once a layer."""
+    bound = functools.partial(kernel, *settings)
+    return tf.function(bound, jit_compile=True, autograph=False, reduce_retracing=True)
+
+
+def _gelu(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    z = tf.cast(x, tf.float32) + bias
+    return tf.cast(z * _phi(z), x.dtype)
+
+
+def _gelu_gradient(
+    x: tf.Tensor, bias: tf.Tensor, upstream: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    z = tf.cast(x, tf.float32) + bias
+    density = tf.exp(-0.5 * z * z) * (1.0 / math.sqrt(2.0 * math.pi))
+    down = tf.cast(upstream, tf.float32) * (_phi(z) + z * density)
+    return tf.cast(down, x.dtype), tf.reduce_sum(down, axis=0)
+
+
+def _phi(z: tf.Tensor) -> tf.Tensor:
+    """The standard normal distribution function."""
+    return 0.5 * (1.0 + tf.math.erf(z * (1.0 / math.sqrt(2.0))))
+
+
+def _norm(epsilon: float, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+    return _normal(epsilon, x)[0] * gamma + beta
+
+
+def _normal(epsilon: float, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Rows of mean 0 and variance 1, and the inverse of their deviation before."""
+    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    inverse = tf.math.rsqrt(variance + epsilon)
+    return centred * inverse, inverse
+
+
+def _norm_gradient(
+    epsilon: float, x: tf.Tensor, gamma: tf.Tensor, upstream: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    normal, inverse = _normal(epsilon, x)
+    scaled = upstream * gamma
+    along = tf.reduce_mean(scaled * normal, axis=-1, keepdims=True)
+    down = inverse * (scaled - tf.reduce_mean(scaled, axis=-1, keepdims=True) - normal * along)
+    return down, tf.reduce_sum(upstream * normal, axis=0), tf.reduce_sum(upstream, axis=0)
+
+
+def _add_norm(
+    epsilon: float,
+    rate: float,
+    fused: bool,
+    change: tf.Tensor,
+    bias: tf.Tensor,
+    rows: tf.Tensor,
+    gamma: tf.Tensor,
+    beta: tf.Tensor,
+    seed: tf.Tensor,
+    site: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    total = rows + _dropped(rate, fused, tf.cast(change, tf.float32) + bias, seed, site)
+    return total, _norm(epsilon, total, gamma, beta)
+
+
+def _add_norm_gradient(
+    epsilon: float,
+    rate: float,
+    fused: bool,
+    kind: tf.DType,
+    total: tf.Tensor,
+    gamma: tf.Tensor,
+    upstream: tf.Tensor,
+    seed: tf.Tensor,
+    site: tf.Tensor,
+) -> tuple[tf.Tensor, ...]:
+    down, scale, offset = _norm_gradient(epsilon, total, gamma, upstream)
+    change = _dropped(rate, fused, down, seed, site)
+    return tf.cast(change, kind), tf.reduce_sum(change, axis=0), down, scale, offset
+
+
+def _weights(
+    rate: float,
+    fused: bool,
+    scores: tf.Tensor,
+    bias: tf.Tensor,
+    seed: tf.Tensor,
+    site: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    shares = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
+    dropped = _dropped(rate, fused, shares, seed, site)
+    return tf.cast(shares, scores.dtype), tf.cast(dropped, scores.dtype)
+
+
+def _weights_gradient(
+    rate: float,
+    fused: bool,
+    shares: tf.Tensor,
+    upstream: tf.Tensor,
+    seed: tf.Tensor,
+    site: tf.Tensor,
+) -> tf.Tensor:
+    wide = tf.cast(shares, tf.float32)
+    kept = _dropped(rate, fused, tf.cast(upstream, tf.float32), seed, site)
+    down = wide * (kept - tf.reduce_sum(wide * kept, axis=-1, keepdims=True))
+    return tf.cast(down, shares.dtype)
+
+
+def _dropped(rate: float, fused: bool, x: tf.Tensor, seed: tf.Tensor, site: tf.Tensor) -> tf.Tensor:
+    if rate == 0.0:
+        return x
+    if fused:
+        kept = _hash(tf.shape(x), seed, site) >= tf.constant(int(rate * 2**32), tf.uint32)
+    else:
+        key = seed + tf.stack([site * 1_000_003, 0])
+        kept = tf.random.stateless_uniform(tf.shape(x), key, dtype=tf.float32) >= rate
+    return tf.where(kept, x * tf.cast(1.0 / (1.0 - rate), x.dtype), tf.zeros((), x.dtype))
+
+
+def _hash(shape: tf.Tensor, seed: tf.Tensor, site: tf.Tensor) -> tf.Tensor:
+    """Evenly spread uint32 numbers of a shape: each place, seed and site hashed.
+
+    TensorFlow's generators cannot be fused: XLA's take longer than the products. Two rounds of
+    multiplication and xor-shift (Steele and Flood 2014, "Fast splittable pseudorandom number
+    generators", section 4) cost next to nothing inside a fused loop.
+    """
+    low, high = tf.cast(seed[0], tf.uint32), tf.cast(seed[1], tf.uint32)
+    key = _mix(low + _mix(high + _mix(tf.cast(site, tf.uint32) + _unsigned(0x9E3779B9))))
+    places = tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32)
+    return tf.reshape(_mix(places + key), shape)
+
+
+def _mix(x: tf.Tensor) -> tf.Tensor:
+    x = _xor_shift(x, 16) * _unsigned(0x7FEB352D)
+    x = _xor_shift(x, 15) * _unsigned(0x846CA68B)
+    return _xor_shift(x, 16)
+
+
+def _xor_shift(x: tf.Tensor, bits: int) -> tf.Tensor:
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, _unsigned(bits)))
+
+
+def _unsigned(value: int) -> tf.Tensor:
+    return tf.constant(value, tf.uint32)

@@ -94,6 +94,10 @@ class MaskedFeed:
         size = self.settings.batch_size
         return [order[at : at + size] for at in range(0, rows, size)]
 
+    def shape(self, item: np.ndarray) -> tuple[int, int]:
+        """(rows, tokens a row) of a step."""
+        return len(item), self.packed.input_ids.shape[1]
+
     def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
         """The step's rows, masked as a whole, so that it does not matter how many devices share them."""
         whole = self.batch(item, np.random.default_rng([self.settings.seed, epoch, number, 0]))

@@ -112,6 +112,10 @@ class TaughtFeed:
         """Row indices of each optimizer step."""
         return self.feed.steps(epoch)
 
+    def shape(self, item: np.ndarray) -> tuple[int, int]:
+        """(rows, tokens a row) of a step."""
+        return self.feed.shape(item)
+
     def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
         """The step's rows in `parts` micro-batches, of which the last may be empty."""
         plain = self.feed.parts(item, epoch, number, parts)

@@ -34,6 +34,9 @@ class Feed(Protocol):
     def steps(self, epoch: int) -> Sequence[Any]:
         """What each optimizer step of an epoch takes; every epoch has the same number."""
 
+    def shape(self, item: Any) -> tuple[int, int]:
+        """(rows, tokens a row) of the batch of one of `steps(epoch)`."""
+
     def parts(self, item: Any, epoch: int, number: int, parts: int) -> list[Batch]:
         """The micro-batches of one step.
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from bertworks.encoder.model import BertModel
 from bertworks.spec import Task
 from bertworks.tasks.tagging import IGNORED
-from bertworks.text.batching import batches, pad_batch
+from bertworks.text.batching import batches, pad_batch, padded_length
 from bertworks.training.feed import Batch
 from bertworks.training.losses import Loss
 from bertworks.training.rows import Rows
@@ -32,6 +32,10 @@ class LabelledFeed:
     def steps(self, epoch: int) -> Sequence[np.ndarray]:
         """Row indices of each optimizer step."""
         return batches(self.rows.lengths, self.batch_size, self.seed, epoch)
+
+    def shape(self, item: np.ndarray) -> tuple[int, int]:
+        """(rows, tokens a row) of a step."""
+        return len(item), padded_length(int(self.rows.lengths[item].max(initial=0)))
 
     def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
         """The step's rows in `parts` micro-batches, of which the last may be empty."""

@@ -26,7 +26,7 @@ from bertworks.training.feed import Batch, Feed, ahead
 from bertworks.training.interruption import Interruption
 from bertworks.training.optimizer import AdamW, groups_of
 from bertworks.training.schedule import learning_rate
-from bertworks.training.stepper import Objective, Stepper
+from bertworks.training.stepper import Objective, Stepper, frequent_shapes
 
 LOSS_POINTS = 100
 
@@ -141,7 +141,8 @@ class _Run:
         self.optimizer = AdamW(
             groups_of(model, layer_decay), settings.weight_decay, settings.clip_norm
         )
-        self.stepper = Stepper(model, self.optimizer, objective, settings.seed)
+        frequent = frequent_shapes(feed, total)
+        self.stepper = Stepper(model, self.optimizer, objective, settings.seed, frequent)
         self.per_epoch = len(feed.steps(0))
         self.state = State()
         self.best_weights: Weights | None = None

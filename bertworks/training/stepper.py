@@ -2,37 +2,75 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from bertworks.encoder import ops
 from bertworks.encoder.model import BertModel
 from bertworks.training.distribution import strategy_of
-from bertworks.training.feed import Batch
+from bertworks.training.feed import Batch, Feed
 from bertworks.training.optimizer import AdamW, dense
 
 Objective = Callable[[BertModel, dict[str, tf.Tensor], tf.Tensor], tf.Tensor]
 """(model, batch, dropout seed) -> sum of the losses over the batch, float32 scalar."""
 
+Shape = tuple[int, int]
+"""(rows, tokens a row) of a batch."""
+
+WORTH_COMPILING = 12
+"""A shape that comes back so often makes up for its compilation (MiniLM-L6 on two cores: after ten)."""
+
 _SCALAR = tf.TensorSpec([], tf.float32)
+
+
+def frequent_shapes(feed: Feed, total: int) -> frozenset[Shape]:
+    """The batch shapes that a run meets often enough to compile its kernels for.
+
+    Judged by the first epoch, so that a resumed run compiles for the same shapes.
+
+    Args:
+        feed: Where the batches come from.
+        total: Optimizer steps of the run.
+    """
+    steps = feed.steps(0)
+    counts = Counter(feed.shape(item) for item in steps)
+    epochs = total / max(1, len(steps))
+    return frozenset(shape for shape, n in counts.items() if n * epochs >= WORTH_COMPILING)
 
 
 class Stepper:
     """Computes optimizer steps for one model.
 
+    Args:
+        model: What is trained.
+        optimizer: Of the model's variables.
+        objective: The loss.
+        seed: Of dropout.
+        frequent: Batch shapes whose kernels are compiled; see `frequent_shapes`.
+
     Attributes:
         replicas: Devices that share each step's rows.
     """
 
-    def __init__(self, model: BertModel, optimizer: AdamW, objective: Objective, seed: int) -> None:
+    def __init__(
+        self,
+        model: BertModel,
+        optimizer: AdamW,
+        objective: Objective,
+        seed: int,
+        frequent: frozenset[Shape] = frozenset(),
+    ) -> None:
         self.model, self.optimizer, self.objective, self.seed = model, optimizer, objective, seed
+        self.frequent = frequent
         self.variables = [group.variable for group in optimizer.groups]
         self.strategy = strategy_of(self.variables[0])
         self.replicas: int = self.strategy.num_replicas_in_sync
         self._sums: list[Any] = []
-        self._graphs: dict[bool, Any] = {}
+        self._graphs: dict[tuple[bool, bool], Any] = {}
 
     def step(self, batches: list[Batch], number: int, rate: float) -> float:
         """Trains on one optimizer step's micro-batches.
@@ -97,13 +135,17 @@ class Stepper:
                     for variable in self.variables
                 ]
             self._graphs.clear()
-        if last not in self._graphs:
-            self._graphs[last] = self._trace(batch, self._update if last else self._accumulate)
-        return self._graphs[last]
+        shape = batch.arrays["input_ids"].shape
+        key = last, shape in self.frequent
+        if key not in self._graphs:
+            function = self._update if last else self._accumulate
+            self._graphs[key] = self._trace(batch, function, compiled=key[1])
+        return self._graphs[key]
 
-    def _trace(self, batch: Batch, function: Callable[..., tf.Tensor]) -> Any:
+    def _trace(self, batch: Batch, function: Callable[..., tf.Tensor], *, compiled: bool) -> Any:
         def run(*arguments: Any) -> Any:
-            return self.strategy.run(function, args=arguments)
+            with ops.compiled(compiled):
+                return self.strategy.run(function, args=arguments)
 
         if self.replicas > 1:  # per-replica values have no signature; sizes are relaxed instead
             return tf.function(run, autograph=False, reduce_retracing=True)

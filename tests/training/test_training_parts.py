@@ -12,10 +12,12 @@ from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.model import build
 from bertworks.spec import Optimizer, Task
 from bertworks.training.feed import Batch, ahead
-from bertworks.training.labelled import evaluation_batches
+from bertworks.training.labelled import LabelledFeed, evaluation_batches
 from bertworks.training.losses import loss_for
 from bertworks.training.optimizer import AdamW, Group, groups_of
+from bertworks.training.rows import Ragged, Rows
 from bertworks.training.schedule import learning_rate
+from bertworks.training.stepper import frequent_shapes
 
 ROOT = Path(__file__).parents[2]
 
@@ -172,3 +174,16 @@ def test_two_replicas_train_as_one():
         env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.endswith("equal\n"), done.stderr[-3000:]
+
+
+def test_shapes_that_come_back_often_are_compiled_for():
+    lengths = [6] * 64 + [14] * 32 + [30] * 4
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    values = np.ones(int(offsets[-1]), np.int32)
+    rows = Rows([str(i) for i in range(100)], Ragged(values, offsets), None, np.zeros(100, int))
+    feed = LabelledFeed(rows, Task(), 32, seed=0)
+    steps = len(feed.steps(0))
+    assert steps == 4
+    assert frequent_shapes(feed, total=2 * steps) == frozenset()
+    assert frequent_shapes(feed, total=6 * steps) == {(32, 8)}
+    assert frequent_shapes(feed, total=12 * steps) == {(32, 8), (32, 16), (4, 32)}
