@@ -35,7 +35,7 @@ from bertworks.training.mlm import objective as masked_objective
 from bertworks.training.optimizer import AdamW, groups_of
 from bertworks.training.rows import read_splits
 from bertworks.training.schedule import learning_rate
-from bertworks.training.stepper import Objective, Stepper
+from bertworks.training.stepper import Objective, Stepper, frequent_shapes
 
 
 class Training:
@@ -55,7 +55,8 @@ class Training:
         self.model, self.feed, self.settings, self.total = model, feed, settings, total
         layer_decay = settings.layer_decay if isinstance(settings, Finetune) else 1.0
         optimizer = AdamW(groups_of(model, layer_decay), settings.weight_decay, settings.clip_norm)
-        self.stepper = Stepper(model, optimizer, objective, settings.seed)
+        frequent = frequent_shapes(feed, total)
+        self.stepper = Stepper(model, optimizer, objective, settings.seed, frequent)
         self.done = 0
 
     def advance(self, steps: int) -> dict[str, Any]:
