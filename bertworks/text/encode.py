@@ -6,7 +6,6 @@ rows were seen. Tags are put on the first piece of their word.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import pyarrow.compute as pc
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.text.alignment import first_pieces
-from bertworks.text.tokenizer import Encoded, Tokenizer
+from bertworks.text.ragged import Integers, Ragged, ends, join, list_sizes
+from bertworks.text.tokenizer import NO_WORD, Tokenizer
 
 Counts = dict[str, int]
 
@@ -55,7 +55,12 @@ def labels_of(task: Task, batch: pa.RecordBatch) -> pa.ListArray:
     column = batch.column(label_column(task))
     if pa.types.is_list(column.type):
         return column
-    return pa.ListArray.from_arrays(_offsets(np.ones(len(column), dtype=np.int64)), column)
+    return singletons(column)
+
+
+def singletons(values: pa.Array) -> pa.ListArray:
+    """A list of one value a row."""
+    return pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32)), values)
 
 
 def encode(
@@ -76,9 +81,7 @@ def encode(
     if task.type == "tagging":
         return _encode_words(task, tokenizer, batch)
     encoded, truncated = _encode_texts(task, tokenizer, batch)
-    columns = {"id": batch.column("id"), **_id_columns(encoded)}
-    if task.pair:
-        columns["type_ids"] = _lists([types for _, types in encoded], np.int8)
+    columns = {"id": batch.column("id"), **encoded}
     columns[label_column(task)] = batch.column(label_column(task))
     labels = 0 if task.type == "regression" else len(labels_of(task, batch).flatten())
     return _finish(columns, tokenizer, truncated, labels)
@@ -86,51 +89,62 @@ def encode(
 
 def encode_corpus(tokenizer: Tokenizer, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Counts]:
     """Encodes unlabelled texts whole and without marks: id, input_ids, words, length."""
-    encoded = tokenizer.pieces_and_words_batch(batch.column("text").to_pylist())
-    columns = {"id": batch.column("id"), **_id_columns(encoded)}
-    columns["words"] = _lists([words for _, words in encoded], np.int32)
+    pieces, words = tokenizer.chunks.texts_and_words(batch.column("text"))
+    columns = {"id": batch.column("id"), **_id_columns(pieces), "words": words.lists()}
     return _finish(columns, tokenizer, 0, 0)
 
 
 def _encode_texts(
     task: Task, tokenizer: Tokenizer, batch: pa.RecordBatch
-) -> tuple[list[Encoded], int]:
-    """Ids and type ids of one text or a pair a row, and how many rows were cut."""
-    texts = [batch.column(name).to_pylist() for name in text_columns(task)]
-    pieces = [tokenizer.pieces_batch(column) for column in texts]
-    seconds: list[list[int]] | list[None] = pieces[1] if task.pair else [None] * len(pieces[0])
-    encoded, truncated = [], 0
-    for first, second in zip(pieces[0], seconds, strict=True):
-        row = tokenizer.assemble(first, second, task.max_length)
-        whole = len(first) + 2 + (0 if second is None else len(second) + 1)
-        truncated += whole > len(row[0])
-        encoded.append(row)
-    return encoded, truncated
+) -> tuple[dict[str, pa.Array], int]:
+    """The columns of one text or a pair a row, and how many rows were cut."""
+    cls, sep = tokenizer.special.cls, tokenizer.special.sep
+    first, *rest = (tokenizer.chunks.texts(batch.column(name)) for name in text_columns(task))
+    if not rest:
+        keep = np.minimum(first.sizes, task.max_length - 2)
+        return _id_columns(join([cls, first.cut(keep), sep])), int((keep < first.sizes).sum())
+    second = rest[0]
+    limit = task.max_length - 3
+    keep_first, keep_second = longest_first_batch(first.sizes, second.sizes, limit)
+    columns = _id_columns(join([cls, first.cut(keep_first), sep, second.cut(keep_second), sep]))
+    sides = np.stack([keep_first + 2, keep_second + 1], axis=1)
+    types = np.repeat(np.tile(np.array([0, 1], np.int32), len(sides)), sides.ravel())
+    columns["type_ids"] = Ragged(types, ends(sides.sum(axis=1))).lists(np.int8)
+    return columns, int((first.sizes + second.sizes > limit).sum())
 
 
 def _encode_words(
     task: Task, tokenizer: Tokenizer, batch: pa.RecordBatch
 ) -> tuple[pa.RecordBatch, Counts]:
     """Ids of each list of words, and the words' tags on their first pieces."""
-    tags = batch.column("tags").to_pylist()
-    encoded, pieces, truncated = [], [], 0
-    rows = tokenizer.pieces_of_words_batch(batch.column("tokens").to_pylist())
-    for row, row_tags in zip(rows, tags, strict=True):
-        ids, words = tokenizer.mark_words(*row, task.max_length)
-        truncated += len(row[0]) + 2 > len(ids)
-        first = first_pieces(words).tolist()
-        pieces.append(
-            [row_tags[word] if begins else None for word, begins in zip(words, first, strict=True)]
-        )
-        encoded.append((ids, words))
-    columns = {"id": batch.column("id"), **_id_columns(encoded)}
-    columns["tags"] = pa.array(pieces, pa.list_(pa.string()))
-    return _finish(columns, tokenizer, truncated, sum(map(len, tags)))
+    tags = batch.column("tags")
+    pieces, words = tokenizer.chunks.words(batch.column("tokens"))
+    keep = np.minimum(pieces.sizes, task.max_length - 2)
+    cls, sep = tokenizer.special.cls, tokenizer.special.sep
+    index = join([NO_WORD, words.cut(keep), NO_WORD])
+    begins = first_pieces(index.values)
+    tag = index.values + np.repeat(ends(list_sizes(tags))[:-1], index.sizes)
+    of_pieces = tags.flatten().take(pa.array(tag, mask=~begins))
+    columns = {"id": batch.column("id"), **_id_columns(join([cls, pieces.cut(keep), sep]))}
+    columns["tags"] = pa.ListArray.from_arrays(columns["input_ids"].offsets, of_pieces)
+    return _finish(columns, tokenizer, int((keep < pieces.sizes).sum()), len(tags.flatten()))
 
 
-def _id_columns(encoded: list[Encoded]) -> dict[str, Any]:
-    ids = _lists([row for row, _ in encoded], np.int32)
-    return {"input_ids": ids, "length": pc.list_value_length(ids)}
+def longest_first_batch(first: Integers, second: Integers, limit: int) -> tuple[Integers, Integers]:
+    """`tokenizer.longest_first` for every pair of lengths."""
+    shorter = np.minimum(first, second)
+    kept_shorter = np.minimum(shorter, limit // 2)
+    kept_longer = np.minimum(np.maximum(first, second), limit - kept_shorter)
+    longer_first = first > second
+    return (
+        np.where(longer_first, kept_longer, kept_shorter),
+        np.where(longer_first, kept_shorter, kept_longer),
+    )
+
+
+def _id_columns(ids: Ragged) -> dict[str, Any]:
+    column = ids.lists()
+    return {"input_ids": column, "length": pc.list_value_length(column)}
 
 
 def _finish(
@@ -145,13 +159,3 @@ def _finish(
         "label_values": labels,
     }
     return pa.RecordBatch.from_pydict(columns), counts
-
-
-def _lists(rows: list[list[int]], dtype: type[np.integer[Any]]) -> pa.ListArray:
-    sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-    flat = np.fromiter(chain.from_iterable(rows), dtype, int(sizes.sum()))
-    return pa.ListArray.from_arrays(_offsets(sizes), pa.array(flat))
-
-
-def _offsets(sizes: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
-    return pa.array(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32))

@@ -2,7 +2,8 @@
 
 Imports nothing but `tokenizers`, so that a server starts at once. For every input string the ids
 are those of transformers' fast tokenizer over the same file: truncation is "longest first", and a
-mark that stands in the text as such ("[MASK]") is that mark.
+mark that stands in the text as such ("[MASK]") is that mark. `encode_batch` takes the few rows of a
+request; for whole Arrow columns `chunks` is several times as fast, with the same ids.
 
 Nothing here changes the tokenizer after it is loaded (truncation is done on the ids, not by
 switching the backend's setting), so that any number of threads may share one.
@@ -14,11 +15,14 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tokenizers
 
 from bertworks.errors import ArtifactError, DataError
+
+if TYPE_CHECKING:
+    from bertworks.text.chunks import Chunks
 
 FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
@@ -90,6 +94,13 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """Number of ids: the largest one, plus one. The embedding needs as many rows."""
         return 1 + max(self._backend.get_vocab(with_added_tokens=True).values())
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        """Tokenizes whole Arrow columns (needs pyarrow), with the same ids as the methods here."""
+        from bertworks.text.chunks import Chunks
+
+        return Chunks(self._backend)
 
     @cached_property
     def config(self) -> dict[str, Any]:

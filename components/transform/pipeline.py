@@ -25,7 +25,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from bertworks.errors import BertworksError, SpecError
 from bertworks.spec import Task, Transform
 from components.transform import analyze
-from components.transform.shards import Job, Shard, encode_shard, finish_shard
+from components.transform.shards import Job, Shard, analysis, encode_shard, finish_shard
 
 ANALYSIS = "analysis"
 FACTS = "facts.json"
@@ -83,7 +83,8 @@ class Encode(beam.DoFn):  # type: ignore[misc]
         self._job = job
 
     def process(self, shard: Shard) -> Iterator[Any]:
-        for batch in encode_shard(shard, self._job):
+        encode_shard(shard, self._job)
+        for batch in analysis(shard, self._job):
             yield TaggedOutput(ANALYSIS, batch)
         yield shard
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from bertworks import progress
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
-from bertworks.text.encode import encode, encode_corpus, labels_of
+from bertworks.text.encode import encode, encode_corpus, labels_of, singletons
 from bertworks.text.labels import number_labels
 from bertworks.text.tokenizer import Tokenizer
 
@@ -72,6 +72,10 @@ class Job:
     def parsed_task(self) -> Task:
         """The task, validated."""
         return Task.model_validate(self.task)
+
+    def interim(self, shard: Shard, ending: str = ".arrow") -> Path:
+        """A shard's interim file."""
+        return Path(self.work) / f"{shard.name}{ending}"
 
 
 @dataclass
@@ -133,18 +137,18 @@ def _slice(
         at += batch.num_rows
 
 
-def encode_shard(shard: Shard, job: Job) -> Iterator[pa.RecordBatch]:
-    """Encodes a shard into its interim file; yields what the train split's analyzers need.
+def encode_shard(shard: Shard, job: Job) -> None:
+    """Encodes a shard into its interim file, and the train split's lengths and labels beside it.
 
-    Yields:
-        For the train split, batches with `length`, and the raw `label` values or the `score`, each
-        a list a row. For others, nothing.
+    A shard that has its interim file is left as it is: then it was encoded ahead (`ahead.py`), or by
+    an earlier attempt of the runner.
     """
+    interim, beside = job.interim(shard), job.interim(shard, ".partial")
+    if interim.exists():
+        return
+    interim.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(job.tokenizer)
-    file = Path(job.work) / f"{shard.name}.arrow"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".partial")
-    writer, totals = None, Counter(dict.fromkeys(COUNTS, 0))
+    writer, totals, found = None, Counter(dict.fromkeys(COUNTS, 0)), []
     with progress.stage(f"tokenizing {shard.name}", shard.rows, "rows") as stage:
         for batch in _or_empty(shard, job):
             if shard.split == CORPUS:
@@ -156,11 +160,32 @@ def encode_shard(shard: Shard, job: Job) -> Iterator[pa.RecordBatch]:
             totals.update(counts)
             stage.advance(batch.num_rows)
             if shard.split == "train":
-                yield _for_analysis(job.parsed_task, batch, encoded)
+                found.append(_for_analysis(job.parsed_task, batch, encoded))
     if writer is not None:
         writer.close()
-    file.with_suffix(".json").write_text(json.dumps(totals), encoding="utf-8")
-    beside.replace(file)
+    if found:
+        _write_analysis(job.interim(shard, ".analysis"), found)
+    job.interim(shard, ".json").write_text(json.dumps(totals), encoding="utf-8")
+    beside.replace(interim)
+
+
+def _write_analysis(file: Path, batches: list[pa.RecordBatch]) -> None:
+    """Writes a shard's lengths and labels as one batch: tf.Transform has a price for each."""
+    table = pa.Table.from_batches(batches).combine_chunks()
+    with pa.ipc.new_file(str(file), table.schema) as writer:
+        writer.write_table(table)
+
+
+def analysis(shard: Shard, job: Job) -> Iterator[pa.RecordBatch]:
+    """What the analyzers need of an encoded shard.
+
+    Yields:
+        For the train split, batches with `length`, and the raw `label` values or the `score`, each
+        a list a row. For others, nothing.
+    """
+    if shard.split == "train":
+        with pa.OSFile(str(job.interim(shard, ".analysis"))) as source:
+            yield from pa.ipc.open_file(source).read_all().to_batches()
 
 
 def _or_empty(shard: Shard, job: Job) -> Iterator[pa.RecordBatch]:
@@ -174,17 +199,12 @@ def _or_empty(shard: Shard, job: Job) -> Iterator[pa.RecordBatch]:
 
 def _for_analysis(task: Task, batch: pa.RecordBatch, encoded: pa.RecordBatch) -> pa.RecordBatch:
     length = pc.cast(encoded.column("length"), pa.int64())
-    columns = {"length": _singletons(length)}
+    columns = {"length": singletons(length)}
     if task.type == "regression":
-        columns["score"] = _singletons(pc.cast(batch.column("score"), pa.float32()))
+        columns["score"] = singletons(pc.cast(batch.column("score"), pa.float32()))
     else:
         columns["label"] = labels_of(task, batch)
     return pa.RecordBatch.from_pydict(columns)
-
-
-def _singletons(values: pa.Array) -> pa.ListArray:
-    """A list of one value a row, as tf.Transform wants it."""
-    return pa.ListArray.from_arrays(pa.array(range(len(values) + 1), pa.int32()), values)
 
 
 def finish_shard(shard: Shard, job: Job, facts: dict[str, Any]) -> None:
@@ -195,8 +215,8 @@ def finish_shard(shard: Shard, job: Job, facts: dict[str, Any]) -> None:
         job: The job.
         facts: What the analyzers found: labels, score.
     """
-    interim = Path(job.work) / f"{shard.name}.arrow"
-    counts = json.loads(interim.with_suffix(".json").read_text(encoding="utf-8"))
+    interim = job.interim(shard)
+    counts = json.loads(job.interim(shard, ".json").read_text(encoding="utf-8"))
     with pa.memory_map(str(interim)) as source:
         table = pa.ipc.open_file(source).read_all()
         order = np.argsort(table.column("length").to_numpy(), kind="stable")

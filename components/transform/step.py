@@ -15,6 +15,8 @@ from bertworks.errors import DataError
 from bertworks.spec import Base, Task, Transform
 from bertworks.text.encode import check_columns
 from bertworks.text.tokenizer import Tokenizer
+from components.transform.ahead import encoding
+from components.transform.loading import UNUSED, without
 from components.transform.shards import CORPUS, SPLITS, Job, Report, Shard, plan, reports
 from components.transform.vocabulary import train_tokenizer
 
@@ -55,7 +57,9 @@ def run(
             batch_rows=settings.batch_rows,
         )
         (folder / WORK).mkdir()
-        with progress.stage("loading tf.Transform"):  # with TensorFlow, most of a small run's time
+        here = shards if settings.runner == "DirectRunner" else []
+        # With TensorFlow, loading is most of a small run's time.
+        with progress.stage("loading tf.Transform"), encoding(here, job), without(*UNUSED):
             from components.transform.pipeline import execute
         facts = execute(settings, task, job, shards)
         done = reports(folder / WORK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import json
 import subprocess
@@ -378,6 +379,60 @@ def test_a_runner_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     section = make_section(TASKS["score"], runner="NoSuchRunner")
     with pytest.raises(SpecError, match="NoSuchRunner"):
         run(section, **inputs, tokens=tmp_path / "tokens")
+
+
+def test_optional_packages_are_back_after_loading() -> None:
+    code = (
+        "import json, sys\nfrom components.transform.loading import UNUSED, without\n"
+        "with without(*UNUSED, 'json'):\n    import apache_beam, json\n"
+        "print([name for name in UNUSED if name in sys.modules])\n"
+        "import sklearn, matplotlib"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"
+
+
+def test_shards_encoded_ahead_are_those_that_beam_encodes(
+    made: dict[str, Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from components.transform import step
+
+    monkeypatch.setattr(step, "encoding", lambda shards, job: contextlib.nullcontext())
+    for kind in ("tagging", "pair"):
+        one = made[kind]
+        inputs = {name: one.folder.parent / name for name in ("examples", "corpus", "base")}
+        run(make_section(one.task), **inputs, tokens=tmp_path / kind)
+        files = [
+            {
+                str(file.relative_to(at)): file.read_bytes()
+                for file in at.rglob("*")
+                # A second graph in one process has other numbers in its functions' names.
+                if file.is_file() and "saved_model.pb" not in file.name
+            }
+            for at in (one.folder, tmp_path / kind)
+        ]
+        for written in files:
+            del written["manifest.json"]
+        assert files[0] == files[1] and len(files[0]) > 8
+
+
+def test_an_error_while_encoding_ahead_is_told(
+    made: dict[str, Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from components.transform import ahead
+
+    def refuse(*_: Any) -> None:
+        raise DataError("A row is refused.", "Leave it out.")
+
+    one = made["score"]
+    inputs = {name: one.folder.parent / name for name in ("examples", "corpus", "base")}
+    monkeypatch.setattr(ahead, "encode_shard", refuse)
+    with pytest.raises(DataError, match="A row is refused"):
+        run(make_section(one.task), **inputs, tokens=tmp_path / "tokens")
+    assert not (tmp_path / "tokens").exists()
 
 
 def test_a_full_disk_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,90 @@
+"""Rows of different lengths held end to end, and what tokenizing does with them, without a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Integers = npt.NDArray[np.integer[Any]]
+
+
+class Ragged(NamedTuple):
+    """Row i is `values[offsets[i]:offsets[i + 1]]`.
+
+    Attributes:
+        values: int32, all rows end to end.
+        offsets: int64, one more than rows; the first is 0.
+    """
+
+    values: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """The length of each row."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: Integers) -> Ragged:
+        """The rows of the given numbers, in their order."""
+        return self._copy(self.offsets[rows], self.sizes[rows])
+
+    def cut(self, keep: Integers) -> Ragged:
+        """The first `keep[i]` values of each row i; as many at most as it has."""
+        if (keep >= self.sizes).all():
+            return self
+        return self._copy(self.offsets[:-1], keep)
+
+    def merge(self, offsets: Integers) -> Ragged:
+        """Longer rows: row i is made of the rows `offsets[i]` to `offsets[i + 1]` of this one."""
+        return Ragged(self.values, self.offsets[offsets])
+
+    def lists(self, dtype: type[np.integer[Any]] = np.int32) -> pa.ListArray:
+        """As an Arrow list of integers."""
+        values = pa.array(self.values.astype(dtype, copy=False))
+        return pa.ListArray.from_arrays(pa.array(self.offsets.astype(np.int32)), values)
+
+    def _copy(self, starts: Integers, sizes: Integers) -> Ragged:
+        offsets = ends(sizes)
+        at = np.repeat(starts - offsets[:-1], sizes)
+        at += np.arange(offsets[-1])
+        return Ragged(self.values[at], offsets)
+
+
+def ends(sizes: Integers) -> npt.NDArray[np.int64]:
+    """Offsets of rows of the given sizes."""
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+
+def list_sizes(lists: pa.ListArray) -> npt.NDArray[np.int64]:
+    """The length of each list."""
+    return pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def join(parts: Sequence[Ragged | int]) -> Ragged:
+    """Puts parts side by side: row i is row i of each; a number stands once in every row.
+
+    Args:
+        parts: At least one `Ragged`; all of them have as many rows.
+    """
+    rows = max(len(part.offsets) - 1 for part in parts if isinstance(part, Ragged))
+    sizes = np.zeros(rows, np.int64)
+    for part in parts:
+        sizes += part.sizes if isinstance(part, Ragged) else 1
+    offsets = ends(sizes)
+    values = np.empty(offsets[-1], np.int32)
+    begin = offsets[:-1].copy()
+    for part in parts:
+        if isinstance(part, Ragged):
+            at = np.repeat(begin - part.offsets[:-1], part.sizes)
+            at += np.arange(len(part.values))
+            values[at] = part.values
+            begin += part.sizes
+        else:
+            values[begin] = part
+            begin += 1
+    return Ragged(values, offsets)
