@@ -5,12 +5,16 @@ import pytest
 
 from benchmarks import pruning, pruning_students
 from benchmarks.pruning import DENSE, MAGNITUDE, OURS, Point
-from benchmarks.pruning_training import Trained
+from benchmarks.pruning_agents import Agent
+from benchmarks.pruning_training import Classroom, Trained
 from bertworks.compression.latency import LatencyTable, LayerTimes, Shape, Subject
 from bertworks.compression.shrink import Model
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import all_shapes, initialize
 from bertworks.encoder.model import build
+from bertworks.spec import Prune, Task
+from bertworks.tasks import for_task
+from bertworks.training.rows import Ragged, Rows
 
 CONFIG = EncoderConfig(
     vocab_size=30, hidden_size=16, num_heads=(4,) * 6, head_size=4, intermediate_sizes=(64,) * 6,
@@ -98,3 +102,39 @@ def test_a_curve_begins_with_the_unpruned_model() -> None:
     assert curves == {MAGNITUDE: [(1.0, 0.9), (1.5, 0.88), (2.5, 0.80)]}
     assert pruning.interpolated(curves[MAGNITUDE], 1.25) == pytest.approx(0.89)
     assert pruning.interpolated(curves[MAGNITUDE], 2.6) is None
+
+
+def rows_of(task: Task, count: int, seed: int) -> Rows:
+    random = np.random.default_rng(seed)
+    ids = [random.integers(1, 30, random.integers(4, 9)) for _ in range(count)]
+    targets: object = np.array([int(row[1] > 15) for row in ids], np.int32)
+    if task.type == "tagging":
+        targets = ragged([np.where(row % 4 == 0, -100, row % 2) for row in ids])
+    return Rows(list(map(str, range(count))), ragged(ids), None, targets)
+
+
+def ragged(rows: list[np.ndarray]) -> Ragged:
+    return Ragged(np.concatenate(rows), np.cumsum([0, *(len(row) for row in rows)]))
+
+
+@pytest.mark.parametrize(
+    ("task", "labels"), [(Task(), ["a", "b"]), (Task(type="tagging"), ["O", "B-X"])]
+)
+def test_students_learn_for_the_given_time_and_are_scored_on_all_held_out_rows(
+    task: Task, labels: list[str]
+) -> None:
+    handler = for_task(task, {"labels": labels, "score": None})
+    full = Model(CONFIG, initialize(all_shapes(CONFIG, handler.head()), seed=1))
+    info = {"special": {"pad": 0}, "max_length": 12, "length_quantiles": [4, 5, 6, 6, 7, 8, 8]}
+    held_out = (rows_of(task, 20, 1), rows_of(task, 30, 2))
+    agent = Agent("tiny", full, handler, info, rows_of(task, 64, 0), held_out)
+    room = Classroom(agent, Prune(precision="float32", batch_size=8))
+    untrained = room.train(pruning_students.Student(full, tuple(range(6))), 0.0)
+    assert untrained.agreement == 1.0 and untrained.metrics == room.metrics
+    assert next(iter(room.metrics)) == handler.default_metric
+    student = pruning_students.shallower(full, TABLE, 2.8)
+    trained = room.train(student, 0.3)
+    assert trained.epochs > 0 and trained.seconds >= 0.3
+    assert trained.model.config.num_layers == 2
+    found = pruning.timed(agent, TABLE, [Point(DENSE, 2.8, trained)], seconds=0.1)
+    assert found[0].speedup > 0
