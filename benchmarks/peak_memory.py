@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 PERIOD = 0.5  # seconds between samples
 PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
@@ -38,6 +40,26 @@ def memory(pid: int) -> int:
     return 1024 * int(found.group(1)) if found else 0
 
 
+def measured(command: Sequence[str], **options: Any) -> tuple[int, float, int]:
+    """Runs a command to its end.
+
+    Args:
+        command: The program and its arguments.
+        options: As of `subprocess.Popen`.
+
+    Returns:
+        Its exit code, its seconds, and its peak memory in bytes.
+    """
+    began = time.perf_counter()
+    process, peak = subprocess.Popen(command, **options), 0
+    while True:
+        try:
+            code = process.wait(PERIOD)
+            return code, time.perf_counter() - began, peak
+        except subprocess.TimeoutExpired:
+            peak = max(peak, sum(memory(pid) for pid in tree(process.pid)))
+
+
 def main() -> None:
     """Runs the command, prints its peak, and ends with its exit code."""
     command = sys.argv[1:]
@@ -45,13 +67,9 @@ def main() -> None:
         command = command[1:]
     if not command:
         raise SystemExit("usage: python -m benchmarks.peak_memory -- COMMAND [ARGUMENT ...]")
-    process = subprocess.Popen(command)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, sum(memory(pid) for pid in tree(process.pid)))
-        time.sleep(PERIOD)
+    code, _, peak = measured(command)
     print(f"peak memory: {peak / 1e9:.2f} GB", flush=True)
-    sys.exit(process.returncode)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
