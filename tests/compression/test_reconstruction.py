@@ -28,7 +28,8 @@ def rows() -> list[list[int]]:
 def last_hidden(config: EncoderConfig, given: Weights, ids: np.ndarray) -> np.ndarray:
     from bertworks.encoder.model import build
 
-    return build(config, HEAD, given)({"input_ids": ids.astype(np.int32)})["last_hidden"].numpy()
+    outputs = build(config, HEAD, given)({"input_ids": ids.astype(np.int32)}, hidden_states=True)
+    return outputs["hidden"][-1].numpy()
 
 
 def test_the_stream_computes_what_the_encoder_computes() -> None:
