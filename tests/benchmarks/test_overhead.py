@@ -9,6 +9,8 @@ from benchmarks import overhead
 
 LOG = """\
 import time: self [us] | cumulative | imported package
+import time:    400000 |     400000 |   pydantic
+import time:    100000 |     500000 | components.finetune.step
 import time:    200000 |     200000 |   tensorflow.python
 import time:   1300000 |    1500000 | tensorflow
 a step's own words
