@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import re
-import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -19,6 +18,7 @@ from bertworks import progress
 from bertworks.errors import BertworksError
 from components.launch import RUNNER, die_with_runner
 from pipelines.local.root import Root
+from pipelines.local.spare import Spares
 
 CACHE_HIT = re.compile(r"Task (\S+) cache hit \(key=([0-9a-f]+)\)")
 
@@ -51,6 +51,7 @@ def main(folder: Path) -> None:
     os.environ[RUNNER] = str(os.getpid())
     warnings.filterwarnings("ignore", module="kfp.*")
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    spares = Spares(plan["steps"])
 
     from kfp import local
 
@@ -68,11 +69,15 @@ def main(folder: Path) -> None:
     )
     logging.getLogger().addHandler(CacheHits(cache_root))
     logging.getLogger().setLevel(logging.INFO)
-    # KFP puts the interpreter's path into a shell command as it stands.
-    sys.executable = shlex.quote(sys.executable)
+    logging.getLogger().addFilter(spares)
     # Pods' settings mean nothing here: a retry would only repeat a failure, and change the cache's key.
-    pipeline = retrain if plan["kind"] == "retrain" else agent
-    pipeline.build(AgentSpec.model_validate(plan["spec"]), plan["sections"], cluster=False)()
+    module = retrain if plan["kind"] == "retrain" else agent
+    pipeline = module.build(AgentSpec.model_validate(plan["spec"]), plan["sections"], cluster=False)
+    try:
+        with spares.in_place_of_python():
+            pipeline()
+    finally:
+        spares.close()
 
 
 if __name__ == "__main__":

@@ -83,10 +83,13 @@ def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool) -> Run:
     (folder / "logs").mkdir(parents=True)
     spec = loaded.spec.model_dump(mode="json", by_alias=True)
     store = str(root.models)
+    pipeline = retrain if kind == "retrain" else agent
+    steps = pipeline.task_names(loaded.spec)
     plan = {
         "root": str(root.path),
         "kind": kind,
         "cache": cache,
+        "steps": steps,
         "spec": spec,
         "fingerprints": prints,
         "sections": sections(
@@ -98,14 +101,13 @@ def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool) -> Run:
         ),
     }
     write_json(folder / "plan.json", plan)
-    pipeline = retrain if kind == "retrain" else agent
     current = Run(
         folder=folder,
         fingerprints=prints,
         name=loaded.spec.name,
         spec=spec,
         spec_file=str(loaded.path),
-        steps={name: Step(name) for name in pipeline.task_names(loaded.spec)},
+        steps={name: Step(name) for name in steps},
         branch=tuple(retrain.branch(loaded.spec)) if kind == "retrain" else (),
     )
     current.save()
