@@ -7,7 +7,7 @@ report. The downloads of an earlier run are used where there are any, so that th
 measured. Python itself times the imports (PYTHONPROFILEIMPORTTIME).
 
     python -m benchmarks.overhead --set finetune.epochs=1 --set compress.prune.epochs=1
-    python -m benchmarks.overhead --run latest    what a finished run recorded; imports count as work
+    PYTHONPROFILEIMPORTTIME=1 make run && python -m benchmarks.overhead --run latest
 """
 
 from __future__ import annotations
@@ -41,31 +41,46 @@ def main() -> None:
     parser.add_argument("--spec", default="examples/sentiment.yaml", help="the spec to run")
     parser.add_argument("--set", action="append", default=[], help="as in bertworks run")
     parser.add_argument("--rounds", type=int, default=5, help="unchanged runs")
-    parser.add_argument("--run", help="read this finished run instead, by id, or latest")
+    parser.add_argument("--run", help="read this run instead of a new one, by id, or latest")
+    parser.add_argument("--keep", type=Path, help="make the new root folder here, and leave it")
     parser.add_argument("--out", type=Path, help="another folder for the result")
     parser.add_argument("--root", help="where the finished run, or the downloads to use, are")
     options = parser.parse_args()
-    if options.run:
-        done = record.latest(find_root(options.root), options.run)
-        print("\n".join(table(done, done["seconds"], {})))
-        return
     measure(options).save(*([options.out] if options.out else []))
 
 
 def measure(options: argparse.Namespace) -> Result:
-    """Runs the spec anew and again, in a folder that is removed afterwards."""
+    """Runs the spec anew, or reads a run, and runs it again unchanged."""
+    if options.run:
+        root = find_root(options.root).path
+        done = record.latest(find_root(options.root), options.run)
+        again = [bertworks(_command(options, root), {}) for _ in range(options.rounds + 1)][1:]
+        return result_of(options, done, done["seconds"], again)
+    if options.keep and options.keep.exists():
+        raise SystemExit(f"error: --keep {options.keep} exists\n  fix: name a new folder")
     with tempfile.TemporaryDirectory(prefix="bertworks-overhead-") as folder:
-        root = Path(folder) / "root"
+        root = options.keep or Path(folder) / "root"
         kept = find_root(options.root).downloads
         if kept.is_dir():
             shutil.copytree(kept, root / "downloads")
-        command = ["run", options.spec, "--root", str(root)]
-        command += [part for one in options.set for part in ("--set", one)]
+        command = _command(options, root)
         whole = bertworks(command, PROFILED)
         done = record.latest(find_root(str(root)))
-        imports = imports_of(Path(done["folder"]) / "logs")
-        print("\n".join(table(done, whole, imports)), file=sys.stderr)
         again = [bertworks(command, {}) for _ in range(options.rounds)]
+        return result_of(options, done, whole, again)
+
+
+def _command(options: argparse.Namespace, root: Path) -> list[str]:
+    changed = [part for one in options.set for part in ("--set", one)]
+    return ["run", options.spec, "--root", str(root), *changed]
+
+
+def result_of(
+    options: argparse.Namespace, done: dict[str, Any], whole: float, again: list[float]
+) -> Result:
+    """The result of a run that took `whole` seconds, and of unchanged runs after it."""
+    imports = imports_of(Path(done["folder"]) / "logs")
+    print("\n".join(table(done, whole, imports)), file=sys.stderr)
     work = work_seconds(done, imports)
     imported = sum(imports.values())
     middle = sorted(again)[len(again) // 2]
@@ -128,7 +143,9 @@ def imports_of(logs: Path) -> dict[str, float]:
 
 def work_seconds(done: dict[str, Any], imports: dict[str, float]) -> float:
     """Seconds of work of all steps of a run, without the imports."""
-    return sum(one["work_seconds"] - imports.get(one["name"], 0.0) for one in done["steps"])
+    return sum(
+        max(0.0, one["work_seconds"] - imports.get(one["name"], 0.0)) for one in done["steps"]
+    )
 
 
 def table(done: dict[str, Any], whole: float, imports: dict[str, float]) -> list[str]:

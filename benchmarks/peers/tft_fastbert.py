@@ -1,8 +1,8 @@
 """The peer: TFX's way. tf.Transform with the tokenizer in the graph, on Beam's runner in memory.
 
 The graph holds a label vocabulary and TensorFlow Text's FastBertTokenizer, cuts rows and puts the
-marks around. Large Arrow batches go in and come out, and are written as Parquet: TFX's Transform
-component writes TFRecord files of tf.Example, which takes longer.
+marks around. Large Arrow batches go in and come out, and are written as Parquet, as our side's are;
+TFX's Transform component writes TFRecord files of tf.Example.
 """
 
 import argparse
