@@ -58,6 +58,7 @@ def main() -> None:
         print("measuring", file=sys.stderr)
         many = in_turn(list(sides.values()), "throughput", options.rounds)
         single = in_turn(list(sides.values()), "latency", options.rounds)
+    _check(accuracies)
     rates = {name: [len(texts) / seconds for seconds in many[name]] for name in sides}
     alone = {name: [1e3 * statistics.median(times) for times in single[name]] for name in sides}
     rows = [
@@ -74,7 +75,6 @@ def main() -> None:
         f"{size:.1f} MB; latency: {len(short)} rows no longer than the median, one at a time",
         rows=rows,
     ).save()
-    _check(accuracies)
 
 
 def _options() -> argparse.Namespace:

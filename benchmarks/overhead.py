@@ -3,8 +3,9 @@
 Runs a spec in a new root folder, and again unchanged, `--rounds` times. Work is the time inside the
 steps' own functions (`work_seconds` in run.json) less the imports that happen there; all else is
 overhead: the command's start, KFP, the steps' processes, imports, artifacts handed over, the record, the
-report. The downloads of an earlier run are used where there are any, so that the network is not
-measured. Python itself times the imports (PYTHONPROFILEIMPORTTIME).
+report. What the next step's process imports while a step works is not seen: it costs that step some of
+its speed, and so counts as work. The downloads of an earlier run are used where there are any, so that
+the network is not measured. Python itself times the imports (PYTHONPROFILEIMPORTTIME).
 
     python -m benchmarks.overhead --set finetune.epochs=1 --set compress.prune.epochs=1
     PYTHONPROFILEIMPORTTIME=1 make run && python -m benchmarks.overhead --run latest
@@ -34,7 +35,7 @@ PROFILED = {"PYTHONPROFILEIMPORTTIME": "1"}
 
 
 def main() -> None:
-    """Measures, and writes the result unless only a finished run was read."""
+    """Measures, and writes the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,6 +55,11 @@ def measure(options: argparse.Namespace) -> Result:
     if options.run:
         root = find_root(options.root).path
         done = record.latest(find_root(options.root), options.run)
+        if not any(imports_of(Path(done["folder"]) / "logs").values()):
+            raise SystemExit(
+                f"error: run {done['id']} did not time its imports\n"
+                "  fix: run it with PYTHONPROFILEIMPORTTIME=1"
+            )
         again = [bertworks(_command(options, root), {}) for _ in range(options.rounds + 1)][1:]
         return result_of(options, done, done["seconds"], again)
     if options.keep and options.keep.exists():
@@ -81,13 +87,14 @@ def result_of(
     """The result of a run that took `whole` seconds, and of unchanged runs after it."""
     imports = imports_of(Path(done["folder"]) / "logs")
     print("\n".join(table(done, whole, imports)), file=sys.stderr)
+    changed = " ".join(f"--set {one}" for one in options.set)
     work = work_seconds(done, imports)
     imported = sum(imports.values())
     middle = sorted(again)[len(again) // 2]
     return Result(
         name="overhead",
         title="What a run takes beside the steps' work",
-        command=" ".join(["make bench-overhead", *(f"ARGS='--set {one}'" for one in options.set)]),
+        command="make bench-overhead" + (f' ARGS="{changed}"' if options.set else ""),
         data=f"`{options.spec}`, a new root folder with the downloads already there",
         rows=[
             Row(

@@ -55,7 +55,7 @@ class Training:
         self.model, self.feed, self.settings, self.total = model, feed, settings, total
         layer_decay = settings.layer_decay if isinstance(settings, Finetune) else 1.0
         optimizer = AdamW(groups_of(model, layer_decay), settings.weight_decay, settings.clip_norm)
-        frequent = frequent_shapes(feed, total)
+        frequent = frequent_shapes(feed, total, settings.accumulate)
         self.stepper = Stepper(model, optimizer, objective, settings.seed, frequent)
         self.done = 0
 

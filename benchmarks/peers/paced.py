@@ -6,8 +6,10 @@ what was in them; `{"evaluate": true}` answers what the script measures.
 
 import os
 import queue
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -18,7 +20,7 @@ from benchmarks.harness.sides import serve
 def arguments(**settings: Any) -> TrainingArguments:
     """Training arguments of a run that neither logs nor saves."""
     return TrainingArguments(
-        output_dir="unused",
+        output_dir=str(Path(tempfile.gettempdir()) / "bertworks-unused"),
         use_cpu=True,
         logging_strategy="no",
         save_strategy="no",

@@ -25,13 +25,8 @@ _compiled_here: ContextVar[bool] = ContextVar("compiled_here", default=False)
 
 @contextlib.contextmanager
 def compiled(wanted: bool = True) -> Iterator[None]:
-    """Kernels that are traced inside are compiled by XLA, where that is of use.
-
-    That is on one CPU device. On GPUs it was not measured, and with several devices XLA would
-    compile for each of them.
-    """
-    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    token = _compiled_here.set(wanted and alone and not tf.config.list_physical_devices("GPU"))
+    """Kernels that are traced inside are compiled by XLA."""
+    token = _compiled_here.set(wanted)
     try:
         yield
     finally:
@@ -67,8 +62,9 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
 
     @tf.custom_gradient
     def apply(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return run(functools.partial(_norm_gradient, epsilon), x, gamma, upstream)
+        def gradient(upstream: Any) -> tuple[tf.Tensor, ...]:
+            backward = functools.partial(_norm_gradient, epsilon)
+            return run(backward, x, gamma, tf.convert_to_tensor(upstream))
 
         return run(functools.partial(_norm, epsilon), x, gamma, beta), gradient
 
@@ -104,9 +100,10 @@ def add_norm(
         forward = functools.partial(_add_norm, epsilon, rate, fused)
         total, result = run(forward, change, bias, rows, gamma, beta, seed, site)
 
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def gradient(upstream: Any) -> tuple[tf.Tensor, ...]:
             backward = functools.partial(_add_norm_gradient, epsilon, rate, fused, kind)
-            return run(backward, total, gamma, upstream, seed, site)
+            # Where rows were picked from the result, their gradient is of the picked rows alone.
+            return run(backward, total, gamma, tf.convert_to_tensor(upstream), seed, site)
 
         return result, gradient
 

@@ -23,6 +23,7 @@ from bertworks.text.ragged import Ragged, ends, list_sizes
 
 MOST_CHUNKS = 1 << 18  # in the table: some 50 MB
 MOST_PIECES = 1 << 22
+MOST_CHARACTERS = 1 << 24  # of the table's chunks: a chunk may be a whole text without a space
 TOGETHER = 256  # chunks that the backend gets as one row; it spreads rows over the cores
 
 
@@ -40,6 +41,7 @@ class Chunks:
         self._backend = backend
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}
+        self._characters = 0
         self._table = _nothing()
 
     def texts(self, texts: pa.Array) -> Ragged:
@@ -133,8 +135,14 @@ class Chunks:
 
     def _learn(self, different: list[str], new: list[str]) -> None:
         """Tokenizes the new chunks into the table; when it is full, only the present ones stay."""
-        if len(self._numbers) + len(new) > MOST_CHUNKS or len(self._table.values) > MOST_PIECES:
-            self._numbers, self._table, new = {}, _nothing(), different
+        full = (
+            len(self._numbers) + len(new) > MOST_CHUNKS
+            or len(self._table.values) > MOST_PIECES
+            or self._characters > MOST_CHARACTERS
+        )
+        if full:
+            self._numbers, self._table, self._characters, new = {}, _nothing(), 0, different
+        self._characters += sum(map(len, new))
         found = self._tokenize(new)
         first = len(self._numbers)
         self._numbers.update(zip(new, range(first, first + len(new)), strict=True))

@@ -179,7 +179,7 @@ def objective(
             logits, states = batch["taught_logits"], batch["taught_hidden"]
         else:
             logits, states = _look(teacher, inputs)
-        outputs = student(inputs, hidden_states=True)
+        outputs = student(inputs, hidden_states=settings.hidden_weight > 0)
         targets = batch["targets"]
         total = hard(outputs["logits"], targets)
         total += soft(outputs["logits"], tf.stop_gradient(logits), targets)

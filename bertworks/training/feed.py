@@ -35,7 +35,7 @@ class Feed(Protocol):
         """What each optimizer step of an epoch takes; every epoch has the same number."""
 
     def shape(self, item: Any) -> tuple[int, int]:
-        """(rows, tokens a row) of the batch of one of `steps(epoch)`."""
+        """(rows, tokens a row) of the batch of one of `steps(epoch)`, or of a part of it."""
 
     def parts(self, item: Any, epoch: int, number: int, parts: int) -> list[Batch]:
         """The micro-batches of one step.

@@ -1,8 +1,9 @@
 """The training loop: steps, evaluation, early stopping, checkpoints.
 
-One TensorFlow graph serves every batch size and length: sizes are left open, so nothing is traced
-twice. Everything random is keyed by (seed, step), so a run that is killed and resumed ends with the
-same bytes as one that was not disturbed.
+A TensorFlow graph serves every batch size and length: sizes are left open, so nothing is traced anew.
+Shapes that come back often have a second graph, whose kernels are compiled (see `stepper`). Everything
+random is keyed by (seed, step), so a run that is killed and resumed ends with the same bytes as one that
+was not disturbed.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class _Run:
         self.optimizer = AdamW(
             groups_of(model, layer_decay), settings.weight_decay, settings.clip_norm
         )
-        frequent = frequent_shapes(feed, total)
+        frequent = frequent_shapes(feed, total, settings.accumulate)
         self.stepper = Stepper(model, self.optimizer, objective, settings.seed, frequent)
         self.per_epoch = len(feed.steps(0))
         self.state = State()

@@ -27,17 +27,18 @@ WORTH_COMPILING = 12
 _SCALAR = tf.TensorSpec([], tf.float32)
 
 
-def frequent_shapes(feed: Feed, total: int) -> frozenset[Shape]:
-    """The batch shapes that a run meets often enough to compile its kernels for.
+def frequent_shapes(feed: Feed, total: int, parts: int = 1) -> frozenset[Shape]:
+    """The shapes of micro-batches that a run meets often enough to compile its kernels for.
 
     Judged by the first epoch, so that a resumed run compiles for the same shapes.
 
     Args:
         feed: Where the batches come from.
         total: Optimizer steps of the run.
+        parts: Micro-batches of a step.
     """
     steps = feed.steps(0)
-    counts = Counter(feed.shape(item) for item in steps)
+    counts = Counter(feed.shape(rows) for item in steps for rows in np.array_split(item, parts))
     epochs = total / max(1, len(steps))
     return frozenset(shape for shape, n in counts.items() if n * epochs >= WORTH_COMPILING)
 
@@ -65,10 +66,12 @@ class Stepper:
         frequent: frozenset[Shape] = frozenset(),
     ) -> None:
         self.model, self.optimizer, self.objective, self.seed = model, optimizer, objective, seed
-        self.frequent = frequent
         self.variables = [group.variable for group in optimizer.groups]
         self.strategy = strategy_of(self.variables[0])
         self.replicas: int = self.strategy.num_replicas_in_sync
+        # On GPUs compiling was not measured; with several devices XLA would compile for each.
+        on_one_cpu = self.replicas == 1 and not tf.config.list_physical_devices("GPU")
+        self.frequent = frequent if on_one_cpu else frozenset()
         self._sums: list[Any] = []
         self._graphs: dict[tuple[bool, bool], Any] = {}
 

@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from bertworks.encoder import ops
+from bertworks.encoder.config import EncoderConfig, Head
+from bertworks.encoder.model import build
 
 ROWS, WIDTH = 6, 16
 SEED = tf.constant([7, 11])
@@ -111,3 +113,27 @@ def test_compiled_dropout_lets_gradients_through_where_it_kept_units():
     y, gradient = run(x)
     np.testing.assert_array_equal(y.numpy() == 0, gradient.numpy() == 0)
     np.testing.assert_allclose(gradient.numpy()[y.numpy() != 0], 2.0)
+
+
+def test_a_compiled_last_layer_without_parts_trains():
+    """Also where rows are picked from a layer that has nothing else to compute."""
+    config = EncoderConfig(
+        vocab_size=20, hidden_size=WIDTH, num_heads=(2, 0), head_size=8, intermediate_sizes=(12, 0)
+    )
+    model = build(config, Head("sequence", ("a", "b")), seed=1)
+    ids = tf.constant([[2, 5, 6, 3], [2, 7, 3, 0]])
+
+    def gradients(compiled):
+        @tf.function(autograph=False)
+        def run():
+            with ops.compiled(compiled), tf.GradientTape() as tape:
+                logits = model({"input_ids": ids}, hidden_states=True)["logits"]
+                loss = tf.reduce_sum(tf.square(logits))
+            variables = [variable.value for variable in model.trainable_variables]
+            found = tape.gradient(loss, variables, unconnected_gradients="zero")
+            return [tf.convert_to_tensor(one) for one in found]
+
+        return [one.numpy() for one in run()]
+
+    for plain, compiled in zip(gradients(False), gradients(True), strict=True):
+        np.testing.assert_allclose(plain, compiled, atol=2e-5)

@@ -131,6 +131,16 @@ def test_a_full_table_is_emptied_and_the_ids_stay(monkeypatch: pytest.MonkeyPatc
             assert len(tokenizer.chunks._numbers) <= max(5, 3 + 2 * size)
 
 
+def test_long_chunks_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "MOST_CHARACTERS", 1000)
+    tokenizer = Tokenizer(_backend())
+    for number in range(20):
+        texts = [f"{number}{'x' * 400}"]
+        got = tokenizer.chunks.texts(pa.array(texts)).lists().to_pylist()
+        assert got == tokenizer.pieces_batch(texts)
+        assert sum(map(len, tokenizer.chunks._numbers)) <= 1000 + 2 * 402
+
+
 def test_threads_share_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "MOST_CHUNKS", 40)
     tokenizer = Tokenizer(_backend())
