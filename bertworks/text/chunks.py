@@ -69,7 +69,7 @@ class Chunks:
         _check(words)
         pieces = self._look_up(words)
         place = np.arange(len(words)) - np.repeat(offsets[:-1], np.diff(offsets))
-        index = np.repeat(place.astype(np.int32), pieces.sizes)
+        index = np.repeat(place.astype(np.int32), pieces.lengths)
         merged = pieces.merge(offsets)
         return merged, Ragged(index, merged.offsets)
 
@@ -86,7 +86,7 @@ class Chunks:
         pieces = self.texts(texts)
         begun = np.cumsum(self._begins[pieces.values], dtype=np.int32)
         before = np.concatenate([[0], begun]).astype(np.int32)[pieces.offsets[:-1]]
-        return pieces, Ragged(begun - np.repeat(before, pieces.sizes) - 1, pieces.offsets)
+        return pieces, Ragged(begun - np.repeat(before, pieces.lengths) - 1, pieces.offsets)
 
     @cached_property
     def _spaces_part(self) -> bool:

@@ -101,16 +101,16 @@ def _encode_texts(
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
     first, *rest = (tokenizer.chunks.texts(batch.column(name)) for name in text_columns(task))
     if not rest:
-        keep = np.minimum(first.sizes, task.max_length - 2)
-        return _id_columns(join([cls, first.cut(keep), sep])), int((keep < first.sizes).sum())
+        keep = np.minimum(first.lengths, task.max_length - 2)
+        return _id_columns(join([cls, first.cut(keep), sep])), int((keep < first.lengths).sum())
     second = rest[0]
     limit = task.max_length - 3
-    keep_first, keep_second = longest_first_batch(first.sizes, second.sizes, limit)
+    keep_first, keep_second = longest_first_batch(first.lengths, second.lengths, limit)
     columns = _id_columns(join([cls, first.cut(keep_first), sep, second.cut(keep_second), sep]))
     sides = np.stack([keep_first + 2, keep_second + 1], axis=1)
     types = np.repeat(np.tile(np.array([0, 1], np.int32), len(sides)), sides.ravel())
     columns["type_ids"] = Ragged(types, ends(sides.sum(axis=1))).lists(np.int8)
-    return columns, int((first.sizes + second.sizes > limit).sum())
+    return columns, int((first.lengths + second.lengths > limit).sum())
 
 
 def _encode_words(
@@ -119,15 +119,15 @@ def _encode_words(
     """Ids of each list of words, and the words' tags on their first pieces."""
     tags = batch.column("tags")
     pieces, words = tokenizer.chunks.words(batch.column("tokens"))
-    keep = np.minimum(pieces.sizes, task.max_length - 2)
+    keep = np.minimum(pieces.lengths, task.max_length - 2)
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
     index = join([NO_WORD, words.cut(keep), NO_WORD])
     begins = first_pieces(index.values)
-    tag = index.values + np.repeat(ends(list_sizes(tags))[:-1], index.sizes)
+    tag = index.values + np.repeat(ends(list_sizes(tags))[:-1], index.lengths)
     of_pieces = tags.flatten().take(pa.array(tag, mask=~begins))
     columns = {"id": batch.column("id"), **_id_columns(join([cls, pieces.cut(keep), sep]))}
     columns["tags"] = pa.ListArray.from_arrays(columns["input_ids"].offsets, of_pieces)
-    return _finish(columns, tokenizer, int((keep < pieces.sizes).sum()), len(tags.flatten()))
+    return _finish(columns, tokenizer, int((keep < pieces.lengths).sum()), len(tags.flatten()))
 
 
 def longest_first_batch(first: Integers, second: Integers, limit: int) -> tuple[Integers, Integers]:

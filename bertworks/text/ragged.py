@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,29 +14,36 @@ import pyarrow.compute as pc
 Integers = npt.NDArray[np.integer[Any]]
 
 
-class Ragged(NamedTuple):
-    """Row i is `values[offsets[i]:offsets[i + 1]]`.
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of unequal length in one flat array; row i is `values[offsets[i]:offsets[i + 1]]`.
 
     Attributes:
-        values: int32, all rows end to end.
+        values: All rows end to end; int32 as tokenizing makes them.
         offsets: int64, one more than rows; the first is 0.
     """
 
-    values: npt.NDArray[np.int32]
+    values: npt.NDArray[Any]
     offsets: npt.NDArray[np.int64]
 
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> npt.NDArray[Any]:
+        return np.asarray(self.values[self.offsets[row] : self.offsets[row + 1]])
+
     @property
-    def sizes(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> npt.NDArray[np.int64]:
         """The length of each row."""
         return np.diff(self.offsets)
 
     def take(self, rows: Integers) -> Ragged:
         """The rows of the given numbers, in their order."""
-        return self._copy(self.offsets[rows], self.sizes[rows])
+        return self._copy(self.offsets[rows], self.lengths[rows])
 
     def cut(self, keep: Integers) -> Ragged:
         """The first `keep[i]` values of each row i; as many at most as it has."""
-        if (keep >= self.sizes).all():
+        if (keep >= self.lengths).all():
             return self
         return self._copy(self.offsets[:-1], keep)
 
@@ -71,19 +79,19 @@ def join(parts: Sequence[Ragged | int]) -> Ragged:
     Args:
         parts: At least one `Ragged`; all of them have as many rows.
     """
-    rows = max(len(part.offsets) - 1 for part in parts if isinstance(part, Ragged))
+    rows = max(len(part) for part in parts if isinstance(part, Ragged))
     sizes = np.zeros(rows, np.int64)
     for part in parts:
-        sizes += part.sizes if isinstance(part, Ragged) else 1
+        sizes += part.lengths if isinstance(part, Ragged) else 1
     offsets = ends(sizes)
     values = np.empty(offsets[-1], np.int32)
     begin = offsets[:-1].copy()
     for part in parts:
         if isinstance(part, Ragged):
-            at = np.repeat(begin - part.offsets[:-1], part.sizes)
+            at = np.repeat(begin - part.offsets[:-1], part.lengths)
             at += np.arange(len(part.values))
             values[at] = part.values
-            begin += part.sizes
+            begin += part.lengths
         else:
             values[begin] = part
             begin += 1

@@ -12,9 +12,10 @@ from bertworks.artifacts import Artifact
 from bertworks.errors import DataError
 from bertworks.spec import Pretrain
 from bertworks.text.packing import Packed, pack
+from bertworks.text.ragged import Ragged
 from bertworks.training.feed import Batch
 from bertworks.training.masking import groups_of, mask
-from bertworks.training.rows import Ragged, ragged, read_table
+from bertworks.training.rows import ragged, read_table
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,8 @@ class Texts:
 
     def take(self, chosen: np.ndarray) -> Texts:
         """The texts with the given indices."""
-        sizes = self.input_ids.lengths[chosen]
-        offsets = np.concatenate([[0], np.cumsum(sizes)])
-        starts = self.input_ids.offsets[:-1][chosen]
-        places = np.repeat(starts - offsets[:-1], sizes) + np.arange(int(offsets[-1]))
-        return Texts(Ragged(self.input_ids.values[places], offsets), self.words[places])
+        words = Ragged(self.words, self.input_ids.offsets).take(chosen)
+        return Texts(self.input_ids.take(chosen), words.values)
 
 
 def read_texts(tokens: Artifact, held_out: float) -> tuple[Texts, Texts]:

@@ -10,25 +10,7 @@ import numpy as np
 
 from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError, DataError
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Sequences of unequal length in one flat array; sequence i is values[offsets[i]:offsets[i+1]]."""
-
-    values: np.ndarray
-    offsets: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return np.asarray(self.values[self.offsets[index] : self.offsets[index + 1]])
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """The length of each sequence."""
-        return np.diff(self.offsets)
+from bertworks.text.ragged import Ragged
 
 
 @dataclass(frozen=True)

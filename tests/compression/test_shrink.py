@@ -12,7 +12,8 @@ from bertworks.encoder.layout import all_shapes, initialize
 from bertworks.errors import SpecError
 from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
-from bertworks.training.rows import Ragged, Rows
+from bertworks.text.ragged import Ragged
+from bertworks.training.rows import Rows
 
 CONFIG = EncoderConfig(
     vocab_size=30, hidden_size=16, num_heads=(4, 4), head_size=4, intermediate_sizes=(64, 64),

@@ -186,7 +186,7 @@ def test_slices_and_empty_columns() -> None:
     rows = [["the"], [], ["runs", "the"]]
     pieces, words = tokenizer.chunks.words(pa.array(rows).slice(1))
     assert words.lists().to_pylist() == [[], [0, 1]]
-    assert pieces.sizes.tolist() == [0, 2]
+    assert pieces.lengths.tolist() == [0, 2]
     nothing = pa.RecordBatch.from_pydict(
         {"id": pa.array([], pa.string()), "text": pa.array([], pa.string())}
     )

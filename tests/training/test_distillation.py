@@ -9,11 +9,12 @@ from bertworks.encoder.layout import all_shapes, initialize
 from bertworks.encoder.model import BertModel, build, get_weights
 from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
+from bertworks.text.ragged import Ragged
 from bertworks.training import distillation
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.distillation import Split
 from bertworks.training.labelled import LabelledFeed, Predictor
-from bertworks.training.rows import Ragged, Rows
+from bertworks.training.rows import Rows
 
 LABELS = {"labels": ["a", "b"]}
 TASKS = {

@@ -11,11 +11,12 @@ import tensorflow as tf
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.model import build
 from bertworks.spec import Optimizer, Task
+from bertworks.text.ragged import Ragged
 from bertworks.training.feed import Batch, ahead
 from bertworks.training.labelled import LabelledFeed, evaluation_batches
 from bertworks.training.losses import loss_for
 from bertworks.training.optimizer import AdamW, Group, groups_of
-from bertworks.training.rows import Ragged, Rows
+from bertworks.training.rows import Rows
 from bertworks.training.schedule import learning_rate
 from bertworks.training.stepper import frequent_shapes
 
