@@ -1,8 +1,20 @@
-"""What all tests share."""
+"""What all tests share: nothing of how, or from where, they were started may change their result."""
 
 import functools
 import inspect
+import os
+import signal
 
 # KFP asks for the whole stack, source lines included, at each setting of a task, to name a function in
 # an error. Under pytest's deep stack that takes seconds a pipeline; without the lines it does not.
 inspect.stack = functools.partial(inspect.stack, context=0)
+
+# A parent that ignores a signal (nohup, some CI runners) passes that on to all programs below it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for ignored in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(ignored, signal.SIG_DFL)
+
+# What a person has set for runs of their own.
+for name in [name for name in os.environ if name.startswith("BERTWORKS_")]:
+    if name != "BERTWORKS_WRITE_GOLDEN":
+        del os.environ[name]

@@ -25,6 +25,9 @@ WORDS = {
     "@annually": "0 0 1 1 *",
 }
 EXAMPLE = 'Write five fields: minute hour day-of-month month day-of-week, e.g. "0 3 * * 1".'
+IN_ITS_ZONE = (
+    "Give the times in the scheduler's zone, and name that with --timezone or schedule.timezone."
+)
 # 29 February comes back after at most eight years (over 2100).
 HORIZON_DAYS = 8 * 366 + 31
 
@@ -202,17 +205,20 @@ def shift(cron: Cron, minutes: int) -> Cron:
     every_day = cron.any_day and cron.any_weekday and cron.months == MONTH.all
     if len(moved) > 1 and not every_day:
         raise SpecError(
-            _inexpressible(cron, "some of its runs fall on the day before or after"), ""
+            _inexpressible(cron, "some of its runs fall on the day before or after"), IN_ITS_ZONE
         )
     times = set().union(*moved.values())
     hours = frozenset(hour for hour, _ in times)
     minutes_ = frozenset(minute for _, minute in times)
     if len(times) != len(hours) * len(minutes_):
-        raise SpecError(_inexpressible(cron, "its minutes differ from hour to hour there"), "")
+        raise SpecError(
+            _inexpressible(cron, "its minutes differ from hour to hour there"), IN_ITS_ZONE
+        )
     carry = 0 if every_day else next(iter(moved))
     if carry and not (cron.any_day and cron.months == MONTH.all):
         raise SpecError(
-            _inexpressible(cron, "its days of the month fall on the day before or after"), ""
+            _inexpressible(cron, "its days of the month fall on the day before or after"),
+            IN_ITS_ZONE,
         )
     return replace(
         cron,
