@@ -4,6 +4,14 @@ Every error carries what is wrong (where, which rule, what was received) and wha
 command line prints exactly that, without a traceback, and exits with the error's code.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bertworks.notices import Notice
+
 
 class BertworksError(Exception):
     """Something the user can mend.
@@ -14,6 +22,7 @@ class BertworksError(Exception):
 
     Attributes:
         kind: How `bertworks.failures` keeps it.
+        notices: What else the step has to tell (`bertworks.notices`); it sets them before it raises.
     """
 
     exit_code = 1
@@ -23,6 +32,7 @@ class BertworksError(Exception):
         super().__init__(message)
         self.message = message
         self.fix = fix
+        self.notices: Sequence[Notice] = ()
 
     def __str__(self) -> str:
         return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message

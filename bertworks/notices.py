@@ -6,11 +6,21 @@ the end of the run, on the laptop and on a cluster alike, and stand in the repor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Level = Literal["note", "warning"]
+
+# Lines in a pod's log: "step ingest warning: 3 rows ... [see rejected.jsonl]".
+_LOGGED = re.compile(
+    r"^step (?P<task>\S+) (?P<level>note|warning): (?P<text>.*?)(?: \[see (?P<more>[^\]]*)\])?$",
+    re.M,
+)
+# What would break a line, move the cursor or turn the reading direction.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -40,3 +50,42 @@ class Notice:
             name: record[name] for name in ("text", "level", "count", "more") if name in record
         }
         return cls(**known)
+
+    def line(self) -> str:
+        """It in one line: "warning: 3 rows ... [see rejected.jsonl]"."""
+        more = f" [see {self.more}]" if self.more else ""
+        return _UNFIT.sub(_escaped, f"{self.level}: {self.text}{more}")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return " " if found[0] in "\n\t" else f"\\u{ord(found[0]):04x}"
+
+
+def read_notices(records: Iterable[Mapping[str, Any]]) -> list[Notice]:
+    """Notices from their records, the warnings first, each once."""
+    found = dict.fromkeys(Notice.from_json(one) for one in records)
+    return sorted(found, key=lambda notice: notice.level != "warning")
+
+
+def to_log(task: str, notices: Iterable[Notice]) -> str:
+    """The lines in a pod's log that `from_log` reads; empty where there is nothing to say."""
+    return "".join(f"step {task} {notice.line()}\n" for notice in notices)
+
+
+def from_log(task: str, log: str) -> list[Notice]:
+    """The notices of a task in a pod's log, the counts left out."""
+    return read_notices(
+        {"text": found["text"], "level": found["level"], "more": found["more"] or ""}
+        for found in _LOGGED.finditer(log)
+        if found["task"] == task
+    )
+
+
+def tally(notices: Iterable[Notice]) -> str:
+    """How many there are: "2 warnings, 1 note"; empty where there are none."""
+    counts = Counter(notice.level for notice in notices)
+    return ", ".join(
+        f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}"
+        for level in ("warning", "note")
+        if counts[level]
+    )

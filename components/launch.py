@@ -21,13 +21,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bertworks import cpus, failures, progress
 from bertworks.artifacts import MANIFEST, write_json
 from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.notices import Notice, read_notices, to_log
 from bertworks.training.checkpoints import CODE
 from components import shown
 
@@ -35,6 +36,7 @@ DEBUG = "BERTWORKS_DEBUG"
 LOGS = "BERTWORKS_LOGS"
 RUNNER = "BERTWORKS_RUNNER_PID"
 TIMEOUT = "BERTWORKS_TIMEOUT"
+METADATA_CHARACTERS = 16_000  # of notices in ML Metadata; the artifact's file has all
 
 
 def launch(
@@ -72,9 +74,11 @@ def launch(
     timer = _limit_time(task)
     try:
         result = run_step(step, section, in_paths, out_paths)
-        numbers = _publish(task, result, out_paths, metrics, view, confusion)
+        notices = read_notices(result.get("notices", ()))
+        seconds = round(time.monotonic() - began, 3)
+        numbers = _publish(task, result, notices, seconds, out_paths, metrics, view, confusion)
     except BertworksError as error:
-        _fail(task, str(error), error.exit_code, error.kind)
+        _fail(task, str(error), error.exit_code, error.kind, error.notices)
     except MemoryError:
         _fail(task, str(EnvironmentFault("The step ran out of memory.", "Lower batch_size.")), 7)
     except Exception as error:
@@ -92,9 +96,9 @@ def launch(
     finally:
         timer.cancel()
     failures.end(task)
-    seconds = round(time.monotonic() - began, 3)
-    said = ", ".join(f"{key}={value:.6g}" for key, value in numbers.items())
-    # `bertworks runs show` reads this line from the pod's log.
+    said = ", ".join(f"{key}={_exact(value)}" for key, value in numbers.items())
+    # `bertworks runs show` reads these lines from the pod's log.
+    print(to_log(task, notices), end="", file=sys.stderr)
     print(f"step {task} succeeded in {seconds:.0f} s: {said}", file=sys.stderr, flush=True)
     _emit(
         "succeeded",
@@ -102,6 +106,7 @@ def launch(
         seconds=seconds,
         work_seconds=result["work_seconds"],
         metrics=result.get("metrics", {}),
+        notices=[notice.to_json() for notice in notices],
     )
 
 
@@ -196,12 +201,20 @@ def _emit(state: str, **facts: Any) -> None:
         progress.emit({"event": "step", "state": state, "pid": os.getpid(), **plain})
 
 
-def _fail(task: str, message: str, exit_code: int, kind: str | None = "error") -> None:
+def _fail(
+    task: str,
+    message: str,
+    exit_code: int,
+    kind: str | None = "error",
+    notices: Sequence[Notice] = (),
+) -> None:
     """Tells why and ends the process; the reason is kept unless `kind` is None."""
     if os.environ.get(DEBUG) and sys.exc_info()[0] is not None:
         traceback.print_exc()
+    print(to_log(task, notices), end="", file=sys.stderr)
     print(f"step {task} failed: {message}", file=sys.stderr, flush=True)
-    _emit("failed", message=message, exit_code=exit_code)
+    told = [notice.to_json() for notice in notices]
+    _emit("failed", message=message, exit_code=exit_code, notices=told)
     if kind is not None:
         failures.record(task, message, exit_code, kind)
     failures.end(task)
@@ -213,13 +226,18 @@ def _fail(task: str, message: str, exit_code: int, kind: str | None = "error") -
 def _publish(
     task: str,
     result: Mapping[str, Any],
+    notices: Sequence[Notice],
+    seconds: float,
     outputs: Mapping[str, Path],
     metrics: Any,
     view: Any,
     confusion: Any,
 ) -> dict[str, float]:
-    """Shows the step's numbers and pictures in the Kubeflow UI; returns the numbers that it shows."""
-    numbers = {}
+    """Shows the step's numbers, notices and pictures in the Kubeflow UI; returns the numbers.
+
+    The file of the Metrics artifact has all of it: a run that takes the step from the cache reads it.
+    """
+    numbers: dict[str, float] = {}
     for name, value in result.get("metrics", {}).items():
         # KFP keeps numbers as JSON, which has no NaN: one would fail the step after its work.
         if value is None or not math.isfinite(value):
@@ -228,16 +246,32 @@ def _publish(
         numbers[name] = float(value)
         metrics.log_metric(name, float(value))
     Path(metrics.path).parent.mkdir(parents=True, exist_ok=True)
-    write_json(metrics.path, numbers)
+    records = [notice.to_json() for notice in notices]
+    write_json(metrics.path, {"metrics": numbers, "notices": records, "seconds": seconds})
+    # ML Metadata has them too, where whoever cannot read the file can ask for them.
+    view.metadata["notices"] = _that_fit(records)
     own = result.get("html")
     if own:
         page = (next(iter(outputs.values())) / own).read_text(encoding="utf-8")
     else:
         page = shown.page(task, numbers, outputs)
-    Path(view.path).write_text(page, encoding="utf-8")
+    Path(view.path).write_text(shown.with_notices(page, notices), encoding="utf-8")
     if confusion is not None:
         table = result.get("confusion")
         if table:
             confusion.log_confusion_matrix(table["labels"], table["matrix"])
         write_json(confusion.path, table or {})
     return numbers
+
+
+def _exact(value: float) -> str:
+    """Whole numbers with all their digits, since they are counts."""
+    return str(int(value)) if value == int(value) else f"{value:.6g}"
+
+
+def _that_fit(records: Sequence[dict[str, Any]]) -> str:
+    """As many records as ML Metadata should be asked to keep, as JSON."""
+    kept = list(records)
+    while len(text := json.dumps(kept)) > METADATA_CHARACTERS:
+        kept.pop()
+    return text

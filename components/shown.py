@@ -1,15 +1,16 @@
-"""The page of a step that draws none of its own: its numbers, and how its training went."""
+"""The page of a step that draws none of its own: its numbers, and how its training went; notices."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from bertworks import html
+from bertworks.notices import Notice
 
 
 def page(task: str, numbers: Mapping[str, float], outputs: Mapping[str, Path]) -> str:
@@ -25,6 +26,20 @@ def page(task: str, numbers: Mapping[str, float], outputs: Mapping[str, Path]) -
         if (folder / "history.json").is_file():
             parts += _curves(json.loads((folder / "history.json").read_text(encoding="utf-8")))
     return html.page(task, Markup("\n").join(parts))
+
+
+def with_notices(page: str, notices: Sequence[Notice]) -> str:
+    """A page with the notices under its first heading; as it is where there are none."""
+    if not notices:
+        return page
+    kinds = {"warning": "warn", "note": "plain"}
+    rows = [
+        [html.badge(notice.level, kinds[notice.level]), notice.text, notice.more]
+        for notice in notices
+    ]
+    before, heading, after = page.partition("</h1>")
+    told = html.table(["", "what the step tells", "more"], rows)
+    return f"{before}{heading}\n{told}{after}" if heading else f"{told}{page}"
 
 
 def _curves(history: dict[str, Any]) -> Iterator[Markup]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -159,6 +160,7 @@ def show(
     for line in _described(record):
         typer.echo(line)
     _draw_steps(record.steps)
+    _tell_notices(record)
     if connection.hint:
         typer.echo(f"to open the link: {connection.hint}")
 
@@ -280,6 +282,7 @@ def _follow(connection: Connection, run_id: str) -> None:
             err=True,
         )
         raise typer.Exit(130) from None
+    _tell_notices(record)
     watching.outcome(record)
     from bertworks.progress import duration
 
@@ -350,6 +353,16 @@ def _draw_steps(steps: list[Step]) -> None:
     from pipelines.cluster.watch import table
 
     _console().print(table(steps))
+
+
+def _tell_notices(record: Record) -> None:
+    from pipelines.cluster.watch import told
+    from pipelines.local.display import wrapped
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for line in told(record):
+        for part in wrapped(line, width, indent=6) if width else [line]:
+            typer.echo(part)
 
 
 def _console() -> Any:

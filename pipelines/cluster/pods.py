@@ -7,11 +7,12 @@ be gone: its log is then in KFP's object store, which the Kubeflow UI reads.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from bertworks.errors import EnvironmentFault
+from bertworks.notices import Notice, from_log
 from pipelines.cluster.connection import Connection
 from pipelines.cluster.kube import SECONDS, why
 from pipelines.cluster.steps import Step
@@ -19,7 +20,7 @@ from pipelines.cluster.steps import Step
 RUN_LABEL = "pipeline/runid"
 STEP_LABEL = "app.kubernetes.io/component"
 CONTAINER = "main"
-TAIL_LINES = 200
+REPORT_LINES = 500
 STUCK = frozenset(
     {
         "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",
@@ -119,21 +120,33 @@ def waiting(connection: Connection, run_id: str) -> dict[str, str]:
     return {pod.step: f"{pod.waits} {_remedy(pod)}" for pod in pods if pod.waits}
 
 
-def metrics_of(connection: Connection, run_id: str) -> dict[str, dict[str, float]]:
-    """Step to the numbers that it reported: the last line of its log has them.
+@dataclass(frozen=True)
+class Report:
+    """What a step that succeeded said at its end."""
 
-    KFP itself keeps them where its API does not reach.
+    metrics: dict[str, float]
+    notices: list[Notice]
+
+
+def reports_of(
+    connection: Connection, run_id: str, steps: Collection[str] | None = None
+) -> dict[str, Report]:
+    """Step to what it reported, of all steps or of some: the last lines of its own in its log.
+
+    KFP itself keeps the numbers where its API does not reach, and its launcher says a hundred lines
+    more after the step's last.
 
     Raises:
         EnvironmentFault: There is no kubeconfig, or it does not let us look.
     """
     found = {}
     for pod in pods_of(connection, run_id):
-        if pod.phase == "Succeeded":
-            log = "".join(lines(connection, pod.name, follow=False, tail=50))
+        if pod.phase == "Succeeded" and (steps is None or pod.step in steps):
+            log = "".join(lines(connection, pod.name, follow=False, tail=REPORT_LINES))
             if match := re.search(rf"^step {re.escape(pod.step)} succeeded .*?: (.*)$", log, re.M):
                 pairs = (pair.partition("=") for pair in match.group(1).split(", ") if pair)
-                found[pod.step] = {name: float(value) for name, _, value in pairs}
+                metrics = {name: float(value) for name, _, value in pairs}
+                found[pod.step] = Report(metrics, from_log(pod.step, log))
     return found
 
 

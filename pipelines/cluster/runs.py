@@ -10,7 +10,7 @@ from typing import Any
 from bertworks.errors import BertworksError, EnvironmentFault
 from pipelines.cluster.connection import Connection
 from pipelines.cluster.facts import Facts
-from pipelines.cluster.pods import metrics_of, waiting
+from pipelines.cluster.pods import Report, reports_of, waiting
 from pipelines.cluster.reasons import Reason, reason_of
 from pipelines.cluster.steps import ENDED, Step, steps_of, time_of
 from pipelines.cluster.transport import Answer
@@ -62,6 +62,7 @@ class Record:
                 "attempts": step.attempts,
                 "note": step.note,
                 "metrics": step.metrics,
+                "notices": [notice.to_json() for notice in step.notices],
             }
             for step in self.steps
         ]
@@ -107,10 +108,11 @@ def detailed(connection: Connection, run: Any) -> Record:
 
 def _add_from_pods(connection: Connection, found: Record) -> None:
     waits = {} if run_has_ended(found) else waiting(connection, found.id)
-    metrics = metrics_of(connection, found.id)
+    reports = reports_of(connection, found.id)
     for step in found.steps:
         step.note = waits.get(step.name, step.note)
-        step.metrics = metrics.get(step.name, {})
+        said = reports.get(step.name, Report({}, []))
+        step.metrics, step.notices = said.metrics, said.notices
 
 
 def run_has_ended(found: Record) -> bool:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from bertworks.notices import Notice
+
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 TRIES_AT_MOST = 50
 TRIES_OF_GROUPS = 4
@@ -34,6 +36,7 @@ class Step:
         pods: Names of its pods as far as they can be told, the last attempt at the end.
         note: What it waits for, or why it failed, in a few words.
         metrics: The numbers that it reported.
+        notices: What it dropped, cut, merged or warns of.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Step:
     pods: list[str] = field(default_factory=list)
     note: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def seconds(self) -> float | None:

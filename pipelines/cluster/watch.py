@@ -13,13 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from bertworks.errors import BertworksError, EnvironmentFault, GateRefused
+from bertworks.notices import tally
 from bertworks.progress import duration
 from pipelines.cluster.connection import Connection
-from pipelines.cluster.pods import waiting
+from pipelines.cluster.pods import Report, reports_of, waiting
 from pipelines.cluster.runs import Record, detailed, source_of
 from pipelines.cluster.steps import ENDED, Step, steps_of
 from pipelines.cluster.transport import Answer, Unreachable
-from pipelines.local.display import MARKS
+from pipelines.local.display import MARKS, figures, grouped
 
 POLL_SECONDS = 3.0
 LOOK_AT_PODS_SECONDS = 20.0
@@ -91,6 +92,7 @@ class _Watch:
         self._notes: dict[str, str] = {}
         self._answered = self._pods_seen = time.monotonic()
         self._looks = 3  # at pods that may be out of reach
+        self._reports: dict[str, Report] = {}
 
     def look(self, shown: Display) -> Any:
         """The run as it is now, shown; None when KFP does not answer."""
@@ -113,6 +115,7 @@ class _Watch:
         self._answered = time.monotonic()
         self._steps = steps_of(run, self._pipeline)
         self._look_at_pods()
+        self._read_reports()
         shown.show(self._steps, self._notes, "")
         return run
 
@@ -127,6 +130,20 @@ class _Watch:
         except EnvironmentFault:
             self._looks -= 1
         self._pods_seen = time.monotonic()
+
+    def _read_reports(self) -> None:
+        """What the steps that have ended since the last look said; each is asked once."""
+        ended = {step.name for step in self._steps if step.state == "succeeded"}
+        new = ended - self._reports.keys()
+        if new and self._looks:
+            try:
+                found = reports_of(self._connection, self._run_id, new)
+                self._reports |= {name: found.get(name, Report({}, [])) for name in new}
+            except EnvironmentFault:
+                self._looks -= 1
+        for step in self._steps:
+            if (report := self._reports.get(step.name)) is not None:
+                step.metrics, step.notices = report.metrics, report.notices
 
 
 def outcome(record: Record) -> None:
@@ -153,6 +170,11 @@ def outcome(record: Record) -> None:
     raise kind(said, f"{fix}\n  see: {where}" if fix else f"see {where}")
 
 
+def told(record: Record) -> list[str]:
+    """Lines with what the run's steps dropped, cut, merged or warn of."""
+    return grouped([(step.name, step.notices) for step in record.steps], record.link)
+
+
 def choose() -> Display:
     """A live table in a terminal, lines elsewhere."""
     return LiveTable() if sys.stdout.isatty() else Lines()
@@ -167,6 +189,8 @@ class Lines:
     def show(self, steps: list[Step], notes: dict[str, str], trouble: str) -> None:
         for step in steps:
             self._say(step.name, self._line(step), silent=step.state == "waiting")
+            for notice in step.notices:
+                self._say(f"{step.name}/{notice.text}", f"{step.name}: {notice.line()}")
         for name, note in notes.items():
             self._say(f"{name}/waits", f"{name}: waits: {note}")
         self._say("", trouble, silent=not trouble)
@@ -208,13 +232,13 @@ def table(steps: list[Step], notes: dict[str, str] | None = None, trouble: str =
         drawn.add_column(name, justify="right" if name in ("time", "tries") else "left")
     for step in steps:
         mark, style = STYLES.get(step.state, ("?", ""))
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in list(step.metrics.items())[:4])
+        said = ", ".join(part for part in (tally(step.notices), figures(step.metrics)) if part)
         drawn.add_row(
             Text(mark, style=style),
             Text(step.name, style=style),
             step.state,
             duration(step.seconds) if step.seconds is not None else "",
             str(step.attempts) if step.attempts > 1 else "",
-            Text((notes or {}).get(step.name) or step.note.split("\n")[0] or numbers),
+            Text((notes or {}).get(step.name) or step.note.split("\n")[0] or said),
         )
     return drawn

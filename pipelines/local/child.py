@@ -13,6 +13,7 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from bertworks import progress
 from bertworks.errors import BertworksError
@@ -21,6 +22,7 @@ from pipelines.local.root import Root
 from pipelines.local.spare import Spares
 
 CACHE_HIT = re.compile(r"Task (\S+) cache hit \(key=([0-9a-f]+)\)")
+FOLDER = "system.Artifact"
 
 
 class CacheHits(logging.Handler):
@@ -36,13 +38,31 @@ class CacheHits(logging.Handler):
             return
         task, key = found.groups()
         (entry,) = self.cache_root.glob(f"{key}*.json")
-        outputs = {
-            name: value["uri"]
-            for name, value in json.loads(entry.read_text(encoding="utf-8")).items()
-            if isinstance(value, dict) and value.get("schema_title") == "system.Artifact"
-        }
+        kept = [one for one in json.loads(entry.read_text("utf-8")).items() if _is_artifact(one[1])]
+        kinds = {value["schema_title"]: value["uri"] for _, value in kept}
+        outputs = {n: value["uri"] for n, value in kept if value["schema_title"] == FOLDER}
         task = "evaluate-bundle" if task == "evaluate-2" else task
-        progress.emit({"event": "step", "step": task, "state": "cached", "outputs": outputs})
+        facts = _reported(kinds.get("system.Metrics", ""))
+        progress.emit(
+            {"event": "step", "step": task, "state": "cached", "outputs": outputs, **facts}
+        )
+
+
+def _is_artifact(value: object) -> bool:
+    return isinstance(value, dict) and "schema_title" in value
+
+
+def _reported(file: str) -> dict[str, Any]:
+    """What the step said when it ran: its numbers, its notices, and the time that it took then."""
+    try:
+        said = json.loads(Path(file).read_text(encoding="utf-8"))
+        return {
+            "metrics": said["metrics"],
+            "notices": said["notices"],
+            "made_in_seconds": said["seconds"],
+        }
+    except (OSError, ValueError, KeyError, TypeError):  # gone, or of an earlier version
+        return {}
 
 
 def main(folder: Path) -> None:

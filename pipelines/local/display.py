@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -11,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bertworks.html import number
+from bertworks.notices import Notice, tally
 from bertworks.progress import duration
 from pipelines.local.record import Run, Step
 
@@ -22,6 +26,8 @@ MARKS = {
     "failed": ("✗", "bold red"),
     "skipped": ("–", "dim"),
 }
+FIGURES = 5  # numbers shown of a step
+NOTICES = 12  # shown of a step at the end of the run
 
 
 class Display(Protocol):
@@ -57,10 +63,11 @@ class Lines:
             if event["event"] == "step" and event["state"] == "started":
                 print(f"{step.name}: started", flush=True)
             elif event["event"] == "step":
-                print(
-                    f"{step.name}: {step.state} {duration(step.seconds)} {numbers(step)}",
-                    flush=True,
-                )
+                took = [] if step.state == "cached" else [duration(step.seconds)]
+                print(f"{step.name}: {' '.join([step.state, *took, numbers(step)])}".rstrip())
+                for notice in step.told():
+                    print(f"{step.name}: {notice.line()}")
+                sys.stdout.flush()
             elif time.monotonic() - self._last > 15 or (step.name, event["stage"]) != self._stage:
                 self._last, self._stage = time.monotonic(), (step.name, event["stage"])
                 print(f"{step.name}: {doing(event)}", flush=True)
@@ -69,6 +76,8 @@ class Lines:
         skipped = [step.name for step in run.steps.values() if step.state == "skipped"]
         if skipped:
             print(f"skipped: {', '.join(skipped)}", flush=True)
+        for line in closing(run):
+            print(line)
         print(f"run {run.id}: {run.state} after {duration(run.seconds)}", flush=True)
 
 
@@ -83,11 +92,24 @@ class LiveTable:
         self._live.update(self._draw(run))
 
     def update(self, run: Run, events: list[dict[str, Any]]) -> None:
+        for event in events:
+            step = run.steps.get(event["step"])
+            if step is not None and event["event"] == "step" and step.finished:
+                for notice in step.told():
+                    self._print(f"{step.name}: {notice.line()}", indent=4)
         self._live.update(self._draw(run))
 
     def stop(self, run: Run) -> None:
         self._live.update(self._draw(run))
         self._live.stop()
+        for line in closing(run):
+            self._print(line, indent=6)
+
+    def _print(self, line: str, indent: int) -> None:
+        """A line above the table, broken between words, what follows indented."""
+        console = self._live.console
+        for part in wrapped(line, console.width, indent):
+            console.print(Text(part), soft_wrap=True)
 
     def _draw(self, run: Run) -> Table:
         table = Table(box=None, padding=(0, 1), title=run.id, title_justify="left")
@@ -101,11 +123,7 @@ class LiveTable:
                 Text(mark, style=style),
                 Text(step.name, style=style),
                 duration(seconds) if seconds else "",
-                Text(
-                    step.state if step.state in ("cached", "skipped") else shown,
-                    overflow="ellipsis",
-                    no_wrap=True,
-                ),
+                Text(_said(step, shown), overflow="ellipsis", no_wrap=True),
             )
         return table
 
@@ -128,7 +146,53 @@ def doing(stage: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _said(step: Step, shown: str) -> str:
+    """A row's last column."""
+    if step.state == "skipped":
+        return step.state
+    state = "cached" if step.state == "cached" else ""
+    return ", ".join(part for part in (state, tally(step.told()), shown) if part)
+
+
 def numbers(step: Step) -> str:
     """A finished step's numbers, a few of them."""
-    shown = list(step.metrics.items())[:4]
-    return ", ".join(f"{name} {value:.4g}" for name, value in shown)
+    return figures(step.metrics)
+
+
+def figures(metrics: Mapping[str, float]) -> str:
+    """The first few of a step's numbers: "train_rows 15,000, read 20,000"."""
+    return ", ".join(f"{name} {number(value)}" for name, value in list(metrics.items())[:FIGURES])
+
+
+def closing(run: Run) -> list[str]:
+    """What the steps told, once more at the end of the run: step by step, and where all of it is."""
+    told = [(step.name, step.told()) for step in run.steps.values()]
+    more = run.folder / "report.html"
+    return grouped(told, str(more) if more.exists() else str(run.folder / "run.json"))
+
+
+def grouped(told: Iterable[tuple[str, list[Notice]]], more: str) -> list[str]:
+    """Lines with the notices of steps.
+
+    Args:
+        told: (step, its notices).
+        more: Where all of them stand; a step with many shows a part.
+    """
+    found = [(name, notices) for name, notices in told if notices]
+    if not found:
+        return []
+    lines = [f"{tally(notice for _, notices in found for notice in notices)}:"]
+    for name, notices in found:
+        lines.append(f"  {name}")
+        lines += [f"    {notice.line()}" for notice in notices[:NOTICES]]
+        if len(notices) > NOTICES:
+            lines.append(f"    and {len(notices) - NOTICES} more: {more}")
+    return lines
+
+
+def wrapped(line: str, width: int, indent: int) -> list[str]:
+    """A line broken between words to fit a terminal; paths stay whole."""
+    return textwrap.wrap(
+        line, max(width, 40), subsequent_indent=" " * indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

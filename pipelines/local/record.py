@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bertworks.artifacts import write_json
 from bertworks.errors import BertworksError
+from bertworks.notices import Notice, read_notices
 from pipelines.local.root import Root
 
 # What the report calls each task's output.
@@ -32,6 +34,7 @@ class Step:
     state: str = "waiting"
     seconds: float = 0.0
     work_seconds: float = 0.0  # of these, inside the step's function: without starts and imports
+    made_in_seconds: float = 0.0  # what it took in the run that made what the cache gave
     started: float = 0.0
     message: str = ""
     exit_code: int = 0
@@ -39,11 +42,29 @@ class Step:
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    notices: list[dict[str, Any]] = field(default_factory=list)
     stage: dict[str, Any] = field(default_factory=dict)
+
+    def told(self) -> list[Notice]:
+        """Its notices, the warnings first; where to read more as a path, if it is a file of its."""
+        return [
+            replace(notice, more=_placed(notice.more, self.outputs.values()))
+            for notice in read_notices(self.notices)
+        ]
 
     @property
     def finished(self) -> bool:
         return self.state in ("succeeded", "cached", "skipped")
+
+
+def _placed(name: str, folders: Iterable[str]) -> str:
+    """The path of a file that lies in one of the folders; the name itself where none has it."""
+    files = (Path(folder) / name for folder in folders) if name else ()
+    found = next((file for file in files if file.is_file()), None)
+    if found is None:
+        return name
+    here = os.path.relpath(found)
+    return str(found) if here.startswith(os.pardir) else here
 
 
 @dataclass
@@ -87,6 +108,8 @@ class Run:
             "message",
             "exit_code",
             "work_seconds",
+            "made_in_seconds",
+            "notices",
         ):
             if key in event:
                 setattr(step, key, event[key])
@@ -131,7 +154,9 @@ class Run:
                     "section": step.section,
                     "inputs": step.inputs,
                     "outputs": step.outputs,
+                    "made_in_seconds": step.made_in_seconds,
                     "metrics": step.metrics,
+                    "notices": step.notices,
                 }
                 for step in self.steps.values()
             ],

@@ -257,7 +257,10 @@ def test_what_only_the_pods_know_is_shown(
 ) -> None:
     run_id = start()
     kfp.play(run_id, {"ingest": "SUCCEEDED", "validate": "RUNNING"}, state="RUNNING")
-    said = "...\nstep ingest succeeded in 40 s: rows=8530, rejected=0.5\n"
+    said = (
+        "...\nstep ingest warning: 9 rows were rejected: data.max_rejected [see rejected.jsonl]\n"
+        "step ingest succeeded in 40 s: rows=8530, rejected=0.5\n" + "I1126 launcher\n" * 104
+    )
     pods.add_step(run_id, "ingest", {"phase": "Succeeded"}, said)
     pods.add_step(run_id, "validate", {
         "phase": "Pending",
@@ -265,9 +268,12 @@ def test_what_only_the_pods_know_is_shown(
                         "message": "no node"}],
     })  # fmt: skip
     shown = bertworks("runs", "show").out
-    assert "rows 8530, rejected 0.5" in shown and "Unschedulable: no node" in shown
+    assert "1 warning, rows 8,530, rejected 0.5" in shown and "Unschedulable: no node" in shown
+    warning = "    warning: 9 rows were rejected: data.max_rejected [see rejected.jsonl]"
+    assert shown.splitlines()[-3:] == ["1 warning:", "  ingest", warning]
     steps = json.loads(bertworks("runs", "show", "--json").out)["steps"]
     assert steps[0]["metrics"] == {"rows": 8530, "rejected": 0.5}
+    assert steps[0]["notices"][0]["text"] == "9 rows were rejected: data.max_rejected"
 
 
 def test_logs_of_steps(
@@ -317,8 +323,12 @@ def test_watch_ends_with_the_runs_outcome(
     run_id = start()
     kfp.play(run_id, {**DONE, "finetune": "RUNNING"}, state="RUNNING")
 
+    said = "step validate note: 2 rows repeat\nstep validate succeeded in 1 s: rows=2\n"
+    pods.add_step(run_id, "validate", {"phase": "Succeeded"}, said)
     later(kfp, lambda: kfp.play(run_id, {**DONE, "finetune": "SUCCEEDED"}, state="SUCCEEDED"))
     ended = bertworks("runs", "watch", run_id)
+    assert ended.out.count("validate: note: 2 rows repeat") == 1  # as the step ends
+    assert ended.out.splitlines()[-4:-1] == ["1 note:", "  validate", "    note: 2 rows repeat"]
     assert ended.code == 0, ended.err
     assert "finetune: running" in ended.out and "finetune: succeeded 40.0 s" in ended.out
     assert ended.out.splitlines()[-1].startswith(f"run {run_id} succeeded in")

@@ -1,5 +1,6 @@
 """The launcher as a pod runs it: each attempt in a process of its own, which may be killed."""
 
+import ast
 import json
 import os
 import signal
@@ -11,28 +12,33 @@ from pathlib import Path
 
 import pytest
 
+from bertworks.notices import Notice, from_log
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
     import sys, time
     from pathlib import Path
     from types import SimpleNamespace
     from bertworks import errors
+    from bertworks.notices import Notice
     from components import launch
 
     root = Path(sys.argv[1])
 
     def step(*_):
         (root / "ran").write_text("yes")
+        notices = []
         {body}
         metrics = {{"rows": 1, "nothing": None, "broken": float("nan")}}
-        return {{"metrics": metrics, "html": None, "work_seconds": 0.1}}
+        return {{"metrics": metrics, "notices": notices, "html": None, "work_seconds": 0.1}}
 
     launch.run_step = step
-    shown = {{}}
+    shown, metadata = {{}}, {{}}
     numbers = SimpleNamespace(path=str(root / "scores"), log_metric=shown.__setitem__)
     launch.launch("evaluate-bundle", "evaluate", "{{}}", {{}}, {{}}, numbers,
-                  SimpleNamespace(path=str(root / "view.html")))
+                  SimpleNamespace(path=str(root / "view.html"), metadata=metadata))
     print(shown)
+    (root / "metadata").write_text(repr(metadata))
 """
 
 
@@ -155,4 +161,38 @@ def test_numbers_that_json_has_not_are_left_out(pod):
     code, out, said = pod.run()
     assert code == 0 and out.strip() == "{'rows': 1.0}"
     assert "broken is nan" in said and "nothing is None" in said
-    assert json.loads((pod.root / "scores").read_text()) == {"rows": 1.0}
+    assert json.loads((pod.root / "scores").read_text())["metrics"] == {"rows": 1.0}
+
+
+def test_notices_reach_the_log_the_event_the_artifact_and_the_page(pod):
+    """A cached step and a cluster read the artifact's file; `runs show` reads the log."""
+    told = Notice("12 rows of <a> were\ndropped: data.x", "warning", 12, "rejected.jsonl")
+    note = Notice("3 texts were merged")
+    records = [note.to_json(), told.to_json(), note.to_json()]
+    events = pod.root / "events.jsonl"
+    code, _, said = pod.run(f"notices = {records!r}", BERTWORKS_EVENTS=str(events))
+    assert code == 0
+    assert said.splitlines()[-3:-1] == [
+        "step evaluate-bundle warning: 12 rows of <a> were dropped: data.x [see rejected.jsonl]",
+        "step evaluate-bundle note: 3 texts were merged",
+    ]
+    assert [one.level for one in from_log("evaluate-bundle", said)] == ["warning", "note"]
+    ended = json.loads(events.read_text().splitlines()[-1])
+    assert ended["notices"] == [told.to_json(), note.to_json()]
+    assert json.loads((pod.root / "scores").read_text())["notices"] == ended["notices"]
+    page = (pod.root / "view.html").read_text()
+    assert "12 rows of &lt;a&gt; were" in page and page.index("12 rows") > page.index("</h1>")
+    kept = json.loads(ast.literal_eval((pod.root / "metadata").read_text())["notices"])
+    assert kept == ended["notices"]
+
+
+def test_a_step_that_fails_tells_its_notices_too(pod):
+    body = (
+        'error = errors.DataError("too few rows", "add some"); '
+        'error.notices = [Notice("7 rows were dropped", "warning")]; raise error'
+    )
+    events = pod.root / "events.jsonl"
+    code, _, said = pod.run(body, BERTWORKS_EVENTS=str(events))
+    assert code == 3 and "step evaluate-bundle warning: 7 rows were dropped" in said
+    failed = json.loads(events.read_text().splitlines()[-1])
+    assert (failed["state"], failed["notices"][0]["text"]) == ("failed", "7 rows were dropped")
