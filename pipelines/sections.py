@@ -126,6 +126,7 @@ def _recipe(spec: AgentSpec) -> str:
     """Tells ways to make a challenger apart: what failed to beat the champion may with another one."""
     fields = {"task", "base", "transform", "pretrain", "finetune", "compress", "gates"}
     made = spec.model_dump(mode="json", include=fields)
+    made["clean"] = spec.data.clean.model_dump(mode="json")
     made["retrain"] = spec.retrain.model_dump(include={"warm_start", "rehearsal", "seed"})
     return hashlib.sha256(_json([bertworks.__version__, made]).encode()).hexdigest()[:16]
 

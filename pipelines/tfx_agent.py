@@ -15,6 +15,7 @@ requirements/tfx.txt, whose wheels want glibc 2.39: the `tfx` image has them. Se
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -48,6 +49,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
     from pipelines.tfx_steps import checking, compressing, evaluating, gathering
 
     train, measure = tfx.proto.TrainArgs, tfx.proto.EvalArgs
+    clean = spec.data.clean.model_dump(mode="json")
     ingest = gathering.Ingest(section=sections["ingest"]).with_id("Ingest")
     example_gen = gathering.ExampleGen(
         section=sections["transform"],
@@ -98,7 +100,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
             base_model=initial,
             train_args=train(splits=["corpus"]),
             eval_args=measure(splits=["corpus"]),
-            custom_config={"section": sections["pretrain"]},
+            custom_config={"section": sections["pretrain"], "clean": clean},
         ).with_id("Pretrain")
         initial = pretrain.outputs["model"]
         nodes.append(pretrain)
@@ -109,7 +111,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
         base_model=initial,
         train_args=train(splits=["train"]),
         eval_args=measure(splits=["validation"]),
-        custom_config={"section": sections["finetune"]},
+        custom_config={"section": sections["finetune"], "clean": clean},
     )
     compressor = compressing.Compressor(
         prune=sections["prune"] if spec.compress.prune.enabled else "",
@@ -117,6 +119,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         model=trainer.outputs["model"],
+        clean=json.dumps(clean),
     ).with_id("Compressor")
     budget = compressing.Budget(
         evaluate=sections["evaluate"],

@@ -8,7 +8,7 @@ import numpy as np
 
 from bertworks.artifacts import Artifact
 from bertworks.evaluation import data
-from bertworks.evaluation.predict import answer, load_agent, texts_of
+from bertworks.evaluation.predict import answer, cleaned_by, load_agent, texts_of
 from bertworks.evaluation.predictions import Predictions, decode
 from bertworks.spec import Task
 
@@ -21,7 +21,8 @@ def champion_predictions(
 ) -> Predictions:
     """Asks a champion of an earlier run, whose tokenizer and labels may be others, for its answers.
 
-    A label that it does not know is one that it never gives.
+    A label that it does not know is one that it never gives. Where it cleans text otherwise than the
+    rows were cleaned, it cleans them in its own way too, as it would when asked.
 
     Args:
         bundle: The champion's bundle.
@@ -35,7 +36,7 @@ def champion_predictions(
     agent = load_agent(bundle)
     every = [*labels, *(one for one in agent.labels if one not in labels)]
     rows = data.labelled_rows(task, examples, every)
-    encoded = agent.encode(texts_of(agent, rows))
+    encoded = agent.encode(texts_of(agent, rows), cleaned=cleaned_by(agent, examples))
     logits = answer(agent, encoded)
     if every != agent.labels and task.type != "regression":
         logits = [_widened(one, agent.labels, every) for one in logits]

@@ -12,6 +12,7 @@ from bertworks.evaluation.data import Columns
 from bertworks.evaluation.predictions import Predictions, decode
 from bertworks.progress import stage
 from bertworks.serving.runtime import Agent, Encoded
+from bertworks.spec import Clean
 
 AT_ONCE = 512
 
@@ -41,18 +42,28 @@ def texts_of(agent: Agent, rows: Columns) -> list[Any]:
     return list(rows["text"])
 
 
-def predict(agent: Agent, rows: Columns) -> Predictions:
+def cleaned_by(agent: Agent, examples: Artifact) -> Clean | None:
+    """What the rows of an examples artifact were cleaned by.
+
+    An artifact of before this was recorded counts as cleaned in the agent's own way.
+    """
+    recorded = examples.json("info.json").get("clean")
+    return agent.clean if recorded is None else Clean.model_validate(recorded)
+
+
+def predict(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Predictions:
     """Answers every row, from the text on: what is scored is what will serve.
 
     Args:
         agent: The loaded agent.
         rows: Rows as from `data.test_rows`.
+        cleaned: What the rows were cleaned by; the agent does not do it again.
 
     Raises:
         ArtifactError: The agent cuts text into other tokens than those that it was trained on.
         DataError: The answers do not fit the task.
     """
-    encoded = agent.encode(texts_of(agent, rows))
+    encoded = agent.encode(texts_of(agent, rows), cleaned=cleaned)
     _check_tokens(encoded, rows)
     logits = answer(agent, encoded)
     asked: Columns = {

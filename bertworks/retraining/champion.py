@@ -18,6 +18,10 @@ from bertworks.store import Store, Version
 
 HEAD = "classifier."
 _NO_ROWS = "the champion was kept without its rows"
+_OTHER_TASK = "the spec asks for another task than the champion's"
+_OTHER_CLEAN = (
+    "data.clean is another than that of the champion's rows: training starts from the base"
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Past:
 
     Attributes:
         champion: The version that serves, or None.
-        examples: All rows that it knows; None where they were not kept, or are of another task.
+        examples: All rows that it knows; None where they were not kept, or are of another task or
+            another data.clean.
         model: Its weights before compression; None where they do not suit or were not kept.
         tried: The newest version that was made to replace it with the same recipe, or None.
         tried_examples: All rows that were known by then.
@@ -42,7 +47,13 @@ class Past:
 
 
 def read_past(
-    store: Store, name: str, task: Task, base: Base, settings: Retrain, recipe: str
+    store: Store,
+    name: str,
+    task: Task,
+    base: Base,
+    settings: Retrain,
+    recipe: str,
+    clean: dict[str, Any] | None = None,
 ) -> Past:
     """Reads the champion, and what has challenged it.
 
@@ -53,21 +64,21 @@ def read_past(
         base: The spec's base: another one is a reason not to go on from the old weights.
         settings: The spec's retrain section: `warm_start` off is another.
         recipe: How challengers are made now; those made in another way say nothing about it.
+        clean: How this run's rows were cleaned (info.json): rows cleaned otherwise have other ids, and
+            would stand beside themselves, in another split even. None: not recorded.
 
     Raises:
         ArtifactError: Something that was kept is damaged.
     """
     champion = store.champion(name)
     tried = _tried(store, name, champion, recipe)
-    tried_examples = _rows(store, tried, task) if tried else None
+    tried_examples = _rows(store, tried, task, clean)[0] if tried else None
     if champion is None:
         notes = ("there is no champion yet",)
         return Past(None, None, None, tried, tried_examples, notes)
-    examples, model = _rows(store, champion, task), None
-    if examples is None:
-        kept = champion.has("examples")
-        why = "the spec asks for another task than the champion's" if kept else _NO_ROWS
-    else:
+    model = None
+    examples, why = _rows(store, champion, task, clean)
+    if examples is not None:
         model, why = _weights(store, champion, base, settings)
     return Past(champion, examples, model, tried, tried_examples, (why,) if why else ())
 
@@ -86,12 +97,20 @@ def _weights(
     return model, ""
 
 
-def _rows(store: Store, version: Version, task: Task) -> Artifact | None:
-    """The rows that a version knows; None where they were not kept, or are of another task."""
+def _rows(
+    store: Store, version: Version, task: Task, clean: dict[str, Any] | None
+) -> tuple[Artifact | None, str]:
+    """The rows that a version knows; None and why where they were not kept, or are of no use."""
     if not version.has("examples"):
-        return None
+        return None, _NO_ROWS
     found = store.fetch(version.name, version.number, "examples")
-    return found if same_task(found.json("info.json")["task"], task) else None
+    info = found.json("info.json")
+    if not same_task(info["task"], task):
+        return None, _OTHER_TASK
+    known = info.get("clean")
+    if None not in (known, clean) and known != clean:
+        return None, _OTHER_CLEAN
+    return found, ""
 
 
 def same_task(before: dict[str, Any], now: Task) -> bool:

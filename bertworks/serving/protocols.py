@@ -4,7 +4,8 @@ V1: `{"instances": [...]}`, each a text, a list (a pair's two texts, or a taggin
 an object with `text`, `text_a` and `text_b`, or `tokens`. The answer is `{"predictions": [...]}`.
 
 V2 (Open Inference Protocol): BYTES tensors of shape [rows]: `text`, or `text_a` and `text_b`. The
-answer holds `prediction`, a JSON object a row, and where the task has them `label` and `score`.
+answer holds `prediction`, a JSON object a row, where the task has them `label` and `score`, and
+`truncated`: whether the end of the row was not read.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def output_types(task: Task) -> list[tuple[str, str]]:
         types.append(("label", "BYTES"))
     if task.type != "tagging" and not task.multi_label:
         types.append(("score", "FP64"))
-    return types
+    return [*types, ("truncated", "BOOL")]
 
 
 def rows_of_tensors(tensors: Mapping[str, Sequence[Any]], task: Task) -> list[Row]:

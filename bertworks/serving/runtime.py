@@ -18,7 +18,8 @@ from bertworks.compression.engines import Engine, Floats
 from bertworks.compression.inference import Runner
 from bertworks.errors import ArtifactError, DataError
 from bertworks.serving import words
-from bertworks.spec import Task
+from bertworks.sources.clean import clean_text
+from bertworks.spec import Clean, Task
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 from bertworks.tasks.tagging import spans
@@ -35,6 +36,7 @@ class Encoded:
 
     Attributes:
         ids: Token ids of each row, marks included.
+        truncated: Whether the row is longer than what is read of it.
         types: Token types of each row, for pair tasks; else None.
         words: Tagging: the words of each row with their places; else None.
         starts: Tagging: the position of each word's first piece; words that were cut off have none.
@@ -42,6 +44,7 @@ class Encoded:
     """
 
     ids: list[list[int]]
+    truncated: list[bool]
     types: list[list[int]] | None = None
     words: list[list[words.Word]] | None = None
     starts: list[list[int]] | None = None
@@ -55,6 +58,8 @@ class Agent:
         info: agent.json as read.
         task: What the agent does.
         labels: Label names; empty for regression.
+        clean: How texts are cleaned before they are read, as ingest cleaned those of the training;
+            None: not at all (agents of before this was recorded).
         max_length: Tokens a row at most; longer rows are cut.
         max_batch: Rows that one forward pass takes, at most.
     """
@@ -65,6 +70,7 @@ class Agent:
         self.info = dict(info)
         self.task = Task.model_validate(info["task"])
         self.labels: list[str] = list(info.get("labels") or [])
+        self.clean = _clean_of(info)
         self.max_length = int(info["max_length"])
         self.max_batch = max_batch
         self._tokenizer = tokenizer
@@ -112,34 +118,37 @@ class Agent:
         graph = source.graph("float32").SerializeToString()
         return cls(info, tokenizer, engines.OnnxRuntime(graph, {}, threads), max_batch)
 
-    def predict(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    def predict(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> list[dict[str, Any]]:
         """Answers for each row, in the order given.
 
         Args:
             rows: Texts; for pair tasks two texts a row; for tagging texts or lists of words.
+            cleaned: What the rows were cleaned by already, as those of an examples artifact are: where
+                that is the agent's own way, it is not done again. None: they come as they are.
 
         Returns:
             A dict a row. Classification: label, score (its probability), scores (label to
             probability). Multi-label: labels, scores. Regression: score, in the data's own unit.
             Tagging: tokens, tags, scores, and entities with type, text, start, end (characters of
-            the text, or of the words joined by one space) and score, and truncated: whether words
-            stand behind the longest row; those get the tag O and score 0.
+            the text as it was given, or of the words joined by one space) and score. All: truncated,
+            whether the end of the row was not read; in tagging, the words there get the tag O and
+            score 0.
 
         Raises:
             DataError: A row is not of the shape that the task takes.
         """
-        encoded = self.encode(rows)
+        encoded = self.encode(rows, cleaned=cleaned)
         logits = self.predict_logits(encoded.ids, encoded.types)
         answers = self._handler.decode(logits, encoded.starts) if logits else []
-        if encoded.words is None or encoded.kept is None:
-            return answers
+        if encoded.words is not None and encoded.kept is not None:
+            answers = [
+                _tagged(rows[row], placed, encoded.kept[row], answers[row])
+                for row, placed in enumerate(encoded.words)
+            ]
         return [
-            _tagged(
-                rows[row], placed, encoded.kept[row], answers[row],
-                full=len(encoded.ids[row]) >= self.max_length,
-            )
-            for row, placed in enumerate(encoded.words)
-        ]  # fmt: skip
+            {**answer, "truncated": cut}
+            for answer, cut in zip(answers, encoded.truncated, strict=True)
+        ]
 
     def predict_logits(
         self,
@@ -157,38 +166,49 @@ class Agent:
         """
         return self._runner.logits(input_ids, type_ids)
 
-    def encode(self, rows: Sequence[Row]) -> Encoded:
-        """Tokenizes rows as training did.
+    def encode(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> Encoded:
+        """Cleans and tokenizes rows as training did.
+
+        Args:
+            rows: As for `predict`; so is `cleaned`.
+            cleaned: See `predict`.
 
         Raises:
             DataError: A row is not of the shape that the task takes.
         """
         for place, row in enumerate(rows):
             _check(self.task, place, row)
+        clean = None if cleaned == self.clean else self.clean
         if self.task.type == "tagging":
-            return self._encode_words(rows)
-        if self.task.pair:
-            first, second = [row[0] for row in rows], [row[1] for row in rows]
-            both = self._tokenizer.encode_batch(first, second, self.max_length)
-            return Encoded([ids for ids, _ in both], [types for _, types in both])
-        texts = [str(row) for row in rows]
-        encoded = self._tokenizer.encode_batch(texts, None, self.max_length)
-        return Encoded([ids for ids, _ in encoded])
+            return self._encode_words([words.read(row, clean) for row in rows])
+        texts = [row if isinstance(row, str) else row[0] for row in rows]
+        seconds = [row[1] for row in rows] if self.task.pair else []
+        given = [clean_text(text, clean) if clean else text for text in (*texts, *seconds)]
+        pieces = self._tokenizer.pieces_batch(given)
+        room = self.max_length - (3 if self.task.pair else 2)
+        if not self.task.pair:
+            cut = [len(ids) > room for ids in pieces]
+            both = [self._tokenizer.assemble(ids, None, self.max_length) for ids in pieces]
+            return Encoded([ids for ids, _ in both], cut)
+        pairs = list(zip(pieces[: len(rows)], pieces[len(rows) :], strict=True))
+        both = [self._tokenizer.assemble(*pair, self.max_length) for pair in pairs]
+        cut = [len(first) + len(second) > room for first, second in pairs]
+        return Encoded([ids for ids, _ in both], cut, [types for _, types in both])
 
-    def _encode_words(self, rows: Sequence[Row]) -> Encoded:
-        placed = [words.split(row) if isinstance(row, str) else words.joined(row) for row in rows]
-        encoded = self._tokenizer.encode_words_batch(
-            [[word.text for word in row] for row in placed], self.max_length
-        )
-        starts = [np.flatnonzero(first_pieces(index)).tolist() for _, index in encoded]
+    def _encode_words(self, rows: Sequence[words.Words]) -> Encoded:
+        pieces = self._tokenizer.pieces_of_words_batch([row.read for row in rows])
+        marked = [self._tokenizer.mark_words(*row, self.max_length) for row in pieces]
+        starts = [np.flatnonzero(first_pieces(index)).tolist() for _, index in marked]
         kept = [
-            [index[start] for start in row] for (_, index), row in zip(encoded, starts, strict=True)
+            [index[start] for start in row] for (_, index), row in zip(marked, starts, strict=True)
         ]
-        return Encoded([ids for ids, _ in encoded], None, placed, starts, kept)
+        cut = [len(ids) > self.max_length - 2 for ids, _ in pieces]
+        ids = [ids for ids, _ in marked]
+        return Encoded(ids, cut, None, [row.placed for row in rows], starts, kept)
 
 
 def _tagged(
-    row: Row, placed: list[words.Word], kept: list[int], answer: dict[str, Any], *, full: bool
+    row: Row, placed: list[words.Word], kept: list[int], answer: dict[str, Any]
 ) -> dict[str, Any]:
     """Puts the tags on the words, and the entities on the text."""
     text = row if isinstance(row, str) else " ".join(row)
@@ -210,7 +230,6 @@ def _tagged(
         "tags": tags,
         "scores": scores,
         "entities": entities,
-        "truncated": full and (kept[-1] if kept else -1) < len(placed) - 1,
     }
 
 
@@ -231,11 +250,18 @@ def _check(task: Task, place: int, row: Any) -> None:
         )
 
 
+def _clean_of(info: Mapping[str, Any]) -> Clean | None:
+    """agent.json's clean; an agent of before it was recorded cleans nothing, as it did then."""
+    recorded = info.get("clean")
+    return None if recorded is None else Clean.model_validate(recorded)
+
+
 def _agent_json(artifact: Artifact) -> dict[str, Any]:
     try:
         info = artifact.json("agent.json")
         Task.model_validate(info["task"])
         int(info["max_length"])
+        _clean_of(info)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{artifact.path / 'agent.json'} cannot be read: {error}.",

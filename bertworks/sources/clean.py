@@ -1,52 +1,18 @@
-"""Text clean-up: markup, Unicode normalization, white space."""
+"""Text clean-up: markup, Unicode normalization, white space.
+
+Ingest cleans every text, and so does the agent that is made of them: it carries the same settings. A
+text is cleaned once. Without `html` a second time changes nothing; with it, it could: "&lt;b&gt;" is the
+text "<b>", which would be markup the second time. So who asks an agent for rows that were cleaned
+already says so (`Agent.predict`).
+"""
 
 from __future__ import annotations
 
+import html
 import unicodedata
-from html.parser import HTMLParser
 
+from bertworks.sources.markup import pieces
 from bertworks.spec import Clean
-
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "br",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "td",
-        "th",
-        "title",
-        "tr",
-        "ul",
-    ]
-)
-_HIDDEN = frozenset(("script", "style"))
 
 
 def clean_text(text: str, clean: Clean) -> str:
@@ -64,32 +30,7 @@ def clean_text(text: str, clean: Clean) -> str:
 
 def strip_html(text: str) -> str:
     """The text of an HTML fragment: tags removed, entities resolved, breaks as line feeds."""
-    parser = _Text()
-    parser.feed(text)
-    parser.close()
-    return "".join(parser.parts)
-
-
-class _Text(HTMLParser):
-    """Collects character data; `<` that opens no tag stays text."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _HIDDEN:
-            self._hidden += 1
-        elif tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _HIDDEN:
-            self._hidden = max(0, self._hidden - 1)
-        elif tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.parts.append(data)
+    return "".join(
+        html.unescape(text[one.start : one.end]) if one.kind == "text" else "\n"
+        for one in pieces(text)
+    )

@@ -74,6 +74,7 @@ def write_examples(
     _check_rows(rows, counts, reader.read, data)
     info = {
         "task": task.model_dump(mode="json"),
+        "clean": data.clean.model_dump(mode="json"),
         "rows": rows,
         "labels": sorted(labels),
         "extra": extra,

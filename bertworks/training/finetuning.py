@@ -133,6 +133,7 @@ def agent_json(tokens: Artifact, base: str, parents: dict[str, str]) -> dict[str
         "task": info["task"],
         "labels": info["labels"],
         "max_length": info["max_length"],
+        "clean": info.get("clean"),
         "score": info.get("score"),
         "base": base,
         "parents": parents,

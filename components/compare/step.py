@@ -51,7 +51,8 @@ def run(
     current, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
     wanted = Base.model_validate(section["base"])
     store = Store(section["store"])
-    past = read_past(store, section["name"], task, wanted, settings, section["recipe"])
+    clean = current.json("info.json").get("clean")
+    past = read_past(store, section["name"], task, wanted, settings, section["recipe"], clean)
     found = compare(task, settings, current, past, section["min_label_rows"])
     facts = found.to_json()
 

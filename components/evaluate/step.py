@@ -11,7 +11,7 @@ from bertworks.errors import ArtifactError
 from bertworks.evaluation import data, errors, floor, predictions, view
 from bertworks.evaluation import metrics as scoring
 from bertworks.evaluation.latency import measure
-from bertworks.evaluation.predict import load_agent, predict
+from bertworks.evaluation.predict import cleaned_by, load_agent, predict
 from bertworks.evaluation.slices import slice_metrics
 from bertworks.progress import stage
 from bertworks.spec import Evaluate, Task, task_metric
@@ -46,7 +46,7 @@ def run(
     with artifacts.write(
         metrics, kind="metrics", producer="evaluate", parents=parents, metadata=facts
     ) as folder:
-        answers = predict(loaded, rows)
+        answers = predict(loaded, rows, cleaned_by(loaded, rows_of))
         artifacts.write_json(folder / "latency.json", measure(loaded, rows, source))
         overall = scoring.score(answers, settings.bootstrap, settings.seed)
         with stage("slices"):

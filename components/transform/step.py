@@ -64,7 +64,8 @@ def run(
         facts = execute(settings, task, job, shards)
         done = reports(folder / WORK)
         _refuse(task, facts, done)
-        info = _info(task, tokenizer, facts, done)
+        clean = parents["examples"].json("info.json").get("clean")
+        info = {**_info(task, tokenizer, facts, done), "clean": clean}
         artifacts.write_json(folder / "info.json", info)
         shutil.rmtree(folder / WORK)
     return {"metrics": _metrics(info), "html": None, "confusion": None}

@@ -28,6 +28,7 @@ def Compressor(
     examples: tfx.dsl.components.InputArtifact[Examples],
     transform_graph: tfx.dsl.components.InputArtifact[TransformGraph],
     model: tfx.dsl.components.InputArtifact[Model],
+    clean: tfx.dsl.components.Parameter[str],
     bundle: tfx.dsl.components.OutputArtifact[Model],
     tokens: tfx.dsl.components.OutputArtifact[Rows],
 ) -> None:
@@ -35,7 +36,7 @@ def Compressor(
     task = Task.model_validate(json.loads(quantize)["settings"]["task"])
     pieces, given = inside(tokens, "tokens"), served(model)
     files = {split: [f"{artifact_utils.get_split_uri([examples], split)}/*"] for split in SPLITS}
-    write_tokens(pieces, task, Path(transform_graph.uri), given, files)
+    write_tokens(pieces, task, Path(transform_graph.uri), given, files, json.loads(clean))
     narrow = Path(tokens.uri) / "pruned"
     if prune:
         run_step("prune", prune, {"model": given, "tokens": pieces}, {"pruned": narrow})

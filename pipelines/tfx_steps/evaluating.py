@@ -164,8 +164,12 @@ class _Answer(tfma.utils.DoFnWithModels):  # type: ignore[misc]
         task = next(iter(agents.values())).task
         batch = element[tfma.ARROW_RECORD_BATCH_KEY]
         rows = _columns(batch, task)
+        # The rows were cleaned as the candidate cleans; a bundle of before may do it otherwise.
+        cleaned = agents.get(CANDIDATE, next(iter(agents.values()))).clean
         answers = {
-            name: _texts([_plain(one) for one in agent.predict(texts_of(agent, rows))])
+            name: _texts(
+                [_plain(one) for one in agent.predict(texts_of(agent, rows), cleaned=cleaned)]
+            )
             for name, agent in agents.items()
         }
         single = len(answers) == 1

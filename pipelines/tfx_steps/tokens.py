@@ -32,6 +32,7 @@ def write_tokens(
     transform_graph: Path,
     tokenizer: Path,
     files: Mapping[str, list[str]],
+    clean: Mapping[str, Any],
 ) -> None:
     """Writes a tokens artifact: the same rows, order and numbers as the transform step's.
 
@@ -41,6 +42,7 @@ def write_tokens(
         transform_graph: TFX's TransformGraph: label vocabulary, quantiles, moments of the score.
         tokenizer: Folder of tokenizer.json.
         files: Split (or "corpus") to patterns of TFRecord files; splits left out have no rows.
+        clean: The spec's data.clean, by which the rows were made.
 
     Raises:
         DataError: A label that the train split lacks, or scores that are all the same.
@@ -59,7 +61,8 @@ def write_tokens(
             for split in (*SPLITS, CORPUS)
         }
         shutil.copytree(transform_graph / "transform_fn", folder / "transform" / "transform_fn")
-        artifacts.write_json(folder / "info.json", _info(task, words, facts, counted))
+        info = {**_info(task, words, facts, counted), "clean": dict(clean)}
+        artifacts.write_json(folder / "info.json", info)
 
 
 def _write_split(

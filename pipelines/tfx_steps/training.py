@@ -48,5 +48,6 @@ def _tokens(fn_args: Any, files: dict[str, list[str]]) -> Path:
         Path(fn_args.transform_output),
         Path(fn_args.base_model),
         files,
+        fn_args.custom_config["clean"],
     )
     return tokens

@@ -194,7 +194,7 @@ def test_a_rollout_asks_the_real_server_and_knows_its_bundle(running, cluster, f
     fake.answers = forward
     how = {"poll": 0.01, "seconds": 5, "say": lambda line: None}
     done = deployment.deploy(cluster, serving(1, digest=digest), "deployment", **how)
-    assert set(json.loads(done.answer.prediction)) == {"label", "score", "scores"}
+    assert set(json.loads(done.answer.prediction)) == {"label", "score", "scores", "truncated"}
     with pytest.raises(EnvironmentFault, match="another bundle answers: version 1"):
         deployment.deploy(cluster, serving(2), "deployment", **how)
 

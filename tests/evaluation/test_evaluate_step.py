@@ -166,3 +166,29 @@ def test_slices_agree_with_the_rows_in_them(tiny: Callable[..., Any], tmp_path: 
     lengths = [one for (part, name), one in parts.items() if part.startswith("length=")]
     assert sum(one["rows"] for one in lengths if one["name"] == "accuracy") == 24
     assert "length=" not in (found / "view.html").read_text()  # a table a column instead
+
+
+def test_rows_are_read_as_they_were_cleaned(tiny: Callable[..., Any]) -> None:
+    """An agent's clean-up is done once: what ingest left of an escaped tag stays."""
+    from bertworks.evaluation.champion import champion_predictions
+    from bertworks.evaluation.predict import cleaned_by, predict
+    from bertworks.serving.runtime import Agent
+    from bertworks.spec import Clean
+
+    given = tiny()
+    loaded = Agent.load(given.bundle)
+    agent = Agent(
+        {**loaded.info, "clean": Clean(html=True).model_dump()},
+        loaded._tokenizer,
+        loaded._runner._engine,
+    )
+    examples = artifacts.open_artifact(given.examples)
+    assert cleaned_by(agent, examples) == agent.clean  # not recorded: as the agent does it
+    rows = {"id": ["1"], "text": ["good <b> fine"], "truth": [0]}
+    rows["input_ids"] = agent.encode(rows["text"], cleaned=agent.clean).ids
+    assert len(predict(agent, rows, agent.clean)) == 1
+    with pytest.raises(ArtifactError, match="tokenizer gives"):
+        predict(agent, rows)
+    labels = ["down", "up"]
+    bundle = artifacts.open_artifact(given.bundle)
+    assert len(champion_predictions(bundle, examples, given.task, labels)) == 24

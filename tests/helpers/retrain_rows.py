@@ -34,6 +34,7 @@ def write_examples(
     task: Task | None = None,
     split: str | None = None,
     extra: tuple[str, ...] = (),
+    clean: dict[str, Any] | None = None,
 ) -> Artifact:
     """An examples artifact; rows go by their hash (a fifth to validation, a fifth to test)."""
     task, kept = task or Task(), sorted(rows, key=lambda one: one["id"])
@@ -49,6 +50,7 @@ def write_examples(
             "task": task.model_dump(mode="json"), "rows": counts, "labels": [],
             "extra": list(extra), "read": len(kept), "duplicates": 0, "conflicts": 0,
             "left_out": 0, "rejected": 0, "sources": [],
+            **({"clean": clean} if clean else {}),
         }  # fmt: skip
         artifacts.write_json(folder / "info.json", info)
     return open_artifact(path, "examples")

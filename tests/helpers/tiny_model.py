@@ -56,10 +56,10 @@ def random_weights(sizes, head, seed=0):
     return weights
 
 
-def make_model(path, task, labels, score=None, sizes=None):
+def make_model(path, task, labels, score=None, sizes=None, clean=None):
     """Writes a model artifact with random weights; returns its path."""
     task = Task.model_validate({"max_length": MAX_LENGTH, **task})
-    info = {"labels": labels, "score": score}
+    info = {"labels": labels, "score": score, **({"clean": clean} if clean else {})}
     head, sizes = for_task(task, info).head(), sizes or config()
     with write(path, kind="model", producer="finetune") as out:
         save_folder(out, sizes, random_weights(sizes, head), head)

@@ -15,7 +15,7 @@ from bertworks.encoder.layout import all_shapes, initialize
 from bertworks.encoder.weights import FILE, load_folder, read_tensors, save_folder
 from bertworks.errors import ArtifactError
 from bertworks.retraining.rows import rows_of
-from bertworks.spec import Base, Retrain, Task
+from bertworks.spec import Base, Clean, Retrain, Task
 from bertworks.store import Store
 from bertworks.store_outcomes import Outcomes
 from components.compare.step import run
@@ -255,6 +255,27 @@ def test_another_task_makes_all_rows_new(section, base, champion, tmp_path: Path
     )  # fmt: skip
     found = open_artifact(outputs["comparison"]).json("comparison.json")
     assert found["changed"] and "another task" in found["reason"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFKC"])
+def test_another_clean_up_makes_all_rows_new(section, base, tmp_path: Path, form: str) -> None:
+    """Its ids are others: the same content would stand in train by one, in test by the other."""
+    before, now = Clean().model_dump(mode="json"), Clean(unicode=form).model_dump(mode="json")
+    parts = {
+        "examples": write_examples(tmp_path / "known", made_rows(300), clean=before),
+        "model": model(tmp_path / "model", ["n", "p"]),
+    }
+    keep_version(Store(tmp_path / "store"), tmp_path / "v", 1, parts)
+    current = write_examples(tmp_path / "now", made_rows(300), clean=now)
+    outputs = {
+        one: tmp_path / f"now-{one}" for one in ("comparison", "merged", "history", "initial")
+    }
+    run(section, examples=current.path, base=base.path, **outputs)
+    found = open_artifact(outputs["comparison"]).json("comparison.json")
+    assert found["changed"] is (form == "NFKC")
+    if found["changed"]:
+        assert "data.clean is another" in found["reason"] and not found["warm_start"]
+        assert open_artifact(outputs["merged"]).json("info.json")["clean"] == now
 
 
 def test_new_rows_that_only_measure_are_no_reason(section, base, champion, tmp_path: Path) -> None:

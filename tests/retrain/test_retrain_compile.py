@@ -100,6 +100,7 @@ def test_the_same_spec_gives_the_same_bytes(tmp_path: Path) -> None:
         ("resources.default.cpu='2'", True),
         ("retrain.rehearsal=2.0", False),
         ("finetune.epochs=9", False),
+        ("data.clean.unicode=NFKC", False),
         ("gates.minimum=0.5", False),
     ],
 )

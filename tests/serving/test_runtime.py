@@ -47,7 +47,7 @@ def test_answers_keep_the_order_whatever_the_batches(sequence):
 
 def test_scores_are_probabilities(sequence):
     answer = sequence[0].predict(["good film"])[0]
-    assert set(answer) == {"label", "score", "scores"}
+    assert set(answer) == {"label", "score", "scores", "truncated"}
     assert sum(answer["scores"].values()) == pytest.approx(1.0)
     assert answer["score"] == max(answer["scores"].values()) == answer["scores"][answer["label"]]
 
@@ -59,7 +59,8 @@ def test_no_rows_no_answers(sequence, tagger):
 
 def test_empty_and_very_long_texts_are_answered(sequence):
     answers = sequence[0].predict(["", "good " * 500, "\x00"])
-    assert [set(one) for one in answers] == [{"label", "score", "scores"}] * 3
+    assert [set(one) for one in answers] == [{"label", "score", "scores", "truncated"}] * 3
+    assert [one["truncated"] for one in answers] == [False, True, False]
 
 
 def test_threads_share_an_agent(sequence):
@@ -120,7 +121,7 @@ def test_tagging_of_word_lists_equals_that_of_the_text(tagger):
 
 def test_words_behind_the_longest_row_are_marked(tagger):
     answer = tagger.predict(["good " * 100])[0]
-    assert answer["truncated"] and len(answer["tags"]) == 100
+    assert answer["truncated"] is True and len(answer["tags"]) == 100
     assert answer["tags"][tagger.max_length :] == ["O"] * (100 - tagger.max_length)
     assert not tagger.predict(["good \x00"])[0]["truncated"]
 

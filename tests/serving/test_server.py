@@ -68,10 +68,15 @@ def test_v2_tensors_that_are_refused(tensors, task, message):
 def test_v2_tensors():
     assert protocols.rows_of_tensors({"text": [b"a", "b"]}, SINGLE) == ["a", "b"]
     assert protocols.rows_of_tensors({"text_a": ["a"], "text_b": ["b"]}, PAIR) == [("a", "b")]
-    answers = [{"label": "x", "score": 0.5, "scores": {"x": 0.5, "y": 0.5}}]
+    answers = [{"label": "x", "score": 0.5, "scores": {"x": 0.5, "y": 0.5}, "truncated": True}]
     names = [(name, kind) for name, kind, _ in protocols.tensors_of(answers, SINGLE)]
-    assert names == [("prediction", "BYTES"), ("label", "BYTES"), ("score", "FP64")]
-    tagged = [{"tokens": ["a"], "tags": ["O"], "scores": [1.0], "entities": []}]
+    assert names == [
+        ("prediction", "BYTES"),
+        ("label", "BYTES"),
+        ("score", "FP64"),
+        ("truncated", "BOOL"),
+    ]
+    tagged = [{"tokens": ["a"], "tags": ["O"], "scores": [1.0], "entities": [], "truncated": False}]
     assert json.loads(protocols.tensors_of(tagged, TAGS)[0][2][0]) == tagged[0]
 
 
@@ -147,7 +152,7 @@ def test_server_answers_both_protocols_and_stops(running):
     status, body = call(f"{base}/v1/models/mood:predict", {"instances": ["good film", "bad"]})
     assert status == 200
     first = json.loads(body)["predictions"]
-    assert [set(one) for one in first] == [{"label", "score", "scores"}] * 2
+    assert [set(one) for one in first] == [{"label", "score", "scores", "truncated"}] * 2
     plain = call(f"{base}/v1/models/mood:predict", {"instances": ["good film"]}, "text/plain")
     assert json.loads(plain[1])["predictions"][0]["label"] == first[0]["label"]
 

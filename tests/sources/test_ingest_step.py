@@ -25,6 +25,7 @@ def test_the_artifacts_are_what_the_contract_says(tmp_path, ingest, make):
     assert done.info["read"] == 102
     assert done.info["duplicates"] == 1
     assert done.info["rejected"] == 1
+    assert done.info["clean"] == {"html": False, "unicode": "NFC", "whitespace": True}
     assert done.info["labels"] == ["bad", "good"]
     assert sum(done.info["rows"].values()) == 100
     assert done.info["sources"][0]["license"] == "CC0"

@@ -27,6 +27,9 @@ WORDS = TEXT.split()
 LENGTHS = (3, 9, 1, 14, 6, 30, 2, 11)
 
 
+CLEAN = {"html": True, "unicode": "NFKC", "whitespace": False}
+
+
 def _text(number: int) -> str:
     length = LENGTHS[number % len(LENGTHS)]
     return " ".join(WORDS[(number * 7 + at * 3) % len(WORDS)] for at in range(length))
@@ -88,7 +91,7 @@ def make_inputs(
             half = len(rows) // 2
             for part, some in enumerate((rows[:half], rows[half:])):
                 _write_parquet(folder / split, some, schema, part)
-        artifacts.write_json(folder / "info.json", {})
+        artifacts.write_json(folder / "info.json", {"clean": CLEAN})
     with artifacts.write(root / "corpus", kind="corpus", producer="ingest") as folder:
         texts = [{"id": _id(number), "text": _text(number)} for number in range(corpus)]
         _write_parquet(folder, texts, pa.schema([("id", pa.string()), ("text", pa.string())]), 0)
@@ -184,6 +187,7 @@ def test_info_counts_what_was_written(made: dict[str, Made], kind: str) -> None:
     assert one.info["vocab_size"] == one.tokenizer.vocab_size
     assert one.info["special"]["mask"] == 4
     assert one.info["task"] == one.task.model_dump(mode="json")
+    assert one.info["clean"] == CLEAN
     assert one.info["corpus_rows"] == 12
     assert one.result["metrics"]["train_rows"] == 50
 

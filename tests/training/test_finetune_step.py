@@ -60,6 +60,7 @@ def test_the_artifact_holds_what_the_contract_says(base, tmp_path):
     agent = model.json("agent.json")
     assert agent["labels"] == ["n", "y"]
     assert agent["max_length"] == 16
+    assert agent["clean"] == {"html": False, "unicode": "NFKC", "whitespace": True}
     assert agent["base"] == "test://tiny"
     assert agent["parents"] == dict(model.parents)
     points = model.json("history.json")["points"]

@@ -86,6 +86,7 @@ def make_tokens(path, task=CLASSIFICATION, rows=(160, 32, 16), pair=False, seed=
                 "task": {**task, "pair": pair},
                 "labels": labels,
                 "max_length": 16,
+                "clean": {"html": False, "unicode": "NFKC", "whitespace": True},
                 "vocab_size": 40,
                 "special": SPECIAL,
                 "rows": splits,
