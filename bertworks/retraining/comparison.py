@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bertworks.artifacts import Artifact
+from bertworks.notices import Notice
 from bertworks.retraining.champion import Past
 from bertworks.retraining.drift import FEWEST_ROWS, Drift, measure_drift
 from bertworks.retraining.plan import Plan, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys
 from bertworks.spec import Retrain, Task
+
+PAGE = "view.html"
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,26 @@ def compare(
         changed = False  # All of them are for measuring.
     reason = _reason(changed, len(new), settings, drifts, past)
     return Comparison(changed, reason, plan, len(new), drifts, past, labels)
+
+
+def notices(found: Comparison, min_label_rows: int, settings: Retrain) -> Iterator[Notice]:
+    """What the plan leaves out, takes anew, or could not take from the champion."""
+    plan = found.plan
+    if count := len(plan.waiting):
+        text = f"{count:,} new rows wait: their label has fewer than {min_label_rows} training rows"
+        yield Notice(f"{text} (validate.checks.min_label_rows)", "warning", count, PAGE)
+    if plan.new_labels:
+        labels = ", ".join(map(repr, sorted(plan.new_labels)[:5]))
+        more = f" and {len(plan.new_labels) - 5} more" if len(plan.new_labels) > 5 else ""
+        text = f"labels that the champion does not know: {labels}{more}"
+        yield Notice(text, "note", len(plan.new_labels), PAGE)
+    if count := plan.relabelled:
+        yield Notice(f"{count:,} known rows have another label now", "note", count, PAGE)
+    if found.changed and (count := plan.left_out):
+        text = f"{count:,} old training rows are not trained on again"
+        yield Notice(f"{text}: retrain.rehearsal = {settings.rehearsal:g}", "note", count, PAGE)
+    for note in found.past.notes:
+        yield Notice(note, "note", None, PAGE)
 
 
 def _in_split_of(before: dict[str, Key], now: dict[str, Key]) -> dict[str, Key]:

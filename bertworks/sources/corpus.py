@@ -60,10 +60,13 @@ class CorpusWriter:
                 elif limit is None or writer.rows < limit:
                     counts["duplicates"] += len(group) - 1
                     writer.add(group[0])
+                else:
+                    counts["left_out"] += 1
         info = {
             "rows": writer.rows,
             "duplicates": counts["duplicates"],
             "held_out": counts["held_out"],
+            "left_out": counts["left_out"],
             "rejected": reader.rejected,
             "sources": reader.sources,
         }

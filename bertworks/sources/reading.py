@@ -41,7 +41,8 @@ class Reader:
         separator: Separates the labels of a multi-label cell.
         read: Rows read so far that passed their source's filter, refused ones included.
         rejected: Rows refused so far.
-        sources: One record a source: uri, sha256, rows, license.
+        filtered: Rows left out so far by their source's filter.
+        sources: One record a source: uri, sha256, rows, filtered, license.
     """
 
     task: Task | None
@@ -52,6 +53,7 @@ class Reader:
     separator: str = "|"
     read: int = 0
     rejected: int = 0
+    filtered: int = 0
     sources: list[dict[str, Any]] = field(default_factory=list)
 
     def examples(self, sources: Sequence[Source]) -> Iterator[Found]:
@@ -66,7 +68,7 @@ class Reader:
         what = "reading rows" if self.task is not None else "reading the corpus"
         with progress.stage(what, unit="rows") as stage:
             for source in sources:
-                before = self.read
+                before, filtered = self.read, self.filtered
                 mapper = Mapper(source, self.task, self.clean, self.separator, masked(source.uri))
                 with fetch(source.uri, source.sha256, self.folder) as files:
                     for file in files:
@@ -79,6 +81,7 @@ class Reader:
                             "uri": masked(source.uri),
                             "sha256": combined_sha256(files),
                             "rows": self.read - before,
+                            "filtered": self.filtered - filtered,
                             "license": source.license,
                         }
                     )
@@ -95,6 +98,7 @@ class Reader:
                 columns.update(dict.fromkeys(row.values))
             if not mapper.wanted(row.values):
                 counts["filtered"] += 1
+                self.filtered += 1
                 continue
             try:
                 example = mapper.example(row.values)

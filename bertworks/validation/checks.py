@@ -31,6 +31,7 @@ class Check:
         value, limit: What the rule compares; None where the check did not run.
         rows: Ids of rows that broke the rule, at most `MAX_ROWS`.
         twins: For near-duplicates, the id of the row that each one resembles.
+        count: How many rows, tokens or labels broke the rule; None where that has no number.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Check:
     limit: float | None = None
     rows: list[str] = field(default_factory=list)
     twins: dict[str, str] = field(default_factory=dict)
+    count: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The entry in checks.json."""
@@ -87,9 +89,16 @@ def _with_severity(check: Check, severity: str) -> Check:
 
 
 def _at_most(
-    name: str, message: str, value: float, limit: float, rows: list[str], **more: Any
+    name: str,
+    message: str,
+    value: float,
+    limit: float,
+    rows: list[str],
+    count: int | None = None,
+    **more: Any,
 ) -> Check:
-    return Check(name, "", value <= limit, message, value, limit, rows[:MAX_ROWS], **more)
+    kept = rows[:MAX_ROWS]
+    return Check(name, "", value <= limit, message, value, limit, kept, count=count, **more)
 
 
 def _skipped(name: str, message: str, limit: float | None = None) -> Check:
@@ -98,7 +107,7 @@ def _skipped(name: str, message: str, limit: float | None = None) -> Check:
 
 def _empty_rows(scan: Scan) -> Check:
     message = f"{scan.empty.count} of {_total(scan)} rows have no text"
-    return _at_most("empty_rows", message, scan.empty.count, 0, scan.empty.ids)
+    return _at_most("empty_rows", message, scan.empty.count, 0, scan.empty.ids, scan.empty.count)
 
 
 def _encoding_damage(scan: Scan, settings: Checks) -> Check:
@@ -108,7 +117,9 @@ def _encoding_damage(scan: Scan, settings: Checks) -> Check:
         "read with the wrong encoding"
     )
     share = found.count / max(_total(scan), 1)
-    return _at_most("encoding_damage", message, share, settings.max_encoding_damage, found.ids)
+    return _at_most(
+        "encoding_damage", message, share, settings.max_encoding_damage, found.ids, found.count
+    )
 
 
 def _too_long(tokens: TokenCounts | None, task: Task, settings: Checks) -> Check:
@@ -120,7 +131,7 @@ def _too_long(tokens: TokenCounts | None, task: Task, settings: Checks) -> Check
         "and will be cut"
     )
     share = tokens.too_long / max(tokens.rows, 1)
-    return _at_most("too_long", message, share, limit, _most(tokens.too_long_rows))
+    return _at_most("too_long", message, share, limit, _most(tokens.too_long_rows), tokens.too_long)
 
 
 def _unknown_tokens(tokens: TokenCounts | None, settings: Checks) -> Check:
@@ -132,7 +143,9 @@ def _unknown_tokens(tokens: TokenCounts | None, settings: Checks) -> Check:
         "the base model"
     )
     share = tokens.unknown / max(tokens.tokens, 1)
-    return _at_most("unknown_tokens", message, share, limit, _most(tokens.unknown_rows))
+    return _at_most(
+        "unknown_tokens", message, share, limit, _most(tokens.unknown_rows), tokens.unknown
+    )
 
 
 def _near_duplicates(scan: Scan, settings: Checks) -> Check:
@@ -141,7 +154,9 @@ def _near_duplicates(scan: Scan, settings: Checks) -> Check:
     message = f"{len(twins)} of {compared} compared rows nearly repeat an earlier row"
     share = len(twins) / max(compared, 1)
     limit = settings.max_near_duplicates
-    return _at_most("near_duplicates", message, share, limit, list(twins), twins=_first(twins))
+    return _at_most(
+        "near_duplicates", message, share, limit, list(twins), len(twins), twins=_first(twins)
+    )
 
 
 def _leakage(scan: Scan, settings: Checks) -> Check:
@@ -155,7 +170,13 @@ def _leakage(scan: Scan, settings: Checks) -> Check:
     )
     share = len(twins) / max(held_out, 1)
     return _at_most(
-        "leakage", message, share, settings.max_leakage, list(twins), twins=_first(twins)
+        "leakage",
+        message,
+        share,
+        settings.max_leakage,
+        list(twins),
+        len(twins),
+        twins=_first(twins),
     )
 
 
@@ -209,7 +230,9 @@ def _rare_labels(scan: Scan, task: Task, settings: Checks) -> Check:
     )
     ids = list(dict.fromkeys(row for label in rare for row in scan.labels.ids[label]))
     value = min(train[label] for label in labels)
-    return Check("rare_labels", "", not rare, message, value, limit, ids[:MAX_ROWS])
+    return Check(
+        "rare_labels", "", not rare, message, value, limit, ids[:MAX_ROWS], count=len(rare)
+    )
 
 
 def _drift(drifts: list[Drift] | None, settings: Checks) -> Check:
@@ -238,7 +261,12 @@ def _schema_anomalies(scan: Scan, anomalies: list[Anomaly]) -> Check:
         rows += [row for _, row in scan.longest]
     rows = list(dict.fromkeys(rows))
     return _at_most(
-        "schema_anomalies", message or "the data meet the schema", len(anomalies), 0, rows
+        "schema_anomalies",
+        message or "the data meet the schema",
+        len(anomalies),
+        0,
+        rows,
+        len(anomalies),
     )
 
 

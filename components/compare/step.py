@@ -9,7 +9,7 @@ from typing import Any
 from bertworks import artifacts, failures
 from bertworks.artifacts import open_artifact
 from bertworks.retraining.champion import read_past, write_initial
-from bertworks.retraining.comparison import compare
+from bertworks.retraining.comparison import compare, notices
 from bertworks.retraining.merge import write_rows
 from bertworks.retraining.view import page
 from bertworks.spec import Base, Retrain, Task
@@ -85,4 +85,5 @@ def run(
         Outcomes(section["store"], section["name"]).note(run_id, "compare", facts)
     drifts = {f"{one.name}_drift": one.value for one in found.drifts}
     numbers = {"changed": int(found.changed), "new_rows": found.new, **drifts}
-    return {"metrics": numbers, "html": "view.html", "confusion": None}
+    told = [notice.to_json() for notice in notices(found, section["min_label_rows"], settings)]
+    return {"metrics": numbers, "notices": told, "html": "view.html", "confusion": None}

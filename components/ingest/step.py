@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from bertworks.sources.examples import write_examples
 from bertworks.sources.reading import Reader
 from bertworks.sources.rejected import RejectedLog
 from bertworks.spec import Base, Corpus, Data, Task
+from components.ingest import telling
 
 
 def run(
@@ -56,8 +58,13 @@ def run(
         reader = Reader(task, data.clean, folder, log, data.max_row_bytes, data.label_separator)
         gather = CorpusWriter(texts, scratch / "corpus")
         info = write_examples(examples_out, task, data, reader, scratch / "examples", gather.take)
+        rules = Counter(log.rules)
         plain = Reader(None, texts.clean, folder, log, data.max_row_bytes)
         corpus_info = gather.write(corpus_out, plain, data.max_rejected)
+        told = [
+            *telling.rows(info, rules, data),
+            *telling.texts(corpus_info, log.rules - rules, texts),
+        ]
 
     counts = ("read", "duplicates", "conflicts", "rejected")
     return {
@@ -66,6 +73,7 @@ def run(
             **{name: info[name] for name in counts},
             "corpus_rows": corpus_info["rows"],
         },
+        "notices": [notice.to_json() for notice in told],
         "html": None,
         "confusion": None,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from bertworks import artifacts, progress
 from bertworks.artifacts import Artifact
 from bertworks.errors import DataError
+from bertworks.notices import Notice
 from bertworks.spec import Base, Task, Transform
 from bertworks.text.encode import check_columns
 from bertworks.text.tokenizer import Tokenizer
@@ -68,7 +69,8 @@ def run(
         info = {**_info(task, tokenizer, facts, done), "clean": clean}
         artifacts.write_json(folder / "info.json", info)
         shutil.rmtree(folder / WORK)
-    return {"metrics": _metrics(info), "html": None, "confusion": None}
+    told = [notice.to_json() for notice in _notices(info)]
+    return {"metrics": _metrics(info), "notices": told, "html": None, "confusion": None}
 
 
 def _shards(task: Task, settings: Transform, parents: Mapping[str, Artifact]) -> list[Shard]:
@@ -152,6 +154,16 @@ def _info(
         "truncated": {split: _count(done, split, "truncated") for split in SPLITS},
         "unknown_share": unknown / tokens,
     }
+
+
+def _notices(info: Mapping[str, Any]) -> Iterator[Notice]:
+    """How many rows are cut, split by split."""
+    cut = info["truncated"]
+    if count := sum(cut.values()):
+        where = ", ".join(f"{split} {cut[split]:,} of {info['rows'][split]:,}" for split in SPLITS)
+        limit = f"task.max_length = {info['max_length']}"
+        text = f"{count:,} rows have more tokens than {limit} and are cut: {where}"
+        yield Notice(text, "note", count, "info.json")
 
 
 def _metrics(info: Mapping[str, Any]) -> dict[str, float]:

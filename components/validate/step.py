@@ -13,7 +13,7 @@ from bertworks.validation.anomalies import anomalies_proto, find_anomalies
 from bertworks.validation.baseline import open_baseline
 from bertworks.validation.checks import run_checks
 from bertworks.validation.profile import build_profile, compare
-from bertworks.validation.report import metrics, refuse
+from bertworks.validation.report import VIEW, metrics, notices, refuse
 from bertworks.validation.rows import label_column, text_columns, texts_of
 from bertworks.validation.scan import scan
 from bertworks.validation.schema import infer_schema
@@ -73,5 +73,11 @@ def run(section: dict[str, Any], *, examples: Path, base: Path, statistics: Path
         page = render(found, checks, texts, rows.json("info.json"))
         (folder / "view.html").write_text(page, encoding="utf-8")
 
-    refuse(checks, texts, statistics / "view.html")
-    return {"metrics": metrics(found, checks), "html": "view.html", "confusion": None}
+    told = notices(found, checks, settings)
+    refuse(checks, texts, statistics / VIEW, told)
+    return {
+        "metrics": metrics(found, checks),
+        "notices": [notice.to_json() for notice in told],
+        "html": VIEW,
+        "confusion": None,
+    }

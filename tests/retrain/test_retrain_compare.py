@@ -87,10 +87,11 @@ def compare(
     outputs = {
         one: folder / f"{name}-{one}" for one in ("comparison", "merged", "history", "initial")
     }
-    run(section, examples=current.path, base=base.path, **outputs)
+    result = run(section, examples=current.path, base=base.path, **outputs)
     opened = {one: open_artifact(path) for one, path in outputs.items()}
     assert (opened["comparison"] / "view.html").read_text().startswith("<!doctype html>")
-    return opened["comparison"].json("comparison.json"), opened
+    found = opened["comparison"].json("comparison.json")
+    return {**found, "notices": result["notices"]}, opened
 
 
 def test_no_champion_yet(section, base, tmp_path: Path) -> None:
@@ -134,15 +135,24 @@ def test_new_rows_make_a_challenger(section, base, champion, tmp_path: Path, mon
     assert start.keys() == own.keys()
     assert all(np.array_equal(start[name], own[name]) for name in own)
     assert "the champion's" in (made["initial"] / "tokenizer.json").read_text()
-    assert Outcomes(section["store"], "tiny").notes("run-1")["compare"] == found
+    assert Outcomes(section["store"], "tiny").notes("run-1")["compare"] == made["comparison"].json(
+        "comparison.json"
+    )
 
 
 def test_a_new_label_keeps_the_encoder_and_the_known_rows_of_the_head(
     section, base, champion, tmp_path: Path
 ) -> None:
     rows = made_rows(300) + [row(f"a call about number {n}", "complaint") for n in range(120)]
+    rows.append(row("one call of its own", "praise"))
     found, made = compare(section, tmp_path, base, rows)
     assert found["new_labels"] == ["complaint"]
+    waits, new, left_out = found["notices"]
+    assert waits["count"] == 1 and "validate.checks.min_label_rows" in waits["text"]
+    assert "'complaint'" in new["text"]
+    assert (
+        left_out["count"] == found["rows"]["left_out"] and "retrain.rehearsal" in left_out["text"]
+    )
     config, start, _ = load_folder(made["initial"].path)
     own = read_tensors(champion["model"] / FILE)
     assert config.hidden_size == CONFIG.hidden_size

@@ -53,6 +53,44 @@ def test_the_artifacts_are_what_the_contract_says(tmp_path, ingest, make):
     assert done.result["metrics"]["train_rows"] == done.info["rows"]["train"]
 
 
+def test_all_that_is_dropped_or_merged_is_told_with_its_count_and_setting(tmp_path, ingest, make):
+    lines = (
+        make.reviews(100) + "review number 3,good\nbroken\n,good\nreview number 5,bad\nx,other\n"
+    )
+    (tmp_path / "a.csv").write_text(lines)
+    unlabelled = [f"text {n % 30}\nreview number {n}\n" for n in range(100)]
+    (tmp_path / "b.txt").write_text("".join(unlabelled))
+    done = ingest(
+        [{"uri": "a.csv", "where": {"label": ["good", "bad", ""]}}],
+        corpus={"sources": [{"uri": "b.txt"}], "max_rows": 10},
+        max_rejected=0.05,
+        max_rows=60,
+    )
+    told = {notice["text"]: notice for notice in done.result["notices"]}
+    counted = {
+        "were rejected": (done.info["rejected"], "warning", "data.max_rejected"),
+        "same text stands with other labels": (2, "warning", "keep_all"),
+        "repeat others, text and label": (1, "note", "keep_all"),
+        "do not pass its filter": (1, "note", "data.sources[].where"),
+        "left out: data.max_rows": (done.info["left_out"], "note", "data.max_rows = 60"),
+        "corpus.max_rows": (None, "note", "corpus.max_rows = 10"),
+        "validation or test": (None, "note", "corpus"),
+    }
+    for words, (count, level, setting) in counted.items():
+        (text,) = [text for text in told if words in text]
+        assert setting in text and told[text]["level"] == level
+        assert told[text]["count"] == count if count else told[text]["count"] > 0
+    assert done.info["rejected"] > 0 and done.info["left_out"] > 0
+    (rejected,) = [one for one in told.values() if "were rejected" in one["text"]]
+    assert rejected["more"] == "rejected.jsonl" and "2 columns expected" in rejected["text"]
+
+
+def test_nothing_is_told_of_clean_rows(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(100))
+    told = ingest([{"uri": "a.csv"}], corpus={"include_training_text": False}).result["notices"]
+    assert told == []
+
+
 @pytest.mark.parametrize(
     ("task", "row", "columns"),
     [

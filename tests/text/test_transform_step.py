@@ -268,6 +268,9 @@ def test_cut_rows_are_counted(made: dict[str, Made], kind: str) -> None:
                 first = row["text_a" if kind == "pair" else "text"]
                 whole.append(len(one.tokenizer.encode_batch([first], second)[0][0]))
         assert one.info["truncated"][split] == sum(length > 16 for length in whole) > 0
+    (notice,) = one.result["notices"]
+    assert notice["count"] == sum(one.info["truncated"].values())
+    assert "task.max_length = 16" in notice["text"]
 
 
 def test_unknown_share(made: dict[str, Made]) -> None:

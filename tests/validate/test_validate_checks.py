@@ -16,6 +16,7 @@ def test_good_data_pass_every_check(bench, good):
     outcome = bench.run(good)
     assert outcome.error is None
     assert outcome.failed() == []
+    assert outcome.result["notices"] == []
     assert list(outcome.checks) == [
         name for name in Checks.model_fields if not name.startswith(("max_", "min_"))
     ]
@@ -236,5 +237,35 @@ def test_regression_needs_different_scores(bench, make_sentence):
     rows = [{"text": make_sentence(n), "score": n / 10} for n in range(20)]
     outcome = bench.run({"train": rows}, task)
     assert outcome.failed() == [] and outcome.checks["rare_labels"]["value"] is None
+    assert "labels" not in outcome.result["metrics"]
     same = [{**row, "score": 1.5} for row in rows]
     assert bench.run({"train": same}, task).failed() == ["single_class"]
+
+
+def test_every_warning_is_told_with_count_limit_and_page(bench, good):
+    """Of severity "warning": the step goes on, and who runs it is told."""
+    good["train"] = [{**row, "text": f"{row['text']} lost \ufffd bytes"} for row in good["train"]]
+    good["test"] = [dict(row) for row in good["train"][:10]]
+    outcome = bench.run(good)
+    assert outcome.error is None
+    told = {notice["text"].partition(":")[0]: notice for notice in outcome.result["notices"]}
+    assert set(told) == set(outcome.failed()) >= {"encoding_damage", "leakage"}
+    damaged = told["encoding_damage"]
+    assert damaged["level"] == "warning" and damaged["count"] == len(good["train"]) + 10
+    assert "(validate.checks.max_encoding_damage = 0.01)" in damaged["text"]
+    assert damaged["more"] == "view.html" and told["leakage"]["count"] == 10
+
+
+def test_a_refusal_tells_the_warnings_too(bench, good):
+    good["train"] = [{**row, "text": f"{row['text']} lost \ufffd bytes"} for row in good["train"]]
+    good["train"][3]["text"] = ""
+    outcome = bench.run(good)
+    assert "empty_rows" in outcome.error.message
+    told = [one.text.partition(":")[0] for one in outcome.error.notices]
+    assert told == ["encoding_damage", "unknown_tokens"]
+
+
+def test_rows_that_were_not_compared_are_counted(bench, good):
+    settings = {"max_near_duplicate_rows": 30}
+    (notice,) = bench.run(good, settings=settings).result["notices"]
+    assert notice["count"] == 70 and "validate.max_near_duplicate_rows = 30" in notice["text"]

@@ -47,7 +47,7 @@ def test_files_and_parents(bench, data):
     assert list(schema.string_domain[0].value) == ["neg", "pos"]
     text_format.Parse((outcome.path / "anomalies.pbtxt").read_text(), anomalies_pb2.Anomalies())
     assert outcome.result == {
-        "metrics": outcome.result["metrics"], "html": "view.html", "confusion": None,
+        "metrics": outcome.result["metrics"], "notices": [], "html": "view.html", "confusion": None,
     }  # fmt: skip
     assert outcome.result["metrics"]["rows_train"] == 80
     assert all(isinstance(value, (int, float)) for value in outcome.result["metrics"].values())
