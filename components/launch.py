@@ -11,7 +11,6 @@ BERTWORKS_TIMEOUT bounds the step's work, in seconds.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import math
@@ -25,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertworks import cpus, failures, progress
+from bertworks import cpus, failures, progress, temporary
 from bertworks.artifacts import MANIFEST, write_json
 from bertworks.errors import BertworksError, EnvironmentFault
 from bertworks.notices import Notice, read_notices, to_log
@@ -73,6 +72,7 @@ def launch(
     began = time.monotonic()
     timer = _limit_time(task)
     try:
+        temporary.check()
         result = run_step(step, section, in_paths, out_paths)
         notices = read_notices(result.get("notices", ()))
         seconds = round(time.monotonic() - began, 3)
@@ -83,8 +83,8 @@ def launch(
         _fail(task, str(EnvironmentFault("The step ran out of memory.", "Lower batch_size.")), 7)
     except Exception as error:
         traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            full = EnvironmentFault("No space left on the disk.", "Free some, or change --root.")
+        if isinstance(error, OSError) and temporary.full(error):
+            full = _full_disk(error)
             _fail(task, str(full), full.exit_code)
         _fail(
             task,
@@ -190,6 +190,16 @@ def _redirect_output(task: str) -> None:
         sys.stderr.flush()
         os.dup2(log, 1)
         os.dup2(log, 2)
+
+
+def _full_disk(error: OSError) -> EnvironmentFault:
+    """Which disk is full: that of temporary files, or another one."""
+    try:
+        temporary.check()
+    except EnvironmentFault as fault:
+        return fault
+    where = f" for {error.filename}" if error.filename else ""
+    return EnvironmentFault(f"No space left on the disk{where}.", "Free some, or change --root.")
 
 
 def _emit(state: str, **facts: Any) -> None:

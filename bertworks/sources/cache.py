@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
+import functools
 import hashlib
 import os
 import shutil
+import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from bertworks import progress
+from bertworks import progress, temporary
 from bertworks.artifacts import sha256_of
 from bertworks.errors import EnvironmentFault, SourceError
+from bertworks.notices import Notice
 from bertworks.sources.uri import masked
 
 FOLDER = "BERTWORKS_DOWNLOADS"
@@ -21,8 +27,29 @@ _STALE_SECONDS = 3600
 
 
 def cache_folder() -> Path:
-    """The folder in BERTWORKS_DOWNLOADS, else ~/.cache/bertworks/downloads."""
-    return Path(os.environ.get(FOLDER) or Path.home() / ".cache" / "bertworks" / "downloads")
+    """The folder in BERTWORKS_DOWNLOADS, else bertworks/downloads in XDG_CACHE_HOME or ~/.cache.
+
+    Where nothing is named and the usual place cannot be written (a read-only root), it is a folder of
+    this process in TMPDIR, which goes with the process.
+
+    Raises:
+        EnvironmentFault: There is no place for temporary files either.
+    """
+    if named := os.environ.get(FOLDER):
+        return Path(named).expanduser().absolute()
+    kept = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    usual = Path(kept) / "bertworks" / "downloads"
+    return usual if _writable(usual) else _of_this_process(usual)
+
+
+def notices() -> list[Notice]:
+    """What the user should know about where downloads went, for the result of a step."""
+    if not _of_this_process.cache_info().currsize:
+        return []
+    text = (
+        f"Downloads are not kept: the usual cache folder cannot be written. {FOLDER} names another."
+    )
+    return [Notice(text)]
 
 
 def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tuple[Path, str]:
@@ -54,12 +81,36 @@ def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tu
         _store(beside, slot)
     except OSError as error:
         raise EnvironmentFault(
-            f"The download cache {slot.parent} cannot be written: {error.strerror}.",
+            f"The download cache {slot.parent} cannot be written: {error.strerror or error}.",
             f"Make room or make it writable, or name another folder in {FOLDER}.",
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return slot / file.name, actual
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be put there; makes it where it is not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        # A full disk is said when it matters; it is no reason to fill another one.
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@functools.cache
+def _of_this_process(usual: Path) -> Path:
+    """A folder that nobody else can have prepared, removed when the process ends."""
+    folder = temporary.folder("bertworks-downloads-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    print(
+        f"note: downloads go to {folder} and are not kept: {usual} cannot be written. "
+        f"{FOLDER} names another folder.",
+        file=sys.stderr,
+    )
+    return folder
 
 
 def check(uri: str, file: Path, sha256: str | None) -> str:

@@ -7,7 +7,6 @@ import hashlib
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bertworks import temporary
 from bertworks.errors import SourceError
-from bertworks.sources import cache, registries
+from bertworks.sources import cache
 from bertworks.sources.archives import MissingMember, extract
 from bertworks.sources.uri import Location, masked, parse
 
@@ -50,19 +50,21 @@ def fetch(uri: str, sha256: str | None, folder: Path) -> Iterator[list[Fetched]]
 
     Raises:
         SourceError: Nothing there, no network, or not the pinned bytes.
+        EnvironmentFault: There is no room for downloads or for what is read out of archives.
     """
     location = parse(uri)
-    with tempfile.TemporaryDirectory(prefix="bertworks-") as scratch:
+    with temporary.scratch() as scratch:
         files = _outer(uri, location, sha256, folder)
         for depth, pattern in enumerate(location.inner):
             package = depth == 0 and location.kind in ("pypi", "npm")
-            files = [
-                Fetched(f"{file.name}{'/' if package else '!/'}{member}", path, file.sha256)
-                for number, file in enumerate(files)
-                for member, path in extract(
-                    file.path, pattern, Path(scratch) / f"{depth}-{number}", file.name
-                )
-            ]
+            with temporary.writing():
+                files = [
+                    Fetched(f"{file.name}{'/' if package else '!/'}{member}", path, file.sha256)
+                    for number, file in enumerate(files)
+                    for member, path in extract(
+                        file.path, pattern, scratch / f"{depth}-{number}", file.name
+                    )
+                ]
         yield files
 
 
@@ -146,9 +148,11 @@ def _outer(uri: str, location: Location, sha256: str | None, folder: Path) -> li
         key = f"{location.kind}://{location.outer}{'?sdist' if location.sdist else ''}"
 
         def download(into: Path) -> Path:
+            from bertworks.sources import registries  # with requests: not at every start
+
             if location.kind == "npm":
                 return registries.download_npm(location.outer, into)
-            return registries.download_pypi(location.outer, location.sdist, into)
+            return registries.download_pypi(location.outer, location.sdist, into, sha256)
 
         path, actual = cache.cached(key, sha256, download)
         return [Fetched(key, path, actual)]

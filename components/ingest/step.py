@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import artifacts
+from bertworks.sources import cache
 from bertworks.sources.base import fetch_base
 from bertworks.sources.corpus import CorpusWriter
 from bertworks.sources.examples import write_examples
@@ -73,7 +74,7 @@ def run(
             **{name: info[name] for name in counts},
             "corpus_rows": corpus_info["rows"],
         },
-        "notices": [notice.to_json() for notice in told],
+        "notices": [notice.to_json() for notice in (*told, *cache.notices())],
         "html": None,
         "confusion": None,
     }

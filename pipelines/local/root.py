@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertworks import temporary
 from bertworks.errors import EnvironmentFault
 
 ROOT = "BERTWORKS_ROOT"
@@ -34,7 +35,9 @@ class Root:
 
     @property
     def downloads(self) -> Path:
-        return self.path / "downloads"
+        """What BERTWORKS_DOWNLOADS names, else a folder of the root."""
+        named = os.environ.get("BERTWORKS_DOWNLOADS")
+        return Path(named).expanduser().absolute() if named else self.path / "downloads"
 
     @property
     def pipeline_root(self) -> Path:
@@ -73,8 +76,10 @@ def open_root(path: str | None) -> Root:
     """The root folder, for commands that write: made when it is not there.
 
     Raises:
-        EnvironmentFault: It cannot be written, or its disk is nearly full.
+        EnvironmentFault: It cannot be written, its disk is nearly full, or there is no place for
+            temporary files.
     """
+    temporary.check()
     root = find_root(path)
     folder = root.path
     try:

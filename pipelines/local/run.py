@@ -244,6 +244,14 @@ def _unfinished(current: Run) -> str:
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     said = [line.strip() for line in lines if line.strip() and not NOISE.search(line)]
+    if said and any(
+        sign in said[-1] for sign in ("No space left", "No usable temporary directory")
+    ):
+        return (
+            f"There was no room for the step's files. Last line of its log: {said[-1][:300]}"
+            "\n  fix: Make room, or name folders with room: TMPDIR for temporary files, --root for "
+            "the run."
+        )
     return (
         "The step's process ended without a word (killed, or out of memory)."
         + (f" Last line of its log: {said[-1][:300]}" if said else "")

@@ -2,21 +2,106 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 import tarfile
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from bertworks.sources.registries import http, npm_settings, pip_settings
 from bertworks.spec import Base, Corpus, Data, Task
 from components.ingest.step import run
 
 OUTPUTS = ("examples", "corpus", "rejected", "base")
+
+
+class Registry:
+    """A web server on loopback that answers what the test puts under its paths.
+
+    Attributes:
+        answers: Path to (status, headers, body), or a function of the request's headers that gives it.
+        asked: (path, headers) of every request, in order.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        registry = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                registry.asked.append((self.path, dict(self.headers)))
+                answer = registry.answers.get(self.path, (404, {}, b"nothing here"))
+                if callable(answer):
+                    answer = answer(self.headers)
+                status, headers, body = answer
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.host = f"127.0.0.1:{self.server.server_port}"
+        self.url = f"http://{self.host}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def put(self, path: str, body: bytes, type: str = "text/html", **headers: str) -> None:
+        """Answers `path` with a body."""
+        self.answers[path] = (200, {"Content-Type": type, **headers}, body)
+
+    def simple(self, package: str, *files: Path, fragments: bool = True) -> None:
+        """A page of relative links to files, and the files, as a simple index has them."""
+        anchors = []
+        for file in files:
+            content = file.read_bytes()
+            self.put(f"/files/{file.name}", content, "application/octet-stream")
+            mark = f"#sha256={hashlib.sha256(content).hexdigest()}" if fragments else ""
+            anchors.append(f'<a href="../../files/{file.name}{mark}">{file.name}</a><br/>')
+        page = f"<!DOCTYPE html><html><body>{''.join(anchors)}</body></html>"
+        self.put(f"/simple/{package}/", page.encode())
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    """A registry's server of the test's own."""
+    one = Registry()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+@pytest.fixture
+def unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No settings of pip, npm, proxies or certificates hold; returns the empty home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in list(os.environ):
+        low = name.lower()
+        if low.startswith(("pip_", "npm_config_")) or low.endswith("_proxy") or low == "netrc":
+            monkeypatch.delenv(name)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "xdg"))
+    monkeypatch.setattr(pip_settings, "_SYSTEM", str(tmp_path / "no-pip.conf"))
+    monkeypatch.setattr(npm_settings, "_SYSTEM", ())
+    monkeypatch.setattr(http, "PAUSE", 0.0)
+    monkeypatch.chdir(home)
+    return home
 
 
 class Ingested:
@@ -77,7 +162,9 @@ def reviews(count: int, start: int = 0) -> str:
     return "text,label\n" + "\n".join(rows) + "\n"
 
 
-def write_wheel(folder: Path, files: dict[str, bytes], version: str = "1.0") -> Path:
+def write_wheel(
+    folder: Path, files: dict[str, bytes], version: str = "1.0", tag: str = "py3-none-any"
+) -> Path:
     """A wheel of a package `tinydata` that holds `files`."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"tinydata-{version}.dist-info"
@@ -87,7 +174,7 @@ def write_wheel(folder: Path, files: dict[str, bytes], version: str = "1.0") -> 
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/RECORD": b"",
     }
-    path = folder / f"tinydata-{version}-py3-none-any.whl"
+    path = folder / f"tinydata-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for name, content in parts.items():
             wheel.writestr(name, content)
