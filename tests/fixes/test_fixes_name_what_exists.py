@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import typer.main
 from pydantic import BaseModel
 
 from bertworks.spec import AgentSpec
+from bertworks.spec_cluster import StepName
 from pipelines.cli import app
 from tests.fixes.collected import REPOSITORY, UNKNOWN, Advice, advice
 
@@ -31,13 +32,21 @@ def _settings(found: Advice) -> list[str]:
 
 def _exists(setting: str) -> bool:
     here: type[BaseModel] | None = AgentSpec
+    of_a_step = False
     for part in setting.replace("[]", "").split("."):
+        if of_a_step:
+            of_a_step = False
+            if part not in get_args(StepName):
+                return False
+            continue
         if here is None:
             return False
         fields = {field.alias or name: field for name, field in here.model_fields.items()}
         if part not in fields:
             return False
-        here = next(iter(_models(fields[part].annotation)), None)
+        annotation = fields[part].annotation
+        of_a_step = get_args(annotation)[:1] == (StepName,)
+        here = next(iter(_models(annotation)), None)
     return True
 
 
