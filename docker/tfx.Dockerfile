@@ -1,7 +1,7 @@
 # The image that runs the TFX pipeline: python -m pipelines.tfx_agent SPEC --root DIR
 #
 #   make images IMAGES=tfx
-#   docker run --rm -v "$PWD:/work" -w /work bertworks/tfx:VERSION \
+#   docker run --rm --user "$(id -u):0" -v "$PWD:/work" -w /work bertworks/tfx:VERSION \
 #     python -m pipelines.tfx_agent examples/spam.yaml --root /work/.bertworks/tfx
 #
 # BASE_IMAGE and the build secrets `ca` and `index`: see pipeline.Dockerfile.
@@ -50,16 +50,19 @@ RUN groupadd --gid 10001 bertworks \
  # Group 0 may write too: some clusters run a pod as any uid of that group.
  && chown 10001:0 /home/bertworks && chmod 0775 /home/bertworks
 COPY examples /opt/bertworks/examples
-RUN --mount=type=bind,from=tools,source=/opt/tools,target=/opt/tools \
-    --mount=type=bind,from=code,source=/tmp/wheel,target=/tmp/wheel \
-    /opt/tools/bin/uv pip install --python /opt/bertworks/bin/python --no-cache --link-mode copy \
-      --offline --no-config --no-deps --compile-bytecode /tmp/wheel/*.whl
+# Mounted where the base has a folder already: a mount point that is made stays in the layer.
+RUN --mount=type=bind,from=tools,source=/opt/tools,target=/mnt \
+    --mount=type=bind,from=code,source=/tmp/wheel,target=/media \
+    /mnt/bin/uv pip install --python /opt/bertworks/bin/python --no-cache --link-mode copy \
+      --offline --no-config --no-deps --compile-bytecode /media/*.whl
 
 # What libraries keep for themselves goes to /tmp: the root file system may be read-only.
 ENV PATH=/opt/bertworks/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/home/bertworks \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
+    HF_HUB_DISABLE_TELEMETRY=1 \
     TF_CPP_MIN_LOG_LEVEL=2 \
     KERAS_HOME=/tmp/keras \
     MPLCONFIGDIR=/tmp/matplotlib \

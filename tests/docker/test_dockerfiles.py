@@ -35,6 +35,25 @@ def test_it_is_built_from_its_argument_and_runs_as_10001(file) -> None:
     assert 'org.opencontainers.image.version="${VERSION}"' in "\n".join(lines)
 
 
+@pytest.mark.parametrize("name", ["pipeline", "serving", "tfx"])
+def test_no_library_in_it_reports_to_its_maker(name) -> None:
+    text = (FOLDER / f"{name}.Dockerfile").read_text("utf-8")
+    assert "\n    ORT_DISABLE_TELEMETRY=1 \\\n" in text.split("ENV PATH=")[1]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_what_a_build_mounts_is_mounted_on_folders_of_the_base(file) -> None:
+    """A mount point that the build makes stays in the image's layer, empty."""
+    image = file.read_text("utf-8").rpartition("\nFROM ")[2]
+    targets = set(re.findall(r"type=bind,\S*target=(\S+?)[,\s]", image))
+    assert targets <= {"/mnt", "/media", "/srv"}
+
+
+def test_the_example_in_the_tfx_image_may_write_to_what_it_mounts() -> None:
+    text = (FOLDER / "tfx.Dockerfile").read_text("utf-8")
+    assert '#   docker run --rm --user "$(id -u):0" -v "$PWD:/work"' in text
+
+
 def test_the_gpu_image_stands_on_this_version_s_pipeline_image() -> None:
     text = (FOLDER / "pipeline-gpu.Dockerfile").read_text("utf-8")
     assert f"ARG PIPELINE_IMAGE=bertworks/pipeline:{__version__}\n" in text
