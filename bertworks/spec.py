@@ -50,6 +50,10 @@ class Columns(Section):
         description="Column that holds the label (classification), the labels (multi-label, as a list "
         "or separated by `label_separator`) or the number (regression).",
     )
+    one_hot: list[str] = Field(
+        [],
+        description="Multi-label, instead of `label`: columns of 0 and 1, each of which is a label.",
+    )
     tokens: str = Field("tokens", description="Column with the list of words (tagging from jsonl).")
     tags: str = Field("tags", description="Column with one tag a word (tagging from jsonl).")
     source: str | None = Field(
@@ -68,12 +72,12 @@ class Columns(Section):
 
 
 def _as_text(value: Any) -> Any:
-    """A number or a boolean as the text of such a cell; 1.0 stays: it could mean "1" or "1.0"."""
+    """A number or a boolean as the text of such a cell: 1.0 is "1", as it is in every format."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and (value.is_integer() or value != value):
-        return value
-    return str(value) if isinstance(value, int | float) else value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int | float) and value == value else value
 
 
 class Source(Section):
@@ -124,6 +128,14 @@ class Source(Section):
     )
     label_map: dict[str, str] = Field(
         {}, description='Rename labels as read, e.g. {"0": negative, "1": positive}.'
+    )
+    label_names: list[str] = Field(
+        [],
+        description="Names of labels or tags that stand as numbers, in order from 0; for a label that "
+        "is a vector of 0 and 1, the names of its places. Parquet files of Hugging Face name their own.",
+    )
+    decimal: Literal[".", ","] = Field(
+        ".", description="Regression: what stands before the decimals of a number that is text."
     )
     label_pattern: str | None = Field(
         None,
@@ -208,6 +220,14 @@ class Data(Section):
     max_rejected: Fraction = Field(0.01, description="Stop when more than this share is rejected.")
     max_row_bytes: int = Field(1_000_000, ge=100, description="Longer rows are rejected (bytes).")
     label_separator: str = Field("|", description="Multi-label: separates labels in one cell.")
+    conflicting_labels: Literal["drop", "majority"] = Field(
+        "drop",
+        description="A text with different labels: `drop` leaves it out, `majority` takes the label "
+        "that most of its rows have (and leaves it out where there is none).",
+    )
+    repeated_scores: Literal["mean", "median", "drop"] = Field(
+        "mean", description="Regression: what a text that was rated several times gets; or `drop`."
+    )
 
 
 class Corpus(Section):
@@ -499,6 +519,19 @@ class AgentSpec(Section):
     resources: Resources = Field(default_factory=Resources)
     schedule: Schedule = Field(default_factory=Schedule)
     retrain: Retrain = Field(default_factory=Retrain)
+
+    @field_validator("data")
+    @classmethod
+    def _one_hot_is_multi_label(cls, data: Data, info: ValidationInfo) -> Data:
+        task = info.data.get("task")
+        if task is not None and not task.multi_label:
+            for source in data.sources:
+                if source.columns.one_hot:
+                    raise ValueError(
+                        "`columns.one_hot` needs task.multi_label: true. "
+                        f"Received: {source.columns.one_hot}"
+                    )
+        return data
 
     @field_validator("data")
     @classmethod

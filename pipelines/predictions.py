@@ -5,19 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from bertworks.artifacts import replacing
 from bertworks.errors import DataError
-from bertworks.sources.csv_rows import read_records
-from bertworks.sources.lines import Lines
+from pipelines.prediction_rows import CHUNK_ROWS, lines_of, read_rows
 
-CHUNK_ROWS = 1024
 ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
-_LONGEST_ROW = 2**31 - 1
 
 
 def predict_stream(
@@ -114,13 +111,13 @@ def _shown(row: Any) -> dict[str, Any]:
 
 def _rows(texts: Sequence[str], file: Path | None, *, pair: bool, words: bool) -> Iterator[Any]:
     if texts:
-        yield from _lines(texts, "argument", pair)
+        yield from lines_of(texts, "argument", pair)
     elif file is None:
         if sys.stdin.isatty():
             print("reading texts from the keyboard, one a line; end with Ctrl-D", file=sys.stderr)
-        yield from _lines(_stdin_lines(), "stdin line", pair)
+        yield from lines_of(_stdin_lines(), "stdin line", pair)
     else:
-        yield from _file_rows(file, pair=pair, words=words)
+        yield from read_rows(file, pair=pair, words=words)
 
 
 def _stdin_lines() -> Iterator[str]:
@@ -132,136 +129,3 @@ def _stdin_lines() -> Iterator[str]:
                 f"stdin line {number} is not UTF-8: {error.reason}. Received: {line[:100]!r}",
                 "Convert the text to UTF-8.",
             ) from None
-
-
-def _lines(lines: Iterable[str], where: str, pair: bool) -> Iterator[Any]:
-    for number, line in enumerate(lines, 1):
-        if not pair:
-            yield line
-            continue
-        first, tab, second = line.partition("\t")
-        if not tab:
-            raise DataError(
-                f"{where} {number}: this agent takes two texts with a tab between. "
-                f"Received: {line[:100]!r}",
-                "Separate the two texts with a tab.",
-            )
-        yield (first, second)
-
-
-def _file_rows(file: Path, *, pair: bool, words: bool) -> Iterator[Any]:
-    """The file's rows; what is wrong with the file or a row is a `DataError`."""
-    try:
-        if file.suffix.lower() == ".txt":
-            yield from _lines(_file_lines(file), f"{file} line", pair)
-            return
-        for number, record in enumerate(_records(file), 1):
-            yield _row(record, f"{file} row {number}", pair=pair, words=words)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file} is not UTF-8: {error}.",
-            f"Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 {file}",
-        ) from None
-    except OSError as error:
-        raise DataError(
-            f"{file} cannot be read: {error.strerror or error}.", "Check the path and its rights."
-        ) from None
-
-
-def _records(file: Path) -> Iterator[dict[str, Any]]:
-    ending = file.suffix.lower()
-    if ending in (".csv", ".tsv"):
-        return _csv_records(file, "\t" if ending == ".tsv" else ",")
-    return _parquet_records(file) if ending == ".parquet" else _json_records(file)
-
-
-def _file_lines(file: Path) -> Iterator[str]:
-    """The lines, cut at newlines only, as from stdin: U+2028 and form feeds are text."""
-    with open(file, encoding="utf-8-sig", newline="\n") as stream:
-        for line in stream:
-            yield line.rstrip("\r\n")
-
-
-def _csv_records(file: Path, delimiter: str) -> Iterator[dict[str, Any]]:
-    with open(file, encoding="utf-8-sig", newline="") as stream:
-        records = read_records(str(file), Lines(stream, _LONGEST_ROW, '"'), delimiter, '"')
-        names: list[str] | None = None
-        for number, cells, fault in records:
-            if cells is None:
-                raise DataError(f"{file}, line {number}: {fault}.", "Mend the line.")
-            if names is None:
-                names = _header([name.strip() for name in cells], file)
-            elif len(cells) > len(names):
-                raise DataError(
-                    f"{file}, line {number}: {len(names)} columns expected, {len(cells)} found. "
-                    f"Received: {delimiter.join(cells)[:100]!r}",
-                    "Quote cells that hold the delimiter.",
-                )
-            else:
-                yield dict(zip(names, [*cells, *[None] * (len(names) - len(cells))], strict=True))
-
-
-def _header(names: list[str], file: Path) -> list[str]:
-    """The column names; says which column is read when a lone one has another name than `text`."""
-    if len(names) == 1 and (found := next((one for one in ";\t" if one in names[0]), None)):
-        raise DataError(
-            f"{file} has a single column {names[0][:100]!r}: its delimiter seems to be {found!r}.",
-            "Write it with commas as .csv, or with tabs as .tsv.",
-        )
-    if len(names) == 1 and names[0] != "text":
-        print(f"{file}: reading the texts from its column {names[0][:100]!r}", file=sys.stderr)
-    return names
-
-
-def _parquet_records(file: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(batch_size=CHUNK_ROWS):
-                yield from batch.to_pylist()
-    except pa.ArrowException as error:
-        raise DataError(
-            f"{file} is not a whole Parquet file: {error}", "Fetch or make it again."
-        ) from None
-
-
-def _json_records(file: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_file_lines(file), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"{file}:{number}: not JSON: {error}. Received: {line[:100]!r}",
-                "Mend the line; each line is one JSON object.",
-            ) from None
-        yield value if isinstance(value, dict) else {"text": value}
-
-
-def _row(record: dict[str, Any], where: str, *, pair: bool, words: bool) -> Any:
-    """What the agent takes of a record: a text, a pair, or a list of words."""
-    if pair:
-        return _text(record, "text_a", where), _text(record, "text_b", where)
-    if words and isinstance(record.get("tokens"), list):
-        return [str(word) for word in record["tokens"]]
-    lone = next(iter(record)) if len(record) == 1 else "text"
-    return _text(record, lone, where)
-
-
-def _text(record: dict[str, Any], column: str, where: str) -> str:
-    """A cell's text; null and a cell that is not there (a short csv row) are the empty text."""
-    if column not in record:
-        raise DataError(
-            f"{where}: no column {column!r}. Its columns: {', '.join(map(repr, record))}",
-            "Name the column text (or text_a and text_b).",
-        )
-    value = record[column]
-    if isinstance(value, list | dict):
-        raise DataError(
-            f"{where}: column {column!r} is not text. Received: {str(value)[:100]}",
-            "Give one text a row.",
-        )
-    return "" if value is None else str(value)

@@ -17,12 +17,12 @@ from bertworks.compression import engines
 from bertworks.compression.engines import Engine, Floats
 from bertworks.compression.inference import Runner
 from bertworks.errors import ArtifactError, DataError
-from bertworks.serving import words
 from bertworks.sources.clean import clean_text
 from bertworks.spec import Clean, Task
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 from bertworks.tasks.tagging import spans
+from bertworks.text import words
 from bertworks.text.alignment import first_pieces
 from bertworks.text.tokenizer import Tokenizer
 

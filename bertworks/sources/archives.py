@@ -87,10 +87,14 @@ def _matching(names: list[str], pattern: str) -> list[str]:
     for wanted in (pattern, top + pattern, f"./{pattern}"):
         if wanted in names:
             return [wanted]
-    return sorted(
-        name for name in names
-        if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, top + pattern)
-    )  # fmt: skip
+    for glob in (pattern, pattern.replace("[", "[[]")):  # a bracket may belong to a name
+        found = sorted(
+            name for name in names
+            if fnmatch.fnmatchcase(name, glob) or fnmatch.fnmatchcase(name, top + glob)
+        )  # fmt: skip
+        if found:
+            return found
+    return []
 
 
 def _nearest(names: list[str], pattern: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bertworks.artifacts import write_json
 from bertworks.errors import SourceError
+from bertworks.notices import Notice
 from bertworks.sources.archives import MissingMember
 from bertworks.sources.fetch import fetch
 from bertworks.sources.uri import masked, parse
@@ -58,9 +61,27 @@ def fetch_base(base: Base, into: Path, spec_folder: Path = Path()) -> dict[str, 
                 "convert it with transformers (save_pretrained writes safetensors)."
             )
         raise _no_file(base, "model.safetensors", fix)
+    facts = {"scratch": False, "uri": masked(base.uri), "sha256": weights}
     if _take(base, "tokenizer.json", into, spec_folder) is None:
-        _build_tokenizer(base, into, spec_folder)
-    return {"scratch": False, "uri": masked(base.uri), "sha256": weights}
+        facts |= _build_tokenizer(base, into, spec_folder)
+    return facts
+
+
+def base_notices(facts: Mapping[str, Any]) -> list[Notice]:
+    """What was guessed of the base, by the metadata that `fetch_base` returned."""
+    if "guessed_lowercase" not in facts:
+        return []
+    how = (
+        "lower-case, as its vocabulary has no capitals"
+        if facts["guessed_lowercase"]
+        else "with their case, as its vocabulary has capitals"
+    )
+    return [
+        Notice(
+            f"{facts['uri']} does not say whether it is lower-cased (do_lower_case in "
+            f"tokenizer_config.json): texts are read {how}."
+        )
+    ]
 
 
 def pin_of(base: Base) -> str | None:
@@ -100,7 +121,11 @@ def _take(base: Base, name: str, into: Path, spec_folder: Path) -> str | None:
     pin = pin_of(base) if not folder or name == "model.safetensors" else None
     try:
         with fetch(f"{base.uri.rstrip('/')}/{name}", pin, spec_folder) as files:
-            shutil.copyfile(files[0].path, into / name)
+            if name.endswith((".json", ".txt")):
+                content = files[0].path.read_bytes()  # an editor may have put a mark before it
+                (into / name).write_bytes(content.removeprefix(codecs.BOM_UTF8))
+            else:
+                shutil.copyfile(files[0].path, into / name)
             return files[0].sha256
     except MissingMember:
         return None
@@ -120,26 +145,57 @@ def _check_config(base: Base, file: Path) -> None:
         )
 
 
-def _build_tokenizer(base: Base, into: Path, spec_folder: Path) -> None:
-    """Writes tokenizer.json for vocab.txt and, where there is one, tokenizer_config.json."""
+def _build_tokenizer(base: Base, into: Path, spec_folder: Path) -> dict[str, Any]:
+    """Writes tokenizer.json for vocab.txt and, where there is one, tokenizer_config.json.
+
+    Without `do_lower_case` the vocabulary says it: one that is read in lower case has no capitals.
+
+    Returns:
+        `guessed_lowercase`, where that had to be guessed.
+    """
     if _take(base, "vocab.txt", into, spec_folder) is None:
         raise _no_file(
             base, "tokenizer.json", "It needs tokenizer.json or vocab.txt beside config.json."
         )
     settings: dict[str, Any] = {}
     if _take(base, "tokenizer_config.json", into, spec_folder) is not None:
-        settings = json.loads((into / "tokenizer_config.json").read_text(encoding="utf-8"))
+        settings = _settings(base, into / "tokenizer_config.json")
     from tokenizers import BertWordPieceTokenizer
 
+    guessed: dict[str, Any] = {}
+    if not isinstance(lowercase := settings.get("do_lower_case"), bool):
+        lowercase = not _has_capitals(into / "vocab.txt")
+        guessed["guessed_lowercase"] = lowercase
     tokenizer = BertWordPieceTokenizer(
         str(into / "vocab.txt"),
-        lowercase=settings.get("do_lower_case", True),
+        lowercase=lowercase,
         strip_accents=settings.get("strip_accents"),
         handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
     )
     tokenizer.save(str(into / "tokenizer.json"))
     for name in ("vocab.txt", "tokenizer_config.json"):
         (into / name).unlink(missing_ok=True)
+    return guessed
+
+
+def _settings(base: Base, file: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise SourceError(
+            f"{masked(base.uri)}/{file.name} is not a JSON object.", "Give a whole checkpoint."
+        )
+    return settings
+
+
+def _has_capitals(vocabulary: Path) -> bool:
+    """Whether entries other than marks such as [CLS] hold capital letters."""
+    entries = vocabulary.read_text(encoding="utf-8").splitlines()
+    return any(
+        entry != entry.lower() for entry in entries if not (entry[:1] == "[" and entry[-1:] == "]")
+    )
 
 
 def _no_file(base: Base, name: str, fix: str) -> SourceError:

@@ -11,8 +11,10 @@ from typing import Any
 from bertworks import progress
 from bertworks.artifacts import write_json
 from bertworks.errors import DataError
+from bertworks.sources.agreement import agreed, target_of
+from bertworks.sources.label_names import labels_of
 from bertworks.sources.reading import Reader
-from bertworks.sources.rejected import CONFLICT, RejectedLog
+from bertworks.sources.rejected import CONFLICT, RATED, RejectedLog
 from bertworks.sources.shards import ShardWriter, examples_schema
 from bertworks.sources.spill import Record, Spill
 from bertworks.sources.split import SPLITS, content_id, split_of
@@ -60,6 +62,7 @@ def write_examples(
     reader.log.check(reader.read, reader.rejected, data.max_rejected, "data.sources")
     counts: Counter[str] = Counter()
     labels: set[str] = set()
+    label_rows: Counter[str] = Counter()
     with contextlib.ExitStack() as stack:
         schema = examples_schema(task, extra)
         writers = {
@@ -69,6 +72,7 @@ def write_examples(
             for split, row in _merged(spill, data, reader.log, counts, stage.advance):
                 writers[split].add(row)
                 labels.update(_labels(row))
+                label_rows.update(labels_of(row))
                 take(split, row)
     rows = {split: writer.rows for split, writer in writers.items()}
     _check_rows(rows, counts, reader.read, data)
@@ -77,10 +81,15 @@ def write_examples(
         "clean": data.clean.model_dump(mode="json"),
         "rows": rows,
         "labels": sorted(labels),
+        "label_rows": dict(sorted(label_rows.items())),
+        "unmatched": [{"uri": uri, "label": label} for uri, label in reader.unmatched],
         "extra": extra,
         "read": reader.read,
         "duplicates": counts["duplicates"],
         "conflicts": counts["conflicts"],
+        "conflicting_texts": counts["conflicting_texts"],
+        "settled": counts["settled"],
+        "settled_texts": counts["settled_texts"],
         "left_out": counts["left_out"],
         "rejected": reader.rejected,
         "sources": reader.sources,
@@ -101,21 +110,28 @@ def _merged(
         official = [row for row in group if row["_keep_all"]]
         for row in official:
             yield row["_split"], row
-        conflict = len({_target(row) for row in group}) > 1
+        conflict = len({target_of(row) for row in group}) > 1
         others = [row for row in group if not row["_keep_all"]]
-        if conflict:
+        settled = agreed(others, data) if conflict and not official else None
+        if conflict and settled is None:
             counts["conflicts"] += len(others)
+            counts["conflicting_texts"] += 1
             for row in others:
-                log.add(row["_file"], row["_row"], CONFLICT, _target(row) + ": " + _text(row))
+                rule = RATED if "score" in row else CONFLICT
+                log.add(row["_file"], row["_row"], rule, target_of(row) + ": " + _text(row))
         elif official:
             counts["duplicates"] += len(others)
         else:
             counts["duplicates"] += len(others) - 1
+            if settled is not None:
+                counts["settled_texts"] += 1
+                counts["settled"] += len(others)
             if data.max_rows is not None and counts["kept"] >= data.max_rows:
                 counts["left_out"] += 1
                 continue
             counts["kept"] += 1
-            yield _placed(others, data)
+            split, row = _placed(others, data)
+            yield split, {**row, **(settled or {})}
 
 
 def _placed(group: list[Record], data: Data) -> tuple[str, Record]:
@@ -133,11 +149,6 @@ def _official_id(identity: str, repeats: Counter[str]) -> str:
     repeats[identity] += 1
     number = repeats[identity]
     return identity if number == 1 else content_id(identity, str(number))
-
-
-def _target(row: Record) -> str:
-    target = next(row[name] for name in ("label", "labels", "score", "tags") if name in row)
-    return target if isinstance(target, str) else str(target)
 
 
 def _text(row: Record) -> str:

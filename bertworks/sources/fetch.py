@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import shlex
 import sys
 import time
@@ -21,6 +22,7 @@ from bertworks.sources.archives import MissingMember, extract
 from bertworks.sources.uri import Location, masked, parse
 
 _TRIES = 3
+_BRACKET = re.compile(r"\[(?!\[\])")
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "abfs": "adlfs"}
 
 
@@ -90,16 +92,27 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
             f"{path} is a folder, where a file is needed.", f"Give a glob: {pattern}/*.csv"
         )
     if glob.has_magic(pattern):
-        names = glob.glob(str(path), recursive=True)  # noqa: PTH207 (absolute patterns)
-        if files := sorted(Path(name) for name in names if Path(name).is_file()):
+        if files := _matching(pattern, folder):
             return [_readable(file) for file in files]
         raise MissingMember(
             f"No file matches {path}.",
-            "Check the pattern; paths are relative to the spec's folder.",
+            "Check the pattern; paths are relative to the spec's folder. A bracket that belongs to a "
+            "name is written [[].",
         )
     raise MissingMember(
         f"There is no file {path}.", "Check the path; it is relative to the spec's folder."
     )
+
+
+def _matching(pattern: str, folder: Path) -> list[Path]:
+    """The files of a glob, sorted; where none match, brackets are taken for parts of names."""
+    asked = Path(pattern).expanduser()
+    root = "" if asked.is_absolute() else glob.escape(str(folder)) + os.sep
+    for wanted in (str(asked), _BRACKET.sub("[[]", str(asked))):
+        names = glob.glob(root + wanted, recursive=True)  # noqa: PTH207 (absolute patterns)
+        if files := sorted(Path(name) for name in names if Path(name).is_file()):
+            return files
+    return []
 
 
 def _readable(path: Path) -> Path:

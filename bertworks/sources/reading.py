@@ -10,8 +10,10 @@ from typing import Any
 
 from bertworks import progress
 from bertworks.errors import DataError
+from bertworks.sources.encodings import likely_encoding
 from bertworks.sources.fetch import Fetched, combined_sha256, fetch
-from bertworks.sources.mapping import Example, Mapper, Refused
+from bertworks.sources.labels import UNDECODABLE, Refused
+from bertworks.sources.mapping import Example, Mapper
 from bertworks.sources.rejected import RejectedLog
 from bertworks.sources.rows import Refusal, missing_column, read_rows
 from bertworks.sources.uri import masked
@@ -43,6 +45,7 @@ class Reader:
         rejected: Rows refused so far.
         filtered: Rows left out so far by their source's filter.
         sources: One record a source: uri, sha256, rows, filtered, license.
+        unmatched: (uri, key) of keys of a `label_map` that no row had.
     """
 
     task: Task | None
@@ -55,6 +58,8 @@ class Reader:
     rejected: int = 0
     filtered: int = 0
     sources: list[dict[str, Any]] = field(default_factory=list)
+    unmatched: list[tuple[str, str]] = field(default_factory=list)
+    _encodings: dict[str, str] = field(default_factory=dict)
 
     def examples(self, sources: Sequence[Source]) -> Iterator[Found]:
         """Yields every good row of the sources.
@@ -76,6 +81,9 @@ class Reader:
                             stage.advance()
                             yield found
                     _note_unmatched(stage, source, mapper)
+                    self.unmatched += [
+                        (masked(source.uri), key) for key in sorted(mapper.unmatched)
+                    ]
                     self.sources.append(
                         {
                             "uri": masked(source.uri),
@@ -89,10 +97,11 @@ class Reader:
     def _file(self, file: Fetched, source: Source, mapper: Mapper) -> Iterator[Found]:
         counts: Counter[str] = Counter()
         columns: dict[str, None] = {}
-        for row in read_rows(file, source, mapper.needed, self.max_row_bytes):
+        tally = self.log.tally
+        for row in read_rows(file, source, mapper.needed, self.max_row_bytes, tally):
             if isinstance(row, Refusal):
                 counts["refused"] += 1
-                self._refuse(file, row.number, row.rule, row.value)
+                self._refuse(file, row.number, row.rule, row.value, row.fix)
                 continue
             if not counts["good"] and len(columns) < 1000:
                 columns.update(dict.fromkeys(row.values))
@@ -104,17 +113,30 @@ class Reader:
                 example = mapper.example(row.values)
             except Refused as refused:
                 counts["refused"] += 1
-                self._refuse(file, row.number, refused.rule, refused.value)
+                mapper.mended()
+                fix = refused.fix
+                if refused.rule == UNDECODABLE and source.encoding == "utf-8":
+                    fix = self._encoding_fix(file)
+                self._refuse(file, row.number, refused.rule, refused.value, fix)
                 continue
+            for kind, value, detail in mapper.mended():
+                tally.add(kind, file.name, row.number, value, detail)
             counts["good"] += 1
             self.read += 1
             yield Found(example, source, file.name, row.number)
         _say_why_empty(file, source, mapper, counts, list(columns))
 
-    def _refuse(self, file: Fetched, row: int, rule: str, value: Any) -> None:
+    def _refuse(self, file: Fetched, row: int, rule: str, value: Any, fix: str = "") -> None:
         self.read += 1
         self.rejected += 1
-        self.log.add(file.name, row, rule, value)
+        self.log.add(file.name, row, rule, value, fix)
+
+    def _encoding_fix(self, file: Fetched) -> str:
+        """Names the encoding that a file that is not UTF-8 is likely to be in; looked at once."""
+        if file.name not in self._encodings:
+            self._encodings[file.name] = likely_encoding(file.path, file.name)
+        likely = self._encodings[file.name]
+        return f"If the file is not UTF-8, set the source's encoding: {likely}." if likely else ""
 
 
 def _note_unmatched(stage: progress.Stage, source: Source, mapper: Mapper) -> None:

@@ -7,25 +7,38 @@ become `MARK` and are found by the mapping, so that they cost only their own row
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import difflib
 import gzip
 import io
 import json
 import lzma
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bertworks.errors import DataError
-from bertworks.sources.conll import read_sentences
-from bertworks.sources.csv_rows import read_records
+from bertworks.sources.conll import Sentences
+from bertworks.sources.csv_cells import Dialect
+from bertworks.sources.csv_rows import TOO_LONG, CsvReader, CsvRecord
 from bertworks.sources.fetch import Fetched
+from bertworks.sources.first_bytes import (
+    PACKED,
+    check_parquet,
+    check_text,
+    is_zip,
+    open_bytes,
+    zip_error,
+)
+from bertworks.sources.json_rows import JsonRow, parse_object, read_spanning, spans_lines
 from bertworks.sources.lines import Lines
+from bertworks.sources.parquet_names import named, names_in
+from bertworks.sources.patterns import Pattern, Slow
+from bertworks.sources.tally import Kind, Tally
+from bertworks.sources.values import plain
 from bertworks.spec import Source
 
 MARK = "\udcff"
@@ -35,7 +48,19 @@ _ENDINGS = {
     ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".conll": "conll", ".bio": "conll",
     ".iob": "conll", ".txt": "lines", ".text": "lines",
 }  # fmt: skip
-_PACKED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_HEAD = 65_536
+OLD_MAC = Kind(
+    "carriage_returns",
+    "{count} files end their lines with carriage returns alone; they were read so (first: {first})",
+)
+COMMENTS = Kind("comments", "{count} comment lines were skipped (first: {first})")
+NAMED = Kind(
+    "named_by_metadata",
+    "{count} files name their labels in their metadata; the names were used: {details} (first: "
+    "{first})",
+    fix="For other names set the source's `label_names`.",
+)
+JSON_ARRAY = Kind("json_array", "{count} files hold JSON over several lines (first: {first})")
 
 codecs.register_error("bertworks.mark", lambda error: (MARK, getattr(error, "end", 1)))
 
@@ -55,10 +80,11 @@ class Refusal:
     number: int
     rule: str
     value: str
+    fix: str = ""
 
 
 def read_rows(
-    file: Fetched, source: Source, needed: Sequence[str], limit: int
+    file: Fetched, source: Source, needed: Sequence[str], limit: int, tally: Tally | None = None
 ) -> Iterator[Row | Refusal]:
     """Yields the rows of one file.
 
@@ -67,39 +93,47 @@ def read_rows(
         source: Its format, encoding and columns.
         needed: Columns that must be there (csv, tsv and parquet say so before the first row).
         limit: Longest row, in bytes.
+        tally: Takes what is guessed while reading.
 
     Raises:
-        DataError: An empty file, an unknown format or encoding, or a missing column.
+        DataError: An empty file, an unknown format or encoding, bytes of another kind of file, or a
+            missing column.
     """
     if file.path.stat().st_size == 0:
         raise DataError(f"{file.name} is empty.", "Give a file with rows, or take the source out.")
-    kind = source.format if source.format != "auto" else _guess(file.name)
+    kind = source.format if source.format != "auto" else _guess(file)
+    tally = tally or Tally()
     if kind == "parquet":
-        return _whole(file, source, _parquet(file, source, needed))
-    lines = _lines(file, source, limit, kind in ("csv", "tsv"))
+        check_parquet(file.path, file.name)
+        return _whole(file, source, _parquet(file, source, needed, tally))
+    encoding = _encoding(file, source)
+    check_text(file.path, file.name, encoding)
     if kind in ("csv", "tsv"):
         delimiter = source.delimiter or ("\t" if kind == "tsv" else ",")
-        rows = _csv(file, source, needed, lines, delimiter)
-    elif kind == "jsonl":
-        rows = _jsonl(lines)
-    elif kind == "conll":
-        rows = _conll(lines, source)
-    else:
-        rows = _plain(lines, source)
+        rows = _csv(file, source, needed, Dialect(delimiter, source.quote), limit, tally)
+        return _whole(file, source, rows)
+    if kind == "jsonl":
+        return _whole(file, source, _json(file, encoding, needed, limit, tally))
+    newline = "\n"
+    if _old_mac(file, encoding):
+        newline = "\r"
+        tally.add(OLD_MAC, file.name, 1)
+    lines = Lines(_text(file, encoding, newline), limit)
+    rows = _conll(file, lines, source, tally) if kind == "conll" else _plain(lines, source)
     return _whole(file, source, rows)
 
 
 def missing_column(
-    name: str, column: str, found: Sequence[str], constants: Sequence[str] = ()
+    name: str, column: str, found: Sequence[str], constants: Sequence[str] = (), hint: str = ""
 ) -> DataError:
     """The error for a column that a file does not have: names those it has, and the nearest."""
     columns = [*found, *constants]
     near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
-    fix = _reading_setting(found)
-    hint = f" Did you mean {near[0]!r}?" if near and not fix else ""
+    fix = _reading_setting(found) or hint
+    mean = f" Did you mean {near[0]!r}?" if near and not fix else ""
     shown = ", ".join(map(repr, columns[:50])) or "none"
     return DataError(
-        f"{name} has no column {column!r}. Its columns: {shown}.{hint}",
+        f"{name} has no column {column!r}. Its columns: {shown}.{mean}",
         fix
         or "Name the right column in the source's `columns` or `where`, or add it under "
         "`constants`.",
@@ -131,111 +165,181 @@ def _whole(file: Fetched, source: Source, rows: Iterator[Row | Refusal]) -> Iter
         ) from None
 
 
-def _guess(name: str) -> str:
-    path = Path(name.lower().removesuffix("?***"))  # a masked web query is no ending
-    path = path.with_suffix("") if path.suffix in _PACKED else path
+def _guess(file: Fetched) -> str:
+    path = Path(file.name.lower().removesuffix("?***"))  # a masked web query is no ending
+    path = path.with_suffix("") if path.suffix in PACKED else path
     if (kind := _ENDINGS.get(path.suffix)) is None:
+        if is_zip(file.path):
+            raise zip_error(file.path, file.name)
         raise DataError(
-            f"{name}: the format cannot be told from the ending {path.suffix!r}.",
+            f"{file.name}: the format cannot be told from the ending {path.suffix!r}.",
             "Set the source's format: csv, tsv, jsonl, parquet, conll or lines.",
         )
     return kind
 
 
-def _lines(file: Fetched, source: Source, limit: int, quoted: bool) -> Lines:
-    opener = _PACKED.get(Path(file.name.removesuffix("?***")).suffix.lower(), open)
-    stream: IO[bytes] = opener(file.path, "rb")
-    newline = "" if quoted else "\n"
+def _encoding(file: Fetched, source: Source) -> str:
     try:
         encoding = codecs.lookup(source.encoding).name
-        encoding = "utf-8-sig" if encoding == "utf-8" else encoding  # a byte order mark is no text
-        text = io.TextIOWrapper(stream, encoding, errors="bertworks.mark", newline=newline)
+        "".encode(encoding)  # some codecs are of bytes to bytes
     except LookupError:
-        stream.close()
         raise DataError(
             f"{file.name}: {source.encoding!r} is not a text encoding that Python knows.",
             "Write for example utf-8, latin-1, cp1252, gb18030 or utf-16.",
         ) from None
-    return Lines(text, limit, source.quote if quoted else "")
+    return "utf-8-sig" if encoding == "utf-8" else encoding  # a byte order mark is no text
+
+
+def _text(file: Fetched, encoding: str, newline: str) -> io.TextIOWrapper:
+    stream = open_bytes(file.path, file.name)
+    return io.TextIOWrapper(stream, encoding, errors="bertworks.mark", newline=newline)
+
+
+def _head(file: Fetched, encoding: str) -> str:
+    try:
+        with _text(file, encoding, "") as stream:
+            return stream.read(_HEAD)
+    except (UnicodeError, OSError, EOFError, zlib.error, lzma.LZMAError):
+        return ""  # says so itself when it is read
+
+
+def _old_mac(file: Fetched, encoding: str) -> bool:
+    """Whether lines end with carriage returns alone: else the whole file would be one line."""
+    head = _head(file, encoding)
+    return "\r" in head and "\n" not in head
 
 
 def _csv(
-    file: Fetched, source: Source, needed: Sequence[str], lines: Lines, delimiter: str
+    file: Fetched,
+    source: Source,
+    needed: Sequence[str],
+    dialect: Dialect,
+    limit: int,
+    tally: Tally,
 ) -> Iterator[Row | Refusal]:
     names = source.names
-    records = read_records(file.name, lines, delimiter, source.quote)
-    if source.header:
-        cells = next(records, (0, None, ""))[1]
-        if cells is None:
-            raise DataError(f"{file.name} has no header row.", "Set `header: false` and `names`.")
-        names = [name.strip() for name in cells]
-    elif not names:
+    if not source.header and not names:
         raise DataError(
             f"{file.name}: `header: false` needs `names`.", "List the columns' names in `names`."
         )
+    lines = Lines(_text(file, _encoding(file, source), ""), limit, source.quote)
+    reader = CsvReader(
+        file.name, lines, dialect, given=source.delimiter is not None,
+        width=0 if source.header else len(names), tally=tally,
+    )  # fmt: skip
+    records = reader.records()
+    if source.header:
+        header = next(records, None)
+        if header is None or header.cells is None:
+            raise DataError(f"{file.name} has no header row.", "Set `header: false` and `names`.")
+        names = [name.strip() for name in header.cells]
     for column in needed:
         if column not in names and column not in source.constants:
-            raise missing_column(file.name, column, names, list(source.constants))
-        if names.count(column) > 1:
-            raise DataError(
-                f"{file.name} has {names.count(column)} columns {column!r}.",
-                "Rename all but one of them in the file.",
-            )
-    for number, cells, fault in records:
-        if cells is None:
-            yield Refusal(number, fault, lines.sample)
-        elif len(cells) != len(names):
-            rule = f"{len(names)} columns expected, {len(cells)} found"
-            yield Refusal(number, rule, delimiter.join(cells)[:300])
+            hint = "" if column != source.columns.label else _one_hot_columns(names, records)
+            raise missing_column(file.name, column, names, list(source.constants), hint)
+        _check_once(file.name, column, names)
+    for record in records:
+        if record.cells is None:
+            yield Refusal(record.number, record.fault, record.sample)
+        elif len(record.cells) != len(names):
+            rule = f"{len(names)} columns expected, {len(record.cells)} found"
+            yield Refusal(record.number, rule, reader.dialect.delimiter.join(record.cells)[:300])
         else:
-            yield Row(number, dict(zip(names, cells, strict=True)))
+            yield Row(record.number, dict(zip(names, record.cells, strict=True)))
 
 
-def _jsonl(lines: Lines) -> Iterator[Row | Refusal]:
-    for number, line in lines.each():
-        if line is None:
-            yield Refusal(number, "longer than max_row_bytes", lines.sample)
-        elif line.strip():
-            try:
-                values = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield Refusal(number, f"not JSON: {error}"[:200], line[:300])
-                continue
-            if isinstance(values, dict):
-                yield Row(number, values)
-            else:
-                yield Refusal(number, "not a JSON object", line[:300])
+def _check_once(file: str, column: str, names: Sequence[str]) -> None:
+    if names.count(column) > 1:
+        raise DataError(
+            f"{file} has {names.count(column)} columns {column!r}.",
+            "Rename all but one of them in the file.",
+        )
+
+
+def _one_hot_columns(names: Sequence[str], records: Iterator[CsvRecord]) -> str:
+    """What to set when no column holds labels but some hold 0 and 1."""
+    rows = [record.cells for record in islice(records, 50) if record.cells]
+    flags = [
+        name
+        for place, name in enumerate(names)
+        if rows and all(len(row) == len(names) and plain(row[place]) in ("0", "1") for row in rows)
+    ]
+    return one_hot_fix(flags)
+
+
+def one_hot_fix(flags: Sequence[str]) -> str:
+    """The fix that names columns of 0 and 1 as labels; "" where there are not two of them."""
+    if len(flags) < 2:
+        return ""
+    return (
+        "If each of its columns of 0 and 1 stands for a label, name them: "
+        f"columns: {{one_hot: [{', '.join(flags[:20])}]}}, with task.multi_label: true."
+    )
+
+
+def _json(
+    file: Fetched, encoding: str, needed: Sequence[str], limit: int, tally: Tally
+) -> Iterator[Row | Refusal]:
+    found: Iterator[JsonRow]
+    if spans_lines(_head(file, encoding)):
+        tally.add(JSON_ARRAY, file.name, 1)
+        found = read_spanning(_text(file, encoding, ""), file.name, limit, needed)
+    else:
+        newline = "\r" if _old_mac(file, encoding) else "\n"
+        lines = Lines(_text(file, encoding, newline), limit)
+        found = (
+            JsonRow(number, None, TOO_LONG, lines.sample)
+            if line is None
+            else parse_object(line, number, needed)
+            for number, line in lines.each()
+            if line is None or line.strip()
+        )
+    for row in found:
+        if row.values is None:
+            yield Refusal(row.number, row.fault, row.sample)
+        else:
+            yield Row(row.number, row.values)
 
 
 def _plain(lines: Lines, source: Source) -> Iterator[Row | Refusal]:
-    pattern = re.compile(source.pattern) if source.pattern else None
+    pattern = Pattern(source.pattern, "pattern") if source.pattern else None
     for number, line in lines.each():
         if line is None:
-            yield Refusal(number, "longer than max_row_bytes", lines.sample)
+            yield Refusal(number, TOO_LONG, lines.sample)
             continue
         line = line.rstrip("\r\n")
         if not line.strip():
             continue
         if pattern is None:
             yield Row(number, {source.columns.text: line})
-        elif (match := pattern.search(line)) is None:
+            continue
+        try:
+            match = pattern.search(line)
+        except Slow:
+            yield Refusal(number, pattern.rule, line[:300])
+            continue
+        if match is None:
             yield Refusal(number, "does not match the source's pattern", line[:300])
         else:
             yield Row(number, match.groupdict())
 
 
-def _conll(lines: Lines, source: Source) -> Iterator[Row | Refusal]:
+def _conll(file: Fetched, lines: Lines, source: Source, tally: Tally) -> Iterator[Row | Refusal]:
     names = source.columns
-    for number, tokens, tags, fault in read_sentences(
-        lines.each(), source.token_column, source.tag_column
-    ):
+    sentences = Sentences(
+        lines.each(), source.token_column, source.tag_column, lines.limit, file.name,
+        on_comment=lambda number, text: tally.add(COMMENTS, file.name, number, text),
+    )  # fmt: skip
+    for number, tokens, tags, fault in sentences:
         if fault is not None:
             yield Refusal(number, *fault)
         else:
             yield Row(number, {names.tokens: tokens, names.tags: tags})
 
 
-def _parquet(file: Fetched, source: Source, needed: Sequence[str]) -> Iterator[Row | Refusal]:
+def _parquet(
+    file: Fetched, source: Source, needed: Sequence[str], tally: Tally
+) -> Iterator[Row | Refusal]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -243,19 +347,36 @@ def _parquet(file: Fetched, source: Source, needed: Sequence[str]) -> Iterator[R
         table = pq.ParquetFile(file.path)
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(file, error) from None
-    names = table.schema_arrow.names
+    columns = table.schema_arrow.names
     for column in needed:
-        if column not in names and column not in source.constants:
-            raise missing_column(file.name, column, names, list(source.constants))
-    wanted = [column for column in dict.fromkeys(needed) if column in names]
+        if column not in columns and column not in source.constants:
+            flags = [] if column != source.columns.label else _parquet_flags(table)
+            constants = list(source.constants)
+            raise missing_column(file.name, column, columns, constants, one_hot_fix(flags))
+        _check_once(file.name, column, columns)
+    wanted = [column for column in dict.fromkeys(needed) if column in columns]
+    classes = names_in(table.schema_arrow, source, wanted)
+    for column, names in classes.items():
+        tally.add(NAMED, file.name, 1, column, ", ".join(names[:8]))
     number = 0
     try:
         for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=wanted):
             for values in batch.to_pylist():
                 number += 1
+                for column, names in classes.items():
+                    values[column] = named(values[column], names)
                 yield Row(number, values)
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(file, error) from None
+
+
+def _parquet_flags(table: Any) -> list[str]:
+    """Columns whose first rows hold only 0 and 1."""
+    rows = next(table.iter_batches(batch_size=50)).to_pylist() if table.metadata.num_rows else []
+    return [
+        name for name in table.schema_arrow.names
+        if rows and all(plain(row[name]) in ("0", "1") for row in rows)
+    ]  # fmt: skip
 
 
 def _not_parquet(file: Fetched, error: Exception) -> DataError:

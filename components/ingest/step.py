@@ -10,7 +10,7 @@ from typing import Any
 
 from bertworks import artifacts
 from bertworks.sources import cache
-from bertworks.sources.base import fetch_base
+from bertworks.sources.base import base_notices, fetch_base
 from bertworks.sources.corpus import CorpusWriter
 from bertworks.sources.examples import write_examples
 from bertworks.sources.reading import Reader
@@ -63,8 +63,9 @@ def run(
         plain = Reader(None, texts.clean, folder, log, data.max_row_bytes)
         corpus_info = gather.write(corpus_out, plain, data.max_rejected)
         told = [
-            *telling.rows(info, rules, data),
+            *telling.rows(info, rules, log, task, data),
             *telling.texts(corpus_info, log.rules - rules, texts),
+            *base_notices(metadata),
         ]
 
     counts = ("read", "duplicates", "conflicts", "rejected")

@@ -6,36 +6,64 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertworks.notices import Notice
-from bertworks.sources.rejected import CONFLICT
-from bertworks.spec import Corpus, Data
+from bertworks.sources.label_names import label_notices
+from bertworks.sources.rejected import LEFT_OUT, RejectedLog
+from bertworks.spec import Corpus, Data, Task
 
 REJECTED = "rejected.jsonl"
+CHANGED = "changed.json"
 
 
-def rows(info: Mapping[str, Any], rules: Mapping[str, int], data: Data) -> Iterator[Notice]:
+def rows(
+    info: Mapping[str, Any], rules: Mapping[str, int], log: RejectedLog, task: Task, data: Data
+) -> Iterator[Notice]:
     """Notices on labelled rows.
 
     Args:
         info: The examples artifact's info.json.
         rules: Rule to refused rows, of the labelled rows only.
-        data: The spec's section.
+        log: What was refused and what was read otherwise than it stands there.
+        task, data: The spec's sections.
     """
     if count := info["rejected"]:
         text = f"{share(count, info['read'])} were rejected: {_most(rules)} (data.max_rejected)"
-        yield Notice(text, "warning", count, REJECTED)
-    if count := info["conflicts"]:
-        text = f"{share(count, info['read'])} were dropped: the same text stands with other labels"
-        yield Notice(f"{text} (data.sources[].keep_all keeps them)", "warning", count, REJECTED)
-    if count := info["duplicates"]:
+        yield Notice(f"{text}. {log.advice()}".rstrip(". "), "warning", count, REJECTED)
+    yield from log.tally.notices(CHANGED)
+    yield from _disagreeing(info, task, data)
+    if count := info["duplicates"] - (info["settled"] - info["settled_texts"]):
         text = f"{share(count, info['read'])} repeat others, text and label, and were merged"
         yield Notice(f"{text} (data.sources[].keep_all keeps them)", "note", count)
+    for entry in info["unmatched"]:
+        text = f"label_map: no row of {entry['uri']} has the label {entry['label']!r}"
+        yield Notice(text, "warning")
+    if task.type != "regression":
+        yield from label_notices(info["label_rows"], task.multi_label, data.label_separator)
     yield from _filtered(info["sources"], "data.sources[].where")
     if count := info["left_out"]:
         yield Notice(f"{_rows(count)} left out: data.max_rows = {data.max_rows:,}", "note", count)
 
 
+def _disagreeing(info: Mapping[str, Any], task: Task, data: Data) -> Iterator[Notice]:
+    """Notices on texts that stand several times with different labels or scores."""
+    rated = task.type == "regression"
+    if count := info["conflicts"]:
+        what = "scores" if rated else "labels"
+        keeps = "data.repeated_scores: mean" if rated else "data.conflicting_labels: majority"
+        text = (
+            f"{share(count, info['read'])} were dropped: {info['conflicting_texts']:,} texts stand "
+            f"with different {what} ({keeps} settles them, data.sources[].keep_all keeps all)"
+        )
+        yield Notice(text, "warning", count, REJECTED)
+    if count := info["settled"]:
+        how = "the label of most of its rows (data.conflicting_labels)"
+        if rated:
+            how = f"the {data.repeated_scores} of its scores (data.repeated_scores)"
+        text = f"{share(count, info['read'])} do not agree with others of their text: each of"
+        yield Notice(f"{text} {info['settled_texts']:,} texts got {how}", "note", count)
+
+
 def texts(info: Mapping[str, Any], rules: Mapping[str, int], corpus: Corpus) -> Iterator[Notice]:
-    """Notices on the corpus; arguments as for `rows`."""
+    """Notices on the corpus; info and rules as for `rows`."""
     read = sum(source["rows"] for source in info["sources"])
     if count := info["rejected"]:
         text = f"corpus: {share(count, read)} were rejected: {_most(rules)} (data.max_rejected)"
@@ -69,7 +97,7 @@ def _filtered(sources: list[Mapping[str, Any]], setting: str) -> Iterator[Notice
 
 def _most(rules: Mapping[str, int]) -> str:
     """The rules that most rows broke."""
-    broken = {rule: count for rule, count in rules.items() if count and rule != CONFLICT}
+    broken = {rule: count for rule, count in rules.items() if count and rule not in LEFT_OUT}
     first = sorted(broken, key=lambda rule: (-broken[rule], rule))[:3]
     more = f" and {len(broken) - 3} more rules" if len(broken) > 3 else ""
     return ", ".join(f"{rule} ({broken[rule]:,})" for rule in first) + more

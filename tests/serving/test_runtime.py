@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tiny_model import TEXTS, bundle_of, make_model
 
 from bertworks.errors import ArtifactError, DataError
-from bertworks.serving import words
 from bertworks.serving.runtime import Agent
+from bertworks.text import words
 
 
 @pytest.fixture(scope="module")

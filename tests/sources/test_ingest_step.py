@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bertworks.artifacts import open_artifact
 from bertworks.sources.spill import Spill
 from bertworks.sources.split import content_id
+from bertworks.sources.values import is_blank
 
 SPLITS = ("train", "validation", "test")
 
@@ -249,7 +250,7 @@ def test_the_corpus_may_be_empty_and_still_has_its_columns(tmp_path, ingest, mak
 @given(
     texts=st.lists(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
-            lambda text: text.strip() != ""
+            lambda text: not is_blank(text)
         ),
         min_size=1,
         max_size=20,

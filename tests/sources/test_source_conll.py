@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks.sources.conll import read_sentences, to_iob2
+from bertworks.sources.conll import Sentences, to_iob2
 
 ENTITIES = st.lists(
     st.tuples(st.sampled_from(["", "PER", "LOC", "B-X"]), st.integers(1, 4)), max_size=8
@@ -73,7 +73,7 @@ def test_other_tags_are_refused(tag):
 
 def sentences(text: str, token: int = 0, tag: int = -1) -> list:
     lines = enumerate(text.splitlines(keepends=True), start=1)
-    return list(read_sentences(lines, token, tag))
+    return list(Sentences(lines, token, tag))
 
 
 def test_sentences_are_parted_by_blank_lines_and_docstart_is_skipped():

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertworks.sources.clean import clean_text, strip_html
-from bertworks.sources.mapping import Mapper, Refused
+from bertworks.sources.labels import Refused
+from bertworks.sources.mapping import Mapper
 from bertworks.sources.split import content_id, split_of
 from bertworks.spec import Clean, Source, Task
 

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 
 from bertworks.errors import DataError
 from bertworks.sources.fetch import Fetched
-from bertworks.sources.mapping import Mapper, Refused
+from bertworks.sources.labels import Refused
+from bertworks.sources.mapping import Mapper
 from bertworks.sources.rows import Refusal, Row, read_rows
+from bertworks.sources.values import is_blank
 from bertworks.spec import Clean, Source, Task
 
 RAW = Clean(html=False, unicode="none", whitespace=False)
 TEXTS = st.lists(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
-        lambda text: text.strip() != ""
+        lambda text: not is_blank(text)
     ),
     max_size=6,
 )

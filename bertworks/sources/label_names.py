@@ -1,0 +1,117 @@
+"""Labels that look like mistakes: nearly the same, several in one, or words for "there is none"."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from bertworks.notices import Notice
+
+_MISSING = frozenset(
+    ("nan", "na", "n/a", "none", "null", "nil", "nat", "<na>", "#n/a", "-", "?", "undefined")
+)
+_GAPS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
+_LETTERS = re.compile(r"[^\W\d_]")
+_SEPARATORS = "|,;/\t"
+_SHOWN = 5
+# Letters of Greek and Cyrillic that look like Latin ones (a small part of Unicode's confusables).
+_LATIN = str.maketrans(
+    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαρυν",
+    "ABESIJKMHOPCTXYaesijopcyxdqwhABEZHIKMNOPTYXoapuv",
+)
+
+
+def label_notices(
+    counts: Mapping[str, int], multi_label: bool, separator: str, more: str = ""
+) -> list[Notice]:
+    """What the names of the labels give away.
+
+    Args:
+        counts: Rows a label, or a type of entity.
+        multi_label: Whether a row has several.
+        separator: What parts several labels in one cell.
+        more: Where to read more.
+    """
+    found = []
+    for group in look_alikes(counts):
+        shown = ", ".join(f"{label!r} ({counts[label]})" for label in group)
+        found.append(
+            Notice(
+                f"{len(group)} labels are nearly the same: {shown}. If they are one, rename them with "
+                "the source's `label_map`.",
+                "warning", sum(counts[label] for label in group), more,
+            )
+        )  # fmt: skip
+    missing = [label for label in counts if label.strip().lower() in _MISSING]
+    if missing:
+        shown = ", ".join(f"{label!r} ({counts[label]})" for label in sorted(missing))
+        found.append(
+            Notice(
+                f"{shown} is a label like any other, though such words often say that there is none. "
+                "Leave those rows out with the source's `where`, or rename them with `label_map`.",
+                "warning", sum(counts[label] for label in missing), more,
+            )
+        )  # fmt: skip
+    if multi_label and (joined := several_in_one(counts, separator)):
+        shown = ", ".join(map(repr, joined[:_SHOWN]))
+        found.append(
+            Notice(
+                f"{len(joined)} labels seem to be several in one: {shown}. What separates them is "
+                f"data.label_separator, now {separator!r}.",
+                "warning", sum(counts[label] for label in joined), more,
+            )
+        )  # fmt: skip
+    if not multi_label:
+        lists = [label for label in counts if label.startswith("[") and label.endswith("]")]
+        if len(lists) > 1:
+            shown = ", ".join(map(repr, sorted(lists)[:_SHOWN]))
+            found.append(
+                Notice(
+                    f"{len(lists)} labels look like lists: {shown}. If a row has several labels, set "
+                    "task.multi_label: true.",
+                    "warning", sum(counts[label] for label in lists), more,
+                )
+            )  # fmt: skip
+    return found
+
+
+def look_alikes(labels: Iterable[str]) -> list[list[str]]:
+    """Groups of labels that differ only in case, width, gaps, or letters that look the same."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        groups[_skeleton(label)].append(label)
+    return [sorted(group) for _, group in sorted(groups.items()) if len(group) > 1]
+
+
+def several_in_one(labels: Iterable[str], separator: str) -> list[str]:
+    """Labels whose parts, at a separator other than the one that is set, are labels too."""
+    known = set(labels)
+    return sorted(
+        label
+        for label in known
+        for mark in _SEPARATORS
+        if mark != separator and mark in label
+        and len(parts := [part.strip() for part in label.split(mark)]) > 1
+        and sum(part in known for part in parts) * 2 >= len(parts)
+    )  # fmt: skip
+
+
+def labels_of(row: Mapping[str, object]) -> set[str]:
+    """The labels of one example: its label, its labels, or the types of its tags."""
+    if "label" in row:
+        return {str(row["label"])}
+    several = row.get("labels")
+    if isinstance(several, list):
+        return set(several)
+    tags = row.get("tags")
+    return {tag[2:] for tag in tags if tag != "O"} if isinstance(tags, list) else set()
+
+
+def _skeleton(label: str) -> str:
+    text = unicodedata.normalize("NFKC", label)
+    if _LETTERS.search(text) is None:
+        return label
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf").translate(_LATIN)
+    return _GAPS.sub(" ", text.casefold()).strip()

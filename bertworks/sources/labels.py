@@ -1,0 +1,219 @@
+"""What a row's label column holds: one label, several, a number; the same however it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertworks.sources.patterns import Pattern, Slow
+from bertworks.sources.tally import Kind
+from bertworks.sources.values import is_missing, list_in, number, plain, tidy
+from bertworks.spec import Source, Task
+
+TIDIED = Kind(
+    "label_spelling",
+    "{count} labels are written in another way than they are read: {details} (first: {first})",
+    fix="To keep two of them apart, rename them with the source's `label_map`.",
+)
+LIST_AS_TEXT = Kind(
+    "list_as_text",
+    "{count} cells hold a list that was written as text; it was read as a list (first: {first})",
+)
+NAMES = "Name the places in order in the source's `label_names: [NAME, …]`."
+UNDECODABLE = "bytes that are not in the encoding"
+_ON, _OFF = ("1", "true"), ("0", "false")
+
+
+class Refused(Exception):
+    """A row breaks a rule: `rule` in words, `value` as received, `fix` where a setting mends it."""
+
+    def __init__(self, rule: str, value: Any, fix: str = "") -> None:
+        super().__init__(rule)
+        self.rule, self.value, self.fix = rule, value, fix
+
+
+class LabelReader:
+    """Reads the label column of one source's rows.
+
+    Args:
+        source: Its names, patterns and map.
+        task: What the label is: one, several, a number.
+        separator: Separates the labels of a multi-label cell.
+
+    Attributes:
+        unmatched: Keys of `label_map` that no label has had so far.
+        mended: What was read otherwise than it stands there: (kind, value, detail), to be emptied by
+            the caller.
+    """
+
+    def __init__(self, source: Source, task: Task, separator: str) -> None:
+        self._source, self._task, self._separator = source, task, separator
+        self._pattern = (
+            Pattern(source.label_pattern, "label_pattern") if source.label_pattern else None
+        )
+        self._map = {plain(tidy(key)): (key, value) for key, value in source.label_map.items()}
+        self._vectors = False
+        self.unmatched = set(source.label_map) if task.type != "regression" else set()
+        self.mended: list[tuple[Kind, str, str]] = []
+
+    def target(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The example's `label`, `labels` or `score`.
+
+        Raises:
+            Refused: There is none, or it is none of this task.
+        """
+        columns = self._source.columns
+        if columns.one_hot:
+            return {"labels": self._one_hot(values)}
+        value = cell(values, columns.label)
+        if self._task.type == "regression":
+            return {"score": self._score(value)}
+        if self._task.multi_label:
+            return {"labels": sorted({self.label(item) for item in self._several(value)})}
+        return {"label": self.label(self._one(value))}
+
+    def label(self, value: Any) -> str:
+        """The label that a value stands for.
+
+        Raises:
+            Refused: It stands for none.
+        """
+        if is_missing(value) or isinstance(value, (list, dict)):
+            raise Refused("no label", value)
+        text = plain(value)
+        if self._pattern is not None:
+            text = self._matched(self._pattern, text)
+        label = plain(tidy(text))
+        if self._pattern is None and isinstance(value, str) and label != value.strip():
+            self.mended.append((TIDIED, value, f"{value!r} as {label!r}"))
+        label = tidy(self.renamed(label))
+        if not label:
+            raise Refused("no label", value)
+        return whole(label)
+
+    @staticmethod
+    def _matched(pattern: Pattern, text: str) -> str:
+        try:
+            match = pattern.search(text)
+        except Slow:
+            raise Refused(pattern.rule, text) from None
+        if match is None:
+            raise Refused("label does not match label_pattern", text)
+        return (match[1] if pattern.groups else match[0]) or ""
+
+    def renamed(self, label: str) -> str:
+        """The label by `label_map`, and a number by `label_names`."""
+        if label in self._map:
+            key, new = self._map[label]
+            self.unmatched.discard(key)
+            return new
+        names = self._source.label_names
+        if not names or label in names:
+            return label
+        if not label.isascii() or not label.isdigit() or int(label) >= len(names):
+            raise Refused(
+                f"label is none of the {len(names)} label_names and no place in them", label
+            )
+        return names[int(label)]
+
+    def _one(self, value: Any) -> Any:
+        """The one item of a list, where a list came for a single label."""
+        if isinstance(value, str) and value.lstrip().startswith(("['", '["')):
+            items: Any = list_in(value)
+            if items is not None and len(items) == 1:
+                self.mended.append((LIST_AS_TEXT, value, ""))
+        else:
+            items = value
+        if not isinstance(items, list) or not items:
+            return value
+        if len(items) > 1:
+            raise Refused(
+                "several labels where one is expected", value, "Set task.multi_label: true."
+            )
+        return items[0]
+
+    def _several(self, value: Any) -> Sequence[Any]:
+        """The items of a multi-label cell."""
+        if is_missing(value):
+            raise Refused("no label", value)
+        if isinstance(value, str):
+            if (items := list_in(value)) is None:
+                return [part for part in value.split(self._separator) if part.strip()]
+            self.mended.append((LIST_AS_TEXT, value, ""))
+            value = items
+        if (
+            isinstance(value, dict)
+            and value
+            and all(plain(one) in _ON + _OFF for one in value.values())
+        ):
+            return [name for name, one in value.items() if plain(one) in _ON]
+        if not isinstance(value, list):
+            raise Refused("labels are neither a list nor a text", value)
+        return self._places(value) if self._is_vector(value) else value
+
+    def _is_vector(self, items: list[Any]) -> bool:
+        """Whether a list has a 0 or 1 for each label: a list of labels names none twice."""
+        flags = [plain(item) for item in items if not isinstance(item, list | dict)]
+        if len(items) < 2 or len(flags) < len(items) or not set(flags) <= {*_ON, *_OFF}:
+            return False
+        named = len(items) == len(self._source.label_names)
+        self._vectors |= named or len(set(flags)) < len(flags)
+        return self._vectors
+
+    def _places(self, flags: list[Any]) -> list[str]:
+        names = self._source.label_names
+        if not names:
+            raise Refused("labels are a vector of 0 and 1 without names", flags, NAMES)
+        if len(names) != len(flags):
+            raise Refused(
+                f"a vector of {len(flags)} places for {len(names)} label_names", flags, NAMES
+            )
+        return [name for name, flag in zip(names, flags, strict=True) if plain(flag) in _ON]
+
+    def _one_hot(self, values: Mapping[str, Any]) -> list[str]:
+        """The labels whose columns hold 1."""
+        found = []
+        for column in self._source.columns.one_hot:
+            value = cell(values, column)
+            flag = plain(value).strip()
+            if flag not in _ON + _OFF:
+                raise Refused(f"column {column!r} is neither 0 nor 1", value)
+            if flag in _ON:
+                found.append(self.label(column))
+        return sorted(set(found))
+
+    def _score(self, value: Any) -> float:
+        score = number(value, self._source.decimal)
+        if score is None:
+            fix = ""
+            if isinstance(value, str) and number(value, ",") is not None:
+                fix = "Set the source's `decimal: ','` if its numbers have a decimal comma."
+            raise Refused("label is not a number", value, fix)
+        return score
+
+
+def cell(values: Mapping[str, Any], column: str) -> Any:
+    """A row's cell.
+
+    Raises:
+        Refused: The row has no such column.
+    """
+    if column not in values:
+        raise Refused(f"no column {column!r}", ", ".join(map(str, values)))
+    return values[column]
+
+
+def whole(text: str) -> str:
+    """The text, if it can be stored as UTF-8 and holds no NUL.
+
+    Raises:
+        Refused: It cannot.
+    """
+    if "\0" in text:
+        raise Refused("NUL byte", text)
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Refused(UNDECODABLE, text) from None
+    return text

@@ -1,0 +1,94 @@
+"""What reading mended, merged or guessed: counted by kind, with the first places of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from bertworks.notices import Level, Notice
+
+KEPT = 20
+"""Places, and different details, that are kept for each kind."""
+
+_SHOWN = 3
+_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way in which what was read is not what stands in the file.
+
+    Attributes:
+        name: Its key in records.
+        text: What was done, with {count}, {first} (where it was seen first) and perhaps {details}.
+        level: As of a `Notice`.
+        fix: The setting of a source that changes it.
+    """
+
+    name: str
+    text: str
+    level: Level = "note"
+    fix: str = ""
+
+
+class Tally:
+    """Counts what was mended, merged or guessed; memory is bounded by the number of kinds."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Kind] = Counter()
+        self._details: dict[Kind, Counter[str]] = {}
+        self._places: dict[Kind, list[dict[str, Any]]] = {}
+
+    def add(self, kind: Kind, file: str, row: int, value: str = "", detail: str = "") -> None:
+        """Counts one case.
+
+        Args:
+            kind: What was done.
+            file: The file's name in messages.
+            row: The line or row, from 1.
+            value: What stood there.
+            detail: What was made of it, where cases of one kind differ.
+        """
+        self.counts[kind] += 1
+        details = self._details.setdefault(kind, Counter())
+        if detail and (detail in details or len(details) < KEPT):
+            details[detail] += 1
+        places = self._places.setdefault(kind, [])
+        if len(places) < KEPT:
+            places.append({"file": file, "row": row, "value": value[:200]})
+
+    def notices(self, more: str = "") -> list[Notice]:
+        """One notice a kind, the warnings first."""
+        kinds = sorted(self.counts, key=lambda kind: kind.level != "warning")
+        return [
+            Notice(
+                f"{self.text(kind)}. {kind.fix}".rstrip(" "), kind.level, self.counts[kind], more
+            )
+            for kind in kinds
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Kind to its count, its details with theirs, and its first places."""
+        return {
+            kind.name: {
+                "count": count,
+                "details": dict(self._details[kind].most_common()),
+                "first": self._places[kind],
+            }
+            for kind, count in sorted(self.counts.items(), key=lambda item: item[0].name)
+        }
+
+    def text(self, kind: Kind) -> str:
+        """What was done, filled in."""
+        place, details = self._places[kind][0], self._details[kind].most_common()
+        shown = ", ".join(detail for detail, _ in details[:_SHOWN])
+        rest = len(details) - _SHOWN
+        first = f"{place['file']} row {place['row']}"
+        if place["value"]:
+            first += f": {place['value'][:_LENGTH]!r}"
+        return kind.text.format(
+            count=self.counts[kind],
+            first=first,
+            details=shown + (f" and {rest} more" if rest > 0 else ""),
+        )
