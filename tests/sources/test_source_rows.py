@@ -154,12 +154,20 @@ def test_a_ten_megabyte_row_is_not_held_in_memory(tmp_path):
     assert peak < 3_000_000
 
 
-@pytest.mark.parametrize("tail", ["b,2\nc,3\n", "b,2\n" * 1000])
+@pytest.mark.parametrize("tail", ["b\nc\n", "b\n" * 1000])
 def test_a_quote_that_is_never_closed_is_an_error_that_names_the_line(tmp_path, tail):
     path = tmp_path / "rows.csv"
-    path.write_text('text,label\n"a,1\n' + tail)
+    path.write_text('text\n"a\n' + tail)
     with pytest.raises(DataError, match="line 2: a quote that opens here is never closed"):
         rows_of(path, limit=1000)
+
+
+@pytest.mark.parametrize("tail", ["b,2\nc,3\n", "b,2\n" * 1000])
+def test_a_stray_quote_swallows_no_rows(tmp_path, tail):
+    path = tmp_path / "rows.csv"
+    path.write_text('text,label\n"a,1\n' + tail)
+    texts = [row.values["text"] for row in rows_of(path, limit=1000)]
+    assert texts == ['"a', *(line.partition(",")[0] for line in tail.splitlines())]
 
 
 def test_without_a_quote_character_quotes_are_text(tmp_path):
@@ -264,7 +272,7 @@ def test_damaged_files_are_errors_not_short_files(tmp_path):
     with pytest.raises(DataError, match="damaged compressed file"):
         rows_of(tmp_path / "a.csv.gz")
     (tmp_path / "b.csv.gz").write_bytes(b"text,label\na,b\n")
-    with pytest.raises(DataError, match="damaged compressed file"):
+    with pytest.raises(DataError, match="no gzip file, although its name says so"):
         rows_of(tmp_path / "b.csv.gz")
     pq.write_table(pa.table({"text": [str(i) for i in range(5000)]}), tmp_path / "c.parquet")
     content = bytearray((tmp_path / "c.parquet").read_bytes())

@@ -35,12 +35,12 @@ def test_defaults_work(tmp_path: Path) -> None:
 
 
 def test_numbers_and_booleans_in_filters_and_label_maps_are_text(tmp_path: Path) -> None:
-    more = "      where: {label: [1, 2.5, true, a]}\n      label_map: {0: negative, true: 1}\n"
+    more = "      where: {label: [1, 2.0, 2.5, true, a]}\n      label_map: {0: negative, true: 1}\n"
     source = load(tmp_path, MINIMAL + more).spec.data.sources[0]
-    assert source.where == {"label": ["1", "2.5", "true", "a"]}
+    assert source.where == {"label": ["1", "2", "2.5", "true", "a"]}
     assert source.label_map == {"0": "negative", "true": "1"}
     with pytest.raises(SpecError, match="where.label"):
-        load(tmp_path, MINIMAL + "      where: {label: [1.0]}\n")
+        load(tmp_path, MINIMAL + "      where: {label: [.nan]}\n")
 
 
 def test_unknown_key_is_answered_with_the_nearest(tmp_path: Path) -> None:
