@@ -70,7 +70,7 @@ def test_all_that_is_dropped_or_merged_is_told_with_its_count_and_setting(tmp_pa
     told = {notice["text"]: notice for notice in done.result["notices"]}
     counted = {
         "were rejected": (done.info["rejected"], "warning", "data.max_rejected"),
-        "same text stands with other labels": (2, "warning", "keep_all"),
+        "stand with different labels": (2, "warning", "conflicting_labels"),
         "repeat others, text and label": (1, "note", "keep_all"),
         "do not pass its filter": (1, "note", "data.sources[].where"),
         "left out: data.max_rows": (done.info["left_out"], "note", "data.max_rows = 60"),
