@@ -25,6 +25,7 @@ from bertworks.quantities import (
 )
 from bertworks.quantities import DNS_NAME as KUBERNETES_NAME
 from bertworks.spec_base import PASSWORD_IN_URI, Section, StepName
+from bertworks.spec_limits import Limits
 
 
 class SecretKey(Section):
@@ -366,6 +367,7 @@ class Serve(Section):
     )
     max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
+    limits: Limits = Field(default_factory=Limits)
     deploy: Deploy = Field(default_factory=Deploy)
 
 

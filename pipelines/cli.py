@@ -320,6 +320,13 @@ def serve(
             envvar="BERTWORKS_LISTEN",
         ),
     ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on: this machine's own by default; 0.0.0.0 for all.",
+            envvar="BERTWORKS_HOST",
+        ),
+    ] = "127.0.0.1",
     name: Annotated[str, typer.Option(help="The model's name in the protocols' URLs.")] = "agent",
     threads: Annotated[
         int | None,
@@ -332,15 +339,29 @@ def serve(
     digest: Annotated[
         str | None, typer.Option(help="Refuse to serve a bundle with another digest.")
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A limit instead of the spec's serve.limits, e.g. rows=2048; may be repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    repository: Annotated[
+        bool,
+        typer.Option(
+            "--repository", help="Let whoever can call unload and load the model over HTTP."
+        ),
+    ] = False,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Serve the agent over HTTP: the V1 and V2 inference protocols, health, metrics.
 
-    On a cluster: serve --store /bertworks/models --agent NAME/VERSION, or --agent /mnt/models.
+    Only this machine can call, unless --host says otherwise. On a cluster: serve --host 0.0.0.0
+    --store /bertworks/models --agent NAME/VERSION, or --agent /mnt/models.
     """
     from bertworks.serving.server import serve as serve_bundle
-    from pipelines.served import locate
+    from pipelines.served import limits_of, locate
 
     found = locate(agent, store, digest, lambda: _bundle(agent, root))
     folder = found.folder
@@ -352,6 +373,9 @@ def serve(
         threads=threads or said.get("threads"),
         max_batch=said.get("max_batch", 32),
         identity=found.identity,
+        host=host,
+        limits=limits_of(said.get("limits"), limit or []),
+        repository=repository,
     )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bertworks.errors import ArtifactError
+from pydantic import ValidationError
+
+from bertworks.errors import ArtifactError, SpecError
 from bertworks.serving.identity import Located, in_folder, in_store
+from bertworks.spec_limits import Limits
 
 
 def locate(
@@ -36,3 +40,25 @@ def locate(
     if agent and Path(agent).is_absolute():  # No name: say what is wrong with the folder.
         return in_folder(Path(agent), digest)
     return in_folder(local(), digest)
+
+
+def limits_of(bundle: Mapping[str, Any] | None, given: Sequence[str]) -> Limits:
+    """The server's limits: those of the command line, else the bundle's, else the defaults.
+
+    Args:
+        bundle: What the bundle's agent.json says.
+        given: NAME=VALUE.
+
+    Raises:
+        SpecError: There is no such limit, or it is out of range.
+    """
+    values = {**(bundle or {}), **dict(one.partition("=")[::2] for one in given)}
+    try:
+        return Limits.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        name = ".".join(map(str, found["loc"]))
+        raise SpecError(
+            f"The limit {name} cannot be {found['input']!r:.40}: {found['msg']}.",
+            f"Give --limit NAME=VALUE with one of {', '.join(Limits.model_fields)}.",
+        ) from None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from bertworks.errors import DataError
 from bertworks.serving.identity import Identity
+from bertworks.serving.refusals import Cancelled
 
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 4, 8)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -35,7 +36,7 @@ class Meters:
         ).set(1)
         self._running = self._all["in_progress"].labels(name)
         self._running.set(0)
-        for outcome in ("answered", "refused", "failed"):
+        for outcome in ("answered", "refused", "failed", "cancelled"):
             self._all["requests"].labels(name, outcome)  # So that each is 0 from the start.
         self._all["rows"].labels(name)
         for key, value in (("created", identity.created), ("limit", identity.latency_limit)):
@@ -55,6 +56,9 @@ class Meters:
             except DataError:
                 outcome = "refused"
                 raise
+            except Cancelled:
+                outcome = "cancelled"
+                raise
             finally:
                 self._all["requests"].labels(self._name, outcome).inc()
                 if outcome == "answered":
@@ -65,6 +69,25 @@ class Meters:
         self._all["seconds"].labels(self._name, size).observe(seconds)
         self._all["request_rows"].labels(self._name).observe(rows)
         self._all["rows"].labels(self._name).inc(rows)
+
+
+class Turned:
+    """The meters of what got no answer; one a process.
+
+    Args:
+        waiting: Says how many requests wait now.
+    """
+
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        registered = _registered()
+        registered["waiting"].set_function(waiting)
+        self._turned = registered["turned"]
+        for reason in ("busy", "waited"):
+            self._turned.labels(reason)
+
+    def count(self, reason: str) -> None:
+        """Counts one."""
+        self._turned.labels(reason).inc()
 
 
 @cache
@@ -92,7 +115,7 @@ def _registered() -> dict[str, Any]:
         "requests": Counter(
             "bertworks_requests",
             "Requests that reached the model, by outcome: answered, refused (the client's fault), "
-            "failed (ours).",
+            "failed (ours), cancelled (the client left, or the time was over).",
             [*model, "outcome"],
         ),
         "rows": Counter("bertworks_rows", "Rows answered.", model),
@@ -107,5 +130,11 @@ def _registered() -> dict[str, Any]:
         ),
         "in_progress": Gauge(
             "bertworks_requests_in_progress", "Requests that are being answered.", model
+        ),
+        "waiting": Gauge("bertworks_requests_waiting", "Requests that wait for their turn."),
+        "turned": Counter(
+            "bertworks_requests_turned_away",
+            "Requests that got no answer, by reason: busy, body, rows, json, gone and others.",
+            ["reason"],
         ),
     }

@@ -15,35 +15,41 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertworks.errors import DataError
+from bertworks.serving import reading
+from bertworks.serving.refusals import Refused, setting
 from bertworks.serving.runtime import Row
 from bertworks.spec import Task
-
-MAX_ROWS = 1024
+from bertworks.spec_limits import Limits
 
 Tensor = tuple[str, str, list[Any]]
 """Name, datatype and values of a V2 output of shape [rows]."""
 
 
-def rows_of_instances(body: Any, task: Task) -> list[Row]:
+def rows_of_instances(body: Any, task: Task, limits: Limits | None = None) -> list[Row]:
     """The rows of a V1 request.
 
     Args:
-        body: Decoded JSON, or its bytes (kserve decodes only what is declared as JSON).
+        body: Decoded JSON, or its bytes.
         task: What the agent does.
+        limits: Of rows and characters; None: the defaults.
 
     Raises:
         DataError: The body is not as V1 says, or an instance is not as the task takes it.
+        Refused: There are too many rows, or one is too long.
     """
+    limits = limits or Limits()
     if isinstance(body, bytes):
-        body = _json(body)
+        body = reading.load(body, limits)
     instances = body.get("instances") if isinstance(body, Mapping) else None
     if not isinstance(instances, list):
         raise DataError(
             '`instances` must be a list: {"instances": [...]}. '
             f"Received: {_kind(body if instances is None else instances)}"
         )
-    _check_count(len(instances))
-    return [_row(instance, task, place) for place, instance in enumerate(instances)]
+    _check_count(len(instances), limits)
+    rows = [_row(instance, task, place) for place, instance in enumerate(instances)]
+    _check_characters(rows, limits)
+    return rows
 
 
 def input_names(task: Task) -> list[str]:
@@ -61,16 +67,21 @@ def output_types(task: Task) -> list[tuple[str, str]]:
     return [*types, ("truncated", "BOOL")]
 
 
-def rows_of_tensors(tensors: Mapping[str, Sequence[Any]], task: Task) -> list[Row]:
+def rows_of_tensors(
+    tensors: Mapping[str, Sequence[Any]], task: Task, limits: Limits | None = None
+) -> list[Row]:
     """The rows of a V2 request.
 
     Args:
         tensors: Input name to values, flattened.
         task: What the agent does.
+        limits: Of rows and characters; None: the defaults.
 
     Raises:
         DataError: The inputs are not those of the task, or not equally long.
+        Refused: There are too many rows, or one is too long.
     """
+    limits = limits or Limits()
     names = input_names(task)
     if set(tensors) != set(names):
         raise DataError(
@@ -81,18 +92,61 @@ def rows_of_tensors(tensors: Mapping[str, Sequence[Any]], task: Task) -> list[Ro
         raise DataError(
             f"The inputs must be equally long. Received: {[len(column) for column in columns]}"
         )
-    _check_count(len(columns[0]))
-    return list(zip(*columns, strict=True)) if task.pair else list(columns[0])
+    _check_count(len(columns[0]), limits)
+    rows: list[Row] = list(zip(*columns, strict=True)) if task.pair else list(columns[0])
+    _check_characters(rows, limits)
+    return rows
 
 
-def tensors_of(answers: Sequence[Mapping[str, Any]], task: Task) -> list[Tensor]:
-    """The outputs of a V2 answer."""
-    whole = [json.dumps(answer, ensure_ascii=False) for answer in answers]
-    columns = {
-        name: whole if name == "prediction" else [answer[name] for answer in answers]
-        for name, _ in output_types(task)
-    }
-    return [(name, kind, columns[name]) for name, kind in output_types(task)]
+def check_inputs(names: Sequence[str], task: Task) -> None:
+    """Checks a V2 request's input names before their values are looked at.
+
+    Raises:
+        DataError: One is repeated, missing, or none of the task's.
+    """
+    wanted = input_names(task)
+    if sorted(names) != sorted(wanted):
+        raise DataError(
+            f"The inputs must be {' and '.join(wanted)}, once each. "
+            f"Received: {', '.join(sorted(names)[:8]) or 'none'}"
+        )
+
+
+def check_outputs(names: Sequence[str], task: Task) -> None:
+    """Checks the outputs that a V2 request asks for.
+
+    Raises:
+        DataError: One is repeated, or none of the task's.
+    """
+    known = [name for name, _ in output_types(task)]
+    if len(set(names)) < len(names) or not set(names) <= set(known):
+        raise DataError(
+            f"The outputs asked for must be among {', '.join(known)}, once each. "
+            f"Received: {', '.join(names[:8])}"
+        )
+
+
+def tensors_of(
+    answers: Sequence[Mapping[str, Any]], task: Task, names: Sequence[str] | None = None
+) -> list[Tensor]:
+    """The outputs of a V2 answer.
+
+    Args:
+        answers: One a row.
+        task: What the agent does.
+        names: The outputs wanted, in their order; None: all.
+    """
+    types = dict(output_types(task))
+    return [
+        (
+            name,
+            types[name],
+            [json.dumps(answer, ensure_ascii=False) for answer in answers]
+            if name == "prediction"
+            else [answer[name] for answer in answers],
+        )
+        for name in (types if names is None else names)
+    ]
 
 
 def _row(instance: Any, task: Task, place: int) -> Row:
@@ -110,13 +164,6 @@ def _row(instance: Any, task: Task, place: int) -> Row:
     return [instance[name] for name in wanted] if task.pair else instance[wanted[0]]
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise DataError(f"The body must be JSON: {error}.") from None
-
-
 def _decoded(value: Any, name: str) -> str:
     if isinstance(value, bytes):
         try:
@@ -128,9 +175,29 @@ def _decoded(value: Any, name: str) -> str:
     return value
 
 
-def _check_count(count: int) -> None:
-    if not 1 <= count <= MAX_ROWS:
-        raise DataError(f"A request must have 1 to {MAX_ROWS} rows. Received: {count}")
+def _check_count(count: int, limits: Limits) -> None:
+    if count < 1:
+        raise DataError(f"A request must have 1 to {limits.rows} rows. Received: {count}")
+    if count > limits.rows:
+        raise Refused(
+            422, "rows",
+            f"A request must have 1 to {limits.rows} rows. Received: {count}",
+            setting("rows", count),
+        )  # fmt: skip
+
+
+def _check_characters(rows: Sequence[Any], limits: Limits) -> None:
+    """Of all of a row's texts together, and one for what stands between two words."""
+    for place, row in enumerate(rows):
+        parts = row if isinstance(row, list | tuple) else [row]
+        count = sum(len(part) + 1 for part in parts if isinstance(part, str)) - 1
+        if count > limits.characters:
+            raise Refused(
+                422, "characters",
+                f"A row must have at most {limits.characters} characters. "
+                f"Received: {count} in row {place + 1}",
+                setting("characters", count),
+            )  # fmt: skip
 
 
 def _kind(value: Any) -> str:

@@ -6,7 +6,7 @@ Needs numpy, `tokenizers` and the bundle's one engine; no TensorFlow, no transfo
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,11 +118,18 @@ class Agent:
         graph = source.graph("float32").SerializeToString()
         return cls(info, tokenizer, engines.OnnxRuntime(graph, {}, threads), max_batch)
 
-    def predict(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> list[dict[str, Any]]:
+    def predict(
+        self,
+        rows: Sequence[Row],
+        advance: Callable[[int], None] = lambda rows: None,
+        *,
+        cleaned: Clean | None = None,
+    ) -> list[dict[str, Any]]:
         """Answers for each row, in the order given.
 
         Args:
             rows: Texts; for pair tasks two texts a row; for tagging texts or lists of words.
+            advance: Told the number of rows done after each batch; what it raises ends the work.
             cleaned: What the rows were cleaned by already, as those of an examples artifact are: where
                 that is the agent's own way, it is not done again. None: they come as they are.
 
@@ -138,7 +145,7 @@ class Agent:
             DataError: A row is not of the shape that the task takes.
         """
         encoded = self.encode(rows, cleaned=cleaned)
-        logits = self.predict_logits(encoded.ids, encoded.types)
+        logits = self.predict_logits(encoded.ids, encoded.types, advance)
         answers = self._handler.decode(logits, encoded.starts) if logits else []
         if encoded.words is not None and encoded.kept is not None:
             answers = [
@@ -154,17 +161,19 @@ class Agent:
         self,
         input_ids: Sequence[Sequence[int]],
         type_ids: Sequence[Sequence[int]] | None = None,
+        advance: Callable[[int], None] = lambda rows: None,
     ) -> list[Floats]:
         """Logits of rows that are tokenized already, in the order given.
 
         Args:
             input_ids: Token ids of each row, marks included, at most `max_length`.
             type_ids: Token types of each row, for pair tasks.
+            advance: See `predict`.
 
         Returns:
             (outputs,) for each row; (tokens, outputs) for tagging.
         """
-        return self._runner.logits(input_ids, type_ids)
+        return self._runner.logits(input_ids, type_ids, advance)
 
     def encode(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> Encoded:
         """Cleans and tokenizes rows as training did.

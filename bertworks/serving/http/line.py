@@ -1,0 +1,212 @@
+"""The line that requests stand in: a few are computed, some wait, nobody else gets in.
+
+All but `Ticket.advance` is called from the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from bertworks.serving.refusals import Cancelled, Refused, setting
+from bertworks.spec_limits import Limits
+
+FORGET_SECONDS = 60.0
+"""Of busy time, after which what was measured before counts half."""
+LONGEST_RETRY = 30
+
+
+class Ticket:
+    """A request from its first byte to its answer.
+
+    Attributes:
+        size: Bytes of its body: what it costs, for want of something better before it is decoded.
+        reason: Why it was refused, in one word; empty: it was not.
+    """
+
+    def __init__(self) -> None:
+        self.size, self.reason = 0, ""
+        self._refusal: Refused | None = None
+        self._cancelled = False
+        self._rows, self._done = 0, 0
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the answer."""
+        return self._cancelled
+
+    @property
+    def refusal(self) -> Refused | None:
+        """What the client is told when the work was cancelled; None: there is no client."""
+        return self._refusal
+
+    @property
+    def computed(self) -> float:
+        """How many of its bytes are done, by the rows that are."""
+        return self.size * min(self._done / self._rows, 1.0) if self._rows else 0.0
+
+    def cancel(self, refusal: Refused | None = None) -> None:
+        """Has the work end at its next batch; the first reason stays."""
+        if not self._cancelled:
+            self._refusal, self._cancelled = refusal, True
+
+    def begin(self, rows: int) -> None:
+        """Says how many rows there are to compute."""
+        self._rows = rows
+        self.advance(0)
+
+    def advance(self, rows: int) -> None:
+        """Says that some more rows are done; called by the thread that computes.
+
+        Raises:
+            Cancelled: The work is not wanted any more.
+        """
+        self._done += rows
+        if self._cancelled:
+            raise Cancelled
+
+
+current: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
+"""The request that is being answered, for code behind kserve's routes."""
+
+
+class Line:
+    """Lets `running` requests be computed and `waiting` wait, first come, first served.
+
+    Args:
+        limits: How many, and for how long.
+        running: Requests that are computed at once.
+        clock: Seconds, for estimates.
+    """
+
+    def __init__(
+        self, limits: Limits, running: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._limits, self._places, self._clock = limits, running, clock
+        self._running: set[Ticket] = set()
+        self._waiting: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
+        self._done, self._busy, self._since = 0.0, 0.0, 0.0
+
+    @property
+    def running(self) -> int:
+        """Requests that are computed now."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait now."""
+        return len(self._waiting)
+
+    def check_room(self) -> None:
+        """Refuses a request for which there would be no room, before its body is read.
+
+        Raises:
+            Refused: 429, with the seconds after which to ask again.
+        """
+        if len(self._waiting) >= self._limits.waiting:
+            raise Refused(
+                429, "busy",
+                f"{self.running} requests are being answered and {self.waiting} wait.",
+                "Ask again later; " + setting("waiting", 2 * self._limits.waiting),
+                retry_after=self._retry_after(),
+            )  # fmt: skip
+
+    async def enter(self, ticket: Ticket) -> None:
+        """Waits for a place; whoever got one must `leave`.
+
+        Raises:
+            Refused: There is no room, or it waited for too long, or the server ends.
+        """
+        if len(self._running) < self._places and not self._waiting:
+            self._start(ticket)
+        else:
+            self.check_room()
+            await self._wait(ticket)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Gives the place, if there was one, to the next in line."""
+        if ticket not in self._running:
+            return
+        self._running.discard(ticket)
+        self._done += ticket.computed
+        if not self._running:
+            self._busy += self._clock() - self._since
+            if self._busy > FORGET_SECONDS:
+                self._busy, self._done = self._busy / 2, self._done / 2
+        while self._waiting and len(self._running) < self._places:
+            following, turn = self._waiting.popleft()
+            if not turn.done():
+                self._start(following)
+                turn.set_result(None)
+
+    def refuse_late(self, seconds: float, refusal: Callable[[], Refused]) -> None:
+        """Refuses the requests that, at the pace so far, will not be answered within `seconds`."""
+        pace = self._pace()
+        if pace is None:
+            return
+        ahead = sum(ticket.size - ticket.computed for ticket in self._running)
+        for ticket, turn in list(self._waiting):
+            if ahead + ticket.size > pace * seconds:
+                self._waiting.remove((ticket, turn))
+                if not turn.done():
+                    turn.set_exception(refusal())
+            else:
+                ahead += ticket.size
+
+    def refuse_all(self, refusal: Callable[[], Refused]) -> None:
+        """Refuses those who wait, and has the others end at their next batch."""
+        while self._waiting:
+            _, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(refusal())
+        for ticket in self._running:
+            ticket.cancel(refusal())
+
+    async def _wait(self, ticket: Ticket) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((ticket, turn))
+        try:
+            async with asyncio.timeout(self._limits.wait_seconds):
+                await turn
+        except TimeoutError:
+            self._step_out(ticket, turn)
+            raise Refused(
+                429, "waited",
+                f"It was not this request's turn within {self._limits.wait_seconds:g} s.",
+                "Ask again later; " + setting("wait_seconds", 2 * self._limits.wait_seconds),
+                retry_after=self._retry_after(),
+            ) from None  # fmt: skip
+        except asyncio.CancelledError:
+            self._step_out(ticket, turn)
+            raise
+
+    def _step_out(self, ticket: Ticket, turn: asyncio.Future[None]) -> None:
+        """Leaves the line, or gives back the place that came at the last moment."""
+        if (ticket, turn) in self._waiting:
+            self._waiting.remove((ticket, turn))
+        else:
+            self.leave(ticket)
+
+    def _start(self, ticket: Ticket) -> None:
+        if not self._running:
+            self._since = self._clock()
+        self._running.add(ticket)
+
+    def _pace(self) -> float | None:
+        """Bytes a second; None: nothing was computed yet."""
+        done = self._done + sum(ticket.computed for ticket in self._running)
+        busy = self._busy + (self._clock() - self._since if self._running else 0.0)
+        return done / busy if done and busy > 0 else None
+
+    def _retry_after(self) -> int:
+        """Seconds until those who wait now are answered, as far as one can tell."""
+        pace = self._pace()
+        if pace is None:
+            return 1
+        held = [*self._running, *(ticket for ticket, _ in self._waiting)]
+        ahead = sum(ticket.size - ticket.computed for ticket in held)
+        return min(max(math.ceil(ahead / pace), 1), LONGEST_RETRY)

@@ -1,0 +1,85 @@
+"""What the server logs: one escaped line a request, never what a client wrote in its body.
+
+kserve and uvicorn put parts of requests into their messages, newlines and all; so their records are
+escaped too, and an exception is told by its type and its places, without its message.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from typing import Any
+
+LOGGER = logging.getLogger("bertworks.serving")
+LONGEST_PATH = 120
+MOST_FRAMES = 6
+
+_PROBE = re.compile(r"/|/metrics|/v2/health/\w+|/v[12]/models/[^/]+(/ready)?")
+_PLAIN = re.compile(r"[^\x20-\x7e]|\\")
+# Said again, better, by a line of ours.
+_KNOWN = re.compile(r"Invalid HTTP request received|Unsupported upgrade|No supported WebSocket")
+
+
+def escaped(text: str) -> str:
+    """Text on one line of printable ASCII; what is not becomes \\n, \\x1b, \\u2028 and so on."""
+    return _PLAIN.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def request(scope: Any, status: int, reason: str, seconds: float) -> None:
+    """Logs a request; a probe or scrape that went well would bury what one looks for."""
+    path = str(scope["path"])
+    if status == 200 and scope["method"] == "GET" and _PROBE.fullmatch(path):
+        return
+    client = scope.get("client") or ("-", 0)
+    LOGGER.log(
+        logging.INFO if status < 400 else logging.WARNING,
+        "%s:%s %s %s %s%s %.1f ms",
+        client[0], client[1], scope["method"], path[:LONGEST_PATH] + "…" * (len(path) > LONGEST_PATH),
+        status, f" {reason}" if reason else "", 1000 * seconds,
+    )  # fmt: skip
+
+
+def connection(client: Any, status: int, told: str) -> None:
+    """Logs what was refused before it was a request."""
+    host, port = client or ("-", 0)
+    LOGGER.warning("%s:%s - - %s %s", host, port, status, told)
+
+
+def fault(error: BaseException) -> None:
+    """Logs a fault of ours: its type and places."""
+    LOGGER.error("fault: %s", _places(error))
+
+
+class Escape(logging.Filter):
+    """Makes each record one escaped line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrites the record; drops what is said elsewhere."""
+        message = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            message += f" {_places(record.exc_info[1])}"
+            record.exc_info = None
+        record.msg, record.args = escaped(message), ()
+        return not _KNOWN.search(message)
+
+
+def configure() -> None:
+    """Has this package's lines go to stderr, and every line of the server's libraries escaped."""
+    if not LOGGER.handlers:
+        own = logging.StreamHandler()
+        own.setFormatter(logging.Formatter("%(asctime)s bertworks %(levelname)s %(message)s"))
+        LOGGER.addHandler(own)
+        LOGGER.setLevel(logging.INFO)
+        LOGGER.propagate = False
+    escape = Escape()
+    for name in ("bertworks.serving", "kserve", "kserve.trace", "uvicorn", "uvicorn.access", ""):
+        for handler in logging.getLogger(name).handlers:
+            if not any(isinstance(kept, Escape) for kept in handler.filters):
+                handler.addFilter(escape)
+
+
+def _places(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-MOST_FRAMES:]
+    places = ", ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
+    return f"{type(error).__name__} at {places or 'no place'}"

@@ -1,0 +1,127 @@
+"""kserve's model around an Agent: V1 and V2 requests to rows, answers back."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import uuid
+from concurrent.futures import Executor
+from typing import Any
+
+import kserve
+from kserve.protocol.infer_type import InferRequest, RequestedOutput
+
+from bertworks.errors import DataError
+from bertworks.serving import protocols
+from bertworks.serving.http.line import Ticket, current
+from bertworks.serving.identity import Identity
+from bertworks.serving.meters import Meters
+from bertworks.serving.runtime import Agent, Row
+from bertworks.spec_limits import Limits
+
+
+class AgentModel(kserve.Model):
+    """Answers V1 (decoded JSON) and V2 (InferRequest) requests.
+
+    Args:
+        agent: What computes.
+        name: The model's name in the URLs.
+        identity: Which bundle it is.
+        limits: Of rows and characters.
+        executor: Its threads compute, so that health checks are answered meanwhile.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        name: str,
+        identity: Identity,
+        limits: Limits | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.ready = True
+        self.identity = identity
+        self._agent, self._limits = agent, limits or Limits()
+        self._executor = executor
+        engine = str((agent.info.get("engine") or {}).get("name", ""))
+        self._meters = Meters(name, identity, engine)
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        """Answers a request.
+
+        Raises:
+            DataError: The request is not as its protocol or the task has it.
+            Cancelled: The client is gone, or the time is over.
+        """
+        ticket = current.get() or Ticket()
+        second = isinstance(payload, InferRequest)
+        with self._meters.request() as rows:
+            rows += self._rows(payload) if second else self._instances(payload)
+            ticket.begin(len(rows))
+            answers = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._agent.predict, rows, ticket.advance
+            )
+        return self._response(payload, answers) if second else {"predictions": answers}
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """For the V2 model metadata."""
+        names = protocols.input_names(self._agent.task)
+        return [{"name": one, "datatype": "BYTES", "shape": [-1]} for one in names]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """For the V2 model metadata."""
+        types = protocols.output_types(self._agent.task)
+        return [{"name": one, "datatype": kind, "shape": [-1]} for one, kind in types]
+
+    def _instances(self, payload: Any) -> list[Row]:
+        return protocols.rows_of_instances(payload, self._agent.task, self._limits)
+
+    def _rows(self, request: InferRequest) -> list[Row]:
+        task = self._agent.task
+        protocols.check_inputs([tensor.name for tensor in request.inputs], task)
+        protocols.check_outputs([one.name for one in request.request_outputs or ()], task)
+        tensors = {tensor.name: _values(tensor) for tensor in request.inputs}
+        return protocols.rows_of_tensors(tensors, task, self._limits)
+
+    def _response(self, request: InferRequest, answers: list[dict[str, Any]]) -> Any:
+        wanted = request.request_outputs or None
+        names = None if wanted is None else [one.name for one in wanted]
+        outputs = [
+            kserve.InferOutput(name=output, shape=[len(values)], datatype=kind, data=values)
+            for output, kind, values in protocols.tensors_of(answers, self._agent.task, names)
+        ]
+        version = self.identity.version
+        return kserve.InferResponse(
+            response_id=request.id or uuid.uuid4().hex,  # optional in V2; kserve's answer needs one
+            model_name=self.name,
+            model_version=None if version is None else str(version),
+            infer_outputs=outputs,
+            parameters={"digest": self.identity.digest},
+            use_binary_outputs=request.use_binary_outputs,
+            requested_outputs=wanted and [_as_asked(one, request) for one in wanted],
+        )
+
+
+def _values(tensor: Any) -> list[Any]:
+    """A V2 input's values, flattened; kserve reshapes them to the shape that the client named."""
+    if tensor.datatype != "BYTES":
+        raise DataError(
+            f"Input {tensor.name} must be of datatype BYTES. Received: {tensor.datatype[:20]}"
+        )
+    try:
+        values: list[Any] = tensor.as_numpy().reshape(-1).tolist()
+    except (ValueError, TypeError, OverflowError, struct.error):
+        raise DataError(
+            f"Input {tensor.name} must have as many data as its shape says. "
+            f"Received: shape {list(tensor.shape[:8])}"
+        ) from None
+    return values
+
+
+def _as_asked(output: RequestedOutput, request: InferRequest) -> RequestedOutput:
+    """An output in the form asked for: its own `binary_data`, else the request's."""
+    binary = output.binary_data
+    if binary is None:
+        binary = request.use_binary_outputs
+    return RequestedOutput(output.name, {"binary_data": bool(binary)})

@@ -1,0 +1,49 @@
+"""What a server refuses, with the status that says whose fault it is."""
+
+from __future__ import annotations
+
+from bertworks.errors import DataError
+
+
+class Refused(DataError):
+    """A request that is not answered.
+
+    Args:
+        status: HTTP status.
+        reason: One word for the log and the metrics, never the client's text.
+        message: What is wrong, for the client.
+        fix: What to do about it.
+        retry_after: Seconds after which to ask again; None: asking again does not help.
+        close: Whether the connection ends with the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        fix: str = "",
+        *,
+        retry_after: int | None = None,
+        close: bool = False,
+    ) -> None:
+        super().__init__(message, fix)
+        self.status, self.reason = status, reason
+        self.retry_after, self.close = retry_after, close
+
+    @property
+    def said(self) -> str:
+        """Message and fix on one line, as the answer's `error`."""
+        return f"{self.message} {self.fix}".strip()
+
+
+class Cancelled(Exception):
+    """Raised in a thread that computes for a request that is no longer to be answered."""
+
+
+def setting(name: str, value: object) -> str:
+    """The fix of a refusal by a limit: what changes it."""
+    return (
+        f"Send less at once, or raise the limit: `--limit {name}={value}`, or `serve.limits.{name}` "
+        "in the spec."
+    )

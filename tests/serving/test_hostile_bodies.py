@@ -1,0 +1,268 @@
+"""Bodies that no client should send: none is the server's fault, and none is too much for it."""
+
+import json
+import random
+import struct
+
+import pytest
+from asgi import get, post
+from tiny_model import make_model
+
+from bertworks.serving.http.app import application
+from bertworks.serving.http.gate import Gate
+from bertworks.serving.http.model import AgentModel
+from bertworks.serving.identity import Identity
+from bertworks.serving.runtime import Agent
+from bertworks.spec_limits import Limits
+
+V1, V2 = "/v1/models/{}:predict", "/v2/models/{}/infer"
+LIMITS = Limits(rows=8, characters=200, body_mb=0.05)
+CE = [(b"ce-specversion", b"1.0"), (b"ce-id", b"1"), (b"ce-source", b"s"), (b"ce-type", b"t")]
+TASKS = {
+    "mood": ({"type": "classification"}, ["bad", "good"]),
+    "pairs": ({"type": "classification", "pair": True}, ["no", "yes"]),
+    "tags": ({"type": "tagging"}, ["B-X", "O"]),
+}
+
+
+def guarded(models, **given):
+    app, _ = application(models, LIMITS, **given)
+    return Gate(app, LIMITS, 2)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    return [
+        AgentModel(Agent.from_model(make_model(root / name, task, labels)), name,
+                   Identity("d" * 64, 3), LIMITS)
+        for name, (task, labels) in TASKS.items()
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def app(models):
+    return guarded(models)
+
+
+def tensor(data, shape=None, **more):
+    return {
+        "name": "text",
+        "shape": shape or [len(data)],
+        "datatype": "BYTES",
+        "data": data,
+        **more,
+    }
+
+
+def raw_tensor(shape, data):
+    head = b'{"inputs": [{"name": "text", "datatype": "BYTES", "shape": '
+    return head + shape + b', "data": ' + data + b"}]}"
+
+
+def with_tensors(header, tail):
+    head = json.dumps(header).encode()
+    return head + tail, [(b"inference-header-content-length", str(len(head)).encode())]
+
+
+JSON = [(b"content-type", b"application/json")]
+DEEP = b"[" * 5000 + b"]" * 5000
+ONE = struct.pack("<I", 4) + b"good"
+BINARY = {"name": "text", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 8}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        (V1, DEEP, (), 422),
+        (V1, b'{"instances": ' + DEEP + b"}", (), 422),
+        (V1, b'{"instances": ["a"], "x": ' + b"[" * 17 + b"]" * 17 + b"}", (), 422),
+        (V1, DEEP, [(b"content-type", b"text/plain")], 422),
+        (V2, DEEP, (), 422),
+        (V2, b'{"inputs": ' + b"[" * 40 + b"]" * 40 + b"}", JSON, 422),
+        (V1, b"", CE, 400),
+        (V1, b"{}", CE, 400),
+        (V1, b"", [(name, b"") for name, _ in CE], 400),
+        (V1, b"\xff", CE, 400),
+        (V1, b'{"instances": ["a"]}', [*CE[1:], (b"ce-specversion", b"9")], 400),
+        (V1, {"specversion": 1, "id": [], "source": None, "type": "", "time": "", "data": {}}, (), 400),
+        (V1, {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "x", "data": 3},
+         [(b"content-type", b"application/cloudevents+json")], 400),
+        (V2, b"{}", [(b"inference-header-content-length", b"x")], 400),
+        (V2, b"{}", [(b"inference-header-content-length", b"-1")], 400),
+        (V2, b"{}", [(b"inference-header-content-length", b"999999999999999999999")], 400),
+        (V2, b"{}", [(b"inference-header-content-length", "\u0661".encode())], 400),
+        (V2, *with_tensors({}, b""), 400),
+        (V2, *with_tensors([], ONE), 400),
+        (V2, *with_tensors({"inputs": 3}, ONE), 400),
+        (V2, *with_tensors({"inputs": [3]}, ONE), 400),
+        (V2, *with_tensors({"inputs": [{**BINARY, "parameters": {"binary_data_size": "8"}}]}, ONE), 400),
+        (V2, *with_tensors({"inputs": [{**BINARY, "parameters": {"binary_data_size": -8}}]}, ONE), 400),
+        (V2, *with_tensors({"inputs": [{**BINARY, "parameters": {"binary_data_size": 9}}]}, ONE), 400),
+        (V2, *with_tensors({"inputs": [{**BINARY, "shape": [2]}]}, ONE), 400),
+        (V2, *with_tensors({"inputs": [{**BINARY, "shape": [-1]}]}, ONE[:5] + b"\xff\xff\xff"), 400),
+        (V2, *with_tensors({"inputs": [{**BINARY, "datatype": "FP32"}]}, ONE), 400),
+        (V2, *with_tensors({"inputs": [{**BINARY, "shape": [2**70]}]}, ONE), 400),
+        (V2, *with_tensors({"inputs": [BINARY]}, b"\xff\xff\xff\xffgood"), 400),
+        (V1, b'{"instances": ["\\ud800"]}', (), 400),
+        (V1, b'{"instances": [{"\\ud800": 1}]}', [(b"content-type", b"text/plain")], 400),
+        (V1, b'{"instances": ["\xed\xa0\x80"]}', (), 400),
+        (V2, raw_tensor(b"[1]", b'["\\ud800"]'), (), 400),
+        (V2, raw_tensor(b"[NaN]", b'["a"]'), (), 400),
+        (V2, raw_tensor(b"[1]", b"[NaN]"), (), 400),
+        (V2, raw_tensor(b"[1]", b"[1e999]"), (), 400),
+        (V2, {"inputs": [tensor(["a"], [2**70])]}, (), 400),
+        (V2, {"inputs": [tensor(["a"], [1] * 70)]}, (), 400),
+        (V2, {"inputs": [tensor([["a"], ["b", "c"]], [2])]}, (), 400),
+        (V2, {"inputs": [tensor(["a"]), tensor(["b"])]}, (), 400),
+        (V2, {"inputs": [tensor(["a"]), tensor(["b"], name="other")]}, (), 400),
+        (V2, {"inputs": [tensor(["a"])], "outputs": [{"name": "logits"}]}, (), 400),
+        (V2, {"inputs": [tensor(["a"])], "outputs": [{"name": "label"}] * 2}, (), 400),
+        (V1, {"instances": ["a"] * 9}, (), 422),
+        (V1, {"instances": ["a" * 201]}, (), 422),
+        (V2, {"inputs": [tensor(["a" * 201])]}, (), 422),
+        (V1, b" " * 60_000, (), 413),
+        (V1, {"instances": [["a"] * 500 for _ in range(50)]}, (), 413),
+        (V1, b"{}", [(b"content-encoding", b"gzip")], 415),
+        (V1, b"{}", [(b"content-length", b"999999999")], 413),
+        ("/v1/models/{}:explain", {"instances": ["a"]}, (), 404),
+        ("/v2/models/{}/versions/9/infer", {"inputs": [tensor(["a"])]}, (), 404),
+        ("/v2/repository/models/{}/unload", b"", (), 404),
+        ("/v2/repository/models/{}/load", b"", (), 404),
+    ],
+)  # fmt: skip
+def test_hostile_bodies_are_the_clients_fault(app, path, body, headers, status):
+    told = post(app, path.format("mood"), body, headers)
+    assert told.status == status, told.body
+    assert set(told.json()) <= {"error", "detail"} and len(told.body) < 2000
+
+
+@pytest.mark.parametrize("setting", ["rows", "characters", "depth", "body_mb"])
+def test_a_refusal_names_what_changes_it(app, setting):
+    bodies = {
+        "rows": {"instances": ["a"] * 9},
+        "characters": {"instances": ["a" * 201]},
+        "depth": b"[" * 20 + b"]" * 20,
+        "body_mb": b" " * 60_000,
+    }
+    told = post(app, V1.format("mood"), bodies[setting]).json()["error"]
+    assert f"--limit {setting}=" in told and f"serve.limits.{setting}" in told
+
+
+def test_what_is_asked_for_is_answered(app):
+    rows = {
+        "inputs": [tensor(["good film", "bad"])],
+        "outputs": [{"name": "score"}, {"name": "label"}],
+    }
+    answer = post(app, V2.format("mood"), rows).json()
+    assert [one["name"] for one in answer["outputs"]] == ["score", "label"]
+    assert answer["model_version"] == "3"
+    everything = post(app, V2.format("mood"), {"inputs": [tensor(["good film", "bad"])]}).json()
+    assert [one["name"] for one in everything["outputs"]] == ["prediction", "label", "score"]
+    by_name = {one["name"]: one["data"] for one in everything["outputs"]}
+    assert [one["data"] for one in answer["outputs"]] == [by_name["score"], by_name["label"]]
+
+
+def test_tensors_behind_the_json(app):
+    body, headers = with_tensors({"inputs": [BINARY], "outputs": [
+        {"name": "label", "parameters": {"binary_data": True}}, {"name": "score"}]}, ONE)  # fmt: skip
+    told = post(app, V2.format("mood"), body, headers)
+    length = int(told.headers["inference-header-content-length"])
+    answer = json.loads(told.body[:length])
+    plain = post(app, V2.format("mood"), {"inputs": [tensor(["good"])]}).json()
+    label = plain["outputs"][1]["data"][0].encode()
+    assert told.body[length:] == struct.pack("<I", len(label)) + label
+    assert answer["outputs"][1]["data"] == plain["outputs"][2]["data"]
+
+
+def test_cloud_events_are_answered_as_such(app):
+    body = {"instances": ["good"]}
+    told = post(app, V1.format("mood"), body, CE)
+    assert told.status == 200 and told.headers["ce-source"] == "io.kserve.inference.mood"
+    event = {name.decode()[3:]: value.decode() for name, value in CE} | {
+        "time": "now",
+        "data": body,
+    }
+    told = post(app, V1.format("mood"), event, [(b"content-type", b"application/cloudevents+json")])
+    assert told.status == 200 and told.json()["data"]["predictions"]
+
+
+def test_health_says_whether_the_model_answers(models):
+    app = guarded(models, repository=True)
+    health = ["/v2/health/ready", "/v2/models/mood/ready", "/v1/models/mood"]
+    assert [get(app, path).status for path in health] == [200] * 3
+    assert post(app, "/v2/repository/models/mood/unload", b"").status == 200
+    assert [get(app, path).status for path in health] == [503, 404, 404]
+    assert post(app, "/v2/repository/models/mood/load", b"").status == 200
+    assert [get(app, path).status for path in health] == [200] * 3
+    models[0].ready = False
+    try:
+        assert [get(app, path).status for path in health] == [503] * 3
+        assert post(app, V1.format("mood"), {"instances": ["a"]}).status == 503
+    finally:
+        models[0].ready = True
+
+
+def test_the_server_names_itself(app):
+    from bertworks import __version__
+
+    told = get(app, "/v2").json()
+    assert told == {"name": "bertworks", "version": __version__, "extensions": []}
+
+
+ATOMS = [None, True, 0, -1, 2**40, 1.5, "", "a", "good film", "\x00", "\n\u2028", "[MASK]", "é" * 50,
+         "a" * 300, [], {}, [[]], ["a", "b"], {"text": "a"}, {"text_a": "a", "text_b": "b"},
+         {"tokens": ["a", ""]}, {"tokens": []}]  # fmt: skip
+KEYS = ["instances", "inputs", "outputs", "id", "parameters", "name", "shape", "datatype", "data",
+        "text", "tokens", "binary_data_size", "binary_data_output", "specversion", "source", "type",
+        "time", "bad\nkey", "\x1b[31m"]  # fmt: skip
+
+
+def _anything(stream, depth=3):
+    kind = stream.random()
+    if depth == 0 or kind < 0.4:
+        return stream.choice(ATOMS)
+    if kind < 0.7:
+        return [_anything(stream, depth - 1) for _ in range(stream.randint(0, 3))]
+    return {stream.choice(KEYS): _anything(stream, depth - 1) for _ in range(stream.randint(0, 3))}
+
+
+def _request(stream):
+    """Something near to a request, then damaged."""
+    value = stream.choice([
+        {"instances": [_anything(stream, 2) for _ in range(stream.randint(0, 3))]},
+        {"inputs": [tensor([_anything(stream, 1) for _ in range(stream.randint(0, 3))])]},
+        {"inputs": [tensor(["a"], _anything(stream, 1)), {"name": _anything(stream, 1)}]},
+        {"inputs": [{**BINARY, stream.choice(list(BINARY)): _anything(stream, 2)}]},
+        {"inputs": [tensor(["a"])], stream.choice(KEYS): _anything(stream)},
+        {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": _anything(stream)},
+        _anything(stream),
+    ])  # fmt: skip
+    body = json.dumps(value).encode()
+    damage = stream.random()
+    if damage < 0.2 and body:
+        place = stream.randrange(len(body))
+        body = body[:place] + stream.randbytes(stream.randint(0, 3)) + body[place + 1 :]
+    elif damage < 0.3:
+        body = body[: stream.randrange(len(body) + 1)] + ONE
+    headers = []
+    if stream.random() < 0.4:
+        length = stream.choice([len(body), len(body) - len(ONE), 0, "x", "", 1, 10**30, -3])
+        headers.append((b"inference-header-content-length", str(length).encode()))
+    if stream.random() < 0.3:
+        headers += [(name, stream.choice([value, b"", b"\xe9"])) for name, value in
+                    stream.sample(CE, stream.randint(1, 4))]  # fmt: skip
+    if stream.random() < 0.4:
+        kind = stream.choice(["text/plain", "application/cloudevents+json", "application/json", ""])
+        headers.append((b"content-type", kind.encode()))
+    return body, headers
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_body_is_the_servers_fault(app, seed):
+    stream = random.Random(seed)
+    for _ in range(75):
+        path = stream.choice([V1, V2]).format(stream.choice([*TASKS, "mood", "other", "a\nb"]))
+        body, headers = _request(stream)
+        told = post(app, path, body, headers)
+        assert told.status in (200, 400, 404, 413, 422), (path, body, headers, told.body)
