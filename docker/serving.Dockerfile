@@ -48,8 +48,9 @@ RUN --mount=type=bind,from=tools,source=/opt/tools,target=/mnt \
     /mnt/bin/uv pip install --python /opt/bertworks/bin/python --no-cache --link-mode copy \
       --offline --no-config --no-deps --compile-bytecode /media/*.whl
 
-# BERTWORKS_LISTEN, the port, is read by the server and by HEALTHCHECK. BERTWORKS_ROOT: a volume mounted there
-# with the models makes `--agent NAME/VERSION` work.
+# BERTWORKS_LISTEN, the port, is read by the server and by HEALTHCHECK. BERTWORKS_HOST: a server that listened
+# on loopback, as it does by itself, could not be reached from outside the container. BERTWORKS_ROOT: a volume
+# mounted there with the models makes `--agent NAME/VERSION` work.
 ENV PATH=/opt/bertworks/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/home/bertworks \
     PYTHONUNBUFFERED=1 \
@@ -59,6 +60,7 @@ ENV PATH=/opt/bertworks/bin:/usr/local/bin:/usr/bin:/bin \
     XDG_CACHE_HOME=/tmp/cache \
     XDG_CONFIG_HOME=/tmp/config \
     BERTWORKS_ROOT=/bertworks \
+    BERTWORKS_HOST=0.0.0.0 \
     BERTWORKS_LISTEN=8080
 USER 10001:10001
 WORKDIR /home/bertworks

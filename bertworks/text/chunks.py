@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import tokenizers
 
 from bertworks.errors import DataError
+from bertworks.text.boundaries import spaces_part
 from bertworks.text.ragged import Ragged, ends, list_sizes
 
 MOST_CHUNKS = 1 << 18  # in the table: some 50 MB
@@ -91,17 +92,7 @@ class Chunks:
     @cached_property
     def _spaces_part(self) -> bool:
         """Whether texts may be split at spaces: the parts are BERT's, and the marks are plain."""
-        added = self._backend.get_added_tokens_decoder().values()
-        return (
-            isinstance(self._backend.normalizer, tokenizers.normalizers.BertNormalizer)
-            and isinstance(self._backend.pre_tokenizer, tokenizers.pre_tokenizers.BertPreTokenizer)
-            and isinstance(self._backend.model, tokenizers.models.WordPiece)
-            and not any(
-                token.lstrip or token.rstrip or token.single_word or token.normalized
-                or " " in token.content or token.content.startswith(self._continues)
-                for token in added
-            )
-        )  # fmt: skip
+        return spaces_part(self._backend)
 
     @property
     def _continues(self) -> str:

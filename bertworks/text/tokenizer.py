@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import tokenizers
 
 from bertworks.errors import ArtifactError, DataError
+from bertworks.text.boundaries import Prefixes, boundary
 
 if TYPE_CHECKING:
     from bertworks.text.chunks import Chunks
@@ -103,6 +104,11 @@ class Tokenizer:
         return Chunks(self._backend)
 
     @cached_property
+    def _prefixes(self) -> Prefixes:
+        """Tokenizes no more of a text than is kept of it."""
+        return Prefixes(boundary(self._backend), self.pieces_batch, self.pieces_of_words_batch)
+
+    @cached_property
     def config(self) -> dict[str, Any]:
         """What transformers reads beside the vocabulary: without it, any BERT is uncased to it."""
         normalizer = self._backend.normalizer
@@ -133,25 +139,23 @@ class Tokenizer:
             max_length: Tokens a row at most. Of a pair, the longer text is cut first.
 
         Returns:
-            For each row `(ids, type_ids)`, both of the same length.
+            For each row `(ids, type_ids)`, both of the same length. Of a long text no more is
+            tokenized than is kept, with the same ids.
 
         Raises:
             DataError: A text is not a string, or there are not as many `pairs` as `texts`.
         """
         if pairs is None:
-            return [self.assemble(ids, None, max_length) for ids in self.pieces_batch(texts)]
+            found = self._prefixes.of_texts(_checked(texts), max_length - 2)
+            return [self.assemble(ids, None, max_length) for ids in found]
         if len(pairs) != len(texts):
             raise DataError(
                 f"There must be as many second texts as first ones. "
                 f"Received: {len(texts)} first, {len(pairs)} second.",
                 "Give both texts of every pair.",
             )
-        pieces = self.pieces_batch([*texts, *pairs])
-        firsts, seconds = pieces[: len(texts)], pieces[len(texts) :]
-        return [
-            self.assemble(first, second, max_length)
-            for first, second in zip(firsts, seconds, strict=True)
-        ]
+        both = self._prefixes.of_pairs(_checked(texts), _checked(pairs), max_length - 3)
+        return [self.assemble(first, second, max_length) for first, second in both]
 
     def encode_words_batch(
         self, rows: Sequence[Sequence[str]], max_length: int = 512
@@ -166,7 +170,7 @@ class Tokenizer:
         """
         return [
             self.mark_words(ids, words, max_length)
-            for ids, words in self.pieces_of_words_batch(rows)
+            for ids, words in self._prefixes.of_words(rows, max_length - 2)
         ]
 
     def pieces_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -247,6 +251,13 @@ def longest_first(first: int, second: int, limit: int) -> tuple[int, int]:
 def _words(encoding: tokenizers.Encoding) -> list[int]:
     """The word of each piece; without marks, each piece has one."""
     return [NO_WORD if word is None else word for word in encoding.word_ids]
+
+
+def _checked(texts: Sequence[str]) -> Sequence[str]:
+    for text in texts:
+        if not isinstance(text, str):
+            _repair(text)
+    return texts
 
 
 def _repair(row: str | list[str]) -> str | list[str]:

@@ -185,6 +185,7 @@ def _pod(pod: dict[str, Any], serving: Serving) -> None:
         f"--agent={serving.label}",
         *([f"--digest={serving.digest}"] if serving.digest else []),
         f"--name={serving.name}",
+        "--host=0.0.0.0",  # by itself the server listens on loopback, where no Service finds it
         f"--port={PORT}",
         f"--threads={serving.threads}",
     ]

@@ -81,6 +81,7 @@ def test_every_filling_is_valid_and_hangs_together(name, version, kind, cpu, rep
     pod, labels = pod_of(objects), pod_labels(objects)
     (container,) = pod["containers"]
     assert f"--agent={name}/{version}" in container["args"]
+    assert "--host=0.0.0.0" in container["args"]
     assert container["resources"]["requests"] == container["resources"]["limits"]
     variables = [one["name"] for one in container["env"]]
     assert len(variables) == len(set(variables))

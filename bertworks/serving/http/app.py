@@ -117,7 +117,11 @@ def application(
     app.add_api_route("/metrics", metrics_handler, methods=["GET"])
     # Before kserve's, so that this one answers: kserve's reads the body by itself, leniently.
     app.add_api_route(
-        "/v2/models/{model_name}/infer", _infer(plane), methods=["POST"], response_model=None, include_in_schema=False
+        "/v2/models/{model_name}/infer",
+        _infer(plane),
+        methods=["POST"],
+        response_model=None,
+        include_in_schema=False,
     )
     if repository:
         plane.extensions.append("model_repository")

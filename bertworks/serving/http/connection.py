@@ -85,7 +85,6 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begins a request."""
-        self._fed = min(self._fed, HEAD_BYTES // 2)
         self._head = self._fields = self._body = 0
         self._in_head, self._complete = True, False
         if "head" not in self._timers:
@@ -178,7 +177,7 @@ class Connection(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._timers.pop("head", None)
-        if self._fed == 0:  # Nothing was asked.
+        if not self._in_head and self._fed == 0:  # Nothing was asked.
             self.transport.close()
         else:
             self._refuse(408, "The headers were not all there in time.")

@@ -17,7 +17,7 @@ from typing import Any
 from bertworks.serving.http import log
 from bertworks.serving.http.line import Line, Ticket, current
 from bertworks.serving.meters import Turned
-from bertworks.serving.refusals import Refused, setting
+from bertworks.serving.refusals import Cancelled, Refused, setting
 from bertworks.spec_limits import Limits
 
 Scope = MutableMapping[str, Any]
@@ -79,6 +79,7 @@ class Gate:
             ticket.reason = "ending"
             await answer.refuse(_ending())
         except Exception as error:  # kserve's application answered 500 already, or could not
+            ticket.reason = "fault"
             log.fault(error)
             await answer.refuse(
                 Refused(
@@ -158,6 +159,9 @@ class Gate:
         token = current.set(ticket)
         try:
             await self.app(scope, receive, send)
+        except Cancelled:
+            if ticket.refusal is not None:
+                raise ticket.refusal from None
         finally:
             current.reset(token)
             timer.cancel()

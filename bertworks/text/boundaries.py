@@ -1,0 +1,206 @@
+"""Where a text may be cut so that its parts' pieces are the whole's, one after the other.
+
+BERT's tokenizer works on single characters (clean-up, decomposition, lower-casing) and on single
+words (WordPiece). So before a space, a punctuation mark or an ideograph a text can be cut, unless
+that character is inside a mark such as [MASK], which is looked for first.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Iterator, Sequence
+
+import tokenizers
+
+CHARACTERS_A_PIECE = 8
+"""Of the part that is taken first; English has four to five, so that one part is mostly enough."""
+SHORTEST_PART = 64
+TOGETHER = 1 << 18
+"""Characters that the backend gets at once: it needs some 200 bytes for each."""
+
+# What BERT's tokenizer takes for Chinese: Unicode's CJK blocks, without kana and Hangul.
+_IDEOGRAPHS = (
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf"
+    "\U0002f800-\U0002fa1f"
+)
+
+Encode = Callable[[list[str]], list[list[int]]]
+"""Texts to their pieces."""
+EncodeWords = Callable[[list[list[str]]], list[tuple[list[int], list[int]]]]
+"""Lists of words to their pieces, and the word of each piece."""
+
+
+def spaces_part(backend: tokenizers.Tokenizer) -> bool:
+    """Whether texts may be cut at spaces: the parts are BERT's, and the marks are plain."""
+    added = backend.get_added_tokens_decoder().values()
+    return (
+        isinstance(backend.normalizer, tokenizers.normalizers.BertNormalizer)
+        and isinstance(backend.pre_tokenizer, tokenizers.pre_tokenizers.BertPreTokenizer)
+        and isinstance(backend.model, tokenizers.models.WordPiece)
+        and not any(
+            token.lstrip or token.rstrip or token.single_word or token.normalized
+            or " " in token.content
+            or token.content.startswith(backend.model.continuing_subword_prefix)
+            for token in added
+        )
+    )  # fmt: skip
+
+
+def boundary(backend: tokenizers.Tokenizer) -> re.Pattern[str] | None:
+    """Matches the characters before which any text may be cut; None: it must be taken whole."""
+    if not spaces_part(backend):
+        return None
+    inside = "".join(token.content for token in backend.get_added_tokens_decoder().values())
+    characters = " \t\n\r" + string.punctuation
+    parts = "".join(re.escape(one) for one in characters if one not in inside)
+    if backend.normalizer.handle_chinese_chars and not re.search(f"[{_IDEOGRAPHS}]", inside):
+        parts += _IDEOGRAPHS
+    return re.compile(f"[{parts}]") if parts else None
+
+
+class _Reading:
+    """A text, how far it was read, and its pieces so far."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.place = text, 0
+        self.pieces: list[int] = []
+
+    @property
+    def done(self) -> bool:
+        return self.place == len(self.text)
+
+
+class Prefixes:
+    """Pieces of texts, tokenized part by part until there are enough.
+
+    Args:
+        cut: Before which characters a part may end; None: texts are taken whole.
+        encode: Tokenizes texts.
+        encode_words: Tokenizes lists of words.
+    """
+
+    def __init__(
+        self, cut: re.Pattern[str] | None, encode: Encode, encode_words: EncodeWords
+    ) -> None:
+        self._cut, self._encode, self._encode_words = cut, encode, encode_words
+
+    def of_texts(self, texts: Sequence[str], enough: int) -> list[list[int]]:
+        """The first pieces of each text: `enough` or more, or all."""
+        readings = [_Reading(text) for text in texts]
+        self._read(readings, enough)
+        return [reading.pieces for reading in readings]
+
+    def of_pairs(
+        self, firsts: Sequence[str], seconds: Sequence[str], limit: int
+    ) -> list[tuple[list[int], list[int]]]:
+        """The first pieces of each pair's texts, so many that `longest_first` cuts them alike.
+
+        Where both texts are long and the limit is odd, the longer one keeps the odd piece: they
+        are read on until one knows which that is.
+        """
+        pairs = [
+            (_Reading(first), _Reading(second))
+            for first, second in zip(firsts, seconds, strict=True)
+        ]
+        self._read([reading for pair in pairs for reading in pair], limit)
+        if limit % 2:
+            for first, second in pairs:
+                self._compare(first, second, limit)
+        return [(first.pieces, second.pieces) for first, second in pairs]
+
+    def of_words(
+        self, rows: Sequence[Sequence[str]], enough: int
+    ) -> list[tuple[list[int], list[int]]]:
+        """The first pieces of each list of words, `enough` or more or all, and their words."""
+        found: list[tuple[list[int], list[int]]] = [([], []) for _ in rows]
+        places = [0] * len(rows)
+        unfinished = list(range(len(rows)))
+        while unfinished:
+            parts: list[list[str]] = []
+            for row in unfinished:
+                part = _some_words(rows[row], places[row], enough - len(found[row][0]))
+                parts.append(part)
+            for taken in _groups([sum(map(len, part)) for part in parts]):
+                answers = self._words([parts[one] for one in taken], enough)
+                for one, (pieces, index) in zip(taken, answers, strict=True):
+                    row = unfinished[one]
+                    found[row][0].extend(pieces)
+                    found[row][1].extend(word + places[row] for word in index)
+            for row, part in zip(unfinished, parts, strict=True):
+                places[row] += len(part)
+            unfinished = [
+                row
+                for row in unfinished
+                if len(found[row][0]) < enough and places[row] < len(rows[row])
+            ]
+        return found
+
+    def _words(self, parts: list[list[str]], enough: int) -> list[tuple[list[int], list[int]]]:
+        """Pieces of lists of words; a word that is a text of its own is not taken whole."""
+        longest = CHARACTERS_A_PIECE * enough + SHORTEST_PART
+        if all(len(part) != 1 or len(part[0]) <= longest for part in parts):
+            return self._encode_words(parts)
+        answers = []
+        for part in parts:
+            if len(part) == 1 and len(part[0]) > longest:
+                (pieces,) = self.of_texts(part, enough)
+                answers.append((pieces, [0] * len(pieces)))
+            else:
+                answers += self._encode_words([part])
+        return answers
+
+    def _read(self, readings: list[_Reading], enough: int) -> None:
+        """Reads on until each text has enough pieces or ends."""
+        while True:
+            open_ = [one for one in readings if len(one.pieces) < enough and not one.done]
+            if not open_:
+                return
+            ends = [self._end(one, enough - len(one.pieces)) for one in open_]
+            sizes = [end - one.place for one, end in zip(open_, ends, strict=True)]
+            for taken in _groups(sizes):
+                parts = [open_[one].text[open_[one].place : ends[one]] for one in taken]
+                for one, pieces in zip(taken, self._encode(parts), strict=True):
+                    open_[one].pieces += pieces
+                    open_[one].place = ends[one]
+
+    def _compare(self, first: _Reading, second: _Reading, limit: int) -> None:
+        """Reads on until it is known which of two long texts has more pieces."""
+        while min(len(first.pieces), len(second.pieces)) > limit // 2:
+            more = len(first.pieces) - len(second.pieces)
+            if (first.done and (second.done or more <= 0)) or (second.done and more > 0):
+                return
+            behind = second if first.done or (more > 0 and not second.done) else first
+            self._read([behind], len(behind.pieces) + limit)
+
+    def _end(self, reading: _Reading, wanted: int) -> int:
+        """Where the part that is read next ends."""
+        end = reading.place + max(CHARACTERS_A_PIECE * wanted, SHORTEST_PART)
+        if end >= len(reading.text) or self._cut is None:
+            return len(reading.text)
+        found = self._cut.search(reading.text, end)
+        return found.start() if found else len(reading.text)
+
+
+def _some_words(words: Sequence[str], place: int, wanted: int) -> list[str]:
+    """The next words, of some characters in all; at least one."""
+    left = max(CHARACTERS_A_PIECE * wanted, SHORTEST_PART)
+    end = place
+    while end < len(words) and (end == place or left > len(words[end])):
+        left -= len(words[end]) + 1
+        end += 1
+    return list(words[place:end])
+
+
+def _groups(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Neighbours that have few enough characters together to be tokenized at once."""
+    group: list[int] = []
+    total = 0
+    for place, size in enumerate(sizes):
+        if group and total + size > TOGETHER:
+            yield group
+            group, total = [], 0
+        group.append(place)
+        total += size
+    if group:
+        yield group
