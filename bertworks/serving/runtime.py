@@ -190,22 +190,26 @@ class Agent:
         clean = None if cleaned == self.clean else self.clean
         if self.task.type == "tagging":
             return self._encode_words([words.read(row, clean) for row in rows])
-        texts = [row if isinstance(row, str) else row[0] for row in rows]
-        seconds = [row[1] for row in rows] if self.task.pair else []
-        given = [clean_text(text, clean) if clean else text for text in (*texts, *seconds)]
-        pieces = self._tokenizer.pieces_batch(given)
-        room = self.max_length - (3 if self.task.pair else 2)
-        if not self.task.pair:
-            cut = [len(ids) > room for ids in pieces]
-            both = [self._tokenizer.assemble(ids, None, self.max_length) for ids in pieces]
-            return Encoded([ids for ids, _ in both], cut)
-        pairs = list(zip(pieces[: len(rows)], pieces[len(rows) :], strict=True))
-        both = [self._tokenizer.assemble(*pair, self.max_length) for pair in pairs]
-        cut = [len(first) + len(second) > room for first, second in pairs]
-        return Encoded([ids for ids, _ in both], cut, [types for _, types in both])
+        if self.task.pair:
+            firsts, seconds = (
+                [clean_text(row[side], clean) if clean else row[side] for row in rows]
+                for side in (0, 1)
+            )
+            room = self.max_length - 3
+            pairs = self._tokenizer.pieces_of_pairs(firsts, seconds, room)
+            both = [self._tokenizer.assemble(*pair, self.max_length) for pair in pairs]
+            cut = [len(first) + len(second) > room for first, second in pairs]
+            return Encoded([ids for ids, _ in both], cut, [types for _, types in both])
+        room = self.max_length - 2
+        given = [clean_text(str(row), clean) if clean else str(row) for row in rows]
+        pieces = self._tokenizer.pieces_batch(given, room + 1)
+        both = [self._tokenizer.assemble(ids, None, self.max_length) for ids in pieces]
+        return Encoded([ids for ids, _ in both], [len(ids) > room for ids in pieces])
 
     def _encode_words(self, rows: Sequence[words.Words]) -> Encoded:
-        pieces = self._tokenizer.pieces_of_words_batch([row.read for row in rows])
+        pieces = self._tokenizer.pieces_of_words_batch(
+            [row.read for row in rows], self.max_length - 1
+        )
         marked = [self._tokenizer.mark_words(*row, self.max_length) for row in pieces]
         starts = [np.flatnonzero(first_pieces(index)).tolist() for _, index in marked]
         kept = [

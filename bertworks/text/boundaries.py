@@ -96,6 +96,8 @@ class Prefixes:
     ) -> list[tuple[list[int], list[int]]]:
         """The first pieces of each pair's texts, so many that `longest_first` cuts them alike.
 
+        Together they have more than `limit` where all of them do.
+
         Where both texts are long and the limit is odd, the longer one keeps the odd piece: they
         are read on until one knows which that is.
         """
@@ -103,7 +105,7 @@ class Prefixes:
             (_Reading(first), _Reading(second))
             for first, second in zip(firsts, seconds, strict=True)
         ]
-        self._read([reading for pair in pairs for reading in pair], limit)
+        self._read([reading for pair in pairs for reading in pair], limit + 1)
         if limit % 2:
             for first, second in pairs:
                 self._compare(first, second, limit)
@@ -138,7 +140,7 @@ class Prefixes:
 
     def _words(self, parts: list[list[str]], enough: int) -> list[tuple[list[int], list[int]]]:
         """Pieces of lists of words; a word that is a text of its own is not taken whole."""
-        longest = CHARACTERS_A_PIECE * enough + SHORTEST_PART
+        longest = _size(enough)
         if all(len(part) != 1 or len(part[0]) <= longest for part in parts):
             return self._encode_words(parts)
         answers = []
@@ -175,16 +177,21 @@ class Prefixes:
 
     def _end(self, reading: _Reading, wanted: int) -> int:
         """Where the part that is read next ends."""
-        end = reading.place + max(CHARACTERS_A_PIECE * wanted, SHORTEST_PART)
+        end = reading.place + _size(wanted)
         if end >= len(reading.text) or self._cut is None:
             return len(reading.text)
         found = self._cut.search(reading.text, end)
         return found.start() if found else len(reading.text)
 
 
+def _size(wanted: int) -> int:
+    """Characters that are likely to have as many pieces."""
+    return min(max(CHARACTERS_A_PIECE * wanted, SHORTEST_PART), TOGETHER)
+
+
 def _some_words(words: Sequence[str], place: int, wanted: int) -> list[str]:
     """The next words, of some characters in all; at least one."""
-    left = max(CHARACTERS_A_PIECE * wanted, SHORTEST_PART)
+    left = _size(wanted)
     end = place
     while end < len(words) and (end == place or left > len(words[end])):
         left -= len(words[end]) + 1

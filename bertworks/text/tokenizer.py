@@ -12,6 +12,7 @@ switching the backend's setting), so that any number of threads may share one.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -105,8 +106,8 @@ class Tokenizer:
 
     @cached_property
     def _prefixes(self) -> Prefixes:
-        """Tokenizes no more of a text than is kept of it."""
-        return Prefixes(boundary(self._backend), self.pieces_batch, self.pieces_of_words_batch)
+        """Tokenizes no more of a text than is wanted, and not too much of it at once."""
+        return Prefixes(boundary(self._backend), self._pieces, self._pieces_of_words)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -146,7 +147,7 @@ class Tokenizer:
             DataError: A text is not a string, or there are not as many `pairs` as `texts`.
         """
         if pairs is None:
-            found = self._prefixes.of_texts(_checked(texts), max_length - 2)
+            found = self.pieces_batch(texts, max_length - 2)
             return [self.assemble(ids, None, max_length) for ids in found]
         if len(pairs) != len(texts):
             raise DataError(
@@ -154,7 +155,7 @@ class Tokenizer:
                 f"Received: {len(texts)} first, {len(pairs)} second.",
                 "Give both texts of every pair.",
             )
-        both = self._prefixes.of_pairs(_checked(texts), _checked(pairs), max_length - 3)
+        both = self.pieces_of_pairs(texts, pairs, max_length - 3)
         return [self.assemble(first, second, max_length) for first, second in both]
 
     def encode_words_batch(
@@ -170,17 +171,40 @@ class Tokenizer:
         """
         return [
             self.mark_words(ids, words, max_length)
-            for ids, words in self._prefixes.of_words(rows, max_length - 2)
+            for ids, words in self.pieces_of_words_batch(rows, max_length - 2)
         ]
 
-    def pieces_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, without marks and uncut."""
-        return [encoding.ids for encoding in self._encode(list(texts), word_ids=False)]
+    def pieces_batch(self, texts: Sequence[str], enough: int | None = None) -> list[list[int]]:
+        """Ids of each text, without marks and uncut.
 
-    def pieces_of_words_batch(self, rows: Sequence[Sequence[str]]) -> list[Encoded]:
-        """Ids of each list of words without marks and uncut, and the word of each piece."""
-        encodings = self._encode([list(row) for row in rows], word_ids=True)
-        return [(encoding.ids, _words(encoding)) for encoding in encodings]
+        Args:
+            texts: The texts.
+            enough: No more than is needed for as many ids is tokenized of each; None: all.
+        """
+        return self._prefixes.of_texts(_checked(texts), enough or sys.maxsize)
+
+    def pieces_of_pairs(
+        self, firsts: Sequence[str], seconds: Sequence[str], room: int
+    ) -> list[tuple[list[int], list[int]]]:
+        """Ids of each pair's texts, without marks and uncut, but no more than tells how to cut.
+
+        Args:
+            firsts: The first texts.
+            seconds: The second texts, as many.
+            room: Ids of both texts that will be kept. Where there are more, more are returned.
+        """
+        return self._prefixes.of_pairs(_checked(firsts), _checked(seconds), room)
+
+    def pieces_of_words_batch(
+        self, rows: Sequence[Sequence[str]], enough: int | None = None
+    ) -> list[Encoded]:
+        """Ids of each list of words without marks and uncut, and the word of each piece.
+
+        Args:
+            rows: Lists of words.
+            enough: See `pieces_batch`.
+        """
+        return self._prefixes.of_words(rows, enough or sys.maxsize)
 
     def pieces_and_words_batch(self, texts: Sequence[str]) -> list[Encoded]:
         """Ids of each text without marks and uncut, and the word that each piece belongs to.
@@ -214,6 +238,13 @@ class Tokenizer:
     def token(self, identifier: int) -> str:
         """The vocabulary entry of an id, for example "##ing"."""
         return str(self._backend.id_to_token(identifier))
+
+    def _pieces(self, texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._encode(texts, word_ids=False)]
+
+    def _pieces_of_words(self, rows: list[list[str]]) -> list[Encoded]:
+        encodings = self._encode(rows, word_ids=True)
+        return [(encoding.ids, _words(encoding)) for encoding in encodings]
 
     def _encode(
         self, rows: list[str] | list[list[str]], *, word_ids: bool

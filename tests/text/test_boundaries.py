@@ -45,7 +45,7 @@ def small_parts():
 @given(texts=st.lists(TEXT, max_size=5), max_length=st.integers(3, 30))
 def test_texts(kind, texts, max_length):
     tokenizer = TOKENIZERS[kind]
-    wanted = [tokenizer.assemble(ids, None, max_length) for ids in tokenizer.pieces_batch(texts)]
+    wanted = [tokenizer.assemble(ids, None, max_length) for ids in tokenizer._pieces(texts)]
     with small_parts():
         assert tokenizer.encode_batch(texts, None, max_length) == wanted
 
@@ -56,10 +56,14 @@ def test_texts(kind, texts, max_length):
 def test_pairs(kind, pairs, max_length):
     tokenizer = TOKENIZERS[kind]
     firsts, seconds = [a for a, _ in pairs], [b for _, b in pairs]
-    whole = zip(tokenizer.pieces_batch(firsts), tokenizer.pieces_batch(seconds), strict=True)
+    whole = list(zip(tokenizer._pieces(firsts), tokenizer._pieces(seconds), strict=True))
     wanted = [tokenizer.assemble(first, second, max_length) for first, second in whole]
     with small_parts():
         assert tokenizer.encode_batch(firsts, seconds, max_length) == wanted
+        some = tokenizer.pieces_of_pairs(firsts, seconds, max_length - 3)
+    for (first, second), (one, other) in zip(whole, some, strict=True):
+        more = len(first) + len(second) > max_length - 3
+        assert more == (len(one) + len(other) > max_length - 3)
 
 
 @kinds
@@ -69,7 +73,7 @@ def test_words(kind, rows, max_length):
     tokenizer = TOKENIZERS[kind]
     wanted = [
         tokenizer.mark_words(ids, words, max_length)
-        for ids, words in tokenizer.pieces_of_words_batch(rows)
+        for ids, words in tokenizer._pieces_of_words(rows)
     ]
     with small_parts():
         assert tokenizer.encode_words_batch(rows, max_length) == wanted
@@ -80,7 +84,7 @@ def test_words(kind, rows, max_length):
 def test_pairs_of_every_length(first, second):
     tokenizer = TOKENIZERS["uncased"]
     texts = "the " * first, "runs. " * (second // 2)
-    pieces = tokenizer.pieces_batch(texts)
+    pieces = tokenizer._pieces(texts)
     for max_length in (28, 29):
         with small_parts():
             (found,) = tokenizer.encode_batch([texts[0]], [texts[1]], max_length)
@@ -94,11 +98,11 @@ def test_no_more_is_tokenized_than_is_kept(text):
 
     def encode(texts):
         seen.extend(map(len, texts))
-        return tokenizer.pieces_batch(texts)
+        return tokenizer._pieces(texts)
 
     def encode_words(rows):
         seen.extend(len(word) for row in rows for word in row)
-        return tokenizer.pieces_of_words_batch(rows)
+        return tokenizer._pieces_of_words(rows)
 
     prefixes = boundaries.Prefixes(boundaries.boundary(_backend()), encode, encode_words)
     prefixes.of_texts([text], 126)
