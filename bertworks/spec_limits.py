@@ -14,7 +14,7 @@ class Limits(Section):
     running body decoded, and one forward pass of the longest rows a running request.
     """
 
-    body_mb: float = Field(1.0, gt=0, le=256, description="A request's body, in MiB.")
+    body_mb: float = Field(2.0, gt=0, le=256, description="A request's body, in MiB.")
     rows: int = Field(1024, ge=1, description="Rows of a request.")
     characters: int = Field(100_000, ge=1, description="Characters of a row, all its texts.")
     depth: int = Field(16, ge=4, le=200, description="Lists and objects inside each other.")
