@@ -19,13 +19,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Severity = Literal["ignore", "warning", "error"]
 
 
-# What a task's epochs can be chosen by on validation, and what the evaluation measures on test.
-EPOCH_METRICS = {
-    "classification": ("accuracy", "macro_f1"),
-    "multi_label": ("accuracy", "micro_f1", "macro_f1"),
-    "tagging": ("entity_f1", "token_f1"),
-    "regression": ("pearson", "mae", "rmse"),
-}
+# What a task can be judged by, on validation as on test.
 TEST_METRICS = {
     "classification": (
         "accuracy", "macro_f1", "micro_f1", "mcc", "roc_auc", "calibration_error",
@@ -37,6 +31,7 @@ TEST_METRICS = {
     ),
     "regression": ("pearson", "spearman", "mae", "rmse"),
 }  # fmt: skip
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "calibration_error"})
 
 
 class Columns(Section):
@@ -391,8 +386,7 @@ class Finetune(Optimizer):
     dropout: Fraction | None = Field(None, description="Overrides the base's dropout.")
     metric: str | None = Field(
         None,
-        description="Validation metric that picks the best epoch; None: accuracy, entity_f1 or "
-        "pearson by task.",
+        description="Validation metric that picks the best epoch; None: gates.metric, the run's own.",
     )
 
 
@@ -458,7 +452,9 @@ class Gates(Section):
     """Rules that the COMPRESSED bundle must meet on the test split. None: not asked."""
 
     metric: str | None = Field(
-        None, description="Metric of the rules below; None: accuracy, entity_f1 or pearson by task."
+        None,
+        description="The run's metric: of the rules below, and what finetune, prune and quantize go "
+        "by; None: accuracy, entity_f1 or pearson by task.",
     )
     minimum: float | None = Field(None, description="Lowest value of the metric.")
     max_drop: float | None = Field(
@@ -555,6 +551,11 @@ class AgentSpec(Section):
                 )
         return part
 
+    @property
+    def metric(self) -> str:
+        """What every step of the run judges by; `finetune.metric` alone may say otherwise there."""
+        return self.gates.metric or task_metric(self.task)
+
     # What follows would otherwise come to light only after minutes of training.
 
     @field_validator("finetune", "gates")
@@ -563,11 +564,10 @@ class AgentSpec(Section):
         task = info.data.get("task")
         if task is None or value.metric is None:
             return value
-        known = TEST_METRICS if isinstance(value, Gates) else EPOCH_METRICS
-        kind = "multi_label" if task.multi_label else task.type
-        if value.metric not in known[kind]:
+        known = metrics_of(task)
+        if value.metric not in known:
             raise ValueError(
-                f"`metric` must be one of {', '.join(known[kind])} for this task. "
+                f"`metric` must be one of {', '.join(known)} for this task. "
                 f"Received: {value.metric}"
             )
         return value
@@ -601,6 +601,11 @@ class AgentSpec(Section):
         ):
             raise ValueError("`base: scratch` needs text: give corpus.sources.")
         return self
+
+
+def metrics_of(task: Task) -> tuple[str, ...]:
+    """The metrics that a task can be judged by."""
+    return TEST_METRICS["multi_label" if task.multi_label else task.type]
 
 
 def task_metric(task: Task | dict[str, Any]) -> str:

@@ -62,19 +62,29 @@ def sections(
         "validate": {"task": task, "validate": checks},
         "transform": {"task": task, "transform": _plain(spec.transform), "base": _plain(spec.base)},
         "pretrain": {"task": task, "pretrain": _plain(spec.pretrain), "base": _plain(spec.base)},
-        "finetune": {"task": task, "finetune": _plain(spec.finetune)},
+        "finetune": {"task": task, "metric": spec.metric, "finetune": _plain(spec.finetune)},
         # Slices cost a third of a minute of TFMA: they are taken of what will serve.
-        "evaluate": {"task": task, "evaluate": {**_plain(spec.evaluate), "slices": []}},
-        "evaluate-bundle": {"task": task, "evaluate": _plain(spec.evaluate)},
-        "prune": {"task": task, "prune": _plain(spec.compress.prune)},
+        "evaluate": {
+            "task": task,
+            "metric": spec.metric,
+            "evaluate": {**_plain(spec.evaluate), "slices": []},
+        },
+        "evaluate-bundle": {
+            "task": task,
+            "metric": spec.metric,
+            "evaluate": _plain(spec.evaluate),
+        },
+        "prune": {"task": task, "metric": spec.metric, "prune": _plain(spec.compress.prune)},
         "quantize": {
             "task": task,
+            "metric": spec.metric,
             "quantize": _plain(spec.compress.quantize),
             "serve": spec.serve.model_dump(mode="json", exclude={"deploy"}),
         },
         "gate": {
             "name": spec.name,
             "task": task,
+            "metric": spec.metric,
             "gates": _plain(spec.gates),
             "store": store,
             "champion": champion,

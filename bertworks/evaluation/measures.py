@@ -13,8 +13,12 @@ import numpy as np
 from bertworks.evaluation.bootstrap import Measure
 from bertworks.evaluation.entities import counts
 from bertworks.evaluation.predictions import Predictions
+from bertworks.spec import LOWER_IS_BETTER
 
-LOWER_IS_BETTER = frozenset({"mae", "rmse", "calibration_error"})
+__all__ = [
+    "BINS", "LOWER_IS_BETTER", "classification", "measure_of", "multi_label", "regression", "tagging",
+]  # fmt: skip
+
 BINS = 15
 """Confidence bins of the calibration error, as in Guo et al. 2017, section 2."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bertworks.encoder.config import Head
 from bertworks.errors import SpecError
-from bertworks.spec import Task
+from bertworks.spec import LOWER_IS_BETTER, Task, metrics_of
 
 Logits = Sequence[np.ndarray] | np.ndarray
 Metric = Callable[[Any, Logits], float]
@@ -23,16 +23,22 @@ class TaskHandler(ABC):
         task: What was asked.
         labels: Label names in the order of the logits; empty for regression.
         score: Regression: mean, std, min and max of the training scores; else None.
+        default_metric: What the task is judged by unless a caller names another metric.
+        target_column: The tokens artifact's column that holds the targets.
     """
 
     default_metric: str
     target_column: str
-    lower_is_better: frozenset[str] = frozenset()
 
     def __init__(
-        self, task: Task, labels: Sequence[str], score: Mapping[str, float] | None = None
+        self,
+        task: Task,
+        labels: Sequence[str],
+        score: Mapping[str, float] | None = None,
+        metric: str | None = None,
     ) -> None:
         self.task, self.labels, self.score = task, tuple(labels), score
+        self.default_metric = metric or self.default_metric
 
     @abstractmethod
     def head(self) -> Head:
@@ -41,7 +47,7 @@ class TaskHandler(ABC):
     @property
     @abstractmethod
     def metrics(self) -> Mapping[str, Metric]:
-        """Metric name to function of (targets, logits)."""
+        """Metric name to function of (targets, logits), for those that training asks for most."""
 
     @abstractmethod
     def decode(
@@ -59,7 +65,8 @@ class TaskHandler(ABC):
         """A metric's value; None names the task's default.
 
         Args:
-            name: One of `metrics`.
+            name: One of `bertworks.spec.metrics_of` the task. Those that are not in `metrics` are
+                computed as the evaluation computes them, and are 0 where they are not defined.
             targets: The rows' targets as in the tokens artifact's target column.
             logits: As for `decode`.
 
@@ -67,21 +74,23 @@ class TaskHandler(ABC):
             SpecError: The task has no such metric.
         """
         wanted = name or self.default_metric
-        if wanted not in self.metrics:
+        if wanted in self.metrics:
+            return float(self.metrics[wanted](targets, logits))
+        if wanted not in metrics_of(self.task):
             raise SpecError(
-                f"`metric` must be one of {', '.join(self.metrics)} for type: {self.task.type}. "
-                f"Received: {wanted}",
+                f"`metric` must be one of {', '.join(metrics_of(self.task))} for type: "
+                f"{self.task.type}. Received: {wanted}",
                 "Correct `metric` in the spec.",
             )
-        return float(self.metrics[wanted](targets, logits))
+        from bertworks.evaluation.tokenized import value_on_tokens
+
+        return value_on_tokens(self, wanted, targets, logits)
 
     def is_better(self, name: str | None, value: float, than: float | None) -> bool:
         """Whether a value of a metric is better than an earlier one (None: there was none)."""
         if than is None or np.isnan(than):
             return True
-        return (
-            value < than if (name or self.default_metric) in self.lower_is_better else value > than
-        )
+        return value < than if (name or self.default_metric) in LOWER_IS_BETTER else value > than
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -13,16 +13,17 @@ from bertworks.tasks.regression import Regression
 from bertworks.tasks.tagging import Tagging
 
 
-def for_task(task: Task, info: Mapping[str, Any]) -> TaskHandler:
+def for_task(task: Task, info: Mapping[str, Any], metric: str | None = None) -> TaskHandler:
     """The handler of a task.
 
     Args:
         task: What the agent does.
         info: info.json of a tokens artifact or agent.json of a model: `labels` and `score`.
+        metric: What it is judged by; None: the task's own.
     """
     kinds: dict[str, type[TaskHandler]] = {
         "classification": MultiLabel if task.multi_label else Classification,
         "tagging": Tagging,
         "regression": Regression,
     }
-    return kinds[task.type](task, info.get("labels") or (), info.get("score"))
+    return kinds[task.type](task, info.get("labels") or (), info.get("score"), metric)

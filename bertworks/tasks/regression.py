@@ -16,7 +16,6 @@ class Regression(TaskHandler):
 
     default_metric = "pearson"
     target_column = "scaled"
-    lower_is_better = frozenset({"mae", "rmse"})
 
     def head(self) -> Head:
         """A sequence head with one output."""

@@ -12,7 +12,7 @@ from bertworks.encoder.config import EncoderConfig
 from bertworks.encoder.layout import Weights
 from bertworks.encoder.model import BertModel, build
 from bertworks.errors import DataError, SpecError
-from bertworks.spec import Finetune
+from bertworks.spec import Finetune, metrics_of
 from bertworks.tasks import classification, multi_label
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
@@ -98,9 +98,9 @@ def check_settings(handler: TaskHandler, settings: Finetune) -> None:
         SpecError: Names the setting.
     """
     task = handler.task
-    if settings.metric is not None and settings.metric not in handler.metrics:
+    if settings.metric is not None and settings.metric not in metrics_of(task):
         raise SpecError(
-            f"finetune.metric must be one of {', '.join(handler.metrics)} for type: {task.type}. "
+            f"finetune.metric must be one of {', '.join(metrics_of(task))} for type: {task.type}. "
             f"Received: {settings.metric}",
             "Correct finetune.metric in the spec.",
         )

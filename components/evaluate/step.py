@@ -23,7 +23,7 @@ def run(
     """Writes the metrics artifact.
 
     Args:
-        section: task, evaluate.
+        section: task, evaluate, and `metric`, which the run goes by.
         agent: Model or bundle artifact.
         examples: Examples artifact (the text, and the floor's training rows).
         tokens: Tokens artifact of the same examples.
@@ -42,7 +42,11 @@ def run(
     rows = data.test_rows(task, rows_of, pieces_of)
 
     parents = {"agent": source, "examples": rows_of, "tokens": pieces_of}
-    facts: dict[str, Any] = {"metric": task_metric(task), "split": "test", "labels": labels}
+    facts: dict[str, Any] = {
+        "metric": section.get("metric") or task_metric(task),
+        "split": "test",
+        "labels": labels,
+    }
     with artifacts.write(
         metrics, kind="metrics", producer="evaluate", parents=parents, metadata=facts
     ) as folder:

@@ -19,7 +19,7 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
     """Writes a model artifact.
 
     Args:
-        section: `task` and `finetune` of the spec.
+        section: `task` and `finetune` of the spec, and `metric`, which the run goes by.
         tokens: tokens artifact.
         initial: base or model artifact to start from.
         model: Where the model artifact goes.
@@ -36,7 +36,8 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
         "initial": artifacts.open_artifact(initial),
     }
     digests = {name: parent.digest for name, parent in parents.items()}
-    handler = for_task(Task.model_validate(section["task"]), parents["tokens"].json("info.json"))
+    task = Task.model_validate(section["task"])
+    handler = for_task(task, parents["tokens"].json("info.json"), section.get("metric"))
     start = load_initial(parents["initial"], parents["tokens"])
     checkpoints = Checkpoints.for_run({"step": "finetune", **section}, digests)
     with checkpoints or contextlib.nullcontext():

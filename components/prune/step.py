@@ -21,7 +21,7 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
     """Writes a model artifact whose layers have widths of their own.
 
     Args:
-        section: `task` and `prune` of the spec.
+        section: `task` and `prune` of the spec, and `metric`, which the run goes by.
         model: The fine-tuned model artifact.
         tokens: tokens artifact.
         pruned: Where the model artifact goes; it also holds latency.json and pruning.html.
@@ -45,7 +45,7 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
     digests = {name: parent.digest for name, parent in parents.items()}
     config, weights, raw = load_folder(model)
     agent = parents["model"].json("agent.json")
-    handler = for_task(Task.model_validate(section["task"]), agent)
+    handler = for_task(Task.model_validate(section["task"]), agent, section.get("metric"))
     checkpoints = Checkpoints.for_run({"step": "prune", **section}, digests)
     with checkpoints or contextlib.nullcontext():
         full = Model(config, weights)
