@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ class Artifact:
         path: The folder.
         kind: One of the kinds in docs/artifacts.md, for example "examples" or "bundle".
         producer: The step that wrote it.
-        digest: sha256 over the sorted (file, sha256) table: equal content, equal digest.
+        digest: sha256 over the sorted (file, sha256) table, without files of timings: equal content,
+            equal digest.
         parents: Name to digest of the artifacts that it was made from.
         metadata: Small JSON facts that the producer noted.
     """
@@ -62,11 +63,15 @@ def write(
     producer: str,
     parents: Mapping[str, Artifact] | None = None,
     metadata: dict[str, Any] | None = None,
+    measured: Collection[str] = (),
 ) -> Iterator[Path]:
     """Yields a temporary folder beside `path`; seals it and renames it into place on success.
 
     The dict given as `metadata` is read when the block ends, so a step may fill it as it goes. On any
     exception the temporary folder is removed and `path` is left as it was.
+
+    Files named in `measured` hold what a clock said (how long, how fast). The manifest lists and
+    guards them as it does the others, but the digest leaves them out: equal inputs give equal digests.
 
     Raises:
         EnvironmentFault: The disk is full or the folder cannot be written.
@@ -76,7 +81,7 @@ def write(
     try:
         beside.mkdir(parents=True)
         yield beside
-        _seal(beside, kind, producer, parents or {}, metadata or {})
+        _seal(beside, kind, producer, parents or {}, metadata or {}, measured)
         _replace(beside, final)
     except OSError as error:
         raise _environment_fault(error, final) or error from error
@@ -144,7 +149,9 @@ def sha256_of(file: str | os.PathLike[str]) -> str:
 
 def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
     """The digest of a manifest's table of files: independent of where and when it was written."""
-    table = sorted((name, entry["sha256"]) for name, entry in files.items())
+    table = sorted(
+        (name, entry["sha256"]) for name, entry in files.items() if not entry.get("measured")
+    )
     return hashlib.sha256(json.dumps(table).encode()).hexdigest()
 
 
@@ -182,12 +189,16 @@ def _seal(
     producer: str,
     parents: Mapping[str, Artifact],
     metadata: dict[str, Any],
+    measured: Collection[str],
 ) -> None:
-    files = {
+    files: dict[str, dict[str, Any]] = {
         str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
+    for name in measured:
+        if name in files:
+            files[name]["measured"] = True
     write_json(
         folder / MANIFEST,
         {

@@ -420,22 +420,34 @@ class Prune(Optimizer):
 
 
 class Quantize(Section):
-    """int8 candidates: each is measured, the fastest within the accuracy limit wins."""
+    """int8 candidates: each is measured; of those that meet every limit the fastest wins."""
 
     candidates: list[
         Literal["onnxruntime-fp32", "onnxruntime-int8", "openvino-bf16", "openvino-int8"]
     ] = Field(
         ["onnxruntime-fp32", "onnxruntime-int8", "openvino-bf16", "openvino-int8"], min_length=1
     )
-    max_drop: float = Field(0.005, ge=0, description="Largest loss of the metric on validation.")
+    max_drop: float = Field(
+        0.005,
+        ge=0,
+        description="Largest loss of the metric on validation against the float32 graph; broken when "
+        "the loss is beyond it by more than chance.",
+    )
+    confidence: float = Field(
+        0.95,
+        ge=0.5,
+        lt=1.0,
+        description="Level of the one-sided paired bootstrap that tells a loss from chance; 0.5: the "
+        "loss as measured decides.",
+    )
     prefer: Literal["balanced", "throughput", "latency"] = Field(
         "balanced",
         description="What `fastest` means: milliseconds a row in batches (throughput), of one row "
-        "alone at the 95th percentile (latency), or their sum.",
+        "alone (latency), or their sum.",
     )
     calibration_rows: int = Field(256, ge=1, description="Training rows for static calibration.")
     measure_rows: int = Field(
-        2000, ge=1, description="Validation rows to score; at most 512 of them are also timed."
+        2000, ge=1, description="Validation rows to score; 128 to 512 of them are also timed."
     )
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
     seed: int = 42
@@ -458,10 +470,23 @@ class Gates(Section):
     )
     minimum: float | None = Field(None, description="Lowest value of the metric.")
     max_drop: float | None = Field(
-        0.02, ge=0, description="Largest drop of the metric against the uncompressed model."
+        0.02,
+        ge=0,
+        description="Largest drop of the metric against the uncompressed model on the same rows; "
+        "broken when the drop is beyond it by more than chance.",
+    )
+    confidence: float = Field(
+        0.95,
+        ge=0.5,
+        lt=1.0,
+        description="Level of the one-sided paired bootstrap that tells a drop from chance; 0.5: the "
+        "drop as measured decides.",
     )
     max_latency_ms: float | None = Field(
-        None, gt=0, description="p95 latency of one row at a time, in milliseconds."
+        None,
+        gt=0,
+        description="p95 latency of one row at a time, in milliseconds; on a busy machine without "
+        "what the load adds.",
     )
     max_size_mb: float | None = Field(None, gt=0, description="Size of the bundle, 10^6 bytes.")
     beat_floor: bool = Field(True, description="Must be above the TF-IDF floor.")

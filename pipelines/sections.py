@@ -79,6 +79,9 @@ def sections(
             "task": task,
             "metric": spec.metric,
             "quantize": _plain(spec.compress.quantize),
+            "gates": spec.gates.model_dump(
+                mode="json", include={"minimum", "max_drop", "max_latency_ms", "max_size_mb"}
+            ),
             "serve": spec.serve.model_dump(mode="json", exclude={"deploy"}),
         },
         "gate": {

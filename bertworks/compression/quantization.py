@@ -1,38 +1,41 @@
 """The quantize step's work: build candidate graphs, measure each on this machine, take the best.
 
-The rule: the fastest candidate whose metric on validation rows is at most `max_drop` below that of
-the float32 graph; `prefer` says whether batches, single rows or both count. The float32 graph is
-measured always and wins when no other keeps within the limit.
+Each candidate answers the validation rows, which gives its drop against the float32 graph; then all
+are timed in rounds, in turn. What is chosen by that stands in `choosing`.
 """
 
 from __future__ import annotations
 
 import errno
-import math
 import shutil
-import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
-from bertworks import html
 from bertworks.compression import builders, engines
 from bertworks.compression.builders import Source
-from bertworks.compression.engines import Engine, Floats
+from bertworks.compression.candidates import Candidate, Limits
+from bertworks.compression.choosing import choose, contenders, settled
+from bertworks.compression.engines import Floats
 from bertworks.compression.inference import ROWS, Batch, Runner, TokenIds, batches
-from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.cpus import available_threads
+from bertworks.errors import BertworksError
+from bertworks.evaluation.drops import Drop, best_by_chance
+from bertworks.evaluation.predictions import Predictions
 from bertworks.progress import stage
 from bertworks.spec import Quantize
+from bertworks.timing import Latency, Load, Product, milliseconds
 
-ROUNDS = 5
-TIMED_ROWS = 512
+LOOKS = (9, 18, 27)
+"""After so many rounds the choice is looked at; what was settled needs no more."""
+SECONDS = 120.0  # after so long no further rounds are begun
+TIMED_ROWS = (128, 512)  # a round, at least and at most
 SINGLE_ROWS = 40  # rows timed one at a time in each round
-Score = Callable[[list[Floats]], float]
+EVERY = 8  # rows alone between two products
+Answers = Callable[[list[Floats]], Predictions]
 
 
 @dataclass(frozen=True)
@@ -47,76 +50,54 @@ class Rows:
         return Rows(self.ids[:count], None if self.types is None else self.types[:count])
 
 
-@dataclass
-class Candidate:
-    """One graph on one engine, and what was measured of it.
+@dataclass(frozen=True)
+class Scoring:
+    """How answers are judged.
 
     Attributes:
-        name: As in the spec, for example "onnxruntime-int8".
-        folder: Where its graph lies.
-        engine: agent.json's "engine": name, file, options; None when it could not be built.
-        metric: The task's metric on validation rows.
-        rows_per_second: In length-sorted batches, as the agent runs them; median of the rounds.
-        latency_ms: Median of one row at a time.
-        p95_ms: 95th percentile of one row at a time.
-        size_mb: Bytes of the graph, 10^6.
-        chosen: Whether it goes into the bundle.
-        reason: Why it was chosen or not; the error when it could not be built or run.
+        metric: The run's metric.
+        answers: Truth and answers from the logits of the validation rows.
     """
 
-    name: str
-    folder: Path
-    engine: dict[str, Any] | None = None
-    metric: float | None = None
-    rows_per_second: float | None = None
-    latency_ms: float | None = None
-    p95_ms: float | None = None
-    size_mb: float | None = None
-    chosen: bool = False
-    reason: str = ""
-    loaded: Engine | None = field(default=None, repr=False)
-    runner: Runner | None = field(default=None, repr=False)
+    metric: str
+    answers: Answers
 
-    def cost_ms(self, prefer: str) -> float:
-        """Milliseconds that the choice goes by.
 
-        A row in a batch ("throughput"), a row alone at the 95th percentile ("latency"), or the sum of
-        the two: an engine that is fast in batches but stumbles over single rows serves badly.
-        """
-        batch = 1000 / self.rows_per_second if self.rows_per_second else math.inf
-        single = self.p95_ms if self.p95_ms is not None else math.inf
-        return {"throughput": batch, "latency": single, "balanced": batch + single}[prefer]
+@dataclass(frozen=True)
+class Compressed:
+    """Every candidate, one of them chosen, and how busy the machine was when they were timed.
 
-    def to_json(self) -> dict[str, Any]:
-        """The entry in agent.json's "candidates"."""
-        names = (
-            "name", "metric", "rows_per_second", "latency_ms", "p95_ms", "size_mb", "chosen",
-            "reason",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+    The candidates are in the order of the spec, after "onnxruntime-fp32", which is always measured.
+    """
+
+    candidates: list[Candidate]
+    load: Load
+
+    @property
+    def chosen(self) -> Candidate:
+        """The one that goes into the bundle."""
+        return next(one for one in self.candidates if one.chosen)
 
 
 def compress(
     source: Source,
     settings: Quantize,
+    limits: Limits,
     calibration: Rows,
     validation: Rows,
-    score: Score,
+    scoring: Scoring,
     folder: Path,
-) -> list[Candidate]:
+) -> Compressed:
     """Builds, measures and chooses.
 
     Args:
         source: The model.
-        settings: Which candidates, the largest drop, threads.
+        settings: Which candidates, threads, what "fastest" means.
+        limits: What the bundle will be held against.
         calibration: Training rows, for the activations' ranges.
-        validation: Rows to score, in random order; at least one. The first 512 are timed.
-        score: The metric of the validation rows' logits; higher is better.
+        validation: Rows to score, in random order; at least one. The first 128 to 512 are timed.
+        scoring: How the validation rows' logits are judged.
         folder: Where the candidates' graphs are built, a folder each.
-
-    Returns:
-        The candidates in the order of the spec, after "onnxruntime-fp32", which always takes part;
-        exactly one is chosen.
 
     Raises:
         EnvironmentFault: Not even the float32 graph runs.
@@ -127,83 +108,10 @@ def compress(
         for candidate in candidates:
             _build(candidate, source, calibration, settings)
             progress.advance(1, candidate.name)
-    _measure(candidates, validation, score, source.pad)
-    choose(candidates, settings.max_drop, settings.prefer)
-    return candidates
-
-
-def choose(candidates: Sequence[Candidate], max_drop: float, prefer: str = "balanced") -> Candidate:
-    """Marks the fastest candidate within the limit, and writes down why for each.
-
-    Args:
-        candidates: Measured; the first is the float32 baseline.
-        max_drop: Largest loss of the metric against the baseline.
-        prefer: What "fastest" means; see `Candidate.cost_ms`.
-
-    Returns:
-        The chosen one.
-    """
-    baseline = candidates[0]
-    if baseline.metric is None:
-        raise EnvironmentFault(
-            f"The float32 graph cannot be run: {baseline.reason}",
-            "Check the installation of onnxruntime.",
-        )
-    kept = []
-    for candidate in candidates:
-        if candidate.metric is None or candidate.rows_per_second is None:
-            continue
-        drop = baseline.metric - candidate.metric
-        # Rounding of the difference of two shares must not refuse a drop that equals the limit.
-        if drop <= max_drop + 1e-9:
-            kept.append(candidate)
-        else:
-            candidate.reason = f"metric falls by {drop:.4f}, more than {max_drop:g}"
-    winner = min(kept, key=lambda candidate: candidate.cost_ms(prefer))
-    for candidate in kept:
-        candidate.reason = "slower than the chosen one"
-    winner.chosen = True
-    winner.reason = (
-        "fastest within the limit"
-        if len(kept) > 1
-        else "no other candidate keeps the metric within the limit"
-        if len(candidates) > 1
-        else "the only candidate"
-    )
-    return winner
-
-
-def page(candidates: Sequence[Candidate], metric: str, threads: int) -> str:
-    """candidates.html: the table of all candidates and a chart of their speed."""
-    headers = [
-        "candidate", metric, "rows/s", "one row, ms", "p95, ms", "graph, MB", "", "reason",
-    ]  # fmt: skip
-    rows = [
-        [
-            one.name,
-            _shown(one.metric, 4),
-            _shown(one.rows_per_second, 0),
-            *(_shown(value, 2) for value in (one.latency_ms, one.p95_ms, one.size_mb)),
-            "chosen" if one.chosen else "",
-            one.reason,
-        ]
-        for one in candidates
-    ]
-    timed = [one for one in candidates if one.rows_per_second is not None]
-    chart = html.bar_chart(
-        [one.name for one in timed], [one.rows_per_second or 0.0 for one in timed], "rows/s"
-    )
-    note = Markup("<p>{}</p>").format(
-        f"Measured on validation rows with {threads} CPU threads: speed in batches of at most {ROWS} "
-        f"rows sorted by length, one thread each, latency one row at a time; medians of {ROUNDS} "
-        "interleaved rounds. The fastest candidate that keeps the metric within the limit is chosen."
-    )
-    table = html.table(headers, rows, numeric_columns=[1, 2, 3, 4, 5])
-    return html.page("Quantization candidates", note + table + chart)
-
-
-def _shown(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    _score(candidates, validation, scoring, limits.confidence)
+    load = _Rounds(candidates, validation, settings, limits, source.pad).run()
+    choose(candidates, settings.prefer, settings.candidates)
+    return Compressed(candidates, load)
 
 
 def _build(candidate: Candidate, source: Source, calibration: Rows, settings: Quantize) -> None:
@@ -227,48 +135,98 @@ def _fail(candidate: Candidate, error: Exception) -> None:
     message = error.message if isinstance(error, BertworksError) else f"{error}"
     candidate.reason = f"{type(error).__name__}: {message}"[:500]
     candidate.engine = candidate.loaded = candidate.runner = candidate.metric = None
+    candidate.batch_ms, candidate.alone_ms = [], []
 
 
-def _measure(candidates: Sequence[Candidate], rows: Rows, score: Score, pad: int) -> None:
-    """Scores each candidate, then times them in turn, so that disturbances fall on all alike."""
+def _score(
+    candidates: Sequence[Candidate], rows: Rows, scoring: Scoring, confidence: float
+) -> None:
+    """Metric and drop of each on the same rows; a failure is noted, as when building."""
+    baseline: Predictions | None = None
     for candidate in candidates:
-        if candidate.runner is not None:
-            try:  # scoring also warms the engine up
-                candidate.metric = score(candidate.runner.logits(rows.ids, rows.types))
-            except Exception as error:  # see _build
-                _fail(candidate, error)
-    running = [one for one in candidates if one.runner is not None]
-    timed = rows.first(TIMED_ROWS)
-    single = _singles(batches(timed.ids, timed.types, size=1, pad=pad))
-    throughput: dict[str, list[float]] = {one.name: [] for one in running}
-    latency: dict[str, list[float]] = {one.name: [] for one in running}
-    with stage("measuring candidates", total=ROUNDS * len(running), unit="rounds") as progress:
-        for _ in range(ROUNDS):
-            for candidate in running:
-                runner, engine = candidate.runner, candidate.loaded
-                assert runner is not None
-                assert engine is not None
-                seconds = _seconds(runner.logits, timed.ids, timed.types)
-                throughput[candidate.name].append(len(timed.ids) / seconds)
-                latency[candidate.name] += [_seconds(one.run, engine) for one in single]
-                progress.advance(1, f"{candidate.name} {throughput[candidate.name][-1]:.0f} rows/s")
-    for candidate in running:
-        candidate.rows_per_second = statistics.median(throughput[candidate.name])
-        candidate.latency_ms, candidate.p95_ms = (
-            float(1e3 * value) for value in np.percentile(latency[candidate.name], [50, 95])
-        )
+        if candidate.runner is None:
+            continue
+        try:  # scoring also warms the engine up
+            answers = scoring.answers(candidate.runner.logits(rows.ids, rows.types))
+            baseline = answers if baseline is None else baseline
+            found = best_by_chance(answers, scoring.metric, confidence)
+            candidate.metric, candidate.at_best = found
+            candidate.drop = Drop.between(answers, baseline, scoring.metric, confidence)
+        except Exception as error:  # see _build
+            _fail(candidate, error)
+        if candidate is candidates[0] and candidate.metric is None:
+            return  # nothing to compare with: `choose` says so
+
+
+class _Rounds:
+    """Times the candidates in turn, each round in another order, a fixed product between them."""
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        rows: Rows,
+        settings: Quantize,
+        limits: Limits,
+        pad: int,
+    ) -> None:
+        self.candidates, self.settings, self.limits = candidates, settings, limits
+        threads = settings.threads or available_threads()
+        self.product = Product(threads)
+        least, most = TIMED_ROWS
+        self.batch = rows.first(min(most, max(least, 4 * ROWS * threads)))
+        self.singles = _singles(batches(rows.ids, rows.types, size=1, pad=pad))
+        self.times: dict[str, list[list[float]]] = {one.name: [] for one in candidates}
+        self.products: list[float] = [milliseconds(self.product.run)]
+
+    def run(self) -> Load:
+        """Rounds until the choice is settled, or there were enough of them."""
+        began, order = time.monotonic(), np.random.default_rng(0)
+        running = [one for one in self.candidates if one.runner is not None]
+        with stage("measuring candidates", total=LOOKS[-1], unit="rounds") as progress:
+            for number in range(1, LOOKS[-1] + 1):
+                for place in order.permutation(len(running)):
+                    try:
+                        self._time(running[place])
+                    except Exception as error:  # see _build
+                        _fail(running[place], error)
+                running = [one for one in running if one.runner is not None]
+                progress.advance(1)
+                if number in LOOKS:
+                    self._judge()
+                    over = time.monotonic() - began > SECONDS
+                    if over or settled(running, self.settings.prefer, self.settings.candidates):
+                        break
+                    # What limits that no clock is needed for rule out needs no more rounds.
+                    running = contenders(running, self.settings.candidates)
+        return Load.of(self.products)
+
+    def _time(self, candidate: Candidate) -> None:
+        assert candidate.runner is not None
+        assert candidate.loaded is not None
+        self.products.append(milliseconds(self.product.run))
+        spent = milliseconds(candidate.runner.logits, self.batch.ids, self.batch.types)
+        alone = []
+        for number, single in enumerate(self.singles):
+            if number % EVERY == 0:
+                self.products.append(milliseconds(self.product.run))
+            alone.append(milliseconds(single.run, candidate.loaded))
+        candidate.batch_ms.append(spent / len(self.batch.ids))
+        candidate.alone_ms.append(float(np.median(alone)))
+        self.times[candidate.name].append(alone)
+
+    def _judge(self) -> None:
+        load = Load.of(self.products)
+        lengths = [int(one.lengths[0]) for one in self.singles]
+        for one in self.candidates:
+            if self.times[one.name]:
+                one.latency = Latency.of(np.array(self.times[one.name]), lengths, load)
+            one.judge(self.limits)
 
 
 def _singles(rows: list[Batch]) -> list[Batch]:
     """Evenly spaced over the lengths, in the same mixed order for all."""
     places = np.unique(np.linspace(0, len(rows) - 1, SINGLE_ROWS).round().astype(int))
     return [rows[place] for place in np.random.default_rng(0).permutation(places)]
-
-
-def _seconds(work: Callable[..., object], *arguments: Any) -> float:
-    began = time.perf_counter()
-    work(*arguments)
-    return time.perf_counter() - began
 
 
 def take(candidate: Candidate, folder: Path) -> None:

@@ -1,20 +1,34 @@
-"""The gates: what a compressed bundle must meet before it may serve."""
+"""The gates: what a compressed bundle must meet before it may serve.
+
+What compares two models on the same rows is judged with its noise (`drops`): `max_drop` is broken when
+the drop is beyond it by more than chance. `minimum` and `beat_floor` promise a value, and chance helps
+as often as it harms: they go by the value as measured, and the interval stands beside it. A latency is
+judged without what other work of the machine adds to it (`bertworks.timing`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from bertworks.artifacts import Artifact
+from bertworks.compression import candidates
 from bertworks.errors import ArtifactError
+from bertworks.evaluation import predictions
 from bertworks.evaluation.bootstrap import Difference, paired
+from bertworks.evaluation.drops import Drop, shared
 from bertworks.evaluation.measures import LOWER_IS_BETTER, measure_of
 from bertworks.evaluation.metrics import value_of
 from bertworks.evaluation.predictions import Predictions
-from bertworks.spec import Gates
+from bertworks.evaluation.tokenized import for_metric
+from bertworks.notices import Notice
+from bertworks.spec import Gates, Task
+from bertworks.timing import Latency
 
 RESAMPLES = 1000
+SEED = 42
+FLOOR_ANSWERS = "floor_predictions.parquet"
 
 
 @dataclass(frozen=True)
@@ -27,13 +41,56 @@ class Measured:
         floor: floor.json; empty when there is none.
         latency: latency.json of the bundle.
         champion: How much the bundle is above the present champion; None without a champion.
+        drop: How much worse the bundle is than the model on the same rows; None where their answers
+            were not kept: then the values alone are compared.
+        above_floor: How much the bundle is above the floor on the same rows; None likewise.
+        candidates: What the bundle was chosen from: they tell what helps a refused one.
     """
 
     bundle: list[dict[str, Any]]
     model: list[dict[str, Any]]
     floor: list[dict[str, Any]]
-    latency: dict[str, float]
+    latency: dict[str, Any]
     champion: Difference | None = None
+    drop: Drop | None = None
+    above_floor: Difference | None = None
+    candidates: Sequence[dict[str, Any]] = field(default=())
+
+    @classmethod
+    def of(
+        cls,
+        bundle: Artifact,
+        ours: Artifact,
+        before: Artifact,
+        task: Task,
+        metric: str,
+        gates: Gates,
+        champion: Difference | None = None,
+    ) -> Measured:
+        """Reads a bundle, its metrics artifact and that of the uncompressed model.
+
+        Raises:
+            ArtifactError: The two were measured on other rows, or the answers cannot be read.
+        """
+        labels = bundle.json("agent.json")["labels"]
+        answers = predictions.load(ours / "predictions.parquet", task, labels)
+        model = predictions.load(before / "predictions.parquet", task, labels)
+        drop = Drop.between(*shared(answers, model), metric, gates.confidence, SEED)
+        floor = ours if ours.json("floor.json") else before
+        above = None
+        if floor.json("floor.json") and (floor / FLOOR_ANSWERS).is_file():
+            below = predictions.load(floor / FLOOR_ANSWERS, task, labels)
+            above = _gap(*shared(answers, below), metric)
+        return cls(
+            bundle=ours.json("metrics.json"),
+            model=before.json("metrics.json"),
+            floor=floor.json("floor.json"),
+            latency=ours.json("latency.json"),
+            champion=champion,
+            drop=drop,
+            above_floor=above,
+            candidates=candidates.table(bundle),
+        )
 
 
 def decide(
@@ -62,27 +119,56 @@ def decide(
     value = value_of(measured.bundle, metric)
     rules = []
     if gates.minimum is not None:
-        rules.append(_rule("minimum", gates.minimum, value, sign * (value - gates.minimum) >= 0))
+        met = sign * (value - gates.minimum) >= 0
+        rules.append(_rule("minimum", gates.minimum, value, met, _spread(measured.bundle, metric)))
     if gates.max_drop is not None:
-        drop = sign * (value_of(measured.model, metric) - value)
-        # Rounded: 0.86 - 0.84 is a little more than 0.02 in binary.
-        rules.append(_rule("max_drop", gates.max_drop, drop, round(drop, 9) <= gates.max_drop))
+        rules.append(_drops(gates.max_drop, measured, metric, sign))
     if gates.max_latency_ms is not None:
-        p95 = measured.latency["p95_ms"]
-        rules.append(
-            _rule("max_latency_ms", gates.max_latency_ms, p95, p95 <= gates.max_latency_ms)
-        )
+        rules.append(_answers_in_time(gates.max_latency_ms, measured.latency))
     if gates.max_size_mb is not None:
         size = measured.latency["size_mb"]
         rules.append(_rule("max_size_mb", gates.max_size_mb, size, size <= gates.max_size_mb))
     if gates.beat_floor:
-        rules.append(_beats_floor(measured.floor, metric, value, sign))
+        rules.append(_beats_floor(measured, metric, value, sign))
     if challenge:
         rules.append(_beats_noise(measured.champion, sign))
     elif gates.beat_champion:
         rules.append(_beats_champion(measured.champion, sign))
     reasons = [_reason(rule, metric) for rule in rules if not rule["passed"]]
     return {"passed": not reasons, "metric": metric, "rules": rules, "reasons": reasons}
+
+
+def notices(decision: dict[str, Any], gates: Gates, measured: Measured) -> list[Notice]:
+    """What a person should know of rules that were met: how near chance they are."""
+    rules = {rule["name"]: rule for rule in decision["rules"] if rule["passed"]}
+    found = []
+    drop, limit = measured.drop, gates.max_drop
+    if "max_drop" in rules and drop is not None and limit is not None:
+        if limit < drop.resolution:
+            found.append(
+                Notice(
+                    f"gates.max_drop is {limit:g}, but {drop.rows} test rows tell only drops of about "
+                    f"{drop.resolution:.4f} from chance: smaller ones may pass unseen. More test rows "
+                    f"tell more (data.test). {drop}.",
+                    count=drop.rows,
+                )
+            )
+        if drop.value > limit:
+            found.append(
+                Notice(
+                    f"gates.max_drop is met within chance only: {drop}; at most {limit:g} is allowed.",
+                    "warning",
+                    count=drop.rows,
+                )
+            )
+    for name, rule in rules.items():
+        if not rule["judged"]:
+            found.append(Notice(f"gates.{name} could not be judged: {rule['note']}.", "warning"))
+    gap = measured.above_floor
+    if "beat_floor" in rules and gap is not None and _around_0(gap):
+        text = f"The bundle is above the floor within chance only: {_interval(gap)}."
+        found.append(Notice(text, "warning"))
+    return found
 
 
 def against_champion(
@@ -93,36 +179,57 @@ def against_champion(
     Raises:
         ArtifactError: They share no rows.
     """
-    place = {name: row for row, name in enumerate(champion.ids)}
-    shared = [
-        (row, place[name])
-        for row, name in enumerate(challenger.ids)
-        if name in place
-        and challenger.named(challenger.truth, row) == champion.named(champion.truth, place[name])
-    ]
-    if not shared:
+    try:
+        ours, theirs = shared(challenger, champion)
+    except ArtifactError:
         raise ArtifactError(
             "The champion was tested on other rows: none is the same, so they cannot be compared.",
-            "Turn gates.beat_champion off for this run, or keep data.salt and the sources as they were.",
+            "Set gates.beat_champion: false for this run, or keep data.salt and the sources as they "
+            "were.",
+        ) from None
+    return _gap(ours, theirs, metric, seed)
+
+
+def _gap(ours: Predictions, theirs: Predictions, metric: str, seed: int = SEED) -> Difference:
+    first, second = (measure_of(for_metric(one, metric)) for one in (ours, theirs))
+    return paired(first, second, metric, len(ours), RESAMPLES, seed)
+
+
+def _drops(limit: float, measured: Measured, metric: str, sign: float) -> dict[str, Any]:
+    drop = measured.drop
+    if drop is None:
+        gap = sign * (value_of(measured.model, metric) - value_of(measured.bundle, metric))
+        # Rounded: 0.86 - 0.84 is a little more than 0.02 in binary.
+        return _rule("max_drop", limit, gap, round(gap, 9) <= limit)
+    return _rule("max_drop", limit, drop.value, not drop.beyond(limit), str(drop))
+
+
+def _answers_in_time(limit: float, record: dict[str, Any]) -> dict[str, Any]:
+    latency = Latency.from_json(record)
+    met, note = latency.within(limit), ""
+    if latency.load.busy:
+        told = "without the load" if met is not None else "too busy to tell"
+        note = (
+            f"the machine was busy, in each of {latency.load.attempts} attempts: {latency.load}; "
+            f"{latency.p95_ms:.2f} ms as measured, {told}: {latency.judged_ms:.2f} ms"
         )
-    ours, theirs = (np.array(column) for column in zip(*shared, strict=True))
-    measures = measure_of(challenger.take(ours)), measure_of(champion.take(theirs))
-    return paired(*measures, metric, len(ours), RESAMPLES, seed)
+    passed = met is not False
+    return _rule("max_latency_ms", limit, latency.judged_ms, passed, note, judged=met is not None)
 
 
-def _beats_floor(
-    floor: list[dict[str, Any]], metric: str, value: float, sign: float
-) -> dict[str, Any]:
-    if not floor:
+def _beats_floor(measured: Measured, metric: str, value: float, sign: float) -> dict[str, Any]:
+    if not measured.floor:
         raise ArtifactError(
             "gates.beat_floor is on, but no floor was measured.",
             "Set evaluate.floor: true, or gates.beat_floor: false.",
         )
-    known = {one["name"]: one["value"] for one in floor}
+    known = {one["name"]: one["value"] for one in measured.floor}
     if metric not in known:
         # Not defined for the floor (a constant has no correlation): anything is above it.
         return _rule("beat_floor", None, value, True, f"the floor has no {metric}")
-    return _rule("beat_floor", known[metric], value, sign * (value - known[metric]) > 0)
+    note = "" if measured.above_floor is None else _interval(measured.above_floor)
+    met = sign * (value - known[metric]) > 0
+    return _rule("beat_floor", known[metric], value, met, note)
 
 
 def _beats_champion(found: Difference | None, sign: float) -> dict[str, Any]:
@@ -139,16 +246,41 @@ def _beats_noise(found: Difference | None, sign: float) -> dict[str, Any]:
     return _rule("beat_noise", 0.0, found.value, passed, _interval(found))
 
 
+def _around_0(found: Difference) -> bool:
+    return found.low is not None and found.high is not None and found.low < 0 < found.high
+
+
 def _interval(found: Difference) -> str:
     if found.low is None or found.high is None:
         return ""
     return f"95 % interval of the difference {found.low:+.4f} to {found.high:+.4f}"
 
 
+def _spread(entries: list[dict[str, Any]], metric: str) -> str:
+    """The interval of a metric, and on how many rows."""
+    one = next(one for one in entries if one["name"] == metric and one["slice"] == "")
+    if one.get("low") is None or one.get("high") is None:
+        return ""
+    return f"95 % interval {one['low']:.4f} to {one['high']:.4f} on {one['rows']} rows"
+
+
 def _rule(
-    name: str, limit: float | None, value: float | None, passed: bool, note: str = ""
+    name: str,
+    limit: float | None,
+    value: float | None,
+    passed: bool,
+    note: str = "",
+    *,
+    judged: bool = True,
 ) -> dict[str, Any]:
-    return {"name": name, "limit": limit, "value": value, "passed": bool(passed), "note": note}
+    return {
+        "name": name,
+        "limit": limit,
+        "value": value,
+        "passed": bool(passed),
+        "judged": judged,
+        "note": note,
+    }
 
 
 _WORDS = {
@@ -161,19 +293,6 @@ _WORDS = {
     "beat_champion": "{metric} differs by {value:+.4f} from the champion's on the same rows",
     "beat_noise": "{metric} differs by {value:+.4f} from the champion's on the same rows, which is not "
     "better by more than the noise",
-}
-
-REMEDIES = {
-    "minimum": "train longer (finetune.epochs), give more data, or lower gates.minimum",
-    "max_drop": "compress less (compress.prune.speedup, compress.quantize.max_drop), distil longer "
-    "(compress.prune.epochs), or raise gates.max_drop",
-    "max_latency_ms": "raise compress.prune.speedup, lower task.max_length, or raise "
-    "gates.max_latency_ms",
-    "max_size_mb": "raise compress.prune.speedup, keep only int8 candidates, or raise "
-    "gates.max_size_mb",
-    "beat_floor": "train longer or check the labels: word counts alone do as well",
-    "beat_champion": "keep the champion, or set gates.beat_champion: false to replace it anyway",
-    "beat_noise": "keep the champion, or give more rows",
 }
 
 

@@ -38,13 +38,25 @@ def rules(decision: dict[str, Any]) -> Markup:
             _TITLES.get(rule["name"], rule["name"]),
             _plain(rule["value"]),
             _plain(rule["limit"]),
-            html.badge("met", "good") if rule["passed"] else html.badge("not met", "bad"),
+            _badge(rule),
             rule.get("note", ""),
         ]
         for rule in decision["rules"]
     ]
-    head = Markup("<p>{} on {}</p>").format(verdict, decision["metric"])
+    failed = [
+        _TITLES.get(rule["name"], rule["name"]) for rule in decision["rules"] if not rule["passed"]
+    ]
+    on = f" on {', '.join(failed)}" if failed else ""
+    head = Markup("<p>{}{} (metric: {})</p>").format(verdict, on, decision["metric"])
     return head + html.table(["rule", "value", "limit", "", ""], rows, [1, 2])
+
+
+def _badge(rule: dict[str, Any]) -> Markup:
+    if not rule["passed"]:
+        return html.badge("not met", "bad")
+    return (
+        html.badge("met", "good") if rule.get("judged", True) else html.badge("not judged", "warn")
+    )
 
 
 def _plain(value: float | None) -> str:

@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
+from bertworks.compression.candidates import table
+from bertworks.compression.candidates_view import limits
 from bertworks.evaluation.report_verdict import latency
 from bertworks.evaluation.view import spoken
 
@@ -66,7 +68,7 @@ def _bars(old: dict[str, Any], new: dict[str, Any]) -> Markup:
 def _candidates(opened: Opened) -> Markup:
     if "bundle" not in opened:
         return Markup("")
-    candidates = opened["bundle"].json("agent.json").get("candidates") or []
+    candidates = table(opened["bundle"])
     rows = [
         [
             one["name"],
@@ -75,15 +77,19 @@ def _candidates(opened: Opened) -> Markup:
             _number(one.get("p95_ms"), 2),
             _number(one.get("rows_per_second"), 0),
             _number(one.get("metric"), 4),
+            _drop(one.get("drop")),
+            limits(one.get("checks") or []),
             html.badge("chosen", "good") if one.get("chosen") else "",
             one.get("reason") or "",
         ]
         for one in candidates
     ]
-    headers = ["candidate", "MB", "ms", "p95 ms", "rows/s", "validation metric", "", "why"]
+    headers = [
+        "candidate", "MB", "ms", "p95 ms", "rows/s", "validation metric", "drop", "limits", "", "why",
+    ]  # fmt: skip
     if not rows:
         return Markup("")
-    return Markup("<h3>Candidates</h3>") + html.table(headers, rows, range(1, 6))
+    return Markup("<h3>Candidates</h3>") + html.table(headers, rows, range(1, 7))
 
 
 def _widths(opened: Opened) -> Markup:
@@ -113,6 +119,15 @@ def _bar(value: float, most: float) -> Markup:
         '<rect width="150" height="12" rx="2" fill="var(--panel)"/>'
         '<rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
     ).format(round(150 * min(1.0, value / most) if most else 0, 1))
+
+
+def _drop(drop: dict[str, Any] | None) -> str:
+    """The loss against float32, its bounds, and on how many rows."""
+    if drop is None:
+        return "–"
+    if drop["low"] == drop["high"] == 0:
+        return "none"
+    return f"{drop['value']:+.4f} ({drop['low']:+.4f} to {drop['high']:+.4f}, {drop['rows']} rows)"
 
 
 def _score(metrics: Artifact) -> str:

@@ -13,6 +13,7 @@ from bertworks.evaluation import errors, view
 from bertworks.evaluation.data import read_split, shown_texts
 from bertworks.evaluation.predictions import load
 from bertworks.evaluation.view import answer, decimal, interval, spoken
+from bertworks.history import read_history
 
 Run = dict[str, Any]
 Opened = dict[str, Artifact]
@@ -32,14 +33,14 @@ def curves(run: Run, opened: Opened) -> Markup:
     for name, title in TRAINED.items():
         if name not in opened or not (opened[name] / "history.json").is_file():
             continue
-        history = opened[name].json("history.json")
+        history = read_history(opened[name])
         charts = Markup("").join(
             Markup("<div>{}</div>").format(html.line_chart(series, "epoch", spoken(metric)))
             for metric, series in _series(history["points"]).items()
         )
         if charts:
             speed = history.get("tokens_per_second") or 0
-            note = f"{history['seconds']:.0f} s, {html.number(round(speed))} tokens/s"
+            note = f"{history.get('seconds') or 0:.0f} s, {html.number(round(speed))} tokens/s"
             heading = Markup('<h3>{}</h3><p class="soft">{}</p>').format(title, note)
             parts.append(heading + Markup('<div class="pair">{}</div>').format(charts))
     return Markup("\n").join(parts)

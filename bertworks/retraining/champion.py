@@ -12,11 +12,14 @@ import numpy as np
 from bertworks.artifacts import Artifact
 from bertworks.encoder.layout import Weights, initialize
 from bertworks.encoder.weights import FILE, load_raw_config, read_tensors, write_tensors
+from bertworks.history import HISTORY, TIMINGS
 from bertworks.retraining.plan import ordered
 from bertworks.spec import Base, Retrain, Task
 from bertworks.store import Store, Version
 
 HEAD = "classifier."
+# What the model says of its own making.
+_LEFT = (FILE, "agent.json", HISTORY, TIMINGS, "latency.json", "pruning.html")
 _NO_ROWS = "the champion was kept without its rows"
 _OTHER_TASK = "the spec asks for another task than the champion's"
 _OTHER_CLEAN = (
@@ -164,7 +167,7 @@ def write_initial(
     if model is None or champion is None:
         _copy(base, folder)
         return dict(base.metadata)
-    _copy(model, folder, leave=(FILE, "agent.json", "history.json"))
+    _copy(model, folder, leave=_LEFT)
     weights, before = read_tensors(model / FILE), list(model.json("agent.json")["labels"])
     if before:
         weights = with_labels(weights, before, ordered(labels, task.type))

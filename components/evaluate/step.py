@@ -10,11 +10,15 @@ from bertworks.artifacts import Artifact, open_artifact
 from bertworks.errors import ArtifactError
 from bertworks.evaluation import data, errors, floor, predictions, view
 from bertworks.evaluation import metrics as scoring
+from bertworks.evaluation.gates import FLOOR_ANSWERS
 from bertworks.evaluation.latency import measure
 from bertworks.evaluation.predict import cleaned_by, load_agent, predict
+from bertworks.evaluation.predictions import Predictions
 from bertworks.evaluation.slices import slice_metrics
+from bertworks.notices import Notice
 from bertworks.progress import stage
 from bertworks.spec import Evaluate, Task, task_metric
+from bertworks.timing import Latency
 
 
 def run(
@@ -48,17 +52,20 @@ def run(
         "labels": labels,
     }
     with artifacts.write(
-        metrics, kind="metrics", producer="evaluate", parents=parents, metadata=facts
-    ) as folder:
+        metrics, kind="metrics", producer="evaluate", parents=parents, metadata=facts,
+        measured=("latency.json", "view.html"),
+    ) as folder:  # fmt: skip
         answers = predict(loaded, rows, cleaned_by(loaded, rows_of))
-        artifacts.write_json(folder / "latency.json", measure(loaded, rows, source))
+        speed = measure(loaded, rows, source)
+        artifacts.write_json(folder / "latency.json", speed)
         overall = scoring.score(answers, settings.bootstrap, settings.seed)
         with stage("slices"):
             parts = slice_metrics(answers, rows, settings.slices)
         matrix = scoring.confusion(answers)
+        floor_answers = _floor(task, settings, labels, rows_of, rows)
         files = {
             "metrics": overall + parts,
-            "floor": _floor(task, settings, labels, rows_of, rows),
+            "floor": _scored(floor_answers, settings),
             "confusion": matrix,
             "report": scoring.classification_report(answers),
             "errors": errors.worst(answers, rows["shown"], settings.worst),
@@ -66,6 +73,8 @@ def run(
         for name, value in files.items():
             artifacts.write_json(folder / f"{name}.json", value)
         predictions.save(folder / "predictions.parquet", answers)
+        if floor_answers is not None:
+            predictions.save(folder / FLOOR_ANSWERS, floor_answers)
         facts["value"] = next(
             (one["value"] for one in overall if one["name"] == facts["metric"]), None
         )
@@ -76,7 +85,20 @@ def run(
         "metrics": {one["name"]: one["value"] for one in overall},
         "html": "view.html",
         "confusion": matrix,
+        "notices": _notices(speed),
     }
+
+
+def _notices(speed: dict[str, Any]) -> list[dict[str, Any]]:
+    """That the times are those of a busy machine."""
+    load = Latency.from_json(speed).load
+    if not load.busy:
+        return []
+    text = (
+        f"The machine was busy while latencies were measured, {load.attempts} times: {load}. The p95 of "
+        f"{speed['p95_ms']:.2f} ms has that in it; without it about {speed['quiet_p95_ms']:.2f} ms."
+    )
+    return [Notice(text, "warning", more="latency.json").to_json()]
 
 
 def _labels(source: Artifact, tokens: Artifact) -> list[str]:
@@ -91,10 +113,13 @@ def _labels(source: Artifact, tokens: Artifact) -> list[str]:
 
 def _floor(
     task: Task, settings: Evaluate, labels: list[str], examples: Artifact, rows: data.Columns
-) -> list[dict[str, Any]]:
+) -> Predictions | None:
     if not settings.floor:
-        return []
+        return None
     with stage("floor"):
         train = data.read_split(examples, "train")
-        answers = floor.floor_predictions(task, labels, train, rows, settings.seed)
-    return scoring.score(answers, settings.bootstrap, settings.seed)
+        return floor.floor_predictions(task, labels, train, rows, settings.seed)
+
+
+def _scored(answers: Predictions | None, settings: Evaluate) -> list[dict[str, Any]]:
+    return [] if answers is None else scoring.score(answers, settings.bootstrap, settings.seed)

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertworks import artifacts
 from bertworks.encoder.weights import save_folder
+from bertworks.history import TIMINGS, write_history
 from bertworks.spec import Finetune, Task
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
@@ -51,14 +52,15 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
         base = str(parents["initial"].metadata.get("uri", ""))
         metadata = {"base": base, "metric": metric, "value": state.best}
         with artifacts.write(
-            model, kind="model", producer="finetune", parents=parents, metadata=metadata
-        ) as folder:
+            model, kind="model", producer="finetune", parents=parents, metadata=metadata,
+            measured=(TIMINGS,),
+        ) as folder:  # fmt: skip
             save_folder(folder, trained.config, get_weights(trained), handler.head())
             Tokenizer.load(parents["tokens"].path).save(folder)
             artifacts.write_json(
                 folder / "agent.json", agent_json(parents["tokens"], base, digests)
             )
-            artifacts.write_json(folder / "history.json", state.history())
+            write_history(folder, state.history())
         if checkpoints:
             checkpoints.remove()
     return {"metrics": scores, "html": None, "confusion": None}

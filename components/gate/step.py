@@ -13,6 +13,7 @@ from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.champion import champion_predictions
 from bertworks.evaluation.gates_view import gate_page
 from bertworks.evaluation.metrics import value_of
+from bertworks.evaluation.remedies import fix
 from bertworks.retraining.champion import same_task
 from bertworks.spec import Gates, Task, task_metric
 from bertworks.store import Store, Version
@@ -32,8 +33,9 @@ def run(
     In a retraining a no is an ordinary outcome: the register step keeps the bundle, nothing is raised.
 
     Args:
-        section: name, task, gates, store (URI or path of the model store), and `retrain`: whether the
-            bundle is a challenger, which has to be better than the champion by more than the noise.
+        section: name, task, gates, `metric` (which the run goes by), store (URI or path of the model
+            store), and `retrain`: whether the bundle is a challenger, which has to be better than
+            the champion by more than the noise.
         bundle: Bundle artifact.
         bundle_metrics: Metrics artifact of that bundle.
         model_metrics: Metrics artifact of the uncompressed model.
@@ -47,7 +49,7 @@ def run(
     retrain = bool(section.get("retrain"))
     task = Task.model_validate(section["task"])
     rules = Gates.model_validate(section["gates"])
-    metric = rules.metric or task_metric(task)
+    metric = section.get("metric") or rules.metric or task_metric(task)
     packed = open_artifact(bundle, "bundle")
     ours, before = open_artifact(bundle_metrics, "metrics"), open_artifact(model_metrics, "metrics")
     rows = open_artifact(examples, "examples")
@@ -58,13 +60,7 @@ def run(
     if champion is not None and champion.digest == packed.digest:
         champion = None
     gap = _against(store, champion, task, packed, ours, rows, metric) if champion else None
-    measured = gates.Measured(
-        bundle=ours.json("metrics.json"),
-        model=before.json("metrics.json"),
-        floor=ours.json("floor.json") or before.json("floor.json"),
-        latency=ours.json("latency.json"),
-        champion=gap,
-    )
+    measured = gates.Measured.of(packed, ours, before, task, metric, rules, gap)
     found = gates.decide(rules, metric, measured, challenge=retrain)
     found["outcome"] = outcome_of(found)
     found["challenger"] = value_of(measured.bundle, metric)
@@ -86,10 +82,16 @@ def run(
         (folder / "view.html").write_text(gate_page(section["name"], found), encoding="utf-8")
     if not found["passed"] and not retrain:
         kept = store.refuse(packed, section["name"], found, ours)
-        raise _refusal(section["name"], kept.uri, found)
+        raise _refusal(section["name"], kept.uri, found, fix(found, measured))
     values = {rule["name"]: rule["value"] for rule in found["rules"] if rule["value"] is not None}
     passed = int(found["passed"])
-    return {"metrics": {"passed": passed, **values}, "html": "view.html", "confusion": None}
+    notices = gates.notices(found, rules, measured)
+    return {
+        "metrics": {"passed": passed, **values},
+        "html": "view.html",
+        "confusion": None,
+        "notices": [one.to_json() for one in notices],
+    }
 
 
 def outcome_of(found: dict[str, Any]) -> str:
@@ -143,12 +145,10 @@ def _against(
     )
 
 
-def _refusal(name: str, uri: str, found: dict[str, Any]) -> GateRefused:
-    failed = [rule["name"] for rule in found["rules"] if not rule["passed"]]
+def _refusal(name: str, uri: str, found: dict[str, Any], advice: str) -> GateRefused:
     reasons = "\n".join(f"  - {reason}" for reason in found["reasons"])
-    fixes = "; ".join(gates.REMEDIES[rule] for rule in failed)
     return GateRefused(
         f"The gates refused the bundle of {name}:\n{reasons}\n"
         f"  The bundle is kept, marked as refused: {uri}",
-        fixes[0].upper() + fixes[1:] + ".",
+        advice,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertworks import artifacts
 from bertworks.encoder.weights import save_folder
+from bertworks.history import TIMINGS, write_history
 from bertworks.spec import Pretrain
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.checkpoints import Checkpoints
@@ -45,14 +46,15 @@ def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> di
         uri = str(parents["base"].metadata.get("uri", ""))
         metadata = {"uri": uri, **measures}
         with artifacts.write(
-            model, kind="model", producer="pretrain", parents=parents, metadata=metadata
-        ) as folder:
+            model, kind="model", producer="pretrain", parents=parents, metadata=metadata,
+            measured=(TIMINGS,),
+        ) as folder:  # fmt: skip
             # What the base has beside the encoder (its pooler) goes on to fine-tuning unchanged.
             kept = {name: array for name, array in weights.items() if name.startswith("bert.")}
             save_folder(folder, config, {**kept, **get_weights(trained)}, trained.head)
             Tokenizer.load(parents["tokens"].path).save(folder)
             artifacts.write_json(folder / "agent.json", agent_json(parents["tokens"], uri, digests))
-            artifacts.write_json(folder / "history.json", state.history())
+            write_history(folder, state.history())
         if checkpoints:
             checkpoints.remove()
     rate = {"tokens_per_second": round(state.tokens_per_second, 1)}

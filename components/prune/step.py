@@ -9,6 +9,7 @@ from typing import Any
 from bertworks import artifacts
 from bertworks.encoder.config import Head
 from bertworks.encoder.weights import load_folder, save_folder
+from bertworks.history import TIMINGS, write_history
 from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
@@ -50,15 +51,18 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
     with checkpoints or contextlib.nullcontext():
         full = Model(config, weights)
         result = prune(full, parents["tokens"], handler, settings, checkpoints)
-        metadata = {"base": agent["base"], "scores": result.scores}
+        speeds = {name: value for name, value in result.scores.items() if name.endswith("_speedup")}
+        scores = {name: value for name, value in result.scores.items() if name not in speeds}
+        metadata = {"base": agent["base"], "scores": scores}
         with artifacts.write(
-            pruned, kind="model", producer="prune", parents=parents, metadata=metadata
-        ) as folder:
+            pruned, kind="model", producer="prune", parents=parents, metadata=metadata,
+            measured=(TIMINGS, "latency.json", PAGE),
+        ) as folder:  # fmt: skip
             student = result.model
             save_folder(folder, student.config, student.weights, Head.from_huggingface(raw))
             Tokenizer.load(parents["model"].path).save(folder)
             artifacts.write_json(folder / "agent.json", {**agent, "parents": digests})
-            artifacts.write_json(folder / "history.json", result.history)
+            write_history(folder, result.history, **speeds)
             artifacts.write_json(folder / "latency.json", result.table.to_json())
             page = render(result.plan, result.table, result.scores, result.history)
             (folder / PAGE).write_text(page, encoding="utf-8")

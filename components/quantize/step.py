@@ -1,4 +1,4 @@
-"""Quantize: builds candidate graphs, measures each, and bundles the fastest accurate one."""
+"""Quantize: builds candidate graphs, measures each, and bundles the fastest that meets the limits."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ from typing import Any
 import numpy as np
 
 from bertworks.artifacts import Artifact, open_artifact, write, write_json
-from bertworks.compression import quantization
+from bertworks.compression import choosing, quantization
 from bertworks.compression.builders import Source
-from bertworks.compression.quantization import Rows
+from bertworks.compression.candidates import TIMINGS, Limits
+from bertworks.compression.candidates_view import page
+from bertworks.compression.quantization import Compressed, Rows, Scoring
 from bertworks.cpus import available_threads
 from bertworks.errors import DataError
+from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.spec import Quantize, Task
 from bertworks.tasks import for_task
+
+PAGE = "candidates.html"
+OWN_MB = 0.05  # agent.json's own part of the bundle, candidates.html and timings.json
 
 
 def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> dict[str, Any]:
     """Writes the bundle.
 
     Args:
-        section: The spec's `task` and `quantize`.
+        section: The spec's `task` and `quantize`; `metric`, which the run goes by; and `gates`: what
+            the gate will ask of the bundle.
         model: A model artifact with a head.
         tokens: The tokens artifact: train rows calibrate, validation rows measure.
         bundle: Where the bundle artifact is written.
@@ -34,43 +41,68 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
     )
     source_model, rows = open_artifact(model, "model"), open_artifact(tokens, "tokens")
     agent, info = source_model.json("agent.json"), rows.json("info.json")
-    handler = for_task(task, agent)
+    handler = for_task(task, agent, section.get("metric"))
     source = Source.read(source_model, info["special"]["pad"])
+    limits = Limits.of(settings, section.get("gates") or {}, _beside_mb(source_model))
 
     calibration, _ = _rows(rows, "train", settings.calibration_rows, settings.seed, None)
     validation, targets = _rows(
         rows, "validation", settings.measure_rows, settings.seed, handler.target_column
     )
+    scoring = Scoring(
+        handler.default_metric, lambda logits: answers_on_tokens(handler, targets, logits)
+    )
     metadata: dict[str, Any] = {}
     parents = {"model": source_model, "tokens": rows}
     with (
         write(
-            bundle, kind="bundle", producer="quantize", parents=parents, metadata=metadata
+            bundle, kind="bundle", producer="quantize", parents=parents, metadata=metadata,
+            measured=(TIMINGS, PAGE),
         ) as out,
-        tempfile.TemporaryDirectory() as work,
-    ):
-        candidates = quantization.compress(
-            source, settings, calibration, validation,
-            lambda logits: handler.metric(None, targets, logits), Path(work),
-        )  # fmt: skip
-        chosen = next(one for one in candidates if one.chosen)
+        tempfile.TemporaryDirectory(prefix="bertworks-") as work,
+    ):  # fmt: skip
+        made = quantization.compress(
+            source, settings, limits, calibration, validation, scoring, Path(work)
+        )
+        chosen = made.chosen
         quantization.take(chosen, out)
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
-        table = [one.to_json() for one in candidates]
-        lineage = {name: parent.digest for name, parent in parents.items()}
         own = {
             "engine": chosen.engine,
-            "candidates": table,
-            "parents": lineage,
+            "candidates": [one.to_json() for one in made.candidates],
+            "parents": {name: parent.digest for name, parent in parents.items()},
             "serve": section.get("serve", {}),
         }
         write_json(out / "agent.json", {**agent, **own})
         threads = settings.threads or available_threads()
-        view = quantization.page(candidates, handler.default_metric, threads)
-        (out / "candidates.html").write_text(view, encoding="utf-8")
-        metrics = _metrics(candidates[0], chosen, out)
-        metadata.update(engine=chosen.name, metrics=metrics)
-    return {"metrics": metrics, "html": "candidates.html", "confusion": None}
+        write_json(out / TIMINGS, _timings(made, threads))
+        (out / PAGE).write_text(page(made, handler.default_metric, threads), encoding="utf-8")
+        facts = _facts(made)
+        size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+        metadata.update(engine=chosen.name, metrics=facts)
+    notices = choosing.notices(made.candidates)
+    return {
+        "metrics": {"size_mb": size / 1e6, **_speeds(made), **facts},
+        "html": PAGE,
+        "confusion": None,
+        "notices": [one.to_json() for one in notices],
+    }
+
+
+def _beside_mb(model: Artifact) -> float:
+    """What a bundle of this model holds beside the graph, 10^6 bytes."""
+    sizes = (model / name for name in ("tokenizer.json", "agent.json"))
+    return sum(file.stat().st_size for file in sizes) / 1e6 + OWN_MB
+
+
+def _timings(made: Compressed, threads: int) -> dict[str, Any]:
+    """timings.json: what the clock said, which another run on the same data does not repeat."""
+    return {
+        "candidates": {one.name: one.timings() for one in made.candidates},
+        "load": made.load.to_json(),
+        "threads": threads,
+        "metrics": _speeds(made),
+    }
 
 
 def _rows(
@@ -100,17 +132,21 @@ def _rows(
     return Rows(take("input_ids") or [], take("type_ids")), take(target) or []
 
 
-def _metrics(
-    baseline: quantization.Candidate, chosen: quantization.Candidate, bundle: Path
-) -> dict[str, float]:
-    """What the step reports: the chosen graph against the float32 one."""
-    size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file())
+def _facts(made: Compressed) -> dict[str, float]:
+    """The chosen graph's metric, and what it lost against the float32 graph's."""
+    chosen = made.chosen
     return {
-        "size_mb": size / 1e6,
-        "latency_ms": chosen.latency_ms or 0.0,
-        "p95_ms": chosen.p95_ms or 0.0,
-        "rows_per_second": chosen.rows_per_second or 0.0,
-        "speedup": (chosen.rows_per_second or 0.0) / (baseline.rows_per_second or 1.0),
         "metric": chosen.metric or 0.0,
-        "metric_drop": (baseline.metric or 0.0) - (chosen.metric or 0.0),
+        "metric_drop": 0.0 if chosen.drop is None else chosen.drop.value,
+    }
+
+
+def _speeds(made: Compressed) -> dict[str, float]:
+    """How fast the chosen graph is, in milliseconds, and against the float32 graph's paired rounds."""
+    chosen, latency = made.chosen, made.chosen.latency
+    return {
+        "latency_ms": 0.0 if latency is None else latency.p50_ms,
+        "p95_ms": 0.0 if latency is None else latency.p95_ms,
+        "rows_per_second": chosen.rows_per_second or 0.0,
+        "speedup": float(np.median(choosing.ratios(made.candidates[0], chosen, "throughput"))),
     }

@@ -9,6 +9,7 @@ from tfx.types import artifact_utils
 from bertworks import artifacts
 from bertworks.errors import GateRefused
 from bertworks.evaluation import gates
+from bertworks.evaluation.remedies import fix
 from bertworks.spec import Gates, Task, task_metric
 from components.launch import run_step
 from components.transform.shards import SPLITS
@@ -73,21 +74,17 @@ def Budget(
         }
         run_step("evaluate", evaluate, inputs, {"metrics": out})
         found[name] = artifacts.open_artifact(out, "metrics")
-    measured = gates.Measured(
-        bundle=found["bundle"].json("metrics.json"),
-        model=found["model"].json("metrics.json"),
-        floor=found["bundle"].json("floor.json"),
-        latency=found["bundle"].json("latency.json"),
-    )
+    metric = settings.get("metric") or rules.metric or task_metric(task)
+    packed = artifacts.open_artifact(served(bundle), "bundle")
+    measured = gates.Measured.of(packed, found["bundle"], found["model"], task, metric, rules)
     kept = rules.model_copy(update={"minimum": None, "beat_champion": False})
-    verdict = gates.decide(kept, rules.metric or task_metric(task), measured)
+    verdict = gates.decide(kept, metric, measured)
     artifacts.write_json(Path(report.uri) / "decision.json", verdict)
     if not verdict["passed"]:
         raise GateRefused(
             "The bundle is not within its limits:\n"
             + "\n".join(f"  - {reason}" for reason in verdict["reasons"]),
-            "; ".join(gates.REMEDIES[one["name"]] for one in verdict["rules"] if not one["passed"])
-            + ".",
+            fix(verdict, measured),
         )
     (Path(blessing.uri) / "INFRA_BLESSED").touch()
     blessing.set_int_custom_property("blessed", 1)  # what Pusher reads

@@ -37,6 +37,22 @@ def test_digest_depends_on_content_alone(
     assert write_one(folder / "c", content + b"x").digest != write_one(folder / "a", content).digest
 
 
+def test_what_a_clock_said_is_guarded_and_left_out_of_the_digest(tmp_path: Path) -> None:
+    digests = []
+    for name, seconds in (("a", "1.0"), ("b", "2.0"), ("c", "3.0")):
+        measured = ("times.json", "none.json") if name != "c" else ()
+        with artifacts.write(
+            tmp_path / name, kind="model", producer="test", measured=measured
+        ) as folder:
+            (folder / "x").write_text("x")
+            (folder / "times.json").write_text(seconds)
+        digests.append(artifacts.open_artifact(tmp_path / name).digest)
+    assert digests[0] == digests[1] != digests[2]
+    (tmp_path / "a/times.json").write_text("1.1")
+    with pytest.raises(ArtifactError, match="times.json is damaged"):
+        artifacts.open_artifact(tmp_path / "a")
+
+
 def test_parents_are_recorded(tmp_path: Path) -> None:
     parent = write_one(tmp_path / "a")
     with artifacts.write(

@@ -134,7 +134,9 @@ def test_the_artifact_holds_a_narrower_model_and_how_it_came_about(tmp_path, nam
     assert agent["labels"] == [] if name == "regression" else agent["labels"]
     assert set(agent["parents"]) == {"model", "tokens"} == set(pruned.parents)
     history = pruned.json("history.json")
-    assert {"points", "seconds", "tokens_per_second"} == set(history) and history["points"]
+    assert set(history) == {"points"} and history["points"]
+    timings = {"seconds", "tokens_per_second", "predicted_speedup", "measured_speedup"}
+    assert set(pruned.json("timings.json")) == timings
     page = (pruned.path / result["html"]).read_text(encoding="utf-8")
     assert "Heads kept in each layer" in page and "<script" not in page
     assert not list(tmp_path.glob(".*"))

@@ -5,30 +5,29 @@ import json
 from pathlib import Path
 
 import pytest
+from made_candidates import measured
 from tiny_model import MAX_LENGTH, TEXTS, make_model, make_tokens
 
-from bertworks.artifacts import open_artifact
+from bertworks.artifacts import open_artifact, write, write_json
 from bertworks.compression import builders
-from bertworks.compression.quantization import Candidate, choose, page
+from bertworks.compression.candidates import Candidate, table
+from bertworks.compression.candidates_view import page
+from bertworks.compression.choosing import choose
+from bertworks.compression.quantization import Compressed
 from bertworks.errors import ArtifactError, DataError, EnvironmentFault
 from bertworks.serving.runtime import Agent
 from bertworks.spec import Quantize, Task
+from bertworks.timing import Load
 from components.quantize import step
 
 LABELS = {"classification": ["a", "b"], "tagging": ["B-X", "I-X", "O"], "regression": []}
 
 
-def candidate(name, metric, speed, reason=""):
-    alone = 2000 / speed if speed else None
-    return Candidate(
-        name, Path(), metric=metric, rows_per_second=speed, p95_ms=alone, reason=reason
-    )
-
-
 def section(task, **quantize):
     task = Task.model_validate({"max_length": MAX_LENGTH, **task}).model_dump(mode="json")
     settings = Quantize.model_validate({"measure_rows": 16, "calibration_rows": 16, **quantize})
-    return {"task": task, "quantize": settings.model_dump(mode="json")}
+    gates = {"max_drop": 2.0, "max_size_mb": 25.0}
+    return {"task": task, "quantize": settings.model_dump(mode="json"), "gates": gates}
 
 
 def prepared(root, task, rows=40):
@@ -38,43 +37,6 @@ def prepared(root, task, rows=40):
     make_model(root / "model", task, labels, score=score if regression else None)
     make_tokens(root / "tokens", task, labels, rows)
     return {"model": root / "model", "tokens": root / "tokens", "bundle": root / "bundle"}
-
-
-def test_the_fastest_within_the_limit_wins():
-    found = [
-        candidate("fp32", 0.90, 100.0),
-        candidate("small", 0.80, 900.0),
-        candidate("good", 0.895, 400.0),
-        candidate("better", 0.91, 300.0),
-        candidate("broken", None, None, "RuntimeError: no"),
-    ]
-    assert choose(found, 0.005).name == "good"
-    assert [one.chosen for one in found] == [False, False, True, False, False]
-    assert "falls by 0.1000, more than 0.005" in found[1].reason
-    assert found[4].reason == "RuntimeError: no"
-    assert all(one.reason for one in found)
-
-
-def test_float32_wins_where_all_others_lose_too_much():
-    found = [candidate("fp32", 0.9, 100.0), candidate("small", 0.8, 900.0)]
-    assert choose(found, 0.01).name == "fp32"
-    assert found[0].reason == "no other candidate keeps the metric within the limit"
-
-
-@pytest.mark.parametrize(
-    ("prefer", "winner"),
-    [("throughput", "batches"), ("latency", "singles"), ("balanced", "singles")],
-)
-def test_what_fastest_means(prefer, winner):
-    found = [candidate("fp32", 0.9, 100.0), candidate("batches", 0.9, 900.0)]
-    found.append(candidate("singles", 0.9, 800.0))
-    found[0].p95_ms, found[1].p95_ms, found[2].p95_ms = 9.0, 20.0, 2.0
-    assert choose(found, 0.01, prefer).name == winner
-
-
-def test_a_baseline_that_does_not_run_is_an_error():
-    with pytest.raises(EnvironmentFault, match="no such op"):
-        choose([candidate("fp32", None, None, "no such op"), candidate("x", 0.9, 1.0)], 0.01)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +61,14 @@ def test_bundles_hold_what_the_contract_says(tmp_path, task):
     for name in ("format", "task", "labels", "max_length", "score", "base"):
         assert agent[name] == model[name]
     assert [one["name"] for one in agent["candidates"]] == ["onnxruntime-fp32", *names]
-    for one in agent["candidates"]:
+    for one in table(bundle):
         assert one["rows_per_second"] > 0 and one["p95_ms"] >= one["latency_ms"] > 0
-        assert one["size_mb"] > 0 and one["reason"]
-    (chosen,) = [one for one in agent["candidates"] if one["chosen"]]
-    fastest = min(
-        agent["candidates"], key=lambda one: 1000 / one["rows_per_second"] + one["p95_ms"]
-    )
-    assert chosen == fastest
+        assert one["size_mb"] > 0 and one["reason"] and one["drop"]["rows"] == 16
+        assert [check["setting"] for check in one["checks"]] == [
+            "compress.quantize.max_drop", "gates.max_drop", "gates.max_size_mb",
+        ]  # fmt: skip
+    (chosen,) = [one for one in table(bundle) if one["chosen"]]
+    assert f"{chosen['name']} was chosen" in result["notices"][0]["text"]
     assert (bundle / agent["engine"]["file"]).is_file()
     assert chosen["name"] in (bundle / result["html"]).read_text()
     assert result["metrics"]["speedup"] > 0
@@ -120,8 +82,8 @@ def test_nncf_bundle_answers_like_the_model(tmp_path):
     result = step.run(
         section({"type": "classification"}, candidates=["openvino-int8"], max_drop=2.0), **paths
     )
-    table = open_artifact(paths["bundle"]).json("agent.json")["candidates"]
-    assert table[1]["name"] == "openvino-int8" and table[1]["metric"] is not None, table
+    found = table(open_artifact(paths["bundle"]))
+    assert found[1]["name"] == "openvino-int8" and found[1]["metric"] is not None, found
     assert result["metrics"]["size_mb"] > 0
 
 
@@ -134,15 +96,16 @@ def test_a_candidate_that_cannot_be_built_is_recorded(tmp_path, monkeypatch):
     paths = prepared(tmp_path, {"type": "classification"})
     step.run(section({"type": "classification"}, candidates=["openvino-int8"]), **paths)
     bundle = open_artifact(paths["bundle"], "bundle")
-    table = bundle.json("agent.json")["candidates"]
-    assert table[1]["reason"] == "RuntimeError: no such instruction"
-    assert table[0]["chosen"] and not (bundle / "half.bin").exists()
+    found = table(bundle)
+    assert found[1]["reason"] == "RuntimeError: no such instruction"
+    assert found[0]["chosen"] and not (bundle / "half.bin").exists()
 
 
 def test_errors_in_a_candidate_are_escaped_in_the_page():
-    found = [candidate("fp32", 0.9, 100.0), candidate("x", None, None, "<script>")]
-    choose(found, 0.1)
-    assert "<script>" not in page(found, "accuracy", 2)
+    found = [*measured({"fp32": (9, 1, 0, 0)}), Candidate("x", Path(), reason="<script>")]
+    choose(found)
+    shown = page(Compressed(found, Load.of([1.0])), "accuracy", 2)
+    assert "<script>" not in shown and "&lt;script&gt;" in shown
 
 
 def test_no_validation_rows(tmp_path):
@@ -169,3 +132,41 @@ def test_a_full_disk_ends_the_step(tmp_path, monkeypatch):
     with pytest.raises(EnvironmentFault, match="No space left"):
         step.run(section({"type": "classification"}, candidates=["openvino-bf16"]), **paths)
     assert not paths["bundle"].exists()
+
+
+def test_equal_results_have_equal_digests(tmp_path):
+    paths = prepared(tmp_path, {"type": "classification"})
+    asked = section({"type": "classification"}, candidates=["onnxruntime-int8"], max_drop=2.0)
+    made = []
+    for name in ("one", "two"):
+        step.run(asked, **{**paths, "bundle": tmp_path / name})
+        made.append(open_artifact(tmp_path / name))
+    assert made[0].digest == made[1].digest and made[0].metadata == made[1].metadata
+    assert made[0].json("timings.json") != made[1].json("timings.json")
+
+
+def test_an_older_bundle_shows_its_candidates_too(tmp_path):
+    with write(tmp_path / "old", kind="bundle", producer="quantize") as out:
+        write_json(out / "agent.json", {"candidates": [{"name": "x", "p95_ms": 2.0}]})
+    assert table(open_artifact(tmp_path / "old")) == [{"name": "x", "p95_ms": 2.0}]
+
+
+def test_the_runs_metric_is_what_candidates_are_judged_by(tmp_path):
+    paths = prepared(tmp_path, {"type": "classification"})
+    asked = section({"type": "classification"}, candidates=["onnxruntime-fp32"])
+    step.run({**asked, "metric": "roc_auc"}, **paths)
+    (one,) = table(open_artifact(paths["bundle"]))
+    assert one["drop"]["metric"] == "roc_auc" and 0 < one["metric"] < 1
+
+
+def test_the_gates_limits_reach_the_choice(tmp_path):
+    """No graph is that small: the nearest is taken, and which gate will refuse is told at once."""
+    paths = prepared(tmp_path, {"type": "classification"})
+    asked = section({"type": "classification"}, candidates=["onnxruntime-int8"], max_drop=2.0)
+    asked["gates"]["max_size_mb"] = 0.001
+    result = step.run(asked, **paths)
+    warning = next(one for one in result["notices"] if one["level"] == "warning")
+    assert "the gates will refuse" in warning["text"] and "gates.max_size_mb" in warning["text"]
+    found = {one["name"]: one for one in table(open_artifact(paths["bundle"]))}
+    sizes = {name: one["size_mb"] for name, one in found.items()}
+    assert next(name for name, one in found.items() if one["chosen"]) == min(sizes, key=sizes.get)

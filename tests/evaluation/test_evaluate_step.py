@@ -69,7 +69,8 @@ def test_a_bundle_scores_as_its_model_and_is_timed(
     second = evaluate(given, tmp_path / "b", "bundle")
     assert first["metrics"] == pytest.approx(second["metrics"])
     latency = json.loads((tmp_path / "b/latency.json").read_text())
-    assert set(latency) == {"p50_ms", "p95_ms", "rows_per_second", "size_mb", "threads"}
+    named = {"p50_ms", "p95_ms", "quiet_p95_ms", "load", "rows_per_second", "size_mb", "threads"}
+    assert set(latency) == named
     assert 0 < latency["p50_ms"] <= latency["p95_ms"]
     files = [file for file in given.bundle.iterdir() if file.name != "manifest.json"]
     size = sum(file.stat().st_size for file in files)
@@ -82,9 +83,10 @@ def test_same_inputs_same_bytes(tiny: Callable[..., Any], tmp_path: Path) -> Non
     evaluate(given, tmp_path / "b")
     timed = {"latency.json", "view.html", "manifest.json"}
     files = {file.name for file in (tmp_path / "a").iterdir()} - timed
-    assert len(files) == 6
+    assert len(files) == 7
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    assert open_artifact(tmp_path / "a").digest == open_artifact(tmp_path / "b").digest
 
 
 def test_predictions_are_the_agents_own(tiny: Callable[..., Any], tmp_path: Path) -> None:

@@ -14,8 +14,11 @@ from bertworks import artifacts
 from bertworks.artifacts import open_artifact
 from bertworks.errors import ArtifactError, GateRefused, SpecError
 from bertworks.evaluation.bootstrap import Difference
-from bertworks.evaluation.gates import REMEDIES, Measured, against_champion, decide
+from bertworks.evaluation.drops import Drop
+from bertworks.evaluation.gates import Measured, against_champion, decide, notices
+from bertworks.evaluation.gates_view import rules as rules_page
 from bertworks.evaluation.predictions import Predictions
+from bertworks.evaluation.remedies import fix
 from bertworks.spec import Gates, Task
 from bertworks.store import Store
 from components.evaluate import step as evaluate_step
@@ -56,7 +59,7 @@ def test_limits_are_met_exactly_and_broken_just_beyond(
     assert not refused["passed"]
     assert [one["name"] for one in refused["rules"] if not one["passed"]] == [rule]
     assert len(refused["reasons"]) == 1 and f"{broken:g}" in refused["reasons"][0]
-    assert rule in REMEDIES
+    assert f"gates.{rule} to {met:.4f}".rstrip("0").rstrip(".") in fix(refused, MEASURED)
 
 
 def test_lower_is_better_turns_the_rules_round() -> None:
@@ -120,6 +123,96 @@ def test_the_champion_is_compared_on_shared_rows_only() -> None:
         against_champion(challenger, answers([True], first=99), "accuracy", seed=1)
 
 
+DEFAULT = Gates(beat_floor=False)
+
+
+def compressed(lost: int, won: int, rows: int, **more: Any) -> Measured:
+    """Of a model that has 100 rows wrong: the bundle gets `lost` of the others wrong, `won` right."""
+    before = answers([True] * (rows - 100) + [False] * 100)
+    flat = [number >= lost for number in range(rows - 100)] + [
+        number < won for number in range(100)
+    ]
+    now = answers(flat)
+    scores = [
+        entries(accuracy=float(np.mean(one.prediction == one.truth))) for one in (now, before)
+    ]
+    drop = Drop.between(now, before, "accuracy", 0.95)
+    return Measured(scores[0], scores[1], [], {"p95_ms": 5.0, "size_mb": 20.0}, drop=drop, **more)
+
+
+def test_a_drop_is_refused_when_it_is_more_than_chance() -> None:
+    # 0.024 on 827 rows: 45 answers differ, and chance alone reaches as far.
+    few = compressed(lost=32, won=12, rows=827)
+    found = decide(DEFAULT, "accuracy", few)
+    assert found["passed"] and found["rules"][0]["value"] == pytest.approx(20 / 827)
+    note = found["rules"][0]["note"]
+    assert "827 rows" in note and "44 answers differ" in note and "95%" in note
+    said = [one.text for one in notices(found, DEFAULT, few)]
+    assert any("within chance only" in text for text in said)
+    # The same shares of ten times the rows, and a clear loss on few rows, are no chance.
+    assert not decide(
+        Gates(beat_floor=False, max_drop=0.015), "accuracy", compressed(320, 120, 8270)
+    )["passed"]
+    assert not decide(DEFAULT, "accuracy", compressed(lost=90, won=0, rows=827))["passed"]
+
+
+def test_a_limit_that_the_rows_cannot_tell_is_said_to_be_so() -> None:
+    few = compressed(lost=0, won=0, rows=120)
+    found = decide(DEFAULT, "accuracy", few)
+    (said,) = notices(found, DEFAULT, few)
+    assert "gates.max_drop is 0.02" in said.text and "120 test rows" in said.text
+    assert said.text.count("0.0250") == 1  # the rule of three: ln(20) / 120
+    many = compressed(lost=0, won=0, rows=1200)
+    assert notices(decide(DEFAULT, "accuracy", many), DEFAULT, many) == []
+
+
+def test_a_value_is_promised_as_measured_and_shown_with_its_interval() -> None:
+    wide = [{"name": "accuracy", "value": 0.8, "low": 0.7, "high": 0.88, "slice": "", "rows": 90}]
+    given = Measured(wide, entries(accuracy=0.8), [], {"p95_ms": 5.0, "size_mb": 20.0})
+    for minimum, passed in ((0.8, True), (0.81, False)):
+        found = decide(Gates(**OFF, minimum=minimum), "accuracy", given)
+        assert found["passed"] is passed
+        assert found["rules"][0]["note"] == "95 % interval 0.7000 to 0.8800 on 90 rows"
+    floor = Difference(0.01, -0.02, 0.04, 0.7)
+    near = Measured(wide, entries(accuracy=0.8), entries(accuracy=0.79), {}, above_floor=floor)
+    found = decide(Gates(max_drop=None), "accuracy", near)
+    assert found["passed"] and "-0.0200 to +0.0400" in found["rules"][0]["note"]
+    (said,) = notices(found, Gates(max_drop=None), near)
+    assert said.level == "warning" and "above the floor within chance only" in said.text
+
+
+def busy(p95: float, quiet: float, undisturbed: float) -> Measured:
+    load = {"best_ms": 1.0, "slowdown": 2.0, "p95_slowdown": 9.0, "undisturbed": undisturbed,
+            "attempts": 3, "busy": True}  # fmt: skip
+    times = {"p50_ms": 1.0, "p95_ms": p95, "quiet_p95_ms": quiet, "size_mb": 1.0, "load": load}
+    return Measured(entries(accuracy=0.8), entries(accuracy=0.8), [], times)
+
+
+def test_a_busy_machine_alone_refuses_nothing() -> None:
+    rules = Gates(**OFF, max_latency_ms=5.0)
+    found = decide(rules, "accuracy", busy(40.0, 4.0, undisturbed=0.5))
+    assert found["passed"] and found["rules"][0]["judged"]
+    assert "40.00 ms as measured, without the load: 4.00 ms" in found["rules"][0]["note"]
+    # Slow even in its quiet moments: that is the agent.
+    assert not decide(rules, "accuracy", busy(40.0, 6.0, undisturbed=0.5))["passed"]
+    # No quiet moment in three attempts: nobody can tell, and that is said.
+    blind = busy(40.0, 6.0, undisturbed=0.01)
+    found = decide(rules, "accuracy", blind)
+    assert found["passed"] and not found["rules"][0]["judged"]
+    (said,) = notices(found, rules, blind)
+    assert (
+        said.level == "warning" and "could not be judged" in said.text and "3 attempts" in said.text
+    )
+    assert "not judged" in rules_page(found)
+    # Within the limit as it is: no load can have made it faster.
+    assert decide(rules, "accuracy", busy(4.9, 4.8, undisturbed=0.01))["rules"][0]["judged"]
+
+
+def test_what_was_refused_is_named_by_its_rule() -> None:
+    found = decide(Gates(**OFF, max_size_mb=10.0), "accuracy", MEASURED)
+    assert "refused</span> on size, MB (metric: accuracy)" in rules_page(found)
+
+
 @pytest.fixture
 def made(tiny: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
     """A bundle, its metrics and its model's metrics, as keyword arguments of the gate."""
@@ -181,7 +274,7 @@ def test_a_refused_bundle_is_kept_with_the_reasons(made: dict[str, Any], tmp_pat
         gate(section(tmp_path, minimum=1.0, max_size_mb=0.001), **made)
     text = str(caught.value)
     assert "the gate asks for 1" in text and "at most 0.001 MB" in text
-    assert "compress.prune.speedup" in caught.value.fix
+    assert "gates.max_size_mb" in caught.value.fix and "gates.minimum" in caught.value.fix
     found = open_artifact(made["decision"], "decision").json("decision.json")
     assert found["passed"] is False and len(found["reasons"]) == 2
     kept = Store(tmp_path / "store").show("tiny", 1)

@@ -16,6 +16,7 @@ from tiny_tokens import (
 from bertworks.artifacts import open_artifact
 from bertworks.encoder.weights import load_folder, read_tensors
 from bertworks.errors import BertworksError, DataError, SpecError
+from bertworks.history import read_history
 from components.finetune.step import run
 
 
@@ -52,7 +53,7 @@ def test_the_artifact_holds_what_the_contract_says(base, tmp_path):
     names = {path.name for path in Path(model.path).iterdir()}
     assert names == {
         "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "agent.json",
-        "history.json", "manifest.json",
+        "history.json", "timings.json", "manifest.json",
     }  # fmt: skip
     config = model.json("config.json")
     assert config["architectures"] == ["BertForSequenceClassification"]
@@ -106,11 +107,17 @@ def test_it_stops_when_patience_runs_out(base, tmp_path):
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not(base, tmp_path):
-    files = []
+    files, digests, times = [], [], []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         finetune(base, tmp_path / name, finetune_section(epochs=1, seed=seed))
-        files.append((tmp_path / name / "model/model.safetensors").read_bytes())
+        model = open_artifact(tmp_path / name / "model")
+        files.append((model / "model.safetensors").read_bytes())
+        digests.append(model.digest)
+        times.append(model.json("timings.json"))
     assert files[0] == files[1] != files[2]
+    # What the clock said differs, and stands beside what the digest covers.
+    assert digests[0] == digests[1] != digests[2] and times[0] != times[1]
+    assert set(read_history(model)) == {"points", "seconds", "tokens_per_second"}
 
 
 def test_a_scratch_base_starts_fresh(tmp_path):
