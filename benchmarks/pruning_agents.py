@@ -56,14 +56,16 @@ class Agent:
         handler = for_task(Task.model_validate(info["task"]), info)
         config, weights, _ = load_folder(model)
         train, *held_out = (
-            read_rows(opened / split, handler.target_column) for split in ("train", *splits)
+            read_rows(opened / split, handler.target_column).windowed(info["max_length"])
+            for split in ("train", *splits)
         )
         return cls(name, Model(config, weights), handler, info, train, tuple(held_out))
 
     def held_out_metrics(self, logits: list[list[np.ndarray]]) -> dict[str, float]:
         """Every metric of the task, the default one first, over all held-out rows together."""
-        together = [answer for part in logits for answer in part]
-        targets: Any = [target for part in self.held_out for target in part.targets]
+        pairs = zip(self.held_out, logits, strict=True)
+        together = [answer for part, given in pairs for answer in part.combine(given)]
+        targets: Any = [target for part in self.held_out for target in part.truth]
         if self.handler.task.type != "tagging":
             targets = np.array(targets)
         names = sorted(self.handler.metrics, key=lambda name: name != self.handler.default_metric)

@@ -240,7 +240,32 @@ class Task(Section):
     type: Literal["classification", "tagging", "regression"] = Field("classification")
     pair: bool = Field(False, description="Two texts a row (text_a, text_b) instead of one.")
     multi_label: bool = Field(False, description="Classification: any number of labels a row.")
-    max_length: int = Field(128, ge=8, le=512, description="Tokens a row at most; longer is cut.")
+    max_length: int = Field(
+        128,
+        ge=8,
+        le=512,
+        description="Tokens that are read at once; see `long_text` for longer rows.",
+    )
+    long_text: Literal["cut", "windows"] = Field(
+        "cut",
+        description="Rows of more than `max_length` tokens: `cut` reads the beginning, `windows` reads "
+        "all of it in overlapping windows (tagging: each word's tag is from the window where it has the "
+        "most context; otherwise each window is trained with the row's label, and their logits are "
+        "averaged). Tagging: `windows` when unset.",
+    )
+    max_windows: int = Field(
+        16,
+        ge=2,
+        le=256,
+        description="Windows a row at most, with `long_text: windows`; longer is cut.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _windows_for_tagging(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("type") == "tagging":
+            return {"long_text": "windows", **value}
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
@@ -248,6 +273,8 @@ class Task(Section):
             raise ValueError(f"`multi_label` needs type: classification. Received: {self.type}")
         if self.pair and self.type == "tagging":
             raise ValueError("`pair` cannot be combined with type: tagging.")
+        if self.pair and self.long_text == "windows":
+            raise ValueError("`long_text: windows` cannot be combined with `pair`; leave it out.")
         return self
 
 

@@ -104,7 +104,7 @@ def prune(
 
 
 def _score(model: BertModel, rows: Rows, handler: TaskHandler, pad: int) -> float:
-    return handler.metric(None, rows.targets, Predictor(model).logits(rows, pad))
+    return handler.metric(None, rows.truth, rows.combine(Predictor(model).logits(rows, pad)))
 
 
 def _sizes(full: Model, cut: Model, plan: Plan) -> dict[str, float]:

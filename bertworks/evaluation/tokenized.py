@@ -11,7 +11,7 @@ import numpy as np
 from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.predictions import Predictions, decode
 from bertworks.tasks.handler import Logits, TaskHandler
-from bertworks.tasks.tagging import IGNORED
+from bertworks.tasks.tagging import truth_of
 
 # Only these look at probabilities, and a thousand resamples of them take long.
 _OF_PROBABILITIES = frozenset({"roc_auc", "calibration_error"})
@@ -22,11 +22,11 @@ def answers_on_tokens(
 ) -> Predictions:
     """Truth and answers of rows of a tokens artifact.
 
-    Words that were cut have no target there and are left out.
+    Words that were cut count as answered with "O" where `targets` knows them (`Rows.truth`).
 
     Args:
         handler: The task.
-        targets: Its target column, a value a row.
+        targets: Its target column, a value a row; in tagging a `Truth` a row, or tags on pieces.
         logits: As for `TaskHandler.decode`.
         ids: The rows' ids; their numbers when None.
     """
@@ -34,11 +34,10 @@ def answers_on_tokens(
     rows: dict[str, list[Any]] = {"id": names, "truth": list(targets)}
     labels = list(handler.labels)
     if handler.task.type == "tagging":
-        told = [np.asarray(row) for row in targets]
-        rows["starts"] = [np.flatnonzero(row != IGNORED).tolist() for row in told]
-        rows["kept"] = [list(range(len(row))) for row in rows["starts"]]
-        rows["truth"] = [[labels[index] for index in row[row != IGNORED]] for row in told]
-        logits = [np.asarray(answer)[: len(row)] for answer, row in zip(logits, told, strict=True)]
+        told = [truth_of(row) for row in targets]
+        rows["starts"] = [row.starts.tolist() for row in told]
+        rows["kept"] = [row.words.tolist() for row in told]
+        rows["truth"] = [[labels[index] for index in row.tags] for row in told]
     elif handler.task.type == "regression":
         scale = handler.score or {"mean": 0.0, "std": 1.0}
         rows["truth"] = (np.asarray(targets, float) * scale["std"] + scale["mean"]).tolist()

@@ -22,7 +22,7 @@ from bertworks.spec import Clean, Task
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 from bertworks.tasks.tagging import spans
-from bertworks.text import words
+from bertworks.text import windows, words
 from bertworks.text.alignment import first_pieces
 from bertworks.text.tokenizer import Tokenizer
 
@@ -60,7 +60,8 @@ class Agent:
         labels: Label names; empty for regression.
         clean: How texts are cleaned before they are read, as ingest cleaned those of the training;
             None: not at all (agents of before this was recorded).
-        max_length: Tokens a row at most; longer rows are cut.
+        max_length: Tokens that are read at once; longer rows are cut, or read in windows.
+        most_tokens: Tokens that are read of a row; what stands behind them is cut.
         max_batch: Rows that one forward pass takes, at most.
     """
 
@@ -68,10 +69,12 @@ class Agent:
         self, info: Mapping[str, Any], tokenizer: Tokenizer, engine: Engine, max_batch: int = 32
     ) -> None:
         self.info = dict(info)
-        self.task = Task.model_validate(info["task"])
+        # Before there were windows, all rows were cut.
+        self.task = Task.model_validate({"long_text": "cut", **info["task"]})
         self.labels: list[str] = list(info.get("labels") or [])
         self.clean = _clean_of(info)
         self.max_length = int(info["max_length"])
+        self.most_tokens = windows.most_tokens(self.task)
         self.max_batch = max_batch
         self._tokenizer = tokenizer
         self._runner = Runner(engine, size=max_batch, pad=tokenizer.special.pad)
@@ -166,14 +169,20 @@ class Agent:
         """Logits of rows that are tokenized already, in the order given.
 
         Args:
-            input_ids: Token ids of each row, marks included, at most `max_length`.
+            input_ids: Token ids of each row, marks included, at most `most_tokens`. Rows of more than
+                `max_length` are read in windows.
             type_ids: Token types of each row, for pair tasks.
             advance: See `predict`.
 
         Returns:
             (outputs,) for each row; (tokens, outputs) for tagging.
         """
-        return self._runner.logits(input_ids, type_ids, advance)
+        if type_ids is not None:
+            return self._runner.logits(input_ids, type_ids, advance)
+        parts, _ = windows.split(input_ids, self.max_length)
+        lengths = [len(ids) for ids in input_ids]
+        answers = self._runner.logits(parts, None, advance)
+        return windows.combine(answers, lengths, self.max_length)
 
     def encode(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> Encoded:
         """Cleans and tokenizes rows as training did.
@@ -195,27 +204,27 @@ class Agent:
                 [clean_text(row[side], clean) if clean else row[side] for row in rows]
                 for side in (0, 1)
             )
-            room = self.max_length - 3
+            room = self.most_tokens - 3
             pairs = self._tokenizer.pieces_of_pairs(firsts, seconds, room)
-            both = [self._tokenizer.assemble(*pair, self.max_length) for pair in pairs]
+            both = [self._tokenizer.assemble(*pair, self.most_tokens) for pair in pairs]
             cut = [len(first) + len(second) > room for first, second in pairs]
             return Encoded([ids for ids, _ in both], cut, [types for _, types in both])
-        room = self.max_length - 2
+        room = self.most_tokens - 2
         given = [clean_text(str(row), clean) if clean else str(row) for row in rows]
         pieces = self._tokenizer.pieces_batch(given, room + 1)
-        both = [self._tokenizer.assemble(ids, None, self.max_length) for ids in pieces]
+        both = [self._tokenizer.assemble(ids, None, self.most_tokens) for ids in pieces]
         return Encoded([ids for ids, _ in both], [len(ids) > room for ids in pieces])
 
     def _encode_words(self, rows: Sequence[words.Words]) -> Encoded:
         pieces = self._tokenizer.pieces_of_words_batch(
-            [row.read for row in rows], self.max_length - 1
+            [row.read for row in rows], self.most_tokens - 1
         )
-        marked = [self._tokenizer.mark_words(*row, self.max_length) for row in pieces]
+        marked = [self._tokenizer.mark_words(*row, self.most_tokens) for row in pieces]
         starts = [np.flatnonzero(first_pieces(index)).tolist() for _, index in marked]
         kept = [
             [index[start] for start in row] for (_, index), row in zip(marked, starts, strict=True)
         ]
-        cut = [len(ids) > self.max_length - 2 for ids, _ in pieces]
+        cut = [len(ids) > self.most_tokens - 2 for ids, _ in pieces]
         ids = [ids for ids, _ in marked]
         return Encoded(ids, cut, None, [row.placed for row in rows], starts, kept)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,26 @@ IGNORED = -100
 Span = tuple[str, int, int]
 
 
+class Truth(NamedTuple):
+    """What the words of one row are tagged with.
+
+    Attributes:
+        tags: Label index of every word, shape (words,), those that were cut off included.
+        words: The words that are read, in order: those that have a first piece in the row.
+        starts: Where in the row's logits each of them is answered.
+    """
+
+    tags: np.ndarray
+    words: np.ndarray
+    starts: np.ndarray
+
+
 class Tagging(TaskHandler):
-    """A tag for each word, read from its first piece; logits are one (length, labels) array a row."""
+    """A tag for each word, read from its first piece; logits are one (length, labels) array a row.
+
+    Metrics take a `Truth` a row, or tags on pieces with -100 where no word begins. A word that was not
+    read counts as answered with "O", as it is when the agent is asked.
+    """
 
     default_metric = "entity_f1"
     target_column = "tags"
@@ -29,7 +47,7 @@ class Tagging(TaskHandler):
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """entity_f1 (micro, strict spans) and token_f1 (micro over all tags: token accuracy)."""
-        return {"entity_f1": self._entity_f1, "token_f1": _token_f1}
+        return {"entity_f1": self._entity_f1, "token_f1": self._token_f1}
 
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
@@ -59,15 +77,37 @@ class Tagging(TaskHandler):
     def _entity_f1(self, targets: Any, logits: Logits) -> float:
         right = predicted = actual = 0
         for row, answer in zip(targets, logits, strict=True):
-            told = np.asarray(row)
-            first = told != IGNORED
-            given = np.asarray(answer)[: len(told)].argmax(axis=-1)[first]
-            wanted = set(spans([self.labels[index] for index in told[first]]))
+            told, given = self._tags(row, answer)
+            wanted = set(spans([self.labels[index] for index in told]))
             found = set(spans([self.labels[index] for index in given]))
             right += len(wanted & found)
             predicted += len(found)
             actual += len(wanted)
         return 2 * right / (predicted + actual) if predicted + actual else 0.0
+
+    def _token_f1(self, targets: Any, logits: Logits) -> float:
+        right = total = 0
+        for row, answer in zip(targets, logits, strict=True):
+            told, given = self._tags(row, answer)
+            right += int((given == told).sum())
+            total += len(told)
+        return right / total if total else 0.0
+
+    def _tags(self, row: Truth | Any, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """True and given label index of every word."""
+        row = truth_of(row)
+        given = np.full(len(row.tags), self.labels.index(OUTSIDE) if OUTSIDE in self.labels else -1)
+        given[row.words] = np.asarray(logits)[row.starts].argmax(axis=-1)
+        return row.tags, given
+
+
+def truth_of(row: Truth | Any) -> Truth:
+    """A row's truth from its tags on pieces (-100 where no word begins), or as it is."""
+    if isinstance(row, Truth):
+        return row
+    tags = np.asarray(row)
+    starts = np.flatnonzero(tags != IGNORED)
+    return Truth(tags[starts], np.arange(len(starts)), starts)
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
@@ -88,14 +128,3 @@ def spans(tags: Sequence[str]) -> list[Span]:
             found.append((kind, start, place))
         kind, start = name, place
     return found
-
-
-def _token_f1(targets: Any, logits: Logits) -> float:
-    right = total = 0
-    for row, answer in zip(targets, logits, strict=True):
-        told = np.asarray(row)
-        first = told != IGNORED
-        given = np.asarray(answer)[: len(told)].argmax(axis=-1)
-        right += int((given[first] == told[first]).sum())
-        total += int(first.sum())
-    return right / total if total else 0.0

@@ -17,6 +17,7 @@ from bertworks.spec import Task
 from bertworks.text.alignment import first_pieces
 from bertworks.text.ragged import Integers, Ragged, ends, join, list_sizes
 from bertworks.text.tokenizer import NO_WORD, Tokenizer
+from bertworks.text.windows import most_tokens
 
 Counts = dict[str, int]
 
@@ -69,13 +70,14 @@ def encode(
     """Encodes labelled rows.
 
     Args:
-        task: What is learned, and `max_length`, at which rows are cut.
+        task: What is learned, and at which length rows are cut.
         tokenizer: The tokenizer.
         batch: Rows of an examples artifact.
 
     Returns:
         A batch with id, input_ids, type_ids (pairs), length, and the label column (tags are one a
-        piece, null where no word begins), and the counts rows, truncated, tokens, unknown_tokens,
+        piece, null where no word begins; beside them word_tags, a tag a word, and read_words, the
+        index of each word that has a piece), and the counts rows, truncated, tokens, unknown_tokens,
         label_values.
     """
     if task.type == "tagging":
@@ -101,7 +103,7 @@ def _encode_texts(
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
     first, *rest = (tokenizer.chunks.texts(batch.column(name)) for name in text_columns(task))
     if not rest:
-        keep = np.minimum(first.lengths, task.max_length - 2)
+        keep = np.minimum(first.lengths, most_tokens(task) - 2)
         return _id_columns(join([cls, first.cut(keep), sep])), int((keep < first.lengths).sum())
     second = rest[0]
     limit = task.max_length - 3
@@ -119,7 +121,7 @@ def _encode_words(
     """Ids of each list of words, and the words' tags on their first pieces."""
     tags = batch.column("tags")
     pieces, words = tokenizer.chunks.words(batch.column("tokens"))
-    keep = np.minimum(pieces.lengths, task.max_length - 2)
+    keep = np.minimum(pieces.lengths, most_tokens(task) - 2)
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
     index = join([NO_WORD, words.cut(keep), NO_WORD])
     begins = first_pieces(index.values)
@@ -127,6 +129,8 @@ def _encode_words(
     of_pieces = tags.flatten().take(pa.array(tag, mask=~begins))
     columns = {"id": batch.column("id"), **_id_columns(join([cls, pieces.cut(keep), sep]))}
     columns["tags"] = pa.ListArray.from_arrays(columns["input_ids"].offsets, of_pieces)
+    columns["word_tags"] = tags
+    columns["read_words"] = index.keep(begins).lists()
     return _finish(columns, tokenizer, int((keep < pieces.lengths).sum()), len(tags.flatten()))
 
 

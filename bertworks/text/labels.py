@@ -54,7 +54,13 @@ def _number_tags(table: pa.Table, labels: Sequence[str]) -> tuple[pa.Table, Unkn
     tags = _one(table, "tags")
     index, unknown = _index(tags.flatten(), labels)
     numbered = pa.ListArray.from_arrays(_offsets(tags), pa.array(index, pa.int32()))
-    return _replace(table, "tags", numbered), unknown
+    table = _replace(table, "tags", numbered)
+    if "word_tags" in table.column_names:
+        every = _one(table, "word_tags")
+        index, unknown = _index(every.flatten(), labels)
+        numbered = pa.ListArray.from_arrays(_offsets(every), pa.array(index, pa.int32()))
+        table = _replace(table, "word_tags", numbered)
+    return table, unknown
 
 
 def _number_sets(table: pa.Table, labels: Sequence[str]) -> tuple[pa.Table, Unknown]:

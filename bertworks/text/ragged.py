@@ -26,6 +26,12 @@ class Ragged:
     values: npt.NDArray[Any]
     offsets: npt.NDArray[np.int64]
 
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int] | Integers]) -> Ragged:
+        """Rows put end to end, as int32."""
+        values = [np.zeros(0, np.int32), *(np.asarray(row, np.int32) for row in rows)]
+        return cls(np.concatenate(values), ends(np.array([len(row) for row in rows], np.int64)))
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -46,6 +52,10 @@ class Ragged:
         if (keep >= self.lengths).all():
             return self
         return self._copy(self.offsets[:-1], keep)
+
+    def keep(self, chosen: npt.NDArray[np.bool_]) -> Ragged:
+        """The same rows with only the values that are chosen, one boolean a value."""
+        return Ragged(self.values[chosen], ends(chosen.astype(np.int64))[self.offsets])
 
     def merge(self, offsets: Integers) -> Ragged:
         """Longer rows: row i is made of the rows `offsets[i]` to `offsets[i + 1]` of this one."""

@@ -84,7 +84,7 @@ def select_on(
     return Selection(
         name=metric or handler.default_metric,
         evaluate=lambda: handler.metric(
-            metric, validation.targets, predictor.logits(validation, pad)
+            metric, validation.truth, validation.combine(predictor.logits(validation, pad))
         ),
         is_better=lambda value, best: handler.is_better(metric, value, best),
         patience=patience,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,30 @@ import numpy as np
 
 from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError, DataError
+from bertworks.tasks.tagging import IGNORED, Truth
+from bertworks.text import windows
 from bertworks.text.ragged import Ragged
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one split.
+    """The rows of one split, or the windows that they are read in.
 
     Attributes:
         ids: One id a row.
         input_ids: Token ids with marks, no padding.
         type_ids: 0 and 1 for pairs, else None.
         targets: The task's target column: an array (rows, …), or for tagging a Ragged.
+        words: Tagging: the tag of each word, and the index of each word that is read; or None.
+        texts: What the windows are made of, see `windowed`; None where each row is a text.
     """
 
     ids: list[str]
     input_ids: Ragged
     type_ids: Ragged | None
     targets: Any
+    words: tuple[Ragged, Ragged] | None = None
+    texts: Texts | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -37,22 +44,86 @@ class Rows:
         """Tokens of each row."""
         return self.input_ids.lengths
 
+    @property
+    def truth(self) -> Any:
+        """What a metric compares the answers of `combine` with, one a text."""
+        if self.texts is not None:
+            return self.texts.rows.truth
+        if self.words is None:
+            return self.targets
+        tags, words = self.words
+        return [
+            Truth(tags[row], words[row], np.flatnonzero(self.targets[row] != IGNORED))
+            for row in range(len(self))
+        ]
+
+    def combine(self, logits: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """The texts' answers from those of these rows."""
+        if self.texts is None:
+            return logits
+        return windows.combine(logits, self.texts.rows.lengths.tolist(), self.texts.max_length)
+
+    def take(self, places: np.ndarray) -> Rows:
+        """The texts at the given places, in their order."""
+
+        def pick(values: Any) -> Any:
+            return values.take(places) if isinstance(values, Ragged) else values[places]
+
+        return Rows(
+            [self.ids[place] for place in places], pick(self.input_ids),
+            None if self.type_ids is None else pick(self.type_ids), pick(self.targets),
+            None if self.words is None else (pick(self.words[0]), pick(self.words[1])),
+        )  # fmt: skip
+
+    def windowed(self, max_length: int) -> Rows:
+        """The windows of these texts as rows of their own: what one forward pass takes.
+
+        A window has its text's target. In tagging it keeps the tags of the words that it answers, so
+        that each word is learned once.
+        """
+        if self.type_ids is not None or not (self.lengths > max_length).any():
+            return self
+        parts = [
+            (row, part)
+            for row, length in enumerate(self.lengths)
+            for part in windows.windows(int(length) - windows.MARKS, max_length)
+        ]
+        of = np.array([row for row, _ in parts])
+        ids = [windows.window_ids(self.input_ids[row], part) for row, part in parts]
+        targets = self.targets
+        if isinstance(targets, Ragged):
+            targets = Ragged.of([_answered(self.targets[row], part) for row, part in parts])
+        else:
+            targets = targets[of]
+        names = [self.ids[row] for row in of]
+        return Rows(names, Ragged.of(ids), None, targets, None, Texts(self, max_length))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts that windows were made of, and the windows' length in tokens."""
+
+    rows: Rows
+    max_length: int
+
 
 def read_splits(tokens: Artifact, target: str) -> tuple[Rows, Rows]:
-    """Reads the train and validation rows of a tokens artifact.
+    """Reads the train and validation rows of a tokens artifact, long ones in their windows.
 
     Raises:
         DataError: One of the two has no rows.
     """
-    counts = tokens.json("info.json")["rows"]
+    info = tokens.json("info.json")
+    counts, length = info["rows"], int(info["max_length"])
     for split, advice in (("train", "Give more data."), ("validation", "Raise data.validation.")):
         if not counts.get(split):
             raise DataError(f"The {split} split has no rows ({tokens.path}).", advice)
-    return read_rows(tokens / "train", target), read_rows(tokens / "validation", target)
+    train, validation = (read_rows(tokens / split, target) for split in ("train", "validation"))
+    return train.windowed(length), validation.windowed(length)
 
 
 def read_rows(folder: Path, target: str) -> Rows:
-    """Reads one split of a tokens artifact, in the order of its shards.
+    """Reads one split of a tokens artifact, whole texts in the order of its shards.
 
     Args:
         folder: The split's folder.
@@ -74,6 +145,9 @@ def read_rows(folder: Path, target: str) -> Rows:
         input_ids=ragged(table["input_ids"]),
         type_ids=ragged(table["type_ids"]) if has_types else None,
         targets=_targets(table[target]),
+        words=(ragged(table["word_tags"]), ragged(table["read_words"]))
+        if target == "tags" and "word_tags" in table.column_names
+        else None,
     )
 
 
@@ -94,6 +168,14 @@ def ragged(column: Any) -> Ragged:
     offsets = np.asarray(lists.offsets, np.int64)
     values = lists.values.to_numpy(zero_copy_only=False)
     return Ragged(values[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+def _answered(tags: np.ndarray, part: windows.Window) -> np.ndarray:
+    """A window's tags: those of the pieces that it answers, and what is ignored elsewhere."""
+    found = np.full(part.end - part.start + windows.MARKS, IGNORED, np.int32)
+    begin = 1 - part.start
+    found[part.first + begin : part.last + begin] = tags[part.first + 1 : part.last + 1]
+    return found
 
 
 def _targets(column: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bertworks.spec import Checks, Task
+from bertworks.text.windows import most_tokens, remedy
 from bertworks.validation.anomalies import Anomaly
 from bertworks.validation.profile import Drift
 from bertworks.validation.rows import SPLITS
@@ -127,8 +128,8 @@ def _too_long(tokens: TokenCounts | None, task: Task, settings: Checks) -> Check
     if tokens is None:
         return _skipped("too_long", "no tokenizer yet", limit)
     message = (
-        f"{tokens.too_long} of {tokens.rows} sampled rows have more than {task.max_length} tokens "
-        "and will be cut"
+        f"{tokens.too_long} of {tokens.rows} sampled rows have more than {most_tokens(task)} "
+        f"tokens and will be cut ({remedy(task)})"
     )
     share = tokens.too_long / max(tokens.rows, 1)
     return _at_most("too_long", message, share, limit, _most(tokens.too_long_rows), tokens.too_long)

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
+from bertworks.text.windows import most_tokens
 from bertworks.validation.rows import Batch
 
 SAMPLE_ROWS = 2_000
@@ -26,7 +27,7 @@ class TokenCounts:
 
     Attributes:
         rows: Rows that were tokenized.
-        too_long: Rows with more than task.max_length tokens.
+        too_long: Rows with more tokens than are read (task.max_length, or all windows together).
         tokens: All tokens without the special ones.
         unknown: Those of them that are the unknown token.
         too_long_rows: Id to tokens, for rows that are too long.
@@ -63,7 +64,7 @@ class TokenCounter:
         unknown = json.loads(text)["model"].get("unk_token")
         self._unknown = self._tokenizer.token_to_id(unknown) if unknown else None
         self._special = self._tokenizer.num_special_tokens_to_add(task.pair)
-        self._task, self._sample_rows = task, sample_rows
+        self._task, self._sample_rows, self._most = task, sample_rows, most_tokens(task)
         self.counts = TokenCounts()
 
     def add(self, batch: Batch) -> list[int]:
@@ -80,7 +81,7 @@ class TokenCounter:
             tokens = encoding.ids
             lengths.append(len(tokens))
             self.counts.tokens += len(tokens) - self._special
-            if len(tokens) > self._task.max_length:
+            if len(tokens) > self._most:
                 self.counts.too_long += 1
                 self.counts.too_long_rows[row] = len(tokens)
             if self._unknown is not None and (unknown := tokens.count(self._unknown)):

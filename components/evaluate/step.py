@@ -18,6 +18,7 @@ from bertworks.evaluation.slices import slice_metrics
 from bertworks.notices import Notice
 from bertworks.progress import stage
 from bertworks.spec import Evaluate, Task, task_metric
+from bertworks.text.windows import most_tokens, remedy
 from bertworks.timing import Latency
 
 
@@ -85,7 +86,7 @@ def run(
         "metrics": {one["name"]: one["value"] for one in overall},
         "html": "view.html",
         "confusion": matrix,
-        "notices": _notices(speed),
+        "notices": [*_notices(speed), *_cut(task, pieces_of, len(rows["id"]))],
     }
 
 
@@ -99,6 +100,18 @@ def _notices(speed: dict[str, Any]) -> list[dict[str, Any]]:
         f"{speed['p95_ms']:.2f} ms has that in it; without it about {speed['quiet_p95_ms']:.2f} ms."
     )
     return [Notice(text, "warning", more="latency.json").to_json()]
+
+
+def _cut(task: Task, tokens: Artifact, rows: int) -> list[dict[str, Any]]:
+    """How many texts were cut: they are scored by their beginning."""
+    cut = (tokens.json("info.json").get("truncated") or {}).get("test", 0)
+    if not cut:
+        return []
+    what = (
+        "words behind it count as missed" if task.type == "tagging" else "what is before is scored"
+    )
+    after = f"{most_tokens(task)} tokens ({what}); {remedy(task)}"
+    return [Notice(f"{cut} of {rows} test texts were cut after {after}", "note", cut).to_json()]
 
 
 def _labels(source: Artifact, tokens: Artifact) -> list[str]:

@@ -20,6 +20,8 @@ from bertworks.errors import DataError
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.spec import Quantize, Task
 from bertworks.tasks import for_task
+from bertworks.training.rows import Rows as Labelled
+from bertworks.training.rows import read_rows
 
 PAGE = "candidates.html"
 OWN_MB = 0.05  # agent.json's own part of the bundle, candidates.html and timings.json
@@ -45,12 +47,13 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
     source = Source.read(source_model, info["special"]["pad"])
     limits = Limits.of(settings, section.get("gates") or {}, _beside_mb(source_model))
 
-    calibration, _ = _rows(rows, "train", settings.calibration_rows, settings.seed, None)
-    validation, targets = _rows(
-        rows, "validation", settings.measure_rows, settings.seed, handler.target_column
-    )
+    length, target = int(info["max_length"]), handler.target_column
+    calibration = _sample(rows, "train", settings.calibration_rows, settings.seed, target)
+    measured = _sample(rows, "validation", settings.measure_rows, settings.seed, target)
+    validation = measured.windowed(length)
     scoring = Scoring(
-        handler.default_metric, lambda logits: answers_on_tokens(handler, targets, logits)
+        handler.default_metric,
+        lambda logits: answers_on_tokens(handler, validation.truth, validation.combine(logits)),
     )
     metadata: dict[str, Any] = {}
     parents = {"model": source_model, "tokens": rows}
@@ -62,8 +65,9 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
         tempfile.TemporaryDirectory(prefix="bertworks-") as work,
     ):  # fmt: skip
         made = quantization.compress(
-            source, settings, limits, calibration, validation, scoring, Path(work)
-        )
+            source, settings, limits, _inputs(calibration.windowed(length)), _inputs(validation),
+            scoring, Path(work),
+        )  # fmt: skip
         chosen = made.chosen
         quantization.take(chosen, out)
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
@@ -105,31 +109,22 @@ def _timings(made: Compressed, threads: int) -> dict[str, Any]:
     }
 
 
-def _rows(
-    tokens: Artifact, split: str, count: int, seed: int, target: str | None
-) -> tuple[Rows, list[Any]]:
-    """A random sample of a split (the same for equal seeds), and its targets."""
-    import pyarrow.parquet as pq
-
-    files = sorted((tokens / split).glob("part-*.parquet"))
-    columns: dict[str, list[Any]] = {}
-    for file in files:
-        for name, values in pq.read_table(file).to_pydict().items():
-            columns.setdefault(name, []).extend(values)
-    ids = columns.get("input_ids", [])
-    if not ids:
+def _sample(tokens: Artifact, split: str, count: int, seed: int, target: str) -> Labelled:
+    """A random sample of a split, the same for equal seeds."""
+    if not tokens.json("info.json")["rows"].get(split):
         raise DataError(
             f"{tokens.path} has no {split} rows, which quantization needs.",
             f"Give more data, or raise data.{split} in the spec."
             if split != "train"
             else "Give more data.",
         )
-    places = np.random.default_rng(seed).permutation(len(ids))[:count]
+    rows = read_rows(tokens / split, target)
+    return rows.take(np.random.default_rng(seed).permutation(len(rows))[:count])
 
-    def take(name: str | None) -> list[Any] | None:
-        return [columns[name][place] for place in places] if name in columns else None
 
-    return Rows(take("input_ids") or [], take("type_ids")), take(target) or []
+def _inputs(rows: Labelled) -> Rows:
+    """What the graph takes of the rows."""
+    return Rows(list(rows.input_ids), None if rows.type_ids is None else list(rows.type_ids))
 
 
 def _facts(made: Compressed) -> dict[str, float]:

@@ -56,7 +56,7 @@ def preprocessing(task: Task) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """The preprocessing function for a task."""
 
     def preprocess(inputs: dict[str, Any]) -> dict[str, Any]:
-        outputs = {"length_quantiles": _repeat(_length_quantiles(inputs["length"]), inputs)}
+        outputs = {"length_quantiles": _repeat(_length_quantiles(_at_once(inputs, task)), inputs)}
         if task.type == "regression":
             outputs |= _score(inputs)
         else:
@@ -64,6 +64,13 @@ def preprocessing(task: Task) -> Callable[[dict[str, Any]], dict[str, Any]]:
         return outputs
 
     return preprocess
+
+
+def _at_once(inputs: dict[str, Any], task: Task) -> Any:
+    """Tokens of each row that are read at once: longer rows are read in windows of `max_length`."""
+    import tensorflow as tf
+
+    return tf.minimum(inputs["length"], tf.cast(task.max_length, inputs["length"].dtype))
 
 
 def _length_quantiles(length: Any) -> Any:

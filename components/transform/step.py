@@ -16,6 +16,7 @@ from bertworks.notices import Notice
 from bertworks.spec import Base, Task, Transform
 from bertworks.text.encode import check_columns
 from bertworks.text.tokenizer import Tokenizer
+from bertworks.text.windows import most_tokens, remedy
 from components.transform.ahead import encoding
 from components.transform.loading import UNUSED, without
 from components.transform.shards import CORPUS, SPLITS, Job, Report, Shard, plan, reports
@@ -69,7 +70,7 @@ def run(
         info = {**_info(task, tokenizer, facts, done), "clean": clean}
         artifacts.write_json(folder / "info.json", info)
         shutil.rmtree(folder / WORK)
-    told = [notice.to_json() for notice in _notices(info)]
+    told = [notice.to_json() for notice in _notices(task, info)]
     return {"metrics": _metrics(info), "notices": told, "html": None, "confusion": None}
 
 
@@ -156,14 +157,13 @@ def _info(
     }
 
 
-def _notices(info: Mapping[str, Any]) -> Iterator[Notice]:
+def _notices(task: Task, info: Mapping[str, Any]) -> Iterator[Notice]:
     """How many rows are cut, split by split."""
     cut = info["truncated"]
     if count := sum(cut.values()):
         where = ", ".join(f"{split} {cut[split]:,} of {info['rows'][split]:,}" for split in SPLITS)
-        limit = f"task.max_length = {info['max_length']}"
-        text = f"{count:,} rows have more tokens than {limit} and are cut: {where}"
-        yield Notice(text, "note", count, "info.json")
+        text = f"{count:,} rows have more than {most_tokens(task):,} tokens and are cut: {where}"
+        yield Notice(f"{text} ({remedy(task)})", "warning", count, "info.json")
 
 
 def _metrics(info: Mapping[str, Any]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from bertworks.spec import Checks, Task
+from bertworks.text.windows import most_tokens
 from pipelines.tfx_steps.rows import CHARACTERS, FIT, LABEL, PIECES, WORDS
 
 LENGTHS = (WORDS, CHARACTERS)
@@ -20,8 +21,9 @@ def constrain(
 ) -> schema_pb2.Schema:
     """The schema that the splits must meet.
 
-    - A row has at most task.max_length tokens; its words and characters are at most twice those of
-      the longest training row, rounded up to a power of two, as `bertworks.validation` has it.
+    - A row has at most task.max_length tokens (or what its windows hold); its words and characters
+      are at most twice those of the longest training row, rounded up to a power of two, as
+      `bertworks.validation` has it.
     - The share of rows that are cut is at most checks.max_too_long, that of unknown tokens at most
       checks.max_unknown_tokens: as the mass of a two-valued feature that must be in its domain.
     - Only the labels have a list of values; TFDV infers one for any column with few.
@@ -50,7 +52,7 @@ def constrain(
             feature.int_domain.min = 0
             feature.int_domain.max = 1 << (2 * _longest(statistics, name) - 1).bit_length()
         if name == "length":
-            feature.int_domain.min, feature.int_domain.max = 1, task.max_length
+            feature.int_domain.min, feature.int_domain.max = 1, most_tokens(task)
         if feature.HasField("value_count"):
             feature.value_count.ClearField("max")
             feature.value_count.min = 0

@@ -6,7 +6,7 @@ from typing import Any
 
 from bertworks.spec import Task
 from components.transform import analyze
-from pipelines.tfx_steps.rows import EXACT_SCORE, LABEL, PIECE_TAGS, POSITION
+from pipelines.tfx_steps.rows import EXACT_SCORE, LABEL, PIECE_TAGS, POSITION, READ_WORDS
 
 RAW = "raw."
 """Begins the names of columns that are passed on as they were read."""
@@ -23,8 +23,10 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     task = Task.model_validate(custom_config["task"])
     outputs = analyze.preprocessing(task)(_analyzed(inputs, task))
     kept = {name: inputs[name] for name in ("id", POSITION, "length")}
-    lists = {name: inputs[name] for name in ("input_ids", "type_ids") if name in inputs}
-    return {**outputs, **kept, **lists, RAW + raw_column(task): inputs[raw_column(task)]}
+    names = ("input_ids", "type_ids", READ_WORDS)
+    lists = {name: inputs[name] for name in names if name in inputs}
+    raw = {raw_column(task), *([LABEL] if task.type == "tagging" else [])}
+    return {**outputs, **kept, **lists, **{RAW + name: inputs[name] for name in sorted(raw)}}
 
 
 def raw_column(task: Task) -> str:

@@ -4,9 +4,10 @@
     input_ids, type_ids, length      as in the tokens artifact (docs/artifacts.md)
     position                         place of the row in its split of the tokens artifact
     tags.pieces                      tagging: a tag a piece, "" where no word begins
+    read_words                       tagging: index of each word that has a piece
     score.exact                      regression: all digits; a tf.Example holds 32-bit floats
     row.words, row.characters        lengths of the text
-    row.fit                          "whole", or "cut" where the row is longer than task.max_length
+    row.fit                          "whole", or "cut" where the row is longer than what is read of it
     row.pieces                       "known" or "unknown", one a piece without the marks
 
 Labels and tags are lists under the name that a single label has. `row.fit` and `row.pieces` are made
@@ -27,6 +28,7 @@ import tensorflow as tf
 from bertworks.spec import Task, Transform
 from bertworks.text.encode import encode, encode_corpus, label_column, text_columns
 from bertworks.text.tokenizer import Tokenizer
+from bertworks.text.windows import most_tokens
 from bertworks.validation.words import split_words
 from components.transform.shards import CORPUS, Shard, read
 
@@ -38,6 +40,7 @@ POSITION = "position"
 PIECE_TAGS = "tags.pieces"
 EXACT_SCORE = "score.exact"
 LABEL = "label"
+READ_WORDS = "read_words"
 _SHARD_BITS = 32
 
 
@@ -106,6 +109,7 @@ def _named(encoded: dict[str, list[Any]], task: Task) -> dict[str, list[Any]]:
     """The encoder's columns; of the labels only the tags, which it puts on pieces."""
     kept = {name: encoded[name] for name in ("input_ids", "type_ids", "length") if name in encoded}
     if task.type == "tagging":
+        kept[READ_WORDS] = encoded[READ_WORDS]
         kept[PIECE_TAGS] = [[tag or "" for tag in tags] for tags in encoded[label_column(task)]]
     return kept
 
@@ -118,7 +122,7 @@ def _marks(lists: dict[str, list[Any]], task: Task, tokenizer: Tokenizer) -> dic
         for ids in lists["input_ids"]
     ]
     cut = [
-        length >= task.max_length and whole > length
+        length >= most_tokens(task) and whole > length
         for length, whole in zip(lists["length"], _whole(lists, task, tokenizer), strict=True)
     ]
     return {PIECES: pieces, FIT: ["cut" if one else "whole" for one in cut]}
@@ -127,7 +131,7 @@ def _marks(lists: dict[str, list[Any]], task: Task, tokenizer: Tokenizer) -> dic
 def _whole(lists: dict[str, list[Any]], task: Task, tokenizer: Tokenizer) -> list[int]:
     """The tokens that each row would have if none were cut; counted only where it may be cut."""
     lengths: list[int] = list(lists["length"])
-    full = [row for row, length in enumerate(lengths) if length >= task.max_length]
+    full = [row for row, length in enumerate(lengths) if length >= most_tokens(task)]
     if not full:
         return lengths
     if task.type == "tagging":

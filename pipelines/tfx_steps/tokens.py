@@ -21,7 +21,7 @@ from bertworks.text.tokenizer import Tokenizer
 from components.transform import analyze
 from components.transform.shards import CORPUS, ROW_GROUP, SPLITS
 from pipelines.tfx_steps.preprocessing import RAW, raw_column
-from pipelines.tfx_steps.rows import POSITION, parsed
+from pipelines.tfx_steps.rows import LABEL, POSITION, READ_WORDS, parsed
 
 _SHARD_BITS = 32
 
@@ -111,6 +111,11 @@ def _table(rows: list[dict[str, list[Any]]], task: Task) -> pa.Table:
     columns[label_column(task)] = _labels(
         [row.get(RAW + raw_column(task), []) for row in rows], task
     )
+    if task.type == "tagging":
+        tags = [row.get(RAW + LABEL, []) for row in rows]
+        columns["word_tags"] = pa.array(tags, pa.list_(pa.string()))
+        read = [row.get(READ_WORDS, []) for row in rows]
+        columns[READ_WORDS] = pa.array(read, pa.list_(pa.int32()))
     return pa.table(columns)
 
 

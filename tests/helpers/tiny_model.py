@@ -110,5 +110,8 @@ def make_tokens(path, task, labels, rows=40, seed=0):
             (out / split).mkdir()
             table = pa.Table.from_pylist([row(index) for index in range(rows)])
             pq.write_table(table, Path(out) / split / "part-00000.parquet")
-        write_json(out / "info.json", {"labels": labels, "special": {"pad": 0}})
+        write_json(out / "info.json", {
+            "labels": labels, "special": {"pad": 0}, "max_length": MAX_LENGTH,
+            "rows": dict.fromkeys(("train", "validation", "test"), rows),
+        })  # fmt: skip
     return path

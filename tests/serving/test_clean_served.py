@@ -102,7 +102,7 @@ def test_words_given_one_by_one_keep_their_number(tagger):
         ({"type": "classification"}, ["a", "b"], lambda words: "good " * words),
         ({"type": "classification", "multi_label": True}, ["a", "b"], lambda words: "a " * words),
         ({"type": "regression"}, [], lambda words: "b " * words),
-        ({"type": "tagging"}, ["B-X", "O"], lambda words: ["so"] * words),
+        ({"type": "tagging", "long_text": "cut"}, ["B-X", "O"], lambda words: ["so"] * words),
         (
             {"type": "classification", "pair": True}, ["a", "b"],
             lambda words: ("good", "bad " * (words - 2)),

@@ -120,9 +120,12 @@ def test_tagging_of_word_lists_equals_that_of_the_text(tagger):
 
 
 def test_words_behind_the_longest_row_are_marked(tagger):
-    answer = tagger.predict(["good " * 100])[0]
-    assert answer["truncated"] is True and len(answer["tags"]) == 100
-    assert answer["tags"][tagger.max_length :] == ["O"] * (100 - tagger.max_length)
+    assert tagger.most_tokens > tagger.max_length  # read in windows
+    words = tagger.most_tokens + 20
+    answer = tagger.predict(["good " * words])[0]
+    assert answer["truncated"] is True and len(answer["tags"]) == words
+    assert answer["tags"][tagger.most_tokens - 2 :] == ["O"] * 22
+    assert 0.0 not in answer["scores"][: tagger.most_tokens - 2]
     assert not tagger.predict(["good \x00"])[0]["truncated"]
 
 

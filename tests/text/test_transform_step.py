@@ -70,7 +70,7 @@ TASKS: dict[str, Task] = {
     "classification": Task(max_length=16),
     "multi": Task(multi_label=True),
     "pair": Task(pair=True, max_length=16),
-    "tagging": Task(type="tagging", max_length=16),
+    "tagging": Task(type="tagging", max_length=16, long_text="cut"),
     "score": Task(type="regression"),
 }
 
@@ -198,7 +198,7 @@ def test_schemas_are_those_of_the_contract(made: dict[str, Made]) -> None:
         "classification": {"label": pa.int32()},
         "multi": {"labels": pa.list_(pa.int8())},
         "pair": {"type_ids": pa.list_(pa.int8()), "label": pa.int32()},
-        "tagging": {"tags": pa.list_(pa.int32())},
+        "tagging": dict.fromkeys(("tags", "word_tags", "read_words"), pa.list_(pa.int32())),
         "score": {"score": pa.float32(), "scaled": pa.float32()},
     }
     for kind, columns in wanted.items():
@@ -269,7 +269,8 @@ def test_cut_rows_are_counted(made: dict[str, Made], kind: str) -> None:
                 whole.append(len(one.tokenizer.encode_batch([first], second)[0][0]))
         assert one.info["truncated"][split] == sum(length > 16 for length in whole) > 0
     (notice,) = one.result["notices"]
-    assert notice["count"] == sum(one.info["truncated"].values())
+    assert notice["level"] == "warning" and notice["count"] == sum(one.info["truncated"].values())
+    assert "rows have more than 16 tokens and are cut: train " in notice["text"]
     assert "task.max_length = 16" in notice["text"]
 
 

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from bertworks.errors import SpecError
+from bertworks.evaluation.measures import measure_of
+from bertworks.evaluation.predictions import decode
 from bertworks.spec import Task
 from bertworks.tasks import for_task
-from bertworks.tasks.tagging import spans
+from bertworks.tasks.tagging import Truth, spans
 
 LABELS = {"labels": ["a", "b", "c"]}
 SCORE = {"labels": [], "score": {"mean": 3.0, "std": 2.0, "min": 0.0, "max": 9.0}}
@@ -62,6 +64,24 @@ def test_tagging():
     assert found[1] == {"tags": [], "scores": []}
     with pytest.raises(ValueError, match="word_starts"):
         handler.decode([right])
+
+
+def test_words_that_were_not_read_count_as_evaluate_counts_them():
+    """A row of five words: the third is nothing to the tokenizer, the last was cut off."""
+    handler = for_task(Task(type="tagging"), TAGS)
+    told = np.array([0, 1, 2, 2, 0])
+    row = Truth(told, np.array([0, 1, 3]), np.array([1, 2, 4]))
+    logits = one_hot(2, 0, 1, 0, 2, 2)
+    names = list(TAGS["labels"])
+    rows = {
+        "id": ["1"], "truth": [[names[one] for one in told]], "starts": [[1, 2, 4]],
+        "kept": [[0, 1, 3]],
+    }  # fmt: skip
+    asked = decode(handler.task, names, rows, [np.asarray(logits)])
+    wanted = measure_of(asked)(np.ones((1, 1)))
+    assert handler.metric(None, [row], [logits]) == pytest.approx(wanted["entity_f1"][0])
+    assert handler.metric("token_f1", [row], [logits]) == pytest.approx(wanted["token_f1"][0])
+    assert wanted["entity_f1"][0] == pytest.approx(2 / 3) and wanted["token_f1"][0] == 0.8
 
 
 @pytest.mark.parametrize(
