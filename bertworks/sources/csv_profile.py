@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from bertworks.sources.csv_cells import Dialect, Record, State, forgiving
@@ -18,13 +19,13 @@ class _Column:
 
     def __init__(self) -> None:
         self.count = self.numbers = 0
-        self.values: set[str] | None = set()
+        self.values: Counter[str] | None = Counter()
 
     def add(self, value: str) -> None:
         self.count += 1
         self.numbers += _NUMBER.match(value) is not None
         if self.values is not None:
-            self.values.add(value)
+            self.values[value] += 1
             if len(self.values) > _FEW:
                 self.values = None
 
@@ -39,7 +40,7 @@ class _Column:
     def fits(self, value: str) -> bool:
         if self.is_number and _NUMBER.match(value):
             return True
-        return self.is_label and value in (self.values or ())
+        return self.is_label and self.values is not None and self.values[value] > 1
 
 
 class Profile:
@@ -58,7 +59,12 @@ class Profile:
         self._dialect = dialect
         self._columns: list[_Column] = []
         self.quotes = False
+        state, record = State.DONE, Record(dialect)
         for number, line in enumerate(sample):
+            if state is State.OPEN:
+                # Lines that a quote swallows, rightly or not, tell nothing of the columns.
+                state = record.feed(line)
+                continue
             if not line.strip("\r\n"):
                 continue
             record = Record(dialect)
@@ -66,14 +72,37 @@ class Profile:
             self.quotes |= state is State.DONE and (
                 record.quoted > 0 or (number == 0 and _is_all_quoted(line, dialect))
             )
-            cells = record.cells if state is State.DONE else forgiving(line, dialect, width)
-            if not width:
-                width = len(cells)
-                continue  # the header
-            if len(cells) == width:
-                self._columns = self._columns or [_Column() for _ in cells]
-                for column, cell in zip(self._columns, cells, strict=True):
+            if state is State.DONE and not width:
+                width = len(record.cells)  # the header's
+            elif state is State.DONE and len(record.cells) == width:
+                self._columns = self._columns or [_Column() for _ in record.cells]
+                for column, cell in zip(self._columns, record.cells, strict=True):
                     column.add(cell)
+
+    def fits(self, cells: Sequence[str], rows: int = 0) -> bool:
+        """Whether a record has labels and numbers in the columns of labels and numbers.
+
+        Args:
+            cells: As many as columns.
+            rows: Columns that were seen in fewer rows are not asked.
+        """
+        return all(
+            column.fits(cells[place]) for place, column in self._known() if column.count >= rows
+        )
+
+    def _known(self) -> list[tuple[int, _Column]]:
+        """The columns that hold labels or numbers."""
+        return [
+            (place, column)
+            for place, column in enumerate(self._columns)
+            if column.is_number or column.is_label
+        ]
+
+    def are_wide(self, lines: Sequence[str], width: int) -> bool:
+        """Whether each of several lines has as many cells as a record."""
+        return width > 1 and all(
+            len(forgiving(line, self._dialect, width)) == width for line in lines
+        )
 
     def are_rows(self, lines: Sequence[str], width: int) -> bool:
         """Whether lines inside one quoted cell look like rows of their own.
@@ -85,18 +114,10 @@ class Profile:
         if width < 2 or len(lines) < 2 or len(self._columns) not in (0, width):
             return False
         split = [forgiving(line, self._dialect, width) for line in lines]
-        known = [
-            (place, column)
-            for place, column in enumerate(self._columns)
-            if column.is_number or column.is_label
-        ]
-        good = [
-            len(cells) == width and all(column.fits(cells[place]) for place, column in known)
-            for cells in split
-        ]
+        good = [len(cells) == width and self.fits(cells) for cells in split]
         if not (good[0] and good[-1]) or sum(good) < _SHARE * len(good):
             return False
-        return bool(known) or (len(lines) >= _MANY_LINES and not self.quotes)
+        return bool(self._known()) or (len(lines) >= _MANY_LINES and not self.quotes)
 
 
 def _is_all_quoted(line: str, dialect: Dialect) -> bool:

@@ -46,6 +46,7 @@ Line = tuple[int, str | None]
 
 _SEP = re.compile(r'^"?sep=(.)"?[\r\n]*$', re.IGNORECASE)
 _SAMPLE_LINES = 1000
+_SURE = 10  # rows that must have been seen before a new label makes a line no row
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +168,13 @@ class CsvReader:
             if len(lines) == 1:
                 return self._checked(number, line, record)
             if not self._are_rows(lines):
+                if self._are_wide(lines):
+                    self._tally.add(SPANS_LINES, self._name, number, line.strip())
                 return CsvRecord(number, record.cells, sample=line[:300])
-            if len(lines) == 2 and self._profile.quotes:
-                self._tally.add(SPANS_LINES, self._name, number, line.strip())
-                return CsvRecord(number, record.cells, sample=line[:300])
-        elif state is not State.BROKEN and not self._are_rows(lines):
+        # Where the quote is never closed, lines that are all as wide as a row are rows.
+        elif state is not State.BROKEN and not (
+            self._are_rows(lines) or (not too_long and self._are_wide(lines))
+        ):
             return self._swallows(number, lines, too_long)
         self._ahead.extendleft(reversed(lines[1:]))
         return self._alone(number, line)
@@ -198,13 +201,16 @@ class CsvReader:
         """Whether each line that a quoted cell spans could as well be a row."""
         return self._profile.are_rows([line for _, line in lines if line], self._width)
 
+    def _are_wide(self, lines: list[Line]) -> bool:
+        return self._profile.are_wide([line for _, line in lines if line], self._width)
+
     def _alone(self, number: int, line: str) -> CsvRecord:
         """A line read on its own, a quote that csv does not allow being text."""
         if cells := self._unescaped(line):
             self._tally.add(ESCAPES, self._name, number)
             return CsvRecord(number, cells, sample=line[:300])
         cells = forgiving(line, self.dialect, self._width)
-        if self._width and len(cells) != self._width:
+        if self._width and (len(cells) != self._width or not self._profile.fits(cells, _SURE)):
             self._torn = True
             return CsvRecord(number, None, NO_CLOSING, line[:300])
         self._tally.add(STRAY_QUOTE, self._name, number, line.strip())

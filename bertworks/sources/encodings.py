@@ -51,7 +51,7 @@ def _is_sparse(sample: bytes) -> bool:
     """Whether bytes beyond ASCII stand mostly alone: accents in Latin text, not another script."""
     high = [byte > 127 for byte in sample]
     pairs = sum(one and other for one, other in zip(high, high[1:], strict=False))
-    return pairs < 0.3 * sum(high)
+    return pairs < 0.5 * sum(high)
 
 
 def _western(sample: bytes) -> str:

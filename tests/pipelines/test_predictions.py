@@ -64,6 +64,28 @@ def test_parquet_gives_texts_pairs_and_words(tmp_path: Path) -> None:
         rows_of(written(tmp_path, "bad.parquet", "PAR1"))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("rows.tsv", 'text\tx\n"5 "\t1\n"5 inch\t1\nb\t2\n"7 inch\t4\n',
+         ["5 ", '"5 inch', "b", '"7 inch']),
+        ("rows.csv", 'text,x\n"a, b",1\n"two\nlines",2\n', ["a, b", "two\nlines"]),
+        ("rows.csv", 'text,x\n"say \\"hi\\"",1\n', ['say "hi"']),
+        ("rows.csv", "sep=;\ntext;x\na;1\n", ["a"]),
+        ("rows.txt", "a\rb\r", ["a", "b"]),
+        ("rows.json", '[\n {"text": "a"},\n {"text": "b"}\n]', ["a", "b"]),
+        ("rows.json", '["a", "b"]', ["a", "b"]),
+    ],
+)  # fmt: skip
+def test_every_row_is_read(tmp_path: Path, name: str, content: str, texts: list[str]) -> None:
+    assert rows_of(written(tmp_path, name, content)) == texts
+
+
+def test_what_was_guessed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows_of(written(tmp_path, "rows.tsv", 'text\tx\n"5 inch\t1\nrow two\t2\n"7 inch\t4\n'))
+    assert "2 rows hold a quote that is not closed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("odd", ["\u2028", "\x0c", "\x85", "\x1e"])
 def test_only_newlines_end_a_line(tmp_path: Path, odd: str) -> None:
     text = f"one{odd}text"
@@ -89,6 +111,9 @@ def test_a_long_csv_cell_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("rows.csv", "id;text\n1;a\n", "its delimiter seems to be ';'"),
         ("rows.csv", 'text\n"a\nb\n', "a quote that opens here is never closed"),
         ("rows.csv", b"text\ncaf\xe9\n", "is not UTF-8"),
+        ("rows.csv", "text\na\n".encode("utf-16"), "UTF-16"),
+        ("rows.csv", b"\x1f\x8b" + bytes(20), "is a gzip file"),
+        ("rows.csv", "text,text\na,b\n", "2 columns 'text'"),
         ("rows.txt", b"caf\xe9\n", "is not UTF-8"),
         ("rows.jsonl", "[1,\n", "rows.jsonl:1: not JSON"),
         ("rows.jsonl", '{"tokens": ["a"]}\n', "column 'tokens' is not text"),

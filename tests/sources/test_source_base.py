@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from bertworks.errors import SourceError
-from bertworks.sources.base import fetch_base, pin_of
+from bertworks.sources.base import base_notices, fetch_base, pin_of
 from bertworks.spec import Base, Scratch
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "Ä", "##b"]
@@ -69,6 +69,40 @@ def test_a_tokenizer_is_built_of_a_vocabulary(checkpoint, into, lowercase):
     assert tokens == ["[CLS]", *expected, "[SEP]"]
     names = {file.name for file in into.iterdir()}
     assert names == {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "lowercase"),
+    [
+        (WORDS, None, False),
+        (WORDS, {}, False),
+        (WORDS, {"do_lower_case": True}, True),
+        ([word.lower() if word[0] != "[" else word for word in WORDS], None, True),
+    ],
+)
+def test_without_settings_the_vocabulary_says_whether_case_is_kept(
+    checkpoint, into, words, settings, lowercase
+):
+    files = {**BERT, "vocab.txt": "\n".join(words).encode()}
+    if settings is not None:
+        files["tokenizer_config.json"] = json.dumps(settings).encode()
+    facts = fetch_base(Base(uri=checkpoint(files)), into)
+    normalizer = json.loads((into / "tokenizer.json").read_text())["normalizer"]
+    assert normalizer["lowercase"] is lowercase
+    told = base_notices(facts)
+    assert bool(told) == (not settings)
+    assert not told or ("lower-case, as" if lowercase else "with their case") in told[0].text
+
+
+def test_a_byte_order_mark_in_a_checkpoint_is_taken_off(checkpoint, into):
+    mark = "\ufeff".encode()
+    vocabulary = mark + "\n".join(WORDS).encode()
+    settings = mark + b'{"do_lower_case": false}'
+    files = {"config.json": mark + BERT["config.json"], "model.safetensors": b"weights"}
+    uri = checkpoint({**files, "vocab.txt": vocabulary, "tokenizer_config.json": settings})
+    fetch_base(Base(uri=uri), into)
+    assert json.loads((into / "config.json").read_text()) == {"model_type": "bert"}
+    assert Tokenizer.from_file(str(into / "tokenizer.json")).token_to_id("[PAD]") == 0
 
 
 @pytest.mark.parametrize(

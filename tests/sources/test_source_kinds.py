@@ -1,0 +1,260 @@
+"""Files that are not what their names say, and forms that annotation tools write."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import zipfile
+
+import pytest
+
+from bertworks.errors import DataError
+from bertworks.sources.encodings import likely_encoding
+from bertworks.sources.fetch import Fetched, local_files
+from bertworks.sources.rows import Refusal, Row, read_rows
+from bertworks.sources.spans import Span, tagged
+from bertworks.sources.tally import Tally
+from bertworks.spec import Source
+from bertworks.text.words import split
+
+CSV = b"text,label\n" + b"".join(b"row %d,x\n" % n for n in range(200))
+
+
+def rows_of(path, tally: Tally | None = None, **source) -> list:
+    given = Source.model_validate({"uri": str(path), **source})
+    return list(read_rows(Fetched(str(path), path, ""), given, ("text",), 100_000, tally))
+
+
+def zipped(names: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in names.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "says", "fix"),
+    [
+        (gzip.compress(CSV), "is a gzip file", "data.csv.gz"),
+        (bz2.compress(CSV), "is a bzip2 file", "data.csv.bz2"),
+        (lzma.compress(CSV), "is a xz file", "data.csv.xz"),
+        (b"\x28\xb5\x2f\xfd" + bytes(40), "is a zstd file", "zstd -d"),
+        (zipped({"data.csv": CSV}), "is a zip archive. It holds: data.csv", "data.csv!/data.csv"),
+        (zipped({"[Content_Types].xml": b"", "xl/a.xml": b""}), "Excel workbook", "as csv"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "old Office document", "as csv"),
+        (b"\x00\x05\x16\x07\x00\x02" + bytes(99), "AppleDouble", "._"),
+        (b"PAR1" + bytes(99), "Parquet", "format: parquet"),
+        (b"%PDF-1.7\n", "PDF", "text"),
+        (b"SQLite format 3\0" + bytes(9), "SQLite", "Parquet"),
+        (b"\x80\x04\x95" + bytes(99), "pickle", "any code"),
+        (b"<!DOCTYPE html>\n<html>sign in</html>", "web page", "address"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS", "git lfs pull"),
+        ("text,label\ngood,1\n".encode("utf-16"), "UTF-16", "encoding: utf-16."),
+        ("text,label\ngood,1\n".encode("utf-32"), "UTF-32", "encoding: utf-32."),
+        (bytes(range(9)) * 90, "binary file", "csv"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "lines", "conll"])
+def test_a_file_is_called_what_its_first_bytes_say(tmp_path, content, says, fix, kind):
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as raised:
+        rows_of(path, format=kind)
+    assert says in raised.value.message and fix in raised.value.fix
+
+
+def test_a_zip_by_name_and_a_parquet_that_is_none(tmp_path):
+    path = tmp_path / "data.zip"
+    path.write_bytes(zipped({"__MACOSX/._a.csv": b"", "a.csv": CSV}))
+    with pytest.raises(DataError, match="It holds: a.csv") as raised:
+        rows_of(path)
+    assert raised.value.fix.endswith("data.zip!/a.csv")
+    path = tmp_path / "data.parquet"
+    path.write_bytes(gzip.compress(CSV))
+    with pytest.raises(DataError, match="gzip"):
+        rows_of(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "likely"),
+    [
+        ("the café near the match", "cp1252", "cp1252"),
+        ("größe und straße", "latin-1", "cp1252"),
+        ("zażółć gęślą jaźń, proszę, łąka", "cp1250", "cp1250"),
+        ("Привет, как дела? Это тест строки", "cp1251", "cp1251"),
+        ("这是一个测试文本，关于足球", "gb18030", "gb18030"),
+        ("これはテストです。日本語の文章", "shift_jis", "cp932"),
+        ("café", "utf-8", ""),
+    ],
+)
+def test_the_likely_encoding(tmp_path, text, encoding, likely):
+    path = tmp_path / "a.csv"
+    rows = "".join(f"{text} {n},x\nplain row {n},y\n" for n in range(40))
+    path.write_bytes(f"text,label\n{rows}".encode(encoding))
+    assert likely_encoding(path, "a.csv") == likely
+
+
+def test_a_mixture_of_encodings_has_no_likely_one(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("café,x\n".encode() * 9 + "café,x\n".encode("cp1252") * 3)
+    assert likely_encoding(path, "a.csv") == ""
+
+
+def test_a_wrong_encoding_is_named_with_the_likely_one(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_bytes((make.reviews(60) + "café,good\n" * 9).encode("cp1252"))
+    with pytest.raises(DataError, match="bytes that are not in the encoding") as raised:
+        ingest([{"uri": "a.csv"}])
+    assert "encoding: cp1252" in raised.value.fix
+    done = ingest([{"uri": "a.csv", "encoding": "cp1252"}], out="fine")
+    assert "café" in {row["text"] for row in done.rows()}
+
+
+OBJECTS = [{"text": f"t{n}\n[{{", "label": {"a": [n]}} for n in range(3)]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("mark", ["", "\ufeff", "\n\n"])
+def test_a_json_array_is_read_with_line_numbers(tmp_path, indent, mark):
+    path, tally = tmp_path / "rows.json", Tally()
+    path.write_text(mark + json.dumps(OBJECTS, indent=indent))
+    found = rows_of(path, tally)
+    assert [row.values for row in found] == OBJECTS
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    assert all(lines[row.number - 1].lstrip(" [").startswith("{") for row in found)
+    assert [kind.name for kind in tally.counts] == ["json_array"]
+
+
+def test_objects_over_several_lines_and_long_arrays_are_read(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(one, indent=2) for one in OBJECTS))
+    assert [row.values for row in rows_of(path)] == OBJECTS
+    many = [{"text": "x" * 50, "n": n} for n in range(5000)]
+    path.write_text(json.dumps(many))
+    assert [row.values for row in rows_of(path)] == many
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('[{"text": "a"},\n{"text": }]', "line 2: not JSON"),
+        ('[{"text": "a"},\n', "never closed"),
+        ('[{"text": "a"}]\nmore', "text follows"),
+        ('[{"text": "' + "x" * 200_000 + '"}]', "longer than data.max_row_bytes"),
+    ],
+)
+def test_a_damaged_array_is_an_error_with_its_line(tmp_path, content, says):
+    path = tmp_path / "rows.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=says):
+        rows_of(path)
+
+
+def test_items_of_an_array_that_are_no_objects_are_refused(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text('[{"text": "a"}, 1, {"text": "b", "text": "c"}]')
+    assert [isinstance(row, Row) for row in rows_of(path)] == [True, False, False]
+
+
+TEXT = "Anna Smith-Lee went to Kyiv."
+SPANS = [(0, 14, "PER"), (23, 27, "LOC")]
+WORDS = (
+    ["Anna", "Smith-Lee", "went", "to", "Kyiv", "."],
+    ["B-PER", "I-PER", "O", "O", "B-LOC", "O"],
+)
+REGIONS = [{"start": a, "end": b, "text": TEXT[a:b], "labels": [kind]} for a, b, kind in SPANS]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": TEXT, "label": [list(span) for span in SPANS]},
+        {"text": TEXT, "labels": [list(span) for span in SPANS]},
+        {"text": TEXT, "entities": [
+            {"id": 1, "label": kind, "start_offset": a, "end_offset": b} for a, b, kind in SPANS]},
+        {"text": TEXT, "answer": "accept", "spans": [
+            {"start": a, "end": b, "label": kind} for a, b, kind in SPANS],
+         "tokens": [{"text": w.text, "start": w.start, "end": w.end} for w in split(TEXT)]},
+        {"id": 1, "data": {"text": TEXT}, "annotations": [{"was_cancelled": True, "result": []}, {
+            "result": [{"type": "labels", "value": value} for value in REGIONS]}]},
+        {"text": TEXT, "label": REGIONS},
+    ],
+    ids=["doccano", "doccano-labels", "doccano-entities", "prodigy", "label-studio", "json-min"],
+)  # fmt: skip
+def test_spans_of_annotation_tools_become_tags(tmp_path, ingest, row):
+    same = [json.dumps(row).replace("went", f"{n:04d}") for n in range(60)]
+    (tmp_path / "a.json").write_text("[" + ",".join(same) + "]")
+    done = ingest([{"uri": "a.json"}], task={"type": "tagging"})
+    assert {tuple(found["tags"]) for found in done.rows()} == {tuple(WORDS[1])}
+    assert all(found["tokens"][:2] == WORDS[0][:2] for found in done.rows())
+    assert any("marked spans" in notice["text"] for notice in done.result["notices"])
+
+
+def test_words_are_cut_where_a_span_ends_inside_them():
+    spans = [Span(0, 4, "A"), Span(4, 9, "A")]
+    assert tagged(split("Kyiv-born"), "Kyiv-born", spans) == (["Kyiv", "-born"], ["B-A", "B-A"])
+
+
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ({"text": "ab", "label": [[0, 5, "A"]]}, "span [0, 5] is not inside the text"),
+        ({"text": "a b", "label": [[0, 3, "A"], [2, 3, "B"]]}, "spans overlap"),
+        ({"text": "a", "spans": [], "answer": "reject"}, "not accepted by the annotator"),
+        ({"data": {"text": "a"}, "annotations": []}, "not annotated"),
+    ],
+)
+def test_spans_that_cannot_be_tags_are_refused(tmp_path, ingest, row, rule):
+    good = [json.dumps({"text": f"a {n}", "label": []}) for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join([*good, json.dumps(row)]))
+    done = ingest([{"uri": "a.jsonl"}], task={"type": "tagging"}, max_rejected=0.1)
+    assert done.summary == {rule: 1}
+
+
+def conll_of(sentence: str, count: int = 60) -> str:
+    return "".join(sentence.replace("N", str(n)) for n in range(count))
+
+
+def test_comments_in_conll_are_skipped_and_the_word_is_not(tmp_path, ingest):
+    text = conll_of(
+        "# id N-0\tdomain=en\n# text = Vitamin O\nAnnaN _ _ B-PER\n# _ _ O\n#N _ _ O\n\n"
+    )
+    (tmp_path / "a.conll").write_text(text)
+    done = ingest([{"uri": "a.conll"}], task={"type": "tagging"})
+    assert all(row["tokens"][1] == "#" and len(row["tokens"]) == 3 for row in done.rows())
+    assert "120 comment lines were skipped" in done.result["notices"][0]["text"]
+
+
+def test_a_conll_file_without_blank_lines_is_an_error(tmp_path, ingest):
+    (tmp_path / "a.conll").write_text(conll_of("On O\nday O\nN O\nKyiv B-LOC\n. O\n", 200))
+    with pytest.raises(DataError, match="has no blank line: its 1000 words") as raised:
+        ingest([{"uri": "a.conll"}], task={"type": "tagging"})
+    assert "blank line behind each sentence" in raised.value.fix
+
+
+def test_a_conll_sentence_over_the_limit_is_refused_alone(tmp_path):
+    path = tmp_path / "a.conll"
+    path.write_text("a O\n\n" + "word O\n" * 30_000 + "\nb O\n")
+    found = rows_of(path)
+    assert [isinstance(row, Refusal) for row in found] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "uri", ["my [v2]/*.csv", "my [v2]/a (1).csv", "my [[]v2]/*.csv", "my*/a*.csv"]
+)
+def test_brackets_in_folders_are_names(tmp_path, uri):
+    base = tmp_path / "spec [x]"
+    (base / "my [v2]").mkdir(parents=True)
+    file = base / "my [v2]" / "a (1).csv"
+    file.write_bytes(CSV)
+    assert local_files(uri, base) == [file]
+    assert local_files(str(base / "my*" / "a*.csv").replace("[", "[[]"), base) == [file]
+
+
+def test_brackets_may_still_be_patterns(tmp_path):
+    for name in ("a1.csv", "a2.csv", "a3.csv"):
+        (tmp_path / name).write_bytes(CSV)
+    assert [file.name for file in local_files("a[12].csv", tmp_path)] == ["a1.csv", "a2.csv"]

@@ -1,0 +1,118 @@
+"""Cells as values: labels, numbers and lists are the same in every format, or refused."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bertworks.sources.label_names import label_notices, look_alikes, several_in_one
+from bertworks.sources.values import is_blank, is_missing, list_in, number, plain, tidy
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("0.0", "0"), (0.0, "0"), ("-0.0", "0"), ("1.0", "1"), (1, "1"), (True, "true"),
+        ("True", "true"),
+        ("FALSE", "false"), (None, ""), (math.nan, ""), ("nan", "nan"), ("1.50", "1.50"),
+        ("1.10", "1.10"),
+        ("007", "007"), ("NA", "NA"), ("1_0", "1_0"),
+    ],
+)  # fmt: skip
+def test_plain_is_the_same_in_every_format(value, text):
+    assert plain(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("1.5", 1.5), (" 2 ", 2.0), ("-.5", -0.5), ("1e3", 1000.0), ("３.５", 3.5), (7, 7.0),
+        ("1_2", None), ("1,5", None), ("1,234.5", None), ("inf", None), ("nan", None), (math.inf, None),
+        ("5%", None), ("٣", None), ("0x10", None), (True, None), ("", None), (None, None), ([1], None),
+    ],
+)  # fmt: skip
+def test_numbers_are_read_strictly(value, expected):
+    assert number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("1,5", 1.5), ("1.234,5", 1234.5), ("3", 3.0), ("1.5", None), ("1,2,3", None), (2.5, 2.5)],
+)
+def test_a_decimal_comma_is_a_setting(value, expected):
+    assert number(value, ",") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("['a', 'b']", ["a", "b"]), ('["a", "b\'c"]', ["a", "b'c"]), ("['a' 'b']", ["a", "b"]),
+        ("['a'\n 'b']", ["a", "b"]), ("[0 1 0]", ["0", "1", "0"]), ("[0, 1]", ["0", "1"]), ("[]", []),
+        ("{a,b}", ["a", "b"]), ("('a', 'b')", ["a", "b"]),
+        ("array(['a', 'b'], dtype=object)", ["a", "b"]),
+        ("a|b", None), ("[a", None), ("(see above)", None), ("{'a': 1}", None), ("[x] and [y]", None),
+    ],
+)  # fmt: skip
+def test_lists_that_were_written_as_text(text, items):
+    assert list_in(text) == items
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b", "\ufeff\u200d", "\ufe0f", " \t", "\u3000", "\x07", "\u0301", "\ufffd"]
+)
+def test_what_shows_nothing_is_blank(text):
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize("text", ["a", "😀", "é", "❤\ufe0f", "。", "a\u200b", "-"])
+def test_what_shows_something_is_not(text):
+    assert not is_blank(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("cafe\u0301", "café"), ("\u200bspam", "spam"), ("spam\ufeff", "spam"), ("ｓｐａｍ", "spam"),
+        (" a  b\u00a0c ", "a b c"), ("so\u00adft", "soft"), ("a\u3000b", "a b"),
+        ("👩\u200d💻", "👩\u200d💻"), ("می\u200cخواهم", "می\u200cخواهم"), ("x\u200d", "x"),
+    ],
+)  # fmt: skip
+def test_labels_do_not_depend_on_how_they_were_typed(typed, read):
+    assert tidy(typed) == read
+
+
+def test_missing_is_what_typed_data_says_is_missing():
+    assert [is_missing(one) for one in (None, math.nan, "nan", "", 0, [])] == [True, True] + [
+        False
+    ] * 4
+
+
+def test_labels_that_are_nearly_the_same_are_grouped():
+    labels = [
+        "Spam",
+        "spam",
+        "SPAM",
+        "ham",
+        "not spam",
+        "not_spam",
+        "-1",
+        "1",
+        "а",
+        "a",
+        "1.0",
+        "10",
+        "C",
+        "C++",
+    ]
+    assert look_alikes(labels) == [["a", "а"], ["not spam", "not_spam"], ["SPAM", "Spam", "spam"]]
+
+
+def test_labels_that_are_several_or_none_are_told():
+    assert several_in_one(["a", "b", "a, b", "c; d"], "|") == ["a, b"]
+    counts = {"a": 5, "b": 4, "a, b": 3, "NA": 2}
+    told = label_notices(counts, True, "|")
+    assert [notice.count for notice in told] == [2, 3]
+    assert "'NA' (2)" in told[0].text and "label_separator" in told[1].text
+    assert label_notices({"pos": 3, "neg": 3}, False, "|") == []
+    assert "multi_label" in label_notices({"['a']": 1, "['b']": 1}, False, "|")[0].text
