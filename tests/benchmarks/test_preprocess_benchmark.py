@@ -60,5 +60,5 @@ def test_time_and_memory_are_those_of_the_command() -> None:
     code = "import time; held = bytearray(200_000_000); time.sleep(1.2)"
     status, seconds, peak = measured([sys.executable, "-c", code])
     assert status == 0
-    assert 1.2 <= seconds < 10
+    assert seconds >= 1.2
     assert 150e6 < peak < 600e6

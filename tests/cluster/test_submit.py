@@ -279,7 +279,7 @@ def test_as_a_program(kfp: FakeKfp, tmp_path: Path) -> None:
     kfp.play(run_id, {"ingest": "RUNNING"}, state="RUNNING")
     assert any("ingest: running" in line for line in process.stdout)
     process.send_signal(2)
-    err = process.communicate(timeout=30)[1]
+    err = process.communicate(timeout=300)[1]
     assert process.returncode == 130, err
     assert f"bertworks runs watch {run_id}" in err and "runs cancel" in err
     assert "Traceback" not in err

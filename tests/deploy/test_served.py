@@ -94,7 +94,7 @@ def call(url, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"content-type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -240,7 +240,7 @@ def test_open_requests_are_answered_after_sigterm(running):
     status, body = answers[0]
     assert status == 200, body
     assert json.loads(body)["outputs"][0]["shape"] == [1024]
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=300) == 0
     assert before[in_progress] == 0
 
 

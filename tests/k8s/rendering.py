@@ -31,7 +31,7 @@ def render(folder: Path) -> str:
     """One folder with a kustomization, as one YAML stream."""
     assert KUBECTL is not None
     done = subprocess.run(
-        [KUBECTL, "kustomize", str(folder)], capture_output=True, text=True, timeout=60
+        [KUBECTL, "kustomize", str(folder)], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, f"kubectl kustomize {folder}:\n{done.stderr}"
     assert "deprecated" not in done.stderr, done.stderr

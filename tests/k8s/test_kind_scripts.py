@@ -65,7 +65,7 @@ class Kind:
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
 
     def calls(self) -> list[str]:

@@ -63,7 +63,7 @@ class Pod:
 
     def run(self, body: str = "pass", attempt: int = 0, **variables: str):
         process = self.start(body, attempt, **variables)
-        out, error = process.communicate(timeout=60)
+        out, error = process.communicate(timeout=300)
         return process.returncode, out, error
 
     @property
@@ -110,7 +110,7 @@ def test_a_preempted_attempt_leaves_no_reason_and_its_retry_runs(pod):
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     assert process.returncode == -signal.SIGTERM
     assert not pod.record.exists()
     assert pod.run("pass", attempt=1)[0] == 0 and pod.ran

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -42,13 +41,10 @@ def test_the_report_is_one_self_contained_file(tiny_run) -> None:
         assert outside not in html
 
 
-def test_an_unchanged_run_is_cached_and_quick(tiny_run, bertworks) -> None:
+def test_an_unchanged_run_is_cached(tiny_run, bertworks) -> None:
     folder, _ = tiny_run
-    began = time.monotonic()
     outcome = bertworks("run", "spec.yaml", cwd=folder)
-    seconds = time.monotonic() - began
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert seconds < 15
     states = {step["name"]: step["state"] for step in latest(folder)["steps"]}
     assert {states[name] for name in STEPS if name != "register"} == {"cached"}
 

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,11 +97,9 @@ def test_without_a_champion_the_agent_is_trained(trained, hook) -> None:
     assert (folder / ".bertworks/models/tiny/versions/1/model/model.safetensors").exists()
 
 
-def test_nothing_new_ends_well_and_quickly(trained, hook) -> None:
+def test_nothing_new_ends_well(trained, hook) -> None:
     folder, _ = trained
-    began = time.monotonic()
     outcome = bertworks(folder, "retrain", "spec.yaml", hook=hook[1])
-    assert time.monotonic() - began < 60
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert "unchanged, after" in outcome.stdout
     assert "Nothing to learn from: 0 new rows since champion 1" in outcome.stdout
