@@ -14,6 +14,8 @@ DOCKER ?= docker
 IMAGES ?= pipeline serving pipeline-gpu tfx
 BASE_IMAGE ?= python:3.13-slim-trixie
 CA_BUNDLE ?= $(or $(PIP_CERT),$(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
+# Test processes side by side; each needs up to 3 GB.
+JOBS ?= $(shell echo $$(( $$(nproc) < 4 ? $$(nproc) : 4 )))
 CODE := bertworks components pipelines tests benchmarks setup.py
 
 # Without compiled modules every step would spend ten seconds more on its imports.
@@ -67,7 +69,7 @@ run: $(VENV)/.runtime ## Run the whole way once, on real text (SPEC=examples/sen
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/python -m pytest -m "not slow and not docker"
+	@$(BIN)/python -m pytest -m "not slow and not docker" -n $(JOBS) --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(VENV)/.dev .venv-peers/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch

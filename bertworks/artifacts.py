@@ -2,7 +2,7 @@
 
 A folder is written beside its final place and renamed into it, so that a reader sees all of it or
 none of it. `manifest.json` lists every file with its size and sha256, the step that made it, and the
-digests of the artifacts that it was made from.
+digests of the artifacts that it was made from; its own seal covers all that it says.
 """
 
 from __future__ import annotations
@@ -20,10 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import bertworks
+from bertworks import sealed
 from bertworks.errors import ArtifactError, EnvironmentFault
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+_SHAPE = {
+    "kind": str,
+    "producer": str,
+    "digest": str,
+    "files": dict,
+    "parents": dict,
+    "metadata": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -105,18 +113,19 @@ def open_artifact(
     folder = Path(path)
     again = f"Delete {folder} and run the spec again: the step that makes it is run anew."
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files, found = manifest["files"], manifest["kind"]
-    except FileNotFoundError:
+        raw = (folder / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
         raise ArtifactError(f"{folder} is not an artifact: it has no {MANIFEST}.", again) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise ArtifactError(f"{folder / MANIFEST} cannot be read: {error}.", again) from None
+    manifest = sealed.read(raw, str(folder / MANIFEST), _SHAPE, again)
+    files, found = manifest["files"], manifest["kind"]
     if kind is not None and found != kind:
         raise ArtifactError(
             f"{folder} holds an artifact of kind {found!r}, where {kind!r} is needed.",
             f"Give the path of the {kind} artifact.",
         )
-    if digest_of(files) != manifest.get("digest"):
+    if not all(map(_is_entry, files, files.values())) or digest_of(files) != manifest["digest"]:
         raise ArtifactError(f"{folder / MANIFEST} was changed after it was written.", again)
     for name, entry in files.items():
         file = folder / name
@@ -199,19 +208,24 @@ def _seal(
     for name in measured:
         if name in files:
             files[name]["measured"] = True
-    write_json(
-        folder / MANIFEST,
-        {
-            "format": FORMAT,
-            "bertworks": bertworks.__version__,
-            "kind": kind,
-            "producer": producer,
-            "parents": {name: parent.digest for name, parent in parents.items()},
-            "metadata": metadata,
-            "digest": digest_of(files),
-            "files": files,
-        },
-    )
+    manifest = {
+        "bertworks": bertworks.__version__,
+        "kind": kind,
+        "producer": producer,
+        "parents": {name: parent.digest for name, parent in parents.items()},
+        # As it will be read again: JSON knows no tuples and no keys but texts.
+        "metadata": json.loads(json.dumps(metadata)),
+        "digest": digest_of(files),
+        "files": files,
+    }
+    write_json(folder / MANIFEST, sealed.seal(manifest))
+
+
+def _is_entry(name: str, entry: Any) -> bool:
+    """Whether a line of the table of files is one, and stays within the folder."""
+    inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+    kinds = isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
+    return inside and kinds and isinstance(entry.get("sha256"), str)
 
 
 def _replace(beside: Path, final: Path) -> None:

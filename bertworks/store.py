@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bertworks import store_places
+from bertworks import sealed, store_places
 from bertworks.artifacts import Artifact, open_artifact
 from bertworks.errors import ArtifactError, GateRefused
 
@@ -34,6 +34,8 @@ RECORD = "record.json"
 CHAMPION = "champion.json"
 _History = list[dict[str, Any]]
 _PARTS = ("model", "examples")
+_RECORD_SHAPE = {"state": str, "digest": str, "decision": dict, "metrics": list}
+_POINTER_SHAPE = {"version": int, "digest": str, "since": str, "history": list}
 
 _NAME = re.compile("[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?")  # As the spec's `name`.
 
@@ -222,12 +224,18 @@ class Store:
                 f"{self.uri} has no version {number} of {name}. It has: {have}.",
                 f"`bertworks models list {name}` shows what there is.",
             )
-        record = _parsed(
+        record = sealed.read(
             raw,
             f"{self._place.uri(folder)}/{RECORD}",
-            ("state", "digest", "decision"),
+            _RECORD_SHAPE,
             "Restore it from a backup, or delete its folder.",
         )
+        if record["state"] not in (PASSED, REFUSED):
+            raise ArtifactError(
+                f"{self._place.uri(folder)}/{RECORD} is damaged: "
+                f"its state is {record['state']!r:.40}, not {PASSED} or {REFUSED}.",
+                "Restore it from a backup, or delete its folder.",
+            )
         pointer = self._pointer_if_whole(name)
         serves = pointer is not None and pointer["version"] == number
         return Version(name, number, record["state"], serves, record, uri)
@@ -268,7 +276,6 @@ class Store:
     ) -> Version:
         check_name(name)
         record = {
-            "format": 1,
             "name": name,
             "digest": bundle.digest,
             "state": state,
@@ -288,7 +295,7 @@ class Store:
             same = self._same_parts(name, record["parts"])
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / RECORD
-                file.write_bytes(_json(record))
+                file.write_bytes(_json(sealed.seal(record)))
                 number = self._place.publish(
                     name,
                     {"bundle": bundle.path, "metrics": metrics.path, **folders, RECORD: file},
@@ -343,7 +350,7 @@ class Store:
             "facts": record["facts"] or known.facts,
         }
         if judged != known.record:
-            self._place.replace(f"{folder}/{RECORD}", _json(judged))
+            self._place.replace(f"{folder}/{RECORD}", _json(sealed.seal(judged)))
 
     def _pointer(self, name: str) -> dict[str, Any] | None:
         check_name(name)
@@ -353,7 +360,11 @@ class Store:
             return None
         uri = self._place.uri(file)
         fix = f"Delete the file {uri}, then run `bertworks models promote {name} N`."
-        return _parsed(raw, uri, ("version", "digest", "history"), fix)
+        pointer = sealed.read(raw, uri, _POINTER_SHAPE, fix)
+        for entry in (pointer, *pointer["history"]):
+            if not _is_entry(entry):
+                raise ArtifactError(f"{uri} is damaged: it names no version: {entry!r:.80}.", fix)
+        return pointer
 
     def _pointer_if_whole(self, name: str) -> dict[str, Any] | None:
         """The pointer; a damaged one counts as none, so that versions are seen and promoted."""
@@ -364,13 +375,12 @@ class Store:
 
     def _point(self, name: str, version: Version, history: _History) -> None:
         pointer = {
-            "format": 1,
             "version": version.number,
             "digest": version.digest,
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "history": history,
         }
-        self._place.replace(f"{name}/{CHAMPION}", _json(pointer))
+        self._place.replace(f"{name}/{CHAMPION}", _json(sealed.seal(pointer)))
 
 
 def check_name(name: str) -> None:
@@ -396,12 +406,9 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _parsed(raw: bytes, file: str, keys: tuple[str, ...], fix: str) -> dict[str, Any]:
-    try:
-        value = json.loads(raw)
-        if isinstance(value, dict) and all(key in value for key in keys):
-            return value
-        problem = f"it lacks one of: {', '.join(keys)}"
-    except ValueError as error:
-        problem = str(error)
-    raise ArtifactError(f"{file} is damaged: {problem}.", fix)
+def _is_entry(entry: Any) -> bool:
+    """Whether a pointer, or one of its history, names a version."""
+    if not isinstance(entry, dict):
+        return False
+    number, digest = entry.get("version"), entry.get("digest")
+    return type(number) is int and number >= 1 and isinstance(digest, str)

@@ -6,6 +6,8 @@ import inspect
 import os
 import signal
 
+import hypothesis
+
 # KFP asks for the whole stack, source lines included, at each setting of a task, to name a function in
 # an error. Under pytest's deep stack that takes seconds a pipeline; without the lines it does not.
 inspect.stack = functools.partial(inspect.stack, context=0)
@@ -14,6 +16,12 @@ inspect.stack = functools.partial(inspect.stack, context=0)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for ignored in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
     signal.signal(ignored, signal.SIG_DFL)
+
+# How long an example takes says nothing about the code on a busy machine.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 # What a person has set for runs of their own.
 for name in [name for name in os.environ if name.startswith("BERTWORKS_")]:

@@ -1,5 +1,6 @@
 """Artifacts are whole or absent, and damage is noticed."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -77,18 +78,65 @@ def test_any_flipped_bit_is_noticed(
     assert str(file) in str(raised.value)
 
 
+def test_no_flipped_bit_of_a_manifest_changes_what_is_believed(tmp_path: Path) -> None:
+    whole = write_one(tmp_path / "a")
+    file = tmp_path / "a/manifest.json"
+    written = file.read_bytes()
+    for position in range(len(written)):
+        for bit in (0, 3, 6):
+            damaged = bytearray(written)
+            damaged[position] ^= 1 << bit
+            file.write_bytes(damaged)
+            try:  # What passes may only be other white space.
+                assert artifacts.open_artifact(tmp_path / "a", verify=False) == whole
+            except ArtifactError as error:
+                assert str(file) in error.message
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"kind": "bundle"},
+        {"producer": "gate"},
+        {"metadata": {"n": 2}},
+        {"parents": {"examples": "0" * 64}},
+        {"format": 1},
+        {"format": 3},
+        {"seal": None},
+        {"files": {"../a": {"bytes": 5, "sha256": "0" * 64}}},
+        {"files": {"a": 1}},
+        {"files": []},
+    ],
+)
+def test_an_edited_manifest_is_refused(tmp_path: Path, edit: dict[str, object]) -> None:
+    write_one(tmp_path / "a")
+    file = tmp_path / "a/manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | edit))
+    with pytest.raises(ArtifactError, match=r"manifest\.json") as raised:
+        artifacts.open_artifact(tmp_path / "a")
+    assert raised.value.fix
+
+
+def test_a_manifest_of_before_there_were_seals_is_read(tmp_path: Path) -> None:
+    whole = write_one(tmp_path / "a")
+    file = tmp_path / "a/manifest.json"
+    old = {k: v for k, v in json.loads(file.read_text()).items() if k != "seal"} | {"format": 1}
+    file.write_text(json.dumps(old))
+    assert artifacts.open_artifact(tmp_path / "a") == whole
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda p: (p / "inner/a.bin").unlink(), "no file"),
         (lambda p: (p / "inner/a.bin").write_bytes(b"hello!"), "found 6 bytes"),
         (lambda p: (p / "manifest.json").unlink(), "no manifest.json"),
-        (lambda p: (p / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda p: (p / "manifest.json").write_text("{"), "is damaged"),
         (
             lambda p: (p / "manifest.json").write_text(
                 (p / "manifest.json").read_text().replace('"bytes": 5', '"bytes": 5, "x": 1')[:-4]
             ),
-            "cannot be read",
+            "is damaged",
         ),
     ],
 )

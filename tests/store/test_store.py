@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bertworks import artifacts, store_places
+from bertworks import artifacts, sealed, store_places
 from bertworks.artifacts import Artifact, open_artifact
 from bertworks.errors import ArtifactError, EnvironmentFault, GateRefused
 from bertworks.store import Store
@@ -299,6 +299,53 @@ def test_a_number_is_not_taken_twice_without_the_lock(tmp_path: Path) -> None:
     place.numbers = lambda name: []  # type: ignore[method-assign]
     assert place.publish("agent", {"record.json": file}) == 2
     assert (versions / "1" / "record.json").read_text() == "theirs"
+
+
+def _two_versions(tmp_path: Path) -> Path:
+    store = Store(tmp_path / "store")
+    for text in "ab":
+        store.promote("agent", store.add(*arguments(tmp_path, text)).number)
+    return tmp_path / "store/agent"
+
+
+@pytest.mark.parametrize("name", ["versions/1/record.json", "champion.json"])
+def test_no_flipped_bit_of_a_record_changes_what_is_believed(tmp_path: Path, name: str) -> None:
+    file = _two_versions(tmp_path) / name
+    store, written = Store(tmp_path / "store"), file.read_bytes()
+    whole = store.show("agent", 1), store.champion("agent")
+    for position in range(len(written)):
+        damaged = bytearray(written)
+        damaged[position] ^= 1 << position % 7
+        file.write_bytes(damaged)
+        try:  # What passes may only be other white space.
+            assert (store.show("agent", 1), store.champion("agent")) == whole
+        except ArtifactError as error:
+            assert str(file) in error.message and error.fix
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [{"version": "1/../1"}, {"version": 0}, {"version": True}, {"history": None}, {"history": [1]}],
+)
+def test_a_pointer_that_names_no_version_is_refused(tmp_path: Path, edit: dict[str, Any]) -> None:
+    file = _two_versions(tmp_path) / "champion.json"
+    old = {key: value for key, value in json.loads(file.read_text()).items() if key != "seal"}
+    for form in (old | {"format": 1} | edit, sealed.seal(old | edit)):
+        file.write_text(json.dumps(form))
+        for call in (Store(tmp_path / "store").champion, Store(tmp_path / "store").rollback):
+            with pytest.raises(ArtifactError, match=r"champion\.json is damaged"):
+                call("agent")
+    Store(tmp_path / "store").promote("agent", 1)  # the way out
+
+
+def test_records_of_before_there_were_seals_are_read_and_sealed(tmp_path: Path) -> None:
+    folder = _two_versions(tmp_path)
+    for file in (folder / "champion.json", *folder.glob("versions/*/record.json")):
+        old = {key: value for key, value in json.loads(file.read_text()).items() if key != "seal"}
+        file.write_text(json.dumps(old | {"format": 1}))
+    store = Store(tmp_path / "store")
+    assert store.rollback("agent").number == 1
+    assert "seal" in json.loads((folder / "champion.json").read_text())
 
 
 def _hang_while_copying(root: Path, work: Path) -> None:
