@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from bertworks.spec_base import PASSWORD_IN_URI, Section
+from bertworks.secrets import masked, secret_in
+from bertworks.spec_base import Section
 from bertworks.spec_cluster import Resources, Schedule, SecretKey, Serve
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -596,10 +597,11 @@ class AgentSpec(Section):
     def _no_passwords(cls, part: Data | Corpus | Base) -> Data | Corpus | Base:
         """A spec is copied into records, reports and compiled pipelines."""
         for uri in [part.uri] if isinstance(part, Base) else [one.uri for one in part.sources]:
-            if PASSWORD_IN_URI.search(uri):
+            if found := secret_in(uri):
                 raise ValueError(
-                    "credentials do not belong in a spec; the drivers take them from the "
-                    f"environment. Received: {re.sub('//[^/@]+@', '//***@', uri)}"
+                    f"a secret does not belong in a spec, and {found} may be one: the drivers of "
+                    "buckets take theirs from the environment; in a web address write ${NAME} for "
+                    f"the environment variable NAME. Received: {masked(uri)}"
                 )
         return part
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -11,8 +10,6 @@ StepName = Literal[
     "ingest", "validate", "transform", "pretrain", "finetune", "evaluate", "prune", "quantize",
     "gate", "register", "deploy", "compare", "notify",
 ]  # fmt: skip
-
-PASSWORD_IN_URI = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 class Section(BaseModel):

@@ -24,7 +24,8 @@ from bertworks.quantities import (
     memory_bytes,
 )
 from bertworks.quantities import DNS_NAME as KUBERNETES_NAME
-from bertworks.spec_base import PASSWORD_IN_URI, Section, StepName
+from bertworks.secrets import masked, secret_in
+from bertworks.spec_base import Section, StepName
 from bertworks.spec_limits import Limits
 
 
@@ -157,7 +158,7 @@ class StepResources(Section):
     @classmethod
     def _holds_no_secrets(cls, env: dict[str, str]) -> dict[str, str]:
         for name, value in env.items():
-            if _SECRET_NAME.search(name) or PASSWORD_IN_URI.search(value):
+            if _SECRET_NAME.search(name) or secret_in(value):
                 raise ValueError(
                     f"{name} looks like a secret, and a spec is copied into records and compiled "
                     f"pipelines: name a Kubernetes secret instead, `secrets: {{{name}: {{secret: "
@@ -301,10 +302,10 @@ class Resources(Section):
     @field_validator("store", "checkpoints")
     @classmethod
     def _holds_no_password(cls, place: str | None) -> str | None:
-        if place and PASSWORD_IN_URI.search(place):
+        if place and secret_in(place):
             raise ValueError(
                 "credentials do not belong in a spec: the drivers take them from variables, see "
-                f"`secrets`. Received: {re.sub('//[^/@]+@', '//***@', place)}"
+                f"`secrets`. Received: {masked(place)}"
             )
         return place
 

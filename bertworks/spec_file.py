@@ -13,14 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from bertworks import bounded_yaml
+from bertworks.bounded_yaml import Key
 from bertworks.errors import SpecError
+from bertworks.secrets import masked
 from bertworks.spec import AgentSpec
 from bertworks.spec_cluster import STEP_REQUESTS
-
-Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
         ) from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{file} is not UTF-8: {error.reason}.", "Save it as UTF-8.") from None
-    lines: dict[Key, int] = {}
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = _build(root, (), lines, file) if root is not None else {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{file}:{mark.line + 1}" if mark else str(file)
-        problem = getattr(error, "problem", None) or str(error)
-        raise SpecError(f"{where}: not valid YAML: {problem}.", "Mend the YAML.") from None
+    content, lines = bounded_yaml.read(text, str(file))
     if not isinstance(content, dict):
         raise SpecError(
             f"{file}: a spec is a mapping of keys to values. Received: {type(content).__name__}.",
@@ -85,7 +77,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
         spec = AgentSpec.model_validate(content)
     except ValidationError as error:
         raise SpecError(
-            "\n".join(_explain(problem, origins, file) for problem in error.errors()),
+            masked("\n".join(_explain(problem, origins, file) for problem in error.errors())),
             "Mend the lines named above; `bertworks spec schema` lists every key.",
         ) from None
     return SpecFile(spec=spec, path=file, origins=origins)
@@ -104,32 +96,6 @@ def explain(loaded: SpecFile) -> Iterator[tuple[str, Any, str]]:
                 yield f"resources.steps.{step}.{name}", f"{amount} (a request, no limit)", "default"
 
 
-def _build(node: yaml.Node, key: Key, lines: dict[Key, int], file: Path) -> Any:
-    """Turns a YAML node into Python values and notes the line of every key."""
-    if key:
-        lines.setdefault(key, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
-        for name_node, value_node in node.value:
-            name = str(name_node.value)
-            if name in result:
-                raise SpecError(
-                    f"{file}:{name_node.start_mark.line + 1}: {'.'.join(map(str, (*key, name)))} "
-                    "stands twice.",
-                    "Keep one of the two.",
-                )
-            lines[(*key, name)] = name_node.start_mark.line + 1
-            result[name] = _build(value_node, (*key, name), lines, file)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(child, (*key, i), lines, file) for i, child in enumerate(node.value)]
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    finally:
-        loader.dispose()
-
-
 def _override(content: dict[str, Any], override: str) -> Key:
     name, equals, text = override.partition("=")
     if not equals or not name:
@@ -138,8 +104,8 @@ def _override(content: dict[str, Any], override: str) -> Key:
             "Write for example --set finetune.epochs=2",
         )
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value, _ = bounded_yaml.read(text, f"--set {name}") if text.strip() else (None, {})
+    except bounded_yaml.NotYaml:
         value = text
     key: Key = tuple(int(part) if part.isdigit() else part for part in name.split("."))
     target: Any = content

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from bertworks.artifacts import replacing
 from bertworks.errors import SpecError
-from bertworks.sources.uri import masked, parse
+from bertworks.secrets import masked
+from bertworks.sources.uri import parse
 from bertworks.spec import AgentSpec
 from bertworks.spec_file import SpecFile
 

@@ -12,9 +12,10 @@ from typing import Any
 from bertworks.artifacts import write_json
 from bertworks.errors import SourceError
 from bertworks.notices import Notice
+from bertworks.secrets import masked
 from bertworks.sources.archives import MissingMember
 from bertworks.sources.fetch import fetch
-from bertworks.sources.uri import masked, parse
+from bertworks.sources.uri import parse
 from bertworks.spec import Base, Scratch
 
 MODEL_TYPES = ("bert",)

@@ -19,7 +19,7 @@ from bertworks import progress, temporary
 from bertworks.artifacts import sha256_of
 from bertworks.errors import EnvironmentFault, SourceError
 from bertworks.notices import Notice
-from bertworks.sources.uri import masked
+from bertworks.secrets import masked
 
 FOLDER = "BERTWORKS_DOWNLOADS"
 _RECORD = ".sha256"

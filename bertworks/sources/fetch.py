@@ -17,9 +17,10 @@ from typing import Any
 
 from bertworks import temporary
 from bertworks.errors import SourceError
+from bertworks.secrets import filled_in, masked, without_values
 from bertworks.sources import cache
 from bertworks.sources.archives import MissingMember, extract
-from bertworks.sources.uri import Location, masked, parse
+from bertworks.sources.uri import Location, parse
 
 _TRIES = 3
 _BRACKET = re.compile(r"\[(?!\[\])")
@@ -132,10 +133,12 @@ def remote_files(uri: str) -> tuple[Any, list[str]]:
     except ImportError:
         raise SourceError(f"{masked(uri)} needs fsspec.", "pip install fsspec") from None
     try:
-        system, path = fsspec.core.url_to_fs(uri)
+        system, path = fsspec.core.url_to_fs(filled_in(uri))
         paths = sorted(system.glob(path)) if "*" in path else [path]
         # Not isfile(): it takes a lost connection for a missing file.
         paths = [item for item in paths if system.info(item)["type"] == "file"]
+    except SourceError:
+        raise
     except FileNotFoundError as error:
         # A web server that does not answer is a "missing file" to fsspec; the cause tells them apart.
         if isinstance(error.__cause__, OSError):
@@ -193,18 +196,25 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
                 time.sleep(2**attempt)
         return target
 
-    key = f"{uri}#{name}" + ("" if sha256 else f"#{version_of(system, name)}")
+    key = f"{uri}#{without_values(name, uri)}"
+    key += "" if sha256 else f"#{version_of(system, name, uri)}"
     path, actual = cache.cached(key, sha256, download)
     shown = name if "*" in uri else masked(uri)
     return Fetched(shown, path, actual)
 
 
-def version_of(system: Any, name: str) -> str:
-    """What tells one version of a remote file from the next: its etag, or size and time."""
+def version_of(system: Any, name: str, uri: str) -> str:
+    """What tells one version of a remote file from the next: its etag, or size and time.
+
+    Args:
+        system: The fsspec filesystem.
+        name: The file's path there.
+        uri: What the path came from, for messages.
+    """
     try:
         info = system.info(name)
     except Exception as error:
-        raise _unreachable(name, error) from None
+        raise _unreachable(uri, error) from None
     keys = ("etag", "ETag", "md5Hash", "crc32c", "generation", "LastModified", "mtime", "updated")
     known = {key: str(info[key]) for key in keys if info.get(key) is not None}
     return str(sorted({**known, "size": str(info.get("size"))}.items()))
@@ -219,7 +229,7 @@ def _one_if_pinned(uri: str, sha256: str | None, count: int) -> None:
 
 
 def _unreachable(uri: str, error: Exception) -> SourceError:
-    text = masked(f"{type(error).__name__}: {error}")[:300]
+    text = masked(without_values(f"{type(error).__name__}: {error}", uri))[:300]
     return SourceError(
         f"{masked(uri)} cannot be read: {text}",
         "Check the URI, the network and the credentials (they come from the environment).",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bertworks.artifacts import sha256_of, write_json
 from bertworks.errors import EnvironmentFault
+from bertworks.secrets import without_values
 from bertworks.sources.cache import cache_folder
 from bertworks.sources.fetch import local_files, remote_files, version_of
 from bertworks.sources.uri import parse
@@ -77,7 +78,9 @@ def _of_uri(uri: str, sha256: str | None, folder: Path) -> str:
         files = local_files(location.outer, folder)
         return _digest(uri, *(f"{file.name} {digest}" for file, digest in _hashed(files)))
     system, names = remote_files(location.outer)
-    return _digest(uri, *(f"{name} {version_of(system, name)}" for name in names))
+    return _digest(
+        uri, *(f"{without_values(name, uri)} {version_of(system, name, uri)}" for name in names)
+    )
 
 
 def _hashed(files: list[Path]) -> list[tuple[Path, str]]:

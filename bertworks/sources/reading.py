@@ -10,13 +10,13 @@ from typing import Any
 
 from bertworks import progress
 from bertworks.errors import DataError
+from bertworks.secrets import masked
 from bertworks.sources.encodings import likely_encoding
 from bertworks.sources.fetch import Fetched, combined_sha256, fetch
 from bertworks.sources.labels import UNDECODABLE, Refused
 from bertworks.sources.mapping import Example, Mapper
 from bertworks.sources.rejected import RejectedLog
 from bertworks.sources.rows import Refusal, missing_column, read_rows
-from bertworks.sources.uri import masked
 from bertworks.spec import Clean, Source, Task
 
 

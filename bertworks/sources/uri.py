@@ -60,9 +60,3 @@ def parse(uri: str) -> Location:
     if "://" in outer:
         return Location("remote", outer, tuple(inner))
     return Location("local", outer, tuple(inner))
-
-
-def masked(uri: str) -> str:
-    """The URI without credentials: user information and a web URI's query are cut out."""
-    uri = re.sub(r"(?<!npm:)//[^/@\s]+@", "//***@", uri)
-    return re.sub(r"^(https?://[^?#]*)\?[^!]*", r"\1?***", uri)

@@ -57,3 +57,11 @@ def test_made_up_rows_are_distinct_and_repeatable() -> None:
     assert rows == list(rows_of(50, 1))
     assert len({text for text, _ in rows}) == 50
     assert {label for _, label in rows} == {"negative", "positive"}
+
+
+def test_kinds_of_processors_are_told_apart_by_what_moves_the_ratios() -> None:
+    with_int8 = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\nflags\t\t: fpu\n"
+    assert short.kind(with_int8).split()[1:] == ["avx2", "avx512f", "avx512_vnni"]
+    assert short.kind("") == short.kind("flags : fpu sse2\n")
+    for ratios in short.read().values():
+        assert set(ratios) == set(next(iter(short.read().values())))

@@ -1,0 +1,65 @@
+"""A spec may come from anywhere: what it unfolds to, how deep it goes and its odd values are bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertworks import bounded_yaml, spec_file
+from bertworks.errors import BertworksError, SpecError
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "aliases unfolded"),
+        ("name: &a {b: *a}", "inside of what it stands for"),
+        ("name: &a [*a]", "inside of what it stands for"),
+        ("[" * 5000, "more than 30 deep"),
+        ("{a: " * 5000, "more than 30 deep"),
+        ("- " * 5000 + "x", "more than 30 deep"),
+        (f"name: {'9' * 5000}", "`name` cannot be read"),
+        ("name: 2020-13-45", "`name` cannot be read"),
+        ("a:\n  b: [1, 2020-02-31]", "spec.yaml:2: `a.b.1` cannot be read"),
+        ("? [a, b]\n: c", "a key is a single word"),
+        ("name: a\nname: b", "spec.yaml:2: name stands twice"),
+        ("name: [", "not valid YAML"),
+        ("name: !!python/object:os.system x", "not valid YAML|cannot be read"),
+        ("x" * 1_000_001, "1,000,001 characters"),
+    ],
+)
+def test_what_is_out_of_bounds_is_named_with_its_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=message) as raised:
+        spec_file.load(file)
+    assert raised.value.fix and len(str(raised.value)) < 600
+
+
+def test_aliases_are_welcome() -> None:
+    assert bounded_yaml.read("a: &a [1, 2]\nb: *a\n", "f")[0] == {"a": [1, 2], "b": [1, 2]}
+
+
+@pytest.mark.parametrize("value", [BOMB, "9" * 5000, "[" * 5000, "&a [*a]"])
+def test_a_setting_is_bounded_too(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text("name: tiny\ndata: {sources: [{uri: rows.csv}]}\n", encoding="utf-8")
+    with pytest.raises(SpecError):
+        spec_file.load(file, [f"finetune.epochs={value}"])
+
+
+@given(st.text(alphabet="ab01:-[]{}&*!|>'\"#%@`,?\n \t", max_size=60))
+def test_no_text_is_a_fault_of_ours(text: str) -> None:
+    try:
+        bounded_yaml.read(text, "f")
+    except BertworksError as error:
+        assert error.fix
