@@ -106,10 +106,10 @@ class _Builder:
         loader = yaml.SafeLoader("")
         try:
             return loader.construct_object(node, deep=True)
-        except (ValueError, OverflowError) as error:
-            # A number of thousands of digits, a 13th month.
+        except (ValueError, OverflowError, TypeError, yaml.YAMLError) as error:
+            # A number of thousands of digits, a 13th month, a tag of another language's objects.
             raise SpecError(
-                f"{self._shown}:{line}: `{_dotted(key)}` cannot be read: {error}. "
+                f"{self._shown}:{line}: `{_dotted(key)}` cannot be read: {str(error)[:200]}. "
                 f"Received: {str(node.value)[:40]!r}",
                 "Correct the value, or put it in quotes if it is text.",
             ) from None

@@ -1,5 +1,6 @@
 """The short form fails when a ratio falls by more than a third, and only then."""
 
+import json
 import subprocess
 import sys
 
@@ -27,7 +28,7 @@ def test_a_ratio_without_a_baseline_is_named() -> None:
 @pytest.mark.parametrize(("baseline", "code"), [(9.1, 1), (8.9, 0)])
 def test_the_command_fails_with_it(baseline: float, code: int, tmp_path) -> None:
     file = tmp_path / "baseline.json"
-    file.write_text(f'{{"agent, torch": {baseline}}}')
+    file.write_text(json.dumps({short.kind(): {"agent, torch": baseline}}))
     program = (
         "import sys\nfrom pathlib import Path\nfrom benchmarks import short\n"
         "from tests_rows import ROWS\n"
