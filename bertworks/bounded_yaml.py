@@ -62,8 +62,9 @@ def _check_depth(text: str, shown: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else "?"
             raise SpecError(
-                f"{shown}:{event.start_mark.line + 1}: lists and keys stand more than {MAX_DEPTH} deep.",
+                f"{shown}:{line}: lists and keys stand more than {MAX_DEPTH} deep.",
                 _TOO_LARGE,
             )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bertworks.errors import SourceError
-from bertworks.sources.uri import Location, masked, parse
+from bertworks.secrets import masked
+from bertworks.sources.uri import Location, parse
 
 
 @pytest.mark.parametrize(
