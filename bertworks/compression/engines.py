@@ -75,8 +75,20 @@ def load(folder: Path, engine: Mapping[str, Any], threads: int | None = None) ->
             f"Received: {name!r}",
             "Load the bundle with the version of bertworks that made it.",
         )
+    file, options = engine.get("file"), engine.get("options") or {}
+    if not isinstance(file, str) or Path(file).name != file or not (folder / file).is_file():
+        raise ArtifactError(
+            f"{folder / 'agent.json'}: `engine.file` must be the name of a file of the bundle. "
+            f"Received: {file!r:.80}",
+            "Make the bundle anew with the quantize step.",
+        )
+    if not isinstance(options, dict):
+        raise ArtifactError(
+            f"{folder / 'agent.json'}: `engine.options` must be an object. Received: {options!r:.80}",
+            "Make the bundle anew with the quantize step.",
+        )
     try:
-        return engines[name](folder / engine["file"], engine.get("options") or {}, threads)
+        return engines[name](folder / file, options, threads)
     except ImportError:
         raise ArtifactError(
             f"The bundle {folder} runs on {name}, which is not installed.", f"pip install {name}"

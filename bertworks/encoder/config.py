@@ -21,6 +21,11 @@ ARCHITECTURES: dict[HeadKind, str] = {
 }
 
 
+LARGEST = 100_000
+LARGEST_BY_NAME = {"num_hidden_layers": 200, "vocab_size": 10_000_000}
+"""Beyond these a file is damaged, or made to fill the memory."""
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     """The sizes of a BERT encoder whose layers may differ in width.
@@ -55,7 +60,17 @@ class EncoderConfig:
                 "`num_heads` and `intermediate_sizes` need one entry a layer each. Received: "
                 f"{len(self.num_heads)} and {len(self.intermediate_sizes)} entries"
             )
-        if self.hidden_size % self.head_size:
+        if not all(0 <= width <= LARGEST for width in (*self.num_heads, *self.intermediate_sizes)):
+            raise ValueError(
+                f"widths of layers must be 0 to {LARGEST:,}. "
+                f"Received: num_heads={self.num_heads}, intermediate_sizes={self.intermediate_sizes}"
+            )
+        if not 1e-20 < self.layer_norm_eps < 1:
+            raise ValueError(f"`layer_norm_eps` must be small. Received: {self.layer_norm_eps}")
+        for name in ("dropout", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be 0 to 1. Received: {getattr(self, name)}")
+        if self.head_size < 1 or self.hidden_size % self.head_size:
             raise ValueError(
                 "`head_size` must divide `hidden_size`. "
                 f"Received: head_size={self.head_size}, hidden_size={self.hidden_size}"
@@ -89,9 +104,9 @@ class EncoderConfig:
         """
         _refuse_other_models(raw)
         try:
-            layers = int(raw["num_hidden_layers"])
-            heads = int(raw["num_attention_heads"])
-            hidden = int(raw["hidden_size"])
+            layers = _size(raw, "num_hidden_layers")
+            heads = _size(raw, "num_attention_heads")
+            hidden = _size(raw, "hidden_size")
             widths = raw.get("bertworks") or {}
             if hidden % heads:
                 raise ValueError(
@@ -99,18 +114,19 @@ class EncoderConfig:
                     f"Received: num_attention_heads={heads}, hidden_size={hidden}"
                 )
             return cls(
-                vocab_size=int(raw["vocab_size"]),
+                vocab_size=_size(raw, "vocab_size"),
                 hidden_size=hidden,
                 num_heads=tuple(map(int, widths.get("num_heads") or [heads] * layers)),
                 head_size=int(widths.get("head_size") or hidden // heads),
                 intermediate_sizes=tuple(
                     map(
                         int,
-                        widths.get("intermediate_sizes") or [raw["intermediate_size"]] * layers,
+                        widths.get("intermediate_sizes")
+                        or [_size(raw, "intermediate_size")] * layers,
                     )
                 ),
-                max_positions=int(raw.get("max_position_embeddings", 512)),
-                type_vocab_size=int(raw.get("type_vocab_size", 2)),
+                max_positions=_size(raw, "max_position_embeddings", 512),
+                type_vocab_size=_size(raw, "type_vocab_size", 2),
                 layer_norm_eps=float(raw.get("layer_norm_eps", 1e-12)),
                 dropout=float(raw.get("hidden_dropout_prob", 0.1)),
                 attention_dropout=float(raw.get("attention_probs_dropout_prob", 0.1)),
@@ -197,6 +213,17 @@ class Head:
         if self.problem_type:
             raw["problem_type"] = self.problem_type
         return raw
+
+
+def _size(raw: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    """A count of config.json, within what an encoder may have."""
+    value = raw[name] if default is None else raw.get(name, default)
+    most = LARGEST_BY_NAME.get(name, LARGEST)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise ValueError(
+            f"`{name}` must be a whole number of 1 to {most:,}. Received: {value!r:.40}"
+        )
+    return value
 
 
 def _refuse_other_models(raw: Mapping[str, Any]) -> None:

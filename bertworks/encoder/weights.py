@@ -37,6 +37,7 @@ def load_folder(path: str | os.PathLike[str]) -> tuple[EncoderConfig, Weights, d
     config = EncoderConfig.from_huggingface(raw)
     weights = {_full_name(name): array for name, array in read_tensors(folder / FILE).items()}
     check_shapes(weights, encoder_shapes(config), str(folder / FILE))
+    check_finite(weights, str(folder / FILE))
     return config, weights, raw
 
 
@@ -120,6 +121,22 @@ def check_shapes(weights: Weights, shapes: dict[str, tuple[int, ...]], where: st
                 f"{where}: weight {name!r} must have shape {shape}. "
                 f"Received: {weights[name].shape}",
                 "config.json and model.safetensors must belong together.",
+            )
+
+
+def check_finite(weights: Weights, where: str) -> None:
+    """Checks that every weight is a number.
+
+    Raises:
+        ArtifactError: The first weight that holds NaN or infinity.
+    """
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            bad = array.size - int(np.isfinite(array).sum())
+            raise ArtifactError(
+                f"{where}: weight {name!r} holds {bad:,} of {array.size:,} values that are no numbers "
+                "(NaN or infinite).",
+                "Take a sound checkpoint; if it was trained here, lower finetune.learning_rate.",
             )
 
 

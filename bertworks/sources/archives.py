@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-import shutil
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -15,6 +16,10 @@ from typing import IO, Any
 from bertworks.errors import SourceError
 
 _BLOCK = 1 << 20
+RATIO = 100
+"""How much larger than its archive what is taken out of it may be: text shrinks to a tenth or so."""
+LEAST = 64_000_000
+"""Bytes that may be taken out of any archive, however small."""
 
 
 class MissingMember(SourceError):
@@ -36,8 +41,10 @@ def extract(archive: Path, pattern: str, into: Path, shown: str) -> list[tuple[s
 
     Raises:
         MissingMember: Nothing matches; names the nearest members.
-        SourceError: The file is no archive, or is damaged.
+        SourceError: The file is no archive, is damaged, locked or packed in an unknown way, or unfolds
+            to more than its size explains.
     """
+    room = max(LEAST, RATIO * archive.stat().st_size)
     into.mkdir(parents=True, exist_ok=True)
     try:
         with _opened(archive, shown) as (names, read):
@@ -48,13 +55,44 @@ def extract(archive: Path, pattern: str, into: Path, shown: str) -> list[tuple[s
             for number, member in enumerate(members):
                 target = into / f"{number:05d}{Path(member).suffix[:12]}"
                 with read(member) as stream, target.open("wb") as out:
-                    shutil.copyfileobj(stream, out, _BLOCK)
+                    while block := stream.read(_BLOCK):
+                        room -= len(block)
+                        if room < 0:
+                            raise _too_large(archive, shown)
+                        out.write(block)
                 found.append((member, target))
             return found
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+    except NotImplementedError as error:
+        raise SourceError(
+            f"{shown} is packed in a way that Python does not read: {error}.",
+            "Unpack it with the program that made it and name the files, or pack it as an ordinary zip.",
+        ) from None
+    except RuntimeError as error:  # how zipfile says that it wants a password
+        raise SourceError(
+            f"{shown} is locked: {error}.",
+            "Unpack it with its password, and name the files instead.",
+        ) from None
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not the archive's
         raise SourceError(
             f"{shown} is a damaged archive: {error}.", "Fetch it again and compare its sha256."
         ) from None
+
+
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, struct.error, OSError,
+    ValueError,
+)  # fmt: skip
+
+
+def _too_large(archive: Path, shown: str) -> SourceError:
+    limit = max(LEAST, RATIO * archive.stat().st_size)
+    return SourceError(
+        f"{shown} has {archive.stat().st_size:,} bytes, and more than {limit:,} come out of it: that is "
+        "no text, or made to fill the disk.",
+        "If it is meant to, unpack it yourself and name the files instead.",
+    )
 
 
 @contextmanager
@@ -79,6 +117,9 @@ def _opened(archive: Path, shown: str) -> Iterator[tuple[list[str], Any]]:
             return stream
 
         yield list(members), read
+        # gzip's checksum stands behind all the members: only who reads to the end notices damage.
+        while tar.fileobj is not None and tar.fileobj.read(_BLOCK):
+            pass
 
 
 def _matching(names: list[str], pattern: str) -> list[str]:

@@ -86,6 +86,13 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
         SourceError: No such file, nothing matches, or it is a folder.
     """
     path = folder / Path(pattern).expanduser()
+    try:
+        path.is_file()
+    except (OSError, ValueError) as error:  # a name of thousands of characters, or with a NUL
+        raise SourceError(
+            f"No file can be called {str(path)[:80]!r}…: {getattr(error, 'strerror', error)}.",
+            "Check the path; it is relative to the spec's folder.",
+        ) from None
     if path.is_file():
         return [_readable(path)]
     if path.is_dir():
