@@ -77,9 +77,17 @@ def encode(
     Returns:
         A batch with id, input_ids, type_ids (pairs), length, and the label column (tags are one a
         piece, null where no word begins; beside them word_tags, a tag a word, and read_words, the
-        index of each word that has a piece), and the counts rows, truncated, tokens, unknown_tokens,
-        label_values.
+        index of each word that has a piece), and the counts rows,
+        windowed (read in several windows), truncated, tokens, unknown_tokens, label_values.
     """
+    made, counts = _encode(task, tokenizer, batch)
+    longer = made.column("length").to_numpy() > task.max_length
+    return made, {**counts, "windowed": int(longer.sum())}
+
+
+def _encode(
+    task: Task, tokenizer: Tokenizer, batch: pa.RecordBatch
+) -> tuple[pa.RecordBatch, Counts]:
     if task.type == "tagging":
         return _encode_words(task, tokenizer, batch)
     encoded, truncated = _encode_texts(task, tokenizer, batch)
@@ -158,6 +166,7 @@ def _finish(
     counts = {
         "rows": len(columns["id"]),
         "truncated": truncated,
+        "windowed": 0,
         "tokens": len(ids),
         "unknown_tokens": int((ids == tokenizer.special.unk).sum()),
         "label_values": labels,

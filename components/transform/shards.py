@@ -31,7 +31,7 @@ CORPUS = "corpus"
 SPLITS = ("train", "validation", "test")
 SHARD_BYTES = 64 << 20  # of text, at most: bounds memory when rows are long
 ROW_GROUP = 4096
-COUNTS = ("rows", "truncated", "tokens", "unknown_tokens", "label_values")
+COUNTS = ("rows", "truncated", "windowed", "tokens", "unknown_tokens", "label_values")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Report:
     number: int
     rows: int
     truncated: int
+    windowed: int
     tokens: int
     unknown_tokens: int
     label_values: int

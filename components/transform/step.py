@@ -152,13 +152,20 @@ def _info(
         "corpus_rows": _count(done, CORPUS, "rows"),
         "length_quantiles": facts["length_quantiles"],
         "score": facts["score"],
+        "windowed": {split: _count(done, split, "windowed") for split in SPLITS},
         "truncated": {split: _count(done, split, "truncated") for split in SPLITS},
         "unknown_share": unknown / tokens,
     }
 
 
 def _notices(task: Task, info: Mapping[str, Any]) -> Iterator[Notice]:
-    """How many rows are cut, split by split."""
+    """How many rows are read in windows, and how many are cut, split by split."""
+    if long := sum(info["windowed"].values()):
+        text = f"{long:,} rows have more than {task.max_length} tokens and are read in windows"
+        setting = f"task.long_text = windows, task.max_length = {task.max_length}"
+        yield Notice(
+            f"{text} of {task.max_length} that overlap ({setting})", "note", long, "info.json"
+        )
     cut = info["truncated"]
     if count := sum(cut.values()):
         where = ", ".join(f"{split} {cut[split]:,} of {info['rows'][split]:,}" for split in SPLITS)

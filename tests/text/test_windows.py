@@ -86,6 +86,7 @@ def tagged(count, task):
     )
     assert not unknown
     row = {name: table.column(name).to_pylist()[0] for name in table.column_names}
+    assert counts["windowed"] == (row["length"] > task.max_length)
     read = Rows(
         ["1"], Ragged.of([row["input_ids"]]), None, Ragged.of([row["tags"]]),
         (Ragged.of([row["word_tags"]]), Ragged.of([row["read_words"]])),
