@@ -27,8 +27,7 @@ def _minimum(rule: dict[str, Any], metric: str, measured: Measured) -> str:
     lower = metric in LOWER_IS_BETTER
     word, value = ("raise", _up) if lower else ("lower", _down)
     return (
-        f"train longer (finetune.epochs), give more rows, or {word} gates.minimum to "
-        f"{value(rule['value'])}"
+        f"train longer (raise finetune.epochs), or {word} gates.minimum to {value(rule['value'])}"
     )
 
 
@@ -64,8 +63,8 @@ def _beat_floor(rule: dict[str, Any], metric: str, measured: Measured) -> str:
     gap = abs(rule["value"] - rule["limit"])
     how = "do as well" if gap < 0.005 else f"do better by {gap:.3f}"
     return (
-        f"train longer (finetune.epochs), check the labels, or set gates.beat_floor: false: word counts "
-        f"alone {how}"
+        "train longer (raise finetune.epochs), or set gates.beat_floor: false: word counts alone "
+        f"{how}"
     )
 
 

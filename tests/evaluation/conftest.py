@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 
 from bertworks import artifacts
 from bertworks.spec import Evaluate, Task
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
 WORDS = ["good", "bad", "fine", "plot", "cast", "ada", "paris", "very", "the", "is"]
 ROWS = {"train": 60, "validation": 10, "test": 24}

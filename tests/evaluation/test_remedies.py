@@ -1,0 +1,180 @@
+"""Every piece of advice of the gates is taken, and the refusal goes."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from made_candidates import measured as made
+from made_candidates import scored
+
+from bertworks.artifacts import open_artifact
+from bertworks.compression.candidates import Candidate, Limits
+from bertworks.compression.choosing import choose
+from bertworks.compression.inference import batches
+from bertworks.errors import ArtifactError, GateRefused
+from bertworks.evaluation.bootstrap import Difference
+from bertworks.evaluation.drops import Drop
+from bertworks.evaluation.gates import Measured, against_champion, decide
+from bertworks.evaluation.remedies import fix
+from bertworks.spec import Gates
+from components.evaluate import step as evaluate_step
+from components.gate.step import run as gate
+
+OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
+# "gates.max_drop to 0.02", "gates.beat_floor: false"
+ADVICE = re.compile(r"(gates\.\w+|compress\.quantize\.max_drop)(?:: | to )(-?[\d.]*\d|true|false)")
+
+
+def entries(**values: float) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value, "slice": ""} for name, value in values.items()]
+
+
+def state(**changes: Any) -> Measured:
+    plain = Measured(
+        bundle=entries(accuracy=0.81234, mae=1.23456, pearson=-0.12345),
+        model=entries(accuracy=0.86, mae=0.9, pearson=0.5),
+        floor=entries(accuracy=0.9, mae=0.5, pearson=0.4),
+        latency={"p95_ms": 5.4321, "size_mb": 70.04},
+        champion=Difference(-0.01, -0.02, 0.01, 0.2),
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+LOSS: Drop = scored(90, 0, 867, 0.95)[0]
+REFUSALS: dict[str, tuple[dict[str, Any], str, Measured]] = {
+    "minimum": ({"minimum": 0.82}, "accuracy", state()),
+    "minimum of an error": ({"minimum": 1.0}, "mae", state()),
+    "minimum below 0": ({"minimum": 0.0}, "pearson", state()),
+    "drop": ({"max_drop": 0.02}, "accuracy", state(drop=LOSS)),
+    "drop of the values alone": ({"max_drop": 0.02}, "accuracy", state()),
+    "latency": ({"max_latency_ms": 5.0}, "accuracy", state()),
+    "size": ({"max_size_mb": 25.0}, "accuracy", state()),
+    "floor": ({"beat_floor": True}, "accuracy", state()),
+    "champion": ({"beat_champion": True}, "accuracy", state()),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_each_value_that_is_advised_suffices(name: str) -> None:
+    rules, metric, given = REFUSALS[name]
+    found = decide(Gates(**{**OFF, **rules}), metric, given)
+    assert not found["passed"]
+    advised = ADVICE.findall(fix(found, given))
+    assert len(advised) == 1, fix(found, given)
+    for setting, value in advised:
+        taken = {setting.removeprefix("gates."): yaml.safe_load(value)}
+        again = decide(Gates(**{**OFF, **rules, **taken}), metric, given)
+        assert again["passed"], (fix(found, given), again["reasons"])
+
+
+def test_all_broken_rules_are_advised_on_and_all_advice_together_passes() -> None:
+    asked = {"minimum": 0.9, "max_drop": 0.0, "max_latency_ms": 1, "max_size_mb": 1,
+             "beat_floor": True, "beat_champion": True}  # fmt: skip
+    given = state(drop=LOSS)
+    found = decide(Gates(**asked), "accuracy", given)
+    advised = ADVICE.findall(fix(found, given))
+    assert {setting.removeprefix("gates.") for setting, _ in advised} == set(asked)
+    taken = {name.removeprefix("gates."): yaml.safe_load(value) for name, value in advised}
+    assert decide(Gates(**taken), "accuracy", given)["passed"]
+
+
+SPEC = {"onnxruntime-fp32": (70.0, 4.0, 0, 0), "openvino-int8": (18.0, 1.3, 60, 0)}
+LIMITS = Limits(0.005, max_drop=0.5, max_size_mb=25.0)
+
+
+def chosen(limits: Limits, **listed: Any) -> tuple[Candidate, list[dict[str, Any]]]:
+    found = made(SPEC, limits=limits)
+    winner = choose(found, "balanced", listed.get("names"))
+    return winner, [{**one.to_json(), **one.timings()} for one in found]
+
+
+def refused_on_size(candidates: list[dict[str, Any]], size: float) -> tuple[str, bool]:
+    given = state(latency={"p95_ms": 5.0, "size_mb": size}, candidates=candidates)
+    found = decide(Gates(**OFF, max_size_mb=25.0), "accuracy", given)
+    return (fix(found, given) if found["reasons"] else ""), bool(found["passed"])
+
+
+def test_a_size_that_an_accuracy_limit_caused_names_that_limit() -> None:
+    winner, table = chosen(LIMITS)
+    assert winner.name == "onnxruntime-fp32"
+    advice, passed = refused_on_size(table, winner.size_mb or 0)
+    assert not passed and "openvino-int8 is small enough, but was left out" in advice
+    advised = dict(ADVICE.findall(advice))
+    assert set(advised) == {"compress.quantize.max_drop", "gates.max_size_mb"}
+    winner, table = chosen(
+        dataclasses.replace(LIMITS, own_drop=float(advised["compress.quantize.max_drop"]))
+    )
+    assert winner.name == "openvino-int8" and refused_on_size(table, winner.size_mb or 0)[1]
+
+
+def test_int8_candidates_are_small_enough_where_float32_is_not() -> None:
+    alone = made({"onnxruntime-fp32": SPEC["onnxruntime-fp32"]}, limits=LIMITS)
+    size = choose(alone).size_mb or 0
+    advice, passed = refused_on_size([], size)
+    assert not passed and "list int8 candidates (compress.quantize.candidates)" in advice
+    both = made({**SPEC, "openvino-int8": (18.0, 1.3, 0, 0)}, limits=LIMITS)
+    assert refused_on_size([], choose(both).size_mb or 0)[1]
+
+
+def test_float32_alone_and_unpruned_loses_nothing(tiny: Callable[..., Any], tmp_path: Path) -> None:
+    """ "Set compress.prune.enabled: false; list onnxruntime-fp32 alone": the bundle is the model."""
+    advice = fix(decide(Gates(max_drop=0.02, beat_floor=False), "accuracy", state()), state())
+    assert "compress.prune.enabled: false" in advice and "onnxruntime-fp32 alone" in advice
+    given = tiny()
+    for kind in ("model", "bundle"):
+        evaluate_step.run(
+            given.section(), agent=getattr(given, kind), examples=given.examples,
+            tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
+        )  # fmt: skip
+    section = {
+        "name": "tiny",
+        "task": given.task.model_dump(mode="json"),
+        "gates": Gates(max_drop=0.0, beat_floor=False, max_size_mb=0.001).model_dump(mode="json"),
+        "store": str(tmp_path / "store"),
+    }
+    paths = {
+        "bundle": given.bundle, "bundle_metrics": tmp_path / "bundle_metrics",
+        "model_metrics": tmp_path / "model_metrics", "examples": given.examples,
+        "decision": tmp_path / "decision",
+    }  # fmt: skip
+    with pytest.raises(GateRefused) as caught:
+        gate(section, **paths)
+    # Only the size is refused, and the advice that the step prints is enough.
+    ((setting, value),) = ADVICE.findall(caught.value.fix)
+    assert setting == "gates.max_size_mb"
+    section["gates"]["max_size_mb"] = float(value)
+    assert gate(section, **paths)["metrics"]["passed"] == 1
+    rule = open_artifact(tmp_path / "decision").json("decision.json")["rules"][0]
+    assert rule["name"] == "max_drop" and rule["value"] == 0.0
+
+
+def test_shorter_rows_are_less_to_compute() -> None:
+    """ "Lower task.max_length": what is computed for a row that was cut."""
+    row = list(range(60))
+    whole, cut = (batches([row[:length]])[0].input_ids.size for length in (60, 32))
+    assert cut < whole
+
+
+def test_a_missing_floor_and_a_strange_champion_have_a_way_out() -> None:
+    without = state(floor=[])
+    with pytest.raises(ArtifactError) as caught:
+        decide(Gates(max_drop=None), "accuracy", without)
+    assert "gates.beat_floor: false" in caught.value.fix
+    assert decide(Gates(max_drop=None, beat_floor=False), "accuracy", without)["passed"]
+
+    from bertworks.evaluation.predictions import Predictions
+    from bertworks.spec import Task
+
+    ours, theirs = (
+        Predictions(Task(), ["a", "b"], [name], np.zeros(1, int), np.zeros(1, int)) for name in "xy"
+    )
+    with pytest.raises(ArtifactError) as caught:
+        against_champion(ours, theirs, "accuracy", seed=1)
+    assert "gates.beat_champion: false" in caught.value.fix
