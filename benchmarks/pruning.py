@@ -149,7 +149,7 @@ def timed(agent: Agent, table: LatencyTable, points: list[Point], seconds: float
     def graph(model: Model) -> bytes:
         built = build_graph(
             model.config, model.weights, agent.handler.head(), pair=task.pair,
-            max_length=agent.info["max_length"], form="dynamic-int8",
+            max_length=agent.info["max_length"], form="int8",
         )  # fmt: skip
         return bytes(built.SerializeToString())
 

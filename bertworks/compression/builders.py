@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bertworks.artifacts import Artifact
+from bertworks.compression.calibration import calibrate
 from bertworks.compression.engines import import_openvino
 from bertworks.compression.graph import Form, build_graph
 from bertworks.compression.inference import Batch
+from bertworks.compression.quantizer import Quantizer
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import Weights
 from bertworks.spec import Task
@@ -59,11 +61,11 @@ class Source:
         pair = Task.model_validate(agent["task"]).pair
         return cls(config, weights, head, pair, agent["max_length"], pad)
 
-    def graph(self, form: Form) -> Any:
+    def graph(self, form: Form, quantizers: Mapping[str, Quantizer] | None = None) -> Any:
         """The ONNX model in one of the forms."""
         return build_graph(
             self.config, self.weights, self.head, pair=self.pair, max_length=self.max_length,
-            form=form,
+            form=form, quantizers=quantizers,
         )  # fmt: skip
 
 
@@ -71,8 +73,12 @@ def _onnxruntime_fp32(source: Source, _: Sequence[Batch], folder: Path) -> dict[
     return _save_onnx(source.graph("float32"), folder)
 
 
-def _onnxruntime_int8(source: Source, _: Sequence[Batch], folder: Path) -> dict[str, Any]:
-    return _save_onnx(source.graph("dynamic-int8"), folder)
+def _onnxruntime_int8(source: Source, calibration: Sequence[Batch], folder: Path) -> dict[str, Any]:
+    quantizers = calibrate(
+        source.config, source.weights, source.head, calibration, pair=source.pair,
+        max_length=source.max_length,
+    )  # fmt: skip
+    return _save_onnx(source.graph("int8", quantizers), folder)
 
 
 def _openvino_bf16(source: Source, _: Sequence[Batch], folder: Path) -> dict[str, Any]:

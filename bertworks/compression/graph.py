@@ -3,14 +3,15 @@
 Against a graph traced by a framework it does less, with the same result:
 - of a sequence classifier's last layer only the [CLS] row is computed, as nothing else is read (its
   keys and values excepted);
-- the scale of the attention scores is folded into the query weights (but for dynamic int8, whose
-  attention nodes scale by themselves), and for single texts the token-type row into the position
-  table, which is cut at the longest row;
+- the scale of the attention scores is folded into the query weights (but for int8, whose attention
+  nodes scale by themselves), and for single texts the token-type row into the position table, which
+  is cut at the longest row;
 - heads and neurons that were pruned away, and blocks of which nothing is left, do not appear.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from bertworks.compression.graph_writer import MICROSOFT, GraphWriter
+from bertworks.compression.quantizer import UNCALIBRATED, Quantizer
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import Weights
 
-Form = Literal["float32", "compact", "dynamic-int8"]
+Form = Literal["float32", "compact", "int8"]
 
 # Large enough that exp() of a masked score is 0, small enough for bfloat16 and float16.
 MASKED = 10_000.0
@@ -36,6 +38,8 @@ def build_graph(
     pair: bool = False,
     max_length: int | None = None,
     form: Form = "float32",
+    quantizers: Mapping[str, Quantizer] | None = None,
+    observe: bool = False,
 ) -> onnx.ModelProto:
     """Builds the graph of an encoder with a sequence or token head.
 
@@ -46,8 +50,12 @@ def build_graph(
         pair: Take `type_ids`; without it all tokens have type 0.
         max_length: Longest row, in tokens; None: config.max_positions.
         form: "float32" computes what the model computes. "compact" stores the word embeddings as
-            int8, which is what the OpenVINO candidates start from. "dynamic-int8" also runs the
-            encoder's matrix products in onnxruntime's dynamic int8, and attention in its nodes.
+            int8, which is what the OpenVINO candidates start from. "int8" also runs the encoder's
+            matrix products in int8, and attention in onnxruntime's nodes.
+        quantizers: Of the products' inputs, for "int8": site to quantizer, from
+            `calibration.calibrate`. None: a graph that is good for timing alone.
+        observe: Also give out the input of every product of the encoder, as an output that is named
+            by its site: (batch, sequence or 1, inputs).
 
     Returns:
         A model with int64 inputs `input_ids`, `attention_mask` (and `type_ids`), all (batch,
@@ -59,7 +67,7 @@ def build_graph(
     """
     if head.kind == "mlm":
         raise ValueError(f"`head` must be sequence, token or encoder. Received: {head.kind}")
-    builder = _Builder(config, weights, form)
+    builder = _Builder(config, weights, form, quantizers or {})
     rows = builder.embeddings(pair, max_length or config.max_positions)
     mask = builder.mask()
     for layer in range(config.num_layers):
@@ -68,17 +76,28 @@ def build_graph(
         rows = builder.feed_forward(rows, layer)
     logits, axes = builder.head(rows, head)
     inputs = ["input_ids", "attention_mask", *(["type_ids"] if pair else [])]
-    return builder.writer.model(inputs, logits, "logits", axes)
+    outputs = {"logits": (logits, axes)}
+    if observe:
+        for site, (source, width) in builder.sites.items():
+            outputs[site] = (source, ["batch", "tokens", width])
+    return builder.writer.model(inputs, outputs)
 
 
 class _Builder:
     """The parts of the graph; each method returns the name of its output."""
 
-    def __init__(self, config: EncoderConfig, weights: Weights, form: Form) -> None:
-        self.config, self.weights = config, weights
+    def __init__(
+        self,
+        config: EncoderConfig,
+        weights: Weights,
+        form: Form,
+        quantizers: Mapping[str, Quantizer],
+    ) -> None:
+        self.config, self.weights, self.quantizers = config, weights, quantizers
         self.compact = form != "float32"
-        self.integers = form == "dynamic-int8"
-        self.writer = GraphWriter("dynamic-int8" if self.integers else "float32")
+        self.integers = form == "int8"
+        self.writer = GraphWriter()
+        self.sites: dict[str, tuple[str, int]] = {}
 
     def embeddings(self, pair: bool, max_length: int) -> str:
         """Normalized sum of word, position and type embeddings: (batch, sequence, hidden)."""
@@ -115,13 +134,12 @@ class _Builder:
         """One attention block with residual sum and norm; `only_first` computes row 0 alone."""
         prefix = f"bert.encoder.layer.{layer}.attention"
         asking = self._first_row(rows) if only_first else rows
-        bias = self.weights[f"{prefix}.output.dense.bias"]
         if self.config.num_heads[layer]:
             mix = self._integer_mix if self.integers else self._mix
             mixed = mix(rows, asking, mask, layer)
-            change = self.writer.linear(mixed, self.weights[f"{prefix}.output.dense.weight"], bias)
+            change = self._linear(mixed, f"{prefix}.output.dense", multiplied=True)
         else:
-            change = self.writer.constant(bias)
+            change = self.writer.constant(self.weights[f"{prefix}.output.dense.bias"])
         return self._norm(self.writer.node("Add", change, asking), f"{prefix}.output.LayerNorm")
 
     def feed_forward(self, rows: str, layer: int) -> str:
@@ -164,20 +182,28 @@ class _Builder:
 
     def _integer_mix(self, rows: str, asking: str, mask: str, layer: int) -> str:
         """As `_mix`, in onnxruntime's own nodes: most of a short row's time is that of its nodes."""
-        heads = self.config.num_heads[layer]
+        write, heads = self.writer, self.config.num_heads[layer]
         weights, biases = self._heads(layer)
+        factors = self._quantizer(f"bert.encoder.layer.{layer}.attention.output.dense").factors
+        if factors is not None:  # a mixture of larger values is as much larger: no node is needed
+            weights[2], biases[2] = weights[2] * factors[:, np.newaxis], biases[2] * factors
+        quantizer = self._quantizer(f"bert.encoder.layer.{layer}.attention.self")
+        values = write.quantize(rows, quantizer)
         if asking == rows:
-            return self.writer.integer_attention(rows, mask, weights, biases, heads)
+            return write.integer_attention(values, quantizer, mask, weights, biases, heads)
         query, key, value = (
-            self.writer.linear(source, weight, bias)
-            for source, weight, bias in zip((asking, rows, rows), weights, biases, strict=True)
+            write.integer_linear(source, quantizer, weight, bias)
+            for source, weight, bias in zip(
+                (self._first_row(values), values, values), weights, biases, strict=True
+            )
         )
-        return self.writer.node(
+        return write.node(
             "MultiHeadAttention", query, key, value, "", mask, domain=MICROSOFT, num_heads=heads
         )
 
     def _projections(self, rows: str, asking: str, layer: int) -> list[str]:
         """Queries (scaled) of the asking rows; keys and values of all rows."""
+        self._site(f"bert.encoder.layer.{layer}.attention.self", rows, self.config.hidden_size)
         weights, biases = self._heads(layer)
         scale = np.float32(self.config.head_size**-0.5)
         weights[0], biases[0] = weights[0] * scale, biases[0] * scale
@@ -201,9 +227,25 @@ class _Builder:
         sizes = self.writer.integers(*(len(bias) for bias in biases))
         return self.writer.nodes("Split", product, sizes, outputs=len(biases), axis=-1)
 
-    def _linear(self, rows: str, name: str, *, quantize: bool = True) -> str:
+    def _linear(
+        self, rows: str, name: str, *, quantize: bool = True, multiplied: bool = False
+    ) -> str:
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return self.writer.linear(rows, weight, bias, quantize=quantize)
+        if not quantize:
+            return self.writer.linear(rows, weight, bias)
+        self._site(name, rows, weight.shape[1])
+        if not self.integers:
+            return self.writer.linear(rows, weight, bias)
+        quantizer = self._quantizer(name)
+        values = self.writer.quantize(rows, quantizer, multiplied=multiplied)
+        return self.writer.integer_linear(values, quantizer, weight, bias)
+
+    def _quantizer(self, site: str) -> Quantizer:
+        return self.quantizers.get(site, UNCALIBRATED)
+
+    def _site(self, name: str, source: str, width: int) -> None:
+        """Remembers the input of a product, or of several that share it."""
+        self.sites[name] = (source, width)
 
     def _norm(self, rows: str, name: str) -> str:
         gamma, beta = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]

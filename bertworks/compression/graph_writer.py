@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from bertworks.compression.quantizer import Quantizer
+
 OPSET = 20  # the first with Gelu
 MICROSOFT = "com.microsoft"
 
-Products = Literal["float32", "dynamic-int8"]
-Quantized = tuple[str, str, str]
-
 
 class GraphWriter:
-    """Collects the nodes and constants of one graph; each method returns the name of its output.
+    """Collects the nodes and constants of one graph; each method returns the name of its output."""
 
-    Args:
-        products: How `linear` multiplies: in float32, or as onnxruntime's dynamic int8, where
-            activations are quantized to uint8 as they come, with one scale a tensor.
-    """
-
-    def __init__(self, products: Products = "float32") -> None:
-        self.products = products
+    def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
-        self._quantized: dict[str, Quantized] = {}
 
     def node(self, operation: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Adds a node with one output."""
@@ -56,29 +48,42 @@ class GraphWriter:
         """Adds a constant one-dimensional int64 tensor."""
         return self.constant(np.array(values, np.int64))
 
-    def linear(
-        self, source: str, weight: NDArray[Any], bias: NDArray[Any], *, quantize: bool = True
-    ) -> str:
+    def linear(self, source: str, weight: NDArray[Any], bias: NDArray[Any]) -> str:
         """source @ weight.T + bias, for a weight in torch layout (outputs, inputs).
 
         Args:
             source: (..., inputs), float32.
             weight: (outputs, inputs).
             bias: (outputs,).
-            quantize: False keeps this product in float32 in every form.
         """
-        if quantize and self.products == "dynamic-int8":
-            return self._integer_linear(source, weight, bias)
         product = self.node("MatMul", source, self.constant(weight.T.astype(np.float32)))
         return self.node("Add", product, self.constant(bias))
 
-    def _integer_linear(self, source: str, weight: NDArray[Any], bias: NDArray[Any]) -> str:
-        """uint8 activations times int8 weights with a scale for each output, summed in int32.
+    def quantize(self, source: str, quantizer: Quantizer, *, multiplied: bool = False) -> str:
+        """uint8 values of a tensor: fixed steps, so that no row depends on another.
 
-        Several products of one source share its quantization.
+        Args:
+            source: (..., inputs), float32.
+            quantizer: How.
+            multiplied: The tensor holds the quantizer's factors already.
         """
-        values, scale, zero = self._activations(source)
-        integers, scales = quantize_rows(weight)
+        if quantizer.factors is not None and not multiplied:
+            source = self.node("Mul", source, self.constant(quantizer.factors))
+        return self.node("QuantizeLinear", source, *self._steps(quantizer))
+
+    def integer_linear(
+        self, values: str, quantizer: Quantizer, weight: NDArray[Any], bias: NDArray[Any]
+    ) -> str:
+        """As `linear`: uint8 values times int8 weights with a scale for each output, summed in int32.
+
+        Args:
+            values: (..., inputs), from `quantize`.
+            quantizer: That they were quantized with.
+            weight: (outputs, inputs).
+            bias: (outputs,).
+        """
+        integers, scales = quantize_rows(quantizer.weight(weight))
+        scale, zero = self._steps(quantizer)
         return self.node(
             "MatMulIntegerToFloat",
             values,
@@ -91,25 +96,27 @@ class GraphWriter:
             domain=MICROSOFT,
         )
 
-    def _activations(self, source: str) -> Quantized:
-        """uint8 values, scale and zero point of a tensor, quantized once for all who multiply it."""
-        if source not in self._quantized:
-            values, scale, zero = self.nodes("DynamicQuantizeLinear", source, outputs=3)
-            self._quantized[source] = (values, scale, zero)
-        return self._quantized[source]
+    def _steps(self, quantizer: Quantizer) -> tuple[str, str]:
+        """Scale and zero point as constants."""
+        return (
+            self.constant(np.array(quantizer.scale, np.float32)),
+            self.constant(np.array(quantizer.zero, np.uint8)),
+        )
 
     def integer_attention(
         self,
-        source: str,
+        values: str,
+        quantizer: Quantizer,
         mask: str,
         weights: Sequence[NDArray[Any]],
         biases: Sequence[NDArray[Any]],
         heads: int,
     ) -> str:
-        """Self-attention in one node: the three projections in dynamic int8, the rest in float32.
+        """Self-attention in one node: the three projections in int8, the rest in float32.
 
         Args:
-            source: (batch, sequence, inputs), float32.
+            values: (batch, sequence, inputs), from `quantize`.
+            quantizer: That they were quantized with.
             mask: int32, 1 for tokens, 0 for padding, (batch, sequence).
             weights: Of queries, keys and values, each (heads * head size, inputs).
             biases: Of the same, each (heads * head size,).
@@ -118,8 +125,8 @@ class GraphWriter:
         Returns:
             The heads' outputs beside each other: (batch, sequence, heads * head size).
         """
-        values, scale, zero = self._activations(source)
-        integers, scales = quantize_rows(np.concatenate(weights))
+        integers, scales = quantize_rows(quantizer.weight(np.concatenate(weights)))
+        scale, zero = self._steps(quantizer)
         return self.node(
             "QAttention",
             values,
@@ -161,23 +168,25 @@ class GraphWriter:
         return self.node("Slice", source, self.integers(0), count, self.integers(0))
 
     def model(
-        self, inputs: list[str], output: str, output_name: str, output_shape: list[str | int]
+        self, inputs: list[str], outputs: Mapping[str, tuple[str, list[str | int]]]
     ) -> onnx.ModelProto:
         """Closes the graph.
 
         Args:
             inputs: Names of the int64 inputs, all (batch, sequence).
-            output: Name of the tensor to give out.
-            output_name: Its name in the model.
-            output_shape: Its axes.
+            outputs: Name in the model to the tensor to give out, float32, and its axes.
         """
-        self._nodes.append(helper.make_node("Identity", [output], [output_name], name="output"))
+        for name, (source, _) in outputs.items():
+            self._nodes.append(helper.make_node("Identity", [source], [name], name=f"out.{name}"))
         axes: list[str | int] = ["batch", "sequence"]
         graph = helper.make_graph(
             self._nodes,
             "bert",
             [helper.make_tensor_value_info(name, TensorProto.INT64, axes) for name in inputs],
-            [helper.make_tensor_value_info(output_name, TensorProto.FLOAT, output_shape)],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+                for name, (_, shape) in outputs.items()
+            ],
             self._constants,
         )
         opsets = [helper.make_opsetid("", OPSET)]

@@ -1,4 +1,9 @@
-"""Runs rows of unequal length through an engine in batches that waste little on padding."""
+"""Runs rows of unequal length through an engine in batches that waste little on padding.
+
+Every score in the project is taken so: the quantize step's, the evaluation's, an agent's answers. A
+row's logits do not depend on its company but for the rounding of floats, on any engine; so they are the
+same whether it is measured among a thousand or asked alone.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +42,14 @@ class Batch:
     attention_mask: Integers
     type_ids: Integers | None
 
+    def part(self, rows: slice) -> Batch:
+        """Some of its rows, padded as they are."""
+        types = None if self.type_ids is None else self.type_ids[rows]
+        return Batch(
+            self.rows[rows], self.lengths[rows], self.input_ids[rows], self.attention_mask[rows],
+            types,
+        )  # fmt: skip
+
     def run(self, engine: Engine) -> Floats:
         """Logits of the batch."""
         return engine.run(self.input_ids, self.attention_mask, self.type_ids)
@@ -57,16 +70,24 @@ def batches(
         size: Rows a batch, at most.
         pad: The padding token's id.
     """
+    return [_batch(rows, ids, types, pad) for rows in _groups(ids, size)]
+
+
+def _groups(ids: Sequence[TokenIds], size: int) -> list[Integers]:
+    """The places of the rows by rising length, at most `size` at a time."""
     lengths = np.fromiter((len(row) for row in ids), np.int64, len(ids))
     order = np.argsort(lengths, kind="stable")
-    result = []
-    for start in range(0, len(order), size):
-        rows = order[start : start + size]
-        padded = _pad([ids[row] for row in rows], pad)
-        inside = np.arange(padded.shape[1]) < lengths[rows][:, np.newaxis]
-        kinds = None if types is None else _pad([types[row] for row in rows], 0)
-        result.append(Batch(rows, lengths[rows], padded, inside.astype(np.int64), kinds))
-    return result
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _batch(
+    rows: Integers, ids: Sequence[TokenIds], types: Sequence[TokenIds] | None, pad: int
+) -> Batch:
+    padded = _pad([ids[row] for row in rows], pad)
+    lengths = np.fromiter((len(ids[row]) for row in rows), np.int64, len(rows))
+    inside = np.arange(padded.shape[1]) < lengths[:, np.newaxis]
+    kinds = None if types is None else _pad([types[row] for row in rows], 0)
+    return Batch(rows, lengths, padded, inside.astype(np.int64), kinds)
 
 
 def even_size(rows: int, threads: int, most: int) -> int:
@@ -113,21 +134,27 @@ class Runner:
         Returns:
             For each row (outputs,), or (its tokens, outputs) from a tagging graph.
         """
-        size = even_size(len(ids), self._engine.threads, self._size)
-        cut = batches(ids, types, size=size, pad=self._pad)
+        groups = _groups(ids, even_size(len(ids), self._engine.threads, self._size))
+
+        def run(rows: Integers, engine: Engine) -> tuple[Batch, Floats]:
+            batch = _batch(rows, ids, types, self._pad)
+            return batch, batch.run(engine)
+
         found: dict[int, Floats] = {}
         # The longest first: at the end, threads that wait for the last batch wait for a short one.
-        for batch, answers in self._run(cut[::-1]):
+        for batch, answers in self._run(run, groups[::-1]):
             for row, length, answer in zip(batch.rows, batch.lengths, answers, strict=True):
                 found[int(row)] = answer if answer.ndim == 1 else answer[:length]
             advance(len(batch.rows))
         return [found[row] for row in range(len(ids))]
 
-    def _run(self, cut: list[Batch]) -> Iterator[tuple[Batch, Floats]]:
-        if len(cut) < 2 or self._engine.threads == 1:
-            return ((batch, batch.run(self._engine)) for batch in cut)
+    def _run(
+        self, run: Callable[[Integers, Engine], tuple[Batch, Floats]], groups: list[Integers]
+    ) -> Iterator[tuple[Batch, Floats]]:
+        if len(groups) < 2 or self._engine.threads == 1:
+            return (run(rows, self._engine) for rows in groups)
         engine, pool = self._side_by_side()
-        return zip(cut, pool.map(lambda batch: batch.run(engine), cut), strict=True)
+        return pool.map(lambda rows: run(rows, engine), groups)
 
     def _side_by_side(self) -> tuple[Engine, ThreadPoolExecutor]:
         with self._lock:

@@ -211,7 +211,7 @@ def _tiny_graph(subject: Subject, key: Key) -> bytes:
     heads = {"sequence": Head("sequence", ("a", "b")), "token": Head("token", ("a", "b"))}
     head = heads.get(kind, Head("encoder"))
     weights = initialize(all_shapes(config, head), SEED)
-    model = build_graph(config, weights, head, pair=subject.pair, form="dynamic-int8")
+    model = build_graph(config, weights, head, pair=subject.pair, form="int8")
     return bytes(model.SerializeToString())
 
 

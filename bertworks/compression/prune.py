@@ -130,7 +130,7 @@ def _measured_speedup(
     graphs = [
         build_graph(
             model.config, model.weights, handler.head(), pair=pair,
-            max_length=info["max_length"], form="dynamic-int8",
+            max_length=info["max_length"], form="int8",
         ).SerializeToString()
         for model in (full, cut)
     ]  # fmt: skip

@@ -14,8 +14,6 @@ from bertworks.progress import stage
 from bertworks.serving.runtime import Agent, Encoded
 from bertworks.spec import Clean
 
-AT_ONCE = 512
-
 
 def load_agent(source: Artifact, threads: int | None = None) -> Agent:
     """Loads a bundle, or an uncompressed model as a float32 graph.
@@ -76,15 +74,9 @@ def predict(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Predic
 
 
 def answer(agent: Agent, encoded: Encoded) -> list[np.ndarray]:
-    """The logits of every row."""
-    logits: list[np.ndarray] = []
+    """The logits of every row, from the call that serves."""
     with stage("predicting", total=len(encoded.ids), unit="rows") as current:
-        for begin in range(0, len(encoded.ids), AT_ONCE):
-            part = slice(begin, begin + AT_ONCE)
-            types = encoded.types[part] if encoded.types is not None else None
-            logits += agent.predict_logits(encoded.ids[part], types)
-            current.advance(len(encoded.ids[part]))
-    return logits
+        return list(agent.predict_logits(encoded.ids, encoded.types, current.advance))
 
 
 def _check_tokens(encoded: Encoded, rows: Columns) -> None:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny_model import MAX_LENGTH, VOCABULARY, config, random_weights
 
+from bertworks.compression.calibration import calibrate
 from bertworks.compression.engines import OnnxRuntime, OpenVino, import_openvino
 from bertworks.compression.graph import build_graph
 from bertworks.compression.graph_writer import quantize_rows
+from bertworks.compression.inference import Batch
 from bertworks.encoder.config import Head
 
 SEQUENCE = Head("sequence", ("a", "b", "c"), "single_label_classification")
@@ -101,25 +103,25 @@ def test_single_texts_take_type_0_without_an_input():
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("form", ["float32", "compact", "dynamic-int8"])
+@pytest.mark.parametrize("form", ["float32", "compact", "int8"])
 def test_padding_changes_nothing(form):
     sizes, weights = config(), random_weights(config(), SEQUENCE)
     engine = OnnxRuntime(build_graph(sizes, weights, SEQUENCE, form=form).SerializeToString(), {})
     ids, mask, _ = example(rows=1)
     wide = [np.pad(value, ((0, 0), (0, 5))) for value in (ids, mask)]
-    # Dynamic int8 takes its scales over padding too.
-    tolerance = 0.1 if form == "dynamic-int8" else 1e-5
-    np.testing.assert_allclose(engine.run(*wide), engine.run(ids, mask), atol=tolerance)
+    np.testing.assert_allclose(engine.run(*wide), engine.run(ids, mask), atol=1e-5)
 
 
 @pytest.mark.parametrize("head", [SEQUENCE, TOKEN], ids=lambda head: head.kind)
 @pytest.mark.parametrize("widths", [((2, 2), (32, 32)), ((1, 2), (32, 7)), ((2, 0), (0, 32))])
-@pytest.mark.parametrize("form", ["compact", "dynamic-int8"])
+@pytest.mark.parametrize("form", ["compact", "int8"])
 def test_small_forms_stay_close_and_are_valid(form, widths, head):
     sizes = config(*widths)
     weights = random_weights(sizes, head)
     ids, mask, types = example(rows=64)
-    graph = build_graph(sizes, weights, head, form=form, pair=True)
+    rows = [Batch(np.arange(64), mask.sum(1), ids, mask, types)]
+    quantizers = calibrate(sizes, weights, head, rows, pair=True) if form == "int8" else None
+    graph = build_graph(sizes, weights, head, form=form, pair=True, quantizers=quantizers)
     if form == "compact":  # the checker does not know the other form's operations
         onnx.checker.check_model(graph, full_check=True)
     found = OnnxRuntime(graph.SerializeToString(), {}).run(ids, mask, types)
@@ -193,8 +195,7 @@ def test_the_position_table_is_cut_at_the_longest_row():
 def test_equal_weights_give_equal_bytes():
     weights = random_weights(config(), SEQUENCE)
     first, second = (
-        build_graph(config(), weights, SEQUENCE, form="dynamic-int8").SerializeToString()
-        for _ in range(2)
+        build_graph(config(), weights, SEQUENCE, form="int8").SerializeToString() for _ in range(2)
     )
     assert first == second
 

@@ -56,7 +56,7 @@ def test_one_batch_runs_with_all_threads_and_many_side_by_side():
     for _ in range(2):
         runner.logits(rows_of([5] * 10))
     assert len(engine.shapes) == 2
-    assert [count for count, _ in engine.beside.shapes] == [1, 3, 3, 3] * 2
+    assert sorted(count for count, _ in engine.beside.shapes) == [1, 1] + [3] * 6
 
 
 def test_requests_at_the_same_time_get_their_own_rows():
