@@ -132,9 +132,10 @@ images-base: ## Make a base image from Debian's packages, where no registry is r
 	@DOCKER='$(DOCKER)' docker/local-base.sh
 
 .PHONY: images-test
-images-test: $(VENV)/.dev ## Build the pipeline and serving images; run the DAG and the server in them
-	@$(IMAGE_BUILD) pipeline serving
-	@DOCKER='$(DOCKER)' $(BIN)/python -m pytest -m docker tests/docker -rs -v
+images-test: TESTED = $(if $(filter file,$(origin IMAGES)),pipeline serving,$(IMAGES))
+images-test: $(VENV)/.dev ## Build images and test them: pipeline and serving, or IMAGES="pipeline tfx"
+	@$(IMAGE_BUILD) $(TESTED)
+	@TEST_IMAGES='$(TESTED)' $(BIN)/python -m pytest -m docker tests/docker -rs -v
 
 .PHONY: tfx-test
 tfx-test: VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' bertworks/__init__.py)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bertworks.errors import EnvironmentFault
 
-_PROBE_BYTES = 1 << 16
+_PROBE_BYTES = 1 << 20
 
 
 def folder(prefix: str = "bertworks-") -> Path:
@@ -59,8 +59,8 @@ def writing() -> Iterator[None]:
 def check() -> None:
     """Tries the place for temporary files before work begins.
 
-    Python goes to /tmp in silence where TMPDIR does not exist, and a full disk ends a step's process
-    before it can say why.
+    Python goes to /tmp in silence where TMPDIR does not exist or is full, and the shell that starts a
+    step does not: it ends before it can say why.
 
     Raises:
         EnvironmentFault: TMPDIR names no folder, or what is written there does not fit.
@@ -72,7 +72,8 @@ def check() -> None:
             f"Make it (mkdir -p {named}), or unset TMPDIR: then /tmp is used.",
         )
     try:
-        with tempfile.TemporaryFile(prefix="bertworks-") as probe:
+        # In the folder itself: without being told, Python turns to another where that is full.
+        with tempfile.TemporaryFile(prefix="bertworks-", dir=named or None) as probe:
             probe.write(b"\0" * _PROBE_BYTES)
             probe.flush()
     except OSError as error:

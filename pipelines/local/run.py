@@ -30,6 +30,7 @@ from pipelines.sections import REPOSITORY, sections
 Kind = Literal["agent", "retrain"]
 # What TensorFlow says at every start on a machine without a GPU is never the cause.
 NOISE = re.compile(r"cuda|cuInit|oneDNN|absl::|cpu_feature_guard", re.IGNORECASE)
+NO_ROOM = ("No space left on device", "No usable temporary directory", "mktemp: failed")
 
 
 def run(
@@ -244,11 +245,9 @@ def _unfinished(current: Run) -> str:
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     said = [line.strip() for line in lines if line.strip() and not NOISE.search(line)]
-    if said and any(
-        sign in said[-1] for sign in ("No space left", "No usable temporary directory")
-    ):
+    if full := next((line for line in said if any(sign in line for sign in NO_ROOM)), None):
         return (
-            f"There was no room for the step's files. Last line of its log: {said[-1][:300]}"
+            f"There was no room for the step's files: {full[:300]}"
             "\n  fix: Make room, or name folders with room: TMPDIR for temporary files, --root for "
             "the run."
         )

@@ -1,6 +1,9 @@
-"""How the tests start containers: as a pod of the restricted Pod Security Standard is started."""
+"""Which images are tested, and how containers start: as pods of the restricted Pod Security Standard."""
 
 import os
+
+IMAGES = os.environ.get("TEST_IMAGES", "pipeline serving pipeline-gpu tfx").split()
+"""Which images the tests are about; `make images-test` names those that it built."""
 
 CONFINED = {
     "read_only": True,

@@ -13,6 +13,16 @@ from tiny_agent import REPOSITORY, SPEC, made_up_rows, write_rows
 from bertworks import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(REPOSITORY / "tests/helpers"))
+
+from confined import IMAGES
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what asks for an image of a kind that is not tested: no image, no test, no skip."""
+    left = [item for item in items if "NOTSET" in item.name]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +40,13 @@ def engine():
 
 @pytest.fixture(scope="session")
 def image(engine) -> Callable[[str], str]:
-    """The full name of an image; skips where it was not built."""
+    """The full name of an image; skips where it was not built, or is not to be tested."""
     import docker
 
     def named(name: str) -> str:
         full = f"bertworks/{name}:{__version__}"
+        if name not in IMAGES:
+            pytest.skip(f"{name} is not among the images that are tested: {' '.join(IMAGES)}")
         try:
             engine.images.get(full)
         except docker.errors.ImageNotFound:
@@ -64,7 +76,7 @@ def run_in_containers(image, tmp_path_factory) -> Callable[..., Ran]:
     """Compiles a spec as a user would and runs the file that came out, each step in a container."""
     image("pipeline")
 
-    def run(spec: str, rows: list[tuple[str, str]]) -> Ran:
+    def run(spec: str, rows: list[tuple[str, str]], network: str = "none") -> Ran:
         folder = tmp_path_factory.mktemp("containers")
         root, volume = folder / "root", folder / "volume"
         for place in (root, volume, volume / "data"):
@@ -80,7 +92,7 @@ def run_in_containers(image, tmp_path_factory) -> Callable[..., Ran]:
         assert compiled.returncode == 0, compiled.stdout + compiled.stderr
         helper = Path(__file__).with_name("run_dag.py")
         done = subprocess.run(
-            [sys.executable, helper, folder / "pipeline.yaml", root, volume],
+            [sys.executable, helper, folder / "pipeline.yaml", root, volume, network],
             cwd=folder, env=environment(),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1500,
         )  # fmt: skip
@@ -92,6 +104,18 @@ def run_in_containers(image, tmp_path_factory) -> Callable[..., Ran]:
 def environment() -> dict[str, str]:
     """This process's, with the repository to import from."""
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory) -> Path:
+    """A bundle with random weights that any user may read."""
+    from tiny_model import bundle_of, make_model
+
+    folder = tmp_path_factory.mktemp("tiny")
+    bundle = bundle_of(make_model(folder / "model", {}, ["bad", "good"]), folder / "bundle")
+    for place in (bundle, *bundle.rglob("*")):
+        place.chmod(0o755 if place.is_dir() else 0o644)
+    return bundle
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,17 @@ import json
 import os
 
 import pytest
-from confined import CONFINED
+from confined import CONFINED, IMAGES
+from tiny_agent import REPOSITORY
 
 from bertworks import __version__
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-IMAGES = ["pipeline", "serving", "pipeline-gpu"]
-STEPS = ["pipeline", "pipeline-gpu"]
+HELPERS = REPOSITORY / "tests/helpers"
+SERVING = [name for name in IMAGES if name == "serving"]
+GPU = [name for name in IMAGES if name == "pipeline-gpu"]
+STEPS = [name for name in IMAGES if name.startswith("pipeline")]
 
 
 @pytest.fixture
@@ -52,13 +55,16 @@ def test_any_user_of_group_0_will_do(sh, name) -> None:
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_the_build_left_nothing_of_itself(engine, image, sh, name) -> None:
+    # Without a scratch folder on /tmp: it would hide what a build left there.
     left = sh(
         name,
-        "ls -d /opt/tools /root/.cache/* /run/secrets/* /etc/pip.conf /usr/local/bin/with-index /tmp/* "
-        "/home/bertworks/.cache /home/bertworks/.config 2>/dev/null; command -v uv; true",
+        "ls -d /opt/* /tmp/* /mnt/* /media/* /srv/* /src /root/.cache/* /run/secrets /etc/pip.conf "
+        "/usr/local/bin/with-index /usr/local/bin/trim /home/bertworks/.cache /home/bertworks/.config "
+        "2>/dev/null; command -v uv pip npm; true",
         user="0",
+        tmpfs={},
     )
-    assert left == ""
+    assert left.split() == ["/opt/bertworks"]
     picture = json.dumps(
         [engine.images.get(image(name)).attrs, engine.images.get(image(name)).history()]
     )
@@ -86,7 +92,8 @@ def test_the_steps_libraries_load_together(sh, name) -> None:
     assert sh(name, f"python3 -c '{code}; print(keras.backend.backend())'").strip() == "tensorflow"
 
 
-def test_the_gpu_image_has_cuda_and_runs_without(sh) -> None:
+@pytest.mark.parametrize("name", GPU)
+def test_the_gpu_image_has_cuda_and_runs_without(sh, name) -> None:
     code = """
 import ctypes, nvidia, pathlib, tensorflow
 for name in ("cublas.so.12", "cudnn.so.9", "cufft.so.11", "cusolver.so.11", "nccl.so.2"):
@@ -95,14 +102,48 @@ for name in ("cublas.so.12", "cudnn.so.9", "cufft.so.11", "cusolver.so.11", "ncc
 devices = [one.device_type for one in tensorflow.config.list_physical_devices()]
 print(tensorflow.test.is_built_with_cuda(), devices)
 """
-    out = sh("pipeline-gpu", f"python3 - <<'END'\n{code}\nEND\necho $NVIDIA_VISIBLE_DEVICES")
+    out = sh(name, f"python3 - <<'END'\n{code}\nEND\necho $NVIDIA_VISIBLE_DEVICES")
     assert out.splitlines() == ["True ['CPU']", "all"]
 
 
-def test_the_serving_image_is_small_and_knows_no_training(engine, image, sh) -> None:
-    assert engine.images.get(image("serving")).attrs["Size"] < 700e6
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_answer_in_it_reports_to_nobody(engine, image, name, tiny_bundle, tmp_path) -> None:
+    """No name is looked up and no file is left in the home, not even by native code."""
+    from docker.types import Mount
+
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    (tmp_path / "resolv.conf").chmod(0o644)
+    serves = name != "tfx"
+    inside = (
+        ["/helpers/served_once.py", "/bundle", "8080"]
+        if serves
+        else ["-c", "from bertworks.serving.runtime import Agent\n"
+                    "assert Agent.load('/bundle').predict(['good film'])"]
+    )  # fmt: skip
+    script = (
+        'python3 /helpers/name_lookups.py python3 "$@" && find "$HOME" /tmp -type f ! -name "*.pyc"'
+    )
+    out = engine.containers.run(
+        image(name), [script, "sh", *inside], entrypoint=["sh", "-c"], remove=True,
+        mounts=[
+            Mount("/etc/resolv.conf", str(tmp_path / "resolv.conf"), type="bind", read_only=True),
+            Mount("/helpers", str(HELPERS), type="bind", read_only=True),
+            Mount("/bundle", str(tiny_bundle), type="bind", read_only=True),
+        ],
+        network_mode="none", sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
+        **{**CONFINED, "read_only": False},
+    ).decode().splitlines()  # fmt: skip
+    at = max(number for number, line in enumerate(out) if line.startswith("["))
+    assert json.loads(out[at]) == []
+    home = [file for file in out[at + 1 :] if not file.startswith("/home/bertworks/.bash")]
+    assert [file for file in home if not file.endswith("/.profile")] == []
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_the_serving_image_is_small_and_knows_no_training(engine, image, sh, name) -> None:
+    assert engine.images.get(image(name)).attrs["Size"] < 700e6
     out = sh(
-        "serving",
+        name,
         "python3 -c 'import importlib.util as u; "
         'print([n for n in ("tensorflow", "torch", "keras", "kfp", "pip") if u.find_spec(n)])\'',
     )

@@ -16,6 +16,7 @@ from bertworks.errors import EnvironmentFault
 from bertworks.sources import cache
 from bertworks.sources.fetch import fetch
 from pipelines.local.root import find_root, open_root
+from pipelines.local.run import _last_words
 
 LIMIT = 1 << 16
 
@@ -137,8 +138,22 @@ def test_a_full_tmpdir_is_named_before_a_run_begins(place, monkeypatch):
         def write(self, data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: Full())
+    def opened(prefix: str, dir: str | None) -> Full:
+        # Python itself turns to another folder where this one is full.
+        assert dir == str(place)
+        return Full()
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", opened)
     with pytest.raises(
         EnvironmentFault, match=f"temporary files, {place}, cannot be written: the disk"
     ):
         open_root(str(place / "root"))
+
+
+def test_a_step_that_found_no_room_is_not_called_killed(tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("sh: 1: printf: I/O error\nsh: No space left on device\nRuntimeError: FAILURE\n")
+    assert "no room for the step's files" in _last_words(log)
+    assert "TMPDIR" in _last_words(log)
+    log.write_text("RuntimeError: FAILURE\n")
+    assert "killed" in _last_words(log)
