@@ -71,6 +71,10 @@ run: $(VENV)/.runtime ## Run the whole way once, on real text (SPEC=examples/sen
 test: $(VENV)/.dev ## Run the tests
 	@$(BIN)/python -m pytest -m "not slow and not docker" -n $(JOBS) --dist loadfile
 
+.PHONY: cases
+cases: $(VENV)/.dev ## Run a folder of cases, each a spec with its data, and print a table (CASES=path ARGS=--all)
+	@$(BIN)/python -m tests.cases.run '$(CASES)' $(ARGS)
+
 .PHONY: test-slow
 test-slow: $(VENV)/.dev .venv-peers/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch
 	@$(BIN)/python -m pytest -m slow

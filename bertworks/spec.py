@@ -327,6 +327,9 @@ class Checks(Section):
     max_too_long: Fraction = Field(0.05, description="Share of rows cut at task.max_length.")
     unknown_tokens: Severity = "warning"
     max_unknown_tokens: Fraction = Field(0.02, description="Share of unknown tokens.")
+    no_known_tokens: Severity = Field(
+        "warning", description="Rows of nothing but tokens that the base does not know."
+    )
     near_duplicates: Severity = "warning"
     max_near_duplicates: Fraction = Field(0.05, description="Share of near-duplicate rows.")
     leakage: Severity = "warning"

@@ -92,11 +92,10 @@ def _check(file: Path) -> None:
     try:
         check_text(file, str(file), "utf-8")
     except DataError as error:
-        fix = error.fix
-        if "encoding:" in fix:
-            kind = fix.rpartition(" ")[2].rstrip(".")
-            fix = f"Convert it, for example: iconv -f {kind.upper()} -t UTF-8 {file}"
-        raise DataError(error.message, fix) from None
+        if "encoding:" in error.fix:
+            kind = error.fix.rpartition(" ")[2].rstrip(".")
+            error.fix = f"Convert it, for example: iconv -f {kind.upper()} -t UTF-8 {file}"
+        raise
 
 
 def _head(file: Path) -> str:

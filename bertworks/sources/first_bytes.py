@@ -160,10 +160,12 @@ def _other_kind(path: Path, name: str, found: tuple[bytes, str, str, str]) -> Da
         return zip_error(path, name)
     said = f"{name} is {kind}" if kind.startswith(("a ", "an ")) else f"{name} is a {kind} file"
     shown = Path(name.removesuffix("?***")).name
-    return DataError(
+    error = DataError(
         f"{said}, no text, by its first bytes.",
-        fix or f"Unpack it, or name it so that its ending says so: {shown}{ending}",
+        f"Unpack it, or name it so that its ending says so: {shown}{ending}",
     )
+    error.fix = fix or error.fix
+    return error
 
 
 def _wide(head: bytes) -> str | None:

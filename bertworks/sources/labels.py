@@ -51,7 +51,7 @@ class LabelReader:
         self._pattern = (
             Pattern(source.label_pattern, "label_pattern") if source.label_pattern else None
         )
-        self._map = {plain(tidy(key)): (key, value) for key, value in source.label_map.items()}
+        self._map = _by_canonical(source.label_map)
         self._vectors = False
         self.unmatched = set(source.label_map) if task.type != "regression" else set()
         self.mended: list[tuple[Kind, str, str]] = []
@@ -80,13 +80,18 @@ class LabelReader:
         """
         if is_missing(value) or isinstance(value, (list, dict)):
             raise Refused("no label", value)
-        text = plain(value)
+        text = value if isinstance(value, str) else plain(value)
         if self._pattern is not None:
             text = self._matched(self._pattern, text)
-        label = plain(tidy(text))
-        if self._pattern is None and isinstance(value, str) and label != value.strip():
-            self.mended.append((TIDIED, value, f"{value!r} as {label!r}"))
-        label = tidy(self.renamed(label))
+        text = text.strip()
+        if text in self._source.label_map:
+            label = self.renamed(text)
+        else:
+            label = plain(tidy(text))
+            if self._pattern is None and isinstance(value, str) and label != text:
+                self.mended.append((TIDIED, value, f"{value!r} as {label!r}"))
+            label = self.renamed(label)
+        label = tidy(label)
         if not label:
             raise Refused("no label", value)
         return whole(label)
@@ -102,7 +107,10 @@ class LabelReader:
         return (match[1] if pattern.groups else match[0]) or ""
 
     def renamed(self, label: str) -> str:
-        """The label by `label_map`, and a number by `label_names`."""
+        """The label by `label_map`, as it is written there or as it is read, else by `label_names`."""
+        if label in self._source.label_map:
+            self.unmatched.discard(label)
+            return self._source.label_map[label]
         if label in self._map:
             key, new = self._map[label]
             self.unmatched.discard(key)
@@ -190,6 +198,14 @@ class LabelReader:
                 fix = "Set the source's `decimal: ','` if its numbers have a decimal comma."
             raise Refused("label is not a number", value, fix)
         return score
+
+
+def _by_canonical(label_map: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Labels as they are read to (key, new name); keys that are read as one but differ are left out."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for key, new in label_map.items():
+        found.setdefault(plain(tidy(key)), []).append((key, new))
+    return {label: keys[0] for label, keys in found.items() if len({new for _, new in keys}) == 1}
 
 
 def cell(values: Mapping[str, Any], column: str) -> Any:

@@ -132,12 +132,12 @@ def missing_column(
     fix = _reading_setting(found) or hint
     mean = f" Did you mean {near[0]!r}?" if near and not fix else ""
     shown = ", ".join(map(repr, columns[:50])) or "none"
-    return DataError(
+    error = DataError(
         f"{name} has no column {column!r}. Its columns: {shown}.{mean}",
-        fix
-        or "Name the right column in the source's `columns` or `where`, or add it under "
-        "`constants`.",
+        "Name the right column in the source's `columns` or `where`, or add it under `constants`.",
     )
+    error.fix = fix or error.fix
+    return error
 
 
 def _reading_setting(header: Sequence[str]) -> str:

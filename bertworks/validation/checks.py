@@ -72,6 +72,7 @@ def run_checks(
         _encoding_damage(scan, settings),
         _too_long(scan.tokens, task, settings),
         _unknown_tokens(scan.tokens, settings),
+        _no_known_tokens(scan.tokens),
         _near_duplicates(scan, settings),
         _leakage(scan, settings),
         _label_balance(scan, task, settings),
@@ -147,6 +148,16 @@ def _unknown_tokens(tokens: TokenCounts | None, settings: Checks) -> Check:
     return _at_most(
         "unknown_tokens", message, share, limit, _most(tokens.unknown_rows), tokens.unknown
     )
+
+
+def _no_known_tokens(tokens: TokenCounts | None) -> Check:
+    if tokens is None:
+        return _skipped("no_known_tokens", "no tokenizer yet", 0)
+    message = (
+        f"{tokens.blind} of {tokens.rows} sampled rows hold no token that the base model knows: they "
+        "all look the same to it"
+    )
+    return _at_most("no_known_tokens", message, tokens.blind, 0, tokens.blind_rows, tokens.blind)
 
 
 def _near_duplicates(scan: Scan, settings: Checks) -> Check:

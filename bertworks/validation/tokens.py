@@ -18,6 +18,7 @@ from bertworks.validation.rows import Batch
 SAMPLE_ROWS = 2_000
 """Rows a split that are tokenized: ordered by a hash, so that the first ones are a fair sample."""
 
+_KEPT_IDS = 20
 _MAX_CHARACTERS = 20_000  # far more than 512 tokens; keeps a 1 MB row from taking a second
 
 
@@ -32,6 +33,8 @@ class TokenCounts:
         unknown: Those of them that are the unknown token.
         too_long_rows: Id to tokens, for rows that are too long.
         unknown_rows: Id to unknown tokens, for rows that have some.
+        blind: Rows with text but without a single known token: all of them look the same to the model.
+        blind_rows: Ids of the first of them.
     """
 
     rows: int = 0
@@ -40,6 +43,8 @@ class TokenCounts:
     unknown: int = 0
     too_long_rows: Counter[str] = field(default_factory=Counter)
     unknown_rows: Counter[str] = field(default_factory=Counter)
+    blind: int = 0
+    blind_rows: list[str] = field(default_factory=list)
 
 
 class TokenCounter:
@@ -77,16 +82,21 @@ class TokenCounter:
         encodings = self._tokenizer.encode_batch_fast(
             _inputs(batch, rows, self._task), is_pretokenized=self._task.type == "tagging"
         )
-        for row, encoding in zip(ids, encodings, strict=True):
+        texts = batch.text.slice(0, rows).to_pylist()
+        for row, text, encoding in zip(ids, texts, encodings, strict=True):
             tokens = encoding.ids
             lengths.append(len(tokens))
             self.counts.tokens += len(tokens) - self._special
             if len(tokens) > self._most:
                 self.counts.too_long += 1
                 self.counts.too_long_rows[row] = len(tokens)
-            if self._unknown is not None and (unknown := tokens.count(self._unknown)):
+            unknown = tokens.count(self._unknown) if self._unknown is not None else 0
+            if unknown:
                 self.counts.unknown += unknown
                 self.counts.unknown_rows[row] = unknown
+            if len(tokens) - self._special <= unknown and text.strip():
+                self.counts.blind += 1
+                self.counts.blind_rows += [row] if len(self.counts.blind_rows) < _KEPT_IDS else []
         self.counts.rows += rows
         return lengths
 

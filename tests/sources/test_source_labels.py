@@ -72,6 +72,13 @@ def test_nan_and_null_are_no_labels(tmp_path, ingest, multi):
     assert "no label" in told(done)
 
 
+def test_label_map_keeps_labels_apart_that_are_read_as_one(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text(csv_of(["0", "0.0", "True", "true"]))
+    mapping = {"0": "int", "0.0": "float", "True": "yes"}
+    done = ingest([{"uri": "a.csv", "label_map": mapping}])
+    assert done.info["labels"] == ["float", "int", "yes"]
+
+
 def test_the_text_nan_stays_a_label_and_is_told(tmp_path, ingest):
     (tmp_path / "a.csv").write_text(csv_of(["NA", "nan", "x"]))
     done = ingest([{"uri": "a.csv"}])

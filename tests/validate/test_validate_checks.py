@@ -86,6 +86,17 @@ def test_too_long_counts_tokens_with_the_marks(bench, good, make_sentence):
     assert check["rows"] == ["tr00000000000001", "tr00000000000000"]
 
 
+def test_rows_of_nothing_but_unknown_tokens_are_told(bench, good):
+    assert bench.run(good).checks["no_known_tokens"]["value"] == 0
+    good["train"][0]["text"] = "😀 😀"
+    good["train"][1]["text"] = "\ue000"
+    outcome = bench.run(good)
+    assert outcome.checks["no_known_tokens"]["value"] == 2
+    assert len(outcome.checks["no_known_tokens"]["rows"]) == 2
+    told = [one for one in outcome.result["notices"] if "no token that the base" in one["text"]]
+    assert told[0]["level"] == "warning" and told[0]["count"] == 2
+
+
 def test_unknown_tokens(bench, good):
     assert bench.run(good).checks["unknown_tokens"]["value"] == 0
     good["train"][7]["text"] += " qqq www"
