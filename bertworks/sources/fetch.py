@@ -161,7 +161,10 @@ def remote_files(uri: str) -> tuple[Any, list[str]]:
     except Exception as error:  # drivers raise their own classes: connection, credentials, …
         raise _unreachable(uri, error) from None
     if not paths:
-        raise MissingMember(f"There is no file {masked(uri)}.", "Check the URI.")
+        raise MissingMember(
+            f"There is no file {masked(uri)}.",
+            "Check the URI. A server may say so, too, where it lets nobody in without a key.",
+        )
     return system, paths
 
 
