@@ -629,6 +629,24 @@ class AgentSpec(Section):
             )
         return value
 
+    @field_validator("finetune")
+    @classmethod
+    def _settings_fit_the_task(cls, value: Finetune, info: ValidationInfo) -> Finetune:
+        task = info.data.get("task")
+        if task is None:
+            return value
+        if value.class_weights != "none" and task.type != "classification":
+            raise ValueError(
+                "`class_weights` goes with task.type: classification; leave it out or set it to none. "
+                f"Received: class_weights={value.class_weights}, task.type={task.type}"
+            )
+        if value.label_smoothing > 0 and task.type == "regression":
+            raise ValueError(
+                "`label_smoothing` does not go with task.type: regression; leave it out or set it to "
+                f"0. Received: label_smoothing={value.label_smoothing:g}"
+            )
+        return value
+
     @field_validator("evaluate")
     @classmethod
     def _slices_are_columns(cls, evaluate: Evaluate, info: ValidationInfo) -> Evaluate:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bertworks.errors import ArtifactError, EnvironmentFault
+from bertworks.scratch import Scratch
 
 NOTHING: Mapping[str, str] = {}
 _WAIT_SECONDS = 60.0
@@ -222,7 +222,7 @@ class Bucket:
                 "Install the fsspec driver that it names, or use a folder.",
             ) from None
         self._root = root.rstrip("/")
-        self._copies: list[tempfile.TemporaryDirectory[str]] = []
+        self._copies: list[Scratch] = []
 
     def uri(self, path: str) -> str:
         return f"{self._root_uri}/{path}"
@@ -304,7 +304,7 @@ class Bucket:
         return sorted(names)
 
     def local(self, path: str) -> Path:
-        folder = tempfile.TemporaryDirectory(prefix="bertworks-store-")
+        folder = Scratch()
         self._copies.append(folder)  # Lives as long as the store.
         target = Path(folder.name) / "copy"
         try:

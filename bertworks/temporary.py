@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bertworks.errors import EnvironmentFault
+from bertworks.scratch import Scratch
 
 _PROBE_BYTES = 1 << 20
 
@@ -28,13 +29,13 @@ def folder(prefix: str = "bertworks-") -> Path:
 
 @contextmanager
 def scratch(prefix: str = "bertworks-") -> Iterator[Path]:
-    """As `folder`, removed at the end.
+    """As `folder`, removed at the end; where the process is killed, by a later command.
 
     Raises:
         EnvironmentFault: It cannot be made.
     """
     try:
-        opened = tempfile.TemporaryDirectory(prefix=prefix)
+        opened = Scratch(prefix)
     except OSError as error:
         raise _fault(error) from None
     with opened as path:

@@ -19,10 +19,10 @@ import typer
 
 from bertworks import __version__
 from bertworks.errors import BertworksError, SpecError
-from pipelines import retrain_cli
+from pipelines import models_cli, retrain_cli
 from pipelines.cluster import cli as cluster_cli
 from pipelines.cluster import deploy_cli, doctor_cli, schedule_cli
-from pipelines.command import called
+from pipelines.command import called, print_anywhere
 from pipelines.options import DebugOption, RootOption, SetOption, SpecPath
 
 app = typer.Typer(
@@ -34,18 +34,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 spec_app = typer.Typer(help="Look at specs: schema, explain.", no_args_is_help=True)
-models_app = typer.Typer(
-    help="The model store: list, show, promote, rollback, outcomes.", no_args_is_help=True
-)
 app.add_typer(spec_app, name="spec")
-app.add_typer(models_app, name="models")
+app.add_typer(models_cli.app, name="models")
 app.add_typer(schedule_cli.app, name="schedule")
 
 AgentOption = Annotated[
     str | None,
     typer.Option(
         "--agent",
-        help="A bundle's folder, or NAME or NAME/VERSION in the model store; "
+        help="A bundle's folder, or NAME, NAME/VERSION or NAME/latest in the model store; "
         "the newest champion when not given.",
     ),
 ]
@@ -53,6 +50,7 @@ AgentOption = Annotated[
 
 def main() -> None:
     """Runs the command line; a known error ends with its message and exit code, no traceback."""
+    print_anywhere()
     try:
         app(standalone_mode=True)
     except BertworksError as error:
@@ -127,6 +125,8 @@ def run(
 
 def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[str]:
     """The closing lines of a good run: what came out, where it is, how to talk to it."""
+    from pipelines import hints
+
     artifacts = done["artifacts"]
     decision = json.loads((Path(artifacts["decision"]) / "decision.json").read_text("utf-8"))
     yield ""
@@ -140,12 +140,15 @@ def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[st
     kept = json.loads((Path(artifacts["registered"]) / "registered.json").read_text("utf-8"))
     option = f" --root {shlex.quote(root)}" if root else ""
     agent = f"{done['name']}/{kept['version']}"
-    yield f'talk to it: {called()} predict{option} --agent {agent} "your text"'
+    asked = hints.question(done["spec"]["task"], Path(artifacts.get("examples", "")))
+    yield f"talk to it: {called()} predict{option} --agent {agent} {asked}"
 
 
 def _rule(rule: dict[str, Any]) -> str:
-    shown = "" if rule["value"] is None else f"{rule['value']:.4g}"
-    limit = "" if rule["limit"] is None else f" (limit {rule['limit']:.4g})"
+    from bertworks.html import number
+
+    shown = "" if rule["value"] is None else number(rule["value"])
+    limit = "" if rule["limit"] is None else f" (limit {number(rule['limit'])})"
     return f"{shown}{limit} {rule.get('note', '')}".strip()
 
 
@@ -160,6 +163,8 @@ def step(
     debug: DebugOption = False,
 ) -> None:
     """Run one step of an earlier run again, in this process, on the same inputs."""
+    from bertworks.html import number
+    from bertworks.notices import read_notices
     from components.launch import run_step
     from pipelines.local import record
     from pipelines.local import root as roots
@@ -182,8 +187,10 @@ def step(
         {key: Path(path) for key, path in found["inputs"].items()},
         outputs,
     )
+    for notice in read_notices(result.get("notices", ())):
+        typer.echo(notice.line())
     for key, value in result.get("metrics", {}).items():
-        typer.echo(f"{key}: {value:.6g}")
+        typer.echo(f"{key}: {number(value)}")
     for key, path in outputs.items():
         typer.echo(f"{key}: {path}")
 
@@ -255,29 +262,19 @@ def spec_explain(spec: SpecPath, set_: SetOption = None, debug: DebugOption = Fa
 
 def _bundle(agent: str | None, root: str | None) -> Path:
     """The folder of the bundle that `--agent` names."""
-    if agent and (Path(agent) / "manifest.json").is_file():
-        return Path(agent)
+    from pipelines.served import find
+
     store = _store(root)
-    name, _, number = (agent or "").partition("/")
-    names = [name] if agent else store.names()
-    if number.isdigit():
-        found = store.show(name, int(number))
-    else:
-        champions = [one for each in names if (one := store.champion(each)) is not None]
-        if not champions:
-            raise BertworksError(
-                f"There is no agent {agent!r} in {store.uri}."
-                if agent
-                else f"No agent in {store.uri}.",
-                "Make one with `bertworks run SPEC`; `bertworks models list` shows what there is.",
-            )
-        found = max(champions, key=lambda one: one.record["created"])
+    found = find(agent, store)
+    if isinstance(found, Path):
+        return found
     if found.state != "passed":
         typer.echo(
             f"warning: {found.name}/{found.number} is {found.state}: its gates did not pass",
             err=True,
         )
-    return store.fetch(found.name, found.number).path
+    bundle: Path = store.fetch(found.name, found.number).path
+    return bundle
 
 
 @app.command()
@@ -289,22 +286,40 @@ def predict(
     agent: AgentOption = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="Texts to read: .txt, .csv, .tsv, .jsonl or .parquet."),
+        typer.Option(
+            "--file", help="Texts to read: .txt, .csv, .tsv, .jsonl, .json, .parquet or .conll."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write to .jsonl or .csv; stdout by default.")
+        Path | None,
+        typer.Option("--out", "-o", help="Write to .jsonl, .csv or .tsv; stdout by default."),
     ] = None,
-    format_: Annotated[str, typer.Option("--format", help="jsonl or csv, for stdout.")] = "jsonl",
+    format_: Annotated[
+        str, typer.Option("--format", help="jsonl, csv or tsv, for stdout.")
+    ] = "jsonl",
+    top: Annotated[
+        int, typer.Option("--top", help="Labels to give scores of, the best ones.", min=1)
+    ] = 5,
+    keep_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--keep-formulas",
+            help="In csv and tsv, leave cells that a spreadsheet would run as formulas.",
+        ),
+    ] = False,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Ask the agent: texts from arguments, stdin (one a line) or a file.
 
-    For a pair task separate the two texts with a tab.
+    For a pair task give two texts, or lines with a tab between the two. A file's other columns stand
+    beside the answers.
     """
     from pipelines.predictions import predict_stream
 
-    predict_stream(_bundle(agent, root), texts or [], file, out, format_)
+    predict_stream(
+        _bundle(agent, root), texts or [], file, out, format_, top=top, keep_formulas=keep_formulas
+    )
 
 
 @app.command()
@@ -408,93 +423,11 @@ def _store(root: str | None) -> Any:
     return Store(str(find_root(root).models))
 
 
-@models_app.command("list")
-def models_list(
-    name: Annotated[
-        str | None, typer.Argument(help="One model's versions only.", metavar="NAME")
-    ] = None,
-    root: RootOption = None,
-    debug: DebugOption = False,
-) -> None:
-    """List the models and their versions; the champion is marked with *."""
-    store = _store(root)
-    names = [name] if name else store.names()
-    if name and name not in store.names():
-        raise BertworksError(
-            f"There is no model {name!r} in {store.uri}.",
-            f"It has: {', '.join(store.names()) or 'none yet'}.",
-        )
-    if not names:
-        typer.echo("no models yet: make one with `bertworks run SPEC`")
-    for each in names:
-        for version in store.list(each):
-            mark = "*" if version.champion else " "
-            typer.echo(
-                f"{mark} {each}/{version.number}  {version.state:8} {_headline(version.record)}"
-            )
-
-
-def _headline(record: dict[str, Any]) -> str:
-    """The judged metric and when the version was made."""
-    metric = record.get("decision", {}).get("metric")
-    value = next(
-        (m["value"] for m in record.get("metrics", []) if (m["name"], m["slice"]) == (metric, "")),
-        None,
-    )
-    shown = f"{metric} {value:.4f}" if value is not None else ""
-    return f"{shown}  {record.get('created', '')}"
-
-
-@models_app.command("show")
-def models_show(
-    name: Annotated[str, typer.Argument(help="The model.", metavar="NAME")],
-    number: Annotated[
-        int | None, typer.Argument(help="A version; the champion by default.", metavar="VERSION")
-    ] = None,
-    root: RootOption = None,
-    debug: DebugOption = False,
-) -> None:
-    """Show one version's record as JSON."""
-    store = _store(root)
-    version = store.champion(name) if number is None else store.show(name, number)
-    if version is None:
-        raise BertworksError(
-            f"{name!r} has no champion in {store.uri}.",
-            "`bertworks models list` shows what there is.",
-        )
-    facts = {"version": version.number, "champion": version.champion, "uri": version.uri}
-    typer.echo(json.dumps({**version.record, **facts}, indent=2, ensure_ascii=False))
-
-
-@models_app.command("promote")
-def models_promote(
-    name: Annotated[str, typer.Argument(help="The model.", metavar="NAME")],
-    version: Annotated[
-        int, typer.Argument(help="The version that is to serve.", metavar="VERSION")
-    ],
-    root: RootOption = None,
-    debug: DebugOption = False,
-) -> None:
-    """Make a version the champion."""
-    _store(root).promote(name, version)
-    typer.echo(f"{name}: champion is version {version}")
-
-
-@models_app.command("rollback")
-def models_rollback(
-    name: Annotated[str, typer.Argument(help="The model.", metavar="NAME")],
-    root: RootOption = None,
-    debug: DebugOption = False,
-) -> None:
-    """Make the champion before the present one the champion again."""
-    typer.echo(f"{name}: champion is version {_store(root).rollback(name).number}")
-
-
 cluster_cli.register(app)
 app.command()(doctor_cli.doctor)
 app.command()(deploy_cli.deploy)
 app.command()(retrain_cli.retrain)
-models_app.command()(retrain_cli.outcomes)
+models_cli.app.command()(retrain_cli.outcomes)
 
 
 def _let_help_flow(group: typer.Typer) -> None:

@@ -1,12 +1,68 @@
-"""How the user called this program, so that a command in a message can be typed as it stands."""
+"""How the user called this program, and what the place that it prints to can show."""
 
 from __future__ import annotations
 
+import codecs
+import io
 import shutil
 import sys
 from pathlib import Path
+from typing import TextIO
 
 NAME = "bertworks"
+_READABLE = "bertworks.readable"
+# What our own lines hold beyond ASCII, for terminals and files that take ASCII only.
+_PLAIN = str.maketrans(
+    {
+        "✓": "+", "✗": "x", "▸": ">", "▹": ">", "·": ".", "–": "-", "—": "-", "…": "...", "→": "->",
+        "×": "x", "’": "'", "‘": "'", "“": '"', "”": '"', "≥": ">=", "≤": "<=", "\u00a0": " ",
+        **dict.fromkeys("─━┄┈╌═", "-"), **dict.fromkeys("│┃║", "|"),
+        **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┡┩┢┪╇", "+"),
+    }
+)  # fmt: skip
+
+
+class _Narrow(io.TextIOWrapper):
+    """An output in an encoding that cannot hold every character; what it cannot becomes readable.
+
+    It passes for UTF-8, as libraries write past an output that says ASCII, or draw with other means.
+    """
+
+    encoding = "utf-8"
+    takes = ""
+
+
+def print_anywhere() -> None:
+    """Makes stdout and stderr take every text, whatever the locale: nothing printed may be an error."""
+    codecs.register_error(_READABLE, _readable)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, io.TextIOWrapper) or isinstance(stream, _Narrow):
+            continue
+        real = codecs.lookup(stream.encoding).name
+        if real.startswith("utf"):
+            # Halves of surrogate pairs: names of files that are no UTF-8.
+            stream.reconfigure(errors="backslashreplace")
+            continue
+        narrow = _Narrow(
+            stream.detach(), real, _READABLE, line_buffering=stream.line_buffering,
+            write_through=True,
+        )  # fmt: skip
+        narrow.takes = real
+        setattr(sys, name, narrow)
+
+
+def takes(stream: TextIO) -> str:
+    """The encoding that a stream really writes."""
+    return getattr(stream, "takes", "") or getattr(stream, "encoding", None) or "utf-8"
+
+
+def _readable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Codec error handler: marks and quotes become like ones in ASCII, all else an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
 def called() -> str:

@@ -1,14 +1,15 @@
-"""The rows of a file that `bertworks predict` is given: texts, pairs, or lists of words."""
+"""The files that `bertworks predict` is given, row by row, with all their columns."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bertworks.errors import DataError
+from bertworks.sources.conll import Sentences
 from bertworks.sources.csv_cells import Dialect
 from bertworks.sources.csv_rows import CsvReader
 from bertworks.sources.first_bytes import check_parquet, check_text
@@ -19,65 +20,32 @@ from bertworks.sources.tally import Tally
 CHUNK_ROWS = 1024
 _LONGEST_ROW = 2**31 - 1
 _HEAD = 65_536
-_OWN = ("text", "text_a", "text_b", "tokens")
+CONLL = (".conll", ".iob", ".iob2", ".bio")
 
 
-def lines_of(lines: Iterable[str], where: str, pair: bool) -> Iterator[Any]:
-    """Texts, one a line; for a pair agent two texts with a tab between.
+def read_records(file: Path, tally: Tally, words: bool) -> Iterator[dict[str, Any]]:
+    """The rows of a file, column to value, in order.
 
-    Raises:
-        DataError: A line of a pair has no tab.
-    """
-    for number, line in enumerate(lines, 1):
-        if not pair:
-            yield line
-            continue
-        first, tab, second = line.partition("\t")
-        if not tab:
-            raise DataError(
-                f"{where} {number}: this agent takes two texts with a tab between. "
-                f"Received: {line[:100]!r}",
-                "Separate the two texts with a tab.",
-            )
-        yield (first, second)
-
-
-def read_rows(file: Path, *, pair: bool, words: bool) -> Iterator[Any]:
-    """The file's rows, in order; what was guessed while reading is said on stderr.
+    Args:
+        file: A file with one of the endings of `prediction_input.ENDINGS` other than .txt.
+        tally: Takes what was guessed while reading.
+        words: Whether the agent takes lists of words.
 
     Raises:
         DataError: The file or a row of it cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
     """
-    tally = Tally()
-    try:
-        if file.suffix.lower() == ".txt":
-            yield from lines_of(_file_lines(file), f"{file} line", pair)
-            return
-        for number, record in enumerate(_records(file, tally), 1):
-            yield _row(record, f"{file} row {number}", pair=pair, words=words)
-        for kind in tally.counts:
-            print(tally.text(kind), file=sys.stderr)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file} is not UTF-8: {error}.",
-            f"Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 {file}",
-        ) from None
-    except OSError as error:
-        raise DataError(
-            f"{file} cannot be read: {error.strerror or error}.", "Check the path and its rights."
-        ) from None
-
-
-def _records(file: Path, tally: Tally) -> Iterator[dict[str, Any]]:
     ending = file.suffix.lower()
+    if ending in CONLL:
+        return _conll_records(file, words)
     if ending == ".parquet":
         return _parquet_records(file)
     if ending in (".csv", ".tsv"):
         return _csv_records(file, "\t" if ending == ".tsv" else ",", tally)
-    return _json_records(file)
+    return json_records(file)
 
 
-def _file_lines(file: Path) -> Iterator[str]:
+def file_lines(file: Path) -> Iterator[str]:
     """The lines, cut at newlines only, as from stdin: U+2028 and form feeds are text."""
     _check(file)
     head = _head(file)
@@ -129,20 +97,18 @@ def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[dict[str,
 
 
 def _header(names: list[str], file: Path) -> list[str]:
-    """The column names; says which column is read when a lone one has another name than `text`."""
+    """The column names, those without one numbered."""
     if len(names) == 1 and (found := next((one for one in ";\t" if one in names[0]), None)):
         raise DataError(
             f"{file} has a single column {names[0][:100]!r}: its delimiter seems to be {found!r}.",
             "Write it with commas as .csv, or with tabs as .tsv.",
         )
     _check_once(names, file)
-    if len(names) == 1 and names[0] != "text":
-        print(f"{file}: reading the texts from its column {names[0][:100]!r}", file=sys.stderr)
-    return names
+    return [name or f"column {number}" for number, name in enumerate(names, 1)]
 
 
 def _check_once(names: list[str], file: Path) -> None:
-    if (double := next((one for one in _OWN if names.count(one) > 1), None)) is not None:
+    if (double := next((one for one in names if one and names.count(one) > 1), None)) is not None:
         raise DataError(
             f"{file} has {names.count(double)} columns {double!r}.",
             "Rename all but one of them in the file.",
@@ -165,7 +131,7 @@ def _parquet_records(file: Path) -> Iterator[dict[str, Any]]:
         ) from None
 
 
-def _json_records(file: Path) -> Iterator[dict[str, Any]]:
+def json_records(file: Path) -> Iterator[dict[str, Any]]:
     _check(file)
     if spans_lines(_head(file)):
         with open(file, encoding="utf-8-sig") as stream:
@@ -177,7 +143,7 @@ def _json_records(file: Path) -> Iterator[dict[str, Any]]:
                     )
                 yield row.values
         return
-    for number, line in enumerate(_file_lines(file), 1):
+    for number, line in enumerate(file_lines(file), 1):
         if not line.strip():
             continue
         try:
@@ -193,27 +159,23 @@ def _json_records(file: Path) -> Iterator[dict[str, Any]]:
             yield value if isinstance(value, dict) else {"text": value}
 
 
-def _row(record: dict[str, Any], where: str, *, pair: bool, words: bool) -> Any:
-    """What the agent takes of a record: a text, a pair, or a list of words."""
-    if pair:
-        return _text(record, "text_a", where), _text(record, "text_b", where)
-    if words and isinstance(record.get("tokens"), list):
-        return [str(word) for word in record["tokens"]]
-    lone = next(iter(record)) if len(record) == 1 else "text"
-    return _text(record, lone, where)
-
-
-def _text(record: dict[str, Any], column: str, where: str) -> str:
-    """A cell's text; null and a cell that is not there (a short csv row) are the empty text."""
-    if column not in record:
+def _conll_records(file: Path, words: bool) -> Iterator[dict[str, Any]]:
+    """Sentences, a word a line in the first column; the last of several columns has its tag."""
+    if not words:
         raise DataError(
-            f"{where}: no column {column!r}. Its columns: {', '.join(map(repr, record))}",
-            "Name the column text (or text_a and text_b).",
+            f"{file} holds sentences word by word, and this agent does no tagging.",
+            "Write one text a line into a .txt file, or name another agent with --agent.",
         )
-    value = record[column]
-    if isinstance(value, list | dict):
-        raise DataError(
-            f"{where}: column {column!r} is not text. Received: {str(value)[:100]}",
-            "Give one text a row.",
-        )
-    return "" if value is None else str(value)
+    first = next((line for line in file_lines(file) if line.strip() and line[:1] != "#"), "")
+    bare = not re.search(r"\S[ \t]+\S", first)
+    lines = (
+        (number, f"{line}\tO" if bare and line.strip() else line)
+        for number, line in enumerate(file_lines(file), 1)
+    )
+    for number, tokens, tags, fault in Sentences(lines, 0, -1, name=str(file)):
+        if fault is not None:
+            raise DataError(
+                f"{file}, line {number}: {fault[0]}. Received: {fault[1][:100]!r}",
+                "Mend the line: one word a line, a blank line after each sentence.",
+            )
+        yield {"tokens": tokens} if bare else {"tokens": tokens, "tags": tags}

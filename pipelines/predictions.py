@@ -1,9 +1,10 @@
-"""`bertworks predict`: texts in, predictions out, as jsonl or csv."""
+"""`bertworks predict`: texts in, predictions out, as jsonl, csv or tsv."""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -12,46 +13,69 @@ from typing import Any, TextIO
 
 from bertworks.artifacts import replacing
 from bertworks.errors import DataError
-from pipelines.prediction_rows import CHUNK_ROWS, lines_of, read_rows
+from pipelines.command import takes
+from pipelines.prediction_input import ENDINGS, Form, Given, column_names, read
+from pipelines.prediction_rows import CHUNK_ROWS
 
-ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
+FORMATS = ("jsonl", "csv", "tsv")
+TOP = 5
+# What spreadsheets take for a formula where a cell begins with it; full-width forms count as well.
+_FORMULA = re.compile(r"[ \u00a0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?%?")
 
 
 def predict_stream(
-    bundle: Path, texts: Sequence[str], file: Path | None, out: Path | None, format_: str
+    bundle: Path,
+    texts: Sequence[str],
+    file: Path | None,
+    out: Path | None,
+    format_: str,
+    *,
+    top: int = TOP,
+    keep_formulas: bool = False,
 ) -> None:
     """Predicts for texts from arguments, a file, or stdin, in chunks, in order.
+
+    Each answer is written beside the columns that its row came with; one that has the name of a part of
+    the answer ("label") is called input_label then.
 
     Args:
         bundle: The bundle's folder.
         texts: Texts; when empty, `file` or stdin is read.
-        file: .txt (one a line), .csv, .tsv, .jsonl, .json (one object a line) or .parquet, with
-            columns text, or text_a and text_b, or tokens; a single column may have any name.
-        out: .jsonl or .csv to write, all or nothing; None: stdout.
+        file: .txt (one a line), .csv, .tsv, .jsonl, .json (one object a line, or one array) or
+            .parquet, with columns text, or text_a and text_b, or tokens, or as the agent's spec called
+            them; a single column may have any name. For tagging also .conll (a word a line).
+        out: .jsonl, .csv or .tsv to write, all or nothing; None: stdout.
         format_: Format for stdout.
+        top: How many labels' scores to write of each row, the best ones.
+        keep_formulas: Write cells that a spreadsheet would run as formulas as they are.
 
     Raises:
         DataError: The file or a row of it cannot be read, a format is not known, there are both
-            texts and a file, or the folder of `out` is not there.
+            texts and a file, `out` is the file itself, or its folder is not there.
     """
     if file is not None:
         _check_file(file, texts)
     if out is not None:
         format_ = out.suffix.lower().lstrip(".")
-        _check_out(out)
-    if format_ not in ("jsonl", "csv"):
+        _check_out(out, file)
+    if format_ not in FORMATS:
         raise DataError(
-            f"The output format is jsonl or csv. Received: {format_!r}", "Name the file OUT.jsonl."
+            f"The output format is jsonl, csv or tsv. Received: {format_!r}",
+            "Name the file OUT.jsonl, or give --format jsonl.",
         )
     from bertworks.serving.runtime import Agent
 
     agent = Agent.load(bundle)
-    rows = _rows(texts, file, pair=bool(agent.task.pair), words=agent.task.type == "tagging")
+    rows = read(texts, file, Form.of(agent))
+    names = column_names(file) if format_ != "jsonl" else []
+    writer = Writer(format_, names, keep_formulas)
     if out is None:
-        _write(agent, rows, sys.stdout, format_)
-        return
-    with replacing(out) as beside, open(beside, "w", encoding="utf-8", newline="") as stream:
-        _write(agent, rows, stream, format_)
+        _write(agent, rows, writer, _data_stream(format_), top)
+    else:
+        with replacing(out) as beside, open(beside, "w", encoding="utf-8", newline="") as stream:
+            _write(agent, rows, writer, stream, top)
+    writer.tell()
 
 
 def _check_file(file: Path, texts: Sequence[str]) -> None:
@@ -72,7 +96,7 @@ def _check_file(file: Path, texts: Sequence[str]) -> None:
         )
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, file: Path | None) -> None:
     if out.is_dir():
         raise DataError(f"{out} is a folder.", f"Name a file in it: {out / 'OUT.jsonl'}")
     if not out.parent.is_dir():
@@ -80,52 +104,125 @@ def _check_out(out: Path) -> None:
             f"{out} cannot be written: there is no folder {out.parent}.",
             f"Make the folder: mkdir -p {out.parent}",
         )
+    if file is not None and out.exists() and out.samefile(file):
+        raise DataError(
+            f"--out {out} is the file that --file reads: the texts would be lost.",
+            f"Name another file: -o {out.with_name(f'{out.stem}.predicted{out.suffix}')}",
+        )
 
 
-def _write(agent: Any, rows: Iterator[Any], stream: TextIO, format_: str) -> None:
-    writer: Any = None
+def _data_stream(format_: str) -> TextIO:
+    """Stdout for data: a table is UTF-8 whatever the terminal can show; JSON has escapes of its own."""
+    if format_ == "jsonl" or takes(sys.stdout).startswith("utf"):
+        return sys.stdout
+    sys.stdout.flush()
+    return open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False)
+
+
+def _write(agent: Any, rows: Iterator[Given], writer: Writer, stream: TextIO, top: int) -> None:
     while chunk := list(islice(rows, CHUNK_ROWS)):
-        for row, prediction in zip(chunk, agent.predict(chunk), strict=True):
-            record = {**_shown(row), **prediction}
-            if format_ == "jsonl":
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-                continue
-            flat = {
-                key: value
-                if isinstance(value, str | int | float)
-                else json.dumps(value, ensure_ascii=False)
-                for key, value in record.items()
-            }
-            if writer is None:
-                writer = csv.DictWriter(stream, fieldnames=list(flat), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(flat)
+        answers = agent.predict([given.row for given in chunk])
+        for given, answer in zip(chunk, answers, strict=True):
+            writer.write(stream, given, best(answer, top))
         stream.flush()
 
 
-def _shown(row: Any) -> dict[str, Any]:
-    if isinstance(row, tuple):
-        return {"text_a": row[0], "text_b": row[1]}
-    return {"tokens": row} if isinstance(row, list) else {"text": row}
+def best(answer: dict[str, Any], top: int) -> dict[str, Any]:
+    """The answer with the scores of its `top` best labels, best first, and of all that it names."""
+    scores = answer.get("scores")
+    if not isinstance(scores, dict):
+        return answer
+    ranked = sorted(scores, key=lambda label: -scores[label])
+    named = set(answer.get("labels", ()))
+    kept = [label for place, label in enumerate(ranked) if place < top or label in named]
+    return {**answer, "scores": {label: scores[label] for label in kept}}
 
 
-def _rows(texts: Sequence[str], file: Path | None, *, pair: bool, words: bool) -> Iterator[Any]:
-    if texts:
-        yield from lines_of(texts, "argument", pair)
-    elif file is None:
-        if sys.stdin.isatty():
-            print("reading texts from the keyboard, one a line; end with Ctrl-D", file=sys.stderr)
-        yield from lines_of(_stdin_lines(), "stdin line", pair)
-    else:
-        yield from read_rows(file, pair=pair, words=words)
+class Writer:
+    """Writes records with their answers.
+
+    Args:
+        format_: jsonl, csv or tsv.
+        names: Columns that any of the records may have; those of the first when empty.
+        keep_formulas: As for `predict_stream`.
+    """
+
+    def __init__(
+        self, format_: str, names: Sequence[str] = (), keep_formulas: bool = False
+    ) -> None:
+        self._format, self._names, self._keep = format_, names, keep_formulas
+        self._table: csv.DictWriter[str] | None = None
+        self._formulas = self._cut = self._rows = 0
+
+    def write(self, stream: TextIO, given: Given, answer: dict[str, Any]) -> None:
+        """Writes one row."""
+        self._rows += 1
+        self._cut += bool(answer.get("truncated"))
+        record = {**_beside(given.record, answer), **answer}
+        if self._format == "jsonl":
+            stream.write(_json(record, stream) + "\n")
+            return
+        flat = {self._cell(key): self._cell(value) for key, value in record.items()}
+        if self._table is None:
+            known = _beside(dict.fromkeys(self._names), answer)
+            columns = list(dict.fromkeys(self._cell(key) for key in (*known, *record)))
+            delimiter = "\t" if self._format == "tsv" else ","
+            self._table = csv.DictWriter(
+                stream, columns, restval="", delimiter=delimiter, lineterminator="\n"
+            )
+            self._table.writeheader()
+        self._table.writerow(flat)
+
+    def _cell(self, value: Any) -> Any:
+        if value is None or isinstance(value, int | float):
+            return value
+        text = (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        )
+        if self._keep or not _FORMULA.match(text) or _NUMBER.fullmatch(text):
+            return _encodable(text)
+        self._formulas += 1
+        return _encodable(f"'{text}")
+
+    def tell(self) -> None:
+        """Says on stderr what is not as it was given, and what was not read."""
+        if self._formulas:
+            print(
+                f"note: {self._formulas:,} cells that a spreadsheet would run as formulas begin with "
+                "' now; --keep-formulas leaves them as they are",
+                file=sys.stderr,
+            )
+        if self._cut:
+            print(
+                f"note: {self._cut:,} of {self._rows:,} texts are longer than the agent reads: their "
+                "end was not looked at (truncated); the spec's task.max_length sets how much is",
+                file=sys.stderr,
+            )
 
 
-def _stdin_lines() -> Iterator[str]:
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"stdin line {number} is not UTF-8: {error.reason}. Received: {line[:100]!r}",
-                "Convert the text to UTF-8.",
-            ) from None
+def _beside(record: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The record's columns, those with the name of a part of the answer renamed."""
+    kept: dict[str, Any] = {}
+    for name, value in record.items():
+        if name == "tokens" and name in answer:
+            continue  # the answer has the words themselves
+        own = name
+        while own in answer or (own != name and own in record):
+            own = f"input_{own}"
+        kept[own] = value
+    return kept
+
+
+def _json(record: dict[str, Any], stream: TextIO) -> str:
+    """JSON that the stream can take: with escapes where it takes ASCII only, or is given no text."""
+    text = json.dumps(record, ensure_ascii=False, default=str)
+    try:
+        text.encode(takes(stream))
+    except UnicodeEncodeError:
+        return json.dumps(record, default=str)
+    return text
+
+
+def _encodable(text: str) -> str:
+    """Halves of surrogate pairs, which no file can hold, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -83,6 +83,7 @@ def sections(
                 mode="json", include={"minimum", "max_drop", "max_latency_ms", "max_size_mb"}
             ),
             "serve": spec.serve.model_dump(mode="json", exclude={"deploy"}),
+            "columns": _columns(spec),
         },
         "gate": {
             "name": spec.name,
@@ -105,6 +106,19 @@ def sections(
             }
         )
         for step, section in settings.items()
+    }
+
+
+def _columns(spec: AgentSpec) -> dict[str, list[str]]:
+    """What the sources call the columns that an agent is asked with: `predict` looks for them."""
+    if spec.task.pair:
+        roles = ("text_a", "text_b")
+    else:
+        roles = ("text", "tokens") if spec.task.type == "tagging" else ("text",)
+    named = [source.columns for source in spec.data.sources]
+    return {
+        role: list(dict.fromkeys(str(getattr(columns, role)) for columns in named))
+        for role in roles
     }
 
 

@@ -1,17 +1,22 @@
-"""Which bundle `bertworks serve` takes: a folder, a version of a store, or the local champion."""
+"""Which bundle `predict` and `serve` take: a folder, a version of a store, or the local champion."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from bertworks.errors import ArtifactError, SpecError
+from bertworks.errors import ArtifactError, BertworksError, SpecError
 from bertworks.serving.identity import Located, in_folder, in_store
 from bertworks.spec_limits import Limits
+from bertworks.store import Store, Version
+
+LATEST, CHAMPION = "latest", "champion"
+_LIST = "`bertworks models list` shows what there is."
 
 
 def locate(
@@ -38,6 +43,7 @@ def locate(
             )
         return in_store(store, parts[1], int(parts[2]), digest)
     if agent and Path(agent).is_absolute():  # No name: say what is wrong with the folder.
+        refuse_file(agent)
         return in_folder(Path(agent), digest)
     return in_folder(local(), digest)
 
@@ -62,3 +68,88 @@ def limits_of(bundle: Mapping[str, Any] | None, given: Sequence[str]) -> Limits:
             f"The limit {name} cannot be {found['input']!r:.40}: {found['msg']}.",
             f"Give --limit NAME=VALUE with one of {', '.join(Limits.model_fields)}.",
         ) from None
+
+
+def refuse_file(agent: str) -> None:
+    """Raises where --agent names a file, such as one of the bundle's."""
+    if Path(agent).is_file():
+        raise BertworksError(
+            f"--agent {agent} is a file.",
+            "Name the bundle's folder, or NAME or NAME/VERSION in the model store; texts to predict "
+            "for are given with --file.",
+        )
+
+
+def find(agent: str | None, store: Store) -> Version | Path:
+    """What `--agent` names: a bundle's folder, or a version of the store.
+
+    Args:
+        agent: A folder, NAME (its champion), NAME/VERSION, NAME/champion or NAME/latest (the newest
+            version); None: the newest champion of all agents.
+        store: This machine's models.
+
+    Raises:
+        BertworksError: There is no such agent or version, or it is a file.
+    """
+    if agent is None:
+        return _newest_champion(store)
+    if (Path(agent) / "manifest.json").is_file():
+        return Path(agent)
+    refuse_file(agent)
+    name, wanted = split(agent)
+    if name not in store.names():
+        folder = f" {agent} is a folder without a bundle in it." if Path(agent).is_dir() else ""
+        raise BertworksError(
+            f"There is no agent {name!r} in {store.uri}.{folder}",
+            f"Make one with `bertworks run SPEC`, or name another folder with --root; {_LIST}",
+        )
+    if isinstance(wanted, int):
+        return store.show(name, wanted)
+    if wanted == LATEST:
+        newest = store.list(name)[-1]
+        print(f"{agent} is {name}/{newest.number}", file=sys.stderr)
+        return newest
+    found = store.champion(name)
+    if found is None:
+        raise BertworksError(
+            f"{name} has no champion in {store.uri}: no version has passed its gates.",
+            f"Name a version, NAME/VERSION; {_LIST}",
+        )
+    return found
+
+
+def split(given: str) -> tuple[str, int | str | None]:
+    """NAME or NAME/VERSION, the version a number, "latest" or "champion"; None where there is none.
+
+    Raises:
+        BertworksError: The version is none of these.
+    """
+    name, slash, version = given.partition("/")
+    if not slash:
+        return name, None
+    if version in (LATEST, CHAMPION):
+        return name, version
+    if re.fullmatch("[1-9][0-9]{0,8}", version):
+        return name, int(version)
+    raise BertworksError(
+        f"{given!r} names no version. Received: {version!r} after the name {name!r}",
+        f"Write NAME, or NAME/ and a number, {LATEST} or {CHAMPION}; {_LIST}",
+    )
+
+
+def _newest_champion(store: Store) -> Version:
+    champions = [one for name in store.names() if (one := store.champion(name)) is not None]
+    if not champions:
+        raise BertworksError(
+            f"No agent in {store.uri}.",
+            f"Make one with `bertworks run SPEC`, or name another folder with --root; {_LIST}",
+        )
+    found = max(champions, key=lambda one: str(one.record["created"]))
+    if len(champions) > 1:
+        others = len(champions) - 1
+        more = "another agent" if others == 1 else f"{others} others"
+        print(
+            f"the newest champion answers, {found.name}/{found.number}; --agent names {more}",
+            file=sys.stderr,
+        )
+    return found

@@ -32,7 +32,7 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
 
     Args:
         section: The spec's `task` and `quantize`; `metric`, which the run goes by; and `gates`: what
-            the gate will ask of the bundle.
+            the gate will ask of the bundle. `serve` and the `columns` of the sources are noted.
         model: A model artifact with a head.
         tokens: The tokens artifact: train rows calibrate, validation rows measure.
         bundle: Where the bundle artifact is written.
@@ -76,6 +76,7 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
             "candidates": [one.to_json() for one in made.candidates],
             "parents": {name: parent.digest for name, parent in parents.items()},
             "serve": section.get("serve", {}),
+            "columns": section.get("columns", {}),
         }
         write_json(out / "agent.json", {**agent, **own})
         threads = settings.threads or available_threads()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import time
 import uuid
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bertworks.errors import EnvironmentFault
+from bertworks.scratch import Scratch
 from bertworks.spec_file import SpecFile
 from pipelines.cluster.connection import Connection
 from pipelines.cluster.facts import Facts, documents
@@ -69,7 +69,7 @@ def compiled(loaded: SpecFile, kind: Kind) -> Compiled:
     """
     from pipelines.compile import compile_agent
 
-    with tempfile.TemporaryDirectory(prefix="bertworks-") as folder:
+    with Scratch() as folder:
         file = Path(folder) / "pipeline.yaml"
         compile_agent(loaded, file, kind=kind)
         text = file.read_text("utf-8")
@@ -169,7 +169,7 @@ def _find_version(connection: Connection, pipeline_id: str, name: str) -> str | 
 
 
 def _make_version(connection: Connection, pipeline_id: str, made: Compiled) -> str:
-    with tempfile.TemporaryDirectory(prefix="bertworks-") as folder:
+    with Scratch() as folder:
         file = Path(folder) / "pipeline.yaml"
         file.write_text(made.text, "utf-8")
         answer = connection.client.pipeline_uploads.upload_pipeline_version(

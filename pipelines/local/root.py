@@ -13,17 +13,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bertworks import temporary
+from bertworks.artifacts import write_json
 from bertworks.errors import EnvironmentFault
+from bertworks.scratch import remove_abandoned
 
 ROOT = "BERTWORKS_ROOT"
 DEFAULT = ".bertworks"
+LOCK = "lock"  # has the number of the process that runs, and is empty when none does
+TIDYING_SECONDS = 3.0
 MINIMUM_FREE_BYTES = 1_500_000_000
 
 
@@ -68,8 +75,10 @@ class Root:
 
 
 def find_root(path: str | None) -> Root:
-    """The root folder as it is, for commands that only read."""
-    return Root(Path(path or os.environ.get(ROOT) or DEFAULT).absolute())
+    """The root folder as it is, for commands that only read; what a killed run left is put right."""
+    root = Root(Path(path or os.environ.get(ROOT) or DEFAULT).absolute())
+    _tidy(root)
+    return root
 
 
 def open_root(path: str | None) -> Root:
@@ -112,29 +121,87 @@ def locked(root: Root) -> Iterator[None]:
     Raises:
         EnvironmentFault: Another run holds it.
     """
-    lock = root.path / "lock"
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(root.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(descriptor, 100).decode(errors="replace").strip() or "unknown"
-            raise EnvironmentFault(
-                f"Another run (process {holder}) is at work in {root.path}.",
-                "Wait for it, or run beside it with another --root.",
-            ) from None
+        _take(descriptor, root)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
-        _remove_leftovers(root)
+        _put_right(root)
+        remove_abandoned()
         yield
+        os.ftruncate(descriptor, 0)
+    except Exception:
+        os.ftruncate(descriptor, 0)
+        raise
     finally:
         os.close(descriptor)
 
 
-def _remove_leftovers(root: Root) -> None:
-    """Removes folders that a killed run left half-written; nobody else writes while we hold the lock."""
-    for place in (root.pipeline_root, root.models):
-        for ending in ("partial*", "old"):
-            for leftover in place.glob(f"**/.*.{ending}"):
-                shutil.rmtree(leftover, ignore_errors=True)
+def _take(descriptor: int, root: Root) -> None:
+    """Locks, after a moment of patience: a command that puts things right holds the lock that long."""
+    deadline = time.monotonic() + TIDYING_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "unknown"
+        if time.monotonic() > deadline:
+            raise EnvironmentFault(
+                f"Another run (process {holder}) is at work in {root.path}.",
+                "Wait for it, or run beside it with another --root.",
+            ) from None
+        time.sleep(0.1)
+
+
+def _tidy(root: Root) -> None:
+    """Puts right what a run left that was killed: its process's number still stands in the lock."""
+    with contextlib.suppress(OSError):
+        if (root.path / LOCK).stat().st_size:
+            with open(root.path / LOCK, "r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _put_right(root)
+                lock.truncate(0)
+        remove_abandoned()
+
+
+def _put_right(root: Root) -> None:
+    """Marks and removes what a killed run left; nobody else runs while we hold the lock."""
+    for file in root.runs.glob("*/run.json"):
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            run = json.loads(file.read_text(encoding="utf-8"))
+            if run.get("state") == "running":
+                write_json(file, _interrupted(run, file.parent / "events.jsonl"))
+    _remove_partial(root.pipeline_root)
+    for model in root.models.glob("*"):
+        with contextlib.suppress(OSError), _turn(model):
+            _remove_partial(model)
+
+
+def _interrupted(run: dict[str, Any], events: Path) -> dict[str, Any]:
+    """The record of a run whose process was killed, up to the last that was heard of it."""
+    steps = [
+        {**step, "state": "interrupted" if step.get("state") == "running" else step.get("state")}
+        for step in run.get("steps", [])
+    ]
+    heard = max(events.stat().st_mtime - run["started"], 0.0) if events.exists() else 0.0
+    message = "Interrupted: its process was killed. The same command goes on from there."
+    return {
+        **run, "state": "interrupted", "message": message, "seconds": round(heard, 3), "steps": steps
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _turn(model: Path) -> Iterator[None]:
+    """A model's turn in the store, as who promotes a version takes it; OSError: somebody has it."""
+    with open(model / ".lock", "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _remove_partial(place: Path) -> None:
+    for ending in ("partial*", "old"):
+        for leftover in place.glob(f"**/.*.{ending}"):
+            shutil.rmtree(leftover, ignore_errors=True)
+            with contextlib.suppress(OSError):
                 leftover.unlink(missing_ok=True)

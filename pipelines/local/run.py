@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from bertworks import failures
+from bertworks import failures, temporary
 from bertworks.artifacts import open_artifact, write_json
 from bertworks.errors import BertworksError, GateRefused
 from bertworks.progress import EVENTS
@@ -51,11 +51,11 @@ def run(
         BertworksError: A step failed; the message says which, why, where its log is, and how to run
             just that step again. GateRefused when the bundle was made but refused.
     """
-    with locked(root):
+    with locked(root), temporary.scratch() as scratch:
         current = _prepare(loaded, root, kind, cache)
         display.start(current)
         try:
-            _watch(current, root, debug, display)
+            _watch(current, root, debug, display, scratch)
         except Exception as error:
             if current.state == "running":
                 current.state, current.message = "failed", str(error)
@@ -138,7 +138,7 @@ def _terminate(number: int, frame: object) -> None:
     raise _Terminated
 
 
-def _watch(current: Run, root: Root, debug: bool, display: Display) -> None:
+def _watch(current: Run, root: Root, debug: bool, display: Display, scratch: Path) -> None:
     events = current.folder / "events.jsonl"
     events.touch()
     log = current.folder / "run.log"
@@ -151,9 +151,12 @@ def _watch(current: Run, root: Root, debug: bool, display: Display) -> None:
         EVENTS: str(events),
         LOGS: str(current.folder / "logs"),
         RUNNER: str(os.getpid()),
+        # KFP leaves a folder there for each step, and whatever was at work when it was killed.
+        "TMPDIR": str(scratch),
         # What the notify step of a retraining asks for.
         failures.RUN: current.id,
         failures.ROOT: str(root.failures),
+        "PYTHONIOENCODING": "utf-8",  # logs are files, whatever the terminal can show
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         **({DEBUG: "1"} if debug else {}),
     }

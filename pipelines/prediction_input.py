@@ -1,0 +1,182 @@
+"""What `bertworks predict` reads: texts from arguments, stdin or a file, with their columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bertworks.errors import DataError
+from bertworks.sources.tally import Tally
+from pipelines.prediction_rows import CONLL, file_lines, json_records, read_records
+
+ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
+
+
+class Given(NamedTuple):
+    """A row as the agent takes it, and the columns that it came with."""
+
+    row: Any
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What an agent takes.
+
+    Attributes:
+        pair: Two texts a row.
+        words: A text or a list of words (tagging).
+        columns: "text", "text_a", "text_b" and "tokens" to the names that the spec's sources have for
+            them, which files to predict for probably have too.
+    """
+
+    pair: bool = False
+    words: bool = False
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, agent: Any) -> Form:
+        """The form of a loaded agent."""
+        known = getattr(agent, "info", {}).get("columns") or {}
+        return cls(bool(agent.task.pair), agent.task.type == "tagging", known)
+
+
+def read(texts: Sequence[str], file: Path | None, form: Form) -> Iterator[Given]:
+    """The rows of arguments, of a file, or of stdin.
+
+    Raises:
+        DataError: The file or a row of it cannot be read; it names the row and what to do.
+    """
+    if texts:
+        yield from _arguments(texts, form)
+    elif file is None:
+        if sys.stdin.isatty():
+            print("reading texts from the keyboard, one a line; end with Ctrl-D", file=sys.stderr)
+        yield from _lines(_stdin_lines(), "stdin line", form)
+    else:
+        yield from _file(file, form)
+
+
+def column_names(file: Path | None) -> list[str]:
+    """The columns of all rows of a file whose rows need not have the same; else none."""
+    if file is None or file.suffix.lower() not in (".json", ".jsonl"):
+        return []
+    return list(dict.fromkeys(name for record in json_records(file) for name in record))
+
+
+def _arguments(texts: Sequence[str], form: Form) -> Iterator[Given]:
+    if form.pair and len(texts) == 2 and not any("\t" in text for text in texts):
+        yield _pair(texts[0], texts[1])
+    else:
+        yield from _lines(texts, "argument", form)
+
+
+def _pair(first: str, second: str) -> Given:
+    return Given((first, second), {"text_a": first, "text_b": second})
+
+
+def _stdin_lines() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"stdin line {number} is not UTF-8: {error.reason}. Received: {line[:100]!r}",
+                "Convert the text to UTF-8.",
+            ) from None
+
+
+def _lines(lines: Iterable[str], where: str, form: Form) -> Iterator[Given]:
+    for number, line in enumerate(lines, 1):
+        if not form.pair:
+            yield Given(line, {"text": line})
+            continue
+        first, tab, second = line.partition("\t")
+        if not tab:
+            raise DataError(
+                f"{where} {number}: this agent takes two texts with a tab between. "
+                f"Received: {line[:100]!r}",
+                "Separate the two texts with a tab; on the command line two arguments will do.",
+            )
+        yield _pair(first, second)
+
+
+def _file(file: Path, form: Form) -> Iterator[Given]:
+    """The file's rows; what was guessed while reading is said on stderr."""
+    try:
+        if file.suffix.lower() == ".txt":
+            yield from _lines(file_lines(file), f"{file} line", form)
+            return
+        told: set[str] = set()
+        tally = Tally()
+        for number, record in enumerate(read_records(file, tally, form.words), 1):
+            yield Given(_row(record, f"{file} row {number}", form, told), record)
+        for kind in tally.counts:
+            print(tally.text(kind), file=sys.stderr)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} is not UTF-8: {error}.",
+            f"Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 {file}",
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be read: {error.strerror or error}.", "Check the path and its rights."
+        ) from None
+
+
+def _row(record: dict[str, Any], where: str, form: Form, told: set[str]) -> Any:
+    """What the agent takes of a record: a text, a pair, or a list of words."""
+    if form.pair:
+        return _text(record, "text_a", where, form, told), _text(
+            record, "text_b", where, form, told
+        )
+    if form.words and (column := _column(record, "tokens", form)) is not None:
+        words = _words(record[column])
+        if words is not None:
+            return words
+    return _text(record, "text", where, form, told)
+
+
+def _words(value: Any) -> list[str] | None:
+    """A list of words, written as one or as JSON in a cell; None: it is none."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return [str(word) for word in value] if isinstance(value, list) else None
+
+
+def _column(record: dict[str, Any], role: str, form: Form) -> str | None:
+    """The column that holds what the agent takes as `role`: by the spec's names, by ours."""
+    names = (*form.columns.get(role, ()), role)
+    return next((name for name in names if name in record), None)
+
+
+def _text(record: dict[str, Any], role: str, where: str, form: Form, told: set[str]) -> str:
+    """A cell's text; null and a cell that is not there (a short csv row) are the empty text."""
+    column = _column(record, role, form)
+    if column is None and role == "text" and len(record) == 1:
+        column = next(iter(record))
+    if column is None:
+        names = " or ".join(map(repr, dict.fromkeys((*form.columns.get(role, ()), role))))
+        raise DataError(
+            f"{where}: no column {names}. Its columns: {', '.join(map(repr, record))}",
+            f"Name the column {'text_a and text_b' if form.pair else 'text'}, or as the spec's "
+            "data.sources[].columns did when the agent was made.",
+        )
+    if column != role and column not in told:
+        told.add(column)
+        file = where.rpartition(" row ")[0]
+        print(f"{file}: reading the texts from its column {column[:100]!r}", file=sys.stderr)
+    value = record[column]
+    if isinstance(value, list | dict):
+        raise DataError(
+            f"{where}: column {column!r} is not text. Received: {str(value)[:100]}",
+            "Give one text a row.",
+        )
+    return "" if value is None else str(value)
