@@ -140,7 +140,9 @@ def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[st
     kept = json.loads((Path(artifacts["registered"]) / "registered.json").read_text("utf-8"))
     option = f" --root {shlex.quote(root)}" if root else ""
     agent = f"{done['name']}/{kept['version']}"
-    asked = hints.question(done["spec"]["task"], Path(artifacts.get("examples", "")))
+    asked = hints.question(
+        done.get("spec", {}).get("task", {}), Path(artifacts.get("examples", ""))
+    )
     yield f"talk to it: {called()} predict{option} --agent {agent} {asked}"
 
 

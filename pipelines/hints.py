@@ -20,20 +20,21 @@ def question(task: Mapping[str, Any], examples: Path) -> str:
     """
     asked = next((row for row in _rows(task, examples) if all(map(_fits, row))), None)
     if asked is None:
-        if task["pair"]:
+        if task.get("pair"):
             asked = ("first text", "second text")
         else:
-            asked = ("a sentence of yours",) if task["type"] == "tagging" else ("your text",)
+            asked = ("a sentence of yours",) if task.get("type") == "tagging" else ("your text",)
     return " ".join(f'"{text}"' if _plain(text) else shlex.quote(text) for text in asked)
 
 
 def _fits(text: str) -> bool:
     """Whether a text can be read and copied as it stands, and is one."""
-    return len(text) <= LONGEST and text.isprintable() and any(map(str.isalpha, text))
+    fits = len(text) <= LONGEST and text.isprintable() and not text.startswith("-")
+    return fits and any(map(str.isalpha, text))
 
 
 def _plain(text: str) -> bool:
-    return not set(text) & set('"\\$`!') and not text.startswith("-")
+    return not set(text) & set('"\\$`!')
 
 
 def _rows(task: Mapping[str, Any], examples: Path) -> Iterator[tuple[str, ...]]:
@@ -41,8 +42,8 @@ def _rows(task: Mapping[str, Any], examples: Path) -> Iterator[tuple[str, ...]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = ["text_a", "text_b"] if task["pair"] else ["text"]
-    if task["type"] == "tagging":
+    columns = ["text_a", "text_b"] if task.get("pair") else ["text"]
+    if task.get("type") == "tagging":
         columns = ["tokens"]
     found: list[tuple[str, ...]] = []
     try:

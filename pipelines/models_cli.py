@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bertworks.artifacts import MANIFEST
 from bertworks.errors import BertworksError
 from pipelines.options import DebugOption, RootOption
 
@@ -137,12 +139,13 @@ def _versions(store: Store, model: str) -> str:
 
 def _cells(version: Version) -> list[str]:
     """A version's line: mark, name, state, the judged metric, size, latency, when it was made."""
-    record, facts = version.record, _of_bundle(version)
+    record = version.record
     metric = record.get("decision", {}).get("metric")
     overall = {one["name"]: one["value"] for one in record.get("metrics", []) if not one["slice"]}
-    value = overall.get(metric)
-    measured = facts.get("metrics") or {}
-    size, latency = measured.get("size_mb"), measured.get("latency_ms")
+    value, size = overall.get(metric), _megabytes(version)
+    latency = _of_bundle(version, "timings.json").get("latency_ms") or _of_bundle(
+        version, MANIFEST
+    ).get("latency_ms")  # as in bundles of before the timings had a file
     return [
         "*" if version.champion else " ",
         f"{version.name}/{version.number}",
@@ -154,13 +157,20 @@ def _cells(version: Version) -> list[str]:
     ]
 
 
-def _of_bundle(version: Version) -> dict[str, Any]:
-    """What the quantize step noted of the bundle: size and latency; nothing where it is not at hand."""
-    from pathlib import Path
-
+def _megabytes(version: Version) -> float | None:
+    """The size of a bundle's files; None where they are not at hand."""
     try:
-        manifest = json.loads((Path(version.uri) / "manifest.json").read_text(encoding="utf-8"))
-        return dict(manifest.get("metadata") or {})
+        manifest = json.loads((Path(version.uri) / MANIFEST).read_text(encoding="utf-8"))
+        return float(sum(file["bytes"] for file in manifest["files"].values()) / 1e6)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _of_bundle(version: Version, file: str) -> dict[str, Any]:
+    """The `metrics` in a file of the bundle, or in its manifest's metadata; empty without any."""
+    try:
+        found = json.loads((Path(version.uri) / file).read_text(encoding="utf-8"))
+        return dict(found.get("metadata", found).get("metrics") or {})
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import sys
@@ -151,6 +152,7 @@ class Writer:
         self, format_: str, names: Sequence[str] = (), keep_formulas: bool = False
     ) -> None:
         self._format, self._names, self._keep = format_, names, keep_formulas
+        self._line = io.StringIO(newline="")
         self._table: csv.DictWriter[str] | None = None
         self._formulas = self._cut = self._rows = 0
 
@@ -167,11 +169,20 @@ class Writer:
             known = _beside(dict.fromkeys(self._names), answer)
             columns = list(dict.fromkeys(self._cell(key) for key in (*known, *record)))
             delimiter = "\t" if self._format == "tsv" else ","
+            # With "\n" as its end of line, it would not quote cells that hold "\r".
             self._table = csv.DictWriter(
-                stream, columns, restval="", delimiter=delimiter, lineterminator="\n"
+                self._line, columns, restval="", delimiter=delimiter, lineterminator="\r\n"
             )
             self._table.writeheader()
+            self._pass_on(stream)
         self._table.writerow(flat)
+        self._pass_on(stream)
+
+    def _pass_on(self, stream: TextIO) -> None:
+        """Writes the table's line, ended as everywhere here."""
+        stream.write(self._line.getvalue().removesuffix("\r\n") + "\n")
+        self._line.seek(0)
+        self._line.truncate()
 
     def _cell(self, value: Any) -> Any:
         if value is None or isinstance(value, int | float):
@@ -188,8 +199,8 @@ class Writer:
         """Says on stderr what is not as it was given, and what was not read."""
         if self._formulas:
             print(
-                f"note: {self._formulas:,} cells that a spreadsheet would run as formulas begin with "
-                "' now; --keep-formulas leaves them as they are",
+                f"note: {self._formulas:,} cell{'s' if self._formulas > 1 else ''} that a spreadsheet "
+                "would run as a formula: written with a ' before it; --keep-formulas leaves it out",
                 file=sys.stderr,
             )
         if self._cut:

@@ -96,11 +96,17 @@ def find(agent: str | None, store: Store) -> Version | Path:
     if (Path(agent) / "manifest.json").is_file():
         return Path(agent)
     refuse_file(agent)
-    name, wanted = split(agent)
-    if name not in store.names():
-        folder = f" {agent} is a folder without a bundle in it." if Path(agent).is_dir() else ""
+    known = agent.partition("/")[0] in store.names()
+    if not known and (Path(agent).is_dir() or agent.startswith(("/", ".", "~"))):
+        is_there = "is a folder without a bundle in it" if Path(agent).is_dir() else "is not there"
         raise BertworksError(
-            f"There is no agent {name!r} in {store.uri}.{folder}",
+            f"--agent {agent} {is_there}.",
+            f"Name a bundle's folder, or NAME or NAME/VERSION in the model store; {_LIST}",
+        )
+    name, wanted = split(agent)
+    if not known:
+        raise BertworksError(
+            f"There is no agent {name!r} in {store.uri}.",
             f"Make one with `bertworks run SPEC`, or name another folder with --root; {_LIST}",
         )
     if isinstance(wanted, int):

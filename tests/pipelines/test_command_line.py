@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bertworks.errors import DataError, SpecError
-from pipelines import cli, command, predictions
+from pipelines import cli, command
+from pipelines.prediction_input import Form, read
 
 
 def test_a_command_in_a_message_can_be_typed_as_it_stands(
@@ -72,16 +73,16 @@ def test_an_unexpected_error_has_no_traceback_unless_asked(
 def test_bytes_that_are_not_utf8_on_stdin_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = types.SimpleNamespace(buffer=io.BytesIO(b"good\r\n\xff\n"), isatty=lambda: False)
     monkeypatch.setattr(sys, "stdin", typed)
-    rows = predictions._rows([], None, pair=False, words=False)
-    assert next(rows) == "good"
+    rows = read([], None, Form())
+    assert next(rows).row == "good"
     with pytest.raises(DataError, match="stdin line 2 is not UTF-8"):
         next(rows)
 
 
 def test_a_cell_that_is_not_there_is_empty_text(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": null}\n{"text": "a"}\n')
-    rows = predictions._rows([], tmp_path / "rows.jsonl", pair=False, words=False)
-    assert list(rows) == ["", "a"]
+    rows = read([], tmp_path / "rows.jsonl", Form())
+    assert [given.row for given in rows] == ["", "a"]
 
 
 def test_compile_takes_no_store_relative_to_this_shell(tmp_path: Path) -> None:

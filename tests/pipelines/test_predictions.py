@@ -1,12 +1,13 @@
 """What `bertworks predict` reads and writes, with an agent that only measures its texts."""
 
 import csv
+import io
 import json
 import sys
 import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,20 +16,22 @@ import pytest
 from bertworks.errors import DataError
 from bertworks.serving import runtime
 from pipelines import predictions
+from pipelines.prediction_input import Form, read
 
 
 class Stub:
     """Stands for an agent: labels every row with its length."""
 
-    def __init__(self, type_: str = "classification", pair: bool = False) -> None:
+    def __init__(self, type_: str = "classification", pair: bool = False, **columns: Any) -> None:
         self.task = types.SimpleNamespace(type=type_, pair=pair)
+        self.info = {"columns": columns}
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         return [{"label": "Straße", "parts": ["ü"] * len(row)} for row in rows]
 
 
-def rows_of(file: Path, *, pair: bool = False, words: bool = False) -> list[Any]:
-    return list(predictions._rows([], file, pair=pair, words=words))
+def rows_of(file: Path | None, *, texts: Sequence[str] = (), **form: Any) -> list[Any]:
+    return [given.row for given in read(texts, file, Form(**form))]
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -132,23 +135,27 @@ def test_a_bad_row_is_named(tmp_path: Path, name: str, content: str | bytes, sai
         (["a"], "rows.txt", None, "both given"),
         ([], "none.txt", None, "is not there"),
         ([], ".", None, "is a folder"),
-        ([], "rows.docx", None, ".txt .csv .tsv .jsonl .json .parquet"),
+        ([], "rows.docx", None, ".txt .csv .tsv .jsonl .json .parquet .conll"),
         ([], "rows.txt", "nodir/out.csv", "there is no folder"),
-        ([], "rows.txt", "out.xml", "jsonl or csv"),
+        ([], "rows.txt", "out.xml", "jsonl, csv or tsv"),
+        ([], "rows.csv", "rows.csv", "is the file that --file reads"),
+        ([], "rows.csv", "link.csv", "is the file that --file reads"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_the_agent_is_loaded(
     tmp_path: Path, texts: list[str], file: str, out: str | None, said: str
 ) -> None:
-    written(tmp_path, "rows.txt", "a\n")
-    written(tmp_path, "rows.docx", "a\n")
+    for name in ("rows.txt", "rows.docx", "rows.csv"):
+        written(tmp_path, name, "text\na\n")
+    (tmp_path / "link.csv").hardlink_to(tmp_path / "rows.csv")
     into = tmp_path / out if out else None
     with pytest.raises(DataError) as raised:
         predictions.predict_stream(tmp_path / "none", texts, tmp_path / file, into, "jsonl")
     assert said in str(raised.value)
+    assert (tmp_path / "rows.csv").read_text() == "text\na\n"
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
 def test_written_files_are_readable_and_may_be_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
@@ -173,4 +180,137 @@ def test_a_lone_column_is_named_when_it_is_read(
 def test_a_byte_order_mark_on_stdin_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [b"\xef\xbb\xbfgood\n", b"bad\n"]
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=lines, isatty=lambda: False))
-    assert list(predictions._rows([], None, pair=False, words=False)) == ["good", "bad"]
+    assert rows_of(None) == ["good", "bad"]
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, agent: Any, file: Path, out: str = "out.jsonl", **options: Any
+) -> str:
+    """What `predict --file FILE -o OUT` writes."""
+    monkeypatch.setattr(runtime.Agent, "load", lambda _: agent)
+    target = file.parent / out
+    predictions.predict_stream(file.parent, [], file, target, "jsonl", **options)
+    return target.read_bytes().decode("utf-8")
+
+
+class Scorer(Stub):
+    """Gives every row the same scores."""
+
+    answer: ClassVar = {
+        "label": "b",
+        "score": 0.5,
+        "scores": {"a": 0.1, "b": 0.5, "c": 0.3, "d": 0.1},
+    }
+
+    def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        return [{**self.answer, "truncated": len(row) > 5} for row in rows]
+
+
+def test_other_columns_are_carried_through_and_none_is_lost(tmp_path: Path, monkeypatch) -> None:
+    file = written(tmp_path, "a.csv", "id,review,label,score\n7,good,x,3\n8,bad\n")
+    agent = Scorer(text=["review"])
+    one, two = map(json.loads, run(monkeypatch, agent, file).splitlines())
+    assert (one["id"], one["review"], one["label"]) == ("7", "good", "b")
+    assert (one["input_label"], one["input_score"], one["score"]) == ("x", "3", 0.5)
+    assert two["input_label"] is None
+    again = run(
+        monkeypatch, agent, written(tmp_path, "b.csv", run(monkeypatch, agent, file, "b.csv"))
+    )
+    found = json.loads(again.splitlines()[0])
+    assert (found["input_label"], found["input_input_label"]) == ("x", "b")
+
+
+def test_rows_of_json_may_have_columns_of_their_own(tmp_path: Path, monkeypatch) -> None:
+    file = written(tmp_path, "a.jsonl", '{"text": "x", "n": 1}\n{"text": "y", "late": "l"}\n')
+    rows = list(csv.DictReader(run(monkeypatch, Scorer(), file, "out.csv").splitlines()))
+    assert [(row["text"], row["n"], row["late"]) for row in rows] == [
+        ("x", "1", ""),
+        ("y", "", "l"),
+    ]
+
+
+def test_the_columns_of_the_spec_are_read(tmp_path: Path, capsys) -> None:
+    file = written(tmp_path, "a.csv", "id,sentence,text\n1,good,other\n")
+    assert rows_of(file, columns={"text": ["review", "sentence"]}) == ["good"]
+    assert "reading the texts from its column 'sentence'" in capsys.readouterr().err
+    pairs = written(tmp_path, "p.csv", "q,a\nwhy,because\n")
+    assert rows_of(pairs, pair=True, columns={"text_a": ["q"], "text_b": ["a"]}) == [
+        ("why", "because")
+    ]
+    with pytest.raises(DataError, match="no column 'body' or 'text'") as raised:
+        rows_of(pairs, columns={"text": ["body"]})
+    assert "data.sources[].columns" in raised.value.fix
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has 2 columns 'text'"):
+        rows_of(written(tmp_path, "a.csv", "text,text\na,b\n"))
+    table = pa.table([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="has 2 columns 'text'"):
+        rows_of(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("content", ["A B-X\nb O\n\nC O\n", "-DOCSTART-\n\nA\nb\n\nC\n"])
+def test_conll_files_are_read_for_tagging(tmp_path: Path, content: str) -> None:
+    file = written(tmp_path, "a.conll", content)
+    assert rows_of(file, words=True) == [["A", "b"], ["C"]]
+    with pytest.raises(DataError, match="does no tagging"):
+        rows_of(file)
+
+
+def test_a_json_array_and_lists_in_cells_are_read(tmp_path: Path) -> None:
+    assert rows_of(written(tmp_path, "a.json", '[{"text": "x"},\n "y"]')) == ["x", "y"]
+    cells = written(tmp_path, "a.csv", 'id,tokens\n1,"[""New"", ""York""]"\n')
+    assert rows_of(cells, words=True) == [["New", "York"]]
+
+
+def test_two_arguments_are_a_pair() -> None:
+    assert rows_of(None, texts=["first", "second"], pair=True) == [("first", "second")]
+    assert rows_of(None, texts=["a\tb", "c\td"], pair=True) == [("a", "b"), ("c", "d")]
+
+
+def test_only_the_best_scores_are_written(tmp_path: Path, monkeypatch) -> None:
+    file = written(tmp_path, "a.txt", "x\n")
+    found = json.loads(run(monkeypatch, Scorer(), file, top=2))
+    assert list(found["scores"].items()) == [("b", 0.5), ("c", 0.3)]
+    assert list(json.loads(run(monkeypatch, Scorer(), file))["scores"]) == ["b", "c", "a", "d"]
+    several = {"labels": ["a", "b", "c"], "scores": Scorer.answer["scores"]}
+    assert set(predictions.best(several, 1)["scores"]) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "=HYPERLINK(1)", "+1+1", "-1+1|cmd", "@SUM(1)", "\t=1", "\r=1", " =1", "＝1"]
+)
+def test_what_a_spreadsheet_would_run_is_made_text(tmp_path, monkeypatch, capsys, cell, ending):
+    def only(table: str) -> dict[str, str]:
+        stream = io.StringIO(table, newline="")
+        (row,) = csv.DictReader(stream, delimiter="\t" if ending == "tsv" else ",")
+        return row
+
+    file = written(tmp_path, "a.jsonl", json.dumps({"text": cell, "n": -1.5, "s": "-1.5"}))
+    row = only(run(monkeypatch, Scorer(), file, f"out.{ending}"))
+    assert row["text"] == f"'{cell}" and (row["n"], row["s"]) == ("-1.5", "-1.5")
+    assert "1 cell that" in capsys.readouterr().err
+    kept = run(monkeypatch, Scorer(), file, f"out.{ending}", keep_formulas=True)
+    assert only(kept)["text"] == cell
+    assert json.loads(run(monkeypatch, Scorer(), file))["text"] == cell  # jsonl is no spreadsheet
+
+
+@pytest.mark.parametrize("number", ["-1.5", "+3", "-1,234.5", "-5%", "-.5", "1e-5", "-2E+3"])
+def test_numbers_stay_numbers(tmp_path, monkeypatch, number) -> None:
+    file = written(tmp_path, "a.jsonl", json.dumps({"text": "x", "n": number}))
+    (row,) = csv.DictReader(run(monkeypatch, Scorer(), file, "out.csv").splitlines())
+    assert row["n"] == number
+
+
+def test_cut_texts_are_counted_on_stderr(tmp_path, monkeypatch, capsys) -> None:
+    run(monkeypatch, Scorer(), written(tmp_path, "a.txt", "short\nlonger text\n"))
+    assert "1 of 2 texts are longer" in capsys.readouterr().err
+
+
+def test_text_that_no_file_can_hold_is_escaped(tmp_path, monkeypatch) -> None:
+    file = written(tmp_path, "a.jsonl", '{"text": "a\\ud800"}\n')
+    assert json.loads(run(monkeypatch, Scorer(), file))["text"] == "a\ud800"
+    assert "a\\ud800" in run(monkeypatch, Scorer(), file, "out.csv")

@@ -251,3 +251,19 @@ def test_a_password_in_a_uri_is_refused_and_not_repeated(tmp_path: Path) -> None
     with pytest.raises(SpecError) as raised:
         load(tmp_path, MINIMAL.replace("rows.csv", "https://me:hush@host/rows.csv"))
     assert "environment" in str(raised.value) and "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "finetune", "said"),
+    [
+        ("tagging", {"class_weights": "balanced"}, "class_weights"),
+        ("regression", {"class_weights": "balanced"}, "class_weights"),
+        ("regression", {"label_smoothing": 0.1}, "label_smoothing"),
+    ],
+)
+def test_settings_that_a_task_has_no_use_for_are_refused_before_any_work(task, finetune, said):
+    parts = {"name": "a", "data": {"sources": [{"uri": "a.csv"}]}, "finetune": finetune}
+    with pytest.raises(ValueError, match=f"`{said}`.*Received: {said}=") as raised:
+        AgentSpec.model_validate({**parts, "task": {"type": task}})
+    assert "leave it out" in str(raised.value)
+    AgentSpec.model_validate({**parts, "task": {"type": "classification"}})

@@ -1,0 +1,140 @@
+"""What a killed command leaves: the next command marks its run and removes its files, and no other's."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from bertworks.errors import EnvironmentFault
+from bertworks.scratch import LOCK, Scratch, remove_abandoned
+from pipelines.local import root as roots
+from pipelines.local.record import latest
+
+HOLD = """
+import sys
+from pathlib import Path
+from bertworks.scratch import Scratch
+from pipelines.local.root import locked, open_root
+with locked(open_root(sys.argv[1])), Scratch() as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> roots.Root:
+    """A root, and a place for temporary files of its own."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(roots, "TIDYING_SECONDS", 0.0)
+    return roots.open_root(str(tmp_path / "root"))
+
+
+def start(place: roots.Root) -> tuple[subprocess.Popen[str], Path]:
+    """A process that holds the root as a run does; its scratch folder."""
+    command = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(place.path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert command.stdout is not None
+    return command, Path(command.stdout.readline().strip())
+
+
+def kill(command: subprocess.Popen[str]) -> None:
+    command.send_signal(signal.SIGKILL)
+    command.communicate(timeout=60)
+
+
+def record(place: roots.Root, state: str, name: str = "1-tiny") -> Path:
+    folder = place.runs / name
+    folder.mkdir(parents=True)
+    steps = [{"name": "ingest", "state": "succeeded"}, {"name": "finetune", "state": "running"}]
+    run = {"id": name, "state": state, "started": 1.0, "seconds": 0.0, "steps": steps}
+    (folder / "run.json").write_text(json.dumps(run))
+    (folder / "events.jsonl").touch()
+    os.utime(folder / "events.jsonl", (11.0, 11.0))
+    return folder / "run.json"
+
+
+def test_a_killed_run_is_marked_and_cleared_away_by_the_next_command(place) -> None:
+    command, scratch = start(place)
+    (scratch / "kfp-workspace-1").mkdir()
+    (scratch / "tmp.Xy").mkdir()
+    file = record(place, "running")
+    for partial in (
+        place.models / "tiny/versions/.ab.partial",
+        place.pipeline_root / "r/.m.ab.partial",
+    ):
+        partial.mkdir(parents=True)
+    (place.models / "tiny/.lock").touch()
+    assert latest(roots.find_root(str(place.path)))["state"] == "running"  # it is at work
+    assert scratch.exists()
+    kill(command)
+    done = latest(roots.find_root(str(place.path)))
+    assert done["state"] == "interrupted" and done["seconds"] == 10.0
+    assert [step["state"] for step in done["steps"]] == ["succeeded", "interrupted"]
+    assert "killed" in json.loads(file.read_text())["message"]
+    assert not scratch.exists()
+    assert (
+        list(place.models.rglob(".*.partial"))
+        == list(place.pipeline_root.rglob(".*.partial"))
+        == []
+    )
+
+
+def test_a_live_run_keeps_all_that_is_its(place) -> None:
+    command, scratch = start(place)
+    file = record(place, "running")
+    partial = place.pipeline_root / "r/.m.ab.partial"
+    partial.mkdir(parents=True)
+    roots.find_root(str(place.path))
+    with pytest.raises(EnvironmentFault, match=f"process {command.pid}"), roots.locked(place):
+        pass
+    assert remove_abandoned() == []
+    assert json.loads(file.read_text())["state"] == "running"
+    assert scratch.exists() and partial.exists()
+    kill(command)
+    with roots.locked(place):
+        assert json.loads(file.read_text())["state"] == "interrupted"
+        assert not scratch.exists() and not partial.exists()
+
+
+def test_a_run_that_ends_leaves_nothing_to_tidy(place) -> None:
+    with roots.locked(place):
+        pass
+    assert (place.path / "lock").read_bytes() == b""
+    with pytest.raises(ValueError, match="x"), roots.locked(place):
+        raise ValueError("x")
+    assert (place.path / "lock").read_bytes() == b""
+
+
+def test_a_model_whose_turn_another_process_has_is_left_alone(place) -> None:
+    partial = place.models / "tiny/versions/.ab.partial"
+    partial.mkdir(parents=True)
+    with open(place.models / "tiny/.lock", "w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        with roots.locked(place):
+            assert partial.exists()
+    with roots.locked(place):
+        assert not partial.exists()
+
+
+def test_only_abandoned_folders_of_ours_are_removed(place) -> None:
+    tmp = Path(tempfile.gettempdir())
+    for name in ("bertworks-of-another-program", "tmp.abc", "kfp-workspace-x", "bertworks-dead"):
+        (tmp / name).mkdir()
+    (tmp / "bertworks-dead" / LOCK).touch()
+    (tmp / "bertworks-link").symlink_to(tmp / "bertworks-dead")
+    with Scratch() as mine:
+        assert [one.name for one in remove_abandoned()] == ["bertworks-dead"]
+        assert Path(mine).exists()
+    assert not Path(mine).exists()
+    assert (tmp / "bertworks-of-another-program").exists() and (tmp / "tmp.abc").exists()
