@@ -17,7 +17,7 @@ from bertworks.spec_file import load
 from bertworks.text.tokenizer import Tokenizer
 from components.ingest.step import run as ingest
 from components.validate.step import run as validate
-from pipelines.prediction_rows import read_rows
+from pipelines.prediction_input import Form, read
 from tests.cases.expected import Outcome
 
 _OUTPUTS = ("examples", "corpus", "rejected", "base")
@@ -27,7 +27,7 @@ def data_steps(folder: Path) -> Outcome:
     """Ingest, and validate where the case's own base is at hand; `predict`'s reader without a spec."""
     if not (folder / "spec.yaml").exists():
         file = next(one for one in folder.iterdir() if one.name != "README")
-        return Outcome(answers=[{"text": row} for row in read_rows(file, pair=False, words=False)])
+        return Outcome(answers=[given.record for given in read([], file, Form())])
     spec = load(folder / "spec.yaml").spec
     section: dict[str, Any] = spec.model_dump(mode="json", by_alias=True)
     if spec.base == Base():

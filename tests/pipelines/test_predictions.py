@@ -260,7 +260,7 @@ def test_conll_files_are_read_for_tagging(tmp_path: Path, content: str) -> None:
 
 
 def test_a_json_array_and_lists_in_cells_are_read(tmp_path: Path) -> None:
-    assert rows_of(written(tmp_path, "a.json", '[{"text": "x"},\n "y"]')) == ["x", "y"]
+    assert rows_of(written(tmp_path, "a.json", '[{"text": "x"},\n {"text": "y"}]')) == ["x", "y"]
     cells = written(tmp_path, "a.csv", 'id,tokens\n1,"[""New"", ""York""]"\n')
     assert rows_of(cells, words=True) == [["New", "York"]]
 
