@@ -201,6 +201,8 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
                 system.get_file(name, str(target))
                 break
             except Exception as error:
+                if isinstance(error, OSError) and temporary.full(error):
+                    raise  # the disk here, not the other side
                 if attempt + 1 == _TRIES:
                     raise _unreachable(uri, error) from None
                 time.sleep(2**attempt)

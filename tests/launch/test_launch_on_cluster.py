@@ -137,6 +137,18 @@ def test_kinds_of_reasons(pod, body, kind, code):
     assert (pod.reason()["kind"], pod.reason()["exit_code"]) == (kind, code)
 
 
+def test_a_missing_folder_for_temporary_files_is_said_before_the_work(pod, tmp_path):
+    code, _, error = pod.run(TMPDIR=str(tmp_path / "gone"))
+    assert code == 7 and not pod.ran
+    assert f"TMPDIR names {tmp_path}/gone" in error
+
+
+def test_which_disk_is_full_is_said(pod):
+    body = 'raise OSError(28, "No space left on device", "/volume/models/x")'
+    code, _, error = pod.run(body)
+    assert code == 7 and "No space left on the disk for /volume/models/x" in error
+
+
 def test_a_step_that_takes_too_long_fails_with_a_reason(pod):
     began = time.monotonic()
     code, _, said = pod.run("time.sleep(60)", BERTWORKS_TIMEOUT="1.5")

@@ -133,6 +133,27 @@ def test_no_room_for_a_download_is_no_missing_version(
         pass
 
 
+def test_no_room_for_a_file_of_a_bucket_is_not_called_unreachable(place, monkeypatch):
+    monkeypatch.setenv("BERTWORKS_DOWNLOADS", str(place / "downloads"))
+    tries = []
+
+    class Bucket:
+        def info(self, name):
+            return {"etag": "1", "size": 1}
+
+        def get_file(self, name, target):
+            tries.append(name)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+    monkeypatch.setattr("bertworks.sources.fetch.remote_files", lambda uri: (Bucket(), ["b/x.csv"]))
+    with (
+        pytest.raises(EnvironmentFault, match="downloads cannot be written: No space left"),
+        fetch("s3://b/x.csv", None, Path()),
+    ):
+        pass
+    assert len(tries) == 1
+
+
 def test_a_full_tmpdir_is_named_before_a_run_begins(place, monkeypatch):
     class Full(io.BytesIO):
         def write(self, data):
