@@ -87,7 +87,7 @@ def serve(
         greeting=_greeting(agent.task, name, known, host, port),
     )
     server.start([model])
-    if server.gate.line.running:
+    if model.computing:
         # A forward pass that does not end keeps its thread, and threads keep the process.
         sys.stdout.flush()
         sys.stderr.flush()

@@ -203,6 +203,18 @@ def test_health_says_whether_the_model_answers(models):
         models[0].ready = True
 
 
+def test_a_thread_that_does_not_come_back_is_not_healthy(models, monkeypatch):
+    app = guarded(models)
+    monkeypatch.setattr(models[0], "_begun", {None: float("-inf")})
+    paths = [
+        "/v2/health/ready",
+        "/v2/health/live",
+        "/v2/models/mood/ready",
+        "/v2/models/tags/ready",
+    ]
+    assert [get(app, path).status for path in paths] == [503, 503, 503, 200]
+
+
 def test_the_server_names_itself(app):
     from bertworks import __version__
 

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import random
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,10 +13,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tiny_model import bundle_of, make_model
 
+from bertworks import __version__
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving import protocols, server
 from bertworks.spec import Task
@@ -115,10 +119,22 @@ def call(url, body=None, content_type="application/json"):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"content-type": content_type})
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def wait_until_ready(base, process, log):
+    for _ in range(480):
+        if process.poll() is not None:
+            pytest.fail(log.read_text())
+        try:
+            if call(f"{base}/v2/health/ready")[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail(log.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -132,15 +148,8 @@ def running(tmp_path_factory):
     # Options of ours that kserve's own parser must not see.
     process = subprocess.Popen([sys.executable, "-c", code, "--help"], stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        if process.poll() is not None:
-            pytest.fail((root / "log").read_text())
-        try:
-            if call(f"{base}/v2/health/ready")[0] == 200:
-                break
-        except OSError:
-            time.sleep(0.25)
-    yield base, process
+    wait_until_ready(base, process, root / "log")
+    yield base, process, root / "log"
     if process.poll() is None:
         process.kill()
         process.wait()
@@ -148,7 +157,15 @@ def running(tmp_path_factory):
 
 
 def test_server_answers_both_protocols_and_stops(running):
-    base, process = running
+    base, process, log = running
+    greeting = log.read_text()
+    assert re.search(
+        rf"bertworks {__version__} serves mood \(bundle \w{{12}}\) at {base}", greeting
+    )
+    (curl,) = re.findall(r"(curl .*)", greeting)
+    assert shlex.split(curl)[1] == f"{base}/v1/models/mood:predict"
+    assert call(shlex.split(curl)[1], json.loads(shlex.split(curl)[-1]))[0] == 200
+
     status, body = call(f"{base}/v1/models/mood:predict", {"instances": ["good film", "bad"]})
     assert status == 200
     first = json.loads(body)["predictions"]
@@ -179,5 +196,60 @@ def test_server_answers_both_protocols_and_stops(running):
     assert json.loads(call(f"{base}/v2/health/live")[1]) == {"live": True}
     assert "request_predict_seconds" in call(f"{base}/metrics")[1]
 
+    before = len(log.read_text().splitlines())
+    secret = {"instances": [{"my secret\nWARNING forged": "my secret"}]}
+    assert call(f"{base}/v1/models/mood:predict", secret)[0] == 400
+    assert call(f"{base}/v1/models/mood%0aWARNING%20forged:predict", secret)[0] == 404
+    assert call(f"{base}/v2/repository/models/mood/unload", {})[0] == 404
+    lines = log.read_text().splitlines()[before:]
+    assert [re.search(r"POST \S+( \S+)* (\d{3} \S+) [\d.]+ ms$", line)[2] for line in lines] == [
+        "400 row", "404 model", "404 route",
+    ]  # fmt: skip
+    assert "my secret" not in log.read_text()
+
     os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
+
+
+SLOW = """
+import threading
+from bertworks.serving import server
+from bertworks.serving.runtime import Agent
+
+class Slow(Agent):
+    def predict(self, rows, advance=lambda rows: None, **more):
+        answers = super().predict(rows, **more)
+        while len(rows) > 100:  # Never done; {notices} that nobody waits.
+            threading.Event().wait(0.01)
+            {step}
+        return answers
+
+server.Agent, server.GRACE_SECONDS = Slow, 3
+server.serve({bundle!r}, {port}, "mood")
+"""
+
+
+@pytest.mark.parametrize("step", ["advance(0)", "pass"])
+def test_what_is_not_done_at_the_end_gets_503_and_the_process_ends(tmp_path, step):
+    bundle = bundle_of(make_model(tmp_path / "m", {"type": "classification"}, ["a", "b"]),
+                       tmp_path / "b")  # fmt: skip
+    port, log = free_port(), tmp_path / "log"
+    code = SLOW.format(bundle=str(bundle), port=port, step=step, notices="notices")
+    with log.open("w") as stream:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=stream, stderr=stream)
+    base = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(base, process, log)
+        many = {"instances": ["good film"] * 512}
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(call, f"{base}/v1/models/mood:predict", many) for _ in range(8)]
+            for _ in range(2000):
+                if "bertworks_requests_waiting 6.0" in call(f"{base}/metrics")[1]:
+                    break
+            os.kill(process.pid, signal.SIGTERM)
+            statuses = {one.result()[0] for one in asked}
+        assert statuses == {503}, log.read_text()
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -75,6 +75,11 @@ class AgentDataPlane(DataPlane):
         """Name and version of this server, and the extensions that it has switched on."""
         return {"name": "bertworks", "version": __version__, "extensions": self.extensions}
 
+    async def live(self) -> dict[str, str]:
+        """Whether a restart would help: a thread of a model does not come back."""
+        stuck = any(model.stuck for model in self.repository.own.values())
+        return {"status": "stuck" if stuck else "alive"}
+
     async def ready(self) -> bool:
         """Whether the models answer and the server is not stopping."""
         return not self.draining and await self.repository.all_ready()

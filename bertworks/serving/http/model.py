@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 import uuid
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import kserve
@@ -18,6 +19,9 @@ from bertworks.serving.identity import Identity
 from bertworks.serving.meters import Meters
 from bertworks.serving.runtime import Agent, Row
 from bertworks.spec_limits import Limits
+
+STUCK = 2
+"""How many times `limits.seconds` a request may take: it is cancelled after one."""
 
 
 class AgentModel(kserve.Model):
@@ -40,10 +44,11 @@ class AgentModel(kserve.Model):
         executor: Executor | None = None,
     ) -> None:
         super().__init__(name)
+        self._begun: dict[Future[Any], float] = {}
         self.ready = True
         self.identity = identity
         self._agent, self._limits = agent, limits or Limits()
-        self._executor = executor
+        self._executor = executor or ThreadPoolExecutor(2, "answers")
         engine = str((agent.info.get("engine") or {}).get("name", ""))
         self._meters = Meters(name, identity, engine)
 
@@ -59,10 +64,23 @@ class AgentModel(kserve.Model):
         with self._meters.request() as rows:
             rows += self._rows(payload) if second else self._instances(payload)
             ticket.begin(len(rows))
-            answers = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._agent.predict, rows, ticket.advance
-            )
+            answers = await self._compute(rows, ticket)
         return self._response(payload, answers) if second else {"predictions": answers}
+
+    @property
+    def computing(self) -> int:
+        """Requests that threads are at, whether or not anybody still waits for them."""
+        return len(self._begun)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a thread is at a request for so long that it will not come back."""
+        longest = STUCK * self._limits.seconds
+        return any(time.monotonic() - begun > longest for begun in list(self._begun.values()))
+
+    async def healthy(self) -> bool:
+        """Whether it can answer."""
+        return bool(self.ready) and not self.stuck
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """For the V2 model metadata."""
@@ -73,6 +91,12 @@ class AgentModel(kserve.Model):
         """For the V2 model metadata."""
         types = protocols.output_types(self._agent.task)
         return [{"name": one, "datatype": kind, "shape": [-1]} for one, kind in types]
+
+    async def _compute(self, rows: list[Row], ticket: Ticket) -> list[dict[str, Any]]:
+        future = self._executor.submit(self._agent.predict, rows, ticket.advance)
+        self._begun[future] = time.monotonic()
+        future.add_done_callback(lambda done: self._begun.pop(done, None))
+        return await asyncio.wrap_future(future)
 
     def _instances(self, payload: Any) -> list[Row]:
         return protocols.rows_of_instances(payload, self._agent.task, self._limits)
