@@ -23,6 +23,10 @@ TokenIds = Sequence[int] | NDArray[np.integer]
 ROWS = 16
 """Rows a batch, at most: what more rows compute falls out of a core's cache before it is used."""
 
+SQUARES = 1 << 19
+"""Rows times the square of their tokens in a batch, at most, but for a single row: attention holds that
+many numbers a head, so that 16 rows of 512 tokens take half a gigabyte, and two of them 75 MB."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -67,17 +71,17 @@ def batches(
     Args:
         ids: Token ids of each row, marks included; at least one token a row.
         types: Token types of each row; None: all 0.
-        size: Rows a batch, at most.
+        size: Rows a batch, at most; fewer where they are so long that memory counts, see SQUARES.
         pad: The padding token's id.
     """
     return [_batch(rows, ids, types, pad) for rows in _groups(ids, size)]
 
 
 def _groups(ids: Sequence[TokenIds], size: int) -> list[Integers]:
-    """The places of the rows by rising length, at most `size` at a time."""
+    """The places of the rows by rising length, at most `size` at a time, fewer of long ones."""
     lengths = np.fromiter((len(row) for row in ids), np.int64, len(ids))
     order = np.argsort(lengths, kind="stable")
-    return [order[start : start + size] for start in range(0, len(order), size)]
+    return list(_cut(order, lengths, size))
 
 
 def _batch(
@@ -88,6 +92,14 @@ def _batch(
     inside = np.arange(padded.shape[1]) < lengths[:, np.newaxis]
     kinds = None if types is None else _pad([types[row] for row in rows], 0)
     return Batch(rows, lengths, padded, inside.astype(np.int64), kinds)
+
+
+def _cut(order: Integers, lengths: Integers, size: int) -> Iterator[Integers]:
+    """Sorted rows in parts of `size`, and where those are too large in equal parts of them."""
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        squares = len(rows) * int(lengths[rows[-1]]) ** 2
+        yield from np.array_split(rows, max(min(-(-squares // SQUARES), len(rows)), 1))
 
 
 def even_size(rows: int, threads: int, most: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks.compression.inference import ROWS, Runner, batches, even_size
+from bertworks.compression.inference import ROWS, SQUARES, Runner, batches, even_size
 
 
 class Recorder:
@@ -106,3 +106,14 @@ def test_batches_pad_with_the_padding_token_and_type_0():
     assert batch.input_ids.tolist() == [[7, 9], [5, 6]]
     assert batch.attention_mask.tolist() == [[1, 0], [1, 1]]
     assert batch.type_ids.tolist() == [[1, 0], [0, 1]]
+
+
+def test_long_rows_come_in_small_batches_and_short_ones_do_not():
+    ids = [[2] * length for length in [512] * 7 + [256] * 9 + [128] * 40 + [1]]
+    made = batches(ids, size=16)
+    assert all(
+        len(one.rows) == 1 or one.input_ids.shape[0] * one.input_ids.shape[1] ** 2 <= SQUARES
+        for one in made
+    )
+    assert sorted(row for one in made for row in one.rows) == list(range(len(ids)))
+    assert [one.input_ids.shape for one in made][:2] == [(16, 128), (16, 128)]

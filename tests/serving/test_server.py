@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from tiny_model import bundle_of, make_model
@@ -253,3 +254,50 @@ def test_what_is_not_done_at_the_end_gets_503_and_the_process_ends(tmp_path, ste
     finally:
         process.kill()
         process.wait()
+
+
+def test_the_worst_that_is_taken_fits_the_pods_memory(tmp_path):
+    """A pod has 1 GiB; an agent of 90 MB and two forward passes of 512 tokens take 370 MB of it."""
+    bundle = bundle_of(make_model(tmp_path / "m", {"type": "classification"}, ["a", "b"]),
+                       tmp_path / "b")  # fmt: skip
+    port, log = free_port(), tmp_path / "log"
+    code = SLOW.format(bundle=str(bundle), port=port, step="advance(0)", notices="notices")
+    with log.open("w") as stream:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=stream, stderr=stream)
+    clients = []
+
+    def ask(body, size=None):
+        client = socket.create_connection(("127.0.0.1", port), timeout=60)
+        clients.append(client)
+        head = f"POST /v1/models/mood:predict HTTP/1.1\r\nhost: a\r\ncontent-length: {size or len(body)}"
+        client.sendall(f"{head}\r\n\r\n".encode() + body)
+        return client
+
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}", process, log)
+        before = peak(process)
+        for value in (["ab"] * 300_000, [[]] * 4000, ["a" * 99_000 + "\U0001f600"] * 20):
+            body = json.dumps({"instances": value}, ensure_ascii=False).encode()
+            assert ask(body).recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 422")
+        body = json.dumps({"instances": ["good film " * 190] * 1024}).encode()
+        for _ in range(66):
+            ask(body)
+        for _ in range(40):
+            ask(body[:-9], len(body))
+        for _ in range(100):
+            ask(body[:60_000], len(body))
+        for _ in range(2000):
+            if "bertworks_requests_waiting 6" in call(f"http://127.0.0.1:{port}/metrics")[1]:
+                break
+        assert peak(process) - before < 500
+    finally:
+        process.kill()
+        process.wait()
+        for client in clients:
+            client.close()
+
+
+def peak(process):
+    """MiB that a process held at most."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1024
