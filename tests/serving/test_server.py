@@ -202,7 +202,11 @@ def test_server_answers_both_protocols_and_stops(running):
     assert call(f"{base}/v1/models/mood:predict", secret)[0] == 400
     assert call(f"{base}/v1/models/mood%0aWARNING%20forged:predict", secret)[0] == 404
     assert call(f"{base}/v2/repository/models/mood/unload", {})[0] == 404
-    lines = log.read_text().splitlines()[before:]
+    for _ in range(1200):  # A line is written after its answer.
+        lines = log.read_text().splitlines()[before:]
+        if len(lines) >= 3:
+            break
+        time.sleep(0.05)
     assert [re.search(r"POST \S+( \S+)* (\d{3} \S+) [\d.]+ ms$", line)[2] for line in lines] == [
         "400 row", "404 model", "404 route",
     ]  # fmt: skip
@@ -216,6 +220,7 @@ SLOW = """
 import threading
 from bertworks.serving import server
 from bertworks.serving.runtime import Agent
+from bertworks.spec_limits import Limits
 
 class Slow(Agent):
     def predict(self, rows, advance=lambda rows: None, **more):
@@ -226,7 +231,8 @@ class Slow(Agent):
         return answers
 
 server.Agent, server.GRACE_SECONDS = Slow, 3
-server.serve({bundle!r}, {port}, "mood")
+patient = Limits(wait_seconds=600, seconds=600, body_seconds=600)
+server.serve({bundle!r}, {port}, "mood", limits=patient)
 """
 
 
