@@ -151,7 +151,14 @@ def _signature(head: bytes) -> tuple[bytes, str, str, str] | None:
     if _HTML.match(head):
         fix = "Give the address of the file itself; a page that asks for a login looks so too."
         return b"", "a web page (HTML)", "", fix
-    return next((entry for entry in _SIGNATURES if head.startswith(entry[0])), None)
+    for entry in _SIGNATURES:
+        if not head.startswith(entry[0]):
+            continue
+        # A text may begin with the letters ORC; in a binary file other bytes follow.
+        letters = entry[0].isascii() and entry[0].isalnum()
+        if not letters or any(byte < 9 for byte in head):
+            return entry
+    return None
 
 
 def _other_kind(path: Path, name: str, found: tuple[bytes, str, str, str]) -> DataError:

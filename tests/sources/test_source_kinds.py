@@ -67,6 +67,13 @@ def test_a_file_is_called_what_its_first_bytes_say(tmp_path, content, says, fix,
     assert says in raised.value.message and fix in raised.value.fix
 
 
+@pytest.mark.parametrize("start", ["ORC", "BZh", "PAR1", "FEA1", "ARROW1", "PK", "<h"])
+def test_texts_that_begin_with_such_letters_are_texts(tmp_path, start):
+    path = tmp_path / "rows.txt"
+    path.write_text(f"{start} and more\n" * 3)
+    assert len(rows_of(path)) == 3
+
+
 def test_a_zip_by_name_and_a_parquet_that_is_none(tmp_path):
     path = tmp_path / "data.zip"
     path.write_bytes(zipped({"__MACOSX/._a.csv": b"", "a.csv": CSV}))
