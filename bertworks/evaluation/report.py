@@ -19,6 +19,7 @@ from bertworks.evaluation import (
     report_compression,
     report_dag,
     report_data,
+    report_notices,
     report_origin,
     report_scores,
     report_verdict,
@@ -31,6 +32,7 @@ Part = Callable[[Run, Opened], Markup]
 PARTS: dict[str, Part] = {
     "": report_verdict.verdict,
     "The run": report_dag.section,
+    "What the steps tell": report_notices.section,
     "Compression": report_compression.section,
     "Scores": report_scores.scores,
     "Confusion matrix": report_scores.confusion,

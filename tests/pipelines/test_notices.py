@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bertworks import notices, progress
+from bertworks.evaluation import report
 from bertworks.notices import Notice
 from pipelines.local.child import CacheHits
 from pipelines.local.display import Lines, LiveTable, figures, grouped, wrapped
@@ -120,3 +121,14 @@ def test_lines_break_between_words_and_paths_stay_whole() -> None:
     )
     assert f"{path}]" in lines[-1] and all(line.startswith("      ") for line in lines[1:])
     assert lines[0].startswith("    note: twelve")
+
+
+def test_they_stand_in_the_report(run, tmp_path) -> None:
+    event(run, "succeeded", notices=[MERGED.to_json(), DROPPED.to_json()])
+    report.build(run.as_json(), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "1 warning, 1 note" in page
+    assert page.index(DROPPED.text) < page.index(MERGED.text)
+    run.steps["ingest"].notices = []
+    report.build(run.as_json(), tmp_path / "report.html")
+    assert "What the steps tell" not in (tmp_path / "report.html").read_text(encoding="utf-8")
