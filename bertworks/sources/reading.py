@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from bertworks.sources.fetch import Fetched, combined_sha256, fetch
 from bertworks.sources.labels import UNDECODABLE, Refused
 from bertworks.sources.mapping import Example, Mapper
 from bertworks.sources.rejected import RejectedLog
-from bertworks.sources.rows import Refusal, missing_column, read_rows
+from bertworks.sources.rows import Refusal, missing_column, one_hot_fix, read_rows
+from bertworks.sources.values import plain
 from bertworks.spec import Clean, Source, Task
 
 
@@ -96,7 +97,7 @@ class Reader:
 
     def _file(self, file: Fetched, source: Source, mapper: Mapper) -> Iterator[Found]:
         counts: Counter[str] = Counter()
-        columns: dict[str, None] = {}
+        columns: dict[str, Any] = {}
         tally = self.log.tally
         for row in read_rows(file, source, mapper.needed, self.max_row_bytes, tally):
             if isinstance(row, Refusal):
@@ -104,7 +105,7 @@ class Reader:
                 self._refuse(file, row.number, row.rule, row.value, row.fix)
                 continue
             if not counts["good"] and len(columns) < 1000:
-                columns.update(dict.fromkeys(row.values))
+                columns.update(row.values)
             if not mapper.wanted(row.values):
                 counts["filtered"] += 1
                 self.filtered += 1
@@ -124,7 +125,7 @@ class Reader:
             counts["good"] += 1
             self.read += 1
             yield Found(example, source, file.name, row.number)
-        _say_why_empty(file, source, mapper, counts, list(columns))
+        _say_why_empty(file, source, mapper, counts, columns)
 
     def _refuse(self, file: Fetched, row: int, rule: str, value: Any, fix: str = "") -> None:
         self.read += 1
@@ -148,9 +149,13 @@ def _note_unmatched(stage: progress.Stage, source: Source, mapper: Mapper) -> No
 
 
 def _say_why_empty(
-    file: Fetched, source: Source, mapper: Mapper, counts: Counter[str], columns: list[str]
+    file: Fetched,
+    source: Source,
+    mapper: Mapper,
+    counts: Counter[str],
+    columns: Mapping[str, Any],
 ) -> None:
-    """Raises when a file gave nothing for a reason that a setting mends."""
+    """Raises when a file gave nothing for a reason that a setting mends; columns have a value each."""
     if counts["good"]:
         return
     if not counts.total():
@@ -158,9 +163,24 @@ def _say_why_empty(
     known = {*columns, *source.constants}
     missing = next((column for column in mapper.needed if column not in known), None)
     if columns and missing is not None:
-        raise missing_column(file.name, missing, columns, list(source.constants))
+        hint = _where_rows_stand(file, columns)
+        if missing == source.columns.label and not hint:
+            flags = [name for name, value in columns.items() if plain(value) in ("0", "1")]
+            hint = one_hot_fix(flags)
+        raise missing_column(file.name, missing, list(columns), list(source.constants), hint)
     if counts["filtered"] and not counts["refused"]:
         raise DataError(
             f"{file.name}: none of its {counts['filtered']} rows passes `where`: {source.where}.",
             "Correct the filter's columns and values (they are compared as text).",
         )
+
+
+def _where_rows_stand(file: Fetched, columns: Mapping[str, Any]) -> str:
+    """What to do with one JSON object that holds all rows in a list; "" for anything else."""
+    for name, value in columns.items():
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            return (
+                f"The rows seem to stand in the list {name!r}: write that list alone, for example: "
+                f"jq '.{name}' {Path(file.name).name} > rows.json"
+            )
+    return ""

@@ -150,6 +150,18 @@ def test_columns_of_flags_are_labels_when_they_are_named(tmp_path, ingest, endin
     }
 
 
+def test_flags_and_wrapped_rows_in_json_say_what_to_do(tmp_path, ingest):
+    rows = [{"text": f"t {n}", "toxic": n % 2, "insult": 0} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match="no column 'label'") as raised:
+        ingest([{"uri": "a.jsonl"}], task={"multi_label": True})
+    assert "one_hot: [toxic, insult]" in raised.value.fix
+    (tmp_path / "a.json").write_text(json.dumps({"version": 1, "data": rows}, indent=1))
+    with pytest.raises(DataError, match="no column 'text'") as raised:
+        ingest([{"uri": "a.json"}])
+    assert "jq '.data' a.json" in raised.value.fix
+
+
 def test_one_hot_needs_multi_label():
     sources = [{"uri": "a.csv", "columns": {"one_hot": ["a", "b"]}}]
     with pytest.raises(ValueError, match="needs task.multi_label: true"):
