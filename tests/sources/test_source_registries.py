@@ -338,6 +338,23 @@ def test_plain_http_is_refused_unless_the_host_is_trusted(unset, monkeypatch):
         read(WHEEL)
 
 
+def test_an_index_that_is_no_address_is_said(unset, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "token@index.invalid/simple")
+    with pytest.raises(SourceError, match="neither a URL") as caught:
+        read(WHEEL)
+    assert "token" not in str(caught.value)
+
+
+def test_a_page_names_no_file_of_this_machine_and_no_path(index, wheel):
+    index.put("/simple/tinydata/", f'<a href="{wheel.as_uri()}">w</a>'.encode())
+    with pytest.raises(SourceError, match="no index has a package"):
+        read(WHEEL)
+    file = {"url": f"/files/{wheel.name}", "filename": f"../{wheel.name}", "hashes": {}}
+    index.put("/simple/tinydata/", json.dumps({"files": [file]}).encode(), "application/json")
+    with pytest.raises(SourceError, match="no index has a package"):
+        read(WHEEL)
+
+
 def test_an_endless_redirect_and_a_page_of_nonsense_end(index):
     index.answers["/simple/tinydata/"] = (302, {"Location": "/simple/tinydata/"}, b"")
     with pytest.raises(SourceError, match="redirects for ever"):

@@ -55,8 +55,8 @@ def pip_settings() -> PipSettings:
     """Reads the settings of this process's user.
 
     Raises:
-        SourceError: A file of settings cannot be read, or names an index over plain http that is not
-            a trusted host.
+        SourceError: A file of settings cannot be read, or an index is no URL, or is reached over plain
+            http and not trusted.
     """
     values: dict[str, str] = {}
     places: dict[str, str] = {}
@@ -133,6 +133,12 @@ def _read(file: Path) -> dict[str, str]:
 def _check_safe(url: str, trusted: frozenset[str]) -> None:
     """As pip does: plain http only from this machine, or from a host that the settings trust."""
     parts = urlsplit(url)
+    if parts.scheme not in ("http", "https", "file") and not url.startswith(("/", ".", "~")):
+        raise SourceError(
+            "pip's settings name a package index that is neither a URL (http, https, file) nor an "
+            "absolute path.",
+            "Write it whole: PIP_INDEX_URL=https://HOST/simple, PIP_FIND_LINKS=/path/to/folder.",
+        )
     if parts.scheme != "http" or parts.netloc.startswith(_LOOPBACK):
         return
     if not {parts.netloc, parts.hostname, "*"} & trusted:

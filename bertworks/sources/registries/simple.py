@@ -40,6 +40,8 @@ class Link:
 
     def version(self, package: str) -> tuple[str, bool] | None:
         """The version and whether it is a source archive; None: of another package, or neither."""
+        if "/" in self.filename or "\\" in self.filename:
+            return None  # it becomes a name on disk
         if self.filename.endswith(".whl"):
             try:
                 name, _, _, _ = parse_wheel_filename(self.filename)
@@ -67,8 +69,11 @@ def links_at(client: Client, address: str) -> list[Link]:
     page = client.page(address, _ACCEPT)
     try:
         if page.type.endswith("json"):
-            return list(_json_links(page.body, page.url))
-        return list(_html_links(page.body.decode("utf-8", "replace"), page.url))
+            links = list(_json_links(page.body, page.url))
+        else:
+            links = list(_html_links(page.body.decode("utf-8", "replace"), page.url))
+        # A page from elsewhere names no file of this machine.
+        return [link for link in links if urlsplit(link.url).scheme in ("http", "https")]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Untrusted(host_of(page.url), "its page of links is not readable") from None
 
