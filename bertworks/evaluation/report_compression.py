@@ -127,7 +127,9 @@ def _drop(drop: dict[str, Any] | None) -> str:
         return "–"
     if drop["low"] == drop["high"] == 0:
         return "none"
-    return f"{drop['value']:+.4f} ({drop['low']:+.4f} to {drop['high']:+.4f}, {drop['rows']} rows)"
+    changed = "" if drop["changed"] is None else f", {drop['changed']} answers differ"
+    bounds = f"{drop['low']:+.4f} to {drop['high']:+.4f}"
+    return f"{drop['value']:+.4f} ({bounds} on {drop['rows']} rows{changed})"
 
 
 def _score(metrics: Artifact) -> str:
