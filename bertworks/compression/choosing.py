@@ -97,16 +97,28 @@ def settled(
 
     Where a latency could not be told, or the machine was busy when it broke its limit, they can.
     """
-    for one in candidates:
-        for check in one.checks:
-            busy = one.latency is not None and one.latency.load.busy
-            if check.setting == "gates.max_latency_ms" and busy and not check.met:
-                return False
+    if any(_in_doubt(one) for one in candidates):
+        return False
     fit = contenders(candidates, listed)
     if not fit:
         return True
     best = fastest(fit, prefer)
     return all(one is best or is_faster(best, one, prefer) for one in fit)
+
+
+def undecided(
+    candidates: Sequence[Candidate], listed: Collection[str] | None = None
+) -> list[Candidate]:
+    """Those that more rounds may let win: that no limit rules out which needs no clock."""
+    fit = contenders(candidates, listed)
+    return [one for one in candidates if one in fit or _in_doubt(one)]
+
+
+def _in_doubt(one: Candidate) -> bool:
+    """Whether all that stands against it is a latency that was measured on a busy machine."""
+    against = [check for check in one.checks if not check.met]
+    busy = one.latency is not None and one.latency.load.busy
+    return busy and [check.setting for check in against] == ["gates.max_latency_ms"]
 
 
 def notices(candidates: Sequence[Candidate]) -> list[Notice]:

@@ -18,7 +18,7 @@ import numpy as np
 from bertworks.compression import builders, engines
 from bertworks.compression.builders import Source
 from bertworks.compression.candidates import Candidate, Limits
-from bertworks.compression.choosing import choose, contenders, settled
+from bertworks.compression.choosing import choose, settled, undecided
 from bertworks.compression.engines import Floats
 from bertworks.compression.inference import ROWS, Batch, Runner, TokenIds, batches
 from bertworks.cpus import available_threads
@@ -31,9 +31,9 @@ from bertworks.timing import Latency, Load, Product, milliseconds
 
 LOOKS = (9, 18, 27)
 """After so many rounds the choice is looked at; what was settled needs no more."""
-SECONDS = 120.0  # after so long no further rounds are begun
+SECONDS = 120.0  # after so long no further rounds are begun, be they too few to tell anything
 TIMED_ROWS = (128, 512)  # a round, at least and at most
-SINGLE_ROWS = 40  # rows timed one at a time in each round
+SINGLE_ROWS = 24  # rows timed one at a time in each round
 EVERY = 8  # rows alone between two products
 Answers = Callable[[list[Floats]], Predictions]
 
@@ -191,13 +191,12 @@ class _Rounds:
                         _fail(running[place], error)
                 running = [one for one in running if one.runner is not None]
                 progress.advance(1)
-                if number in LOOKS:
+                over = time.monotonic() - began > SECONDS
+                if over or number in LOOKS:
                     self._judge()
-                    over = time.monotonic() - began > SECONDS
                     if over or settled(running, self.settings.prefer, self.settings.candidates):
                         break
-                    # What limits that no clock is needed for rule out needs no more rounds.
-                    running = contenders(running, self.settings.candidates)
+                    running = undecided(running, self.settings.candidates)
         return Load.of(self.products)
 
     def _time(self, candidate: Candidate) -> None:

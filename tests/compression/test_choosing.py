@@ -8,7 +8,7 @@ import pytest
 from made_candidates import NAMES, measured
 
 from bertworks.compression.candidates import Candidate, Limits
-from bertworks.compression.choosing import choose, fastest, is_faster, notices, settled
+from bertworks.compression.choosing import choose, fastest, is_faster, notices, settled, undecided
 from bertworks.errors import EnvironmentFault
 
 # What a busy machine met: (MB, ms a row in batches, rows lost, rows won) of 867.
@@ -145,6 +145,11 @@ def test_what_is_settled_needs_no_more_rounds():
     assert not settled(near, "balanced", NAMES)
     doubtful = measured(SEEN, limits=dataclasses.replace(GATES, max_latency_ms=2.0), busy=3)
     assert not settled(doubtful, "balanced", NAMES)
+    # Only what the clock alone stands against, on a busy machine, is timed again.
+    assert [one.name for one in undecided(doubtful, NAMES)] == [*NAMES[1:]]
+    assert [one.name for one in undecided(clear, NAMES)] == [*NAMES[1:]]
+    lost = measured({**SEEN, "openvino-int8": (18.0, 1.3, 90, 0)}, limits=GATES)
+    assert [one.name for one in undecided(lost, NAMES)] == [*NAMES[1:3]]
 
 
 @pytest.mark.parametrize("seed", range(20))
