@@ -103,7 +103,7 @@ serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
 BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up
-BENCH := $(addprefix bench-,$(BENCHMARKS) short page)
+BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost)
 
 .PHONY: bench
 bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 2 hours); then the page
@@ -111,8 +111,8 @@ bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 
 	  $(MAKE) --no-print-directory bench-$$name || failed=1; done; exit $$failed
 
 .PHONY: bench-NAME
-bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page
-	@echo "NAME is one of: $(BENCHMARKS) short page; options: make bench-agent ARGS=--help"
+bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page seeds cost
+	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost; options: make bench-agent ARGS=--help"
 
 .PHONY: $(BENCH)
 bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short: .venv-peers/.done

@@ -24,7 +24,9 @@ ORDER = (
     "pretrain",
     "efficiency",
     "agent",
+    "seeds",
     "pruning",
+    "cost",
     "overhead",
     "start-up",
 )

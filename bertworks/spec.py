@@ -407,8 +407,19 @@ class Pretrain(Optimizer):
 class Finetune(Optimizer):
     """Training on the labelled rows."""
 
-    epochs: int = Field(3, ge=1)
-    patience: int = Field(2, ge=1, description="Stop after so many epochs without a better one.")
+    epochs: int | Literal["auto"] = Field(
+        "auto",
+        description="Passes over the training rows; `auto`: 3 to 20, by rows, labels and task.",
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="Most minutes of training steps; ends at an epoch's end. None: any."
+    )
+    patience: int = Field(
+        2,
+        ge=1,
+        description="Stop after so many epochs without a better one; with `epochs: auto` short "
+        "epochs count less.",
+    )
     layer_decay: float = Field(
         1.0, gt=0, le=1.0, description="Learning-rate factor from each layer to the one below."
     )
@@ -419,6 +430,14 @@ class Finetune(Optimizer):
         None,
         description="Validation metric that picks the best epoch; None: gates.metric, the run's own.",
     )
+
+    @field_validator("epochs", mode="before")
+    @classmethod
+    def _epochs_are_a_number_or_auto(cls, value: Any) -> Any:
+        """One rule, one message: a union would give one for each of its types."""
+        if value == "auto" or (str(value).isdecimal() and int(value) >= 1):
+            return value
+        raise ValueError(f"must be a whole number from 1, or auto. Received: {value}")
 
 
 class Evaluate(Section):
@@ -440,7 +459,12 @@ class Prune(Optimizer):
 
     enabled: bool = Field(True, description="Off leaves no box in the DAG.")
     speedup: float = Field(
-        2.0, ge=1.0, le=20.0, description="Wanted speed-up of the encoder on this machine."
+        2.0, ge=1.0, le=20.0, description="Wanted speed-up of the encoder, as an int8 graph."
+    )
+    latency: Literal["modelled", "measured"] = Field(
+        "modelled",
+        description="How widths are chosen: by a cost model, the same everywhere, or by blocks timed on "
+        "the machine that runs the step, where equal runs may give different widths.",
     )
     epochs: int = Field(3, ge=0, description="Passes of distillation over the training rows.")
     temperature: float = Field(2.0, gt=0, description="Softens teacher and student logits.")

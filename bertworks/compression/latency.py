@@ -1,11 +1,12 @@
 """A latency model of an encoder: how its time comes about from the widths of its layers.
 
 An encoder's time is taken as a sum: the part that pruning cannot touch (embeddings, head), one
-attention block a layer and one feed-forward block a layer. `bertworks.compression.measuring` times
-the blocks at a handful of widths; the widths between are read off a straight line between
-neighbours. The last layer under a sequence head has times of its own, as its graph computes one row
-of each sequence only. A latency table as the constraint of structured pruning follows Kurtic,
-Frantar, Alistarh, "ZipLM: Inference-Aware Structured Pruning of Language Models" (2023).
+attention block a layer and one feed-forward block a layer. `bertworks.compression.cost` computes the
+blocks' times at a handful of widths, or `bertworks.compression.measuring` times them; the widths
+between are read off a straight line between neighbours. The last layer under a sequence head has times
+of its own, as its graph computes one row of each sequence only. A latency table as the constraint of
+structured pruning follows Kurtic, Frantar, Alistarh, "ZipLM: Inference-Aware Structured Pruning of
+Language Models" (2023).
 
 All times are milliseconds per 1,000 tokens, so that shapes of different size can be averaged.
 """
@@ -81,14 +82,14 @@ class LayerTimes:
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Times of an encoder's parts, as measured.
+    """Times of an encoder's parts.
 
     Attributes:
         inner: Every layer but the last.
         last: The last layer.
         fixed: Embeddings and head.
         spread: Median over all measured points of (75 % - 25 % quantile) / median of CPU time.
-        rounds: Interleaved repeats behind every time.
+        rounds: Interleaved repeats behind every time; 0: it is computed, not measured.
         threads: CPU threads of the engine.
         subject: What was measured.
         shapes: The batch shapes that were averaged.

@@ -1,19 +1,22 @@
-"""The whole of pruning: measure, score, choose, cut, repair, distil, and measure again."""
+"""The whole of pruning: score, choose, cut, repair, distil, and measure what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bertworks import progress
 from bertworks.artifacts import Artifact
+from bertworks.compression.cost import modelled
 from bertworks.compression.graph import build_graph
-from bertworks.compression.latency import LatencyTable, Subject, representative_shapes
+from bertworks.compression.latency import LatencyTable, Shape, Subject, representative_shapes
 from bertworks.compression.measuring import compare, load_or_measure
 from bertworks.compression.pruning import Plan
 from bertworks.compression.shrink import Model, cut_and_repair, plan_for
 from bertworks.encoder.model import BertModel, build, get_weights
+from bertworks.notices import Notice
 from bertworks.spec import Prune
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
@@ -31,7 +34,7 @@ class Pruned:
     Attributes:
         model: The narrower model, distilled.
         plan: What stayed.
-        table: The measured times that the choice was made by.
+        table: The times that the choice was made by.
         scores: Name to number, for the run's metrics.
         history: history.json.
     """
@@ -59,19 +62,19 @@ def prune(
         tokens: The rows that it was trained on.
         handler: The task.
         settings: The spec's prune section.
-        checkpoints: Already entered, or None. The measured times and the plan are kept there too,
-            as a resumed run must go on with the same widths.
+        checkpoints: Already entered, or None. Measured times and the plan are kept there too, as a
+            resumed run must go on with the same widths.
 
     Raises:
         DataError: A split has no rows.
-        SpecError: No widths are that fast on this machine.
+        SpecError: No widths are that fast.
     """
     info = tokens.json("info.json")
     split, pad = Split(*read_splits(tokens, handler.target_column)), info["special"]["pad"]
     kept = checkpoints.folder if checkpoints else None
     subject = Subject.of(full.config, handler.head(), handler.task.pair)
     shapes = representative_shapes(info["length_quantiles"])
-    table = load_or_measure(kept and kept / "latency.json", subject, shapes)
+    table = _table(settings, subject, shapes, kept)
 
     precision.prepare_devices()
     kind = precision.resolve(settings.precision)
@@ -101,6 +104,25 @@ def prune(
     scores |= _sizes(full, cut, plan)
     scores["measured_speedup"] = _measured_speedup(full, cut, handler, info, table)
     return Pruned(cut, plan, table, scores, history)
+
+
+def speed_notices(asked: float, speedup: float) -> list[Notice]:
+    """A notice where the narrower graph, timed on this machine, is slower than asked by a tenth."""
+    if speedup >= 0.9 * asked:
+        return []
+    text = (
+        f"Pruned for {asked:g} times the speed, measured here {speedup:.2f} times. Raise prune.speedup, "
+        "or set prune.latency: measured to choose the widths by this machine's clock."
+    )
+    return [Notice(text)]
+
+
+def _table(
+    settings: Prune, subject: Subject, shapes: Sequence[Shape], kept: Path | None
+) -> LatencyTable:
+    if settings.latency == "modelled":
+        return modelled(subject, shapes)
+    return load_or_measure(kept and kept / "latency.json", subject, shapes)
 
 
 def _score(model: BertModel, rows: Rows, handler: TaskHandler, pad: int) -> float:
@@ -137,6 +159,6 @@ def _measured_speedup(
     with progress.stage("measuring the speed-up"):
         before, after = compare(
             graphs, table.shapes, pair=pair, vocabulary=full.config.vocab_size,
-            threads=table.threads,
+            threads=table.threads if table.rounds else None,
         )  # fmt: skip
     return round(before / after, 4)

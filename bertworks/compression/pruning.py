@@ -138,7 +138,7 @@ def choose(
 
     Args:
         importance: Of every unit that may still be dropped.
-        table: Measured times.
+        table: Times.
         speedup: What is wanted, of the full time.
         before: What an earlier choice kept, where `importance` is of what it left; None: all.
 
@@ -146,7 +146,7 @@ def choose(
         The plan; with `before` too it names the units of the full model.
 
     Raises:
-        SpecError: Not even an encoder without any block would be that fast on this machine.
+        SpecError: Not even an encoder without any block would be that fast.
     """
     heads = [len(scores) for scores in importance.heads]
     neurons = [len(scores) for scores in importance.neurons]
@@ -177,12 +177,12 @@ def check_reachable(table: LatencyTable, layers: int, full_ms: float, speedup: f
     """Refuses a speed-up that no widths can have.
 
     Raises:
-        SpecError: Not even an encoder without any block would be that fast on this machine.
+        SpecError: Not even an encoder without any block would be that fast.
     """
     least = table.encoder_time([0] * layers, [0] * layers)
     if least > full_ms / speedup:
         raise SpecError(
-            f"prune.speedup: {speedup:g} cannot be reached on this machine. With every block "
+            f"prune.speedup: {speedup:g} cannot be reached. With every block "
             f"removed, what is left of the encoder would be {full_ms / least:.2f} times as fast.",
             f"Set prune.speedup below {full_ms / least:.1f}.",
         )

@@ -109,7 +109,7 @@ class Narrowing:
         The stages are the same for all, so that each costs one scoring however many are asked for.
 
         Raises:
-            SpecError: No widths are that fast on this machine.
+            SpecError: No widths are that fast.
         """
         if speedup < self._stage:
             raise ValueError(f"`speedup` must rise. Received: {speedup:g} after {self._stage:g}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks.artifacts import write_json
-from bertworks.errors import SourceError
+from bertworks.errors import SourceError, SpecError
 from bertworks.notices import Notice
 from bertworks.secrets import masked
 from bertworks.sources.archives import MissingMember
@@ -21,7 +21,9 @@ from bertworks.spec import Base, Scratch
 MODEL_TYPES = ("bert",)
 
 
-def fetch_base(base: Base, into: Path, spec_folder: Path = Path()) -> dict[str, Any]:
+def fetch_base(
+    base: Base, into: Path, spec_folder: Path = Path(), max_length: int | None = None
+) -> dict[str, Any]:
     """Writes config.json, model.safetensors and tokenizer.json of the base encoder into a folder.
 
     With `uri: scratch` only config.json is written. A missing tokenizer.json is built from vocab.txt
@@ -31,6 +33,7 @@ def fetch_base(base: Base, into: Path, spec_folder: Path = Path()) -> dict[str, 
         base: The spec's section.
         into: An existing folder.
         spec_folder: What a local path is relative to.
+        max_length: task.max_length, for which the encoder must have positions; None: not asked.
 
     Returns:
         The artifact's metadata: scratch, uri, sha256 (of what was fetched), and for scratch the
@@ -38,9 +41,12 @@ def fetch_base(base: Base, into: Path, spec_folder: Path = Path()) -> dict[str, 
 
     Raises:
         SourceError: Not there, not the pinned bytes, no safetensors weights, or not a BERT.
+        SpecError: The rows may be longer than the encoder has positions for; told before its weights
+            are fetched.
     """
     if base.uri == "scratch":
         write_json(into / "config.json", scratch_config(base.scratch))
+        _check_positions(base, into / "config.json", max_length)
         return {
             "scratch": True,
             "uri": "scratch",
@@ -51,6 +57,7 @@ def fetch_base(base: Base, into: Path, spec_folder: Path = Path()) -> dict[str, 
     if config is None:
         raise _no_file(base, "config.json", "Give the folder that holds the checkpoint's files.")
     _check_config(base, into / "config.json")
+    _check_positions(base, into / "config.json", max_length)
     weights = _take(base, "model.safetensors", into, spec_folder)
     if weights is None:
         pickled = _take(base, "pytorch_model.bin", into, spec_folder)
@@ -144,6 +151,17 @@ def _check_config(base: Base, file: Path) -> None:
             f"{masked(base.uri)} is a model of type {kind!r}. Supported: {', '.join(MODEL_TYPES)}.",
             "Give a BERT checkpoint (config.json with model_type: bert).",
         )
+
+
+def _check_positions(base: Base, file: Path, max_length: int | None) -> None:
+    positions = json.loads(file.read_text(encoding="utf-8")).get("max_position_embeddings")
+    if max_length is None or not isinstance(positions, int) or max_length <= positions:
+        return
+    raise SpecError(
+        f"task.max_length is {max_length}, the base has {positions} positions "
+        f"(max_position_embeddings in {masked(base.uri)}/config.json).",
+        f"Set task.max_length: {positions} or less, or give a base with more positions.",
+    )
 
 
 def _build_tokenizer(base: Base, into: Path, spec_folder: Path) -> dict[str, Any]:

@@ -12,13 +12,16 @@ from bertworks.encoder.config import EncoderConfig
 from bertworks.encoder.layout import Weights
 from bertworks.encoder.model import BertModel, build
 from bertworks.errors import DataError, SpecError
-from bertworks.spec import Finetune, metrics_of
+from bertworks.notices import Notice
+from bertworks.spec import Finetune
 from bertworks.tasks import classification, multi_label
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
+from bertworks.training.advice import of_finetuning
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.distribution import strategy
 from bertworks.training.labelled import LabelledFeed, Predictor, objective_of
+from bertworks.training.length import length_of
 from bertworks.training.loop import Selection, State, train
 from bertworks.training.losses import loss_for
 from bertworks.training.rows import Rows, read_splits
@@ -30,7 +33,7 @@ def finetune(
     initial: tuple[EncoderConfig, Weights],
     settings: Finetune,
     checkpoints: Checkpoints | None = None,
-) -> tuple[BertModel, State]:
+) -> tuple[BertModel, State, list[Notice]]:
     """Trains a model on the train split; the epoch that is best on the validation split wins.
 
     Args:
@@ -41,7 +44,8 @@ def finetune(
         checkpoints: Already entered, or None.
 
     Returns:
-        The model with the best epoch's weights, and the run's state: best metric, history, rate.
+        The model with the best epoch's weights; the run's state: best metric, history, rate; and what
+        its course says about the settings.
 
     Raises:
         DataError: A split has no rows, or the rows do not fit the encoder.
@@ -49,7 +53,6 @@ def finetune(
     """
     train_rows, validation = read_splits(tokens, handler.target_column)
     config = _config_for(initial[0], tokens, settings)
-    check_settings(handler, settings)
     precision.prepare_devices()
     with strategy().scope():
         kind = precision.resolve(settings.precision)
@@ -57,18 +60,22 @@ def finetune(
     pad = tokens.json("info.json")["special"]["pad"]
     weights = label_weights(handler, train_rows.targets, settings.class_weights)
     feed = LabelledFeed(train_rows, handler.task, settings.batch_size, settings.seed, pad)
+    length = length_of(settings, handler.task, len(handler.labels), len(feed.steps(0)))
+    selection = select_on(model, validation, handler, settings.metric, length.patience, pad)
     state = train(
         model,
         feed,
         objective_of(loss_for(handler.task, settings.label_smoothing, weights)),
         settings,
-        total=settings.epochs * len(feed.steps(0)),
+        total=length.epochs * len(feed.steps(0)),
         layer_decay=settings.layer_decay,
-        selection=select_on(model, validation, handler, settings.metric, settings.patience, pad),
+        selection=dataclasses.replace(selection, minutes=settings.minutes),
         checkpoints=checkpoints,
         name="fine-tuning",
     )
-    return model, state
+    metric = settings.metric or handler.default_metric
+    notices = of_finetuning(state, settings, metric, length.epochs, len(validation))
+    return model, state, notices
 
 
 def select_on(
@@ -89,31 +96,6 @@ def select_on(
         is_better=lambda value, best: handler.is_better(metric, value, best),
         patience=patience,
     )
-
-
-def check_settings(handler: TaskHandler, settings: Finetune) -> None:
-    """Refuses settings that the task has no use for, before any work is done.
-
-    Raises:
-        SpecError: Names the setting.
-    """
-    task = handler.task
-    if settings.metric is not None and settings.metric not in metrics_of(task):
-        raise SpecError(
-            f"finetune.metric must be one of {', '.join(metrics_of(task))} for type: {task.type}. "
-            f"Received: {settings.metric}",
-            "Correct finetune.metric in the spec.",
-        )
-    if settings.class_weights != "none" and task.type != "classification":
-        raise SpecError(
-            f"finetune.class_weights goes with type: classification. Received type: {task.type}",
-            "Leave class_weights out.",
-        )
-    if settings.label_smoothing > 0 and task.type == "regression":
-        raise SpecError(
-            "finetune.label_smoothing does not go with type: regression.",
-            "Leave label_smoothing out.",
-        )
 
 
 def label_weights(handler: TaskHandler, targets: Any, wanted: str) -> np.ndarray | None:

@@ -22,6 +22,7 @@ from bertworks.encoder.layout import Weights
 from bertworks.encoder.model import BertModel, get_weights, set_weights_from, slots
 from bertworks.errors import BertworksError
 from bertworks.spec import Optimizer
+from bertworks.training.averaging import Average
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.feed import Batch, Feed, ahead
 from bertworks.training.interruption import Interruption
@@ -41,12 +42,15 @@ class Selection:
         evaluate: Measures the model as it is.
         is_better: Whether a value is better than the best before it (None: there was none).
         patience: Stop after so many epochs without a better one.
+        minutes: Stop where another epoch would not fit into so many minutes of training steps; None:
+            never. It is the one thing here that hangs on the clock.
     """
 
     name: str
     evaluate: Callable[[], float]
     is_better: Callable[[float, float | None], bool]
     patience: int
+    minutes: float | None = None
 
 
 @dataclass
@@ -56,22 +60,24 @@ class State:
     Attributes:
         step: Optimizer steps done.
         best, best_epoch, best_file: The best metric, its epoch (from 1), its weights' file.
+        best_averaged: Whether the best weights are a mean of the latest ones, see `averaging`.
         points: history.json's points.
         seconds: Spent in training steps.
         tokens: Real tokens seen.
         window: Sum and number of the losses since the last loss point.
-        stopped: Whether patience ran out.
+        stopped: Why it ended before the last step: "patience" or "minutes"; empty: it did not.
     """
 
     step: int = 0
     best: float | None = None
     best_epoch: int = 0
     best_file: str | None = None
+    best_averaged: bool = False
     points: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     tokens: int = 0
     window: tuple[float, int] = (0.0, 0)
-    stopped: bool = False
+    stopped: str = ""
 
     @property
     def tokens_per_second(self) -> float:
@@ -100,6 +106,8 @@ def train(
     name: str = "training",
 ) -> State:
     """Trains a model in place; with a selection it ends with the best epoch's weights.
+
+    Each epoch offers two: the weights as they are, and the mean of the latest ones.
 
     Args:
         model: Built inside the strategy's scope, where there are several GPUs.
@@ -147,6 +155,7 @@ class _Run:
         self.per_epoch = len(feed.steps(0))
         self.state = State()
         self.best_weights: Weights | None = None
+        self.average = Average(self._weights(), total) if selection else None
 
     def work(self, stage: progress.Stage) -> None:
         """Steps until the end, or until patience runs out."""
@@ -162,6 +171,8 @@ class _Run:
             rate = learning_rate(self.state.step, self.total, self.settings)
             loss = self.stepper.step(batches, self.state.step, rate)
             self._count(batches, loss, time.monotonic() - began)
+            if self.average:
+                self.average.look(self.state.step)
             stage.advance(1, note=f"loss {loss:.3f}")
             at_epoch_end = self.state.step % self.per_epoch == 0
             if at_epoch_end:
@@ -185,6 +196,8 @@ class _Run:
         self.state = State(**state)
         for key, variable in self._variables().items():
             variable.assign(arrays[key])
+        if self.average:
+            self.average.restore(arrays)
 
     def restore_best(self) -> None:
         """Puts the best epoch's weights back."""
@@ -209,18 +222,40 @@ class _Run:
     def _end_epoch(self, stage: progress.Stage) -> None:
         if self.selection is None:
             return
+        state = self.state
+        self._offer(stage, averaged=False)
+        if self.average and self.average.known:
+            with self.average.in_place():
+                self._offer(stage, averaged=True)
+        state.stopped = self._reason_to_stop(self.selection)
+
+    def _reason_to_stop(self, selection: Selection) -> str:
+        done = self._epoch()
+        if done - self.state.best_epoch >= selection.patience:
+            return "patience"
+        if selection.minutes is None or self.state.step >= self.total:
+            return ""
+        after_another = self.state.seconds * (done + 1) / done
+        return "minutes" if after_another > 60 * selection.minutes else ""
+
+    def _offer(self, stage: progress.Stage, *, averaged: bool) -> None:
+        """Measures the weights that the model has now, and keeps them where none were better."""
+        assert self.selection is not None
         state, selection = self.state, self.selection
         value = selection.evaluate()
-        self._point("validation", selection.name, value)
+        split = "validation, averaged" if averaged else "validation"
+        self._point(split, selection.name, value)
         stage.advance(0, note=f"validation {selection.name} {value:.4f}")
-        epoch = state.step // self.per_epoch
         if selection.is_better(value, state.best):
-            state.best, state.best_epoch = value, epoch
+            state.best, state.best_epoch, state.best_averaged = value, self._epoch(), averaged
             self.best_weights = get_weights(self.model)
             if self.checkpoints:
-                state.best_file = f"best-{epoch}.safetensors"
+                mark = "-averaged" if averaged else ""
+                state.best_file = f"best-{self._epoch()}{mark}.safetensors"
                 self.checkpoints.save_best(state.best_file, self.best_weights)
-        state.stopped = epoch - state.best_epoch >= selection.patience
+
+    def _epoch(self) -> int:
+        return self.state.step // self.per_epoch
 
     def _point(self, split: str, name: str, value: float) -> None:
         epoch = round(self.state.step / self.per_epoch, 4)
@@ -238,8 +273,12 @@ class _Run:
         if self.checkpoints:
             # Copies: the variables change in place while the checkpoint is being written.
             arrays = {key: np.array(value.numpy()) for key, value in self._variables().items()}
+            arrays |= self.average.arrays() if self.average else {}
             self.checkpoints.save(dataclasses.asdict(self.state), arrays)
 
     def _variables(self) -> dict[str, Any]:
-        weights = {f"weights/{slot.names[0]}": slot.variable.value for slot in slots(self.model)}
+        weights = {f"weights/{name}": variable for name, variable in self._weights().items()}
         return weights | self.optimizer.state()
+
+    def _weights(self) -> dict[str, Any]:
+        return {slot.names[0]: slot.variable.value for slot in slots(self.model)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,11 @@ from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import Weights
 from bertworks.encoder.model import BertModel, build
 from bertworks.errors import SpecError
+from bertworks.notices import Notice
 from bertworks.spec import Pretrain
 from bertworks.text.batching import pad_batch
 from bertworks.training import precision
+from bertworks.training.advice import of_pretraining
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.corpus import Marks, MaskedFeed, Texts, read_texts
 from bertworks.training.distribution import strategy
@@ -33,7 +36,7 @@ def pretrain(
     initial: tuple[EncoderConfig, Weights],
     settings: Pretrain,
     checkpoints: Checkpoints | None = None,
-) -> tuple[BertModel, State, dict[str, float]]:
+) -> tuple[BertModel, State, dict[str, float], list[Notice]]:
     """Trains an encoder to predict hidden tokens of the corpus.
 
     Args:
@@ -43,8 +46,8 @@ def pretrain(
         checkpoints: Already entered, or None.
 
     Returns:
-        The model; the run's state; and the held-out measures `masked_accuracy_before`, `_after`,
-        `pseudo_perplexity_before`, `_after`.
+        The model; the run's state; the held-out measures `masked_accuracy_before`, `_after`,
+        `pseudo_perplexity_before`, `_after`; and a notice where it taught nothing.
 
     Raises:
         DataError: The corpus has fewer than two texts.
@@ -72,7 +75,9 @@ def pretrain(
     )
     after = probe.measure("after")
     measures = {f"{name}_before": value for name, value in before.items()}
-    return model, state, measures | {f"{name}_after": value for name, value in after.items()}
+    measures |= {f"{name}_after": value for name, value in after.items()}
+    notices = of_pretraining(measures, settings, state.step, *probe.commonest())
+    return model, state, measures, notices
 
 
 def objective(model: BertModel, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
@@ -101,17 +106,26 @@ class HeldOut:
 
     def masked_accuracy(self) -> float:
         """Share of masked tokens that are predicted, on at most about 20,000 held-out tokens."""
+        right = total = 0
+        for arrays in self._masked():
+            best, _ = self._run({name: arrays[name] for name in (*INPUTS, "targets")})
+            right += int((best.numpy() == arrays["targets"]).sum())
+            total += len(arrays["targets"])
+        return right / total
+
+    def commonest(self) -> tuple[float, int]:
+        """The share that the commonest token has of those masked for `masked_accuracy`; how many."""
+        targets = np.concatenate([arrays["targets"] for arrays in self._masked()])
+        return float(np.bincount(targets).max() / len(targets)), len(targets)
+
+    def _masked(self) -> Iterator[dict[str, np.ndarray]]:
+        """Held-out batches, the same each time."""
         feed = MaskedFeed(self.texts, self.marks, self.settings)
         length = self.settings.sequence_length
         rows = min(len(feed.packed.input_ids), max(1, HELD_OUT_TOKENS // length))
-        right = total = 0
         for at in range(0, rows, 32):
             chosen = np.arange(at, min(at + 32, rows))
-            batch = feed.batch(chosen, np.random.default_rng([self.settings.seed, at]))
-            best, _ = self._run({name: batch.arrays[name] for name in (*INPUTS, "targets")})
-            right += int((best.numpy() == batch.arrays["targets"]).sum())
-            total += len(batch.arrays["targets"])
-        return right / total
+            yield feed.batch(chosen, np.random.default_rng([self.settings.seed, at])).arrays
 
     def pseudo_perplexity(self) -> float:
         """exp of the mean negative log-probability of each token, given all others of its text.

@@ -8,7 +8,7 @@ from typing import Any
 from bertworks import artifacts
 from bertworks.artifacts import Artifact, open_artifact
 from bertworks.errors import ArtifactError
-from bertworks.evaluation import data, errors, floor, predictions, view
+from bertworks.evaluation import calibration, data, errors, floor, predictions, view
 from bertworks.evaluation import metrics as scoring
 from bertworks.evaluation.gates import FLOOR_ANSWERS
 from bertworks.evaluation.latency import measure
@@ -33,6 +33,9 @@ def run(
         examples: Examples artifact (the text, and the floor's training rows).
         tokens: Tokens artifact of the same examples.
         metrics: Where the metrics artifact goes.
+
+    Returns:
+        Every metric; a notice where the scores are no probabilities.
 
     Raises:
         ArtifactError: The agent is neither a model nor a bundle, or does not fit the task.
@@ -82,11 +85,17 @@ def run(
         written = Artifact(folder, "metrics", "evaluate", "", {}, facts)
         page = view.page(f"Evaluation of the {source.kind}", written)
         (folder / "view.html").write_text(page, encoding="utf-8")
+    values = {one["name"]: one["value"] for one in overall}
+    told = calibration.notices(answers, values.get("calibration_error"))
     return {
-        "metrics": {one["name"]: one["value"] for one in overall},
+        "metrics": values,
         "html": "view.html",
         "confusion": matrix,
-        "notices": [*_notices(speed), *_cut(task, pieces_of, len(rows["id"]))],
+        "notices": [
+            *_notices(speed),
+            *_cut(task, pieces_of, len(rows["id"])),
+            *(notice.to_json() for notice in told),
+        ],
     }
 
 

@@ -26,7 +26,8 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
         model: Where the model artifact goes.
 
     Returns:
-        The best validation metric, its epoch, and training tokens per second.
+        The best validation metric, its epoch, and training tokens per second; a notice where more
+        epochs may be better.
     """
     from bertworks.encoder.model import get_weights
     from bertworks.training.finetuning import agent_json, finetune
@@ -42,7 +43,7 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
     start = load_initial(parents["initial"], parents["tokens"])
     checkpoints = Checkpoints.for_run({"step": "finetune", **section}, digests)
     with checkpoints or contextlib.nullcontext():
-        trained, state = finetune(parents["tokens"], handler, start, settings, checkpoints)
+        trained, state, notices = finetune(parents["tokens"], handler, start, settings, checkpoints)
         metric = settings.metric or handler.default_metric
         scores = {
             f"validation_{metric}": state.best,
@@ -63,4 +64,9 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
             write_history(folder, state.history())
         if checkpoints:
             checkpoints.remove()
-    return {"metrics": scores, "html": None, "confusion": None}
+    return {
+        "metrics": scores,
+        "html": None,
+        "confusion": None,
+        "notices": [notice.to_json() for notice in notices],
+    }

@@ -55,7 +55,7 @@ def run(
         log = stack.enter_context(RejectedLog(rejected_out, keep))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=examples_out)))
 
-        metadata.update(fetch_base(encoder, base_out, folder))
+        metadata.update(fetch_base(encoder, base_out, folder, task.max_length))
         reader = Reader(task, data.clean, folder, log, data.max_row_bytes, data.label_separator)
         gather = CorpusWriter(texts, scratch / "corpus")
         info = write_examples(examples_out, task, data, reader, scratch / "examples", gather.take)

@@ -25,7 +25,8 @@ def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> di
         model: Where the model artifact goes.
 
     Returns:
-        Masked accuracy and pseudo-perplexity on held-out text, before and after, and the rate.
+        Masked accuracy and pseudo-perplexity on held-out text, before and after, and the rate; a notice
+        where it taught nothing.
     """
     from bertworks.encoder.model import get_weights
     from bertworks.training.finetuning import agent_json
@@ -40,7 +41,7 @@ def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> di
     config, weights = load_initial(parents["base"], parents["tokens"])
     checkpoints = Checkpoints.for_run({"step": "pretrain", **section}, digests)
     with checkpoints or contextlib.nullcontext():
-        trained, state, measures = pretrain(
+        trained, state, measures, notices = pretrain(
             parents["tokens"], (config, weights), settings, checkpoints
         )
         uri = str(parents["base"].metadata.get("uri", ""))
@@ -58,4 +59,9 @@ def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> di
         if checkpoints:
             checkpoints.remove()
     rate = {"tokens_per_second": round(state.tokens_per_second, 1)}
-    return {"metrics": {**measures, **rate}, "html": None, "confusion": None}
+    return {
+        "metrics": {**measures, **rate},
+        "html": None,
+        "confusion": None,
+        "notices": [notice.to_json() for notice in notices],
+    }

@@ -1,4 +1,4 @@
-"""Prune: cuts heads and neurons for a measured speed-up, then distils the fine-tuned model."""
+"""Prune: cuts heads and neurons for a wanted speed-up, then distils the fine-tuned model."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
         pruned: Where the model artifact goes; it also holds latency.json and pruning.html.
 
     Returns:
-        The predicted and the measured speed-up, the share of heads and neurons that stayed, and the
-        validation metric of the fine-tuned model, right after pruning, and after distillation.
+        The predicted speed-up and the one measured here, the share of heads and neurons that stayed,
+        and the validation metric of the fine-tuned model, right after pruning, and after distillation.
 
     Raises:
         SpecError: No widths are that fast on this machine.
     """
-    from bertworks.compression.prune import prune
+    from bertworks.compression.prune import prune, speed_notices
     from bertworks.compression.pruning_view import render
     from bertworks.compression.shrink import Model
 
@@ -68,4 +68,10 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
             (folder / PAGE).write_text(page, encoding="utf-8")
         if checkpoints:
             checkpoints.remove()
-    return {"metrics": result.scores, "html": PAGE, "confusion": None}
+    told = speed_notices(settings.speedup, result.scores["measured_speedup"])
+    return {
+        "metrics": result.scores,
+        "html": PAGE,
+        "confusion": None,
+        "notices": [notice.to_json() for notice in told],
+    }

@@ -101,7 +101,13 @@ def quick_table(monkeypatch):
 def run(tmp_path, task: dict, **settings):
     section = {
         "task": task,
-        "prune": {"batch_size": 8, "epochs": 1, "precision": "float32", "importance_rows": 16}
+        "prune": {
+            "batch_size": 8,
+            "epochs": 1,
+            "precision": "float32",
+            "importance_rows": 16,
+            "latency": "measured",
+        }
         | settings,
     }
     return step.run(
@@ -150,6 +156,7 @@ def test_a_speedup_of_one_passes_the_model_through(tmp_path) -> None:
     assert all((array == after[name]).all() for name, array in before.items())
     scores = result["metrics"]
     assert scores["predicted_speedup"] == scores["measured_speedup"] == 1.0
+    assert result["notices"] == []
     assert scores["validation_accuracy"] == scores["validation_accuracy_teacher"]
 
 
@@ -183,6 +190,32 @@ def test_a_killed_run_keeps_its_times_and_its_plan(tmp_path, monkeypatch, quick_
     config, _, _ = load_folder(tmp_path / "pruned")
     assert config.num_heads == tuple(len(layer) for layer in plan["heads"])
     assert not list((tmp_path / "checkpoints").glob("*/*"))
+
+
+def test_equal_inputs_give_equal_bytes_whatever_the_clock_says(tmp_path, quick_table, monkeypatch):
+    """Widths once followed a latency measured by the clock."""
+    from bertworks.compression import prune
+
+    speeds = iter([(9.0, 8.0), (3.0, 1.0)])
+    monkeypatch.setattr(prune, "compare", lambda *_, **__: next(speeds))
+    monkeypatch.setattr(measuring.time, "perf_counter", np.random.default_rng().random)
+    found = []
+    for name in ("one", "two"):
+        task = TASKS["classification"]
+        result = run(tmp_path / name, task, speedup=1.5, latency="modelled")
+        folder = tmp_path / name / "pruned"
+        found.append(
+            (folder / "model.safetensors").read_bytes() + (folder / "latency.json").read_bytes()
+        )
+        found.append(artifacts.open_artifact(folder).digest)
+        table = LatencyTable.from_json(json.loads((folder / "latency.json").read_text()))
+        assert table.rounds == 0 and "by the cost model" in (folder / "pruning.html").read_text()
+        told = [notice["text"] for notice in result["notices"]]
+        if name == "one":  # reached 1.125 where 1.5 was asked
+            assert "1.5 times" in told[0] and "1.12 times" in told[0]
+        else:
+            assert not told and result["metrics"]["measured_speedup"] == 3.0
+    assert found[:2] == found[2:] and not quick_table
 
 
 def test_what_cannot_be_reached_is_refused_and_nothing_is_left(tmp_path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from bertworks.errors import DataError, SpecError
-from bertworks.evaluation import metrics
+from bertworks.evaluation import calibration, metrics
 from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.predictions import Predictions, decode, load, save
 from bertworks.spec import Task
@@ -88,6 +88,43 @@ def test_calibration_error_by_hand() -> None:
     )
     expected = 4 / 6 * abs(3 / 4 - 0.9) + 2 / 6 * abs(0 - 0.6)
     assert values(p)["calibration_error"] == pytest.approx(expected)
+
+
+def told(sure: float, right: float, rows: int = 400) -> list:
+    """The notices on an agent that is always as sure, and right so often."""
+    truth = (np.arange(rows) >= right * rows).astype(int)
+    chances = np.tile([sure, 1 - sure], (rows, 1))
+    ids = [str(row) for row in range(rows)]
+    p = Predictions(Task(), ["a", "b"], ids, truth, np.zeros(rows, int), chances)
+    return calibration.notices(p, values(p)["calibration_error"])
+
+
+def test_scores_that_are_no_probabilities_are_told_with_what_to_do() -> None:
+    (unsure,) = told(sure=0.58, right=0.94)
+    assert unsure.level == "warning" and unsure.count == 400
+    assert "error 0.36 on 400 rows" in unsure.text and "train longer" in unsure.text
+    (too_sure,) = told(sure=0.99, right=0.7)
+    assert "label_smoothing: 0.1" in too_sure.text
+    assert told(sure=0.9, right=0.88) == []
+    assert calibration.notices(regressed(), None) == []
+
+
+def test_few_rows_are_no_ground_for_a_warning() -> None:
+    # Ten rows of a perfectly calibrated agent are off by more than a tenth more often than not.
+    random = np.random.default_rng(0)
+    sure = random.uniform(0.5, 1.0, (300, 10))
+    right = random.random(sure.shape) < sure
+    chances = np.stack([sure, 1 - sure], axis=2)
+    found = []
+    for row in range(len(sure)):
+        p = Predictions(
+            Task(), ["a", "b"], list("0123456789"), (~right[row]).astype(int), np.zeros(10, int),
+            chances[row],
+        )  # fmt: skip
+        found.append((values(p)["calibration_error"], bool(
+            calibration.notices(p, values(p)["calibration_error"]))))  # fmt: skip
+    assert np.mean([error > calibration.TOLERATED for error, _ in found]) > 0.8
+    assert np.mean([warned for _, warned in found]) < 0.25
 
 
 def test_one_class_has_no_roc_auc_and_no_rows_is_an_error() -> None:

@@ -8,7 +8,7 @@ import json
 import pytest
 from tokenizers import Tokenizer
 
-from bertworks.errors import SourceError
+from bertworks.errors import SourceError, SpecError
 from bertworks.sources.base import base_notices, fetch_base, pin_of
 from bertworks.spec import Base, Scratch
 
@@ -124,6 +124,25 @@ def test_what_is_refused(checkpoint, into, files, says, fix):
     with pytest.raises(SourceError, match=says) as caught:
         fetch_base(Base(uri=checkpoint(files)), into)
     assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize("scratch", [False, True])
+def test_rows_longer_than_its_positions_are_refused_before_its_weights_are_fetched(
+    checkpoint, into, scratch
+):
+    config = b'{"model_type": "bert", "max_position_embeddings": 64}'
+    positions = 512 if scratch else 64
+    uri = "scratch" if scratch else checkpoint({"config.json": config})  # no weights at all
+    with pytest.raises(
+        SpecError, match=rf"max_length is {positions + 1}.* {positions} pos"
+    ) as caught:
+        fetch_base(Base(uri=uri), into, max_length=positions + 1)
+    assert f"task.max_length: {positions}" in caught.value.fix
+    if scratch:
+        assert fetch_base(Base(uri=uri), into, max_length=positions)["scratch"]
+    else:
+        with pytest.raises(SourceError, match="no model.safetensors"):
+            fetch_base(Base(uri=uri), into, max_length=positions)
 
 
 def test_the_pin_of_a_folder_is_that_of_its_weights(checkpoint, into):

@@ -30,7 +30,7 @@ def load(tmp_path: Path, text: str, *overrides: str) -> spec_file.SpecFile:
 
 def test_defaults_work(tmp_path: Path) -> None:
     spec = load(tmp_path, MINIMAL).spec
-    assert spec.finetune.epochs == 3
+    assert spec.finetune.epochs == "auto"
     assert task_metric(spec.task) == "accuracy"
 
 
@@ -97,6 +97,34 @@ def test_a_value_where_keys_belong_is_not_repeated(tmp_path: Path) -> None:
 def test_wrong_value_names_rule_and_received(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"spec.yaml:5: `finetune.epochs`: .* Received: 0"):
         load(tmp_path, MINIMAL + "finetune: {epochs: 0}\n")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "car", "true", "[2]"])
+def test_epochs_are_a_number_or_auto(tmp_path: Path, value: str) -> None:
+    with pytest.raises(
+        SpecError, match=r"`finetune.epochs`: .*whole number from 1, or auto"
+    ) as raised:
+        load(tmp_path, MINIMAL + f"finetune: {{epochs: {value}}}\n")
+    assert str(raised.value).count("finetune.epochs") == 1
+    assert load(tmp_path, MINIMAL + "finetune: {epochs: 7}\n").spec.finetune.epochs == 7
+    assert load(tmp_path, MINIMAL + "finetune: {epochs: auto}\n").spec.finetune.epochs == "auto"
+
+
+@pytest.mark.parametrize(
+    ("task", "setting", "named"),
+    [
+        ("tagging", "class_weights: balanced", "`class_weights` goes with"),
+        ("regression", "class_weights: balanced", "`class_weights` goes with"),
+        ("regression", "label_smoothing: 0.1", "`label_smoothing` does not go with"),
+        ("classification", "metric: pearson", "`metric` must be one of accuracy"),
+    ],
+)
+def test_settings_that_do_not_go_with_the_task(
+    tmp_path: Path, task: str, setting: str, named: str
+) -> None:
+    """Told when the spec is read, not after minutes of work."""
+    with pytest.raises(SpecError, match=f"{named}.*Received"):
+        load(tmp_path, MINIMAL + f"task: {{type: {task}}}\nfinetune: {{{setting}}}\n")
 
 
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""The mean of the latest weights: what it is, that a resumed run has the same, that the better wins."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bertworks.encoder.config import EncoderConfig, Head
+from bertworks.encoder.model import build, get_weights
+from bertworks.spec import Optimizer, Task
+from bertworks.training.averaging import SPAN, Average
+from bertworks.training.checkpoints import Checkpoints
+from bertworks.training.feed import Batch
+from bertworks.training.labelled import objective_of
+from bertworks.training.loop import Selection, train
+from bertworks.training.losses import loss_for
+
+TINY = EncoderConfig(20, 8, (1,), 8, (8,), 8, dropout=0.0, attention_dropout=0.0)
+
+
+def walked(values, total, first=1):
+    variable = tf.Variable([0.0])
+    average = Average({"w": variable}, total)
+    for step, value in enumerate(values, start=first):
+        variable.assign([value])
+        average.look(step)
+    return variable, average
+
+
+def test_few_looks_are_averaged_evenly_and_older_ones_are_forgotten():
+    values = np.random.default_rng(0).standard_normal(3 * SPAN).astype("f4")
+    _, early = walked(values[:SPAN], total=60)
+    assert early.arrays()["average/w"] == pytest.approx(values[:SPAN].mean(), abs=1e-6)
+    _, late = walked([100.0] * 5 + [1.0] * 200, total=60)
+    assert late.arrays()["average/w"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_long_runs_are_looked_at_sixty_times():
+    _, average = walked(np.arange(1, 601), total=600)
+    _, seldom = walked(np.arange(10, 601, 10), total=60)
+    np.testing.assert_array_equal(average.arrays()["average/w"], seldom.arrays()["average/w"])
+
+
+def test_the_mean_is_in_place_only_for_a_while():
+    variable, average = walked([1.0, 3.0], total=2)
+    with average.in_place():
+        assert variable.numpy() == [2.0]
+    assert variable.numpy() == [3.0]
+
+
+def test_a_mean_that_is_taken_up_goes_on_as_if_undisturbed():
+    values = np.random.default_rng(1).standard_normal(40)
+    _, whole = walked(values, total=60)
+    variable, half = walked(values[:25], total=60)
+    again = Average({"w": variable}, 60)
+    again.restore(half.arrays())
+    for step, value in enumerate(values[25:], start=26):
+        variable.assign([value])
+        again.look(step)
+    np.testing.assert_array_equal(whole.arrays()["average/w"], again.arrays()["average/w"])
+
+
+class Rows:
+    """Two steps an epoch of rows whose label is their first token's parity."""
+
+    def steps(self, epoch):
+        return [np.arange(8), np.arange(8)]
+
+    def shape(self, item):
+        return 8, 8
+
+    def parts(self, item, epoch, number, parts):
+        ids = np.random.default_rng(2 * epoch + number).integers(0, 20, (8, 8)).astype("i4")
+        arrays = {"input_ids": ids, "mask": np.ones_like(ids), "targets": ids[:, 0] % 2}
+        return [Batch(arrays, 8.0, 64)]
+
+
+def trained(scores, checkpoints=None, total=6, stop=None):
+    """Trains on fixed validation scores: (as they are, averaged) of each epoch in turn."""
+    model = build(TINY, Head("sequence", ("a", "b")), seed=1)
+    left = iter(scores)
+    seen = []
+
+    def evaluate():
+        seen.append(get_weights(model)["classifier.weight"])
+        if stop is not None and len(seen) > stop:
+            raise KeyboardInterrupt
+        return next(left)
+
+    def better(value, best):
+        return best is None or value > best
+
+    state = train(
+        model, Rows(), objective_of(loss_for(Task())),
+        Optimizer(learning_rate=1e-2, precision="float32"), total=total,
+        selection=Selection("accuracy", evaluate, better, patience=9), checkpoints=checkpoints,
+    )  # fmt: skip
+    return state, get_weights(model), seen
+
+
+@pytest.mark.parametrize(
+    ("scores", "epoch", "averaged", "which"),
+    [
+        ([0.5, 0.6, 0.7, 0.8, 0.75, 0.7], 2, True, 3),
+        ([0.5, 0.6, 0.9, 0.8, 0.75, 0.7], 2, False, 2),
+        ([0.5, 0.6, 0.7, 0.8, 0.75, 0.85], 3, True, 5),
+    ],
+)
+def test_the_better_of_both_wins_whatever_came_after(scores, epoch, averaged, which):
+    state, weights, seen = trained(scores)
+    assert (state.best_epoch, state.best_averaged) == (epoch, averaged)
+    assert state.best == max(scores)
+    np.testing.assert_array_equal(weights["classifier.weight"], seen[which])
+    assert not np.array_equal(seen[2], seen[3])
+    told = [point["split"] for point in state.points if point["split"] != "train"]
+    assert told == ["validation", "validation, averaged"] * 3
+
+
+def test_a_killed_run_ends_with_the_same_mean(tmp_path):
+    scores = [0.5, 0.6, 0.7, 0.8, 0.75, 0.85]
+    _, undisturbed, _ = trained(scores)
+    with pytest.raises(KeyboardInterrupt), Checkpoints(tmp_path / "a") as checkpoints:
+        trained(scores, checkpoints, stop=4)
+    with Checkpoints(tmp_path / "a") as checkpoints:
+        # The second epoch was saved whole: the third is measured.
+        state, resumed, seen = trained(scores[4:], checkpoints)
+    assert len(seen) == 2 and state.best_averaged
+    for name, array in undisturbed.items():
+        np.testing.assert_array_equal(resumed[name], array, err_msg=name)
+
+
+def test_a_budget_in_minutes_ends_at_an_epochs_end(monkeypatch):
+    from bertworks.training import loop
+
+    clock = iter(np.arange(0.0, 1e4, 30.0))  # each step takes half a minute
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    model = build(TINY, Head("sequence", ("a", "b")), seed=1)
+    state = train(
+        model, Rows(), objective_of(loss_for(Task())), Optimizer(precision="float32"), total=20,
+        selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 2.5),
+    )  # fmt: skip
+    assert (state.step, state.stopped) == (4, "minutes")
