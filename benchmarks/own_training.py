@@ -30,6 +30,7 @@ from bertworks.training.feed import Batch, Feed, ahead
 from bertworks.training.finetuning import label_weights, select_on
 from bertworks.training.initial import load_initial
 from bertworks.training.labelled import LabelledFeed, objective_of
+from bertworks.training.length import length_of
 from bertworks.training.losses import loss_for
 from bertworks.training.mlm import objective as masked_objective
 from bertworks.training.optimizer import AdamW, groups_of
@@ -114,9 +115,10 @@ def finetuning(tokens: Artifact, base: Artifact, settings: Finetune) -> tuple[Tr
     feed = LabelledFeed(rows, handler.task, settings.batch_size, settings.seed, pad)
     balance = label_weights(handler, rows.targets, settings.class_weights)
     loss = loss_for(handler.task, settings.label_smoothing, balance)
-    total = settings.epochs * len(feed.steps(0))
-    training = Training(model, feed, objective_of(loss), settings, total)
-    selection = select_on(model, validation, handler, settings.metric, settings.patience, pad)
+    steps = len(feed.steps(0))
+    length = length_of(settings, handler.task, len(handler.labels), steps)
+    training = Training(model, feed, objective_of(loss), settings, length.epochs * steps)
+    selection = select_on(model, validation, handler, settings.metric, length.patience, pad)
     return training, selection.evaluate
 
 
