@@ -46,6 +46,7 @@ def measure(
     seconds: float = 10.0,
     threads: int | None = None,
     rounds: tuple[int, int] = (5, 25),
+    by_wall: bool = True,
 ) -> LatencyTable:
     """Times the blocks on this machine.
 
@@ -61,6 +62,8 @@ def measure(
         seconds: Stop after this long, once the least number of rounds is done.
         threads: CPU threads; None: all that this process may use.
         rounds: Least and greatest number of rounds.
+        by_wall: Set the level by the wall clock; else it is that of the CPU time, shared evenly by
+            the threads, which compares across runs on a busy machine.
     """
     threads = threads or available_threads()
     keys = _graphs(subject)
@@ -69,7 +72,8 @@ def measure(
         calls += _calls(_tiny_graph(subject, key), shapes, subject.pair, VOCABULARY, threads)
     with stage("measuring latency", unit="rounds") as progress:
         wall, busy = time_calls(calls, seconds, rounds, progress.advance)
-    cost = busy.min(axis=1) * (wall.min(axis=1).sum() / busy.min(axis=1).sum())
+    level = wall.min(axis=1).sum() / busy.min(axis=1).sum() if by_wall else 1.0 / threads
+    cost = busy.min(axis=1) * level
     low, median, high = np.quantile(busy, [0.25, 0.5, 0.75], axis=1)
     per_graph = cost.reshape(len(keys), -1) @ _per_thousand_tokens(shapes)
     times = dict(zip(keys, per_graph.tolist(), strict=True))
