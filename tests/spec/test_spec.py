@@ -110,23 +110,6 @@ def test_epochs_are_a_number_or_auto(tmp_path: Path, value: str) -> None:
     assert load(tmp_path, MINIMAL + "finetune: {epochs: auto}\n").spec.finetune.epochs == "auto"
 
 
-@pytest.mark.parametrize(
-    ("task", "setting", "named"),
-    [
-        ("tagging", "class_weights: balanced", "`class_weights` goes with"),
-        ("regression", "class_weights: balanced", "`class_weights` goes with"),
-        ("regression", "label_smoothing: 0.1", "`label_smoothing` does not go with"),
-        ("classification", "metric: pearson", "`metric` must be one of accuracy"),
-    ],
-)
-def test_settings_that_do_not_go_with_the_task(
-    tmp_path: Path, task: str, setting: str, named: str
-) -> None:
-    """Told when the spec is read, not after minutes of work."""
-    with pytest.raises(SpecError, match=f"{named}.*Received"):
-        load(tmp_path, MINIMAL + f"task: {{type: {task}}}\nfinetune: {{{setting}}}\n")
-
-
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as raised:
         load(tmp_path, MINIMAL + "finetune: {epochs: 0}\ntransform: {batch_rows: x}\n")
