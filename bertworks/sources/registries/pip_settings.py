@@ -72,6 +72,8 @@ def pip_settings() -> PipSettings:
         indexes = []
     links = values.get("find-links", "").split()
     trusted = frozenset(values.get("trusted-host", "").split())
+    for index in indexes:
+        _check_address(index)
     open_urls = [without_credentials(url) for url in (*indexes, *links)]
     for url, _ in open_urls:
         _check_safe(url, trusted)
@@ -130,15 +132,21 @@ def _read(file: Path) -> dict[str, str]:
     return options
 
 
+def _check_address(index: str) -> None:
+    """An index is a URL or a folder; a host's name alone would be looked for on the disk."""
+    if urlsplit(index).scheme in ("http", "https", "file") or Path(index).expanduser().is_dir():
+        return
+    if not index.startswith(("/", ".", "~")):
+        raise SourceError(
+            "pip's settings name a package index that is neither a URL (http, https, file) nor a "
+            "folder.",
+            "Write it whole: PIP_INDEX_URL=https://HOST/simple.",
+        )
+
+
 def _check_safe(url: str, trusted: frozenset[str]) -> None:
     """As pip does: plain http only from this machine, or from a host that the settings trust."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https", "file") and not url.startswith(("/", ".", "~")):
-        raise SourceError(
-            "pip's settings name a package index that is neither a URL (http, https, file) nor an "
-            "absolute path.",
-            "Write it whole: PIP_INDEX_URL=https://HOST/simple, PIP_FIND_LINKS=/path/to/folder.",
-        )
     if parts.scheme != "http" or parts.netloc.startswith(_LOOPBACK):
         return
     if not {parts.netloc, parts.hostname, "*"} & trusted:
