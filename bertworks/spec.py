@@ -566,6 +566,12 @@ class Retrain(Section):
     rehearsal: float = Field(
         1.0, ge=0, description="Old rows kept for each new row, against forgetting; 0: none."
     )
+    min_new_label_recall: Fraction = Field(
+        0.5,
+        description="A challenger that knows labels which the champion does not must find this share of "
+        "each one's test rows. It is then judged by the mean over all labels (macro F1), and may not be "
+        "worse on rows of the old labels by more than chance.",
+    )
     seed: int = 42
     webhook: SecretKey | None = Field(
         None, description="Secret with the URL that is told how each run ended."

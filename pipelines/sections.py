@@ -143,7 +143,12 @@ def _retraining(
             "min_label_rows": 1 if rare.rare_labels == "ignore" else rare.min_label_rows,
         },
         "validate-retrain": {**settings["validate"], "validate": checks},
-        "gate-retrain": {**settings["gate"], "champion": None, "retrain": True},
+        "gate-retrain": {
+            **settings["gate"],
+            "champion": None,
+            "retrain": True,
+            "min_new_label_recall": spec.retrain.min_new_label_recall,
+        },
         "register-retrain": {**own, "retrain": True, "recipe": recipe},
         "notify": {**own, "webhook": spec.retrain.webhook is not None},
     }

@@ -20,6 +20,7 @@ from bertworks.evaluation.bootstrap import Difference, paired
 from bertworks.evaluation.drops import Drop, shared
 from bertworks.evaluation.measures import LOWER_IS_BETTER, measure_of
 from bertworks.evaluation.metrics import value_of
+from bertworks.evaluation.new_labels import NewLabels
 from bertworks.evaluation.predictions import Predictions
 from bertworks.evaluation.tokenized import for_metric
 from bertworks.notices import Notice
@@ -45,6 +46,7 @@ class Measured:
             were not kept: then the values alone are compared.
         above_floor: How much the bundle is above the floor on the same rows; None likewise.
         candidates: What the bundle was chosen from: they tell what helps a refused one.
+        new_labels: What becomes of labels that the champion does not know; None where there are none.
     """
 
     bundle: list[dict[str, Any]]
@@ -55,6 +57,7 @@ class Measured:
     drop: Drop | None = None
     above_floor: Difference | None = None
     candidates: Sequence[dict[str, Any]] = field(default=())
+    new_labels: NewLabels | None = None
 
     @classmethod
     def of(
@@ -66,6 +69,7 @@ class Measured:
         metric: str,
         gates: Gates,
         champion: Difference | None = None,
+        new_labels: NewLabels | None = None,
     ) -> Measured:
         """Reads a bundle, its metrics artifact and that of the uncompressed model.
 
@@ -90,11 +94,17 @@ class Measured:
             drop=drop,
             above_floor=above,
             candidates=candidates.table(bundle),
+            new_labels=new_labels,
         )
 
 
 def decide(
-    gates: Gates, metric: str, measured: Measured, *, challenge: bool = False
+    gates: Gates,
+    metric: str,
+    measured: Measured,
+    *,
+    challenge: bool = False,
+    least_recall: float = 0.5,
 ) -> dict[str, Any]:
     """Checks every rule that is asked for.
 
@@ -107,6 +117,9 @@ def decide(
         measured: What to look at.
         challenge: Also ask, whatever the rules say, that the bundle be better than the champion by
             more than the noise: the whole 95 % interval of the difference is on the better side.
+            Where it brings labels that the champion does not know, it is judged by them instead
+            (`new_labels`).
+        least_recall: Share of each new label's test rows that must be found then.
 
     Returns:
         What decision.json holds: passed, metric, rules, reasons.
@@ -130,7 +143,9 @@ def decide(
         rules.append(_rule("max_size_mb", gates.max_size_mb, size, size <= gates.max_size_mb))
     if gates.beat_floor:
         rules.append(_beats_floor(measured, metric, value, sign))
-    if challenge:
+    if challenge and measured.new_labels is not None:
+        rules += _learns_labels(measured.new_labels, least_recall)
+    elif challenge:
         rules.append(_beats_noise(measured.champion, sign))
     elif gates.beat_champion:
         rules.append(_beats_champion(measured.champion, sign))
@@ -246,6 +261,20 @@ def _beats_noise(found: Difference | None, sign: float) -> dict[str, Any]:
     return _rule("beat_noise", 0.0, found.value, passed, _interval(found))
 
 
+def _learns_labels(found: NewLabels, least: float) -> list[dict[str, Any]]:
+    """The rules of a challenger that knows more labels than the champion."""
+    recall, macro, old, note = found.recall, found.macro, found.old, str(found)
+    if recall is None:
+        rules = [_rule("finds_new_labels", least, None, True, note, judged=False)]
+    else:
+        rules = [_rule("finds_new_labels", least, recall, recall >= least, note)]
+        if macro is not None:
+            rules.append({**_beats_noise(macro, 1.0), "metric": found.metric})
+    if old is not None:
+        rules.append(_rule("keeps_old_labels", 0.0, old.value, not old.beyond(0.0), str(old)))
+    return rules
+
+
 def _around_0(found: Difference) -> bool:
     return found.low is not None and found.high is not None and found.low < 0 < found.high
 
@@ -293,9 +322,14 @@ _WORDS = {
     "beat_champion": "{metric} differs by {value:+.4f} from the champion's on the same rows",
     "beat_noise": "{metric} differs by {value:+.4f} from the champion's on the same rows, which is not "
     "better by more than the noise",
+    "finds_new_labels": "{value:.2f} of a new label's test rows are found, {limit:g} is asked "
+    "(retrain.min_new_label_recall)",
+    "keeps_old_labels": "{metric} is {value:.4f} worse than the champion's on rows of the old labels, "
+    "which is more than the noise",
 }
 
 
 def _reason(rule: dict[str, Any], metric: str) -> str:
-    text = _WORDS[rule["name"]].format(metric=metric, value=rule["value"], limit=rule["limit"])
+    told = {"metric": metric, **rule}
+    text = _WORDS[rule["name"]].format(**told)
     return f"{text} ({rule['note']})" if rule["note"] else text

@@ -16,6 +16,8 @@ _TITLES = {
     "beat_floor": "above the floor",
     "beat_champion": "above the champion",
     "beat_noise": "above the champion by more than the noise",
+    "finds_new_labels": "new labels are found",
+    "keeps_old_labels": "old labels: drop against the champion",
 }
 _VERDICTS = {
     "promoted": ("passed", "good"),

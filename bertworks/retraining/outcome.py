@@ -116,10 +116,23 @@ def _text(outcome: dict[str, Any], registered: dict[str, Any]) -> str:
     score = f"{outcome['metric']} {outcome['challenger_value']:.4f}"
     against = _against(outcome)
     if kind == "promoted":
-        return f"{name}: version {outcome['challenger']} is the new champion, {score}{against}."
+        return (
+            f"{name}: version {outcome['challenger']} is the new champion, {score}{against}."
+            f"{_new_labels(outcome)}"
+        )
     reasons = "; ".join(registered["reasons"])
     what = "the challenger was refused: " if kind == "refused" else "the challenger's "
-    return f"{name}: {stays}; {what}{reasons}."
+    return f"{name}: {stays}; {what}{reasons}.{_new_labels(outcome)}"
+
+
+def _new_labels(outcome: dict[str, Any]) -> str:
+    """Which labels the champion could not answer before, a few of them by name."""
+    names = outcome["new_labels"]
+    if not names:
+        return ""
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    who = "It knows" if outcome["outcome"] == "promoted" else "The champion does not know"
+    return f" {who} the new label{'s' if len(names) > 1 else ''} {listed}."
 
 
 def _after(registered: dict[str, Any]) -> str:

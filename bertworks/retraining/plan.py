@@ -3,7 +3,8 @@
 A row's split is decided when it is first seen and never changes: what the champion was trained on can
 not turn up in test, and champion and challenger are judged on the same rows. Old rows are rehearsed
 (Robins 1995, "Catastrophic forgetting, rehearsal and pseudorehearsal"): a sample of them is mixed with
-the new ones, with at least `LABEL_ROWS` of each label, so that no label is unlearned.
+the new ones, with at least `LABEL_ROWS` of each label, so that no label is unlearned; and where there
+are new labels, with as many of each old one as the largest new one has, so that none is outweighed.
 """
 
 from __future__ import annotations
@@ -83,12 +84,15 @@ def make_plan(
 
     old = [one for one in known if split[one] == "train" and one not in fresh]
     new = [one for one in fresh if split[one] == "train"]
+    before = {label for key in known.values() for label in key.labels}
+    have = _label_rows(keys, new)
     if rehearsal is None:
         rehearsed = set(old)
     else:
-        rehearsed = _sample(known, old, _label_rows(keys, new), round(rehearsal * len(new)), seed)
-    before = {label for key in known.values() for label in key.labels}
-    labels = set(_label_rows(keys, new)) | set(_label_rows(known, rehearsed))
+        unknown = [count for label, count in have.items() if label not in before]
+        least = max(LABEL_ROWS, *unknown) if unknown and rehearsal else LABEL_ROWS
+        rehearsed = _sample(known, old, have, round(rehearsal * len(new)), least, seed)
+    labels = set(have) | set(_label_rows(known, rehearsed))
     return Plan(
         fresh=frozenset(fresh),
         relabelled=sum(one in fresh for one in changed),
@@ -119,13 +123,15 @@ def _waiting(
         waiting |= more
 
 
-def _sample(known: Keys, old: list[str], have: Counter[str], count: int, seed: str) -> set[str]:
-    """`count` of the old rows at random, and more where a label would have too few rows."""
+def _sample(
+    known: Keys, old: list[str], have: Counter[str], count: int, least: int, seed: str
+) -> set[str]:
+    """`count` of the old rows at random, and more where a label would have less than `least` rows."""
     ranked = sorted(old, key=lambda one: hashlib.blake2b(f"{seed}\n{one}".encode()).digest())
     taken = set(ranked[:count])
     have = have + _label_rows(known, taken)
     for one in ranked[count:]:
-        if any(have[label] < LABEL_ROWS for label in known[one].labels):
+        if any(have[label] < least for label in known[one].labels):
             taken.add(one)
             have.update(known[one].labels)
     return taken

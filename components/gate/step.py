@@ -13,6 +13,7 @@ from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.champion import champion_predictions
 from bertworks.evaluation.gates_view import gate_page
 from bertworks.evaluation.metrics import value_of
+from bertworks.evaluation.new_labels import NewLabels, unknown_to
 from bertworks.evaluation.remedies import fix
 from bertworks.retraining.champion import same_task
 from bertworks.spec import Gates, Task, task_metric
@@ -59,9 +60,13 @@ def run(
     champion = store.champion(section["name"]) if retrain or rules.beat_champion else None
     if champion is not None and champion.digest == packed.digest:
         champion = None
-    gap = _against(store, champion, task, packed, ours, rows, metric) if champion else None
-    measured = gates.Measured.of(packed, ours, before, task, metric, rules, gap)
-    found = gates.decide(rules, metric, measured, challenge=retrain)
+    gap, labels = None, None
+    if champion is not None:
+        gap, labels = _against(store, champion, task, packed, ours, rows, metric, rules.confidence)
+    measured = gates.Measured.of(packed, ours, before, task, metric, rules, gap, labels)
+    least = section.get("min_new_label_recall", 0.5)
+    found = gates.decide(rules, metric, measured, challenge=retrain, least_recall=least)
+    found["new_labels"] = list(labels.labels) if labels else []
     found["outcome"] = outcome_of(found)
     found["challenger"] = value_of(measured.bundle, metric)
     found["champion"] = None
@@ -99,7 +104,7 @@ def outcome_of(found: dict[str, Any]) -> str:
     failed = {rule["name"] for rule in found["rules"] if not rule["passed"]}
     if not failed:
         return "promoted"
-    return "kept" if failed == {"beat_noise"} else "refused"
+    return "kept" if failed <= {"beat_noise", "finds_new_labels", "keeps_old_labels"} else "refused"
 
 
 def _check_parents(bundle: Artifact, ours: Artifact, before: Artifact, rows: Artifact) -> None:
@@ -128,21 +133,26 @@ def _against(
     ours: Artifact,
     rows: Artifact,
     metric: str,
-) -> Difference | None:
+    confidence: float,
+) -> tuple[Difference | None, NewLabels | None]:
     """How much the bundle is above the champion, both asked for the test rows of this run.
 
-    None where the champion does another task.
+    And what it does with labels that the champion does not know, where it has any. None and None where
+    the champion does another task.
     """
-    labels = bundle.json("agent.json")["labels"]
+    agent = bundle.json("agent.json")
     theirs = store.fetch(champion.name, champion.number)
-    if not same_task(theirs.json("agent.json")["task"], task):
-        return None
-    return gates.against_champion(
-        predictions.load(ours / "predictions.parquet", task, labels),
-        champion_predictions(theirs, rows, task, labels),
-        metric,
-        seed=42,
-    )
+    before = theirs.json("agent.json")
+    if not same_task(before["task"], task):
+        return None, None
+    answers = predictions.load(ours / "predictions.parquet", task, agent["labels"])
+    champions = champion_predictions(theirs, rows, task, agent["labels"])
+    gap = gates.against_champion(answers, champions, metric, gates.SEED)
+    unknown = unknown_to(before, agent) if task.type != "regression" else set()
+    if not unknown:
+        return gap, None
+    labels = NewLabels.between(answers, champions, unknown, metric, confidence, gates.SEED)
+    return gap, labels
 
 
 def _refusal(name: str, uri: str, found: dict[str, Any], advice: str) -> GateRefused:

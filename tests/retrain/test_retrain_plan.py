@@ -165,3 +165,15 @@ def test_merged_rows_are_sorted_whole_and_counted(tmp_path: Path, extra: tuple[s
     assert counts(plan)["new"] == 63
     if extra:
         assert {one["team"] for one in rows.values()} == {"red", ""}
+
+
+def test_no_old_label_is_outweighed_by_a_new_one() -> None:
+    known = keys({"common": 400, "rare": 30})
+    current = known | keys({"new": 60}, start=1000)
+    plan = make_plan(current, known, rehearsal=1.0, seed="x", min_label_rows=2)
+    taken = Counter(known[one].labels[0] for one in plan.rehearsed)
+    assert taken["rare"] == 30 and taken["common"] >= 60
+    # Without a new label, so many as were asked for.
+    current = known | keys({"common": 60}, start=1000)
+    plan = make_plan(current, known, rehearsal=0.5, seed="x", min_label_rows=2)
+    assert len(plan.rehearsed) < 60
