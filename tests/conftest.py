@@ -1,6 +1,5 @@
 """What all tests share: nothing of how, or from where, they were started may change their result."""
 
-import contextlib
 import functools
 import inspect
 import os
@@ -27,10 +26,3 @@ hypothesis.settings.load_profile("any machine")
 for name in [name for name in os.environ if name.startswith("BERTWORKS_")]:
     if name != "BERTWORKS_WRITE_GOLDEN":
         del os.environ[name]
-
-# No example of a test by properties fails because the machine is busy.
-with contextlib.suppress(ImportError):
-    import hypothesis
-
-    hypothesis.settings.register_profile("unhurried", deadline=None)
-    hypothesis.settings.load_profile("unhurried")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ class Agent:
         info = _agent_json(bundle)
         tokenizer = Tokenizer.load(bundle.path)
         engine = engines.load(bundle.path, info.get("engine") or {}, threads)
-        return cls(info, tokenizer, engine, max_batch)
+        return cls(info, tokenizer, engine, max_batch)._fitting(bundle.path)
 
     @classmethod
     def from_model(
@@ -119,7 +120,24 @@ class Agent:
                 "Give the model that the finetune or prune step wrote.",
             )
         graph = source.graph("float32").SerializeToString()
-        return cls(info, tokenizer, engines.OnnxRuntime(graph, {}, threads), max_batch)
+        engine = engines.OnnxRuntime(graph, {}, threads)
+        return cls(info, tokenizer, engine, max_batch)._fitting(model.path)
+
+    def _fitting(self, folder: Path) -> Agent:
+        """This agent, once its graph has given as many outputs as agent.json names.
+
+        Raises:
+            ArtifactError: More or fewer: labels would be given to answers that mean others.
+        """
+        marks = [self._tokenizer.special.cls, self._tokenizer.special.sep]
+        (logits,) = self.predict_logits([marks], [[0, 0]] if self.task.pair else None)
+        wanted = 1 if self.task.type == "regression" else len(self.labels)
+        if logits.shape[-1] != wanted:
+            raise ArtifactError(
+                f"{folder}: agent.json names {wanted} outputs, its graph gives {logits.shape[-1]}.",
+                "Make it anew with the step that wrote it (finetune, prune or quantize).",
+            )
+        return self
 
     def predict(
         self,

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import TEXTS, bundle_of, make_model
 
+from bertworks import artifacts
 from bertworks.errors import ArtifactError, DataError
 from bertworks.serving.runtime import Agent
 from bertworks.text import words
@@ -189,3 +190,17 @@ def test_loading_needs_no_training_library(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     count, loaded = done.stdout.split("\n")[:2]
     assert int(count) == 1 and json.loads(loaded) == []
+
+
+@pytest.mark.parametrize("labels", [["bad"], ["bad", "good", "odd"]])
+def test_labels_that_do_not_fit_the_graph_are_named(tmp_path, labels):
+    model = make_model(tmp_path / "model", {"type": "classification"}, ["bad", "good"])
+    bundle = bundle_of(model, tmp_path / "bundle")
+    with artifacts.write(tmp_path / "changed", kind="bundle", producer="test") as folder:
+        for file in bundle.iterdir():
+            if file.name != "manifest.json":
+                (folder / file.name).write_bytes(file.read_bytes())
+        info = json.loads((folder / "agent.json").read_text()) | {"labels": labels}
+        (folder / "agent.json").write_text(json.dumps(info))
+    with pytest.raises(ArtifactError, match=f"names {len(labels)} outputs, its graph gives 2"):
+        Agent.load(tmp_path / "changed")
