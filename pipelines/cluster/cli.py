@@ -131,7 +131,7 @@ def list_runs(
         for run in runs.newest(connection, agent=name)
         if wanted is None or str(run.state).lower() in wanted
     )
-    records = [runs.record(connection, run) for run in islice(found, limit)]
+    records = list(runs.listed(connection, islice(found, limit)))
     if json_:
         typer.echo(json.dumps([one.as_json(details=False) for one in records], indent=2))
     elif records:
@@ -159,7 +159,7 @@ def show(
         return
     for line in _described(record):
         typer.echo(line)
-    _draw_steps(record.steps)
+    _draw_steps(record.steps, record.hindrances)
     _tell_notices(record)
     if connection.hint:
         typer.echo(f"to open the link: {connection.hint}")
@@ -349,10 +349,12 @@ def _described(record: Record) -> list[str]:
     return [*lines, record.link, ""]
 
 
-def _draw_steps(steps: list[Step]) -> None:
+def _draw_steps(steps: list[Step], hindrances: dict[str, str]) -> None:
     from pipelines.cluster.watch import table
 
     _console().print(table(steps))
+    for name, why in hindrances.items():
+        typer.echo(f"{name}: {why}")
 
 
 def _tell_notices(record: Record) -> None:

@@ -1,13 +1,14 @@
 """A run's pods: what they wait for, why they ended, their logs.
 
-They carry KFP's label `pipeline/runid`, and those of our steps `app.kubernetes.io/component`. A pod may
-be gone: its log is then in KFP's object store, which the Kubeflow UI reads.
+They carry KFP's label `pipeline/runid`, and those of our steps `app.kubernetes.io/component`; the others
+are KFP's own, its drivers, without which no step begins. A pod may be gone: its log is then in KFP's
+object store, which the Kubeflow UI reads.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,14 @@ from bertworks.notices import Notice, from_log
 from pipelines.cluster.connection import Connection
 from pipelines.cluster.kube import SECONDS, why
 from pipelines.cluster.steps import Step
+from pipelines.cluster.transport import LOGS, Answer
 
 RUN_LABEL = "pipeline/runid"
 STEP_LABEL = "app.kubernetes.io/component"
+NODE = "workflows.argoproj.io/node-name"
 CONTAINER = "main"
-REPORT_LINES = 500
+TAILS = (500, 5000, None)
+"""Lines of a log's end that are read in turn, until a step's last line is among them."""
 STUCK = frozenset(
     {
         "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",
@@ -32,24 +36,40 @@ STUCK = frozenset(
 
 @dataclass(frozen=True)
 class Pod:
-    """One attempt of a step.
+    """One attempt of a step, or of what KFP runs beside it.
 
     Attributes:
+        step: The step's name; empty for a pod of KFP's own.
+        node: Argo's name of what it does: "ingest-driver".
         waits: Why it does not start: an image that cannot be pulled, no node to run on; else empty.
         killed: Why it was ended from outside: out of memory, evicted; else empty.
+        broken: The container beside the main one that failed, Argo's "init" or "wait"; else empty.
+        said: What that container said at its end.
     """
 
     name: str
     step: str
+    node: str
     phase: str
     created: str
     waits: str
     killed: str
     exit_code: int | None
+    broken: str = ""
+    said: str = ""
 
 
 def pods_of(connection: Connection, run_id: str) -> list[Pod]:
     """The pods of a run's steps, the oldest first.
+
+    Raises:
+        EnvironmentFault: There is no kubeconfig, or it does not let us look.
+    """
+    return [pod for pod in all_pods(connection, run_id) if pod.step]
+
+
+def all_pods(connection: Connection, run_id: str) -> list[Pod]:
+    """All pods of a run, the oldest first.
 
     Raises:
         EnvironmentFault: There is no kubeconfig, or it does not let us look.
@@ -63,8 +83,7 @@ def pods_of(connection: Connection, run_id: str) -> list[Pod]:
         )
     except Exception as error:
         raise why(error) from None
-    pods = [_pod(one) for one in found.items if STEP_LABEL in (one.metadata.labels or {})]
-    return sorted(pods, key=lambda pod: pod.created)
+    return sorted((_pod(one) for one in found.items), key=lambda pod: pod.created)
 
 
 def _pod(one: Any) -> Pod:
@@ -72,15 +91,28 @@ def _pod(one: Any) -> Pod:
     containers = [*(status.init_container_statuses or []), *(status.container_statuses or [])]
     main = next((c for c in status.container_statuses or [] if c.name == CONTAINER), None)
     ended = main and main.state and main.state.terminated
+    broken, said = _broken(containers) if not (ended and ended.exit_code) else ("", "")
+    node = (one.metadata.annotations or {}).get(NODE, "").rpartition(".")[2]
     return Pod(
         name=one.metadata.name,
-        step=one.metadata.labels[STEP_LABEL],
+        step=(one.metadata.labels or {}).get(STEP_LABEL, ""),
+        node=re.sub(r"(\(\d+\))+$", "", node) or one.metadata.name,
         phase=status.phase or "",
         created=str(one.metadata.creation_timestamp or ""),
         waits=_waits(status, containers) if status.phase == "Pending" else "",
         killed=_killed(status, ended),
         exit_code=ended.exit_code if ended else None,
+        broken=broken,
+        said=said,
     )
+
+
+def _broken(containers: list[Any]) -> tuple[str, str]:
+    for one in containers:
+        ended = one.state and one.state.terminated
+        if one.name != CONTAINER and ended and ended.exit_code:
+            return one.name, ended.message or ""
+    return "", ""
 
 
 def _waits(status: Any, containers: list[Any]) -> str:
@@ -110,14 +142,67 @@ def _short(text: str, limit: int = 240) -> str:
     return plain if len(plain) <= limit else f"{plain[: limit - 3]}..."
 
 
-def waiting(connection: Connection, run_id: str) -> dict[str, str]:
-    """Step to why its pod does not start, with what to do.
+def hindrances(connection: Connection, run_id: str) -> dict[str, str]:
+    """Step, or pod of KFP's own, to what keeps it: it does not start, or fails by no fault of its own.
 
     Raises:
         EnvironmentFault: There is no kubeconfig, or it does not let us look.
     """
-    pods = pods_of(connection, run_id)
-    return {pod.step: f"{pod.waits} {_remedy(pod)}" for pod in pods if pod.waits}
+    found: dict[str, str] = {}
+    others: dict[str, list[Pod]] = {}
+    for pod in all_pods(connection, run_id):
+        if pod.waits:
+            found[pod.step or pod.node] = f"waits: {pod.waits} {_remedy(pod)}"
+        else:
+            others.setdefault(pod.step or pod.node, []).append(pod)
+    for node, pods in others.items():
+        # A step's own failure is its reason, which is asked for at the end.
+        failed = [
+            pod
+            for pod in pods
+            if pod.phase == "Failed" and (pod.broken or pod.killed or not pod.step)
+        ]
+        if failed and pods[-1].phase != "Succeeded" and node not in found:
+            times = f" {len(failed)} times" if len(failed) > 1 else ""
+            why_ = cause(connection, failed[-1]).partition("\n")[0]
+            found[node] = f"failed{times}: {_short(why_)}"
+    return found
+
+
+def cause(connection: Connection, pod: Pod) -> str:
+    """Why a pod failed, as far as it shows: what ended it, its last fatal line, the end of its log.
+
+    Raises:
+        EnvironmentFault: Its log may not be read.
+    """
+    if pod.killed:
+        return pod.killed
+    container = pod.broken or CONTAINER
+    text = pod.said
+    if not text:
+        log = "".join(lines(connection, pod.name, follow=False, tail=200, container=container))
+        # klog of KFP's driver and launcher; logfmt of Argo's containers.
+        fatal = re.findall(r"^F\d{4} .*?\] (.*)$|level=(?:fatal|error) .*?msg=(.*)$", log, re.M)
+        kept = [line for line in log.splitlines() if line.strip()][-3:]
+        said = next((a or b for a, b in fatal[::-1]), " | ".join(kept))
+        text = said.strip('"').replace('\\"', '"')
+    return f"{_short(text, 600) or 'its log is empty'}{_advice(text)}"
+
+
+def _advice(text: str) -> str:
+    if re.search(r"forbidden|cannot (?:create|get|patch|list) resource", text):
+        return (
+            "\n  fix: Give the run's service account its rights (kubectl apply -k k8s/base), or name "
+            "another one: resources.service_account; `bertworks doctor` lists what is missing."
+        )
+    if re.search(
+        r"NoSuchBucket|bucket.*(?:not exist|not found)|(?:open|access).*bucket", text, re.I
+    ):
+        return (
+            "\n  fix: Make the bucket of KFP's pipeline root (the ConfigMap kfp-launcher, and "
+            "mlpipeline-minio-artifact for its password), or name one that is there."
+        )
+    return ""
 
 
 @dataclass(frozen=True)
@@ -129,31 +214,65 @@ class Report:
 
 
 def reports_of(
-    connection: Connection, run_id: str, steps: Collection[str] | None = None
+    connection: Connection, run_id: str, steps: Sequence[Step], day: str = ""
 ) -> dict[str, Report]:
-    """Step to what it reported, of all steps or of some: the last lines of its own in its log.
+    """Step to what it reported, of those that have succeeded: the last lines of its own in its log.
 
-    KFP itself keeps the numbers where its API does not reach, and its launcher says a hundred lines
-    more after the step's last.
+    KFP keeps the numbers where its API does not reach. Its launcher says a hundred lines more after the
+    step's last, so that the log is read backwards. Of a pod that is gone the archive has the log.
+
+    Args:
+        day: When the run was made, as the Kubeflow UI wants to know it: 2026-11-26.
 
     Raises:
-        EnvironmentFault: There is no kubeconfig, or it does not let us look.
+        EnvironmentFault: Neither the pods nor the archive can be read.
     """
-    found = {}
-    for pod in pods_of(connection, run_id):
-        if pod.phase == "Succeeded" and (steps is None or pod.step in steps):
-            log = "".join(lines(connection, pod.name, follow=False, tail=REPORT_LINES))
-            if match := re.search(rf"^step {re.escape(pod.step)} succeeded .*?: (.*)$", log, re.M):
-                pairs = (pair.partition("=") for pair in match.group(1).split(", ") if pair)
-                metrics = {name: float(value) for name, _, value in pairs}
-                found[pod.step] = Report(metrics, from_log(pod.step, log))
+    wanted = [step for step in steps if step.state == "succeeded"]
+    found: dict[str, Report] = {}
+    trouble: EnvironmentFault | None = None
+    try:
+        for pod in pods_of(connection, run_id) if wanted else []:
+            if pod.step in {step.name for step in wanted}:
+                for tail in TAILS:
+                    log = "".join(lines(connection, pod.name, follow=False, tail=tail))
+                    if report := _report(pod.step, log):
+                        found[pod.step] = report
+                    if report or not tail or log.count("\n") < tail:
+                        break
+    except EnvironmentFault as error:
+        trouble = error
+    for step in wanted:
+        for name in step.pods[::-1] if step.name not in found else ():
+            try:
+                log = _from_ui(connection, name, day) or ""
+            except EnvironmentFault:  # no Kubeflow UI at this address
+                if trouble:
+                    raise trouble from None
+                return found
+            if report := _report(step.name, log):
+                found[step.name] = report
+                break
     return found
+
+
+def _report(step: str, log: str) -> Report | None:
+    ended = list(re.finditer(rf"^step {re.escape(step)} succeeded .*?: ?(.*)$", log, re.M))
+    if not ended:
+        return None
+    metrics = {}
+    for pair in re.split(r", (?=[^,=]+=)", ended[-1].group(1)):
+        name, _, value = pair.rpartition("=")
+        try:
+            metrics[name] = float(value)
+        except ValueError:
+            continue
+    return Report(metrics, from_log(step, log))
 
 
 def _remedy(pod: Pod) -> str:
     if "Image" in pod.waits.split(":")[0]:
         return "(is the image in the registry, and resources.image right? image_pull_secrets?)"
-    if pod.waits.startswith("Unschedulable"):
+    if pod.waits.startswith("Unschedulable") and pod.step:
         return f"(no node fits: see resources.steps.{pod.step}; `bertworks doctor` lists nodes)"
     return f"(kubectl describe pod {pod.name})"
 
@@ -174,7 +293,11 @@ def log_of(connection: Connection, run: Any, step: Step) -> str:
         reasons.append(error.message.rstrip("."))
     day = f"{run.created_at:%Y-%m-%d}" if run.created_at else ""
     for name in step.pods[::-1]:
-        if (shown := _from_ui(connection, name, day)) is not None:
+        try:
+            shown = _from_ui(connection, name, day)
+        except EnvironmentFault:
+            break
+        if shown is not None:
             return shown
     if step.pods:
         reasons.append("the Kubeflow UI does not have it at this address")
@@ -187,9 +310,14 @@ def log_of(connection: Connection, run: Any, step: Step) -> str:
 
 
 def lines(
-    connection: Connection, pod: str, *, follow: bool, tail: int | None = None
+    connection: Connection,
+    pod: str,
+    *,
+    follow: bool,
+    tail: int | None = None,
+    container: str = CONTAINER,
 ) -> Iterator[str]:
-    """The log of a pod's main container, as it comes.
+    """The log of a pod's container, as it comes.
 
     Raises:
         EnvironmentFault: The Kubernetes API does not give it.
@@ -201,7 +329,7 @@ def lines(
         answer = core.read_namespaced_pod_log(
             pod,
             connection.namespace,
-            container=CONTAINER,
+            container=container,
             follow=follow,
             **({"tail_lines": tail} if tail else {}),
             _preload_content=False,
@@ -219,18 +347,23 @@ def lines(
 
 
 def _from_ui(connection: Connection, pod: str, day: str) -> str | None:
-    """A pod's log as the Kubeflow UI gives it, from the archive too; None when it does not.
+    """A pod's log as the Kubeflow UI gives it, from the archive too; None when it has none.
 
-    Only where the address of KFP is that of its UI, or of Kubeflow's gateway.
+    Raises:
+        EnvironmentFault: The address of KFP is not that of its UI, or of Kubeflow's gateway.
     """
     api = connection.client._run_api.api_client
     query = [("podname", pod), ("podnamespace", connection.namespace), ("createdat", day)]
     try:
         text: str = api.call_api(
-            "/k8s/pod/logs", "GET", query_params=query, response_type="str",
+            LOGS, "GET", query_params=query, response_type="str",
             auth_settings=["Bearer"], header_params={"Accept": "text/plain"},
             _return_http_data_only=True,
         )  # fmt: skip
-    except EnvironmentFault:
-        return None
-    return None if re.match(r"\s*<(!doctype|html)", text, re.I) else text
+    except Answer as error:
+        if error.passing:  # what the UI says of a log that it does not find
+            return None
+        raise
+    if re.match(r"\s*<(!doctype|html)", text, re.I):
+        raise EnvironmentFault(f"{connection.host} has no logs.", "Open the run's page.")
+    return text

@@ -8,8 +8,9 @@ from typing import Any
 
 from bertworks.errors import EnvironmentFault, GateRefused
 from pipelines.cluster.connection import Connection
-from pipelines.cluster.pods import lines, log_of, pods_of
-from pipelines.cluster.steps import Step
+from pipelines.cluster.pods import Pod, all_pods, cause, lines, log_of
+from pipelines.cluster.steps import DRIVER_FAILED, Step
+from pipelines.cluster.workflows import workflow_of
 
 # What components/launch.py prints, and what KFP's launcher says when a step's process has ended. (Argo
 # adds a line of its own, with the launcher's status.)
@@ -20,6 +21,10 @@ ENDED_BY_SIGNAL = re.compile(
 )
 STATUS = re.compile(r"failed to execute .*exit status (\d+)")
 GATES = ("gate",)
+NOTHING_BEGAN = (
+    "it failed before any step began, and neither Kubeflow nor a pod says why\n  fix: Open the run's "
+    "page; with a kubeconfig (KUBECONFIG) the pods of Kubeflow's own drivers are read from here."
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,23 @@ def reason_of(
         (step for step in steps if step.state == "failed"),
         key=lambda step: (step.ended is None, step.ended and step.ended.timestamp()),
     )
+    run_id = str(run.run_id)
     if not failed:
         said = (run.error and run.error.message) or _of_history(run)
-        return Reason("", said or "The run failed before any step began; see its page.")
+        return (
+            _of_driver(connection, run_id, "")
+            or _of_workflow(connection, run_id)
+            or Reason("", said or NOTHING_BEGAN)
+        )
     first = failed[0]
+    if first.note == DRIVER_FAILED:
+        driver = f"{first.task}-driver"
+        told = _of_driver(connection, run_id, driver) or _of_workflow(connection, run_id, driver)
+        if told is not None:
+            return Reason(first.name, f"{DRIVER_FAILED}: {told.message}")
     return (
-        _kept(pipeline, str(run.run_id), [step.name for step in failed])
-        or _of_pod(connection, str(run.run_id), first)
+        _kept(pipeline, run_id, [step.name for step in failed])
+        or _of_pod(connection, run_id, first)
         or _of_archive(connection, run, first)
         or Reason(
             first.name, first.note or _of_history(run) or _nothing_known(run, first, pipeline)
@@ -102,16 +117,52 @@ def _kept(pipeline: dict[str, Any] | None, run_id: str, steps: list[str]) -> Rea
 
 def _of_pod(connection: Connection, run_id: str, step: Step) -> Reason | None:
     try:
-        pods = [pod for pod in pods_of(connection, run_id) if pod.step == step.name]
+        pods = [pod for pod in all_pods(connection, run_id) if pod.step == step.name]
         if not pods:
             return None
         last = pods[-1]
         if last.killed:
             return Reason(step.name, last.killed, last.exit_code)
-        log = "".join(lines(connection, last.name, follow=False, tail=200))
+        if last.broken:
+            return Reason(step.name, _beside(connection, last), last.exit_code)
+        log = "".join(lines(connection, last.name, follow=False, tail=500))
     except EnvironmentFault:
         return None
     return parse(step.name, log) or _last_lines(step, log)
+
+
+def _beside(connection: Connection, pod: Pod) -> str:
+    return f"Argo's container {pod.broken} of its pod failed: {cause(connection, pod)}"
+
+
+def _of_driver(connection: Connection, run_id: str, node: str) -> Reason | None:
+    """From the last pod of KFP's own that failed: of one node, or of any."""
+    try:
+        pods = [
+            pod
+            for pod in all_pods(connection, run_id)
+            if not pod.step and pod.phase == "Failed" and node in ("", pod.node)
+        ]
+        if not pods:
+            return None
+        last = pods[-1]
+        said = _beside(connection, last) if last.broken else cause(connection, last)
+    except EnvironmentFault:
+        return None
+    tries = sum(pod.node == last.node for pod in pods)
+    return Reason(last.node, f"{f'tried {tries} times: ' if tries > 1 else ''}{said}")
+
+
+def _of_workflow(connection: Connection, run_id: str, node: str = "") -> Reason | None:
+    """From Argo's own record: of pods that could not even be made, there is nothing else."""
+    try:
+        found = workflow_of(connection, run_id)
+    except EnvironmentFault:
+        return None
+    for one, message in found.messages if found else ():
+        if node in ("", one):
+            return Reason(one, message)
+    return None
 
 
 def _last_lines(step: Step, log: str) -> Reason | None:

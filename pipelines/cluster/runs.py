@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bertworks.errors import BertworksError, EnvironmentFault
 from pipelines.cluster.connection import Connection
 from pipelines.cluster.facts import Facts
-from pipelines.cluster.pods import Report, reports_of, waiting
+from pipelines.cluster.pods import hindrances, reports_of
 from pipelines.cluster.reasons import Reason, reason_of
-from pipelines.cluster.steps import ENDED, Step, steps_of, time_of
+from pipelines.cluster.steps import ENDED, Step, state_of, steps_of, time_of
 from pipelines.cluster.transport import Answer
+from pipelines.cluster.workflows import workflow_of
 
 PAGE = 50  # each run comes with its tasks
 LOOK_BACK = 2000  # runs
@@ -31,6 +32,7 @@ class Record:
         seconds: From start to end, or until now.
         facts: What it was made of; empty for runs that bertworks did not start.
         recurring_run: Id of the recurring run that started it; empty when a person did.
+        hindrances: Pods of KFP's own to what keeps them; the steps' stand in their notes.
     """
 
     id: str
@@ -44,13 +46,14 @@ class Record:
     recurring_run: str = ""
     failure: Reason | None = None
     steps: list[Step] = field(default_factory=list)
+    hindrances: dict[str, str] = field(default_factory=dict)
 
     def as_json(self, details: bool) -> dict[str, Any]:
         """For machines."""
         plain = asdict(self)
         plain |= plain.pop("facts")
         if not details:
-            del plain["steps"], plain["failure"]
+            del plain["steps"], plain["failure"], plain["hindrances"]
             return plain
         plain["steps"] = [
             {
@@ -75,7 +78,7 @@ def record(connection: Connection, run: Any, facts: Facts | None = None) -> Reco
     return Record(
         id=str(run.run_id),
         name=run.display_name or "",
-        state=_state(run),
+        state=state_of(run).lower(),
         created=_text(created),
         finished=_text(finished),
         seconds=Step("", "", (), started=created, ended=finished).seconds,
@@ -85,34 +88,44 @@ def record(connection: Connection, run: Any, facts: Facts | None = None) -> Reco
     )
 
 
-def _state(run: Any) -> str:
-    """The run's state; Argo calls a run that was cancelled a failed one."""
-    history = [str(status.state) for status in run.state_history or []]
-    if history[-2:] == ["CANCELING", "FAILED"]:
-        return "canceled"
-    return str(run.state or "").lower()
+def detailed(connection: Connection, run: Any, *, cancelled: bool = False) -> Record:
+    """A run's record with its steps and, when it failed, the reason.
 
-
-def detailed(connection: Connection, run: Any) -> Record:
-    """A run's record with its steps and, when it failed, the reason."""
+    Args:
+        cancelled: The run is known to have been cancelled, whatever KFP calls it now.
+    """
     pipeline, facts = source_of(connection, run)
     found = record(connection, run, facts)
-    found.steps = steps_of(run, pipeline)
+    if found.state == "failed" and (cancelled or _was_stopped(connection, found.id)):
+        found.state = "canceled"
+    found.steps = steps_of(run, pipeline, cancelled=found.state == "canceled")
     if found.state == "failed":
         found.failure = reason_of(connection, run, found.steps, pipeline)
-    # What only the pods know is an extra: without a kubeconfig it is left out.
+    # What only the pods know is an extra: where they are out of reach it is left out.
     with contextlib.suppress(EnvironmentFault):
-        _add_from_pods(connection, found)
+        if not run_has_ended(found):
+            _add_hindrances(connection, found)
+    with contextlib.suppress(EnvironmentFault):
+        said = reports_of(connection, found.id, found.steps, found.created[:10])
+        for step in found.steps:
+            if (report := said.get(step.name)) is not None:
+                step.metrics, step.notices = report.metrics, report.notices
     return found
 
 
-def _add_from_pods(connection: Connection, found: Record) -> None:
-    waits = {} if run_has_ended(found) else waiting(connection, found.id)
-    reports = reports_of(connection, found.id)
+def _was_stopped(connection: Connection, run_id: str) -> bool:
+    """Whether a run that KFP calls failed was ended by somebody: KFP's history may leave that out."""
+    with contextlib.suppress(EnvironmentFault):
+        found = workflow_of(connection, run_id)
+        return found is not None and found.stopped
+    return False
+
+
+def _add_hindrances(connection: Connection, found: Record) -> None:
+    keeps = hindrances(connection, found.id)
     for step in found.steps:
-        step.note = waits.get(step.name, step.note)
-        said = reports.get(step.name, Report({}, []))
-        step.metrics, step.notices = said.metrics, said.notices
+        step.note = keeps.pop(step.name, step.note)
+    found.hindrances = keeps
 
 
 def run_has_ended(found: Record) -> bool:
@@ -136,6 +149,19 @@ def source_of(connection: Connection, run: Any) -> tuple[dict[str, Any] | None, 
     except Answer:  # deleted since
         return None, own
     return version.pipeline_spec, own if own.spec else Facts.from_text(version.description)
+
+
+def listed(connection: Connection, runs: Iterable[Any]) -> Iterator[Record]:
+    """The records of runs without their steps; of each version that they name it is asked once."""
+    known: dict[str, Facts] = {}
+    for run in runs:
+        facts, reference = Facts.from_text(run.description), run.pipeline_version_reference
+        if not facts.spec and reference is not None and reference.pipeline_version_id:
+            version = str(reference.pipeline_version_id)
+            if version not in known:
+                known[version] = source_of(connection, run)[1]
+            facts = known[version]
+        yield record(connection, run, facts)
 
 
 def newest(

@@ -15,6 +15,8 @@ from typing import Any
 from bertworks.notices import Notice
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
+CANCELLED = ("CANCELING", "CANCELED")
+DRIVER_FAILED = "Kubeflow's driver of this step failed"
 TRIES_AT_MOST = 50
 TRIES_OF_GROUPS = 4
 CACHED_SECONDS = 2.0
@@ -28,6 +30,7 @@ class Step:
         name: As in the DAG: "evaluate-bundle".
         task: KFP's name of the box: "evaluate-2".
         path: The boxes around it and itself, as in Argo's node names.
+        after: The paths of the tasks that must have ended before it begins.
         state: waiting, starting, running, succeeded, cached, failed, skipped, cancelled.
         started: When; None before.
         ended: When; None before.
@@ -42,6 +45,7 @@ class Step:
     name: str
     task: str
     path: tuple[str, ...]
+    after: tuple[tuple[str, ...], ...] = ()
     state: str = "waiting"
     started: datetime | None = None
     ended: datetime | None = None
@@ -60,12 +64,21 @@ class Step:
         return max(0.0, ((self.ended or datetime.now(UTC)) - self.started).total_seconds())
 
 
-def steps_of(run: Any, pipeline: dict[str, Any] | None) -> list[Step]:
+def state_of(run: Any) -> str:
+    """A run's state as KFP has it; Argo calls a run that was cancelled a failed one."""
+    history = [str(status.state) for status in run.state_history or []]
+    if history[-2:] == ["CANCELING", "FAILED"]:
+        return "CANCELED"
+    return str(run.state or "")
+
+
+def steps_of(run: Any, pipeline: dict[str, Any] | None, *, cancelled: bool = False) -> list[Step]:
     """The steps of a run in the order of the DAG.
 
     Args:
         run: The run, as KFP shows it.
         pipeline: The pipeline's spec; None where it cannot be had: then the nodes' names must do.
+        cancelled: The run is known to have been cancelled, whatever KFP calls it.
     """
     tasks = list((run.run_details and run.run_details.task_details) or [])
     declared = list(declared_steps(pipeline)) if pipeline else list(_guessed(tasks))
@@ -73,10 +86,42 @@ def steps_of(run: Any, pipeline: dict[str, Any] | None) -> list[Step]:
     for task in tasks:
         named.setdefault(task.display_name or "", []).append(task)
     skipped = any(str(one.state) == "SKIPPED" for one in named.get("executor", []))
+    state = "CANCELED" if cancelled and str(run.state) in ENDED else state_of(run)
     for step in declared:
-        _fill(step, named, skipped, str(run.state))
+        _fill(step, named, skipped, state)
+    if state not in ENDED:
+        _await_again(declared, _retried(run))
     _find_pods(declared, named)
     return declared
+
+
+def _retried(run: Any) -> datetime | None:
+    """When a run that had ended went on; None: it never did."""
+    states = [str(status.state) for status in run.state_history or []]
+    for number in range(len(states) - 1, 0, -1):
+        if states[number - 1] in ENDED and states[number] not in ENDED:
+            return time_of(run.state_history[number].update_time)
+    return None
+
+
+def _await_again(steps: list[Step], retried: datetime | None) -> None:
+    """In a run that goes on, a step whose predecessors have not ended is not skipped: it waits.
+
+    Argo keeps the nodes of the first try: "omitted" for what came after the failure.
+    """
+    for step in steps:
+        old = retried and step.ended and step.ended < retried
+        if step.state in ("failed", "cancelled") and old:
+            step.state, step.note = "waiting", ""
+        if step.state == "skipped" and any(
+            other.path[: len(path)] == path and other.state in ("waiting", "starting", "running")
+            for path in step.after
+            for other in steps
+        ):
+            step.state, step.note = "waiting", ""
+        if step.state == "waiting":
+            step.started = step.ended = None
+            step.attempts = 0
 
 
 def declared_steps(pipeline: dict[str, Any]) -> Iterator[Step]:
@@ -85,21 +130,25 @@ def declared_steps(pipeline: dict[str, Any]) -> Iterator[Step]:
     platforms = pipeline.get("platform_spec", {}).get("platforms", {})
     settings = platforms.get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
 
-    def walk(dag: dict[str, Any], around: tuple[str, ...]) -> Iterator[Step]:
+    def walk(
+        dag: dict[str, Any], around: tuple[str, ...], before: tuple[tuple[str, ...], ...]
+    ) -> Iterator[Step]:
         tasks = dag.get("tasks", {})
         for name in _in_order(tasks):
             task = tasks[name]
+            named = [one for one in task.get("dependentTasks", []) if one in tasks]
+            after = (*before, *((*around, one) for one in named))
             component = spec.get("components", {}).get(
                 task.get("componentRef", {}).get("name", ""), {}
             )
             if "dag" in component:
-                yield from walk(component["dag"], (*around, name))
+                yield from walk(component["dag"], (*around, name), after)
                 continue
             shown = task.get("taskInfo", {}).get("name") or name
             own = settings.get(component.get("executorLabel", ""), {})
-            yield Step(name=shown, task=name, path=(*around, name), template=_template(task, own))
+            yield Step(shown, name, (*around, name), after, template=_template(task, own))
 
-    yield from walk(spec.get("root", {}).get("dag", {}), ())
+    yield from walk(spec.get("root", {}).get("dag", {}), (), ())
 
 
 def _template(task: dict[str, Any], settings: dict[str, Any]) -> str:
@@ -150,8 +199,8 @@ def _fill(step: Step, named: dict[str, list[Any]], skipped: bool, run_state: str
     over = run_state in ENDED
     if box is None:
         if driver is not None and str(driver.state) == "FAILED":
-            step.state = "cancelled" if run_state == "CANCELED" else "failed"
-            step.note = "Kubeflow's driver of this step failed"
+            step.state = "cancelled" if run_state in CANCELLED else "failed"
+            step.note = DRIVER_FAILED
             step.started, step.ended = time_of(driver.start_time), time_of(driver.end_time)
         elif over:
             step.state = "skipped"
@@ -169,8 +218,11 @@ def _fill(step: Step, named: dict[str, list[Any]], skipped: bool, run_state: str
         "FAILED": "failed",
         "CANCELING": "cancelled",
         "CANCELED": "cancelled",
-    }.get(str(box.state), "skipped")
-    if step.state in ("failed", "running", "starting") and run_state == "CANCELED":
+        "SKIPPED": "skipped",
+    }.get(str(box.state), "skipped" if over else "waiting")
+    if step.state == "failed" and run_state in CANCELLED:
+        step.state = "cancelled"
+    if step.state in ("running", "starting") and run_state == "CANCELED":
         step.state = "cancelled"
     if step.state == "succeeded" and skipped and (step.seconds or 0) <= CACHED_SECONDS:
         # A pod takes longer; a cached step's executor is skipped at once.
@@ -182,49 +234,64 @@ def _fill(step: Step, named: dict[str, list[Any]], skipped: bool, run_state: str
 def _find_pods(steps: list[Step], named: dict[str, list[Any]]) -> None:
     """Names the steps' pods, and counts the attempts.
 
-    KFP tells the pods of failed attempts, not whose they are; but a pod's name ends with the hash of
-    its node's name, and those can be built.
+    KFP does not say whose the pods are; but a pod's name ends with the hash of its node's name, and
+    those can be built. Which were tried is told by the nodes inside each "executor", and, by some
+    versions, by a list of the attempts that failed.
     """
+    boxes = named.get("executor", [])
     failed = {
         pod.rpartition("-")[2]: pod
-        for tasks in named.values()
-        for task in tasks
+        for task in boxes
         if task.executor_detail
         for pod in task.executor_detail.failed_main_jobs or []
     }
+    inside = {
+        (child.pod_name or "").rpartition("-")[2]
+        for task in boxes
+        for child in task.child_tasks or []
+    }
     for step in steps:
-        found = _executor(step, named)
-        if found is None or not step.attempts:
+        workflow, executors, counted = _executors(step, named)
+        if not executors or not step.attempts:
             continue
-        workflow, node, counted = found
-        hashes = [str(node_hash(f"{node}({number})")) for number in range(TRIES_AT_MOST)]
-        step.pods = [failed[one] for one in hashes if one in failed]
-        step.attempts = max(1, len(step.pods) + (step.state != "failed"))
-        if step.state != "failed" or not step.pods:
-            last = hashes[len(step.pods)] if counted else str(node_hash(node))
-            step.pods.append(f"{workflow}-{step.template}-{last}")
+        hashes = [
+            str(node_hash(f"{node}({number})"))
+            for node in executors
+            for number in range(TRIES_AT_MOST)
+        ]
+        tried = [one for one in hashes if one in inside or one in failed]
+        if not tried:
+            last = hashes[-TRIES_AT_MOST] if counted else str(node_hash(executors[-1]))
+            tried = [last]
+        elif step.state != "failed" and not inside.intersection(tried):
+            tried.append(hashes[hashes.index(tried[-1]) + 1])  # the one after those that failed
+        step.pods = [failed.get(one) or f"{workflow}-{step.template}-{one}" for one in tried]
+        step.attempts = len(tried)
 
 
-def _executor(step: Step, named: dict[str, list[Any]]) -> tuple[str, str, bool] | None:
-    """(workflow, Argo's name of the step's executor, are its attempts counted?), if it can be told.
+def _executors(step: Step, named: dict[str, list[Any]]) -> tuple[str, list[str], bool]:
+    """(workflow, Argo's names of the step's executors, are their attempts counted?), as far as told.
 
     Argo counts the attempts of what has a retry rule: "executor(0)". A rule among the controller's
-    defaults, as KFP installs one, holds for groups as well: "run(0).root(0).finetune(0).executor(0)".
+    defaults, as KFP installs one, holds for groups as well: "run(0).root(0).finetune(0).executor(0)";
+    each attempt of the group has an executor of its own.
     """
+    workflow, found, counted = "", [], False
     for box in named.get(step.task, []):
-        for child in reversed(box.child_tasks or []):
-            workflow, _, digits = (child.pod_name or "").rpartition("-")
-            if not workflow:
+        for child in box.child_tasks or []:
+            name, _, digits = (child.pod_name or "").rpartition("-")
+            if not name:
                 continue
-            node = ".".join((workflow, "root", *step.path, "executor"))
+            node = ".".join((name, "root", *step.path, "executor"))
             if digits == str(node_hash(node)):
-                return workflow, node, "retry-" in step.template
-            around = ".".join(f"{one}(0)" for one in (workflow, "root", *step.path[:-1]))
+                return name, [node], "retry-" in step.template
+            around = ".".join(f"{one}(0)" for one in (name, "root", *step.path[:-1]))
             for number in range(TRIES_OF_GROUPS):
                 group = f"{around}.{step.path[-1]}({number})"
                 if digits == str(node_hash(group)):
-                    return workflow, f"{group}.executor", True
-    return None
+                    workflow, counted = name, True
+                    found.append(f"{group}.executor")
+    return workflow, found, counted
 
 
 def node_hash(name: str) -> int:

@@ -31,6 +31,7 @@ BACKOFF = (0.5, 1.0, 2.0)
 PASSING = frozenset({429, 500, 502, 503, 504})
 IDEMPOTENT_CALLS = re.compile(r":(terminate|enable|disable|archive|unarchive)$")
 API = "/apis/v2beta1"
+LOGS = "/k8s/pod/logs"
 
 
 class Answer(EnvironmentFault, kfp_server_api.ApiException):
@@ -77,6 +78,7 @@ class Rest(rest.RESTClientObject):  # type: ignore[misc]
     def request(self, method: str, url: str, **options: Any) -> Any:
         """One call: again after a passing fault if it may be repeated, and once after a new login."""
         again = method in ("GET", "HEAD", "DELETE") or bool(IDEMPOTENT_CALLS.search(url))
+        again = again and not url.endswith(LOGS)  # 500 is the UI's word for a log that it has not
         waits = list(BACKOFF) if again else []
         logins = 1
         while True:

@@ -16,7 +16,7 @@ from bertworks.errors import BertworksError, EnvironmentFault, GateRefused
 from bertworks.notices import tally
 from bertworks.progress import duration
 from pipelines.cluster.connection import Connection
-from pipelines.cluster.pods import Report, reports_of, waiting
+from pipelines.cluster.pods import Report, hindrances, reports_of
 from pipelines.cluster.runs import Record, detailed, source_of
 from pipelines.cluster.steps import ENDED, Step, steps_of
 from pipelines.cluster.transport import Answer, Unreachable
@@ -75,10 +75,7 @@ def follow(connection: Connection, run_id: str, display: Display | None = None) 
             time.sleep(POLL_SECONDS)
     finally:
         shown.close()
-    record = detailed(connection, run)
-    if cancelling and record.state == "failed":
-        record.state, record.failure = "canceled", None  # how KFP may call it
-    return record
+    return detailed(connection, run, cancelled=cancelling)
 
 
 class _Watch:
@@ -114,31 +111,33 @@ class _Watch:
             return None
         self._answered = time.monotonic()
         self._steps = steps_of(run, self._pipeline)
-        self._look_at_pods()
-        self._read_reports()
+        self._look_at_pods(run)
+        self._read_reports(f"{run.created_at:%Y-%m-%d}" if run.created_at else "")
         shown.show(self._steps, self._notes, "")
         return run
 
-    def _look_at_pods(self) -> None:
-        """What keeps a pod from starting: KFP itself says "running" for ever (pipelines #10634)."""
-        stuck = any(step.state in ("starting", "running") for step in self._steps)
+    def _look_at_pods(self, run: Any) -> None:
+        """What keeps pods from starting, KFP's own included: KFP says "running" for ever (#10634)."""
         since = time.monotonic() - self._pods_seen
-        if not stuck or since < LOOK_AT_PODS_SECONDS or self._looks == 0:
+        if str(run.state) in ENDED or since < LOOK_AT_PODS_SECONDS or self._looks == 0:
             return
         try:
-            self._notes = waiting(self._connection, self._run_id)
+            self._notes = hindrances(self._connection, self._run_id)
         except EnvironmentFault:
             self._looks -= 1
         self._pods_seen = time.monotonic()
 
-    def _read_reports(self) -> None:
+    def _read_reports(self, day: str) -> None:
         """What the steps that have ended since the last look said; each is asked once."""
-        ended = {step.name for step in self._steps if step.state == "succeeded"}
-        new = ended - self._reports.keys()
+        new = [
+            step
+            for step in self._steps
+            if step.state == "succeeded" and step.name not in self._reports
+        ]
         if new and self._looks:
             try:
-                found = reports_of(self._connection, self._run_id, new)
-                self._reports |= {name: found.get(name, Report({}, [])) for name in new}
+                found = reports_of(self._connection, self._run_id, new, day)
+                self._reports |= {step.name: found.get(step.name, Report({}, [])) for step in new}
             except EnvironmentFault:
                 self._looks -= 1
         for step in self._steps:
@@ -192,7 +191,7 @@ class Lines:
             for notice in step.notices:
                 self._say(f"{step.name}/{notice.text}", f"{step.name}: {notice.line()}")
         for name, note in notes.items():
-            self._say(f"{name}/waits", f"{name}: waits: {note}")
+            self._say(f"{name}/{note}", f"{name}: {note}")
         self._say("", trouble, silent=not trouble)
 
     def close(self) -> None:
@@ -227,7 +226,10 @@ class LiveTable:
 
 def table(steps: list[Step], notes: dict[str, str] | None = None, trouble: str = "") -> Table:
     """The steps with state, time and attempts."""
-    drawn = Table(box=None, padding=(0, 1), caption=trouble or None, caption_justify="left")
+    own = {step.name for step in steps}
+    below = [f"{name}: {note}" for name, note in (notes or {}).items() if name not in own]
+    caption = "\n".join([*below, trouble] if trouble else below)
+    drawn = Table(box=None, padding=(0, 1), caption=caption or None, caption_justify="left")
     for name in ("", "step", "state", "time", "tries", ""):
         drawn.add_column(name, justify="right" if name in ("time", "tries") else "left")
     for step in steps:

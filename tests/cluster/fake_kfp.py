@@ -7,7 +7,8 @@ Every request is compared with kfp_server_api: an unknown path, query parameter 
 or enum value is answered with 400, and noted in `kfp.refused` (a test may end with
 `assert not kfp.refused`). Answers have the form of the real server's, odd ones included: empty lists
 are left out, a run without an end has `finished_at` 1970, a running task ends in the year 1,
-`pod_name` of tasks is never set, and no task has an error.
+`pod_name` and `executor_detail` of tasks are never set (the attempts of a step are the child tasks of
+its "executor"), and no task has an error.
 
 What tests may do:
 
@@ -17,7 +18,8 @@ What tests may do:
   `proxy=True` for oauth2-proxy's sign-in page, `prefix="/pipeline"`, `v1_only=True`, `page="<html>"`
   (any page instead of an API), `tls=(certificate, key)`, `cancel_at_once=False`;
 - move a run on: `kfp.play(run_id, {"ingest": "SUCCEEDED", "gate": "FAILED"}, state="FAILED")`;
-  states of steps are those of the API, and "CACHED"; `attempts={"finetune": 2}` adds failed tries;
+  states of steps are those of the API, "CACHED", "OMITTED" and "DRIVER FAILED"; `attempts={"finetune":
+  2}` adds failed tries; without steps and with `state="FAILED"` it is the root's driver that failed;
 - spawn a scheduled run: `kfp.fire(recurring_run_id)`;
 - break things: `kfp.fault("GET", "/runs/", status=500)` answers so once (`times=2` for more),
   `drop=True` closes the connection without an answer, `after=True` does so after the work was done,
@@ -196,7 +198,9 @@ class FakeKfp:
         run = self.runs[run_id]
         workflow = run["workflow"] = run.get("workflow") or f"{run_id[:8]}-wf"
         tasks = [_task(run_id, workflow, "SUCCEEDED", [])]
-        tasks += [_task(run_id, name, "SUCCEEDED", []) for name in ("root-driver", "root")]
+        began = "SUCCEEDED" if steps else "FAILED" if state == "FAILED" else "RUNNING"
+        tasks += [_task(run_id, "root-driver", began, [])]
+        tasks += [_task(run_id, "root", "SUCCEEDED", [])] if steps else []
         for number, (step, wanted) in enumerate(steps.items()):
             began = number * 60 - 3600
             tries = (attempts or {}).get(step, 0)
@@ -219,7 +223,6 @@ class FakeKfp:
         job = self.recurring_runs[recurring_run_id]
         body = {
             "display_name": f"{job['display_name']}-{self._clock}",
-            "description": job.get("description", ""),
             "experiment_id": job["experiment_id"],
             "recurring_run_id": recurring_run_id,
             "pipeline_version_reference": job["pipeline_version_reference"],
@@ -692,6 +695,13 @@ def _step(
     if state == "PENDING":
         yield _task(run_id, f"{step}-driver", "PENDING", [])
         return
+    if state == "DRIVER FAILED":
+        yield _task(run_id, f"{step}-driver", "FAILED", [])
+        return
+    if state == "OMITTED":  # what came after a failure; Argo keeps such nodes through a retry
+        yield _task(run_id, f"{step}-driver", "SKIPPED", [])
+        yield _task(run_id, step, "SKIPPED", [])
+        return
     times = {"start_time": now(began), "end_time": now(began + 40)}
     yield _task(run_id, f"{step}-driver", "SUCCEEDED", [], **times)
     inner = {"CACHED": "SKIPPED"}.get(state, state)
@@ -704,16 +714,15 @@ def _step(
     yield _task(run_id, step, outer, [node_id(workflow, path if counted else executor)], **times)
     if counted:
         yield _task(run_id, f"{step}(0)", outer, [node_id(workflow, executor)], **times)
-    failed = tries + (state == "FAILED") if tries else 0
-    pods = [
-        node_id(f"{workflow}-retry-system-container-impl", f"{executor}({number})")
-        for number in range(failed)
-    ]
-    more = {"executor_detail": {"failed_main_jobs": pods}} if pods else {}
-    children = [node_id(workflow, f"{executor}({number})") for number in range(failed)]
-    yield _task(run_id, "executor", inner, children, **times, **more)
-    for number in range(failed):
-        yield _task(run_id, f"executor({number})", "FAILED", [], **times)
+    # Every attempt, the last one too, is a child of the executor; where nothing retries it has none.
+    made = range(tries + 1) if tries or counted else range(0)
+    children = [node_id(workflow, f"{executor}({number})") for number in made]
+    if state in ("CACHED", "SKIPPED"):
+        children = []
+    yield _task(run_id, "executor", inner, children, **times)
+    for number, _ in enumerate(children):
+        outcome = inner if number == tries else "FAILED"
+        yield _task(run_id, f"executor({number})", outcome, [], **times)
 
 
 class _Handler(BaseHTTPRequestHandler):

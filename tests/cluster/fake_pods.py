@@ -28,7 +28,8 @@ class FakePods:
     Attributes:
         pods: By name, as the API shows them.
         services: The same.
-        logs: Pod to its log.
+        logs: Pod to its log; "POD/CONTAINER" for another container than the main one.
+        workflows: Argo's records, as the API shows them.
         target: Port on this machine that every port-forward ends at.
         refuse: Status with which everything is answered, if set.
         websockets: Whether port-forwards are to be had.
@@ -37,6 +38,7 @@ class FakePods:
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
+    workflows: list[dict[str, Any]] = field(default_factory=list)
     target: int = 0
     refuse: int = 0
     websockets: bool = True
@@ -110,6 +112,39 @@ class FakePods:
         self.logs[name] = log
         return name
 
+    def add_own(
+        self, run_id: str, node: str, status: dict[str, Any], log: str = "", container: str = "main"
+    ) -> str:
+        """A pod of KFP's own, of a driver: labelled with the run, not with a step."""
+        name = f"wf-system-container-driver-{len(self.pods)}"
+        self.pods[name] = {
+            "metadata": {
+                "name": name,
+                "namespace": "kubeflow",
+                "creationTimestamp": f"2026-11-22T03:00:{len(self.pods):02}Z",
+                "labels": {"pipeline/runid": run_id, "workflows.argoproj.io/completed": "false"},
+                "annotations": {"workflows.argoproj.io/node-name": f"wf(0).root(0).{node}(0)"},
+            },
+            "spec": {"containers": [{"name": "wait"}, {"name": "main"}]},
+            "status": status,
+        }
+        self.logs[name if container == "main" else f"{name}/{container}"] = log
+        return name
+
+    def add_workflow(self, run_id: str, nodes: dict[str, str], shutdown: str = "") -> None:
+        """Argo's record of a run: its failed nodes, by display name, with their messages."""
+        self.workflows.append({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "metadata": {"name": "wf", "namespace": "kubeflow", "labels": {"pipeline/runid": run_id}},
+            "spec": {"shutdown": shutdown} if shutdown else {},
+            "status": {"nodes": {
+                f"wf-{number}": {"id": f"wf-{number}", "displayName": name, "phase": "Error",
+                                 "message": message, "finishedAt": f"2026-11-22T03:01:{number:02}Z"}
+                for number, (name, message) in enumerate(nodes.items())
+            }},
+        })  # fmt: skip
+
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         parts = urlsplit(request.path)
         self.paths.append(parts.path)
@@ -117,6 +152,13 @@ class FakePods:
             return _response(self.refuse, {"message": "pods is forbidden", "code": self.refuse})
         if parts.path.endswith("/portforward"):
             return None if self.websockets else _response(403, {"message": "no upgrade"})
+        if parts.path == "/apis/argoproj.io/v1alpha1/namespaces/kubeflow/workflows":
+            wanted = parse_qs(parts.query)["labelSelector"][0].partition("=")[2]
+            items = [
+                one for one in self.workflows
+                if one["metadata"]["labels"]["pipeline/runid"] == wanted
+            ]  # fmt: skip
+            return _response(200, {"kind": "WorkflowList", "items": items})
         found = re.fullmatch(
             r"/api/v1/namespaces/([^/]+)/(pods|services)(?:/([^/]+))?(/log)?", parts.path
         )
@@ -136,7 +178,14 @@ class FakePods:
             return _response(200, {"kind": "PodList", "apiVersion": "v1", "items": items})
         if name not in among or among[name]["metadata"]["namespace"] != namespace:
             return _response(404, {"message": f'{kind} "{name}" not found', "code": 404})
-        return _response(200, self.logs[name] if log else among[name])
+        if not log:
+            return _response(200, among[name])
+        query = parse_qs(parts.query)
+        container = query.get("container", ["main"])[0]
+        text = self.logs.get(name if container == "main" else f"{name}/{container}", "")
+        if tail := query.get("tailLines"):
+            text = "".join(text.splitlines(keepends=True)[-int(tail[0]) :])
+        return _response(200, text)
 
     def _forward(self, connection: ServerConnection) -> None:
         """One forwarded connection: channel 0 is data, channel 1 errors; ports come first."""

@@ -116,6 +116,9 @@ def test_list_of_one_agent_finds_those_of_the_scheduler_too(
     for name in ("sentiment", str(SPEC)):
         rows = json.loads(bertworks("runs", "list", name, "--json").out)
         assert {row["id"] for row in rows} == wanted
+        # What the scheduler starts says nothing of itself: its version does.
+        assert {row["spec"] for row in rows} == {rows[0]["spec"]} != {""}
+        assert all(row["data"] and row["code"] == "0.1.0" for row in rows)
     assert "no runs of nobody" in bertworks("runs", "list", "nobody").out
     shown = bertworks("runs", "show", fired).out
     assert "agent sentiment" in shown and f"schedule {job.recurring_run_id}" in shown
@@ -276,6 +279,137 @@ def test_what_only_the_pods_know_is_shown(
     assert steps[0]["notices"][0]["text"] == "9 rows were rejected: data.max_rejected"
 
 
+def test_numbers_are_found_far_before_the_end_of_a_log(
+    kfp: FakeKfp, pods: FakePods, start: Callable[..., str], bertworks: Bertworks
+) -> None:
+    run_id = start()
+    kfp.play(run_id, {"ingest": "SUCCEEDED"}, state="SUCCEEDED")
+    launcher = "I1126 launcher\n" * 1200
+    pods.add_step(run_id, "ingest", {"phase": "Succeeded"},
+                  f"step ingest succeeded in 4 s: rows=7, f1 (a=b)=0.5\n{launcher}")  # fmt: skip
+    (step, *_) = json.loads(bertworks("runs", "show", run_id, "--json").out)["steps"]
+    assert step["metrics"] == {"rows": 7, "f1 (a=b)": 0.5}
+
+
+def test_numbers_of_a_pod_that_is_gone_come_from_the_archive(
+    kfp: FakeKfp, start: Callable[..., str], bertworks: Bertworks
+) -> None:
+    """Without a kubeconfig, too; and of a retried step from its last attempt."""
+    run_id = start()
+    kfp.play(run_id, {"ingest": "SUCCEEDED"}, state="SUCCEEDED", attempts={"ingest": 1})
+    workflow = kfp.runs[run_id]["workflow"]
+    said = "step ingest note: 2 rows repeat\nstep ingest succeeded in 4 s: rows={}\n"
+    for number, rows in ((0, 1), (1, 2)):
+        node = f"{workflow}.root.ingest.executor({number})"
+        name = node_id(f"{workflow}-metadata-0-7-system-container-impl", node)
+        kfp.logs[name] = said.format(rows)
+    (step, *_) = json.loads(bertworks("runs", "show", run_id, "--json").out)["steps"]
+    assert step["metrics"] == {"rows": 2} and step["attempts"] == 2
+    assert step["notices"][0]["text"] == "2 rows repeat"
+    assert "rows=2" in bertworks("runs", "logs", run_id, "ingest").out
+    del kfp.logs[name]  # the archive holds the first attempt only
+    assert "rows=1" in bertworks("runs", "logs", run_id, "ingest").out
+
+
+FORBIDDEN = (
+    'time="2026-11-26T03:00:00Z" level=info msg="Creating"\n'
+    'time="2026-11-26T03:01:35Z" level=fatal msg="workflowtaskresults.argoproj.io is forbidden: User '
+    '\\"system:serviceaccount:kubeflow:poor\\" cannot create resource"\n'
+)
+BUCKET = (
+    "I1126 03:00:00.000000 1 main.go:108] input ComponentSpec\n"
+    "F1126 03:00:02.000000 1 main.go:79] KFP driver: driver.RootDAG(run) failed: the bucket nowhere "
+    "does not exist\n"
+    "time=2026-11-26 level=info msg=sub-process exited\nError: exit status 1\n"
+)
+
+
+def ended(**codes: int) -> dict[str, Any]:
+    """The status of a failed pod: container to exit code."""
+    statuses = [
+        {"name": name, "image": "i", "imageID": "", "ready": False, "restartCount": 0,
+         "state": {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}}
+        for name, code in codes.items()
+    ]  # fmt: skip
+    return {"phase": "Failed", "containerStatuses": statuses}
+
+
+@pytest.mark.parametrize(
+    ("status", "container", "log", "said", "fix"),
+    [
+        (ended(wait=1, main=0), "wait", FORBIDDEN, "workflowtaskresults.argoproj.io is forbidden",
+         "service account"),
+        (ended(wait=0, main=1), "main", BUCKET, "the bucket nowhere does not exist", "kfp-launcher"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("quick_watch")
+def test_a_driver_that_fails_gives_its_reason(
+    kfp: FakeKfp, pods: FakePods, start: Callable[..., str], bertworks: Bertworks,
+    status: dict[str, Any], container: str, log: str, said: str, fix: str,
+) -> None:  # fmt: skip
+    """KFP has no reason for it, and no step ever began: Kubeflow's own pods have."""
+    run_id = start()
+    kfp.play(run_id, {}, state="RUNNING")
+    for _ in range(2):
+        pods.add_own(run_id, "root-driver", status, log, container)
+    shown = bertworks("runs", "show", run_id).out
+    assert "root-driver: failed 2 times: " in shown and said in shown
+    later(kfp, lambda: kfp.play(run_id, {}, state="FAILED"))
+    watched = bertworks("runs", "watch", run_id)
+    assert watched.code == 8
+    assert watched.out.count("root-driver: failed 2 times: ") == 1  # while it is tried again
+    assert said in watched.err.splitlines()[0] and fix in watched.err
+    shown = bertworks("runs", "show", run_id).out
+    assert shown.startswith("failed: root-driver: tried 2 times: ") and said in shown
+
+
+def test_the_driver_of_a_step_and_argos_beside_it(
+    kfp: FakeKfp, pods: FakePods, start: Callable[..., str], bertworks: Bertworks
+) -> None:
+    run_id = start()
+    kfp.play(run_id, {"ingest": "SUCCEEDED", "validate": "DRIVER FAILED"}, state="FAILED")
+    pods.add_own(run_id, "validate-driver", ended(wait=0, main=1), BUCKET)
+    first = bertworks("runs", "show", run_id).out.splitlines()[0]
+    assert first.startswith("failed: validate: Kubeflow's driver") and "bucket nowhere" in first
+    # Not even made: the account is not there. Argo alone knows.
+    pods.pods.clear()
+    pods.add_workflow(run_id, {"validate-driver(0)": 'pods "wf" is forbidden: no such account'})
+    assert "no such account" in bertworks("runs", "show", run_id).out.splitlines()[0]
+    # A step that did its work, and whose end could not be reported.
+    kfp.play(run_id, {"ingest": "FAILED"}, state="FAILED")
+    name = pods.add_step(
+        run_id, "ingest", ended(wait=1, main=0), "step ingest succeeded in 1 s: n=1"
+    )
+    pods.logs[f"{name}/wait"] = FORBIDDEN
+    assert "forbidden" in bertworks("runs", "show", run_id).out.splitlines()[0]
+
+
+def test_steps_after_a_retry_wait_and_after_a_cancel_are_cancelled(
+    kfp: FakeKfp, pods: FakePods, start: Callable[..., str], bertworks: Bertworks
+) -> None:
+    def states() -> dict[str, str]:
+        record = json.loads(bertworks("runs", "show", run_id, "--json").out)
+        return {step["name"]: step["state"] for step in record["steps"]}
+
+    run_id = start()
+    failed = {**DONE, "finetune": "FAILED", "evaluate": "OMITTED", "gate": "OMITTED"}
+    kfp.play(run_id, failed, state="FAILED")
+    assert states()["gate"] == "skipped"
+    kfp.play(run_id, {**failed, "finetune": "RUNNING"}, state="RUNNING")  # Argo keeps the omitted
+    after = states()
+    assert after["finetune"] == "running" and after["ingest"] == "succeeded"
+    assert after["evaluate"] == after["gate"] == after["register"] == "waiting"
+    kfp.play(run_id, failed, state="RUNNING")  # nor has it begun anew with the one that failed
+    kfp.runs[run_id]["state_history"][-1]["update_time"] = "2999-01-01T00:00:00Z"
+    assert states()["finetune"] == states()["gate"] == "waiting"
+    # Cancelled: KFP may call the run, and its step, failed. Argo knows better.
+    kfp.play(run_id, {**DONE, "finetune": "FAILED"}, state="FAILED")
+    assert states()["finetune"] == "failed"
+    pods.add_workflow(run_id, {}, shutdown="Terminate")
+    assert states()["finetune"] == "cancelled"
+    assert not bertworks("runs", "show", run_id).out.startswith("failed")
+
+
 def test_logs_of_steps(
     kfp: FakeKfp, pods: FakePods, start: Callable[..., str], bertworks: Bertworks
 ) -> None:
@@ -364,7 +498,9 @@ def test_a_cancelled_run_that_ends_as_failed_is_cancelled(
     run_id = start()
     kfp.play(run_id, {"ingest": "RUNNING"}, state="CANCELING")
     later(kfp, lambda: kfp.play(run_id, {"ingest": "FAILED"}, state="FAILED"))
-    assert bertworks("runs", "watch").code == 9
+    seen = bertworks("runs", "watch")
+    assert seen.code == 9 and "failed" not in seen.out
+    assert '"state": "cancelled"' in bertworks("runs", "show", "--json").out
 
 
 def test_a_step_that_was_ended_from_outside(
