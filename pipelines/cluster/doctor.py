@@ -14,18 +14,26 @@ from dataclasses import dataclass, field
 from bertworks.errors import BertworksError, EnvironmentFault
 from bertworks.spec import AgentSpec
 from pipelines.cluster.checks import access, engine, images, kfp, nodes, storage
-from pipelines.cluster.checks.base import SYSTEM_NAMESPACE, Case, Finding, Reader
+from pipelines.cluster.checks.base import (
+    SYSTEM_NAMESPACE,
+    Case,
+    Finding,
+    Reader,
+    not_checked,
+)
 
 DEADLINE = 20.0
 Check = Callable[[Case], Iterator[Finding]]
 CHECKS: Mapping[str, Check] = {
     "namespace": access.check_namespace,
+    "service account": access.check_account,
     "permissions": access.check_own,
     "permissions of runs": access.check_of_runs,
     "KFP's parts": engine.check_parts,
     "retries": engine.check_retries,
     "scheduler": engine.check_schedule,
     "nodes": nodes.check,
+    "storage classes": storage.check_classes,
     "volume": storage.check_volume,
     "secrets": storage.check_secrets,
     "quotas": storage.check_quotas,
@@ -120,7 +128,7 @@ def _gathered(jobs: Sequence[_Job], watch: _Watch) -> list[Finding]:
         in_time = watch.wait(job)
         found += list(job.findings)
         if not in_time:
-            level = "error" if job.name == "KFP" else "skipped"
+            level = "error" if job.name == "KFP" else "warning"
             text = f"did not answer within {watch.seconds:.0f} s"
             said = text if level == "error" else f"not checked: {text}"
             found.append(
@@ -153,32 +161,14 @@ def _cluster(
 
 
 def _broken(name: str, error: Exception) -> Finding:
-    """A check that could not be finished."""
-    from pipelines.cluster.kube import why
-
+    """A check that could not be finished: what it was to look at may be missing."""
     status = getattr(error, "status", None)
-    if status == 403:
-        text = f"not checked: {_said(error)}"
-        return Finding(name, "skipped", text, "Ask for the right to read it, to have it checked.")
-    fault = error if isinstance(error, EnvironmentFault) else None
-    if fault is None and (status or type(error).__module__.startswith("urllib3")):
-        fault = why(error)
-    if fault is not None:
-        return Finding(name, "skipped", f"not checked: {fault.message.rstrip('.')}", fault.fix)
+    known = isinstance(error, EnvironmentFault) or type(error).__module__.startswith("urllib3")
+    if known or status:
+        return not_checked(name, error)
     return Finding(
         name,
-        "skipped",
+        "warning",
         f"not checked: {type(error).__name__}: {error}",
         "This is a fault in bertworks: please report it with your cluster's version.",
     )
-
-
-def _said(error: Exception) -> str:
-    """The server's own words on what is forbidden, shortened."""
-    import json
-
-    try:
-        message = json.loads(getattr(error, "body", "") or "{}").get("message", "")
-    except (ValueError, AttributeError, TypeError):
-        message = ""
-    return str(message or "no permission")[:200]

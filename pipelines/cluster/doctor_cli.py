@@ -61,7 +61,8 @@ def doctor(
     and how many are free, CPU and memory for the largest step, the volume, secrets (never their
     values), images, quotas, the retry policy, KServe and the scheduler's clock. Nothing is changed.
 
-    Without a kubeconfig only Kubeflow Pipelines is looked at; "-" marks what was not checked, and why.
+    Each check stands alone: what you may not read is a warning, and the others go on. Without a
+    kubeconfig only Kubeflow Pipelines is looked at; "-" marks what was not checked, and why.
 
     Exit code: 0 when all is well or only warnings are left (1 with --strict), 7 with errors, 2 when
     SPEC is not valid.

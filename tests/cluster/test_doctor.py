@@ -215,7 +215,11 @@ def test_all_is_well(kfp: FakeKfp, cluster: FakeKubernetes, tmp_path: Path) -> N
         ([node("g", gpu="1", cordoned=True)], [], "{gpu: 1}", "error", "no node offers"),
         ([node("g", gpu="1", ready="False")], [], "{gpu: 1}", "error", "no node offers"),
         ([node("g", gpu="1")], [], "{gpu: 1, gpu_type: amd.com/gpu}", "error",
-         "offered: nvidia.com/gpu"),
+         "no node offers amd.com/gpu; offered: nvidia.com/gpu"),
+        # A device plugin that went away leaves a count of 0.
+        ([node("g", gpu="0")], [], "{gpu: 1}", "error", "no node offers nvidia.com/gpu: g has 0 of it"),
+        ([node("g", gpu="0")], [], "{gpu: 1, gpu_type: amd.com/gpu}", "error",
+         "no node offers amd.com/gpu"),
         # The GPUs' own taint is tolerated by itself.
         ([node("g", gpu="1", taints=[{"key": GPU, "value": "present", "effect": "NoSchedule"}])], [],
          "{gpu: 1}", "ok", "1 of 1"),
@@ -248,6 +252,8 @@ def test_gpus(
     assert finding.level == level, finding
     assert said in finding.text
     assert bool(finding.fix) == (level != "ok")
+    if "has 0" in said:
+        assert "offered" not in finding.text
 
 
 def test_a_missing_gpu_is_not_called_missing_memory(
@@ -468,11 +474,38 @@ def test_what_may_not_be_read_is_said_and_the_rest_goes_on(
     cluster.refuse = refuse
     found = look(tmp_path, steps("{gpu: 1}"))
     said = levels(found)
-    assert said["nodes"] == said["quotas"] == "skipped"
-    assert said["permissions of bertworks-pipeline"] == "skipped"
+    assert said["nodes"] == said["quotas"] == "warning"
+    assert said["permissions of bertworks-pipeline"] == "warning"
     assert "cannot list" in text_of(found, "nodes")
     assert said["volume"] == "ok"
     assert "error" not in said.values()
+
+
+@pytest.mark.parametrize("kind", ["storageclasses", "namespaces", "nodes"])
+def test_the_role_edit_still_sees_a_missing_claim_and_account(
+    kfp: FakeKfp, cluster: FakeKubernetes, tmp_path: Path, kind: str
+) -> None:
+    """Kubernetes' role `edit` may not read what belongs to the whole cluster."""
+
+    def refuse(request: Request) -> None:
+        parts = request.path.rstrip("/").split("/")
+        if parts[-1] == kind or parts[-2] == kind:
+            raise Refused(403, "Forbidden", f'{kind} is forbidden: User "dev" cannot list')
+
+    cluster.refuse = refuse
+    topic = {"storageclasses": "storage classes", "namespaces": "namespace"}.get(kind, kind)
+    [unread] = look(tmp_path)[topic]
+    assert unread.level == "warning" and "not checked" in unread.text and unread.fix
+    cluster.add(claim(["ReadWriteMany"], "Pending", "late"))
+    [pending] = look(tmp_path)["volume"]
+    assert pending.level == ("warning" if kind == "storageclasses" else "error")
+    assert ("storage classes" in pending.text) == (kind == "storageclasses")
+    cluster.remove("PersistentVolumeClaim", "bertworks")
+    cluster.remove("ServiceAccount", "bertworks-pipeline")
+    found = look(tmp_path)
+    assert levels(found)["volume"] == levels(found)["service account"] == "error"
+    (tmp_path / "agent.yaml").write_text(SPEC)
+    assert CliRunner().invoke(app, ["doctor", str(tmp_path / "agent.yaml")]).exit_code == 7
 
 
 def test_pods_that_may_not_be_listed_leave_free_unknown(
@@ -588,11 +621,17 @@ def test_names_of_images(name: str, full: str) -> None:
         ([node("two", loaded=False)], (False, "has no such image"), "", "warning", "on one, not on"),
         ([node("one", loaded=False)], (False, "has no such image"), "", "error", "on no node"),
         ([node("one", loaded=False)], (True, ""), "", "ok", "its registry has it"),
-        ([node("one", loaded=False)], (None, "ConnectTimeout"), "", "warning", "could not be asked"),
+        ([node("one", loaded=False)], (None, "ConnectTimeout"), "", "error", "could not be asked"),
+        ([node("two", loaded=False)], (None, "ConnectTimeout"), "", "ok", "on one, not on"),
         ([node("one", loaded=False)], (True, ""), "resources: {image_pull_policy: Never}\n", "error",
          "image_pull_policy is Never"),
-        ([node("one", loaded=False)], (False, "x"), "resources: {image_pull_secrets: [r]}\n", "ok",
+        ([node("one", loaded=False)], (False, "x"), "resources: {image_pull_secrets: [r]}\n",
+         "warning", "pulled with r"),
+        ([node("two", loaded=False)], (False, "x"), "resources: {image_pull_secrets: [r]}\n", "ok",
          "pulled with r"),
+        # A registry that hides nothing says so without a password.
+        ([node("one", loaded=False)], (False, images.MISSING),
+         "resources: {image_pull_secrets: [r]}\n", "error", "has no such image"),
     ],
 )  # fmt: skip
 def test_images(

@@ -25,7 +25,7 @@ class Finding:
 
     Attributes:
         topic: What was looked at.
-        level: "skipped" stands for not checked; the text says why.
+        level: "skipped" stands for not checked at all, as without a kubeconfig; the text says why.
         text: What is so.
         fix: What to do; empty where nothing is to be done.
     """
@@ -34,6 +34,18 @@ class Finding:
     level: Level
     text: str
     fix: str = ""
+
+
+def not_checked(topic: str, error: Exception, what: str = "") -> Finding:
+    """What could not be looked at is a warning: it may be missing. Each check stands alone."""
+    from pipelines.cluster.kube import why
+
+    fault = why(error)
+    if getattr(error, "status", None) == 403:
+        said = fault.message.partition("403: ")[2] or "no permission"
+        fix = "Ask for the right to read it, to have it checked."
+        return Finding(topic, "warning", f"{what}not checked: {said[:200]}", fix)
+    return Finding(topic, "warning", f"{what}not checked: {fault.message.rstrip('.')}", fault.fix)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,11 @@ ACCEPT = ", ".join(
     )
 )
 SECONDS = (3, 5)
+MISSING = "has no such image"
+NODES_ONLY = (
+    "Where only the nodes reach the registry, let one pull it: kubectl run look --image=IMAGE "
+    "--restart=Never."
+)
 
 
 @dataclass(frozen=True)
@@ -96,20 +101,20 @@ def _image(case: Case, name: str, needs: Sequence[Need], there: Sequence[Node] |
     known, said = registry_has(image)
     if known:
         return Finding(topic, "ok", f"{some}its registry has it")
-    if known is None or case.resources.image_pull_secrets:
-        level = "ok" if where or case.resources.image_pull_secrets else "warning"
-        secret = (
-            f"pulled with {listed(case.resources.image_pull_secrets)}, which is not tried here"
-            if case.resources.image_pull_secrets
-            else f"the registry could not be asked ({said})"
-        )
-        fix = "" if level == "ok" else _fix(image)
-        return Finding(topic, level, f"{some}{secret}", fix)  # type: ignore[arg-type]
+    nowhere = some or ("" if there is None else "on no node, and ")
+    if said != MISSING and case.resources.image_pull_secrets:
+        pulled = listed(case.resources.image_pull_secrets)
+        level = "ok" if where else "warning"
+        fix = "" if where else "Pull it once with the same name and password to be sure."
+        return Finding(topic, level, f"{some}pulled with {pulled}, which is not tried here", fix)
+    if known is None:
+        # Nobody knows of it: as good as not there, unless only the nodes reach its registry.
+        level = "ok" if where else "warning" if there is None else "error"
+        text = f"{nowhere}its registry could not be asked from here ({said})"
+        fix = f"{_fix(image)} {NODES_ONLY}" if level != "ok" else ""
+        return Finding(topic, level, text, fix)
     return Finding(
-        topic,
-        "warning" if where else "error",
-        f"{some or 'on no node, and '}{image.registry} {said}",
-        _fix(image),
+        topic, "warning" if where else "error", f"{nowhere}{image.registry} {said}", _fix(image)
     )
 
 
@@ -156,7 +161,7 @@ def registry_has(image: Image) -> tuple[bool | None, str]:
     if answer.status_code in (401, 403):
         return False, "has no such image that anyone may pull"
     if answer.status_code == 404:
-        return False, "has no such image"
+        return False, MISSING
     return None, f"HTTP {answer.status_code}"
 
 

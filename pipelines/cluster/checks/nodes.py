@@ -91,8 +91,19 @@ def _gpu(need: Need, usable: Sequence[Node], grows: str) -> Finding:
     lacking = "warning" if grows else "error"
     hint = f" ({grows} may add one)" if grows else ""
     if not having:
-        others = sorted({name for n in usable for name in n.allocatable if "gpu" in name.lower()})
+        others = sorted(
+            {
+                name
+                for node in usable
+                for name, amount in node.allocatable.items()
+                if "gpu" in name.lower() and amount > 0
+            }
+        )
         offered = f"; offered: {', '.join(others)}" if others else ""
+        if empty := [node.name for node in usable if kind in node.allocatable]:
+            offered = (
+                f": {listed(empty)} has 0 of it, as with a device plugin that does not run{offered}"
+            )
         return Finding(
             topic,
             lacking,  # type: ignore[arg-type]

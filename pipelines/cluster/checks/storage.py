@@ -7,32 +7,34 @@ from decimal import Decimal
 from typing import Any
 
 from bertworks.spec_cluster import SecretKey
-from pipelines.cluster.checks.base import Case, Finding, Reader, bytes_text, number_text, quantity
+from pipelines.cluster.checks.base import (
+    Case,
+    Finding,
+    Reader,
+    bytes_text,
+    not_checked,
+    number_text,
+    quantity,
+)
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 APPLY = "kubectl apply -k k8s/base (or the overlay that fits) creates it"
 
 
-def check_volume(case: Case) -> Iterator[Finding]:
-    """Storage classes, and the claim that outlives the pods."""
-    classes = {item["metadata"]["name"]: item for item in case.reader.list(
-        "/apis/storage.k8s.io/v1/storageclasses")}  # fmt: skip
+def check_classes(case: Case) -> Iterator[Finding]:
+    """Whether a claim that names no storage class would get one."""
+    classes = _classes(case.reader)
     default = [
         name
         for name, item in classes.items()
         if ((item["metadata"].get("annotations") or {}).get(DEFAULT_CLASS)) == "true"
     ]
     name = case.resources.volume.claim
-    claim = (
-        case.reader.find(f"/api/v1/namespaces/{case.namespace}/persistentvolumeclaims/{name}")
-        if name
-        else None
-    )
     if default:
         yield Finding(
             "storage classes", "ok", f"{', '.join(classes)}; default: {', '.join(default)}"
         )
-    elif name and claim is None:
+    elif name and _claim_of(case, name) is None:
         yield Finding(
             "storage classes",
             "warning",
@@ -42,22 +44,48 @@ def check_volume(case: Case) -> Iterator[Finding]:
         )
     else:
         yield Finding("storage classes", "ok", f"{', '.join(classes) or 'none'}; no default")
+
+
+def check_volume(case: Case) -> Iterator[Finding]:
+    """The claim that outlives the pods."""
+    name = case.resources.volume.claim
     if name is None:
         yield Finding("volume", "ok", "none is used: all is in buckets")
-    elif claim is None:
+        return
+    claim = _claim_of(case, name)
+    if claim is None:
         yield Finding(
             "volume",
             "error",
             f"the claim {name} is not in {case.namespace}: no pod of a run can start",
             f"{APPLY}; or name another one: resources.volume.claim",
         )
-    else:
-        yield _claim(name, claim, classes, case.reader)
+        return
+    yield _claim(name, claim, case.reader)
 
 
-def _claim(
-    name: str, claim: Mapping[str, Any], classes: Mapping[str, Any], reader: Reader
-) -> Finding:
+def _classes(reader: Reader) -> dict[str, Any]:
+    found = reader.list("/apis/storage.k8s.io/v1/storageclasses")
+    return {item["metadata"]["name"]: item for item in found}
+
+
+def _claim_of(case: Case, name: str) -> Any | None:
+    path = f"/api/v1/namespaces/{case.namespace}/persistentvolumeclaims/{name}"
+    return case.reader.find(path)
+
+
+def _binds_late(reader: Reader, chosen: str | None) -> bool | None:
+    """Whether a class makes its volumes with the first pod; None where that may not be read."""
+    from kubernetes.client import ApiException
+
+    try:
+        found = _classes(reader).get(chosen or "", {})
+    except ApiException:
+        return None
+    return bool(found.get("volumeBindingMode") == "WaitForFirstConsumer")
+
+
+def _claim(name: str, claim: Mapping[str, Any], reader: Reader) -> Finding:
     spec, status = claim["spec"], claim.get("status") or {}
     modes = spec.get("accessModes") or []
     phase = status.get("phase", "Pending")
@@ -67,13 +95,15 @@ def _claim(
             "volume", "error", f"{name} has lost its volume", "Restore it, or make another."
         )
     if phase == "Pending":
-        late = classes.get(chosen or "", {}).get("volumeBindingMode") == "WaitForFirstConsumer"
+        late = _binds_late(reader, chosen)
         if late:
             return Finding("volume", "ok", f"{name} is made with the first pod ({chosen})")
+        unknown = "; whether it is made with the first pod was not checked: no permission to read "
         return Finding(
             "volume",
-            "error",
-            f"{name} is not bound (storage class {chosen or 'none'})",
+            "warning" if late is None else "error",
+            f"{name} is not bound (storage class {chosen or 'none'})"
+            f"{unknown + 'storage classes' if late is None else ''}",
             f"kubectl describe pvc {name} -n {claim['metadata']['namespace']} says why",
         )
     size = (status.get("capacity") or {}).get("storage")
@@ -112,14 +142,25 @@ def _node_count(reader: Reader) -> int | None:
 
 def check_secrets(case: Case) -> Iterator[Finding]:
     """Secrets and their keys are there; values are never shown."""
+    from kubernetes.client import ApiException
+
     wanted = dict(_references(case))
     pulls = case.resources.image_pull_secrets
     if not wanted and not pulls:
         yield Finding("secrets", "ok", "the spec names none" if case.spec else "none by default")
         return
-    secrets = {name: _secret(case, name) for name in {s.secret for s in wanted.values()} | {*pulls}}
+    secrets, unread = {}, {}
+    for name in sorted({s.secret for s in wanted.values()} | {*pulls}):
+        try:
+            secrets[name] = _secret(case, name)
+        except ApiException as error:
+            unread[name] = error
+    for name, error in unread.items():
+        yield not_checked("secrets", error, f"{name}: ")
     good = []
     for where, one in wanted.items():
+        if one.secret in unread:
+            continue
         secret = secrets[one.secret]
         make = (
             f"kubectl create secret generic {one.secret} -n {case.namespace} "
@@ -142,6 +183,8 @@ def check_secrets(case: Case) -> Iterator[Finding]:
         else:
             good.append(f"{one.secret}/{one.key}")
     for name in pulls:
+        if name in unread:
+            continue
         secret = secrets[name]
         if secret is None:
             yield Finding(
