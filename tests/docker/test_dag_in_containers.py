@@ -52,7 +52,7 @@ def test_every_artifact_that_the_pipeline_promises_is_whole(dag) -> None:
 
 def test_the_user_interface_gets_numbers_and_pages(dag) -> None:
     scores = json.loads(dag.artifact("evaluate", "scores").read_text("utf-8"))
-    assert 0.7 <= scores["accuracy"] <= 1
+    assert 0.7 <= scores["metrics"]["accuracy"] <= 1
     assert "<" in dag.artifact("validate", "view").read_text("utf-8")
 
 
