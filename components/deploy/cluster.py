@@ -12,11 +12,17 @@ from typing import Any
 from urllib.parse import quote
 
 from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.tls import forgiving
 from components.deploy.manifests import MANAGER, Object
 
 SECONDS = 30
 """Time limit of one call."""
 
+CERTIFICATE = (
+    "In a pod the cluster's authority is /var/run/secrets/kubernetes.io/serviceaccount/ca.crt, from the "
+    "ConfigMap kube-root-ca.crt of its namespace; outside it is the kubeconfig's. It must be the one "
+    "that signed the API server's certificate."
+)
 PATHS = {
     "Deployment": ("apis/apps/v1", "deployments"),
     "InferenceService": ("apis/serving.kserve.io/v1beta1", "inferenceservices"),
@@ -76,7 +82,9 @@ class Cluster:
                 "On a laptop use `bertworks deploy SPEC`; in a cluster let the pod's service "
                 "account mount its token.",
             ) from None
-        return cls(client.ApiClient(given), namespace or own_namespace(), inside=True)
+        api = client.ApiClient(given)
+        forgiving(api.rest_client, "the Kubernetes API")
+        return cls(api, namespace or own_namespace(), inside=True)
 
     def get(self, kind: str, name: str) -> Object | None:
         """An object, or None."""
@@ -236,6 +244,11 @@ class Cluster:
             raise _refusal(error, aim, self.namespace) from None
         except (HTTPError, OSError) as error:
             said = getattr(error, "reason", None) or error
+            if "CERTIFICATE_VERIFY_FAILED" in str(said):
+                raise Unreachable(
+                    f"Could not {aim}: the cluster's certificate is not trusted: {said}",
+                    CERTIFICATE,
+                ) from None
             raise Unreachable(
                 f"Could not {aim}: the cluster does not answer: {said}",
                 "Check the cluster, the network and KUBECONFIG: `kubectl get pods` must work.",
@@ -254,9 +267,7 @@ def own_namespace() -> str:
 def _refusal(error: Any, aim: str, namespace: str) -> BertworksError:
     """An error answer in words: what was asked, what the server said, what to do."""
     if not error.status:
-        return Unreachable(
-            f"Could not {aim}: {error.reason}", "Check the cluster's address and certificate."
-        )
+        return Unreachable(f"Could not {aim}: {error.reason}", CERTIFICATE)
     try:
         said = json.loads(error.body or b"{}")
         message = str(said.get("message") or said.get("error") or "") or str(error.reason)

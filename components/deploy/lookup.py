@@ -20,7 +20,6 @@ from components.deploy.manifests import Object
 from components.deploy.rollout import pod_problems
 from components.deploy.settings import Serving
 
-SECONDS = 180.0
 _CODES = {5: ArtifactError, 6: GateRefused}
 
 
@@ -30,7 +29,7 @@ def version_in_cluster(
     number: int | None,
     *,
     say: Callable[[str], None] = print,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
     poll: float = 1.0,
 ) -> tuple[int, str]:
     """Number and digest of a version that may serve.
@@ -40,7 +39,7 @@ def version_in_cluster(
         serving: Image, volume and store; its version and digest are not looked at.
         number: The version; None: the champion.
         say: Is given a line when the pod has to wait.
-        seconds: How long to wait at most.
+        seconds: How long to wait at most; None: as long as for the server, `timeout_minutes`.
         poll: Seconds between two looks.
 
     Raises:
@@ -48,7 +47,8 @@ def version_in_cluster(
         GateRefused: It did not pass its gates.
         EnvironmentFault: The pod could not run.
     """
-    pod = lookup_pod(serving, number, cluster.namespace)
+    seconds = 60.0 * serving.timeout_minutes if seconds is None else seconds
+    pod = lookup_pod(serving, number, cluster.namespace, seconds)
     name = pod["metadata"]["name"]
     cluster.create(pod)
     try:
@@ -58,7 +58,7 @@ def version_in_cluster(
     return _read(log)
 
 
-def lookup_pod(serving: Serving, number: int | None, namespace: str) -> Object:
+def lookup_pod(serving: Serving, number: int | None, namespace: str, seconds: float) -> Object:
     """The pod: the server's own, with another command."""
     wanted = [] if number is None else [str(number)]
     server = manifests.render(serving, "deployment", namespace)[0]
@@ -71,7 +71,7 @@ def lookup_pod(serving: Serving, number: int | None, namespace: str) -> Object:
     container["name"] = "lookup"
     container["command"] = ["python", "-m", "bertworks.serving.facts"]
     container["args"] = [serving.store, serving.name, *wanted]
-    spec |= {"restartPolicy": "Never", "activeDeadlineSeconds": int(SECONDS)}
+    spec |= {"restartPolicy": "Never", "activeDeadlineSeconds": max(1, int(seconds))}
     labels = {
         "app.kubernetes.io/name": "bertworks",
         manifests.INSTANCE: serving.name,
@@ -92,19 +92,22 @@ def _finished(
     cluster: Cluster, name: str, say: Callable[[str], None], seconds: float, poll: float
 ) -> str:
     """What the pod printed."""
-    began, shown, reason = time.monotonic(), "", "it did not end"
+    began, reason = time.monotonic(), f"it did not end within {seconds:.0f} s (--timeout)"
+    shown: set[str] = set()
     while time.monotonic() - began < seconds:
         pod: dict[str, Any] = cluster.get("Pod", name) or {}
-        phase = (pod.get("status") or {}).get("phase")
-        if phase in ("Succeeded", "Failed"):
+        if _has_ended(pod):
             if log := cluster.log(name, "lookup"):
                 return log
             reason = "it ended without a word"
             break
         problems = pod_problems(cluster, pod, "lookup") if pod else []
-        if problems and problems[0].text != shown:
-            shown = reason = problems[0].text
-            say(f"the pod that reads the store waits: {shown.splitlines()[0]}")
+        if problems:
+            reason = f"{problems[0].text} (waited {seconds:.0f} s: --timeout)"
+            line = problems[0].text.splitlines()[0]
+            if line not in shown:
+                shown.add(line)
+                say(f"the pod that reads the store waits: {line}")
         if any(one.hopeless for one in problems):
             break
         time.sleep(poll)
@@ -112,6 +115,18 @@ def _finished(
         f"The pod {name}, which was to read the model store in namespace {cluster.namespace}, "
         f"gave no answer: {reason}",
         "Mend the cause (`bertworks doctor` looks for it), and try again.",
+    )
+
+
+def _has_ended(pod: dict[str, Any]) -> bool:
+    """Whether its container has: the pod's own phase follows a moment later."""
+    status = pod.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return True
+    return any(
+        (one.get("state") or {}).get("terminated")
+        for one in status.get("containerStatuses") or []
+        if one.get("name") == "lookup"
     )
 
 

@@ -85,7 +85,7 @@ def wait(
         kind: What makes them.
         rollout: The mark of the new pods.
         seconds: How long to wait at most.
-        say: Is given a line whenever something changes.
+        say: Is given a line whenever something new shows; what comes and goes, as a crash does, once.
         replicas: How many the autoscaler wants at least.
         poll: Seconds between two looks.
         patience: Seconds that a pod may be stuck.
@@ -99,7 +99,7 @@ def wait(
     """
     began = time.monotonic()
     stuck_since = done_since = None
-    shown = ""
+    shown: set[str] = set()
     while True:
         passed = time.monotonic() - began
         try:
@@ -112,8 +112,8 @@ def wait(
             time.sleep(poll)
             continue
         line = "; ".join([now.line(), *(one.text.splitlines()[0] for one in now.problems)])
-        if line != shown:
-            shown = line
+        if line not in shown:
+            shown.add(line)
             say(f"{passed:4.0f} s  {line}")
         stuck = any(one.stuck for one in now.problems)
         stuck_since = (stuck_since or time.monotonic()) if stuck else None

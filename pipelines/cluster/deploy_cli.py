@@ -51,7 +51,7 @@ def deploy(
         int | None,
         typer.Option(
             metavar="MINUTES",
-            help="Until then it must be ready.",
+            help="How long the look-up may take, and then the server until it is ready.",
             show_default="serve.deploy.timeout_minutes",
             min=1,
         ),
@@ -174,6 +174,8 @@ def _serving(
     else:
         serving = settings_of(section, version or 1, "")
         kind = deployment.choose_kind(where, name, section["serve"]["deploy"]["kind"])
+    if timeout:
+        serving = replace(serving, timeout_minutes=timeout)
     if "://" in serving.store:
         from bertworks.serving.facts import facts
 
@@ -185,8 +187,7 @@ def _serving(
         number, digest = lookup.version_in_cluster(
             where, serving, version, say=lambda line: typer.echo(line, err=True)
         )
-    serving = replace(serving, version=number, digest=digest)
-    return (replace(serving, timeout_minutes=timeout) if timeout else serving), kind
+    return replace(serving, version=number, digest=digest), kind
 
 
 def _print_manifests(

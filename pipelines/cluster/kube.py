@@ -7,6 +7,11 @@ from typing import Any
 from bertworks.errors import EnvironmentFault
 
 SECONDS = (10, 30)
+CERTIFICATE = (
+    "Outside the cluster certificate-authority-data of the kubeconfig must be the authority that signed "
+    "it; in a pod it is /var/run/secrets/kubernetes.io/serviceaccount/ca.crt, from the ConfigMap "
+    "kube-root-ca.crt of the namespace: kubectl get configmap kube-root-ca.crt -o yaml."
+)
 
 
 def api_client() -> Any:
@@ -21,7 +26,7 @@ def api_client() -> Any:
     given.retries = 1
     try:
         config.load_incluster_config(client_configuration=given)
-        return client.ApiClient(given)
+        return _client(given)
     except config.ConfigException:
         pass
     try:
@@ -37,7 +42,17 @@ def api_client() -> Any:
             f"The kubeconfig cannot be used: {type(error).__name__}: {error}",
             "`kubectl get pods` must work first.",
         ) from None
-    return client.ApiClient(given)
+    return _client(given)
+
+
+def _client(given: Any) -> Any:
+    from kubernetes import client
+
+    from bertworks.tls import forgiving
+
+    made = client.ApiClient(given)
+    forgiving(made.rest_client, "the Kubernetes API")
+    return made
 
 
 def why(error: Exception) -> EnvironmentFault:
@@ -62,6 +77,11 @@ def why(error: Exception) -> EnvironmentFault:
             f"The Kubernetes API answered {error.status}: {said or error.reason}", fix
         )
     text = str(getattr(error, "reason", None) or error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return EnvironmentFault(
+            f"The certificate of the Kubernetes API is not trusted: {' '.join(text.split())}",
+            CERTIFICATE,
+        )
     return EnvironmentFault(
         f"The Kubernetes API cannot be reached: {type(error).__name__}: {' '.join(text.split())}",
         "`kubectl get pods` must work first: check the cluster, the VPN and KUBECONFIG.",

@@ -23,6 +23,7 @@ import urllib3
 from kfp_server_api import rest
 
 from bertworks.errors import EnvironmentFault
+from bertworks.tls import relaxed
 from pipelines.cluster.credentials import Credentials
 
 CONNECT_SECONDS = 10.0
@@ -106,8 +107,12 @@ class Rest(rest.RESTClientObject):  # type: ignore[misc]
         try:
             answer = super().request(method, url, **given)
         except kfp_server_api.ApiException as error:
+            if not error.status and relaxed(self.pool_manager, error, self.host):
+                return self._once(method, url, options)
             raise self._refused(method, url, error) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            if relaxed(self.pool_manager, error, self.host):
+                return self._once(method, url, options)
             raise explain(error, self.host) from None
         if given["headers"].get("Accept") != "text/plain":
             self._check_is_json(answer)
@@ -255,8 +260,8 @@ def tls_fault(text: str, host: str) -> Unreachable:
     short = " ".join(text.split())[:300]
     return Unreachable(
         f"The certificate of {host} is not trusted: {short}",
-        "Give the authority that signed it: KFP_CA_FILE=/path/to/ca.crt. Only to try something out: "
-        "--insecure.",
+        "Give the authority that signed it: KFP_CA_FILE=/path/to/ca.crt; a pod gets the file from a "
+        "ConfigMap or from the volume. Only to try something out: --insecure.",
     )
 
 

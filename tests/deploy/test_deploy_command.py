@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from kept import PASSED, REFUSED, keep
-from rollout_cluster import CRASHING, UNSCHEDULABLE, RolloutCluster
+from rollout_cluster import CRASHING, UNSCHEDULABLE, RolloutCluster, waiting
 from typer.testing import CliRunner
 
 from bertworks.errors import ArtifactError, EnvironmentFault, GateRefused, SpecError
@@ -60,7 +60,11 @@ def fake(volume, tmp_path, monkeypatch):
         with contextlib.redirect_stdout(said):
             code = facts.main([str(volume), *rest])
         cluster.lookups[one["metadata"]["name"]] = said.getvalue()
-        status = {"phase": "Failed" if code else "Succeeded"}
+        # The container's end shows before the pod's phase.
+        reason = {"exitCode": code, "reason": "Error" if code else "Completed"}
+        container = {"name": "lookup", "image": "i", "imageID": "", "ready": False,
+                     "restartCount": 0, "state": {"terminated": reason}}  # fmt: skip
+        status = {"phase": "Running", "containerStatuses": [container]}
         cluster.update("Pod", one["metadata"]["name"], "kubeflow", status=status)
 
     class Cluster(RolloutCluster):
@@ -108,6 +112,7 @@ def test_the_champion_on_a_volume_that_only_pods_see_is_served(fake, volume, spe
     assert "mood/3 serves in namespace kubeflow: 2 ready" in done.stdout
     assert "asked, it answers: good" in done.stdout
     assert "looking the champion of mood up on the volume bertworks" in done.stderr
+    assert "waits" not in done.stderr and "ended" not in done.stderr
     args = fake.get("Deployment", "bertworks-mood")["spec"]["template"]["spec"]["containers"][0][
         "args"
     ]
@@ -237,6 +242,41 @@ def test_a_lookup_that_cannot_run_says_why_and_leaves_no_pod(fake, spec, monkeyp
     with pytest.raises(EnvironmentFault, match="gave no answer: no node takes the pod"):
         call(spec)
     assert fake.all("Pod") == []
+
+
+def test_a_lookup_waits_as_long_as_the_timeout_says_and_says_each_thing_once(
+    fake, spec, monkeypatch
+):
+    """A pod that waits for this and then for that, by turns."""
+    looks = []
+    waits = ({"phase": "Pending"}, UNSCHEDULABLE, waiting("ImagePullBackOff", "x"))
+
+    def made(cluster, one):
+        if one["kind"] == "Pod":
+            looks.append(one["spec"]["activeDeadlineSeconds"])
+
+    class Clock:  # four minutes a look
+        now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+        def sleep(self, _):
+            self.now += 240.0
+            (pod,) = fake.all("Pod")
+            status = waits[int(self.now / 240) % 3]
+            fake.update("Pod", pod["metadata"]["name"], "kubeflow", status=status)
+
+    fake.controllers.remove(fake.lookup)
+    fake.controllers.append(made)
+    monkeypatch.setattr(lookup, "time", Clock())
+    said = []
+    monkeypatch.setattr("typer.echo", lambda line, **_: said.append(line))
+    with pytest.raises(EnvironmentFault, match=r"gave no answer: .*waited 3600 s: --timeout"):
+        call(spec, "--timeout", "60")
+    assert set(looks) == {3600}
+    told = [line for line in said if "waits" in line]
+    assert len(told) == len(set(told)) == 2
 
 
 def test_a_lookup_by_an_image_of_another_version_says_so(fake, spec):

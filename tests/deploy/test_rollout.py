@@ -6,7 +6,7 @@ import pytest
 from rollout_cluster import CRASHING, NO_IMAGE, UNSCHEDULABLE, waiting
 
 from bertworks.errors import EnvironmentFault
-from components.deploy import deployment, manifests
+from components.deploy import deployment, manifests, rollout
 from components.deploy.cluster import Cluster
 
 OBJECTS = ["Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"]
@@ -54,6 +54,24 @@ def test_an_update_keeps_what_the_autoscaler_set_and_notes_the_version_before(
     noted = json.loads(live["metadata"]["annotations"]["bertworks/history"])
     assert [one["version"] for one in noted] == [1, 2]
     assert live["metadata"]["labels"]["bertworks/version"] == "2"
+
+
+def test_what_comes_and_goes_is_said_once(cluster, fake, serving, monkeypatch):
+    """A server that crashes is by turns ended and waiting."""
+    turns = [
+        rollout.Progress(2, 2, 0, False, [rollout.Problem(text)])
+        for text in ("CrashLoopBackOff", "the server ended (Error, exit code 1)")
+    ]
+    looks = iter([turns[0], *turns * 4, rollout.Progress(2, 2, 2, True)])  # the first: may we look?
+    monkeypatch.setattr(rollout, "look", lambda *_: next(looks))
+    said = []
+    roll(cluster, serving(), said, seconds=60)
+    told = [line.partition(" s  ")[2] for line in said if " s  " in line]
+    assert told == [
+        "0 of 2 ready; CrashLoopBackOff",
+        "0 of 2 ready; the server ended (Error, exit code 1)",
+        "2 of 2 ready",
+    ]
 
 
 def test_the_same_again_changes_nothing(cluster, fake, serving):
