@@ -80,6 +80,18 @@ def notes(spec: AgentSpec) -> Iterator[str]:
             "resources.spot is empty: nothing sends the steps with spot: true to such nodes "
             f"({', '.join(spot) or 'all'})"
         )
+    mount = f"{resources.volume.mount.rstrip('/')}/"
+    unseen = [
+        source.uri
+        for source in (*spec.data.sources, *spec.corpus.sources)
+        if resources.volume.claim and source.uri.startswith(mount) and not source.sha256
+    ]
+    if unseen:
+        yield (
+            f"{unseen[0]} is on the volume, which cannot be read from here: without a fingerprint of it "
+            "ingest, and all that follows, runs again each time instead of coming from the cache; the "
+            "file's sha256 beside its uri is one"
+        )
     if resources.volume.claim is None and resources.checkpoints is None:
         yield "without resources.checkpoints a step that is cut off begins anew"
 

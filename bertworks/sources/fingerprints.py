@@ -45,13 +45,14 @@ def fingerprints(
     Args:
         spec: The agent spec.
         spec_folder: What local paths are relative to.
-        unseen: Places of sources that are not on this machine: theirs is UNSEEN.
+        unseen: Places of sources that are not on this machine: theirs is UNSEEN, unless their sha256
+            is given, which says as much.
     """
     folder = Path(spec_folder)
     sources = {f"data.{i}": item for i, item in enumerate(spec.data.sources)}
     sources |= {f"corpus.{i}": item for i, item in enumerate(spec.corpus.sources)}
     found = {
-        place: UNSEEN if place in unseen else fingerprint(item, folder)
+        place: UNSEEN if place in unseen and not item.sha256 else fingerprint(item, folder)
         for place, item in sources.items()
     }
     return {**found, "base": UNSEEN if "base" in unseen else _of_base(spec.base, folder)}

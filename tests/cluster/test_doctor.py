@@ -547,7 +547,11 @@ def test_a_part_of_kfp_that_is_down(kfp: FakeKfp, cluster: FakeKubernetes, tmp_p
     [
         (None, "warning", "OnFailure; a step that fails is tried again"),
         ({"limit": 2}, "warning", "OnFailure"),
-        ({"limit": 2, "retryPolicy": "OnError"}, "warning", "told to end by a preemption is not"),
+        (
+            {"limit": 2, "retryPolicy": "OnError"},
+            "warning",
+            "an eviction through the API, is tried again",
+        ),
         ({"retryPolicy": "OnTransientError"}, "warning", "TRANSIENT_ERROR_PATTERN"),
         ({"retryPolicy": "Always"}, "ok", "whatever ends a pod"),
         ({"expression": "asInt(lastRetry.exitCode) > 1"}, "ok", "Always; only where asInt"),

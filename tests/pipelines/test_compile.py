@@ -82,6 +82,20 @@ def test_rows_on_the_volume_are_read_anew_each_time(tmp_path):
     assert settings["fingerprints"]["data.0"] == "unseen"
 
 
+def test_rows_on_the_volume_with_their_digest_are_cached(tmp_path):
+    """The digest is checked when they are read, so that it says as much as a fingerprint."""
+    found = []
+    for digest in ("0" * 64, "1" * 64):
+        pinned = ON_VOLUME.replace("/bertworks/data/*.csv", "/bertworks/data/rows.csv").replace(
+            "uri: /bertworks/data/rows.csv", f"sha256: '{digest}', uri: /bertworks/data/rows.csv"
+        )
+        tasks = tasks_of(tmp_path, pinned)
+        assert not_cached(tasks) == {"register"}
+        found.append(tasks["ingest"]["inputs"]["parameters"]["section"]["runtimeValue"]["constant"])
+    marks = {json.loads(one)["settings"]["fingerprints"]["data.0"] for one in found}
+    assert len(marks) == 2 and "unseen" not in marks
+
+
 def test_a_baseline_on_the_volume_is_read_anew_each_time(tmp_path):
     text = PACKAGED.replace("validate:\n", "validate:\n  baseline: /bertworks/baseline\n")
     assert not_cached(tasks_of(tmp_path, text)) == {"register", "validate"}

@@ -334,6 +334,12 @@ def test_notes_say_what_has_no_effect(tmp_path):
     assert "resources.spot is empty" in said("{steps: {finetune: {spot: true}}}")
     assert "begins anew" in said("{volume: {claim: null}, store: 's3://b/m'}")
     assert not said("{steps: {finetune: {gpu: 1}, compare: {cpu: 1}}}")
+    spec = spec_file.load(tmp_path / "s.yaml").spec
+    spec.data.sources[0].uri = "/bertworks/data/rows.csv"
+    (note,) = notes(spec)
+    assert note.startswith("/bertworks/data/rows.csv is on the volume") and "runs again" in note
+    spec.data.sources[0].sha256 = "0" * 64  # the fix that it names
+    assert not list(notes(spec))
 
 
 @pytest.fixture(scope="session")

@@ -108,8 +108,8 @@ def verdict(strategy: Mapping[str, Any]) -> tuple[str, str, bool]:
     meanings = {
         "OnFailure": "a step that fails is tried again (and ends at once with the same message), a pod "
         "that vanishes with its node is not",
-        "OnError": "a pod that vanishes with its node is tried again, one that is evicted or told to "
-        "end by a preemption is not",
+        "OnError": "a pod that is deleted, with its node or by an eviction through the API, is tried "
+        "again, one that its node tells to end (preemption, pressure) is not",
         "OnTransientError": "only what matches the controller's TRANSIENT_ERROR_PATTERN is tried again",
         "Always": "whatever ends a pod, it is tried again (a step that fails ends at once with the same "
         "message)",
