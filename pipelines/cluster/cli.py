@@ -170,7 +170,10 @@ def logs(
     run: RunArgument = "latest",
     step: Annotated[
         str | None,
-        typer.Argument(help="A step; the one that failed, or runs, by default.", metavar="STEP"),
+        typer.Argument(
+            help="A step, or a pod of Kubeflow's own (root-driver); by default what failed, or runs.",
+            metavar="STEP",
+        ),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
     host: HostOption = None,
@@ -180,14 +183,19 @@ def logs(
 ) -> None:
     """Print a step's log, from its pod or from Kubeflow's archive."""
     from pipelines.cluster import pods, runs
+    from pipelines.cluster.steps import steps_of
 
     connection = _connect(host, namespace, insecure)
     found = runs.find(connection, run)
-    chosen = _chosen_step(runs.detailed(connection, found).steps, step)
+    steps = steps_of(found, runs.source_of(connection, found)[0])
+    run_id = str(found.run_id)
+    if step is not None and step.endswith("-driver"):
+        for line in pods.own_log(connection, run_id, step):
+            typer.echo(line, nl=False)
+        return
+    chosen = _chosen_step(steps, step)
     if follow:
-        mine = [
-            pod for pod in pods.pods_of(connection, str(found.run_id)) if pod.step == chosen.name
-        ]
+        mine = [pod for pod in pods.pods_of(connection, run_id) if pod.step == chosen.name]
         if mine:
             for line in pods.lines(connection, mine[-1].name, follow=True):
                 typer.echo(line, nl=False)

@@ -169,6 +169,25 @@ def hindrances(connection: Connection, run_id: str) -> dict[str, str]:
     return found
 
 
+def own_log(connection: Connection, run_id: str, node: str) -> Iterator[str]:
+    """The log of the last pod of KFP's own for a node: root-driver, ingest-driver.
+
+    Raises:
+        EnvironmentFault: There is none, or it cannot be read.
+    """
+    own = [pod for pod in all_pods(connection, run_id) if not pod.step]
+    mine = [pod for pod in own if pod.node == node]
+    if not mine:
+        there = ", ".join(sorted({pod.node for pod in own})) or "none"
+        raise EnvironmentFault(
+            f"The run has no pod of Kubeflow's own that is called {node}; there is: {there}.",
+            "Pods are removed some time after their run; name a step for its archived log.",
+        )
+    yield from lines(
+        connection, mine[-1].name, follow=False, container=mine[-1].broken or CONTAINER
+    )
+
+
 def cause(connection: Connection, pod: Pod) -> str:
     """Why a pod failed, as far as it shows: what ended it, its last fatal line, the end of its log.
 

@@ -164,7 +164,9 @@ def outcome(record: Record) -> None:
         raise RunFailed(f"Run {record.id} is {record.state}.", f"See {record.link}")
     message, _, fix = reason.message.partition("\n  fix: ")
     said = f"{reason.step}: {message}" if reason.step else message
-    where = f"{record.link}\n       bertworks runs logs {record.id}"
+    began = any(step.name == reason.step for step in record.steps)
+    log = f"bertworks runs logs {record.id}{'' if began or not reason.step else ' ' + reason.step}"
+    where = f"{record.link}\n       {log}"
     kind = GateRefused if reason.gate else RunFailed
     raise kind(said, f"{fix}\n  see: {where}" if fix else f"see {where}")
 

@@ -359,6 +359,10 @@ def test_a_driver_that_fails_gives_its_reason(
     assert watched.code == 8
     assert watched.out.count("root-driver: failed 2 times: ") == 1  # while it is tried again
     assert said in watched.err.splitlines()[0] and fix in watched.err
+    assert f"bertworks runs logs {run_id} root-driver" in watched.err
+    assert bertworks("runs", "logs", run_id, "root-driver").out == log
+    other = bertworks("runs", "logs", run_id, "ingest-driver")
+    assert other.code == 7 and "there is: root-driver" in other.err
     shown = bertworks("runs", "show", run_id).out
     assert shown.startswith("failed: root-driver: tried 2 times: ") and said in shown
 
