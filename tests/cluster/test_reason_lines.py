@@ -5,12 +5,9 @@ from pipelines.cluster.reasons import parse
 
 
 def test_a_gates_reasons_are_read_from_the_log() -> None:
-    rules = [{"name": "minimum", "passed": False}, {"name": "max_size_mb", "passed": True}]
-    refused = _refusal(
-        "agent",
-        "/bertworks/models/agent/2",
-        {"rules": rules, "reasons": ["accuracy 0.463 is below 0.999", "and so on"]},
-    )
+    reasons = ["accuracy 0.463 is below 0.999", "and so on"]
+    advice = "Lower gates.minimum, or train longer."
+    refused = _refusal("agent", "/bertworks/models/agent/2", {"reasons": reasons}, advice)
     log = (
         "[gate] comparing: done 1/1\n"
         f"step gate failed: {refused}\n"
