@@ -65,7 +65,6 @@ ENV PATH=/opt/bertworks/bin:/usr/local/bin:/usr/bin:/bin \
     HF_HUB_DISABLE_TELEMETRY=1 \
     TF_CPP_MIN_LOG_LEVEL=2 \
     KERAS_HOME=/tmp/keras \
-    MPLCONFIGDIR=/tmp/matplotlib \
     XDG_CACHE_HOME=/tmp/cache \
     XDG_CONFIG_HOME=/tmp/config
 USER 10001:10001

@@ -6,9 +6,9 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-# Keras looks for scikit-learn and matplotlib, Beam for MongoDB's client and, through BigQuery's, for
-# notebook widgets: for wrappers, plots and sources that no step uses. A fourth of the loading time.
-UNUSED = ("sklearn", "matplotlib", "ipywidgets", "pymongo")
+# Keras looks for scikit-learn, Beam for MongoDB's client and, through BigQuery's, for notebook widgets:
+# for wrappers and sources that no step uses. A fourth of the loading time.
+UNUSED = ("sklearn", "ipywidgets", "pymongo")
 
 
 @contextlib.contextmanager
