@@ -15,6 +15,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from bertworks import axes
+from bertworks.shortened import shortened
+
 # Characters that a browser hides or that turn the reading direction of what follows.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
@@ -31,19 +34,24 @@ _STYLE = """
   --c5: #82bfcb; --heat: 110, 168, 230; } }
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: var(--ink);
   background: var(--back); max-width: 66rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }
-h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
-h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; } p { margin: .4rem 0; } .soft { color: var(--soft); }
+h1 { font-size: 1.6rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
+p { margin: .4rem 0; overflow-wrap: break-word; } .soft { color: var(--soft); }
 .scroll { overflow-x: auto; } .row { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
 table { border-collapse: collapse; font-size: .9rem; margin: .4rem 0; }
 th { text-align: left; color: var(--soft); font-weight: 600; white-space: nowrap; }
-th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
-  overflow-wrap: anywhere; }
+th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td.text { min-width: 13rem; overflow-wrap: anywhere; }
 th.number, td.number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; overflow-wrap: normal; }
 table.heat td { padding: .3rem .7rem; text-align: right; border: 1px solid var(--line);
   font-variant-numeric: tabular-nums; }
 table.heat th { padding: .3rem .7rem .3rem 0; }
-code { font: .85em ui-monospace, monospace; }
+code { font: .85em ui-monospace, monospace; } pre { overflow-x: auto; }
+mark { background: none; color: inherit; border-radius: 4px; padding: .05em .3em;
+  border: 1px solid var(--mark); box-decoration-break: clone; -webkit-box-decoration-break: clone; }
+mark small { color: var(--mark); font-weight: 650; margin-left: .35em; }
 .badge { display: inline-block; padding: 0 .55em; border-radius: 1em; font-size: .8rem;
   font-weight: 600; white-space: nowrap; border: 1px solid currentColor; }
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
@@ -68,34 +76,38 @@ _TEMPLATES = {
 {%- for header in headers %}<th{% if loop.index0 in numeric %} class="number"{% endif %}>
 {{- header }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in rows %}<tr>
-{%- for cell in row %}<td{% if loop.index0 in numeric %} class="number"{% endif %} dir="auto">
+{%- for cell in row %}<td{% if loop.index0 in numeric %} class="number"
+{%- elif cell | length_shown > 28 %} class="text"{% endif %} dir="auto">
 {{- cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>""",
-    "bars": """<svg role="img" viewBox="0 0 640 {{ height }}" width="640" height="{{ height }}">
+    "bars": """<svg role="img" viewBox="0 0 400 {{ height }}" width="400" height="{{ height }}">
 {% for bar in bars -%}
-<text x="190" y="{{ bar.y + 14 }}" text-anchor="end">{{ bar.label }}</text>
-<rect x="200" y="{{ bar.y + 2 }}" width="{{ bar.width }}" height="16" rx="2" fill="var(--c0)">
+<text x="142" y="{{ bar.y + 14 }}" text-anchor="end">{{ bar.label }}</text>
+<rect x="150" y="{{ bar.y + 2 }}" width="{{ bar.width }}" height="16" rx="2" fill="var(--c0)">
 <title>{{ bar.full }}: {{ bar.value }}</title></rect>
-<text x="{{ 206 + bar.width }}" y="{{ bar.y + 14 }}">{{ bar.value }}</text>
+<text x="{{ 155 + bar.width }}" y="{{ bar.y + 14 }}">{{ bar.value }}</text>
 {% endfor %}</svg>""",
-    "histogram": """<svg role="img" viewBox="0 0 {{ width }} 150" width="{{ width }}" height="150">
+    "histogram": """<svg role="img" viewBox="0 0 {{ width }} 154" width="{{ width }}" height="154">
 <line class="grid" x1="10" x2="{{ width - 10 }}" y1="120.5" y2="120.5"/>
 {% for bar in bars -%}
 <rect x="{{ bar.x }}" y="{{ 120 - bar.height }}" width="{{ bar.width }}" height="{{ bar.height }}"
  fill="var(--c0)"><title>{{ bar.range }}: {{ bar.value }}</title></rect>
-{% endfor %}<text x="10" y="136">{{ first }}</text>
-<text x="{{ width - 10 }}" y="136" text-anchor="end">{{ last }}</text>
-<text x="{{ width / 2 }}" y="146" text-anchor="middle">{{ unit }}</text></svg>""",
-    "lines": """<svg role="img" viewBox="0 0 640 {{ height }}" width="640" height="{{ height }}">
+{% endfor %}
+{% for tick in ticks -%}
+<line class="grid" x1="{{ tick.at }}" x2="{{ tick.at }}" y1="120" y2="124"/>
+<text x="{{ tick.at }}" y="136" text-anchor="middle">{{ tick.label }}</text>
+{% endfor -%}
+<text x="{{ width / 2 }}" y="151" text-anchor="middle">{{ unit }}</text></svg>""",
+    "lines": """<svg role="img" viewBox="0 0 400 {{ height }}" width="400" height="{{ height }}">
 {% for tick in y_ticks -%}
-<line class="grid" x1="60" x2="625" y1="{{ tick.at }}" y2="{{ tick.at }}"/>
-<text x="54" y="{{ tick.at + 4 }}" text-anchor="end">{{ tick.label }}</text>
+<line class="grid" x1="64" x2="385" y1="{{ tick.at }}" y2="{{ tick.at }}"/>
+<text x="58" y="{{ tick.at + 4 }}" text-anchor="end">{{ tick.label }}</text>
 {% endfor -%}
 {% for tick in x_ticks -%}
-<text x="{{ tick.at }}" y="248" text-anchor="middle">{{ tick.label }}</text>
+<text x="{{ tick.at }}" y="208" text-anchor="middle">{{ tick.label }}</text>
 {% endfor -%}
-<text x="342" y="266" text-anchor="middle">{{ x_label }}</text>
-<text x="14" y="122" text-anchor="middle" transform="rotate(-90 14 122)">{{ y_label }}</text>
+<text x="224" y="226" text-anchor="middle">{{ x_label }}</text>
+<text x="12" y="102" text-anchor="middle" transform="rotate(-90 12 102)">{{ y_label }}</text>
 {% for curve in curves -%}
 <polyline class="curve" stroke="{{ curve.color }}" points="{{ curve.points }}">
 <title>{{ curve.name }}</title></polyline>
@@ -103,8 +115,8 @@ _TEMPLATES = {
 <circle cx="{{ dot.x }}" cy="{{ dot.y }}" r="2.5" fill="{{ curve.color }}">
 <title>{{ curve.name }}, {{ dot.label }}</title></circle>
 {% endfor -%}
-<rect x="60" y="{{ curve.y - 10 }}" width="12" height="12" rx="2" fill="{{ curve.color }}"/>
-<text x="78" y="{{ curve.y }}">{{ curve.name }}</text>
+<rect x="64" y="{{ curve.y - 10 }}" width="12" height="12" rx="2" fill="{{ curve.color }}"/>
+<text x="82" y="{{ curve.y }}">{{ curve.name }}</text>
 {% endfor %}</svg>""",
     "heat": """<div class="scroll"><table class="heat"><thead><tr><th>true \\ predicted</th>
 {%- for label in labels %}<th>{{ label }}</th>{% endfor %}</tr></thead><tbody>
@@ -136,9 +148,9 @@ def bar_chart(labels: Sequence[object], values: Sequence[float], unit: str = "")
     bars = [
         {
             "y": 24 * index,
-            "label": cut(label, 28),
+            "label": cut(label, 22),
             "full": visible(label),
-            "width": round(max(340 * value / most, 0), 1) if math.isfinite(value) else 0,
+            "width": round(max(160 * value / most, 0), 1) if math.isfinite(value) else 0,
             "value": f"{number(value)} {unit}".strip(),
         }
         for index, (label, value) in enumerate(zip(labels, values, strict=True))
@@ -162,8 +174,9 @@ def histogram(
         }
         for index, count in enumerate(counts)
     ]
-    ends = (number(edges[0]), number(edges[-1])) if len(edges) else ("", "")
-    return _render("histogram", bars=bars, first=ends[0], last=ends[1], unit=unit, width=width)
+    ticks = axes.within(edges[0], edges[-1]) if len(edges) else []
+    places = axes.labelled(ticks, (edges[0], edges[-1]), 10, width - 20) if ticks else []
+    return _render("histogram", bars=bars, ticks=places, unit=unit, width=width)
 
 
 def line_chart(
@@ -175,14 +188,15 @@ def line_chart(
         for name, points in series.items()
     }
     every = [point for points in finite.values() for point in points]
-    x_range = _span([x for x, _ in every])
-    y_range = _span([y for _, y in every])
+    x_range = axes.span([x for x, _ in every])
+    x_ticks = axes.within(*x_range, whole=all(float(x).is_integer() for x, _ in every))
+    y_range, y_ticks = axes.around(*axes.span([y for _, y in every]))
     curves = []
     for index, (name, points) in enumerate(finite.items()):
         dots = [
             {
-                "x": round(60 + 565 * _place(x, x_range), 1),
-                "y": round(225 - 210 * _place(y, y_range), 1),
+                "x": round(64 + 321 * axes.place(x, x_range), 1),
+                "y": round(190 - 180 * axes.place(y, y_range), 1),
                 "label": f"{number(x)}: {number(y)}",
             }
             for x, y in points
@@ -193,7 +207,7 @@ def line_chart(
                 "color": f"var(--c{index % 6})",
                 "points": " ".join(f"{dot['x']},{dot['y']}" for dot in dots),
                 "dots": dots if len(dots) <= 40 else [],
-                "y": 290 + 18 * index,
+                "y": 246 + 18 * index,
             }
         )
     return _render(
@@ -201,9 +215,9 @@ def line_chart(
         curves=curves,
         x_label=x_label,
         y_label=y_label,
-        height=285 + 18 * len(curves),
-        x_ticks=_ticks(x_range, 60, 565),
-        y_ticks=_ticks(y_range, 225, -210),
+        height=242 + 18 * len(curves),
+        x_ticks=axes.labelled(x_ticks, x_range, 64, 321),
+        y_ticks=axes.labelled(y_ticks, y_range, 190, -180),
     )
 
 
@@ -251,42 +265,48 @@ def visible(value: object) -> str:
 
 def cut(value: object, length: int) -> str:
     """Text made `visible` and cut to at most `length` characters, the last one an ellipsis."""
-    text = visible(value)
-    return text if len(text) <= length else text[: length - 1] + "…"
+    return shortened(visible(value), length)
 
 
-def _span(values: Sequence[float]) -> tuple[float, float]:
-    """The smallest and largest value, never equal."""
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+def marked(
+    words: Sequence[str], spans: Sequence[tuple[str, int, int]], kinds: Sequence[str]
+) -> Markup:
+    """A sentence in which each span stands in a box that names its kind.
+
+    Args:
+        words: Of the sentence.
+        spans: (kind, first word, one past the last), in order and apart from each other.
+        kinds: All kinds, in an order of their own: a kind has the same colour on the whole page.
+    """
+    parts, done = [], 0
+    for kind, start, end in spans:
+        parts += [visible(word) for word in words[done:start]]
+        color = f"var(--c{kinds.index(kind) % 6})" if kind in kinds else "var(--plain)"
+        inside = visible(" ".join(words[start:end]))
+        parts.append(_MARK.format(color, inside, visible(kind)))
+        done = end
+    parts += [visible(word) for word in words[done:]]
+    return Markup(" ").join(parts)
 
 
-def _place(value: float, span: tuple[float, float]) -> float:
-    """Where a value stands in a span, from 0 to 1."""
-    width = span[1] - span[0]
-    return (value - span[0]) / width if math.isfinite(width) and width > 0 else 0.0
-
-
-def _ticks(span: tuple[float, float], origin: float, length: float) -> list[dict[str, Any]]:
-    """Five evenly spaced ticks along an axis of `length` pixels that begins at `origin`."""
-    return [
-        {
-            "at": round(origin + length * part / 4, 1),
-            "label": f"{span[0] + (span[1] - span[0]) * part / 4:.4g}",
-        }
-        for part in range(5)
-    ]
+_MARK = Markup('<mark style="--mark: {}">{}<small>{}</small></mark>')
 
 
 @functools.cache
 def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(autoescape=True, finalize=_finalize)
+    environment.filters["length_shown"] = _length_shown
     return environment.from_string(_TEMPLATES[name])
 
 
 def _finalize(value: object) -> object:
     """Makes every piece of text that a template inserts `visible`."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _length_shown(cell: str) -> int:
+    """How many characters a cell shows: a drawing's words and tags are none."""
+    return len(cell.striptags()) if isinstance(cell, Markup) else len(cell)
 
 
 def _render(name: str, **values: Any) -> Markup:

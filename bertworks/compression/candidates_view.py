@@ -49,13 +49,13 @@ def _row(one: Candidate) -> list[object]:
 
 
 def limits(checks: list[dict[str, object]]) -> Markup:
-    """A badge a limit: met, not met, or not judged; what it says on pointing at it."""
+    """A line a limit: met, not met, or not judged, and what was measured."""
     kinds = {True: "good", False: "bad", None: "warn"}
     words = {True: "", False: " not met", None: " not judged"}
-    return Markup(" ").join(
-        Markup('<span title="{}">{}</span>').format(
-            check["said"],
+    return Markup("").join(
+        Markup('<div class="limit">{} {}</div>').format(
             html.badge(f"{_short(check['setting'])}{words[met]}", kinds[met]),
+            html.visible(check["said"]),
         )
         for check in checks
         for met in [check["met"] if isinstance(check["met"], bool) else None]

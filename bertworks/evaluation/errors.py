@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bertworks.evaluation.predictions import Predictions
+from bertworks.shortened import shortened
 from bertworks.tasks.tagging import spans
 
 LONGEST = 500
@@ -24,19 +25,32 @@ def worst(predictions: Predictions, texts: list[str], most: int) -> list[dict[st
     Returns:
         `{"id", "text", "truth", "prediction", "score"}`; score is the probability given to the wrong
         answer (tagging: to the row's surest wrong tag), for regression the distance from the truth.
+        Tagging adds `spans`: of truth and prediction each entity as [type, first word, one past the
+        last], words being what stands between spaces in the text.
     """
     badness = _badness(predictions)
     order = [row for row in np.argsort(-badness, kind="stable") if badness[row] > 0][:most]
     return [
         {
             "id": predictions.ids[row],
-            "text": texts[row][:LONGEST],
+            "text": shortened(texts[row], LONGEST),
             "truth": readable(predictions, predictions.truth, row, texts[row]),
             "prediction": readable(predictions, predictions.prediction, row, texts[row]),
             "score": round(float(badness[row]), 6),
+            **both_spans(predictions, row),
         }
         for row in order
     ]
+
+
+def both_spans(predictions: Predictions, row: int) -> dict[str, Any]:
+    """In tagging `spans`, the entities of a row's truth and prediction; else nothing."""
+    if predictions.task.type != "tagging":
+        return {}
+    sides = {"truth": predictions.truth, "prediction": predictions.prediction}
+    return {
+        "spans": {name: [list(span) for span in spans(side[row])] for name, side in sides.items()}
+    }
 
 
 def readable(predictions: Predictions, values: Any, row: int, text: str) -> Any:

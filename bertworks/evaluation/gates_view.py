@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bertworks import html
+from bertworks.evaluation.view import spoken
 
 _TITLES = {
     "minimum": "minimum score",
@@ -18,6 +19,15 @@ _TITLES = {
     "beat_noise": "above the champion by more than the noise",
     "finds_new_labels": "new labels are found",
     "keeps_old_labels": "old labels: drop against the champion",
+}
+_ON = {
+    "minimum": "the score",
+    "max_drop": "the drop by compression",
+    "max_latency_ms": "latency",
+    "max_size_mb": "size",
+    "beat_floor": "the floor",
+    "beat_champion": "the champion",
+    "beat_noise": "the champion",
 }
 _VERDICTS = {
     "promoted": ("passed", "good"),
@@ -45,12 +55,18 @@ def rules(decision: dict[str, Any]) -> Markup:
         ]
         for rule in decision["rules"]
     ]
-    failed = [
-        _TITLES.get(rule["name"], rule["name"]) for rule in decision["rules"] if not rule["passed"]
-    ]
-    on = f" on {', '.join(failed)}" if failed else ""
-    head = Markup("<p>{}{} (metric: {})</p>").format(verdict, on, decision["metric"])
+    on = f" {failed}" if (failed := refused_on(decision)) else ""
+    head = Markup("<p>{}{} (metric: {})</p>").format(verdict, on, spoken(decision["metric"]))
     return head + html.table(["rule", "value", "limit", "", ""], rows, [1, 2])
+
+
+def refused_on(decision: dict[str, Any]) -> str:
+    """What kept a bundle out, such as "on size and latency"; empty where nothing did."""
+    broken = [
+        _ON.get(rule["name"], rule["name"]) for rule in decision["rules"] if not rule["passed"]
+    ]
+    *before, last = dict.fromkeys(broken) or [""]
+    return f"on {', '.join(before)} and {last}" if before else f"on {last}" if last else ""
 
 
 def _badge(rule: dict[str, Any]) -> Markup:

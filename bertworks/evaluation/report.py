@@ -109,12 +109,16 @@ svg.dag rect.failed { stroke: var(--bad); stroke-width: 2.5; }
 svg.dag rect.cached { stroke: var(--c0); stroke-dasharray: 4 3; }
 svg.dag .name { fill: var(--ink); font-weight: 600; } svg.dag .edge { stroke: var(--soft); }
 svg.dag .step.waiting, svg.dag .step.skipped { opacity: .45; }
-svg.dag .share { fill: var(--c0); }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 0 2rem; }
+svg.dag .share { fill: var(--c0); } svg.dag .warnings { fill: var(--warn); }
+.pair { display: grid; gap: 0 2rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); }
 .pair > *, .three > * { min-width: 0; } .three { display: grid; gap: 0 1.5rem;
-  grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); }
 .swatch { display: inline-block; width: .7em; height: .7em;
-  border-radius: 2px; margin-right: .35em; } .stack { display: flex; height: 1.1rem;
+  border-radius: 2px; margin-right: .35em; } .limit { margin-bottom: .25rem; }
+.notice { display: grid; grid-template-columns: 5rem 1fr; gap: .2rem .6rem; align-items: start; }
+.notice .badge { justify-self: start; } .notice span { overflow-wrap: anywhere; }
+ .stack { display: flex; height: 1.1rem;
   border-radius: 5px; overflow: hidden; margin: .6rem 0 .4rem; } .stack span { display: block; }
 .short { white-space: nowrap; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-size: .85rem; }

@@ -77,19 +77,20 @@ def _candidates(opened: Opened) -> Markup:
             _number(one.get("p95_ms"), 2),
             _number(one.get("rows_per_second"), 0),
             _number(one.get("metric"), 4),
-            _drop(one.get("drop")),
-            limits(one.get("checks") or []),
             html.badge("chosen", "good") if one.get("chosen") else "",
             one.get("reason") or "",
+            _drop(one.get("drop")),
+            limits(one.get("checks") or []),
         ]
         for one in candidates
     ]
     headers = [
-        "candidate", "MB", "ms", "p95 ms", "rows/s", "validation metric", "drop", "limits", "", "why",
+        "candidate", "MB", "ms", "p95 ms", "rows/s", "validation metric", "", "why", "drop",
+        "what each limit says",
     ]  # fmt: skip
     if not rows:
         return Markup("")
-    return Markup("<h3>Candidates</h3>") + html.table(headers, rows, range(1, 7))
+    return Markup("<h3>Candidates</h3>") + html.table(headers, rows, range(1, 6))
 
 
 def _widths(opened: Opened) -> Markup:

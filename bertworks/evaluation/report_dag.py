@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
+from bertworks.notices import read_notices, tally
 from bertworks.progress import duration
 
-WIDTH, GAP, HEIGHT, ROW = 118, 26, 60, 96
+WIDTH, GAP, HEIGHT, ROW = 124, 20, 60, 96
 BELOW = ("prune", "quantize", "evaluate-bundle", "gate", "register", "deploy", "notify")
 COLORS = [f"var(--c{number})" for number in range(6)]
 PARENTS = {
@@ -31,16 +32,20 @@ PARENTS = {
 """Nearest first: the first of them that the run has is drawn as the parent."""
 
 _SVG = Markup(
-    '<svg class="dag" role="img" viewBox="0 0 {0} {1}" width="{0}" height="{1}"><defs>'
+    '<div class="scroll"><svg class="dag" role="img" viewBox="0 0 {0} {1}" width="{0}" height="{1}" '
+    'style="min-width: {3}px"><defs>'
     '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" '
-    'orient="auto"><path d="M0 0 8 4 0 8z" fill="var(--soft)"/></marker></defs>{2}</svg>'
+    'orient="auto"><path d="M0 0 8 4 0 8z" fill="var(--soft)"/></marker></defs>{2}</svg></div>'
 )
 _BOX = Markup(
     '<g class="step {state}"><title>{name}: {state}, {time}</title>'
     '<rect class="box {state}" x="{x}" y="{y}" width="{w}" height="{h}" rx="8"/>'
     '<text class="name" x="{mid}" y="{line1}" text-anchor="middle">{name}</text>'
-    '<text x="{mid}" y="{line2}" text-anchor="middle">{time}</text>'
+    '<text x="{mid}" y="{line2}" text-anchor="middle">{time}</text>{warnings}'
     '<rect class="share" x="{bar}" y="{low}" width="{share}" height="3" rx="1.5"/></g>'
+)
+_WARNINGS = Markup(
+    '<g class="warnings"><title>{0}</title><circle class="warnings" cx="{1}" cy="{2}" r="4.5"/></g>'
 )
 _EDGE = Markup(
     '<path class="edge" d="M{} {} C{} {} {} {} {} {}" fill="none" marker-end="url(#tip)"/>'
@@ -68,6 +73,7 @@ def draw(steps: list[dict[str, Any]]) -> Markup:
                 name=step["name"],
                 state=step["state"],
                 time=_time(step),
+                warnings=_warnings(step, x + WIDTH - 10, y + 10),
                 x=x,
                 y=y,
                 w=WIDTH,
@@ -82,7 +88,8 @@ def draw(steps: list[dict[str, Any]]) -> Markup:
         )
     right = max(x for x, _ in places.values()) + WIDTH + 2
     low = max(y for _, y in places.values()) + HEIGHT + 2
-    return _SVG.format(right, low, Markup("").join(shapes))
+    # On a phone it is scrolled: made to fit, nobody could read it.
+    return _SVG.format(right, low, Markup("").join(shapes), round(0.85 * right))
 
 
 def _places(names: list[str]) -> dict[str, tuple[int, int]]:
@@ -122,13 +129,24 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> Markup:
 
 
 def _time(step: dict[str, Any]) -> str:
-    if step.get("cached") or step["state"] == "cached":
-        return "cached"
+    if _cached(step):
+        made = float(step.get("made_in_seconds") or 0)
+        return f"cached: {duration(made)}" if made else "cached"
     if step["state"] == "waiting":
         return "–"
     if step["state"] == "skipped":
         return "skipped"
     return duration(float(step.get("seconds") or 0))
+
+
+def _cached(step: dict[str, Any]) -> bool:
+    return bool(step.get("cached")) or step["state"] == "cached"
+
+
+def _warnings(step: dict[str, Any], x: float, y: float) -> Markup:
+    """A dot on the box of a step that warns of something."""
+    told = [one for one in read_notices(step.get("notices") or ()) if one.level == "warning"]
+    return _WARNINGS.format(tally(told), x, y) if told else Markup("")
 
 
 def _where_time_went(steps: list[dict[str, Any]]) -> Markup:
@@ -148,7 +166,19 @@ def _where_time_went(steps: list[dict[str, Any]]) -> Markup:
             legend += Markup(
                 '<span><span class="swatch" style="background:{}"></span>{}</span>'
             ).format(color, html.visible(label))
-    return Markup('<div class="stack">{}</div><div class="legend">{}</div>').format(bars, legend)
+    drawn = Markup('<div class="stack">{}</div><div class="legend">{}</div>').format(bars, legend)
+    return drawn + _saved(steps)
+
+
+def _saved(steps: list[dict[str, Any]]) -> Markup:
+    """What the cached steps took in the run that made them."""
+    made = [float(step.get("made_in_seconds") or 0) for step in steps if _cached(step)]
+    if not any(made):
+        return Markup("")
+    count = f"{len(made)} steps" if len(made) > 1 else "1 step"
+    return Markup('<p class="soft">From the cache: {}, made in {} by earlier runs.</p>').format(
+        count, duration(sum(made))
+    )
 
 
 def _overhead(run: dict[str, Any], steps: list[dict[str, Any]]) -> Markup:

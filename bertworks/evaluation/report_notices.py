@@ -1,30 +1,55 @@
-"""The report's table of what the steps dropped, cut, merged or warn of."""
+"""The report's list of what the steps dropped, cut, merged or warn of."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
-from bertworks.notices import read_notices, tally
+from bertworks.notices import Notice, read_notices, tally
 
 _KINDS = {"warning": "warn", "note": "plain"}
+SHOWN = 8
+"""More notes of one step than these are folded; a warning never is."""
 
 
 def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
-    """A row a notice, step by step, the warnings first; nothing where there is none."""
-    told = [
-        (step["name"], notice)
-        for step in run.get("steps") or []
-        for notice in read_notices(step.get("notices") or ())
-    ]
+    """Step by step, the warnings first; nothing where there is nothing to tell."""
+    steps = [(step, read_notices(step.get("notices") or ())) for step in run.get("steps") or []]
+    told = [notice for _, notices in steps for notice in notices]
     if not told:
         return Markup("")
-    rows = [
-        [step, html.badge(notice.level, _KINDS[notice.level]), notice.text, notice.more]
-        for step, notice in told
-    ]
-    summary = Markup('<p class="soft">{}</p>').format(tally(notice for _, notice in told))
-    return summary + html.table(["step", "", "what it tells", "more"], rows)
+    parts = [Markup('<p class="soft">{}</p>').format(tally(told))]
+    parts += [_of_step(step, notices) for step, notices in steps if notices]
+    return Markup("\n").join(parts)
+
+
+def _of_step(step: dict[str, Any], notices: list[Notice]) -> Markup:
+    lines = [_line(notice, _placed(notice.more, step)) for notice in notices]
+    first = max(SHOWN, sum(notice.level == "warning" for notice in notices))
+    shown, rest = lines[:first], lines[first:]
+    folded = Markup("<details><summary>{} more</summary>{}</details>").format(
+        tally(notices[first:]), Markup("").join(rest)
+    )
+    return Markup('<h3>{} <span class="soft">{}</span></h3>{}{}').format(
+        html.visible(step["name"]), tally(notices), Markup("").join(shown), folded if rest else ""
+    )
+
+
+def _line(notice: Notice, more: str) -> Markup:
+    see = Markup(' <span class="soft">see <code>{}</code></span>').format(html.visible(more))
+    return Markup('<p class="notice">{}<span>{}{}</span></p>').format(
+        html.badge(notice.level, _KINDS[notice.level]),
+        html.visible(notice.text),
+        see if more else "",
+    )
+
+
+def _placed(more: str, step: dict[str, Any]) -> str:
+    """The path of a file of the step's outputs; a command, or a file that is gone, as it was told."""
+    folders = (step.get("outputs") or {}).values() if more else ()
+    files = (Path(folder) / more for folder in folders)
+    return next((str(file) for file in files if file.is_file()), more)

@@ -11,7 +11,7 @@ from bertworks import html, spec
 from bertworks.artifacts import Artifact
 from bertworks.evaluation import errors, view
 from bertworks.evaluation.data import read_split, shown_texts
-from bertworks.evaluation.predictions import load
+from bertworks.evaluation.predictions import Predictions, load
 from bertworks.evaluation.view import answer, decimal, interval, spoken
 from bertworks.history import read_history
 
@@ -142,6 +142,8 @@ def samples(run: Run, opened: Opened) -> Markup:
     rows = read_split(examples, "test")
     texts = dict(zip(rows["id"], shown_texts(task, rows), strict=True))
     answers = load(found / "predictions.parquet", task, list(found.metadata["labels"]))
+    if task.type == "tagging":
+        return _tagged_samples(answers, texts)
     table = []
     for row in range(min(SAMPLES, len(answers))):
         text = texts.get(answers.ids[row], "")
@@ -149,6 +151,21 @@ def samples(run: Run, opened: Opened) -> Markup:
         given = errors.readable(answers, answers.prediction, row, text)
         table.append([html.cut(text, 300), answer(truth), answer(given), _mark(truth, given)])
     return html.table(["text", "truth", "prediction", ""], table)
+
+
+def _tagged_samples(answers: Predictions, texts: dict[str, str]) -> Markup:
+    """In tagging the entities are marked in their sentences."""
+    rows = range(min(SAMPLES, len(answers)))
+    found = [errors.both_spans(answers, row)["spans"] for row in rows]
+    kinds = view.kinds_of(found)
+    table = [
+        [
+            view.sentences(texts.get(answers.ids[row], ""), spans, kinds),
+            _mark(spans["truth"], spans["prediction"]),
+        ]
+        for row, spans in zip(rows, found, strict=True)
+    ]
+    return html.table(["text", ""], table)
 
 
 def _mark(truth: Any, given: Any) -> Markup:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
-from bertworks.evaluation.gates_view import rules
+from bertworks.evaluation.gates_view import refused_on, rules
 from bertworks.evaluation.view import interval, spoken
 from bertworks.progress import duration
 from bertworks.retraining.outcome_view import KINDS
@@ -58,7 +58,8 @@ def _banner(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
         return box.format(kind, _ENDINGS[ended["outcome"]], _lines(ended["text"]))
     if decision is not None and not decision["passed"]:
         reasons = "\n".join(f"– {reason}" for reason in decision["reasons"])
-        return box.format("bad", "Refused by the gates", _lines(reasons))
+        title = f"Refused by the gates {refused_on(decision)}".rstrip()
+        return box.format("bad", title, _lines(reasons))
     if failed is not None:
         message = failed.get("message") or "The step left no message."
         return box.format("bad", f"Failed in {failed['name']}", _lines(message))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -11,8 +14,11 @@ from bertworks.artifacts import Artifact
 from bertworks.evaluation.measures import LOWER_IS_BETTER
 
 Entries = list[dict[str, Any]]
+_RANGE = re.compile(r"-?[\d.]+(e[+-]?\d+)?( to -?[\d.]+(e[+-]?\d+)?)?")
 MOST_LABELS = 30
 """Larger confusion matrices are left to confusion.json."""
+UNFOLDED = 20
+"""Rows of a table that are shown at once; the others are there at a click."""
 
 
 def page(title: str, metrics: Artifact | Any) -> str:
@@ -104,11 +110,39 @@ def slices(entries: Entries) -> Markup:
             [value, next(iter(by_name.values()))["rows"]]
             + [decimal(by_name.get(name)) for name in names]
             + [_bar(by_name.get(names[0]))]
-            for value, by_name in values.items()
+            for value, by_name in _worst_first(values, names[0])
         ]
         headers = [column, "rows", *map(spoken, names), ""]
-        found += html.table(headers, rows, numeric_columns=range(1, 2 + len(names)))
+        found += folded(headers, rows, range(1, 2 + len(names)))
     return found
+
+
+def _worst_first(
+    values: dict[str, dict[str, dict[str, Any]]], name: str
+) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    """By a metric, of two that are as bad the one with more rows; ranges of numbers stay in order."""
+    parts = list(values.items())
+    if any(" to " in value for value in values) and all(map(_RANGE.fullmatch, values)):
+        return parts
+    sign = -1.0 if name in LOWER_IS_BETTER else 1.0
+
+    def badness(part: tuple[str, dict[str, dict[str, Any]]]) -> tuple[float, int]:
+        one = part[1].get(name)
+        return (math.inf, 0) if one is None else (sign * one["value"], -one["rows"])
+
+    return sorted(parts, key=badness)
+
+
+def folded(
+    headers: Sequence[object], rows: Sequence[Sequence[object]], numeric_columns: Sequence[int] = ()
+) -> Markup:
+    """A table of the first `UNFOLDED` rows, and the others folded below it."""
+    table = html.table(headers, rows[:UNFOLDED], numeric_columns)
+    if len(rows) <= UNFOLDED:
+        return table
+    rest = html.table(headers, rows[UNFOLDED:], numeric_columns)
+    more = f"{len(rows) - UNFOLDED} more, of {len(rows)}"
+    return table + Markup("<details><summary>{}</summary>{}</details>").format(more, rest)
 
 
 def report(tables: dict[str, Any]) -> Markup:
@@ -123,24 +157,62 @@ def report(tables: dict[str, Any]) -> Markup:
                     *(f"{one[name]:.3f}" for name in ("precision", "recall", "f1")),
                     one["support"],
                 ]
-                for label, one in tables[key].items()
+                for label, one in sorted(tables[key].items(), key=_lowest_f1)
             ]
             headers = ["", "precision", "recall", "F1", "support"]
-            found += Markup("<h2>{}</h2>").format(heading) + html.table(headers, rows, range(1, 5))
+            found += Markup("<h2>{}</h2>").format(heading) + folded(headers, rows, range(1, 5))
     return found
 
 
+def _lowest_f1(entry: tuple[str, dict[str, Any]]) -> tuple[float, int]:
+    return entry[1]["f1"], -entry[1]["support"]
+
+
 def worst(errors: Entries, most: int = 50) -> Markup:
-    """The worst errors."""
+    """The worst errors; in tagging with both their answers marked in the sentence."""
     if not errors:
         return Markup("")
+    shown = errors[:most]
+    heading = Markup("<h2>Worst errors</h2>")
+    if all("spans" in one for one in shown):
+        kinds = kinds_of(one["spans"] for one in shown)
+        marked = [
+            [sentences(one["text"], one["spans"], kinds), f"{one['score']:.3f}"] for one in shown
+        ]
+        return heading + html.table(["text", "how sure"], marked, [1])
     rows = [
         [html.cut(one["text"], 300), answer(one["truth"]), answer(one["prediction"]),
          f"{one['score']:.3f}"]
-        for one in errors[:most]
+        for one in shown
     ]  # fmt: skip
     headers = ["text", "truth", "prediction", "how sure or how far"]
-    return Markup("<h2>Worst errors</h2>") + html.table(headers, rows, [3])
+    return heading + html.table(headers, rows, [3])
+
+
+Spans = dict[str, list[list[Any]]]
+"""Of "truth" and "prediction": kind, first word and one past the last of each entity."""
+
+
+def kinds_of(many: Iterable[Spans]) -> list[str]:
+    """The kinds of entities in several rows, in the order of the alphabet."""
+    return sorted({span[0] for spans in many for found in spans.values() for span in found})
+
+
+def sentences(text: str, spans: Spans, kinds: Sequence[str]) -> Markup:
+    """A sentence with its entities marked: once where the answer is right, else truth and answer."""
+    words = text.split(" ")
+    if spans["truth"] == spans["prediction"]:
+        return _marked(words, spans["truth"], kinds)
+    line = Markup('<div><span class="soft">{}:</span> {}</div>')
+    return Markup("").join(
+        line.format(who, _marked(words, spans[who], kinds)) for who in ("truth", "prediction")
+    )
+
+
+def _marked(words: list[str], spans: list[list[Any]], kinds: Sequence[str]) -> Markup:
+    """Of a text that was cut, the entities that are still in it."""
+    inside = [(kind, start, end) for kind, start, end in spans if end <= len(words)]
+    return html.marked(words, inside, kinds)
 
 
 def answer(value: Any) -> object:

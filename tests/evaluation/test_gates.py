@@ -210,7 +210,7 @@ def test_a_busy_machine_alone_refuses_nothing() -> None:
 
 def test_what_was_refused_is_named_by_its_rule() -> None:
     found = decide(Gates(**OFF, max_size_mb=10.0), "accuracy", MEASURED)
-    assert "refused</span> on size, MB (metric: accuracy)" in rules_page(found)
+    assert "refused</span> on size (metric: accuracy)" in rules_page(found)
 
 
 @pytest.fixture

@@ -73,7 +73,8 @@ def test_tagging_errors_are_shown_as_entities() -> None:
     found = worst(TAGS, ["Ada runs", "see Bob Dylan"], most=9)
     assert found == [
         {"id": "y", "text": "see Bob Dylan", "truth": ["PER: Bob Dylan"],
-         "prediction": ["PER: Bob"], "score": 0.6}
+         "prediction": ["PER: Bob"], "score": 0.6,
+         "spans": {"truth": [["PER", 1, 3]], "prediction": [["PER", 1, 2]]}}
     ]  # fmt: skip
 
 
