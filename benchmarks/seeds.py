@@ -119,7 +119,7 @@ def score(outcome: Outcome, places: Mapping[str, Path]) -> None:
             for split, columns in rows.items()
         }
         right["both"] = right["validation"] + right["test"]
-        outcome.accuracies[name] = {split: statistics.mean(hits) for split, hits in right.items()}
+        outcome.accuracies[name] = {split: sum(hits) / len(hits) for split, hits in right.items()}
         outcome.digests[name] = artifact.digest
         if artifact.kind == "bundle":
             outcome.engine = artifact.json("agent.json")["engine"]["name"]
