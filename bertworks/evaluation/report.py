@@ -109,7 +109,8 @@ svg.dag rect.failed { stroke: var(--bad); stroke-width: 2.5; }
 svg.dag rect.cached { stroke: var(--c0); stroke-dasharray: 4 3; }
 svg.dag .name { fill: var(--ink); font-weight: 600; } svg.dag .edge { stroke: var(--soft); }
 svg.dag .step.waiting, svg.dag .step.skipped { opacity: .45; }
-svg.dag .share { fill: var(--c0); } svg.dag .warnings { fill: var(--warn); }
+svg.dag text { font-size: 11px; } svg.dag .share { fill: var(--c0); }
+svg.dag .warnings { fill: var(--warn); }
 .pair { display: grid; gap: 0 2rem;
   grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); }
 .pair > *, .three > * { min-width: 0; } .three { display: grid; gap: 0 1.5rem;

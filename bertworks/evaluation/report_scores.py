@@ -81,7 +81,7 @@ def intervals(entries: dict[str, dict[str, Any]], title: str) -> Markup:
     low, high = low - margin, high + margin
 
     def at(value: float) -> float:
-        return round(130 + 480 * (value - low) / (high - low), 1)
+        return round(112 + 268 * (value - low) / (high - low), 1)
 
     shapes = Markup("")
     for index, (name, one) in enumerate(entries.items()):
@@ -90,7 +90,7 @@ def intervals(entries: dict[str, dict[str, Any]], title: str) -> Markup:
             shapes += _LINE.format(at(one["low"]), at(one["high"]), y, color)
         shapes += _DOT.format(name, y, at(one["value"]), color, f"{one['value']:.3f}")
     height = 10 + 30 * len(entries)
-    drawing = Markup('<svg role="img" viewBox="0 0 660 {0}" width="660" height="{0}">{1}</svg>')
+    drawing = Markup('<svg role="img" viewBox="0 0 400 {0}" width="400" height="{0}">{1}</svg>')
     return Markup("<h3>{}</h3>").format(title) + drawing.format(height, shapes)
 
 
@@ -99,7 +99,7 @@ _LINE = Markup(
     'stroke-linecap="round"/>'
 )
 _DOT = Markup(
-    '<text x="118" y="{1}" dy="4" text-anchor="end">{0}</text>'
+    '<text x="100" y="{1}" dy="4" text-anchor="end">{0}</text>'
     '<circle cx="{2}" cy="{1}" r="5.5" fill="{3}"/><text x="{2}" y="{1}" dy="-8" '
     'text-anchor="middle">{4}</text>'
 )

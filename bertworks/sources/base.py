@@ -13,12 +13,14 @@ from bertworks.artifacts import write_json
 from bertworks.errors import SourceError, SpecError
 from bertworks.notices import Notice
 from bertworks.secrets import masked
+from bertworks.sources import checkpoint
 from bertworks.sources.archives import MissingMember
 from bertworks.sources.fetch import fetch
 from bertworks.sources.uri import parse
 from bertworks.spec import Base, Scratch
 
 MODEL_TYPES = ("bert",)
+SETTINGS = "tokenizer_config.json"
 
 
 def fetch_base(
@@ -27,7 +29,8 @@ def fetch_base(
     """Writes config.json, model.safetensors and tokenizer.json of the base encoder into a folder.
 
     With `uri: scratch` only config.json is written. A missing tokenizer.json is built from vocab.txt
-    and tokenizer_config.json.
+    and tokenizer_config.json. transformers reads configuration and tokenizer too, and must come to the
+    same ids.
 
     Args:
         base: The spec's section.
@@ -40,7 +43,8 @@ def fetch_base(
         vocabulary's size and whether it is lower-cased.
 
     Raises:
-        SourceError: Not there, not the pinned bytes, no safetensors weights, or not a BERT.
+        SourceError: Not there, not the pinned bytes, no safetensors weights, not a BERT, or its files
+            contradict each other.
         SpecError: The rows may be longer than the encoder has positions for; told before its weights
             are fetched.
     """
@@ -70,8 +74,13 @@ def fetch_base(
             )
         raise _no_file(base, "model.safetensors", fix)
     facts = {"scratch": False, "uri": masked(base.uri), "sha256": weights}
+    settings: dict[str, Any] = {}
+    if _take(base, SETTINGS, into, spec_folder) is not None:
+        settings = _settings(base, into / SETTINGS)
+        (into / SETTINGS).unlink()
     if _take(base, "tokenizer.json", into, spec_folder) is None:
-        facts |= _build_tokenizer(base, into, spec_folder)
+        facts |= _build_tokenizer(base, settings, into, spec_folder)
+    checkpoint.check(into, settings, masked(base.uri))
     return facts
 
 
@@ -164,8 +173,10 @@ def _check_positions(base: Base, file: Path, max_length: int | None) -> None:
     )
 
 
-def _build_tokenizer(base: Base, into: Path, spec_folder: Path) -> dict[str, Any]:
-    """Writes tokenizer.json for vocab.txt and, where there is one, tokenizer_config.json.
+def _build_tokenizer(
+    base: Base, settings: dict[str, Any], into: Path, spec_folder: Path
+) -> dict[str, Any]:
+    """Writes tokenizer.json for vocab.txt and what tokenizer_config.json says.
 
     Without `do_lower_case` the vocabulary says it: one that is read in lower case has no capitals.
 
@@ -176,9 +187,6 @@ def _build_tokenizer(base: Base, into: Path, spec_folder: Path) -> dict[str, Any
         raise _no_file(
             base, "tokenizer.json", "It needs tokenizer.json or vocab.txt beside config.json."
         )
-    settings: dict[str, Any] = {}
-    if _take(base, "tokenizer_config.json", into, spec_folder) is not None:
-        settings = _settings(base, into / "tokenizer_config.json")
     from tokenizers import BertWordPieceTokenizer
 
     guessed: dict[str, Any] = {}
@@ -192,8 +200,7 @@ def _build_tokenizer(base: Base, into: Path, spec_folder: Path) -> dict[str, Any
         handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
     )
     tokenizer.save(str(into / "tokenizer.json"))
-    for name in ("vocab.txt", "tokenizer_config.json"):
-        (into / name).unlink(missing_ok=True)
+    (into / "vocab.txt").unlink()
     return guessed
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 from bertworks.errors import SourceError, SpecError
 from bertworks.sources.base import base_notices, fetch_base, pin_of
 from bertworks.spec import Base, Scratch
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "Ä", "##b"]
+BUILT = BertWordPieceTokenizer({word: place for place, word in enumerate(WORDS)}, lowercase=False)
+TOKENIZER = BUILT.to_str().encode()
 BERT = {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"weights"}
 
 
@@ -36,11 +39,11 @@ def into(tmp_path):
 
 
 def test_the_three_files_are_taken_as_they_are(checkpoint, into):
-    uri = checkpoint({**BERT, "tokenizer.json": b"{}", "other.bin": b"x"})
+    uri = checkpoint({**BERT, "tokenizer.json": TOKENIZER, "other.bin": b"x"})
     facts = fetch_base(Base(uri=uri), into)
     assert {file.name: file.read_bytes() for file in into.iterdir()} == {
         **BERT,
-        "tokenizer.json": b"{}",
+        "tokenizer.json": TOKENIZER,
     }
     sha256 = hashlib.sha256(b"weights").hexdigest()
     assert facts == {"scratch": False, "uri": uri, "sha256": sha256}
@@ -48,7 +51,7 @@ def test_the_three_files_are_taken_as_they_are(checkpoint, into):
 
 def test_a_folder_inside_an_archive(tmp_path, into, make):
     content = make.tar({f"top/model/{name}": data for name, data in BERT.items()} | {
-        "top/model/tokenizer.json": b"{}"})  # fmt: skip
+        "top/model/tokenizer.json": TOKENIZER})  # fmt: skip
     (tmp_path / "base.tgz").write_bytes(content)
     pin = hashlib.sha256(content).hexdigest()
     facts = fetch_base(Base(uri="base.tgz!/model", sha256=pin), into, tmp_path)
@@ -146,7 +149,7 @@ def test_rows_longer_than_its_positions_are_refused_before_its_weights_are_fetch
 
 
 def test_the_pin_of_a_folder_is_that_of_its_weights(checkpoint, into):
-    uri = checkpoint({**BERT, "tokenizer.json": b"{}"})
+    uri = checkpoint({**BERT, "tokenizer.json": TOKENIZER})
     with pytest.raises(SourceError, match=r"model.safetensors is not the file that was pinned"):
         fetch_base(Base(uri=uri, sha256="0" * 64), into)
 
@@ -166,3 +169,43 @@ def test_scratch_writes_only_a_config(into):
     names = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
     assert [config[name] for name in (*names, "intermediate_size")] == [99, 2, 8, 2, 16]
     assert config["model_type"] == "bert"
+
+
+def test_transformers_must_read_the_same_ids(checkpoint, into):
+    settings = json.dumps({"do_lower_case": True}).encode()
+    words = {word: place for place, word in enumerate([*WORDS, "The", "the"])}
+    cased = BertWordPieceTokenizer(words, lowercase=False).to_str().encode()
+    files = {**BERT, "tokenizer.json": cased, "tokenizer_config.json": settings}
+    with pytest.raises(SourceError, match="not the same for transformers") as caught:
+        fetch_base(Base(uri=checkpoint(files)), into)
+    told = "'The' is read as [CLS] The [SEP] by tokenizer.json, and as [CLS] the [SEP] with its"
+    assert told in caught.value.message
+    assert "save_pretrained" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ({"tokenizer.json": b"{}"}, "tokenizer.json cannot be read as a tokenizer"),
+        (
+            {"config.json": b'{"model_type": "bert", "hidden_size": "wide"}'},
+            "cannot read .*config.json",
+        ),
+    ],
+)
+def test_what_transformers_cannot_read_is_named(checkpoint, into, broken, says):
+    uri = checkpoint({**BERT, "tokenizer.json": TOKENIZER, **broken})
+    with pytest.raises(SourceError, match=says) as caught:
+        fetch_base(Base(uri=uri), into)
+    assert uri in caught.value.message and str(into) not in caught.value.message
+
+
+def test_the_checkpoint_needs_no_network_and_runs_no_code(checkpoint, into, monkeypatch):
+    looked_up = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **_: looked_up.append(given))
+    settings = {"do_lower_case": False, "auto_map": {"AutoTokenizer": ["evil.Evil", None]}}
+    files = {**BERT, "tokenizer.json": TOKENIZER, "evil.py": b"raise SystemExit(1)",
+             "tokenizer_config.json": json.dumps(settings).encode()}  # fmt: skip
+    fetch_base(Base(uri=checkpoint(files)), into)
+    assert not looked_up
+    assert not (into / "tokenizer_config.json").exists()
