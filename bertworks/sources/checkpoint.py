@@ -7,11 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertworks.errors import ArtifactError, SourceError
 from bertworks.shortened import shortened
-from bertworks.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from bertworks.text.tokenizer import Tokenizer
 
 SAMPLE = (
     "The quick brown fox, don't you see, re-uses 3.14 co-ops!",
@@ -36,6 +38,8 @@ def check(folder: Path, settings: Mapping[str, Any], name: str) -> None:
             and tokenizer_config.json say different things.
     """
     from transformers import AutoConfig, AutoTokenizer  # seconds: only when a checkpoint is fetched
+
+    from bertworks.text.tokenizer import Tokenizer
 
     try:
         ours = Tokenizer.load(folder)
