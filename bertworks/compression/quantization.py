@@ -26,6 +26,7 @@ from bertworks.errors import BertworksError
 from bertworks.evaluation.drops import Drop, best_by_chance
 from bertworks.evaluation.predictions import Predictions
 from bertworks.progress import stage
+from bertworks.shortened import shortened
 from bertworks.spec import Quantize
 from bertworks.timing import Latency, Load, Product, milliseconds
 
@@ -133,7 +134,7 @@ def _fail(candidate: Candidate, error: Exception) -> None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise error  # no other candidate would fare better
     message = error.message if isinstance(error, BertworksError) else f"{error}"
-    candidate.reason = f"{type(error).__name__}: {message}"[:500]
+    candidate.reason = shortened(f"{type(error).__name__}: {message}", 500)
     candidate.engine = candidate.loaded = candidate.runner = candidate.metric = None
     candidate.batch_ms, candidate.alone_ms = [], []
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks.errors import DataError
+from bertworks.shortened import shortened
 from bertworks.sources.conll import Sentences
 from bertworks.sources.csv_cells import Dialect
 from bertworks.sources.csv_rows import TOO_LONG, CsvReader, CsvRecord
@@ -243,7 +244,9 @@ def _csv(
             yield Refusal(record.number, record.fault, record.sample)
         elif len(record.cells) != len(names):
             rule = f"{len(names)} columns expected, {len(record.cells)} found"
-            yield Refusal(record.number, rule, reader.dialect.delimiter.join(record.cells)[:300])
+            yield Refusal(
+                record.number, rule, shortened(reader.dialect.delimiter.join(record.cells), 300)
+            )
         else:
             yield Row(record.number, dict(zip(names, record.cells, strict=True)))
 
@@ -316,10 +319,10 @@ def _plain(lines: Lines, source: Source) -> Iterator[Row | Refusal]:
         try:
             match = pattern.search(line)
         except Slow:
-            yield Refusal(number, pattern.rule, line[:300])
+            yield Refusal(number, pattern.rule, shortened(line, 300))
             continue
         if match is None:
-            yield Refusal(number, "does not match the source's pattern", line[:300])
+            yield Refusal(number, "does not match the source's pattern", shortened(line, 300))
         else:
             yield Row(number, match.groupdict())
 

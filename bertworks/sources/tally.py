@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertworks.notices import Level, Notice
+from bertworks.shortened import shortened
 
 KEPT = 20
 """Places, and different details, that are kept for each kind."""
@@ -56,7 +57,7 @@ class Tally:
             details[detail] += 1
         places = self._places.setdefault(kind, [])
         if len(places) < KEPT:
-            places.append({"file": file, "row": row, "value": value[:200]})
+            places.append({"file": file, "row": row, "value": shortened(value, 200)})
 
     def notices(self, more: str = "") -> list[Notice]:
         """One notice a kind, the warnings first."""
@@ -86,7 +87,7 @@ class Tally:
         rest = len(details) - _SHOWN
         first = f"{place['file']} row {place['row']}"
         if place["value"]:
-            first += f": {place['value'][:_LENGTH]!r}"
+            first += f": {shortened(place['value'], _LENGTH)!r}"
         return kind.text.format(
             count=self.counts[kind],
             first=first,

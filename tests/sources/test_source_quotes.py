@@ -11,7 +11,7 @@ import pytest
 from bertworks.errors import DataError
 from bertworks.sources.fetch import Fetched
 from bertworks.sources.rows import Refusal, Row, read_rows
-from bertworks.sources.tally import Tally
+from bertworks.sources.tally import Kind, Tally
 from bertworks.spec import Source
 
 
@@ -173,3 +173,12 @@ def test_a_double_column_is_an_error_in_every_format(tmp_path):
     file = Fetched("rows.jsonl", tmp_path / "rows.jsonl", "")
     found = list(read_rows(file, Source(uri="rows.jsonl"), ("text", "label"), 1000))
     assert [getattr(row, "rule", "") for row in found] == ["two values for 'text'", ""]
+
+
+def test_long_values_that_are_told_end_in_an_ellipsis():
+    tally = Tally()
+    kind = Kind("odd", "{count} odd values ({first})")
+    tally.add(kind, "rows.csv", 1, "x" * 300)
+    (place,) = tally.to_json()["odd"]["first"]
+    assert len(place["value"]) == 200 and place["value"].endswith("…")
+    assert tally.text(kind).endswith("x…')")
