@@ -164,7 +164,10 @@ def hindrances(connection: Connection, run_id: str) -> dict[str, str]:
         ]
         if failed and pods[-1].phase != "Succeeded" and node not in found:
             times = f" {len(failed)} times" if len(failed) > 1 else ""
-            why_ = cause(connection, failed[-1]).partition("\n")[0]
+            try:
+                why_ = cause(connection, failed[-1]).partition("\n")[0]
+            except EnvironmentFault as error:
+                why_ = f"its log cannot be read: {error.message}"
             found[node] = f"failed{times}: {_short(why_)}"
     return found
 
