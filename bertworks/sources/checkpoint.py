@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -37,6 +38,8 @@ def check(folder: Path, settings: Mapping[str, Any], name: str) -> None:
         SourceError: transformers cannot read them, the tokenizer is not BERT's, or tokenizer.json
             and tokenizer_config.json say different things.
     """
+    # It would say in every log that there is no PyTorch.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoConfig, AutoTokenizer  # seconds: only when a checkpoint is fetched
 
     from bertworks.text.tokenizer import Tokenizer
