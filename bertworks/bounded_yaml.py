@@ -106,7 +106,9 @@ class _Builder:
             return [self.build(child, (*key, i)) for i, child in enumerate(node.value)]
         loader = yaml.SafeLoader("")
         try:
-            return loader.construct_object(node, deep=True)
+            value = loader.construct_object(node, deep=True)
+            str(value)  # of an int in hexadecimal, too, no more digits than can be written
+            return value
         except (ValueError, OverflowError, TypeError, yaml.YAMLError) as error:
             # A number of thousands of digits, a 13th month, a tag of another language's objects.
             raise SpecError(

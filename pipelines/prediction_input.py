@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from bertworks.errors import DataError
 from bertworks.sources.tally import Tally
+from bertworks.sources.values import is_blank, list_in
 from pipelines.prediction_rows import CONLL, file_lines, json_records, read_records
 
 ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
@@ -52,13 +53,33 @@ def read(texts: Sequence[str], file: Path | None, form: Form) -> Iterator[Given]
         DataError: The file or a row of it cannot be read; it names the row and what to do.
     """
     if texts:
-        yield from _arguments(texts, form)
+        found = _arguments(texts, form)
     elif file is None:
         if sys.stdin.isatty():
             print("reading texts from the keyboard, one a line; end with Ctrl-D", file=sys.stderr)
-        yield from _lines(_stdin_lines(), "stdin line", form)
+        found = _lines(_stdin_lines(), "stdin line", form)
     else:
-        yield from _file(file, form)
+        found = _file(file, form)
+    yield from _telling_of_blanks(found)
+
+
+def _telling_of_blanks(found: Iterator[Given]) -> Iterator[Given]:
+    """The rows; how many show nothing is said on stderr: the agent has learned from no such row."""
+    blank, first, number = 0, 0, 0
+    for number, given in enumerate(found, 1):
+        parts = [given.row] if isinstance(given.row, str) else given.row
+        shown = [not is_blank(part) for part in parts]
+        if not (all(shown) if isinstance(given.row, tuple) else any(shown)):
+            blank, first = blank + 1, first or number
+        yield given
+    if blank:
+        print(
+            f"note: {blank} of {number} rows have no text (first: row {first}); their answers are "
+            "what the agent says of nothing",
+            file=sys.stderr,
+        )
+    if not number:
+        print("note: no rows were given, so there are no answers", file=sys.stderr)
 
 
 def column_names(file: Path | None) -> list[str]:
@@ -142,12 +163,12 @@ def _row(record: dict[str, Any], where: str, form: Form, told: set[str]) -> Any:
 
 
 def _words(value: Any) -> list[str] | None:
-    """A list of words, written as one or as JSON in a cell; None: it is none."""
+    """A list of words, written as one or as text in a cell; None: it is none."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            return None
+            value = list_in(value)
     return [str(word) for word in value] if isinstance(value, list) else None
 
 

@@ -27,6 +27,8 @@ from bertworks.text import windows, words
 from bertworks.text.alignment import first_pieces
 from bertworks.text.tokenizer import Tokenizer
 
+_FORMAT = 1  # of agent.json
+
 Row = str | Sequence[str]
 """One text; two texts (pair tasks); or for tagging a text or a list of words."""
 
@@ -130,7 +132,16 @@ class Agent:
             ArtifactError: More or fewer: labels would be given to answers that mean others.
         """
         marks = [self._tokenizer.special.cls, self._tokenizer.special.sep]
-        (logits,) = self.predict_logits([marks], [[0, 0]] if self.task.pair else None)
+        try:
+            (logits,) = self.predict_logits([marks], [[0, 0]] if self.task.pair else None)
+            if logits.ndim != (2 if self.task.type == "tagging" else 1):
+                raise ValueError(f"a row's have the shape {logits.shape}")
+        except (IndexError, ValueError) as error:
+            raise ArtifactError(
+                f"{folder}: agent.json says {self.task.type}, and its graph gives no such answers "
+                f"({error}).",
+                "Make it anew with the step that wrote it (finetune, prune or quantize).",
+            ) from None
         wanted = 1 if self.task.type == "regression" else len(self.labels)
         if logits.shape[-1] != wanted:
             raise ArtifactError(
@@ -299,8 +310,12 @@ def _clean_of(info: Mapping[str, Any]) -> Clean | None:
 def _agent_json(artifact: Artifact) -> dict[str, Any]:
     try:
         info = artifact.json("agent.json")
-        Task.model_validate(info["task"])
-        int(info["max_length"])
+        if info.get("format", _FORMAT) != _FORMAT:
+            raise ValueError(f"its format is {info['format']}, this version reads {_FORMAT}")
+        Task.model_validate({**info["task"], "max_length": info["max_length"]})
+        labels = info.get("labels") or []
+        if not all(isinstance(one, str) for one in labels) or len(set(labels)) < len(labels):
+            raise ValueError(f"labels must be texts, none twice: {str(labels)[:80]}")
         _clean_of(info)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(

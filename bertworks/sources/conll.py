@@ -22,7 +22,7 @@ class Sentences:
     """The sentences of a CoNLL file: (first line's number, tokens, tags as read, None).
 
     Sentences are parted by blank lines; -DOCSTART- lines are skipped, and comments (`# id = 3`). A line
-    whose number of columns differs from the file's first token line is broken, and its sentence with
+    whose number of columns differs from the file's first whole line is broken, and its sentence with
     it: then the number is the broken line's, and the last item is (rule, value).
 
     Args:
@@ -103,8 +103,9 @@ class Sentences:
 
     def _broken(self, cells: list[str]) -> str | None:
         """Which rule a line of columns breaks; None where it keeps to them."""
-        self._width = self._width or len(cells)
         needed = max(self._token if self._token >= 0 else -self._token - 1, 1)
+        if len(cells) > needed:  # a word without a tag says nothing of the other lines
+            self._width = self._width or len(cells)
         if len(cells) == self._width and len(cells) > needed:
             return None
         expected = max(self._width, needed + 1)

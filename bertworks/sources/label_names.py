@@ -6,8 +6,10 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from bertworks.notices import Notice
+from bertworks.sources.values import number
 
 _MISSING = frozenset(
     ("nan", "na", "n/a", "none", "null", "nil", "nat", "<na>", "#n/a", "-", "?", "undefined")
@@ -16,6 +18,7 @@ _GAPS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _LETTERS = re.compile(r"[^\W\d_]")
 _SEPARATORS = "|,;/\t"
 _SHOWN = 5
+_LONGEST_NUMBER = 28  # digits that a Decimal keeps
 # Letters of Greek and Cyrillic that look like Latin ones (a small part of Unicode's confusables).
 _LATIN = str.maketrans(
     "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαρυν",
@@ -78,7 +81,7 @@ def label_notices(
 
 
 def look_alikes(labels: Iterable[str]) -> list[list[str]]:
-    """Groups of labels that differ only in case, width, gaps, or letters that look the same."""
+    """Groups of labels that differ only in case, width, gaps, look-alike letters, or number forms."""
     groups: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         groups[_skeleton(label)].append(label)
@@ -111,6 +114,8 @@ def labels_of(row: Mapping[str, object]) -> set[str]:
 
 def _skeleton(label: str) -> str:
     text = unicodedata.normalize("NFKC", label)
+    if len(text) < _LONGEST_NUMBER and number(text) is not None:
+        return str(Decimal(text).normalize() + 0)  # exact: 2.50 is 2.5, and 01 may be 1
     if _LETTERS.search(text) is None:
         return label
     text = "".join(c for c in text if unicodedata.category(c) != "Cf").translate(_LATIN)

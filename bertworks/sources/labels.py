@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ LIST_AS_TEXT = Kind(
 NAMES = "Name the places in order in the source's `label_names: [NAME, …]`."
 UNDECODABLE = "bytes that are not in the encoding"
 _ON, _OFF = ("1", "true"), ("0", "false")
+_FLAG_GAP = re.compile(r"\s*[,;|/]\s*|\s+")  # a vector may stand without brackets: 0,1,1
 
 
 class Refused(Exception):
@@ -146,6 +148,9 @@ class LabelReader:
             raise Refused("no label", value)
         if isinstance(value, str):
             if (items := list_in(value)) is None:
+                flags = _FLAG_GAP.split(value.strip())
+                if self._is_vector(flags):
+                    return self._places(flags)
                 return [part for part in value.split(self._separator) if part.strip()]
             self.mended.append((LIST_AS_TEXT, value, ""))
             value = items

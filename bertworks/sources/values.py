@@ -16,7 +16,7 @@ _JOINERS = frozenset("\u200c\u200d")
 # An unassigned character (Cn) may be a letter of a newer Unicode.
 _HIDDEN = frozenset(("Cc", "Cf", "Co", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me"))
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
-_FLOAT = re.compile(r"^([+-]?(?:0|[1-9]\d*))\.0$", re.ASCII)
+_FLOAT = re.compile(r"^([+-]?(?:0|[1-9]\d*))\.0*$", re.ASCII)
 _NUMBER = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$", re.ASCII)
 _COMMA = re.compile(r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?(?:[eE][+-]?\d+)?$", re.ASCII)
 _LIST = re.compile(r"^([\[({])(.*)([\])}])$", re.DOTALL)
@@ -33,7 +33,7 @@ def plain(value: Any) -> str:
     """A cell as text, the same for csv, JSON and Parquet: true, 1, 2.5, and "" for null and NaN.
 
     In csv a number and a boolean come as text: "1.0" is 1 there too (pandas writes it so, once a
-    column has had a gap), and "True" is true.
+    column has had a gap; NumPy writes "1."; decimals give "1.00"), and "True" is true.
     """
     if value is None or is_missing(value):
         return ""

@@ -265,6 +265,27 @@ def test_a_json_array_and_lists_in_cells_are_read(tmp_path: Path) -> None:
     assert rows_of(cells, words=True) == [["New", "York"]]
 
 
+def test_words_in_a_cell_are_read_as_ingest_reads_them(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.csv", "tokens\n\"['good', 'film']\"\n['so' 'so']\n")
+    assert rows_of(file, words=True) == [["good", "film"], ["so", "so"]]
+
+
+def test_rows_without_text_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path, "a.jsonl", '{"text": "good"}\n{"text": null}\n{"text": "\u200b"}\n')
+    assert len(rows_of(file)) == 3
+    assert "2 of 3 rows have no text (first: row 2)" in capsys.readouterr().err
+    pairs = written(tmp_path, "pairs.csv", "text_a,text_b\ngood,\ngood,bad\n")
+    assert len(rows_of(pairs, pair=True)) == 2
+    assert "1 of 2 rows have no text (first: row 1)" in capsys.readouterr().err
+    assert rows_of(written(tmp_path, "words.jsonl", '{"tokens": []}\n'), words=True) == [[]]
+    assert "1 of 1 rows have no text" in capsys.readouterr().err
+
+
+def test_no_rows_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows_of(written(tmp_path, "a.txt", "")) == []
+    assert "no rows were given" in capsys.readouterr().err
+
+
 def test_two_arguments_are_a_pair() -> None:
     assert rows_of(None, texts=["first", "second"], pair=True) == [("first", "second")]
     assert rows_of(None, texts=["a\tb", "c\td"], pair=True) == [("a", "b"), ("c", "d")]

@@ -204,3 +204,25 @@ def test_labels_that_do_not_fit_the_graph_are_named(tmp_path, labels):
         (folder / "agent.json").write_text(json.dumps(info))
     with pytest.raises(ArtifactError, match=f"names {len(labels)} outputs, its graph gives 2"):
         Agent.load(tmp_path / "changed")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"max_length": -1}, "agent.json cannot be read(.|\n)*max_length"),
+        ({"max_length": 10**9}, "agent.json cannot be read(.|\n)*max_length"),
+        ({"format": 99}, "its format is 99"),
+        ({"labels": ["a", "a", "b"]}, "labels must be texts, none twice"),
+        ({"labels": ["a", 1, "b"]}, "labels must be texts, none twice"),
+        ({"task": {"type": "tagging", "max_length": 16}}, "says tagging"),
+    ],
+)
+def test_an_agent_json_that_does_not_fit_is_named(tmp_path, changed, message):
+    model = make_model(tmp_path / "model", {"type": "classification"}, ["bad", "good", "so"])
+    bundle = artifacts.open_artifact(bundle_of(model, tmp_path / "bundle"), "bundle")
+    with artifacts.write(tmp_path / "changed", kind="bundle", producer="quantize") as out:
+        for name in ("model.onnx", "tokenizer.json"):
+            (out / name).write_bytes((bundle / name).read_bytes())
+        artifacts.write_json(out / "agent.json", {**bundle.json("agent.json"), **changed})
+    with pytest.raises(ArtifactError, match=message):
+        Agent.load(tmp_path / "changed")

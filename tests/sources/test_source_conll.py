@@ -91,6 +91,12 @@ def test_a_broken_line_costs_its_sentence_and_is_named():
     assert found[1][3] == ("broken conll line: 2 columns expected, 1 found", "d")
 
 
+def test_a_first_word_without_its_tag_costs_its_own_sentence_only():
+    found = sentences("lonely\na O\n\nb O\nc O\n")
+    assert [item[1] for item in found] == [[], ["b", "c"]]
+    assert found[0][3] == ("broken conll line: 2 columns expected, 1 found", "lonely")
+
+
 def test_columns_parted_by_tabs_keep_spaces_and_unicode_spaces_are_no_gap():
     assert sentences("New York\tB-LOC\n")[0][1] == ["New York"]
     assert sentences("10\u00a0000 O\n")[0][1] == ["10\u00a0000"]

@@ -104,7 +104,12 @@ def test_a_list_where_one_label_is_expected(tmp_path, ingest):
     assert "task.multi_label: true" in raised.value.fix
 
 
-@pytest.mark.parametrize("vector", [[0, 0, 1], [1.0, 0.0, 1.0], [False, True, False], "[0 1 0]"])
+WRITTEN_VECTORS = ("[0 1 0]", "[0. 1. 0.]", "0,1,0", "0, 1, 0", "0 1 0", "0|1|0", "0;1;0")
+
+
+@pytest.mark.parametrize(
+    "vector", [[0, 0, 1], [1.0, 0.0, 1.0], [False, True, False], *WRITTEN_VECTORS]
+)
 def test_vectors_of_flags_need_names(tmp_path, ingest, vector):
     (tmp_path / "a.jsonl").write_text(jsonl_of([vector]))
     with pytest.raises(DataError, match="vector of 0 and 1 without names") as raised:
@@ -179,6 +184,16 @@ def test_labels_that_differ_in_case_are_told(tmp_path, ingest):
     (tmp_path / "a.csv").write_text(csv_of(["Spam", "spam", "SPAM", "ham"]))
     done = ingest([{"uri": "a.csv"}])
     assert "3 labels are nearly the same: 'SPAM' (15), 'Spam' (15), 'spam' (15)" in told(done)
+
+
+def test_numbers_that_are_written_in_several_ways_are_one_or_told(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text(csv_of(["1", "1.0", "1.00", "1.", "2.5", "2.50", "01"]))
+    done = ingest([{"uri": "a.csv"}])
+    assert done.info["labels"] == ["01", "1", "2.5", "2.50"]
+    assert "2 labels are nearly the same: '01' (8), '1' (36)" in told(done)
+    assert "2 labels are nearly the same: '2.5' (8), '2.50' (8)" in told(done)
+    (tmp_path / "b.csv").write_text(csv_of(["12345678901234567890", "12345678901234567891"]))
+    assert "nearly the same" not in told(ingest([{"uri": "b.csv"}], out="long"))
 
 
 @pytest.mark.parametrize(("how", "scores"), [("mean", [2.0]), ("median", [1.0]), ("drop", [])])

@@ -26,6 +26,8 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("{a: " * 5000, "more than 30 deep"),
         ("- " * 5000 + "x", "more than 30 deep"),
         (f"name: {'9' * 5000}", "`name` cannot be read"),
+        (f"name: 0x{'9' * 5000}", "`name` cannot be read"),
+        (f"name: {':'.join(['59'] * 3000)}", "`name` cannot be read"),
         ("name: 2020-13-45", "`name` cannot be read"),
         ("a:\n  b: [1, 2020-02-31]", "spec.yaml:2: `a.b.1` cannot be read"),
         ("? [a, b]\n: c", "a key is a single word"),
