@@ -171,7 +171,9 @@ def _check_rows(rows: dict[str, int], counts: Counter[str], read: int, data: Dat
             f"Of {read} rows only {total} distinct row{'s' if total != 1 else ''} with one label "
             f"remained: {counts['duplicates']} are duplicates, {counts['conflicts']} carry "
             "conflicting labels.",
-            "Check that columns.text names the text and not a constant column.",
+            "Check that columns.text names the text and not a constant column. Rows that do not agree "
+            "are settled by `data.conflicting_labels: majority`, scores by "
+            "`data.repeated_scores: mean`.",
         )
     for split in SPLITS:
         if not rows[split]:

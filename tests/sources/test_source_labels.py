@@ -210,6 +210,14 @@ def test_texts_that_were_rated_several_times(tmp_path, ingest, how, scores):
     )
 
 
+def test_when_no_row_agrees_the_setting_is_named(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text("text,label\n" + "a,1\na,2\nb,3\nb,4\n" * 10)
+    task = {"type": "regression"}
+    with pytest.raises(DataError, match="only 0 distinct rows") as raised:
+        ingest([{"uri": "a.csv"}], task=task, repeated_scores="drop")
+    assert "data.repeated_scores: mean" in raised.value.fix
+
+
 def test_the_same_score_twice_is_a_plain_duplicate(tmp_path, ingest):
     rows = [f"text {n},{n}" for n in range(60)] + ["text 1,1.0"]
     (tmp_path / "a.csv").write_text("text,label\n" + "\n".join(rows))
