@@ -11,7 +11,7 @@ from typing import Any
 from bertworks.errors import DataError
 from bertworks.sources.conll import Sentences
 from bertworks.sources.csv_cells import Dialect
-from bertworks.sources.csv_rows import CsvReader
+from bertworks.sources.csv_rows import CsvReader, CsvRecord
 from bertworks.sources.first_bytes import check_parquet, check_text
 from bertworks.sources.json_rows import read_spanning, spans_lines
 from bertworks.sources.lines import Lines
@@ -77,7 +77,7 @@ def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[dict[str,
         lines = Lines(stream, _LONGEST_ROW, '"')
         reader = CsvReader(str(file), lines, Dialect(delimiter), tally=tally)
         names: list[str] | None = None
-        for record in reader.records():
+        for record in _with_own_advice(reader.records()):
             cells = record.cells
             if cells is None:
                 raise DataError(
@@ -94,6 +94,17 @@ def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[dict[str,
                 )
             else:
                 yield dict(zip(names, [*cells, *[None] * (len(names) - len(cells))], strict=True))
+
+
+def _with_own_advice(records: Iterator[CsvRecord]) -> Iterator[CsvRecord]:
+    """The records; a quote that is never closed is not answered with a setting of sources."""
+    try:
+        yield from records
+    except DataError as error:
+        raise DataError(
+            error.message,
+            "Close the quote, or give the texts one a line in a .txt file, where quotes are plain text.",
+        ) from None
 
 
 def _header(names: list[str], file: Path) -> list[str]:

@@ -335,3 +335,16 @@ def test_text_that_no_file_can_hold_is_escaped(tmp_path, monkeypatch) -> None:
     file = written(tmp_path, "a.jsonl", '{"text": "a\\ud800"}\n')
     assert json.loads(run(monkeypatch, Scorer(), file))["text"] == "a\ud800"
     assert "a\\ud800" in run(monkeypatch, Scorer(), file, "out.csv")
+
+
+def test_a_quote_that_is_never_closed_is_answered_with_what_predict_takes(tmp_path: Path) -> None:
+    from bertworks.sources.tally import Tally
+    from pipelines import prediction_rows
+
+    file = tmp_path / "texts.csv"
+    file.write_text('text\n"a warm film\nand a cold one\n', encoding="utf-8")
+    with pytest.raises(DataError, match="never closed") as raised:
+        list(prediction_rows.read_records(file, Tally(), words=False))
+    assert "quote: ''" not in raised.value.fix and ".txt" in raised.value.fix
+    as_advised = file.rename(tmp_path / "texts.txt")
+    assert list(prediction_rows.file_lines(as_advised))[1:] == ['"a warm film', "and a cold one"]
