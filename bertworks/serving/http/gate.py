@@ -211,7 +211,8 @@ class Gate:
                 413, "body",
                 f"A body must have at most {self.limits.body_bytes} bytes. Received: "
                 f"{size} or more",
-                setting("body_mb", -(-size // 2**20)),
+                # Never what the client says it will send: that is anybody's number.
+                setting("body_mb", 2 * self.limits.body_mb),
             )  # fmt: skip
 
 
