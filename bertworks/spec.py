@@ -8,7 +8,7 @@ schema` prints them as JSON schema. Reading a spec from a file, with line number
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -376,6 +376,9 @@ class Transform(Section):
 class Optimizer(Section):
     """AdamW with warm-up and decay."""
 
+    place: ClassVar[str] = ""
+    """Where in a spec such settings stand, for messages."""
+
     learning_rate: float = Field(1e-4, gt=0)
     batch_size: int = Field(32, ge=1, description="Rows an optimizer step.")
     accumulate: int = Field(1, ge=1, description="Split each batch into so many micro-batches.")
@@ -393,6 +396,7 @@ class Optimizer(Section):
 class Pretrain(Optimizer):
     """Masked-language-model training on the corpus, before fine-tuning."""
 
+    place: ClassVar[str] = "pretrain"
     enabled: bool = Field(False, description="Off leaves no box in the DAG.")
     learning_rate: float = Field(5e-4, gt=0)
     steps: int | None = Field(None, ge=1, description="Optimizer steps; `epochs` when unset.")
@@ -407,6 +411,7 @@ class Pretrain(Optimizer):
 class Finetune(Optimizer):
     """Training on the labelled rows."""
 
+    place: ClassVar[str] = "finetune"
     epochs: int | Literal["auto"] = Field(
         "auto",
         description="Passes over the training rows; `auto`: 3 to 20, by rows, labels and task.",
@@ -457,6 +462,7 @@ class Evaluate(Section):
 class Prune(Optimizer):
     """Structured pruning of heads and FFN neurons, recovered by distillation."""
 
+    place: ClassVar[str] = "compress.prune"
     enabled: bool = Field(True, description="Off leaves no box in the DAG.")
     speedup: float = Field(
         2.0, ge=1.0, le=20.0, description="Wanted speed-up of the encoder, as an int8 graph."

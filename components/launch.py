@@ -80,7 +80,7 @@ def launch(
     except BertworksError as error:
         _fail(task, str(error), error.exit_code, error.kind, error.notices)
     except MemoryError:
-        _fail(task, str(EnvironmentFault("The step ran out of memory.", "Lower batch_size.")), 7)
+        _fail(task, str(_out_of_memory(task)), EnvironmentFault.exit_code)
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and temporary.full(error):
@@ -190,6 +190,16 @@ def _redirect_output(task: str) -> None:
         sys.stderr.flush()
         os.dup2(log, 1)
         os.dup2(log, 2)
+
+
+def _out_of_memory(task: str) -> EnvironmentFault:
+    trains = {"pretrain": "pretrain", "finetune": "finetune", "prune": "compress.prune"}
+    less = f"{trains[task]}.batch_size" if task in trains else "data.max_rows"
+    memory = f"resources.steps.{task.removesuffix('-bundle')}.memory"
+    return EnvironmentFault(
+        "The step ran out of memory.",
+        f"Lower {less}, or give the step more memory; on a cluster: {memory}.",
+    )
 
 
 def _full_disk(error: OSError) -> EnvironmentFault:

@@ -182,9 +182,9 @@ def check_reachable(table: LatencyTable, layers: int, full_ms: float, speedup: f
     least = table.encoder_time([0] * layers, [0] * layers)
     if least > full_ms / speedup:
         raise SpecError(
-            f"prune.speedup: {speedup:g} cannot be reached. With every block "
+            f"compress.prune.speedup: {speedup:g} cannot be reached. With every block "
             f"removed, what is left of the encoder would be {full_ms / least:.2f} times as fast.",
-            f"Set prune.speedup below {full_ms / least:.1f}.",
+            f"Set compress.prune.speedup below {full_ms / least:.1f}.",
         )
 
 

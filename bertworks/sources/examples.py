@@ -171,8 +171,8 @@ def _check_rows(rows: dict[str, int], counts: Counter[str], read: int, data: Dat
             f"Of {read} rows only {total} distinct row{'s' if total != 1 else ''} with one label "
             f"remained: {counts['duplicates']} are duplicates, {counts['conflicts']} carry "
             "conflicting labels.",
-            "Check that columns.text names the text and not a constant column. Rows that do not agree "
-            "are settled by `data.conflicting_labels: majority`, scores by "
+            "Check that data.sources[].columns.text names the text and not a constant column. Rows that "
+            "do not agree are settled by `data.conflicting_labels: majority`, scores by "
             "`data.repeated_scores: mean`.",
         )
     for split in SPLITS:
@@ -180,5 +180,10 @@ def _check_rows(rows: dict[str, int], counts: Counter[str], read: int, data: Dat
             shares = f"data.validation = {data.validation}, data.test = {data.test}"
             raise DataError(
                 f"The {split} split has no rows: {total} rows in all, {shares}.",
-                f"Give more rows, a larger share, or a source with `split: {split}`.",
+                (
+                    "Give more rows, lower data.validation and data.test, "
+                    if split == "train"
+                    else f"Give more rows, raise data.{split}, "
+                )
+                + f"or give a source with `split: {split}`.",
             )

@@ -209,7 +209,7 @@ class _Run:
         if not math.isfinite(loss):
             raise BertworksError(
                 f"Training diverged: the loss at step {state.step + 1} is {loss}.",
-                "Lower learning_rate, or raise warmup.",
+                f"Lower {self.settings.place}.learning_rate, or raise {self.settings.place}.warmup.",
             )
         state.step += 1
         state.seconds += seconds

@@ -54,12 +54,7 @@ def pretrain(
         SpecError: sequence_length is beyond what the encoder has positions for.
     """
     config, weights = initial
-    if settings.sequence_length > config.max_positions:
-        raise SpecError(
-            f"pretrain.sequence_length must be at most {config.max_positions} with this encoder. "
-            f"Received: {settings.sequence_length}",
-            "Lower pretrain.sequence_length.",
-        )
+    _check_positions(settings, config)
     texts, held_out = read_texts(tokens, settings.held_out)
     marks = Marks.of(tokens)
     precision.prepare_devices()
@@ -180,3 +175,12 @@ class HeldOut:
         logits = self.model({name: given[name] for name in INPUTS})["logits"]
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(given["targets"], logits)
         return tf.argmax(logits, axis=-1, output_type=tf.int32), tf.reduce_sum(losses)
+
+
+def _check_positions(settings: Pretrain, config: EncoderConfig) -> None:
+    if settings.sequence_length > config.max_positions:
+        raise SpecError(
+            f"pretrain.sequence_length must be at most {config.max_positions} with this encoder. "
+            f"Received: {settings.sequence_length}",
+            "Lower pretrain.sequence_length.",
+        )

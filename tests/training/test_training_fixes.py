@@ -1,0 +1,76 @@
+"""Advice of the training steps is taken (`tests/fixes`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from tiny_tokens import CLASSIFICATION, CONFIG, make_base, make_tokens
+
+from bertworks.artifacts import open_artifact, write, write_json
+from bertworks.encoder.weights import check_finite, load_folder
+from tests.fixes.taking import Bench, bench, change, taken
+
+__all__ = ["bench"]
+
+
+def test_texts_longer_than_the_encoder_reads(bench: Bench, tmp_path: Path) -> None:
+    from bertworks.training.finetuning import _config_for
+
+    with write(tmp_path / "tokens", kind="tokens", producer="transform") as out:
+        write_json(out / "info.json", {})
+    tokens = open_artifact(tmp_path / "tokens")
+
+    def attempt(*changes: str) -> None:
+        spec = bench.spec("task.max_length=64", *changes).spec
+        info = {"vocab_size": 18, "max_length": spec.task.max_length}
+        (tmp_path / "tokens/info.json").write_text(json.dumps(info), encoding="utf-8")
+        _config_for(CONFIG, tokens, spec.finetune)
+
+    taken("bertworks/training/finetuning.py", "Lower task.max_length.", attempt,
+          change("task.max_length", CONFIG.max_positions))  # fmt: skip
+
+
+def test_sequences_longer_than_the_encoder_reads(bench: Bench, tmp_path: Path) -> None:
+    from bertworks.training.mlm import _check_positions
+
+    def attempt(*changes: str) -> None:
+        _check_positions(bench.spec(*changes).spec.pretrain, CONFIG)
+
+    taken("bertworks/training/mlm.py", "Lower pretrain.sequence_length.", attempt,
+          change("pretrain.sequence_length", 16))  # fmt: skip
+
+
+def test_training_that_diverges(bench: Bench, tmp_path: Path) -> None:
+    """A rate that is too high ends a real run; the lower one, and warming up, make sound weights."""
+    from components.finetune.step import run
+
+    tokens = make_tokens(tmp_path / "tokens", rows=(32, 8, 8))
+    base = make_base(tmp_path / "base")
+    bench.content["finetune"] = {
+        "learning_rate": 1e38, "warmup": 0.0, "epochs": 2, "batch_size": 16, "precision": "float32",
+    }  # fmt: skip
+
+    def attempt(*changes: str) -> Path:
+        section = bench.section("finetune", *changes)
+        section["task"] = CLASSIFICATION
+        model = tmp_path / f"model{len(changes)}"
+        run(section, tokens=tokens, initial=base, model=model)
+        return model
+
+    def by(fix: str) -> tuple[str, ...]:
+        lower = change("finetune.learning_rate", 0.001)(fix)
+        return (*lower, *change("finetune.warmup", 0.5)(fix))
+
+    model = taken("bertworks/training/loop.py", "Lower ", attempt, by)
+
+    def checked(folder: Path | None = None) -> None:
+        weights = load_folder(folder)[1] if folder else {"w": np.array([np.nan])}
+        check_finite(weights, "model")
+
+    def lowered(fix: str) -> tuple[Path]:
+        assert change("finetune.learning_rate", 0.001)(fix)
+        return (model,)
+
+    taken("bertworks/encoder/weights.py", "lower finetune.learning_rate", checked, lowered)
