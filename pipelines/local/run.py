@@ -207,7 +207,16 @@ def _new_events(file: Path) -> Iterator[list[dict[str, Any]]]:
     with open(file, "rb") as stream:
         while True:
             *lines, rest = (rest + stream.read()).split(b"\n")
-            yield [json.loads(line) for line in lines]
+            yield [event for line in lines if (event := _event(line)) is not None]
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """An event; None for a line that a full disk tore apart, which must not hide why the step failed."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "event" in found else None
 
 
 def _judge(current: Run, exit_code: int, log: Path) -> None:
@@ -246,7 +255,12 @@ def _unfinished(current: Run) -> str:
 
 
 def _last_words(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    text = log.read_text(encoding="utf-8", errors="replace").strip()
+    # Where the disk that is full holds the events too, the step's own reason stands in its log alone.
+    _, own, reason = text.rpartition(f"step {log.stem} failed: ")
+    if own:
+        return reason
+    lines = text.splitlines()
     said = [line.strip() for line in lines if line.strip() and not NOISE.search(line)]
     if full := next((line for line in said if any(sign in line for sign in NO_ROOM)), None):
         return (

@@ -105,7 +105,12 @@ def test_labels_that_are_nearly_the_same_are_grouped():
         "C",
         "C++",
     ]
-    assert look_alikes(labels) == [["a", "а"], ["not spam", "not_spam"], ["SPAM", "Spam", "spam"]]
+    assert look_alikes(labels) == [
+        ["1", "1.0"],
+        ["a", "а"],
+        ["not spam", "not_spam"],
+        ["SPAM", "Spam", "spam"],
+    ]
 
 
 def test_labels_that_are_several_or_none_are_told():
