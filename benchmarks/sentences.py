@@ -77,6 +77,7 @@ def write_examples(folder: Path, rows: Iterator[Sentence]) -> int:
                     )
             if split == "train":
                 written = writer.rows
+        artifacts.write_json(out / "info.json", {"task": task.model_dump(mode="json")})
     with (
         artifacts.write(folder / "corpus", kind="corpus", producer="ingest") as out,
         ShardWriter(out, CORPUS_SCHEMA),
