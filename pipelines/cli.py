@@ -20,8 +20,10 @@ import typer
 from bertworks import __version__
 from bertworks.errors import BertworksError, SpecError
 from pipelines import models_cli, retrain_cli
-from pipelines.cluster import cli as cluster_cli
-from pipelines.cluster import deploy_cli, doctor_cli, schedule_cli
+from pipelines.cluster.deploy import cli as deploy_cli
+from pipelines.cluster.doctor import cli as doctor_cli
+from pipelines.cluster.runs import cli as cluster_cli
+from pipelines.cluster.schedule import cli as schedule_cli
 from pipelines.command import called, print_anywhere
 from pipelines.options import DebugOption, RootOption, SetOption, SpecPath
 

@@ -18,7 +18,7 @@ from fake_pods import FakePods
 @pytest.fixture
 def kfp(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKfp]:
     """A single-user KFP at kfp.url, which KFP_HOST names; retries do not wait."""
-    from pipelines.cluster import transport
+    from pipelines.cluster.kfp import transport
 
     monkeypatch.setattr(transport, "BACKOFF", (0.01, 0.01, 0.01))
     with FakeKfp() as server:
@@ -83,7 +83,7 @@ def bertworks(
 @pytest.fixture
 def quick_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watching that hardly waits."""
-    from pipelines.cluster import watch
+    from pipelines.cluster.runs import watch
 
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(watch, "LOOK_AT_PODS_SECONDS", 0.0)

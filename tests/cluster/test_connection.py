@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertworks.errors import EnvironmentFault
-from pipelines.cluster import transport
-from pipelines.cluster.connection import connect, normal_host
-from pipelines.cluster.credentials import credentials_for
+from pipelines.cluster.kfp import transport
+from pipelines.cluster.kfp.connection import connect, normal_host
+from pipelines.cluster.kfp.credentials import credentials_for
 
 
 def test_single_user_runs_are_in_the_system_namespace(kfp: FakeKfp) -> None:
@@ -30,7 +30,7 @@ def test_single_user_runs_are_in_the_system_namespace(kfp: FakeKfp) -> None:
 
 def test_links_where_the_api_has_no_pages(kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> None:
     port = int(kfp.url.rpartition(":")[2])
-    monkeypatch.setattr("pipelines.cluster.connection.API_PORT", port)
+    monkeypatch.setattr("pipelines.cluster.kfp.connection.API_PORT", port)
     connection = connect()
     assert connection.run_link("r") == "http://localhost:8080/#/runs/details/r"
     assert "svc/ml-pipeline-ui" in connection.hint
@@ -176,8 +176,8 @@ def test_inside_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounted = tmp_path / "pipelines-token"
     mounted.write_text("for-kfp")
     monkeypatch.setattr(transport, "BACKOFF", ())
-    monkeypatch.setattr("pipelines.cluster.connection.POD", account)
-    monkeypatch.setattr("pipelines.cluster.credentials.POD_TOKEN", mounted)
+    monkeypatch.setattr("pipelines.cluster.kfp.connection.POD", account)
+    monkeypatch.setattr("pipelines.cluster.kfp.credentials.POD_TOKEN", mounted)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     with pytest.raises(EnvironmentFault, match="ml-pipeline.kubeflow.svc.cluster.local:8888"):
         connect()

@@ -17,8 +17,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bertworks.errors import EnvironmentFault, SpecError
-from pipelines.cluster.cron import following, from_six, parse, shift
-from pipelines.cluster.zones import place, zone_of
+from pipelines.cluster.schedule.cron import following, from_six, parse, shift
+from pipelines.cluster.schedule.zones import place, zone_of
 
 NOW = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

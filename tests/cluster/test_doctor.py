@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from bertworks import spec_file
 from pipelines.cli import app
-from pipelines.cluster.checks import engine, images
-from pipelines.cluster.checks.base import Finding
-from pipelines.cluster.checks.images import Image
-from pipelines.cluster.doctor import examine
+from pipelines.cluster.doctor.checks import engine, images
+from pipelines.cluster.doctor.checks.base import Finding
+from pipelines.cluster.doctor.checks.images import Image
+from pipelines.cluster.doctor.examine import examine
 
 SPEC = """\
 name: mini

@@ -1,7 +1,7 @@
 """A step's reason is read from its log as a whole, with all of its lines."""
 
 from components.gate.step import _refusal
-from pipelines.cluster.reasons import parse
+from pipelines.cluster.runs.reasons import parse
 
 
 def test_a_gates_reasons_are_read_from_the_log() -> None:

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bertworks import failures, spec_file
-from pipelines.cluster import submit, watch
-from pipelines.cluster.connection import connect
-from pipelines.cluster.facts import documents
-from pipelines.cluster.reasons import parse
-from pipelines.cluster.runs import source_of
-from pipelines.cluster.steps import declared_steps, node_hash, steps_of
+from pipelines.cluster.kfp import submit
+from pipelines.cluster.kfp.connection import connect
+from pipelines.cluster.kfp.facts import documents
+from pipelines.cluster.runs import watch
+from pipelines.cluster.runs.reasons import parse
+from pipelines.cluster.runs.records import source_of
+from pipelines.cluster.runs.steps import declared_steps, node_hash, steps_of
 
 REPOSITORY = Path(__file__).parents[2]
 SPEC = REPOSITORY / "examples/sentiment.yaml"

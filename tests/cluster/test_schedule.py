@@ -24,10 +24,11 @@ from typer.testing import CliRunner
 from bertworks import spec_file
 from bertworks.errors import BertworksError, EnvironmentFault
 from pipelines.cli import app
-from pipelines.cluster import recurring, schedule
-from pipelines.cluster.connection import Connection, connect
-from pipelines.cluster.cron import following, from_six
-from pipelines.cluster.recurring import Setting
+from pipelines.cluster.kfp.connection import Connection, connect
+from pipelines.cluster.schedule import lifecycle as schedule
+from pipelines.cluster.schedule import recurring
+from pipelines.cluster.schedule.cron import following, from_six
+from pipelines.cluster.schedule.recurring import Setting
 
 SPEC = """\
 name: mini
@@ -59,7 +60,7 @@ def connection(kfp: FakeKfp) -> Iterator[Connection]:
 @pytest.fixture
 def setting(connection: Connection) -> Setting:
     """A schedule of a pipeline that is on the server."""
-    from pipelines.cluster import submit
+    from pipelines.cluster.kfp import submit
 
     pipeline = submit._make_pipeline(connection, "mini-retrain", "")
     return Setting(
@@ -294,7 +295,7 @@ def world(kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def cut_off_after(kfp: FakeKfp, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process is killed right after its `count`th request that changes something."""
-    from pipelines.cluster.transport import Rest
+    from pipelines.cluster.kfp.transport import Rest
 
     real = Rest.request
     left = [count]

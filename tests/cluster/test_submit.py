@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from bertworks import spec_file
 from bertworks.errors import EnvironmentFault
-from pipelines.cluster import submit
-from pipelines.cluster.connection import connect
-from pipelines.cluster.facts import Facts
-from pipelines.cluster.transport import Answer, Unreachable
+from pipelines.cluster.kfp import submit
+from pipelines.cluster.kfp.connection import connect
+from pipelines.cluster.kfp.facts import Facts
+from pipelines.cluster.kfp.transport import Answer, Unreachable
 
 REPOSITORY = Path(__file__).parents[2]
 SPEC = str(REPOSITORY / "examples/sentiment.yaml")

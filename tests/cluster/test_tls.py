@@ -12,8 +12,8 @@ from fake_kfp import FakeKfp
 from bertworks.errors import EnvironmentFault
 from bertworks.tls import STRICT_ONLY
 from components.deploy import cluster as deploying
-from pipelines.cluster import kube
-from pipelines.cluster.connection import connect
+from pipelines.cluster.kfp.connection import connect
+from pipelines.cluster.kube import client as kube
 
 
 def signed(folder: Path, name: str) -> tuple[str, str, str]:

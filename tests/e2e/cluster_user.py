@@ -38,7 +38,7 @@ class User:
 
     Args:
         folder: Where specs are written.
-        connection: From `pipelines.cluster.connection.connect`.
+        connection: From `pipelines.cluster.kfp.connection.connect`.
         resources: The spec's settings that fit the cluster (`resources`, `serve`).
         suffix: Makes the names of this session's agents its own.
     """

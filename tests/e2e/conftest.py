@@ -45,7 +45,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A person with a command line, connected to the cluster."""
     from cluster_user import User
 
-    from pipelines.cluster.connection import connect
+    from pipelines.cluster.kfp.connection import connect
 
     given = Path(os.environ.get("BERTWORKS_E2E_RESOURCES", RESOURCES))
     connection = connect()

@@ -40,7 +40,7 @@ def test_specs_of_the_tests_are_valid(writer: User, changes: dict) -> None:
 
 
 def test_specs_compile_for_both_kinds_of_run(writer: User) -> None:
-    from pipelines.cluster.submit import compiled
+    from pipelines.cluster.kfp.submit import compiled
 
     spec = writer.spec("main", resources={"steps": {"finetune": {"gpu": 1, "retries": 3}}})
     loaded = spec_file.load(spec)

@@ -21,8 +21,8 @@ from bertworks.errors import BertworksError
 from bertworks.store import Store
 from pipelines import models_cli, predictions, served
 from pipelines.cli import app
-from pipelines.cluster.cron import parse
-from pipelines.cluster.zones import place
+from pipelines.cluster.schedule.cron import parse
+from pipelines.cluster.schedule.zones import place
 from pipelines.local import record
 from pipelines.local import root as roots
 from pipelines.prediction_input import Form, read
@@ -329,7 +329,9 @@ def test_a_zone_inside_a_cron_line(bench: Bench, way: str) -> None:
         spec = bench.spec("schedule.cron='0 3 * * 1'", "schedule.timezone=Asia/Tokyo").spec
         return "0 3 * * 1", words if way == "--timezone" else spec.schedule.timezone
 
-    assert taken("pipelines/cluster/cron.py", "--timezone or schedule.timezone", attempt, by)
+    assert taken(
+        "pipelines/cluster/schedule/cron.py", "--timezone or schedule.timezone", attempt, by
+    )
 
 
 @pytest.mark.parametrize("way", ["--allow-dst-shift", "--timezone"])
@@ -342,7 +344,7 @@ def test_clocks_that_drift_apart(way: str) -> None:
         chosen = given("schedule set", "a.yaml", "--allow-dst-shift")
         return (zone,) if way == "--timezone" else ("Europe/Berlin", chosen["allow_dst_shift"])
 
-    taken("pipelines/cluster/zones.py", "accept the other hour for a part of the year",
+    taken("pipelines/cluster/schedule/zones.py", "accept the other hour for a part of the year",
           attempt, by)  # fmt: skip
 
 
@@ -362,11 +364,11 @@ def test_a_compile_for_a_store_that_pods_cannot_see() -> None:
 
 
 def test_an_address_of_kubeflow() -> None:
-    from pipelines.cluster.connection import normal_host
+    from pipelines.cluster.kfp.connection import normal_host
 
     def by(fix: str) -> tuple[str]:
         address = re.findall(r"https://\S+\w", fix)[0]
         return (given("submit", "a.yaml", "--host", address)["host"],)
 
-    taken("pipelines/cluster/connection.py", "Set --host or KFP_HOST, for example",
+    taken("pipelines/cluster/kfp/connection.py", "Set --host or KFP_HOST, for example",
           lambda host="ftp://x y": normal_host(host), by)  # fmt: skip

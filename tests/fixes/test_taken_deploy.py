@@ -12,7 +12,7 @@ import pytest
 from bertworks.errors import EnvironmentFault
 from components.deploy import deployment, lookup, manifests
 from components.deploy.settings import Serving, settings_of
-from pipelines.cluster import deploy_cli
+from pipelines.cluster.deploy import cli as deploy_cli
 from tests.fixes.taking import Bench, as_written, change, taken
 
 
@@ -198,7 +198,7 @@ def test_a_dry_run_needs_a_version(bench: Bench, monkeypatch: pytest.MonkeyPatch
         assert "--version" in fix
         return (3,)
 
-    taken("pipelines/cluster/deploy_cli.py", "Say which with --version.", attempt, by)
+    taken("pipelines/cluster/deploy/cli.py", "Say which with --version.", attempt, by)
 
 
 def test_a_store_without_a_champion(tmp_path: Path) -> None:

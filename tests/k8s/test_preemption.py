@@ -73,7 +73,7 @@ def test_the_rule_is_one_that_argo_evaluates() -> None:
 
 
 def test_doctor_is_content_with_the_rule() -> None:
-    from pipelines.cluster.checks.engine import APPLY_POLICY, retry_strategy, verdict
+    from pipelines.cluster.doctor.checks.engine import APPLY_POLICY, retry_strategy, verdict
 
     _, _, good = verdict(retry_strategy(yaml.safe_load(FILE.read_text())["data"]))
     assert good

@@ -1,0 +1,1 @@
+"""`bertworks doctor`: what a cluster lacks."""

@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines' API: connecting, logging in, uploading and starting."""

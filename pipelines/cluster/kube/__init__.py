@@ -1,0 +1,1 @@
+"""The Kubernetes API: who we are there, and a port-forward."""

@@ -1,0 +1,1 @@
+"""Runs on the cluster: their steps, pods, logs, and reasons of failure."""

@@ -1,0 +1,1 @@
+"""Retraining at set times, as recurring runs of Kubeflow Pipelines."""

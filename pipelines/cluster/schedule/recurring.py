@@ -1,0 +1,201 @@
+"""Recurring runs of KFP, as `schedule` needs them: ours by name, created, switched, deleted.
+
+KFP cannot change a recurring run, so each setting is one of its own, named after its content: NAME-HASH,
+or NAME-HASH-paused for one that was made to stand still. What the name cannot say stands as JSON in the
+description.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from pipelines.cluster.kfp.connection import Answer, Connection
+
+OURS = re.compile(r"^(?P<name>.+)-(?P<hash>[0-9a-f]{8})(?P<paused>-paused)?$")
+MADE_BY = "bertworks schedule "
+# As much as KFP's database keeps of a description in every version.
+DESCRIPTION = 255
+PAGE = 100
+# The runs that a recurring run started belong to its Kubernetes object: without this they would be ended
+# together with it (kubeflow/pipelines #12573).
+KEEP_RUNS = "ORPHAN"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a schedule is to be.
+
+    Attributes:
+        cron: The person's five fields, on the clock of `zone`.
+        six: KFP's six fields, on the clock of `clock`.
+        clock: The zone that KFP's scheduler reads.
+    """
+
+    cron: str
+    six: str
+    zone: str
+    clock: str
+    pipeline_id: str
+    version_id: str
+    experiment_id: str
+    service_account: str
+    max_concurrency: int
+    catch_up: bool
+
+    @property
+    def hash(self) -> str:
+        """Of all that matters: the same setting has the same name."""
+        content = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Recurring:
+    """One recurring run that `schedule` made.
+
+    Attributes:
+        name: The schedule's name, without the hash.
+        hash: Of its setting.
+        paused: Made to stand still; `enabled` says what it does.
+        facts: What stands in its description.
+    """
+
+    id: str
+    name: str
+    hash: str
+    paused: bool
+    enabled: bool
+    six: str
+    created: datetime
+    pipeline_id: str
+    version_id: str
+    experiment_id: str
+    service_account: str
+    max_concurrency: int
+    catch_up: bool
+    facts: Mapping[str, str]
+
+    def setting(self) -> Setting:
+        """What it was made from."""
+        return Setting(
+            cron=self.facts.get("cron", ""),
+            six=self.six,
+            zone=self.facts.get("zone", ""),
+            clock=self.facts.get("clock", "UTC"),
+            pipeline_id=self.pipeline_id,
+            version_id=self.version_id,
+            experiment_id=self.experiment_id,
+            service_account=self.service_account,
+            max_concurrency=self.max_concurrency,
+            catch_up=self.catch_up,
+        )
+
+
+def find(connection: Connection, name: str | None = None) -> list[Recurring]:
+    """The recurring runs that `schedule` made, oldest first; those of one schedule, or all."""
+    found = [one for item in _all(connection) if (one := _read(item)) is not None]
+    return sorted(
+        (one for one in found if name is None or one.name == name),
+        key=lambda one: (one.created, one.id),
+    )
+
+
+def create(
+    connection: Connection,
+    name: str,
+    setting: Setting,
+    *,
+    enabled: bool,
+    paused: bool = False,
+    hash_: str | None = None,
+) -> str:
+    """Makes a recurring run; returns its id."""
+    facts = {"zone": setting.zone, "clock": setting.clock, "cron": setting.cron}
+    description = MADE_BY + json.dumps(facts)
+    if len(description) > DESCRIPTION:
+        del facts["cron"]  # the six fields say it as well
+        description = MADE_BY + json.dumps(facts)
+    made = connection.client.create_recurring_run(
+        experiment_id=setting.experiment_id,
+        job_name=f"{name}-{hash_ or setting.hash}{'-paused' if paused else ''}",
+        description=description,
+        cron_expression=setting.six,
+        max_concurrency=setting.max_concurrency,
+        no_catchup=not setting.catch_up,
+        pipeline_id=setting.pipeline_id,
+        version_id=setting.version_id,
+        enabled=enabled,
+        service_account=setting.service_account,
+    )
+    return str(made.recurring_run_id)
+
+
+def switch(connection: Connection, recurring_run_id: str, *, on: bool) -> None:
+    """Lets it run, or not. One that is gone does not run."""
+    client = connection.client
+    call = client.enable_recurring_run if on else client.disable_recurring_run
+    try:
+        call(recurring_run_id)
+    except Answer as error:
+        if on or error.status != 404:
+            raise
+
+
+def delete(connection: Connection, recurring_run_id: str) -> None:
+    """Deletes it, and lets the runs that it started go on. One that is gone is no error."""
+    try:
+        connection.client._recurring_run_api.recurring_run_service_delete_recurring_run(
+            recurring_run_id, propagation_policy=KEEP_RUNS
+        )
+    except Answer as error:
+        if error.status != 404:
+            raise
+
+
+def _all(connection: Connection) -> Iterator[Any]:
+    token = ""
+    while True:
+        page = connection.client.list_recurring_runs(
+            page_token=token, page_size=PAGE, namespace=connection.scope
+        )
+        yield from page.recurring_runs or []
+        token = page.next_page_token or ""
+        if not token:
+            return
+
+
+def _read(item: Any) -> Recurring | None:
+    """What KFP says of a recurring run; None where `schedule` did not make it."""
+    named = OURS.match(item.display_name or "")
+    said = item.description or ""
+    cron = getattr(getattr(item.trigger, "cron_schedule", None), "cron", None)
+    reference = item.pipeline_version_reference
+    if named is None or not said.startswith(MADE_BY) or cron is None or reference is None:
+        return None
+    try:
+        facts = json.loads(said.removeprefix(MADE_BY))
+    except ValueError:
+        facts = {}
+    return Recurring(
+        id=item.recurring_run_id,
+        name=named["name"],
+        hash=named["hash"],
+        paused=bool(named["paused"]),
+        # `mode` is what was asked for; `status` follows seconds later, when the cluster reports it.
+        enabled=item.mode == "ENABLE",
+        six=cron,
+        created=item.created_at,
+        pipeline_id=reference.pipeline_id,
+        version_id=reference.pipeline_version_id or "",
+        experiment_id=item.experiment_id or "",
+        service_account=item.service_account or "",
+        max_concurrency=int(item.max_concurrency or 1),
+        catch_up=not item.no_catchup,
+        facts={str(k): str(v) for k, v in facts.items()} if isinstance(facts, dict) else {},
+    )

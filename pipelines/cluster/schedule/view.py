@@ -1,0 +1,154 @@
+"""What there is to say of a schedule: for `bertworks schedule list` and `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from typing import Any
+
+from pipelines.cluster.kfp.connection import Answer, Connection
+from pipelines.cluster.schedule import recurring
+from pipelines.cluster.schedule.cron import following, from_six
+from pipelines.cluster.schedule.recurring import Recurring
+from pipelines.cluster.schedule.zones import zone_of
+
+RUNS = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """One schedule.
+
+    Attributes:
+        state: "active", "paused", or "unfinished" where a change was cut off.
+        next: The next time in UTC; None where it stands still.
+    """
+
+    name: str
+    cron: str
+    zone: str
+    kfp_cron: str
+    scheduler_zone: str
+    state: str
+    next: datetime | None
+    last_run_id: str | None
+    last_run_state: str | None
+    last_run_at: datetime | None
+    pipeline_id: str
+    version_id: str
+    version: str
+    service_account: str
+    max_concurrency: int
+    catch_up: bool
+    recurring_run_id: str
+    link: str
+
+    def next_text(self) -> str:
+        """The next time, on the schedule's clock and in UTC."""
+        if self.next is None:
+            return "-"
+        local = f"{self.next.astimezone(zone_of(self.zone)):%a %d %b %H:%M}"
+        return local if self.zone == "UTC" else f"{local} ({self.next:%d %b %H:%M} UTC)"
+
+    def last_text(self) -> str:
+        """The last run's state and time."""
+        if self.last_run_state is None or self.last_run_at is None:
+            return "-"
+        return f"{self.last_run_state.lower()} {self.last_run_at:%d %b %H:%M} UTC"
+
+    def lines(self) -> Iterator[str]:
+        """All of it, a line each."""
+        yield f"{self.name}: {self.state}"
+        if self.state == "unfinished":
+            yield "  a change was cut off: call `bertworks schedule SPEC` again"
+        yield f"  cron: {self.cron} ({self.zone}); for KFP: {self.kfp_cron} ({self.scheduler_zone})"
+        yield f"  next: {self.next_text()}"
+        yield f"  last run: {self.last_text()}" + (
+            f"  {self.last_run_id}" if self.last_run_id else ""
+        )
+        yield f"  version: {self.version}"
+        yield f"  service account: {self.service_account}"
+        yield f"  at most {self.max_concurrency} at a time; missed times are " + (
+            "run later" if self.catch_up else "left out"
+        )
+        yield f"  page: {self.link}"
+
+
+def rows(connection: Connection) -> list[Row]:
+    """All schedules, by name."""
+    found = sorted(recurring.find(connection), key=lambda one: (one.name, one.created, one.id))
+    return [_row(connection, list(group)) for _, group in groupby(found, key=lambda one: one.name)]
+
+
+def row_of(connection: Connection, name: str) -> Row:
+    """One schedule that is known to be there."""
+    return _row(connection, recurring.find(connection, name))
+
+
+def _row(connection: Connection, there: Sequence[Recurring]) -> Row:
+    on = [one for one in there if one.enabled]
+    newest = (on or list(there))[-1]
+    cron = from_six(newest.six)
+    clock = newest.facts.get("clock", "UTC")
+    zone = newest.facts.get("zone", clock)
+    coming = (
+        next(islice(following(cron, datetime.now(UTC), zone_of(clock)), 1), None)
+        if on and cron is not None
+        else None
+    )
+    last = _last_run(connection, newest)
+    return Row(
+        name=newest.name,
+        cron=newest.facts.get("cron") or (cron.five() if cron else newest.six),
+        zone=zone if "cron" in newest.facts else clock,
+        kfp_cron=newest.six,
+        scheduler_zone=clock,
+        state=_state(there),
+        next=coming,
+        last_run_id=last.run_id if last else None,
+        last_run_state=last.state if last else None,
+        last_run_at=last.created_at if last else None,
+        pipeline_id=newest.pipeline_id,
+        version_id=newest.version_id,
+        version=_version(connection, newest),
+        service_account=newest.service_account,
+        max_concurrency=newest.max_concurrency,
+        catch_up=newest.catch_up,
+        recurring_run_id=newest.id,
+        link=connection.recurring_run_link(newest.id),
+    )
+
+
+def _state(there: Sequence[Recurring]) -> str:
+    on = sum(one.enabled for one in there)
+    if on == 1:
+        return "active"
+    if on == 0 and (len(there) == 1 or there[-1].paused):
+        return "paused"
+    return "unfinished"
+
+
+def _last_run(connection: Connection, one: Recurring) -> Any:
+    """The newest run of this pipeline that a schedule started, also by a former recurring run."""
+    page = connection.client.list_runs(
+        page_size=RUNS,
+        sort_by="created_at desc",
+        experiment_id=one.experiment_id or None,
+        namespace=None if one.experiment_id else connection.scope,
+    )
+    for run in page.runs or []:
+        reference = run.pipeline_version_reference
+        if run.recurring_run_id and reference and reference.pipeline_id == one.pipeline_id:
+            return run
+    return None
+
+
+def _version(connection: Connection, one: Recurring) -> str:
+    """The version's name; its id where it is gone."""
+    try:
+        found = connection.client.get_pipeline_version(one.pipeline_id, one.version_id)
+    except Answer:
+        return f"{one.version_id} (deleted: no run can start)"
+    return str(found.display_name or one.version_id)
