@@ -48,5 +48,5 @@ def _curves(history: dict[str, Any]) -> Iterator[Markup]:
     for point in history["points"]:
         series = metrics.setdefault(point["name"], {}).setdefault(point["split"], [])
         series.append((point["epoch"], point["value"]))
-    for name, series in metrics.items():
-        yield html.line_chart(series, "epoch", name)
+    for name, curves in metrics.items():
+        yield html.line_chart(curves, "epoch", name)

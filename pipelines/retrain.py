@@ -13,6 +13,7 @@ from kfp import dsl
 
 from bertworks.retraining.webhook import URL
 from bertworks.spec import AgentSpec
+from bertworks.spec_cluster import SecretKey
 from components.compare.component import compare
 from components.deploy.component import deploy
 from components.ingest.component import ingest
@@ -76,14 +77,13 @@ def build(spec: AgentSpec, sections: Mapping[str, str], *, cluster: bool = True)
             if name in NEVER_CACHED:
                 task.set_caching_options(False)
         if cluster and spec.retrain.webhook:
-            _tell_webhook(tasks["notify"], spec)
+            _tell_webhook(tasks["notify"], spec.retrain.webhook)
 
     return retrain
 
 
-def _tell_webhook(task: Any, spec: AgentSpec) -> None:
+def _tell_webhook(task: Any, hook: SecretKey) -> None:
     """Gives the notify step the webhook's URL; without the secret it still records the outcome."""
     from kfp import kubernetes
 
-    hook = spec.retrain.webhook
     kubernetes.use_secret_as_env(task, hook.secret, {hook.key: URL}, optional=True)

@@ -112,7 +112,7 @@ def sections(
 def _columns(spec: AgentSpec) -> dict[str, list[str]]:
     """What the sources call the columns that an agent is asked with: `predict` looks for them."""
     if spec.task.pair:
-        roles = ("text_a", "text_b")
+        roles: tuple[str, ...] = ("text_a", "text_b")
     else:
         roles = ("text", "tokens") if spec.task.type == "tagging" else ("text",)
     named = [source.columns for source in spec.data.sources]

@@ -76,7 +76,7 @@ def _cause(error: BaseException) -> BaseException:
     return found
 
 
-class Encode(beam.DoFn):  # type: ignore[misc]
+class Encode(beam.DoFn):
     """Encodes a shard; what the analyzers need goes to the ANALYSIS output."""
 
     def __init__(self, job: Job) -> None:

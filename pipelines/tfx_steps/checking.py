@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
@@ -64,7 +65,7 @@ def Checks(
     )
 
 
-def read_anomalies(artifact: Anomalies) -> list[dict[str, str]]:
+def read_anomalies(artifact: Any) -> list[dict[str, str]]:
     """What ExampleValidator wrote: split, feature, and what is wrong."""
     found = []
     for split in artifact_utils.decode_split_names(artifact.split_names):

@@ -30,7 +30,7 @@ STRICTLY = 1e-9
 config = tfma.proto.config_pb2
 
 
-class FreshExecutor(executor.Executor):  # type: ignore[misc]
+class FreshExecutor(executor.Executor):
     """TFX's executor, except that a bundle is not compared with itself.
 
     When nothing changed, the last blessed bundle is the one at hand: it cannot be better than itself,
@@ -44,7 +44,7 @@ class FreshExecutor(executor.Executor):  # type: ignore[misc]
         super().Do(input_dict, output_dict, exec_properties)
 
 
-class Evaluator(tfx.components.Evaluator):  # type: ignore[misc]
+class Evaluator(tfx.components.Evaluator):
     """TFX's Evaluator with that executor."""
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(FreshExecutor)
@@ -141,7 +141,7 @@ def custom_extractors(
     ]
 
 
-class _Answers(beam.PTransform):  # type: ignore[misc]
+class _Answers(beam.PTransform):
     def __init__(self, models: dict[str, Any], slices: list[str]) -> None:
         super().__init__()
         self._models, self._slices = models, slices
@@ -152,7 +152,7 @@ class _Answers(beam.PTransform):  # type: ignore[misc]
 
 @beam.typehints.with_input_types(tfma.Extracts)
 @beam.typehints.with_output_types(tfma.Extracts)
-class _Answer(tfma.utils.DoFnWithModels):  # type: ignore[misc]
+class _Answer(tfma.utils.DoFnWithModels):
     """Adds labels, answers and slice columns: JSON of what the row says and of what a server says."""
 
     def __init__(self, models: dict[str, Any], slices: list[str]) -> None:

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 from tfx import v1 as tfx
@@ -118,20 +120,24 @@ def _take(file: Path, to: Path) -> None:
         shutil.copy(file, to)
 
 
-def _describe(artifact: Examples, splits: list[str]) -> None:
+def _describe(artifact: Any, splits: list[str]) -> None:
     artifact.split_names = artifact_utils.encode_split_names(splits)
     examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(artifact, "tfrecords_gzip")
 
 
-def _place(artifact: Examples, split: str) -> str:
+def _place(artifact: Any, split: str) -> str:
     folder: str = artifact_utils.get_split_uri([artifact], split)
     Path(folder).mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _write_shard(
-    shard: Shard, places: dict[str, str], task: dict, transform: dict, tokenizer: str
+    shard: Shard,
+    places: dict[str, str],
+    task: Mapping[str, object],
+    transform: Mapping[str, object],
+    tokenizer: str,
 ) -> None:
     import tensorflow as tf
 

@@ -8,13 +8,13 @@ SERVING = "Format-Serving"
 """Where TFX looks for the model inside a Model artifact."""
 
 
-class Rows(types.Artifact):  # type: ignore[misc]
+class Rows(types.Artifact):
     """A folder with one artifact of docs/artifacts.md: examples, corpus, rejected or base."""
 
     TYPE_NAME = "BertworksRows"
 
 
-class Report(types.Artifact):  # type: ignore[misc]
+class Report(types.Artifact):
     """A folder with statistics or metrics artifacts of docs/artifacts.md, and their pages."""
 
     TYPE_NAME = "BertworksReport"

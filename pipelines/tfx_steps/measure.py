@@ -14,7 +14,7 @@ from bertworks.evaluation.predictions import Predictions
 from bertworks.spec import Task
 
 
-class Measure(metric_types.Metric):  # type: ignore[misc]
+class Measure(metric_types.Metric):
     """One of a task's metrics over the rows of a slice.
 
     Args:
@@ -48,7 +48,7 @@ def _computations(
     return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]
 
 
-class _Gather(beam.CombineFn):  # type: ignore[misc]
+class _Gather(beam.CombineFn):
     """Keeps (truth, answer) of every row, since macro scores and correlations are no sums."""
 
     def __init__(self, key: Any, task: Task) -> None:

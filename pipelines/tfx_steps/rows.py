@@ -107,7 +107,8 @@ def _of_text(plain: pa.Table, task: Task) -> pa.Table:
 
 def _named(encoded: dict[str, list[Any]], task: Task) -> dict[str, list[Any]]:
     """The encoder's columns; of the labels only the tags, which it puts on pieces."""
-    kept = {name: encoded[name] for name in ("input_ids", "type_ids", "length") if name in encoded}
+    names = ("input_ids", "type_ids", "length")
+    kept: dict[str, list[Any]] = {name: encoded[name] for name in names if name in encoded}
     if task.type == "tagging":
         kept[READ_WORDS] = encoded[READ_WORDS]
         kept[PIECE_TAGS] = [[tag or "" for tag in tags] for tags in encoded[label_column(task)]]

@@ -119,8 +119,8 @@ def _surroundings(root: Path) -> Iterator[None]:
         "BERTWORKS_CHECKPOINTS": str(root / "checkpoints"),
     }
     before = {name: os.environ.get(name) for name in wanted}
-    for name, value in wanted.items():
-        os.environ.setdefault(name, value)
+    for name, place in wanted.items():
+        os.environ.setdefault(name, place)
     try:
         yield
     finally:

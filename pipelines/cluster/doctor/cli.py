@@ -75,7 +75,7 @@ def doctor(
 
         loaded = spec_file.load(spec, set_ or []).spec
     found = examine(loaded, host=host, namespace=namespace, insecure=insecure, deadline=timeout)
-    count = Counter(finding.level for finding in found)
+    count: Counter[str] = Counter(finding.level for finding in found)
     code = EnvironmentFault.exit_code if count["error"] else int(bool(strict and count["warning"]))
     if as_json:
         facts = {"exit_code": code, "count": count, "findings": [asdict(one) for one in found]}

@@ -61,7 +61,7 @@ class Unreachable(EnvironmentFault):
         self.passing = passing
 
 
-class Rest(rest.RESTClientObject):  # type: ignore[misc]
+class Rest(rest.RESTClientObject):
     """The lowest layer of `kfp.Client`.
 
     Args:
@@ -299,7 +299,7 @@ def make_client(
     """A `kfp.Client` on our transport; it reads and writes no file in the home folder."""
     import kfp
 
-    class Client(kfp.Client):  # type: ignore[misc]
+    class Client(kfp.Client):
         def _load_context_setting_or_default(self) -> None:
             # Not empty: else the constructor asks the server, five times and without a time limit.
             self._context_setting = {"namespace": "unset"}

@@ -49,7 +49,7 @@ class SetByDefault(TyperGroup):
                     f"There is no command {args[0]!r} and no such spec. Did you mean {near[0]!r}?"
                 )
             args = ["set", *args]
-        return cast(list[str], super().parse_args(ctx, args))
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
@@ -335,9 +335,9 @@ def _time_lines(placed: Placed, text: str) -> Iterator[str]:
     for local, utc in _times(placed):
         yield f"  next: {local}" + ("" if placed.zone == "UTC" else f" = {utc}")
     if placed.drifts is not None:
-        local = placed.drifts.astimezone(zone_of(placed.zone))
+        then = placed.drifts.astimezone(zone_of(placed.zone))
         yield (
-            f"  warning: from {local:%d %b %Y} on it runs at {local:%H:%M} {placed.zone}, "
+            f"  warning: from {then:%d %b %Y} on it runs at {then:%H:%M} {placed.zone}, "
             "because the clocks change"
         )
 

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from types import FrameType
 from typing import Any, Literal
@@ -217,8 +218,8 @@ def _replace(
 def _put_back(connection: Connection, off: Sequence[Recurring], made: str) -> None:
     """After a refusal between the two switches: the old one goes on, as far as KFP lets us."""
     for step in (
-        *(lambda one=one: recurring.switch(connection, one.id, on=True) for one in off),
-        lambda: recurring.delete(connection, made),
+        *(partial(recurring.switch, connection, one.id, on=True) for one in off),
+        partial(recurring.delete, connection, made),
     ):
         try:
             step()
@@ -279,7 +280,7 @@ def _undisturbed() -> Iterator[None]:
         return
     came: list[tuple[int, FrameType | None]] = []
     before: dict[int, Any] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
         before[number] = signal.signal(number, lambda n, frame: came.append((n, frame)))
     try:
         yield

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from pipelines.cluster.kfp.connection import Answer, Connection
+from pipelines.cluster.kfp.connection import Connection
+from pipelines.cluster.kfp.transport import Answer
 
 OURS = re.compile(r"^(?P<name>.+)-(?P<hash>[0-9a-f]{8})(?P<paused>-paused)?$")
 MADE_BY = "bertworks schedule "

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any
 
-from pipelines.cluster.kfp.connection import Answer, Connection
+from pipelines.cluster.kfp.connection import Connection
+from pipelines.cluster.kfp.transport import Answer
 from pipelines.cluster.schedule import recurring
 from pipelines.cluster.schedule.cron import following, from_six
 from pipelines.cluster.schedule.recurring import Recurring

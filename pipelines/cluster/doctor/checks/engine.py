@@ -152,7 +152,7 @@ def check_schedule(case: Case) -> Iterator[Finding]:
     except BertworksError as error:
         yield Finding("scheduler", "warning", error.message, error.fix)
         return
-    [following] = placed.next(1) or [None]
+    following = next(iter(placed.next(1)), None)
     when = f"{following:%a %d %b %H:%M} UTC" if following else "never"
     yield Finding(
         "scheduler",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from pipelines.cluster.doctor.checks.base import Case, Finding, Need, listed
+from pipelines.cluster.doctor.checks.base import Case, Finding, Level, Need, listed
 from pipelines.cluster.doctor.checks.nodes import Node, nodes, refusal
 
 DOCKER_HUB = "docker.io"
@@ -104,7 +104,7 @@ def _image(case: Case, name: str, needs: Sequence[Need], there: Sequence[Node] |
     nowhere = some or ("" if there is None else "on no node, and ")
     if said != MISSING and case.resources.image_pull_secrets:
         pulled = listed(case.resources.image_pull_secrets)
-        level = "ok" if where else "warning"
+        level: Level = "ok" if where else "warning"
         fix = "" if where else "Pull it once with the same name and password to be sure."
         return Finding(topic, level, f"{some}pulled with {pulled}, which is not tried here", fix)
     if known is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from bertworks.errors import BertworksError
@@ -63,7 +63,7 @@ def _version(connection: Connection) -> Finding:
 
 def _lists(connection: Connection) -> Iterator[Finding]:
     client, scope = connection.client, connection.scope
-    asked = {
+    asked: dict[str, Callable[[], object]] = {
         "pipelines": lambda: client.list_pipelines(page_size=1, namespace=scope),
         "runs": lambda: client.list_runs(page_size=1, namespace=scope),
         "recurring runs": lambda: client.list_recurring_runs(page_size=1, namespace=scope),

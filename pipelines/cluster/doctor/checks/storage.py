@@ -155,8 +155,8 @@ def check_secrets(case: Case) -> Iterator[Finding]:
             secrets[name] = _secret(case, name)
         except ApiException as error:
             unread[name] = error
-    for name, error in unread.items():
-        yield not_checked("secrets", error, f"{name}: ")
+    for name, refused in unread.items():
+        yield not_checked("secrets", refused, f"{name}: ")
     good = []
     for where, one in wanted.items():
         if one.secret in unread:
