@@ -21,8 +21,9 @@ from onnx import TensorProto
 
 from bertworks.compression.graph_writer import MICROSOFT, GraphWriter
 from bertworks.compression.quantizer import UNCALIBRATED, Quantizer
+from bertworks.encoder import layout
 from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import Weights
+from bertworks.encoder.layout import LayerNames, Weights
 
 Form = Literal["float32", "compact", "int8"]
 
@@ -101,11 +102,10 @@ class _Builder:
 
     def embeddings(self, pair: bool, max_length: int) -> str:
         """Normalized sum of word, position and type embeddings: (batch, sequence, hidden)."""
-        table = "bert.embeddings.{}_embeddings.weight".format
         write = self.writer
-        positions = self.weights[table("position")][:max_length]
-        types = self.weights[table("token_type")]
-        words = write.lookup(self.weights[table("word")], "input_ids", compact=self.compact)
+        positions = self.weights[layout.POSITIONS][:max_length]
+        types = self.weights[layout.TYPES]
+        words = write.lookup(self.weights[layout.WORDS], "input_ids", compact=self.compact)
         length = write.node("Shape", "input_ids", start=1, end=2)
         if pair:
             place = write.first(write.constant(positions), length)
@@ -115,7 +115,7 @@ class _Builder:
             total = write.node(
                 "Add", words, write.first(write.constant(positions + types[0]), length)
             )
-        return self._norm(total, "bert.embeddings.LayerNorm")
+        return self._norm(total, layout.EMBEDDING_NORM)
 
     def mask(self) -> str:
         """What attention takes: for int8 the mask as int32, (batch, sequence).
@@ -132,24 +132,24 @@ class _Builder:
 
     def attention(self, rows: str, mask: str, layer: int, only_first: bool) -> str:
         """One attention block with residual sum and norm; `only_first` computes row 0 alone."""
-        prefix = f"bert.encoder.layer.{layer}.attention"
+        names = LayerNames(layer)
         asking = self._first_row(rows) if only_first else rows
         if self.config.num_heads[layer]:
             mix = self._integer_mix if self.integers else self._mix
             mixed = mix(rows, asking, mask, layer)
-            change = self._linear(mixed, f"{prefix}.output.dense", multiplied=True)
+            change = self._linear(mixed, names.mixed, multiplied=True)
         else:
-            change = self.writer.constant(self.weights[f"{prefix}.output.dense.bias"])
-        return self._norm(self.writer.node("Add", change, asking), f"{prefix}.output.LayerNorm")
+            change = self.writer.constant(self.weights[f"{names.mixed}.bias"])
+        return self._norm(self.writer.node("Add", change, asking), names.attention_norm)
 
     def feed_forward(self, rows: str, layer: int) -> str:
         """One feed-forward block with residual sum and norm."""
-        prefix = f"bert.encoder.layer.{layer}"
-        change = self.writer.constant(self.weights[f"{prefix}.output.dense.bias"])
+        names = LayerNames(layer)
+        change = self.writer.constant(self.weights[f"{names.outer}.bias"])
         if self.config.intermediate_sizes[layer]:
-            inner = self._linear(rows, f"{prefix}.intermediate.dense")
-            change = self._linear(self.writer.node("Gelu", inner), f"{prefix}.output.dense")
-        return self._norm(self.writer.node("Add", change, rows), f"{prefix}.output.LayerNorm")
+            inner = self._linear(rows, names.inner)
+            change = self._linear(self.writer.node("Gelu", inner), names.outer)
+        return self._norm(self.writer.node("Add", change, rows), names.norm)
 
     def head(self, rows: str, head: Head) -> tuple[str, list[str | int]]:
         """Logits, float32 in every form, and their axes."""
@@ -158,12 +158,12 @@ class _Builder:
             return rows, ["batch", "sequence", self.config.hidden_size]
         if head.kind == "token":
             axes: list[str | int] = ["batch", "sequence", head.outputs]
-            return self._linear(rows, "classifier", quantize=False), axes
+            return self._linear(rows, layout.CLASSIFIER, quantize=False), axes
         if not self.config.num_layers:
             rows = self._first_row(rows)
         first = write.node("Squeeze", rows, write.integers(1))
-        pooled = write.node("Tanh", self._linear(first, "bert.pooler.dense", quantize=False))
-        return self._linear(pooled, "classifier", quantize=False), ["batch", head.outputs]
+        pooled = write.node("Tanh", self._linear(first, layout.POOLER, quantize=False))
+        return self._linear(pooled, layout.CLASSIFIER, quantize=False), ["batch", head.outputs]
 
     def _mix(self, rows: str, asking: str, mask: str, layer: int) -> str:
         """The heads' outputs beside each other: (batch, asking rows, heads * head size)."""
@@ -184,10 +184,10 @@ class _Builder:
         """As `_mix`, in onnxruntime's own nodes: most of a short row's time is that of its nodes."""
         write, heads = self.writer, self.config.num_heads[layer]
         weights, biases = self._heads(layer)
-        factors = self._quantizer(f"bert.encoder.layer.{layer}.attention.output.dense").factors
+        factors = self._quantizer(LayerNames(layer).mixed).factors
         if factors is not None:  # a mixture of larger values is as much larger: no node is needed
             weights[2], biases[2] = weights[2] * factors[:, np.newaxis], biases[2] * factors
-        quantizer = self._quantizer(f"bert.encoder.layer.{layer}.attention.self")
+        quantizer = self._quantizer(LayerNames(layer).attention)
         values = write.quantize(rows, quantizer)
         if asking == rows:
             return write.integer_attention(values, quantizer, mask, weights, biases, heads)
@@ -203,7 +203,7 @@ class _Builder:
 
     def _projections(self, rows: str, asking: str, layer: int) -> list[str]:
         """Queries (scaled) of the asking rows; keys and values of all rows."""
-        self._site(f"bert.encoder.layer.{layer}.attention.self", rows, self.config.hidden_size)
+        self._site(LayerNames(layer).attention, rows, self.config.hidden_size)
         weights, biases = self._heads(layer)
         scale = np.float32(self.config.head_size**-0.5)
         weights[0], biases[0] = weights[0] * scale, biases[0] * scale
@@ -214,10 +214,9 @@ class _Builder:
 
     def _heads(self, layer: int) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Weights and biases of a layer's queries, keys and values."""
-        prefix = f"bert.encoder.layer.{layer}.attention.self"
-        parts = ("query", "key", "value")
-        weights = [self.weights[f"{prefix}.{part}.weight"] for part in parts]
-        return weights, [self.weights[f"{prefix}.{part}.bias"] for part in parts]
+        names = LayerNames(layer).projections
+        weights = [self.weights[f"{name}.weight"] for name in names]
+        return weights, [self.weights[f"{name}.bias"] for name in names]
 
     def _fused(
         self, rows: str, weights: list[NDArray[Any]], biases: list[NDArray[Any]]

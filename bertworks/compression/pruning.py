@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bertworks.compression.latency import LatencyTable
 from bertworks.encoder.config import EncoderConfig
-from bertworks.encoder.layout import Weights
+from bertworks.encoder.layout import Axis, Weights, encoder_parameters
 from bertworks.errors import SpecError
 
 # Widths of feed-forward blocks: full vectors of the int8 kernels.
@@ -242,20 +242,19 @@ def slice_weights(
     Returns:
         The narrower sizes and weights; weights outside the layers are the same arrays.
     """
+    own = np.arange(config.head_size)
+    kept: list[dict[Axis, NDArray[np.int64]]] = [
+        {
+            "heads": (np.array(heads, np.int64)[:, None] * config.head_size + own).ravel(),
+            "neurons": np.array(neurons, np.int64),
+        }
+        for heads, neurons in zip(plan.heads, plan.neurons, strict=True)
+    ]
     sliced = dict(weights)
-    for layer, (heads, neurons) in enumerate(zip(plan.heads, plan.neurons, strict=True)):
-        prefix = f"bert.encoder.layer.{layer}"
-        columns = (
-            np.array(heads, np.int64)[:, None] * config.head_size + np.arange(config.head_size)
-        ).ravel()
-        for part in ("query", "key", "value"):
-            _keep(sliced, f"{prefix}.attention.self.{part}.weight", columns, axis=0)
-            _keep(sliced, f"{prefix}.attention.self.{part}.bias", columns, axis=0)
-        _keep(sliced, f"{prefix}.attention.output.dense.weight", columns, axis=1)
-        rows = np.array(neurons, np.int64)
-        _keep(sliced, f"{prefix}.intermediate.dense.weight", rows, axis=0)
-        _keep(sliced, f"{prefix}.intermediate.dense.bias", rows, axis=0)
-        _keep(sliced, f"{prefix}.output.dense.weight", rows, axis=1)
+    for parameter in encoder_parameters(config.num_layers):
+        if parameter.layer is not None:
+            array = weights[parameter.name]
+            sliced[parameter.name] = parameter.take(array, kept[parameter.layer])
     narrower = dataclasses.replace(
         config, num_heads=plan.num_heads, intermediate_sizes=plan.intermediate_sizes
     )
@@ -291,7 +290,3 @@ def _block(scores: NDArray[np.float64], widths: list[int], times: list[float]) -
 
 def _kept(block: _Block, pick: int) -> tuple[int, ...]:
     return tuple(sorted(int(unit) for unit in block.order[: block.widths[pick]]))
-
-
-def _keep(weights: Weights, name: str, units: NDArray[np.int64], axis: int) -> None:
-    weights[name] = np.ascontiguousarray(np.take(weights[name], units, axis=axis))

@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertworks.encoder.config import EncoderConfig
-from bertworks.encoder.layout import Weights
+from bertworks.encoder.layout import (
+    EMBEDDING_NORM,
+    POSITIONS,
+    TYPES,
+    WORDS,
+    LayerNames,
+    Weights,
+)
 from bertworks.progress import stage
 
 Floats = NDArray[np.float32]
@@ -120,11 +127,10 @@ class _Stream:
         return self.rows + units @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
     def _embed(self, group: Group) -> Floats:
-        prefix = "bert.embeddings"
-        total = self.weights[f"{prefix}.word_embeddings.weight"][group.ids]
-        total = total + self.weights[f"{prefix}.token_type_embeddings.weight"][group.types]
-        total += self.weights[f"{prefix}.position_embeddings.weight"][: group.ids.shape[1]]
-        return self._norm(f"{prefix}.LayerNorm", total.reshape(-1, self.config.hidden_size))
+        total = self.weights[WORDS][group.ids]
+        total = total + self.weights[TYPES][group.types]
+        total += self.weights[POSITIONS][: group.ids.shape[1]]
+        return self._norm(EMBEDDING_NORM, total.reshape(-1, self.config.hidden_size))
 
     def _norm(self, name: str, rows: Floats) -> Floats:
         centred = rows - rows.mean(axis=1, keepdims=True)
@@ -139,14 +145,13 @@ class _Stream:
     def _neurons(self, layer: int) -> Floats:
         from scipy.special import erf
 
-        wide = self._linear(f"bert.encoder.layer.{layer}.intermediate.dense")
+        wide = self._linear(LayerNames(layer).inner)
         active: Floats = 0.5 * wide * (1.0 + erf(wide * np.float32(2**-0.5)))
         return active
 
     def _contexts(self, layer: int) -> Floats:
         heads, size = self.config.num_heads[layer], self.config.head_size
-        name = f"bert.encoder.layer.{layer}.attention.self"
-        query, key, value = (self._linear(f"{name}.{part}") for part in ("query", "key", "value"))
+        query, key, value = map(self._linear, LayerNames(layer).projections)
         mixed = np.empty_like(value)
         start = 0
         for group in self.groups:
@@ -180,9 +185,10 @@ def _solve(units: Floats, target: Floats, weight: Floats, bias: Floats) -> tuple
 
 
 def _projection(layer: int, block: str) -> str:
-    part = "attention.output" if block == "attention" else "output"
-    return f"bert.encoder.layer.{layer}.{part}.dense"
+    names = LayerNames(layer)
+    return names.mixed if block == "attention" else names.outer
 
 
 def _norm_name(layer: int, block: str) -> str:
-    return _projection(layer, block).removesuffix("dense") + "LayerNorm"
+    names = LayerNames(layer)
+    return names.attention_norm if block == "attention" else names.norm

@@ -7,13 +7,38 @@ the layers' compute type (float32 or bfloat16).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from bertworks.encoder import ops
 from bertworks.encoder.config import EncoderConfig
+
+
+class Shared(NamedTuple):
+    """What all layers of a pass read.
+
+    Attributes:
+        bias: Added to the attention scores, broadcast to (batch, heads, length, length): 0 or very
+            small.
+        batch: Number of sequences.
+        seed: int32 (2,), training seed and step: turns dropout on; None: no dropout.
+    """
+
+    bias: tf.Tensor
+    batch: tf.Tensor
+    seed: tf.Tensor | None = None
+
+
+class Gates(NamedTuple):
+    """Multipliers of one layer's heads, (heads,), and neurons, (neurons,); None: all count as 1."""
+
+    heads: tf.Tensor | None = None
+    neurons: tf.Tensor | None = None
+
+
+OPEN = Gates()
 
 
 class Dense(keras.layers.Layer):
@@ -54,10 +79,10 @@ class Norm(keras.layers.Layer):
         """Computes in float32."""
         return ops.layer_norm(rows, *self.parameters())
 
-    def parameters(self) -> tuple[tf.Tensor, tf.Tensor, float]:
-        """gamma, beta and epsilon."""
+    def parameters(self) -> ops.Norm:
+        """What kernels that normalize by themselves take."""
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-        return gamma, beta, self.epsilon
+        return ops.Norm(gamma, beta, self.epsilon)
 
 
 class Dropout(keras.layers.Layer):
@@ -72,9 +97,9 @@ class Dropout(keras.layers.Layer):
         """Drops units when a seed is given."""
         return x if seed is None else ops.dropout(x, self.rate, seed, self.site)
 
-    def drop(self, seed: tf.Tensor | None) -> tuple[float, tf.Tensor | None, int]:
-        """Rate, seed and site, for kernels that drop units themselves."""
-        return self.rate, seed, self.site
+    def drop(self, seed: tf.Tensor | None) -> ops.Drop:
+        """What kernels that drop units by themselves take."""
+        return ops.Drop(self.rate, seed, self.site)
 
 
 class Embeddings(keras.layers.Layer):
@@ -127,9 +152,7 @@ class Attention(keras.layers.Layer):
     def call(
         self,
         rows: tf.Tensor,
-        bias: tf.Tensor,
-        batch: tf.Tensor,
-        seed: tf.Tensor | None,
+        shared: Shared,
         gate: tf.Tensor | None,
         only: tf.Tensor | None = None,
     ) -> tf.Tensor:
@@ -137,9 +160,7 @@ class Attention(keras.layers.Layer):
 
         Args:
             rows: (batch * length, hidden).
-            bias: Added to the scores, broadcast to (batch, heads, length, length): 0 or very small.
-            batch: Number of sequences.
-            seed: Dropout seed, or None.
+            shared: Of this pass.
             gate: (heads,) multipliers of the heads' outputs, or None.
             only: Indices of the rows to give out, or None for all of them.
 
@@ -149,22 +170,16 @@ class Attention(keras.layers.Layer):
         if self.heads == 0:
             mixed = tf.zeros((tf.shape(rows)[0], 0), self.compute_dtype)
         else:
-            mixed = self._mix(self.projection(rows), bias, batch, seed, gate)
+            mixed = self._mix(self.projection(rows), shared, gate)
         return self.output_dense.product(_picked(mixed, only))
 
-    def _mix(
-        self,
-        projected: tf.Tensor,
-        bias: tf.Tensor,
-        batch: tf.Tensor,
-        seed: tf.Tensor | None,
-        gate: tf.Tensor | None,
-    ) -> tf.Tensor:
-        split = tf.reshape(projected, (batch, -1, 3, self.heads, self.head_size))
+    def _mix(self, projected: tf.Tensor, shared: Shared, gate: tf.Tensor | None) -> tf.Tensor:
+        split = tf.reshape(projected, (shared.batch, -1, 3, self.heads, self.head_size))
         query, key, value = tf.unstack(tf.transpose(split, (2, 0, 3, 1, 4)), num=3)
         query *= tf.cast(self.head_size**-0.5, query.dtype)
         scores = tf.matmul(query, key, transpose_b=True)
-        weights = ops.attention_weights(scores, bias, self.weights_dropout.drop(seed))
+        drop = self.weights_dropout.drop(shared.seed)
+        weights = ops.attention_weights(scores, shared.bias, drop)
         mixed = tf.matmul(weights, value)
         if gate is not None:
             mixed *= tf.cast(gate, mixed.dtype)[:, tf.newaxis, tf.newaxis]
@@ -208,28 +223,25 @@ class Layer(keras.layers.Layer):
     def call(
         self,
         rows: tf.Tensor,
-        bias: tf.Tensor,
-        batch: tf.Tensor,
-        seed: tf.Tensor | None = None,
-        head_gate: tf.Tensor | None = None,
-        neuron_gate: tf.Tensor | None = None,
+        shared: Shared,
+        gates: Gates = OPEN,
         only: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Maps (batch * length, hidden) to the same shape, or to the rows of `only`."""
         attention, feed_forward = self.attention, self.feed_forward
         rows = ops.add_norm(
-            attention(rows, bias, batch, seed, head_gate, only),
+            attention(rows, shared, gates.heads, only),
             tf.convert_to_tensor(attention.output_dense.bias),
             _picked(rows, only),
             self.attention_norm.parameters(),
-            attention.dropout.drop(seed),
+            attention.dropout.drop(shared.seed),
         )
         return ops.add_norm(
-            feed_forward(rows, neuron_gate),
+            feed_forward(rows, gates.neurons),
             tf.convert_to_tensor(feed_forward.outer.bias),
             rows,
             self.norm.parameters(),
-            feed_forward.dropout.drop(seed),
+            feed_forward.dropout.drop(shared.seed),
         )
 
 

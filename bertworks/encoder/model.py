@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bertworks.encoder import ops
+from bertworks.encoder import layout, ops
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.heads import MaskedHead, SequenceHead, TokenHead, build_head
-from bertworks.encoder.layers import Dense, Embeddings, Layer, Norm
-from bertworks.encoder.layout import Weights, all_shapes, initialize
+from bertworks.encoder.layers import Dense, Embeddings, Gates, Layer, Norm, Shared
+from bertworks.encoder.layout import LayerNames, Weights, all_shapes, initialize
 from bertworks.encoder.weights import check_shapes
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -66,20 +66,18 @@ class BertModel(keras.Model):
         bias = attention_bias(inputs.get("mask"), inputs.get("segments"))
         rows = self.embeddings(ids, inputs.get("type_ids"), inputs.get("positions"), seed)
         every = [rows]
-        gates = zip(
-            inputs.get("head_gates") or [None] * len(self.blocks),
-            inputs.get("neuron_gates") or [None] * len(self.blocks),
-            strict=True,
-        )
+        shared = Shared(bias, batch, seed)
+        none = [None] * len(self.blocks)
+        gates = map(Gates, inputs.get("head_gates") or none, inputs.get("neuron_gates") or none)
         # Rows that the head does not read need not leave the last layer's attention.
         read = self._read_rows(inputs, batch, length)
         early = read is not None and not hidden_states and len(self.blocks) > 0
-        for block, (head_gate, neuron_gate) in zip(self.blocks, gates, strict=True):
+        for block, own in zip(self.blocks, gates, strict=True):
             only = read if early and block is self.blocks[-1] else None
             # Masked tokens are another number in every batch.
             varies = only is not None and isinstance(self.head_layer, MaskedHead)
             with ops.compiled(False) if varies else contextlib.nullcontext():
-                rows = block(rows, bias, batch, seed, head_gate, neuron_gate, only)
+                rows = block(rows, shared, own, only)
             every.append(rows)
         shape = (batch, length, self.config.hidden_size)
         outputs: dict[str, Any] = {}
@@ -181,35 +179,35 @@ def slots(model: BertModel) -> list[Slot]:
     """All variables of a model with their Hugging Face names, from the embeddings to the head."""
     table = model.embeddings
     found = [
-        Slot(table.word, ["bert.embeddings.word_embeddings.weight"]),
-        Slot(table.position, ["bert.embeddings.position_embeddings.weight"]),
-        Slot(table.type, ["bert.embeddings.token_type_embeddings.weight"]),
-        *_norm(table.norm, "bert.embeddings.LayerNorm"),
+        Slot(table.word, [layout.WORDS]),
+        Slot(table.position, [layout.POSITIONS]),
+        Slot(table.type, [layout.TYPES]),
+        *_norm(table.norm, layout.EMBEDDING_NORM),
     ]
     for index, block in enumerate(model.blocks):
-        prefix = f"bert.encoder.layer.{index}"
-        found += _dense(
-            block.attention.projection,
-            *(f"{prefix}.attention.self.{part}" for part in ("query", "key", "value")),
-        )
-        found += _dense(block.attention.output_dense, f"{prefix}.attention.output.dense")
-        found += _norm(block.attention_norm, f"{prefix}.attention.output.LayerNorm")
-        found += _dense(block.feed_forward.inner, f"{prefix}.intermediate.dense")
-        found += _dense(block.feed_forward.outer, f"{prefix}.output.dense")
-        found += _norm(block.norm, f"{prefix}.output.LayerNorm")
+        names = LayerNames(index)
+        found += _dense(block.attention.projection, *names.projections)
+        found += _dense(block.attention.output_dense, names.mixed)
+        found += _norm(block.attention_norm, names.attention_norm)
+        found += _dense(block.feed_forward.inner, names.inner)
+        found += _dense(block.feed_forward.outer, names.outer)
+        found += _norm(block.norm, names.norm)
     return found + _head_slots(model.head_layer)
 
 
 def _head_slots(layer: keras.layers.Layer | None) -> list[Slot]:
     if isinstance(layer, SequenceHead):
-        return _dense(layer.pooler, "bert.pooler.dense") + _dense(layer.classifier, "classifier")
+        return [
+            *_dense(layer.pooler, layout.POOLER),
+            *_dense(layer.classifier, layout.CLASSIFIER),
+        ]
     if isinstance(layer, TokenHead):
-        return _dense(layer.classifier, "classifier")
+        return _dense(layer.classifier, layout.CLASSIFIER)
     if isinstance(layer, MaskedHead):
         return [
-            *_dense(layer.transform, "cls.predictions.transform.dense"),
-            *_norm(layer.norm, "cls.predictions.transform.LayerNorm"),
-            Slot(layer.bias, ["cls.predictions.bias"]),
+            *_dense(layer.transform, layout.MASKED_DENSE),
+            *_norm(layer.norm, layout.MASKED_NORM),
+            Slot(layer.bias, [layout.MASKED_BIAS]),
         ]
     return []
 

@@ -14,11 +14,61 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 Gradient = Callable[..., Any]
+
+
+class Norm(NamedTuple):
+    """A layer normalization: scale and offset, (width,) each, and what is added to the variance."""
+
+    gamma: tf.Tensor
+    beta: tf.Tensor
+    epsilon: float
+
+
+class Drop(NamedTuple):
+    """A dropout: see `dropout`; without a seed nothing is dropped."""
+
+    rate: float
+    seed: tf.Tensor | None
+    site: int
+
+
+class Pattern(NamedTuple):
+    """What a dropout's pattern is a function of: int32 (2,) and int32 ()."""
+
+    seed: tf.Tensor
+    site: tf.Tensor
+
+
+class Residual(NamedTuple):
+    """What the end of a block reads: a product, its bias, the residual stream, scale and offset."""
+
+    change: tf.Tensor
+    bias: tf.Tensor
+    rows: tf.Tensor
+    gamma: tf.Tensor
+    beta: tf.Tensor
+
+
+class Settings(NamedTuple):
+    """What a kernel is made for, known before its tensors: each has a kernel of its own.
+
+    Attributes:
+        fused: XLA compiles it, with the dropout inside.
+        rate: Of dropout.
+        epsilon: Of layer normalization.
+        kind: Of the block's product.
+    """
+
+    fused: bool
+    rate: float = 0.0
+    epsilon: float = 0.0
+    kind: tf.DType = tf.float32
+
 
 _compiled_here: ContextVar[bool] = ContextVar("compiled_here", default=False)
 
@@ -75,8 +125,8 @@ def add_norm(
     change: tf.Tensor,
     bias: tf.Tensor,
     rows: tf.Tensor,
-    norm: tuple[tf.Tensor, tf.Tensor, float],
-    drop: tuple[float, tf.Tensor | None, int],
+    norm: Norm,
+    drop: Drop,
 ) -> tf.Tensor:
     """LayerNorm(rows + dropout(change + bias)): how both blocks of a layer end.
 
@@ -84,55 +134,48 @@ def add_norm(
         change: (rows, width), a product of the compute type.
         bias: (width,), float32.
         rows: (rows, width), float32, the residual stream.
-        norm: gamma, beta and epsilon, see `layer_norm`.
-        drop: rate, seed and site, see `dropout`; without a seed nothing is dropped.
+        norm: Of the sum.
+        drop: Of the change.
     """
-    gamma, beta, epsilon = norm
-    rate, seed, site = _settled(drop)
-    fused = _compiled_here.get()
-    run = _runner(fused)
-    kind = change.dtype
+    rate, pattern = _settled(drop)
+    how = Settings(_compiled_here.get(), rate, norm.epsilon, change.dtype)
+    run = _runner(how.fused)
 
     @tf.custom_gradient
     def apply(
         change: tf.Tensor, bias: tf.Tensor, rows: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, Gradient]:
-        forward = functools.partial(_add_norm, epsilon, rate, fused)
-        total, result = run(forward, change, bias, rows, gamma, beta, seed, site)
+        parts = Residual(change, bias, rows, gamma, beta)
+        total, result = run(functools.partial(_add_norm, how), parts, pattern)
 
         def gradient(upstream: Any) -> tuple[tf.Tensor, ...]:
-            backward = functools.partial(_add_norm_gradient, epsilon, rate, fused, kind)
+            backward = functools.partial(_add_norm_gradient, how)
             # Where rows were picked from the result, their gradient is of the picked rows alone.
-            return run(backward, total, gamma, tf.convert_to_tensor(upstream), seed, site)
+            return run(backward, total, gamma, tf.convert_to_tensor(upstream), pattern)
 
         return result, gradient
 
-    return apply(change, bias, rows, gamma, beta)
+    return apply(change, bias, rows, norm.gamma, norm.beta)
 
 
-def attention_weights(
-    scores: tf.Tensor, bias: tf.Tensor, drop: tuple[float, tf.Tensor | None, int]
-) -> tf.Tensor:
+def attention_weights(scores: tf.Tensor, bias: tf.Tensor, drop: Drop) -> tf.Tensor:
     """dropout(softmax(scores + bias)) over the last axis, in the type of `scores`.
 
     Args:
         scores: (batch, heads, length, length), of the compute type; softmax is taken in float32.
         bias: float32, broadcast to the scores; no gradient flows into it.
-        drop: rate, seed and site, see `dropout`; without a seed nothing is dropped.
+        drop: Of the shares.
     """
-    rate, seed, site = _settled(drop)
-    fused = _compiled_here.get()
-    run = _runner(fused)
+    rate, pattern = _settled(drop)
+    how = Settings(_compiled_here.get(), rate)
+    run = _runner(how.fused)
 
     @tf.custom_gradient
     def apply(scores: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        forward = functools.partial(_weights, rate, fused)
-        shares, dropped = run(forward, scores, bias, seed, site)
+        shares, dropped = run(functools.partial(_weights, how), scores, bias, pattern)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return run(
-                functools.partial(_weights_gradient, rate, fused), shares, upstream, seed, site
-            )
+            return run(functools.partial(_weights_gradient, how), shares, upstream, pattern)
 
         return dropped, gradient
 
@@ -150,28 +193,29 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, site: int) -> tf.Tensor:
     """
     if rate == 0.0:
         return x
-    fused = _compiled_here.get()
-    run, place = _runner(fused), tf.constant(site, tf.int32)
-    apply = functools.partial(_dropped, rate, fused)
+    how = Settings(_compiled_here.get(), rate)
+    run, pattern = _runner(how.fused), Pattern(seed, tf.constant(site, tf.int32))
+    apply = functools.partial(_dropped, how)
 
     @tf.custom_gradient
     def kept(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        return run(apply, x, seed, place), lambda upstream: run(apply, upstream, seed, place)
+        return run(apply, x, pattern), lambda upstream: run(apply, upstream, pattern)
 
     return kept(x)
 
 
-def _settled(drop: tuple[float, tf.Tensor | None, int]) -> tuple[float, tf.Tensor, tf.Tensor]:
-    """Rate, seed and site as kernels take them; the rate is 0 without a seed."""
-    rate, seed, site = drop
-    none = tf.zeros(2, tf.int32)
-    return (rate, seed, tf.constant(site, tf.int32)) if seed is not None else (0.0, none, none[0])
+def _settled(drop: Drop) -> tuple[float, Pattern]:
+    """Rate and pattern as kernels take them; the rate is 0 without a seed."""
+    if drop.seed is None:
+        none = tf.zeros(2, tf.int32)
+        return 0.0, Pattern(none, none[0])
+    return drop.rate, Pattern(drop.seed, tf.constant(drop.site, tf.int32))
 
 
 def _runner(fused: bool) -> Callable[..., Any]:
     """Calls a kernel: compiled, or as it stands."""
 
-    def run(kernel: Callable[..., Any], *arguments: tf.Tensor) -> Any:
+    def run(kernel: Callable[..., Any], *arguments: Any) -> Any:
         if not fused:
             return kernel(*arguments)
         if isinstance(kernel, functools.partial):
@@ -229,85 +273,58 @@ def _norm_gradient(
     return down, tf.reduce_sum(upstream * normal, axis=0), tf.reduce_sum(upstream, axis=0)
 
 
-def _add_norm(
-    epsilon: float,
-    rate: float,
-    fused: bool,
-    change: tf.Tensor,
-    bias: tf.Tensor,
-    rows: tf.Tensor,
-    gamma: tf.Tensor,
-    beta: tf.Tensor,
-    seed: tf.Tensor,
-    site: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    total = rows + _dropped(rate, fused, tf.cast(change, tf.float32) + bias, seed, site)
-    return total, _norm(epsilon, total, gamma, beta)
+def _add_norm(how: Settings, parts: Residual, pattern: Pattern) -> tuple[tf.Tensor, tf.Tensor]:
+    change = tf.cast(parts.change, tf.float32) + parts.bias
+    total = parts.rows + _dropped(how, change, pattern)
+    return total, _norm(how.epsilon, total, parts.gamma, parts.beta)
 
 
 def _add_norm_gradient(
-    epsilon: float,
-    rate: float,
-    fused: bool,
-    kind: tf.DType,
-    total: tf.Tensor,
-    gamma: tf.Tensor,
-    upstream: tf.Tensor,
-    seed: tf.Tensor,
-    site: tf.Tensor,
+    how: Settings, total: tf.Tensor, gamma: tf.Tensor, upstream: tf.Tensor, pattern: Pattern
 ) -> tuple[tf.Tensor, ...]:
-    down, scale, offset = _norm_gradient(epsilon, total, gamma, upstream)
-    change = _dropped(rate, fused, down, seed, site)
-    return tf.cast(change, kind), tf.reduce_sum(change, axis=0), down, scale, offset
+    down, scale, offset = _norm_gradient(how.epsilon, total, gamma, upstream)
+    change = _dropped(how, down, pattern)
+    return tf.cast(change, how.kind), tf.reduce_sum(change, axis=0), down, scale, offset
 
 
 def _weights(
-    rate: float,
-    fused: bool,
-    scores: tf.Tensor,
-    bias: tf.Tensor,
-    seed: tf.Tensor,
-    site: tf.Tensor,
+    how: Settings, scores: tf.Tensor, bias: tf.Tensor, pattern: Pattern
 ) -> tuple[tf.Tensor, tf.Tensor]:
     shares = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
-    dropped = _dropped(rate, fused, shares, seed, site)
+    dropped = _dropped(how, shares, pattern)
     return tf.cast(shares, scores.dtype), tf.cast(dropped, scores.dtype)
 
 
 def _weights_gradient(
-    rate: float,
-    fused: bool,
-    shares: tf.Tensor,
-    upstream: tf.Tensor,
-    seed: tf.Tensor,
-    site: tf.Tensor,
+    how: Settings, shares: tf.Tensor, upstream: tf.Tensor, pattern: Pattern
 ) -> tf.Tensor:
     wide = tf.cast(shares, tf.float32)
-    kept = _dropped(rate, fused, tf.cast(upstream, tf.float32), seed, site)
+    kept = _dropped(how, tf.cast(upstream, tf.float32), pattern)
     down = wide * (kept - tf.reduce_sum(wide * kept, axis=-1, keepdims=True))
     return tf.cast(down, shares.dtype)
 
 
-def _dropped(rate: float, fused: bool, x: tf.Tensor, seed: tf.Tensor, site: tf.Tensor) -> tf.Tensor:
-    if rate == 0.0:
+def _dropped(how: Settings, x: tf.Tensor, pattern: Pattern) -> tf.Tensor:
+    if how.rate == 0.0:
         return x
-    if fused:
-        kept = _hash(tf.shape(x), seed, site) >= tf.constant(int(rate * 2**32), tf.uint32)
+    if how.fused:
+        kept = _hash(tf.shape(x), pattern) >= tf.constant(int(how.rate * 2**32), tf.uint32)
     else:
-        key = seed + tf.stack([site * 1_000_003, 0])
-        kept = tf.random.stateless_uniform(tf.shape(x), key, dtype=tf.float32) >= rate
-    return tf.where(kept, x * tf.cast(1.0 / (1.0 - rate), x.dtype), tf.zeros((), x.dtype))
+        key = pattern.seed + tf.stack([pattern.site * 1_000_003, 0])
+        kept = tf.random.stateless_uniform(tf.shape(x), key, dtype=tf.float32) >= how.rate
+    return tf.where(kept, x * tf.cast(1.0 / (1.0 - how.rate), x.dtype), tf.zeros((), x.dtype))
 
 
-def _hash(shape: tf.Tensor, seed: tf.Tensor, site: tf.Tensor) -> tf.Tensor:
+def _hash(shape: tf.Tensor, pattern: Pattern) -> tf.Tensor:
     """Evenly spread uint32 numbers of a shape: each place, seed and site hashed.
 
     TensorFlow's generators cannot be fused: XLA's take longer than the products. Two rounds of
     multiplication and xor-shift (Steele and Flood 2014, "Fast splittable pseudorandom number
     generators", section 4) cost next to nothing inside a fused loop.
     """
-    low, high = tf.cast(seed[0], tf.uint32), tf.cast(seed[1], tf.uint32)
-    key = _mix(low + _mix(high + _mix(tf.cast(site, tf.uint32) + _unsigned(0x9E3779B9))))
+    low, high = tf.unstack(tf.cast(pattern.seed, tf.uint32))
+    site = tf.cast(pattern.site, tf.uint32)
+    key = _mix(low + _mix(high + _mix(site + _unsigned(0x9E3779B9))))
     places = tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32)
     return tf.reshape(_mix(places + key), shape)
 

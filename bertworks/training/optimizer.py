@@ -8,13 +8,13 @@ section 5.3.4) multiplies each layer's rate by a factor to the power of its dist
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
+from bertworks.encoder.layout import all_parameters
 from bertworks.encoder.model import BertModel, slots
 from bertworks.training.distribution import strategy_of
 
@@ -41,23 +41,16 @@ class Group:
 def groups_of(model: BertModel, layer_decay: float = 1.0) -> list[Group]:
     """A model's variables as optimizer groups, in a fixed order."""
     depth = model.config.num_layers
+    known = {parameter.name: parameter for parameter in all_parameters(depth, model.head)}
     return [
         Group(
             name=slot.names[0],
             variable=slot.variable.value,
-            rate=layer_decay ** (depth - _height(slot.names[0], depth)),
-            decays=not (slot.names[0].endswith("bias") or "LayerNorm" in slot.names[0]),
+            rate=layer_decay ** (depth - known[slot.names[0]].height(depth)),
+            decays=known[slot.names[0]].role == "matrix",
         )
         for slot in slots(model)
     ]
-
-
-def _height(name: str, depth: int) -> int:
-    """The layer's number; -1 for the embeddings, the number of layers for pooler and head."""
-    if name.startswith("bert.embeddings."):
-        return -1
-    layer = re.match(r"bert\.encoder\.layer\.(\d+)\.", name)
-    return int(layer[1]) if layer else depth
 
 
 class AdamW:

@@ -27,11 +27,15 @@ def pieces():
             [normal(ROWS, WIDTH), gamma, beta],
         ),
         "add_norm": (
-            lambda x, b, rows, g, o: ops.add_norm(x, b, rows, (g, o, 1e-12), (0.1, None, 1)),
+            lambda x, b, rows, g, o: ops.add_norm(
+                x, b, rows, ops.Norm(g, o, 1e-12), ops.Drop(0.1, None, 1)
+            ),
             [normal(ROWS, WIDTH), bias, normal(ROWS, WIDTH, seed=4), gamma, beta],
         ),
         "attention_weights": (
-            lambda x: ops.attention_weights(x, tf.constant([0.0, 0.0, -1e9]), (0.1, None, 1)),
+            lambda x: ops.attention_weights(
+                x, tf.constant([0.0, 0.0, -1e9]), ops.Drop(0.1, None, 1)
+            ),
             [normal(2, 4, 3, 3)],
         ),
     }
