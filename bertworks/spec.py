@@ -130,6 +130,12 @@ class Source(Section):
         description="Names of labels or tags that stand as numbers, in order from 0; for a label that "
         "is a vector of 0 and 1, the names of its places. Parquet files of Hugging Face name their own.",
     )
+    empty_words: list[str] | None = Field(
+        None,
+        description="Texts that stand for an empty cell and are refused as such, e.g. [nan, '-']; None: "
+        "for csv and tsv the words that pandas takes so (nan, NULL, N/A, None, …), for other formats "
+        "none. [] trains on them.",
+    )
     decimal: Literal[".", ","] = Field(
         ".", description="Regression: what stands before the decimals of a number that is text."
     )

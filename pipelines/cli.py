@@ -291,7 +291,8 @@ def predict(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--file", help="Texts to read: .txt, .csv, .tsv, .jsonl, .json, .parquet or .conll."
+            "--file",
+            help="Texts to read: .txt, .csv, .tsv, .jsonl, .json, .conll (also .csv.gz, …), .parquet.",
         ),
     ] = None,
     out: Annotated[

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any, NamedTuple
 from bertworks.errors import DataError
 from bertworks.sources.tally import Tally
 from bertworks.sources.values import is_blank, list_in
-from pipelines.prediction_rows import CONLL, file_lines, json_records, read_records
+from pipelines.prediction_rows import CONLL, ending_of, file_lines, json_records, read_records
 
 ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
 
@@ -84,7 +87,7 @@ def _telling_of_blanks(found: Iterator[Given]) -> Iterator[Given]:
 
 def column_names(file: Path | None) -> list[str]:
     """The columns of all rows of a file whose rows need not have the same; else none."""
-    if file is None or file.suffix.lower() not in (".json", ".jsonl"):
+    if file is None or ending_of(file) not in (".json", ".jsonl"):
         return []
     return list(dict.fromkeys(name for record in json_records(file) for name in record))
 
@@ -129,7 +132,7 @@ def _lines(lines: Iterable[str], where: str, form: Form) -> Iterator[Given]:
 def _file(file: Path, form: Form) -> Iterator[Given]:
     """The file's rows; what was guessed while reading is said on stderr."""
     try:
-        if file.suffix.lower() == ".txt":
+        if ending_of(file) == ".txt":
             yield from _lines(file_lines(file), f"{file} line", form)
             return
         told: set[str] = set()
@@ -142,6 +145,10 @@ def _file(file: Path, form: Form) -> Iterator[Given]:
         raise DataError(
             f"{file} is not UTF-8: {error}.",
             f"Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 {file}",
+        ) from None
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{file} is a damaged compressed file: {error}", "Fetch or make it again."
         ) from None
     except OSError as error:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from bertworks.errors import DataError
 from bertworks.sources.conll import Sentences
 from bertworks.sources.csv_cells import Dialect
 from bertworks.sources.csv_rows import CsvReader, CsvRecord
-from bertworks.sources.first_bytes import check_parquet, check_text
+from bertworks.sources.first_bytes import check_parquet, check_text, open_bytes, unpacked_name
 from bertworks.sources.json_rows import read_spanning, spans_lines
 from bertworks.sources.lines import Lines
 from bertworks.sources.tally import Tally
@@ -35,7 +36,7 @@ def read_records(file: Path, tally: Tally, words: bool) -> Iterator[dict[str, An
         DataError: The file or a row of it cannot be read.
         UnicodeDecodeError: It is not UTF-8.
     """
-    ending = file.suffix.lower()
+    ending = ending_of(file)
     if ending in CONLL:
         return _conll_records(file, words)
     if ending == ".parquet":
@@ -45,12 +46,17 @@ def read_records(file: Path, tally: Tally, words: bool) -> Iterator[dict[str, An
     return json_records(file)
 
 
+def ending_of(file: Path) -> str:
+    """The ending that says the format, behind which another may say how the file is packed."""
+    return Path(unpacked_name(file.name)).suffix.lower()
+
+
 def file_lines(file: Path) -> Iterator[str]:
     """The lines, cut at newlines only, as from stdin: U+2028 and form feeds are text."""
     _check(file)
     head = _head(file)
     newline = "\r" if "\r" in head and "\n" not in head else "\n"
-    with open(file, encoding="utf-8-sig", newline=newline) as stream:
+    with _open(file, newline) as stream:
         for line in stream:
             yield line.rstrip("\r\n")
 
@@ -66,14 +72,19 @@ def _check(file: Path) -> None:
         raise
 
 
+def _open(file: Path, newline: str | None) -> io.TextIOWrapper:
+    """The file's text, unpacked where its name says that it is packed."""
+    return io.TextIOWrapper(open_bytes(file, str(file)), "utf-8-sig", newline=newline)
+
+
 def _head(file: Path) -> str:
-    with open(file, encoding="utf-8-sig", newline="") as stream:
+    with _open(file, "") as stream:
         return stream.read(_HEAD)
 
 
 def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[dict[str, Any]]:
     _check(file)
-    with open(file, encoding="utf-8-sig", newline="") as stream:
+    with _open(file, "") as stream:
         lines = Lines(stream, _LONGEST_ROW, '"')
         reader = CsvReader(str(file), lines, Dialect(delimiter), tally=tally)
         names: list[str] | None = None
@@ -145,7 +156,7 @@ def _parquet_records(file: Path) -> Iterator[dict[str, Any]]:
 def json_records(file: Path) -> Iterator[dict[str, Any]]:
     _check(file)
     if spans_lines(_head(file)):
-        with open(file, encoding="utf-8-sig") as stream:
+        with _open(file, None) as stream:
             for row in read_spanning(stream, str(file), _LONGEST_ROW):
                 if row.values is None:
                     raise DataError(

@@ -16,7 +16,7 @@ from bertworks.artifacts import replacing
 from bertworks.errors import DataError
 from pipelines.command import takes
 from pipelines.prediction_input import ENDINGS, Form, Given, column_names, read
-from pipelines.prediction_rows import CHUNK_ROWS
+from pipelines.prediction_rows import CHUNK_ROWS, ending_of
 
 FORMATS = ("jsonl", "csv", "tsv")
 TOP = 5
@@ -44,8 +44,9 @@ def predict_stream(
         bundle: The bundle's folder.
         texts: Texts; when empty, `file` or stdin is read.
         file: .txt (one a line), .csv, .tsv, .jsonl, .json (one object a line, or one array) or
-            .parquet, with columns text, or text_a and text_b, or tokens, or as the agent's spec called
-            them; a single column may have any name. For tagging also .conll (a word a line).
+            .parquet, the texts also packed (.csv.gz, .bz2, .xz), with columns text, or text_a and
+            text_b, or tokens, or as the agent's spec called them; a single column may have any name.
+            For tagging also .conll (a word a line).
         out: .jsonl, .csv or .tsv to write, all or nothing; None: stdout.
         format_: Format for stdout.
         top: How many labels' scores to write of each row, the best ones.
@@ -90,7 +91,7 @@ def _check_file(file: Path, texts: Sequence[str]) -> None:
         raise DataError(f"{file} is a folder.", "Name a file in it.")
     if not file.exists():
         raise DataError(f"{file} is not there.", "Correct the path.")
-    if file.suffix.lower() not in ENDINGS:
+    if ending_of(file) not in ENDINGS:
         raise DataError(
             f"{file}: the format cannot be told from the ending {file.suffix!r}.",
             f"Name the file with one of {' '.join(ENDINGS)}, or pipe its lines into stdin.",

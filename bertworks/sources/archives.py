@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import lzma
+import posixpath
+import stat
 import struct
 import tarfile
 import zipfile
@@ -16,6 +18,8 @@ from typing import IO, Any
 from bertworks.errors import SourceError
 
 _BLOCK = 1 << 20
+_LONGEST_LINK = 4096  # characters of a path
+_LONGEST_CHAIN = 8  # links to links
 RATIO = 100
 """How much larger than its archive what is taken out of it may be: text shrinks to a tenth or so."""
 LEAST = 64_000_000
@@ -44,21 +48,19 @@ def extract(archive: Path, pattern: str, into: Path, shown: str) -> list[tuple[s
         SourceError: The file is no archive, is damaged, locked or packed in an unknown way, or unfolds
             to more than its size explains.
     """
-    room = max(LEAST, RATIO * archive.stat().st_size)
+    room = room_for(archive)
     into.mkdir(parents=True, exist_ok=True)
     try:
-        with _opened(archive, shown) as (names, read):
-            members = _matching(names, pattern)
-            if not members:
-                raise MissingMember(f"{shown} holds no file {pattern!r}.", _nearest(names, pattern))
+        with _opened(archive, shown) as (names, links, read):
+            members = _members(names, links, pattern, shown)
             found = []
             for number, member in enumerate(members):
                 target = into / f"{number:05d}{Path(member).suffix[:12]}"
-                with read(member) as stream, target.open("wb") as out:
+                with read(links.get(member, member)) as stream, target.open("wb") as out:
                     while block := stream.read(_BLOCK):
                         room -= len(block)
                         if room < 0:
-                            raise _too_large(archive, shown)
+                            raise too_large(archive, shown)
                         out.write(block)
                 found.append((member, target))
             return found
@@ -86,22 +88,33 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def _too_large(archive: Path, shown: str) -> SourceError:
-    limit = max(LEAST, RATIO * archive.stat().st_size)
+def room_for(packed: Path) -> int:
+    """Bytes that may be taken out of a packed file."""
+    return max(LEAST, RATIO * packed.stat().st_size)
+
+
+def too_large(packed: Path, shown: str) -> SourceError:
+    """The error for a packed file that unfolds to more than its size explains."""
     return SourceError(
-        f"{shown} has {archive.stat().st_size:,} bytes, and more than {limit:,} come out of it: that is "
-        "no text, or made to fill the disk.",
+        f"{shown} has {packed.stat().st_size:,} bytes, and more than {room_for(packed):,} come out of "
+        "it: that is no text, or made to fill the disk.",
         "If it is meant to, unpack it yourself and name the files instead.",
     )
 
 
 @contextmanager
-def _opened(archive: Path, shown: str) -> Iterator[tuple[list[str], Any]]:
-    """Yields the names of the regular files and a function that opens one of them."""
+def _opened(archive: Path, shown: str) -> Iterator[tuple[list[str], dict[str, str], Any]]:
+    """Yields the names of the regular files, links to what they point to, and how to open a file."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as bundle:
-            names = [item.filename for item in bundle.infolist() if not item.is_dir()]
-            yield names, bundle.open
+            items = [item for item in bundle.infolist() if not item.is_dir()]
+            links = {
+                item.filename: _beside(item.filename, bundle.read(item).decode("utf-8", "replace"))
+                for item in items
+                if stat.S_ISLNK(item.external_attr >> 16) and item.file_size <= _LONGEST_LINK
+            }
+            names = [item.filename for item in items if item.filename not in links]
+            yield names, _followed(links, names), bundle.open
         return
     if not tarfile.is_tarfile(archive):
         raise SourceError(
@@ -109,17 +122,60 @@ def _opened(archive: Path, shown: str) -> Iterator[tuple[list[str], Any]]:
             "Use `!/` and inner paths only behind archives.",
         )
     with tarfile.open(archive) as tar:
-        members = {item.name: item for item in tar if item.isfile()}
+        everything = list(tar)
+        members = {item.name: item for item in everything if item.isfile()}
+        links = {
+            item.name: _beside(item.name, item.linkname) if item.issym() else item.linkname
+            for item in everything
+            if item.issym() or item.islnk()
+        }
 
         def read(name: str) -> IO[bytes]:
             stream = tar.extractfile(members[name])
             assert stream is not None  # only regular files are listed
             return stream
 
-        yield list(members), read
+        yield list(members), _followed(links, list(members)), read
         # gzip's checksum stands behind all the members: only who reads to the end notices damage.
         while tar.fileobj is not None and tar.fileobj.read(_BLOCK):
             pass
+
+
+def _beside(name: str, target: str) -> str:
+    """Where a symbolic link points to, from the archive's root."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+
+
+def _followed(links: dict[str, str], names: list[str]) -> dict[str, str]:
+    """Links to the files behind links."""
+    found = {}
+    for name, target in links.items():
+        for _ in range(_LONGEST_CHAIN):
+            if target in names or target not in links:
+                break
+            target = links[target]
+        found[name] = target
+    return found
+
+
+def _members(names: list[str], links: dict[str, str], pattern: str, shown: str) -> list[str]:
+    """The files that match, and links to files of the archive that do not match themselves.
+
+    Raises:
+        MissingMember: Nothing matches.
+        SourceError: A link that points to nothing in the archive.
+    """
+    whole = [name for name, target in links.items() if target in names]
+    found = _matching([*names, *whole], pattern)
+    if found:
+        return [name for name in found if links.get(name) not in found]
+    if broken := _matching(list(links), pattern):
+        first = broken[0]
+        raise SourceError(
+            f"{shown} holds {first} only as a link to {links[first]!r}, which is no file in it.",
+            "Pack what links point to (tar -h, zip without -y), or name the file itself.",
+        )
+    raise MissingMember(f"{shown} holds no file {pattern!r}.", _nearest(names, pattern, shown))
 
 
 def _matching(names: list[str], pattern: str) -> list[str]:
@@ -138,9 +194,11 @@ def _matching(names: list[str], pattern: str) -> list[str]:
     return []
 
 
-def _nearest(names: list[str], pattern: str) -> str:
+def _nearest(names: list[str], pattern: str, shown: str) -> str:
     import difflib
 
+    if not names:
+        return f"{shown} holds no files at all: pack it again."
     last = pattern.rsplit("/", 1)[-1]
     near = [name for name in names if name.endswith("/" + last)][:3]
     near = near or difflib.get_close_matches(pattern, names, n=3, cutoff=0.3) or sorted(names)[:3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import io
 import lzma
 import re
 import zipfile
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from bertworks.errors import DataError
+from bertworks.sources.archives import room_for, too_large
 
 PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 _HEAD = 4096
+_BLOCK = 1 << 16
 _NUL_SHARE = 0.2  # of UTF-16 text in Latin letters every second byte is NUL
 
 _UNPACK = "Unpack it first, or name the ending that it has."
@@ -58,28 +61,56 @@ _MARKS = [
 _HTML = re.compile(rb"^\s*(?:<!doctype html|<html)", re.IGNORECASE)
 
 
+class _Bounded(io.RawIOBase):
+    """What comes out of a packed file, up to what its size explains."""
+
+    def __init__(self, inner: IO[bytes], path: Path, name: str) -> None:
+        self._inner, self._path, self._name = inner, path, name
+        self._room = room_for(path)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._inner.read(len(buffer))
+        self._room -= len(block)
+        if self._room < 0:
+            raise too_large(self._path, self._name)
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
+def unpacked_name(name: str) -> str:
+    """A file's name without the ending that says how it is packed: "rows.csv" for "rows.csv.gz"."""
+    path = Path(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in PACKED else name
+
+
 def open_bytes(path: Path, name: str) -> IO[bytes]:
     """Opens a file, unpacked where its name ends in .gz, .bz2 or .xz.
 
     Raises:
         DataError: It is not packed in the way that its name says.
+        SourceError: While it is read: more comes out of it than its size explains.
     """
     ending = Path(name.removesuffix("?***")).suffix.lower()
     if ending not in PACKED:
         return path.open("rb")
-    stream: IO[bytes] = PACKED[ending](path, "rb")
     with path.open("rb") as raw:
         head = raw.read(8)
     said = next(kind for _, kind, end, _ in _SIGNATURES if end == ending)
     if not head.startswith(next(mark for mark, _, end, _ in _SIGNATURES if end == ending)):
-        stream.close()
         found = _signature(head)
         raise DataError(
             f"{name} is no {said} file, although its name says so"
             + (f": its first bytes are those of {found[1]}." if found else "."),
             f"Name it without {ending} if it is not packed, or fetch it again.",
         )
-    return stream
+    return io.BufferedReader(_Bounded(PACKED[ending](path, "rb"), path, name), _BLOCK)
 
 
 def check_text(path: Path, name: str, encoding: str) -> None:

@@ -1,4 +1,7 @@
-"""Objects out of JSON: one a line, one after the other over several lines, or in one array."""
+"""Objects out of JSON: one a line, one after the other over several lines, or in one array.
+
+spaCy's pairs ["a text", {"entities": […]}] are objects, too: the text goes into the text column.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +26,34 @@ class JsonRow(NamedTuple):
     sample: str = ""
 
 
-def parse_object(line: str, number: int, needed: Collection[str] = ()) -> JsonRow:
+def parse_object(
+    line: str, number: int, needed: Collection[str] = (), text: str = "text"
+) -> JsonRow:
     """One object out of a text.
 
     Args:
         line: The text.
         number: Its line.
         needed: Keys that may stand only once.
+        text: The column of a pair's text.
     """
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
         return JsonRow(number, None, f"not JSON: {error}"[:200], line[:300])
+    return _row(values, line, number, needed, text)
+
+
+def _row(values: Any, source: str, number: int, needed: Collection[str], text: str) -> JsonRow:
+    """What was parsed of `source`, as a row."""
+    if isinstance(values, list) and len(values) == 2:
+        first, second = values
+        if isinstance(first, str) and isinstance(second, dict):
+            return JsonRow(number, {**second, text: first})
     if not isinstance(values, dict):
-        return JsonRow(number, None, "not a JSON object", line[:300])
-    if (double := _double(line, needed)) is not None:
-        return JsonRow(number, None, f"two values for {double!r}", line[:300])
+        return JsonRow(number, None, "not a JSON object", source[:300])
+    if (double := _double(source, needed)) is not None:
+        return JsonRow(number, None, f"two values for {double!r}", source[:300])
     return JsonRow(number, values)
 
 
@@ -46,8 +61,8 @@ def spans_lines(head: str) -> bool:
     """Whether the beginning of a file shows one array, or objects over several lines."""
     start = head.lstrip(_SPACE)
     if start.startswith("["):
-        # An array a line is no array of objects.
-        return start[1:].lstrip(_SPACE).startswith("{") or start[1:].lstrip(_SPACE) == ""
+        # An array a line is no array of objects, or of pairs.
+        return start[1:].lstrip(_SPACE)[:1] in ("{", "[", "")
     if not start.startswith("{"):
         return False
     first, newline, rest = start.partition("\n")
@@ -61,7 +76,11 @@ def spans_lines(head: str) -> bool:
 
 
 def read_spanning(
-    stream: io.TextIOBase, name: str, limit: int, needed: Collection[str] = ()
+    stream: io.TextIOBase,
+    name: str,
+    limit: int,
+    needed: Collection[str] = (),
+    text: str = "text",
 ) -> Iterator[JsonRow]:
     """Yields the objects of an array, or of objects that follow each other; holds one at a time.
 
@@ -70,6 +89,7 @@ def read_spanning(
         name: The file's name in messages.
         limit: Characters an object may have.
         needed: Keys that may stand only once in an object.
+        text: The column of a pair's text.
 
     Raises:
         DataError: The file is no such JSON from some line on, or it is a single object.
@@ -101,16 +121,10 @@ def read_spanning(
                 raise _not_json(name, line, error, buffer, bool(block)) from None
             if end == len(buffer) and block:
                 break  # a number could go on
-            text, buffer = buffer[:end], buffer[end:]
+            source, buffer = buffer[:end], buffer[end:]
             rows += 1
-            double = _double(text, needed)
-            if not isinstance(values, dict):
-                yield JsonRow(line, None, "not a JSON object", text[:300])
-            elif double is not None:
-                yield JsonRow(line, None, f"two values for {double!r}", text[:300])
-            else:
-                yield JsonRow(line, values)
-            line += text.count("\n")
+            yield _row(values, source, line, needed, text)
+            line += source.count("\n")
         if ended or not block:
             break
     if in_array and not ended:
@@ -123,7 +137,8 @@ def _not_json(name: str, line: int, error: object, text: str, more: bool) -> Dat
     if more:
         return DataError(
             f"{name}, line {line}: an object that begins here is longer than data.max_row_bytes.",
-            "Raise data.max_row_bytes, or give the rows as one JSON object a line.",
+            "Raise data.max_row_bytes, or give the rows as one JSON object a line; out of a list LIST "
+            "of one object so: jq -c '.LIST[]' FILE > rows.jsonl",
         )
     return DataError(
         f"{name}, line {line}: not JSON: {error}. Received: {text[:80]!r}",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from bertworks.look_alike import appearance, told_apart
 from bertworks.notices import Notice
 from bertworks.sources.values import number
 
@@ -17,13 +17,9 @@ _MISSING = frozenset(
 _GAPS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _LETTERS = re.compile(r"[^\W\d_]")
 _SEPARATORS = "|,;/\t"
+_QUOTES = "\"'`´‘’‚“”„«»‹›"
 _SHOWN = 5
 _LONGEST_NUMBER = 28  # digits that a Decimal keeps
-# Letters of Greek and Cyrillic that look like Latin ones (a small part of Unicode's confusables).
-_LATIN = str.maketrans(
-    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαρυν",
-    "ABESIJKMHOPCTXYaesijopcyxdqwhABEZHIKMNOPTYXoapuv",
-)
 
 
 def label_notices(
@@ -39,7 +35,8 @@ def label_notices(
     """
     found = []
     for group in look_alikes(counts):
-        shown = ", ".join(f"{label!r} ({counts[label]})" for label in group)
+        named = zip(told_apart(group), group, strict=True)
+        shown = ", ".join(f"{name} ({counts[label]})" for name, label in named)
         found.append(
             Notice(
                 f"{len(group)} labels are nearly the same: {shown}. If they are one, rename them with "
@@ -81,7 +78,7 @@ def label_notices(
 
 
 def look_alikes(labels: Iterable[str]) -> list[list[str]]:
-    """Groups of labels that differ only in case, width, gaps, look-alike letters, or number forms."""
+    """Groups of labels that differ only in how they look: case, gaps, stray quotes, like letters, …"""
     groups: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         groups[_skeleton(label)].append(label)
@@ -113,10 +110,10 @@ def labels_of(row: Mapping[str, object]) -> set[str]:
 
 
 def _skeleton(label: str) -> str:
-    text = unicodedata.normalize("NFKC", label)
+    text = appearance(label)
+    text = text.strip(_QUOTES).strip() or text  # a stray quote; but the quotes may be all of it
     if len(text) < _LONGEST_NUMBER and number(text) is not None:
         return str(Decimal(text).normalize() + 0)  # exact: 2.50 is 2.5, and 01 may be 1
     if _LETTERS.search(text) is None:
         return label
-    text = "".join(c for c in text if unicodedata.category(c) != "Cf").translate(_LATIN)
     return _GAPS.sub(" ", text.casefold()).strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,10 @@ TIDIED = Kind(
 LIST_AS_TEXT = Kind(
     "list_as_text",
     "{count} cells hold a list that was written as text; it was read as a list (first: {first})",
+)
+FLAGGED = Kind(
+    "flagged_labels",
+    "{count} labels stand as an object of 0 and 1; the one that is marked was read (first: {first})",
 )
 NAMES = "Name the places in order in the source's `label_names: [NAME, …]`."
 UNDECODABLE = "bytes that are not in the encoding"
@@ -80,7 +85,9 @@ class LabelReader:
         Raises:
             Refused: It stands for none.
         """
-        if is_missing(value) or isinstance(value, (list, dict)):
+        if isinstance(value, dict):
+            raise _is_object(value)
+        if is_missing(value) or isinstance(value, list):
             raise Refused("no label", value)
         text = value if isinstance(value, str) else plain(value)
         if self._pattern is not None:
@@ -127,7 +134,14 @@ class LabelReader:
         return names[int(label)]
 
     def _one(self, value: Any) -> Any:
-        """The one item of a list, where a list came for a single label."""
+        """The one item of a list, or of an object of 0 and 1, where one came for a single label."""
+        value = _choices(value)
+        if (flags := _marked(value)) is not None:
+            if len(flags) != 1:
+                rule = f"an object marks {len(flags)} labels where one is expected"
+                raise Refused(rule, value, "Set task.multi_label: true.")
+            self.mended.append((FLAGGED, plain(value), ""))
+            return flags[0]
         if isinstance(value, str) and value.lstrip().startswith(("['", '["')):
             items: Any = list_in(value)
             if items is not None and len(items) == 1:
@@ -144,6 +158,7 @@ class LabelReader:
 
     def _several(self, value: Any) -> Sequence[Any]:
         """The items of a multi-label cell."""
+        value = _choices(value)
         if is_missing(value):
             raise Refused("no label", value)
         if isinstance(value, str):
@@ -154,12 +169,10 @@ class LabelReader:
                 return [part for part in value.split(self._separator) if part.strip()]
             self.mended.append((LIST_AS_TEXT, value, ""))
             value = items
-        if (
-            isinstance(value, dict)
-            and value
-            and all(plain(one) in _ON + _OFF for one in value.values())
-        ):
-            return [name for name, one in value.items() if plain(one) in _ON]
+        if (flagged := _marked(value)) is not None:
+            return flagged
+        if isinstance(value, dict):
+            raise _is_object(value)
         if not isinstance(value, list):
             raise Refused("labels are neither a list nor a text", value)
         return self._places(value) if self._is_vector(value) else value
@@ -196,6 +209,8 @@ class LabelReader:
         return sorted(set(found))
 
     def _score(self, value: Any) -> float:
+        if isinstance(value, dict):
+            raise _is_object(value)
         score = number(value, self._source.decimal)
         if score is None:
             fix = ""
@@ -203,6 +218,45 @@ class LabelReader:
                 fix = "Set the source's `decimal: ','` if its numbers have a decimal comma."
             raise Refused("label is not a number", value, fix)
         return score
+
+
+def _marked(value: Any) -> list[str] | None:
+    """The keys of an object that hold 1, as spaCy's `cats`; None: not all of it is 0 and 1."""
+    if not isinstance(value, dict) or not value:
+        return None
+    if not all(plain(one) in _ON + _OFF for one in value.values()):
+        return None
+    return [name for name, one in value.items() if plain(one) in _ON]
+
+
+def _choices(value: Any) -> Any:
+    """What Label Studio's {"choices": [...]} holds, as an object or as text; all else as it is."""
+    found = value
+    if isinstance(value, str) and value.lstrip().startswith('{"choices"'):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return value
+    if (
+        isinstance(found, dict)
+        and list(found) == ["choices"]
+        and isinstance(found["choices"], list)
+    ):
+        return found["choices"]
+    return value
+
+
+def _is_object(value: Mapping[str, Any]) -> Refused:
+    keys = [str(key) for key in value]
+    likely = next((key for key in ("label", "name", "value", "id") if key in keys), None)
+    shown = ", ".join(map(repr, keys[:5])) + (" and more" if len(keys) > 5 else "")
+    return Refused(
+        f"the label is an object with the keys {shown}",
+        json.dumps(value, ensure_ascii=False, default=str),
+        "Give the label as a text or a number"
+        + (f", for example: jq -c '.label = .label.{likely}' FILE." if likely else ".")
+        + " An object of labels to 0 and 1 is read, too.",
+    )
 
 
 def _by_canonical(label_map: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bertworks.sources.annotators import unfolded
 from bertworks.sources.clean import clean_text
+from bertworks.sources.filters import Filter
 from bertworks.sources.labels import LabelReader, Refused, cell, whole
+from bertworks.sources.missing import MissingTexts
 from bertworks.sources.split import content_id
 from bertworks.sources.tagging import Tagged
 from bertworks.sources.tally import Kind
@@ -32,11 +35,10 @@ class Mapper:
     ) -> None:
         self._source, self._task, self._clean = source, task, clean
         self._origin = origin
-        self._where = {
-            column: frozenset(plain(value.strip()) for value in values)
-            for column, values in source.where.items()
-        }
+        self.filter = Filter(source.where)
         self._reader = LabelReader(source, task or Task(), separator)
+        self._missing = MissingTexts(source.empty_words)
+        self._answers = "answer" in self._own()
 
     @property
     def unmatched(self) -> set[str]:
@@ -48,28 +50,37 @@ class Mapper:
         found, self._reader.mended = self._reader.mended, []
         return found
 
+    def begin(self, kind: str) -> None:
+        """Says which format the rows that come next were read from."""
+        self._missing.untyped = kind in ("csv", "tsv")
+
     @property
     def needed(self) -> list[str]:
         """The columns that every row must have."""
-        columns = self._source.columns
-        if self._task is None:
-            names = [columns.text]
-        elif self._task.type == "tagging":
-            names = [columns.tokens, columns.tags]
-        elif self._task.pair:
-            names = [columns.text_a, columns.text_b, *(columns.one_hot or [columns.label])]
-        else:
-            names = [columns.text, *(columns.one_hot or [columns.label])]
+        names, columns = self._own(), self._source.columns
         if self._task is not None:
             names += [*columns.extra, *([columns.source] if columns.source else [])]
-        return list(dict.fromkeys([*names, *self._where]))
+        return list(dict.fromkeys([*names, *self._source.where]))
 
-    def wanted(self, values: Mapping[str, Any]) -> bool:
-        """Whether the row passes the source's filter."""
-        return all(
-            column in values and plain(values[column]).strip() in allowed
-            for column, allowed in self._where.items()
-        )
+    def _own(self) -> list[str]:
+        """The columns of the texts and of what is learned, and those of the filter."""
+        columns, filtered = self._source.columns, list(self._source.where)
+        if self._task is None:
+            return [columns.text, *filtered]
+        if self._task.type == "tagging":
+            return [columns.tokens, columns.tags, *filtered]
+        texts = [columns.text_a, columns.text_b] if self._task.pair else [columns.text]
+        return [*texts, *(columns.one_hot or [columns.label]), *filtered]
+
+    def unfolded(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The row with what annotation tools wrap brought into the source's columns.
+
+        Raises:
+            LeftOut: Its annotators did not accept it, or never saw it.
+        """
+        if self._task is None:
+            return values
+        return unfolded(values, self._source.columns, self._answers)
 
     def example(self, values: Mapping[str, Any]) -> Example:
         """The example of a row, with its `id`.
@@ -106,10 +117,13 @@ class Mapper:
         text = clean_text(whole(value), self._clean)
         if is_blank(text):
             raise Refused(f"column {column!r} is empty", value)
+        if (note := self._missing.look(text, column)) is not None:
+            self._reader.mended.append(note)
         return whole(text)
 
     def _tagged(self, values: Mapping[str, Any]) -> Example:
-        words, tags = Tagged(self._source.columns, self._clean, self._reader).read(values)
+        reader = Tagged(self._source.columns, self._clean, self._reader, self._missing)
+        words, tags = reader.read(values)
         return {"id": content_id(*words), "tokens": words, "tags": tags}
 
     def _corpus_text(self, values: Mapping[str, Any]) -> str:

@@ -10,13 +10,15 @@ from typing import Any
 
 from bertworks import progress
 from bertworks.errors import DataError
+from bertworks.notices import Notice
 from bertworks.secrets import masked
+from bertworks.sources.annotators import LeftOut
 from bertworks.sources.encodings import likely_encoding
 from bertworks.sources.fetch import Fetched, combined_sha256, fetch
 from bertworks.sources.labels import UNDECODABLE, Refused
 from bertworks.sources.mapping import Example, Mapper
 from bertworks.sources.rejected import RejectedLog
-from bertworks.sources.rows import Refusal, missing_column, one_hot_fix, read_rows
+from bertworks.sources.rows import Refusal, format_of, missing_column, one_hot_fix, read_rows
 from bertworks.sources.values import plain
 from bertworks.spec import Clean, Source, Task
 
@@ -47,6 +49,7 @@ class Reader:
         filtered: Rows left out so far by their source's filter.
         sources: One record a source: uri, sha256, rows, filtered, license.
         unmatched: (uri, key) of keys of a `label_map` that no row had.
+        notices: Values of a `where` that no row had.
     """
 
     task: Task | None
@@ -60,6 +63,7 @@ class Reader:
     filtered: int = 0
     sources: list[dict[str, Any]] = field(default_factory=list)
     unmatched: list[tuple[str, str]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     _encodings: dict[str, str] = field(default_factory=dict)
 
     def examples(self, sources: Sequence[Source]) -> Iterator[Found]:
@@ -85,6 +89,11 @@ class Reader:
                     self.unmatched += [
                         (masked(source.uri), key) for key in sorted(mapper.unmatched)
                     ]
+                    setting = f"{'data' if self.task else 'corpus'}.sources[].where"
+                    self.notices += [
+                        Notice(f"{masked(source.uri)}: {missed} ({setting})", "warning")
+                        for missed in mapper.filter.missed()
+                    ]
                     self.sources.append(
                         {
                             "uri": masked(source.uri),
@@ -99,19 +108,26 @@ class Reader:
         counts: Counter[str] = Counter()
         columns: dict[str, Any] = {}
         tally = self.log.tally
+        mapper.begin(format_of(file, source))
         for row in read_rows(file, source, mapper.needed, self.max_row_bytes, tally):
             if isinstance(row, Refusal):
                 counts["refused"] += 1
                 self._refuse(file, row.number, row.rule, row.value, row.fix)
                 continue
+            try:
+                values = mapper.unfolded(row.values)
+            except LeftOut as left:
+                counts["left_out"] += 1
+                tally.add(left.kind, file.name, row.number, left.value, left.value)
+                continue
             if not counts["good"] and len(columns) < 1000:
-                columns.update(row.values)
-            if not mapper.wanted(row.values):
+                columns.update(values)
+            if not mapper.filter.passes(values):
                 counts["filtered"] += 1
                 self.filtered += 1
                 continue
             try:
-                example = mapper.example(row.values)
+                example = mapper.example(values)
             except Refused as refused:
                 counts["refused"] += 1
                 mapper.mended()
@@ -168,9 +184,20 @@ def _say_why_empty(
             flags = [name for name, value in columns.items() if plain(value) in ("0", "1")]
             hint = one_hot_fix(flags)
         raise missing_column(file.name, missing, list(columns), list(source.constants), hint)
-    if counts["filtered"] and not counts["refused"]:
+    if counts["left_out"] and not counts["filtered"] and not counts["refused"]:
         raise DataError(
-            f"{file.name}: none of its {counts['filtered']} rows passes `where`: {source.where}.",
+            f"{file.name}: its annotators accepted none of its {counts['left_out']} rows.",
+            "Export what was annotated, or name the answers in the source's `where: {answer: [accept, "
+            "reject, ignore]}`.",
+        )
+    if counts["filtered"] and not counts["refused"]:
+        exist = "; ".join(
+            mapper.filter.values_of(column, asked[0] if asked else "")
+            for column, asked in source.where.items()
+        )
+        raise DataError(
+            f"{file.name}: none of its {counts['filtered']} rows passes `where`: {source.where}. "
+            f"{exist}.",
             "Correct the filter's columns and values (they are compared as text).",
         )
 

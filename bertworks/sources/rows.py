@@ -21,20 +21,22 @@ from pathlib import Path
 from typing import Any
 
 from bertworks.errors import DataError
+from bertworks.look_alike import told_apart
 from bertworks.shortened import shortened
 from bertworks.sources.conll import Sentences
 from bertworks.sources.csv_cells import Dialect
 from bertworks.sources.csv_rows import TOO_LONG, CsvReader, CsvRecord
 from bertworks.sources.fetch import Fetched
 from bertworks.sources.first_bytes import (
-    PACKED,
     check_parquet,
     check_text,
     is_zip,
     open_bytes,
+    unpacked_name,
     zip_error,
 )
 from bertworks.sources.json_rows import JsonRow, parse_object, read_spanning, spans_lines
+from bertworks.sources.json_tables import LONGEST, may_be_table, table_in
 from bertworks.sources.lines import Lines
 from bertworks.sources.parquet_names import named, names_in
 from bertworks.sources.patterns import Pattern, Slow
@@ -60,6 +62,10 @@ NAMED = Kind(
     "{count} files name their labels in their metadata; the names were used: {details} (first: "
     "{first})",
     fix="For other names set the source's `label_names`.",
+)
+JSON_TABLE = Kind(
+    "json_table",
+    "{count} files are one JSON object of columns; its rows were read (first: {first})",
 )
 JSON_ARRAY = Kind("json_array", "{count} files hold JSON over several lines (first: {first})")
 
@@ -102,7 +108,7 @@ def read_rows(
     """
     if file.path.stat().st_size == 0:
         raise DataError(f"{file.name} is empty.", "Give a file with rows, or take the source out.")
-    kind = source.format if source.format != "auto" else _guess(file)
+    kind = format_of(file, source)
     tally = tally or Tally()
     if kind == "parquet":
         check_parquet(file.path, file.name)
@@ -114,7 +120,8 @@ def read_rows(
         rows = _csv(file, source, needed, Dialect(delimiter, source.quote), limit, tally)
         return _whole(file, source, rows)
     if kind == "jsonl":
-        return _whole(file, source, _json(file, encoding, needed, limit, tally))
+        table = _table(file, encoding, source, needed, tally)
+        return _whole(file, source, table or _json(file, source, encoding, needed, limit, tally))
     newline = "\n"
     if _old_mac(file, encoding):
         newline = "\r"
@@ -131,8 +138,8 @@ def missing_column(
     columns = [*found, *constants]
     near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
     fix = _reading_setting(found) or hint
-    mean = f" Did you mean {near[0]!r}?" if near and not fix else ""
-    shown = ", ".join(map(repr, columns[:50])) or "none"
+    mean = f" Did you mean {told_apart(near, [column])[0]}?" if near and not fix else ""
+    shown = ", ".join(told_apart(columns[:50], [column])) or "none"
     error = DataError(
         f"{name} has no column {column!r}. Its columns: {shown}.{mean}",
         "Name the right column in the source's `columns` or `where`, or add it under `constants`.",
@@ -166,9 +173,16 @@ def _whole(file: Fetched, source: Source, rows: Iterator[Row | Refusal]) -> Iter
         ) from None
 
 
-def _guess(file: Fetched) -> str:
+def format_of(file: Fetched, source: Source) -> str:
+    """The format that a file is read as: the source's, or by the file's ending.
+
+    Raises:
+        DataError: The ending says nothing.
+    """
+    if source.format != "auto":
+        return source.format
     path = Path(file.name.lower().removesuffix("?***"))  # a masked web query is no ending
-    path = path.with_suffix("") if path.suffix in PACKED else path
+    path = Path(unpacked_name(str(path)))
     if (kind := _ENDINGS.get(path.suffix)) is None:
         if is_zip(file.path):
             raise zip_error(file.path, file.name)
@@ -280,20 +294,44 @@ def one_hot_fix(flags: Sequence[str]) -> str:
     )
 
 
+def _table(
+    file: Fetched, encoding: str, source: Source, needed: Sequence[str], tally: Tally
+) -> Iterator[Row | Refusal] | None:
+    """The rows of a file that is one JSON object of columns; None where it is none."""
+    columns = [name for name in needed if name not in source.constants]
+    lists = source.columns.tokens in columns
+    if not may_be_table(_head(file, encoding), columns, lists):
+        return None
+    try:
+        with _text(file, encoding, "") as stream:
+            text = stream.read(LONGEST + 1)
+    except (UnicodeError, OSError, EOFError, zlib.error, lzma.LZMAError):
+        return None  # says so itself when it is read
+    try:
+        found = table_in(json.loads(text), columns, lists) if len(text) <= LONGEST else None
+    except (ValueError, RecursionError):
+        return None
+    if found is None:
+        return None
+    tally.add(JSON_TABLE, file.name, 1)
+    return (Row(number, values) for number, values in enumerate(found, 1))
+
+
 def _json(
-    file: Fetched, encoding: str, needed: Sequence[str], limit: int, tally: Tally
+    file: Fetched, source: Source, encoding: str, needed: Sequence[str], limit: int, tally: Tally
 ) -> Iterator[Row | Refusal]:
+    text = source.columns.text
     found: Iterator[JsonRow]
     if spans_lines(_head(file, encoding)):
         tally.add(JSON_ARRAY, file.name, 1)
-        found = read_spanning(_text(file, encoding, ""), file.name, limit, needed)
+        found = read_spanning(_text(file, encoding, ""), file.name, limit, needed, text)
     else:
         newline = "\r" if _old_mac(file, encoding) else "\n"
         lines = Lines(_text(file, encoding, newline), limit)
         found = (
             JsonRow(number, None, TOO_LONG, lines.sample)
             if line is None
-            else parse_object(line, number, needed)
+            else parse_object(line, number, needed, text)
             for number, line in lines.each()
             if line is None or line.strip()
         )

@@ -1,8 +1,9 @@
 """Text with marked spans, as annotation tools export it, turned into words with tags.
 
 Read are doccano (`label` or `labels`: [[start, end, type]]; `entities` with start_offset and
-end_offset), Prodigy (`spans`, `tokens`, `answer`) and Label Studio (JSON with `data` and `annotations`,
-and JSON-MIN with a list of {start, end, labels}). Offsets count characters, from 0, end exclusive.
+end_offset), Prodigy (`spans`, `tokens`), spaCy (`entities`: [[start, end, type]]) and Label Studio (JSON
+with `data` and `annotations`, and JSON-MIN with a list of {start, end, labels}). Offsets count
+characters, from 0, end exclusive.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bertworks.sources.annotators import annotation, text_of
 from bertworks.sources.labels import Refused
 from bertworks.text.words import Word, split
 
@@ -31,12 +33,12 @@ def text_and_spans(
     """The text and its spans; None where the row holds none of the known forms.
 
     Raises:
-        Refused: An annotator rejected the row, or a span is not inside the text.
+        Refused: A span is not inside the text.
     """
-    if values.get("answer") in ("reject", "ignore"):
-        raise Refused("not accepted by the annotator", values["answer"])
-    if isinstance(values.get("data"), dict) and isinstance(values.get("annotations"), list):
-        text, found = _label_studio(values, text_column)
+    text: Any
+    found: list[Span] | None
+    if (done := annotation(values)) is not None:
+        text, found = text_of(values["data"], text_column), _regions(done)
     else:
         text = values.get(text_column)
         found = next(
@@ -101,18 +103,12 @@ def _cut(words: Sequence[Word], edges: Sequence[int]) -> list[tuple[int, int]]:
     return pieces
 
 
-def _label_studio(values: Mapping[str, Any], column: str) -> tuple[Any, list[Span] | None]:
-    """The text of a task and the spans of its first annotation that was not cancelled."""
-    data = values["data"]
-    text = data.get(column)
-    if text is None and len(texts := [one for one in data.values() if isinstance(one, str)]) == 1:
-        text = texts[0]
-    for annotation in values["annotations"]:
-        if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
-            results = annotation.get("result") or []
-            regions = [one.get("value") for one in results if one.get("type") in ("labels", None)]
-            return text, _list_of_spans(regions)
-    raise Refused("not annotated", text)
+def _regions(done: Mapping[str, Any]) -> list[Span] | None:
+    """The spans of a Label Studio annotation."""
+    results = [one for one in done.get("result") or [] if isinstance(one, dict)]
+    return _list_of_spans(
+        [one.get("value") for one in results if one.get("type") in ("labels", None)]
+    )
 
 
 def _list_of_spans(value: Any) -> list[Span] | None:

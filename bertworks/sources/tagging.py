@@ -8,6 +8,7 @@ from typing import Any
 from bertworks.sources.clean import clean_text
 from bertworks.sources.conll import to_iob2
 from bertworks.sources.labels import LIST_AS_TEXT, NAMES, TIDIED, LabelReader, Refused, cell, whole
+from bertworks.sources.missing import MissingTexts
 from bertworks.sources.spans import tagged, text_and_spans, words_of
 from bertworks.sources.tally import Kind
 from bertworks.sources.values import is_blank, list_in, tidy
@@ -31,10 +32,14 @@ class Tagged:
         columns: Where they stand.
         clean: Clean-up for every word.
         labels: Renames tags and takes notes.
+        missing: Tells words for a missing value.
     """
 
-    def __init__(self, columns: Columns, clean: Clean, labels: LabelReader) -> None:
+    def __init__(
+        self, columns: Columns, clean: Clean, labels: LabelReader, missing: MissingTexts
+    ) -> None:
         self._columns, self._clean, self._labels = columns, clean, labels
+        self._missing = missing
 
     def read(self, values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """Words and IOB2 tags, as many.
@@ -77,6 +82,11 @@ class Tagged:
                 self._labels.mended.append((SPANS, "", ""))
                 return tagged(words_of(values, spans[0]), *spans)
         tokens, tags = cell(values, columns.tokens), cell(values, columns.tags)
+        for column, value in ((columns.tokens, tokens), (columns.tags, tags)):
+            if isinstance(value, list) and value:
+                self._labels.mended += self._missing.look_at_words(value, column)
+            elif isinstance(value, str):
+                self._missing.look(value, column)
         if isinstance(tokens, str) and isinstance(tags, str):
             tokens, tags = self._from_text(tokens, tags)
         if not _are_texts(tokens):

@@ -28,6 +28,12 @@ _ITEM = re.compile(
 _BARE = re.compile(r"^[^'\"\[\](){}]*$")
 _ESCAPE = re.compile(r"\\(.)")
 
+EMPTY_WORDS = frozenset((
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
+    "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null",
+))  # fmt: skip
+"""Cells of csv that pandas takes for empty, and what it writes for such ones as text."""
+
 
 def plain(value: Any) -> str:
     """A cell as text, the same for csv, JSON and Parquet: true, 1, 2.5, and "" for null and NaN.

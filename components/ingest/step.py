@@ -65,6 +65,8 @@ def run(
         told = [
             *telling.rows(info, rules, log, task, data),
             *telling.texts(corpus_info, log.rules - rules, texts),
+            *reader.notices,
+            *plain.notices,
             *base_notices(metadata),
         ]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bertworks.look_alike import told_apart
 from bertworks.notices import Notice
 from bertworks.sources.label_names import label_notices
 from bertworks.sources.rejected import LEFT_OUT, RejectedLog
@@ -34,7 +36,10 @@ def rows(
         text = f"{share(count, info['read'])} repeat others, text and label, and were merged"
         yield Notice(f"{text} (data.sources[].keep_all keeps them)", "note", count)
     for entry in info["unmatched"]:
-        text = f"label_map: no row of {entry['uri']} has the label {entry['label']!r}"
+        named = told_apart([entry["label"]], info["labels"])[0]
+        near = difflib.get_close_matches(entry["label"], info["labels"], n=3, cutoff=0.6)
+        rows_have = f"; rows have {', '.join(told_apart(near, [entry['label']]))}" if near else ""
+        text = f"label_map: no row of {entry['uri']} has the label {named}{rows_have}"
         yield Notice(text, "warning")
     if task.type != "regression":
         yield from label_notices(info["label_rows"], task.multi_label, data.label_separator)

@@ -227,3 +227,25 @@ def test_labels_that_are_flags(bench: Bench) -> None:
         return own("one_hot", ["joy", "anger"], of="data.sources.0.columns")(fix)
 
     taken("bertworks/sources/rows.py", "one_hot", bench.counts, by)
+
+
+def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:
+    rows = [{"text": f"review {n}", "label": "ab"[n % 2], "answer": "reject"} for n in range(ALL)]
+    bench.rows("\n".join(map(json.dumps, rows)), "rows.jsonl")
+    bench.content["data"]["sources"] = [{"uri": "rows.jsonl"}]
+
+    def by(fix: str) -> tuple[str, ...]:
+        where = re.findall(r"`where: (\{answer: [^`]*\})`", fix)[0]
+        return (f"data.sources.0.where={where}",)
+
+    counts = taken("bertworks/sources/reading.py", "name the answers in the source's `where:",
+                   bench.counts, by)  # fmt: skip
+    assert total(counts) == ALL
+
+
+def test_words_for_empty_cells_are_read_on_demand(bench: Bench) -> None:
+    bench.rows(reviews(ALL) + "nan,good\n" * 9)
+    # Advice of a rule, which the log of refused rows gathers.
+    counts = taken("bertworks/sources/rejected.py", "raise ", bench.counts,
+                   own("empty_words", []))  # fmt: skip
+    assert total(counts) == ALL + 1

@@ -1,6 +1,7 @@
 """What `bertworks predict` reads and writes, with an agent that only measures its texts."""
 
 import csv
+import gzip
 import io
 import json
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from bertworks.errors import DataError
 from bertworks.serving import runtime
+from bertworks.sources.first_bytes import PACKED
 from pipelines import predictions
 from pipelines.prediction_input import Form, read
 
@@ -54,6 +56,38 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "byte-order-mark"])
 def test_every_format_gives_its_texts(tmp_path: Path, name: str, content: str, mark: str) -> None:
     assert rows_of(written(tmp_path, name, mark + content)) == ["good", "bad"]
+
+
+@pytest.mark.parametrize("ending", PACKED)
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.txt", "good\nbad\n"),
+        ("rows.csv", "id,text\n1,good\n2,bad\n"),
+        ("ROWS.TSV", "id\ttext\n1\tgood\n2\tbad\n"),
+        ("rows.jsonl", '{"text": "good"}\n{"text": "bad"}\n'),
+        ("rows.json", '[\n{"text": "good"}, {"text": "bad"}]'),
+    ],
+)
+def test_packed_files_give_their_texts(
+    tmp_path: Path, name: str, content: str, ending: str
+) -> None:
+    file = tmp_path / f"{name}{ending}"
+    with PACKED[ending](file, "wt", encoding="utf-8") as stream:
+        stream.write(content)
+    predictions._check_file(file, ())
+    assert rows_of(file) == ["good", "bad"]
+
+
+def test_packed_files_that_are_none_or_damaged_are_named(tmp_path: Path) -> None:
+    file = written(tmp_path, "rows.csv.gz", "text\ngood\n")
+    with pytest.raises(DataError, match="is no gzip file"):
+        rows_of(file)
+    file = written(tmp_path, "rows.csv.gz", gzip.compress(b"text\ngood\n" * 9)[:-9])
+    with pytest.raises(DataError, match="damaged compressed file"):
+        rows_of(file)
+    with pytest.raises(DataError, match="cannot be told from the ending"):
+        predictions._check_file(written(tmp_path, "rows.gz", b""), ())
 
 
 def test_parquet_gives_texts_pairs_and_words(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ ROWS = {  # name: rows read, rows kept, labels
     "sentiment-full": (33530, 33432, ["negative", "positive"]),
     "ner": (20744, 19204, [f"{mark}-{kind}" for mark in "BI" for kind in ("LOC", "MISC", "ORG", "PER")]
             + ["O"]),
-    "score": (10605, 10601, []),
+    "score": (10605, 10603, []),
     "spam": (4837, 4512, ["ham", "spam"]),
     "topics": (15452, 5381, ["abbreviation", "description", "entity", "number", "person", "place"]),
     "sentiment-zh": (35123, 17361, ["negative", "positive"]),

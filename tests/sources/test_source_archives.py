@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import stat
 import struct
 import tarfile
 import zipfile
@@ -11,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from bertworks.errors import SourceError
+from bertworks.errors import BertworksError, SourceError
 from bertworks.sources import archives
-from bertworks.sources.fetch import local_files
+from bertworks.sources.fetch import Fetched, local_files
+from bertworks.sources.first_bytes import PACKED
+from bertworks.sources.rows import read_rows
+from bertworks.spec import Source
 
 TEXT = b"text,label\n" + b"".join(b"a fine film %d,good\n" % n for n in range(2000))
 Damage = Callable[[bytearray], None]
@@ -115,3 +120,81 @@ def test_a_path_that_no_file_can_have(tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceError) as raised:
         local_files(name, tmp_path)
     assert raised.value.fix
+
+
+@pytest.mark.parametrize("ending", PACKED)
+@pytest.mark.parametrize("name", ["bomb.csv", "bomb.jsonl", "bomb.txt"])
+def test_a_packed_file_that_unfolds_too_far_stops_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, name: str
+) -> None:
+    monkeypatch.setattr(archives, "LEAST", 100_000)
+    file = tmp_path / f"{name}{ending}"
+    with PACKED[ending](file, "wb") as stream:
+        stream.write(TEXT.replace(b" ", b" " * 1500))
+    source = Source(uri=str(file))
+    with pytest.raises(BertworksError, match=r"more than [\d,]+ come out of it"):
+        list(read_rows(Fetched(file.name, file, ""), source, ["text"], 10**6))
+    monkeypatch.setattr(archives, "LEAST", 10**8)
+    assert list(read_rows(Fetched(file.name, file, ""), source, [], 10**6))
+
+
+def linked(kind: str, target: str, *, whole: bool) -> bytes:
+    """An archive of a link `data.csv`, and of the file that it points to where `whole`."""
+    out = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(out, "w") as bundle:
+            link = zipfile.ZipInfo("in/data.csv")
+            link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            bundle.writestr(link, target)
+            if whole:
+                bundle.writestr("blobs/one", TEXT)
+        return out.getvalue()
+    with tarfile.open(fileobj=out, mode="w") as bundle:
+        if whole:
+            member = tarfile.TarInfo("blobs/one")
+            member.size = len(TEXT)
+            bundle.addfile(member, io.BytesIO(TEXT))
+        link = tarfile.TarInfo("in/data.csv")
+        link.type = tarfile.SYMTYPE if kind == "symbolic" else tarfile.LNKTYPE
+        link.linkname = target if kind == "symbolic" else "blobs/one"
+        bundle.addfile(link)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["zip", "symbolic", "hard"])
+def test_a_link_that_points_to_nothing_in_the_archive_is_named(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "data.tar"
+    file.write_bytes(linked(kind, "../../etc/passwd", whole=False))
+    for pattern in ("in/data.csv", "data.csv", "*.csv"):
+        with pytest.raises(SourceError, match="only as a link to") as raised:
+            archives.extract(file, pattern, tmp_path / "out", "data.tar")
+        assert "in/data.csv" in raised.value.message and "tar -h" in raised.value.fix
+
+
+@pytest.mark.parametrize("kind", ["zip", "symbolic", "hard"])
+def test_a_link_to_a_file_of_the_archive_is_that_file(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "data.tar"
+    file.write_bytes(linked(kind, "../blobs/one", whole=True))
+    for pattern in ("in/data.csv", "in/*"):
+        [(name, path)] = archives.extract(file, pattern, tmp_path / "out", "data.tar")
+        assert name == "in/data.csv" and path.read_bytes() == TEXT
+    [(name, _)] = archives.extract(file, "*", tmp_path / "all", "data.tar")  # not twice
+    assert name == "blobs/one"
+
+
+def test_an_archive_of_folders_alone_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "data.tar"
+    with tarfile.open(file, "w") as bundle:
+        folder = tarfile.TarInfo("in")
+        folder.type = tarfile.DIRTYPE
+        bundle.addfile(folder)
+    with pytest.raises(SourceError) as raised:
+        archives.extract(file, "*.csv", tmp_path / "out", "data.tar")
+    assert "holds no files at all" in raised.value.fix
+
+
+def test_a_packed_stream_that_is_cut_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "data.csv.gz"
+    file.write_bytes(gzip.compress(TEXT)[:-40])
+    with pytest.raises(BertworksError, match="damaged compressed file"):
+        list(read_rows(Fetched(file.name, file, ""), Source(uri=str(file)), ["text"], 10**6))

@@ -210,8 +210,6 @@ def test_words_are_cut_where_a_span_ends_inside_them():
     [
         ({"text": "ab", "label": [[0, 5, "A"]]}, "span [0, 5] is not inside the text"),
         ({"text": "a b", "label": [[0, 3, "A"], [2, 3, "B"]]}, "spans overlap"),
-        ({"text": "a", "spans": [], "answer": "reject"}, "not accepted by the annotator"),
-        ({"data": {"text": "a"}, "annotations": []}, "not annotated"),
     ],
 )
 def test_spans_that_cannot_be_tags_are_refused(tmp_path, ingest, row, rule):

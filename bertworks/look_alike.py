@@ -1,0 +1,55 @@
+"""Names that print alike: what tells them apart in messages."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+
+_SHOWN = 3
+# Letters of Greek and Cyrillic that look like Latin ones (a small part of Unicode's confusables).
+_LATIN = str.maketrans(
+    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαρυν",
+    "ABESIJKMHOPCTXYaesijopcyxdqwhABEZHIKMNOPTYXoapuv",
+)
+
+
+def appearance(name: str) -> str:
+    """What a name looks like: equal for names that a reader cannot tell apart.
+
+    Width, composition, invisible characters, kinds of spaces, and letters of other scripts that look
+    like Latin ones make no difference.
+    """
+    if name.isascii():
+        return " ".join(name.split())
+    text = unicodedata.normalize("NFKC", name)
+    text = "".join(one for one in text if unicodedata.category(one) != "Cf").translate(_LATIN)
+    return " ".join(text.split())
+
+
+def told_apart(names: Iterable[str], beside: Iterable[str] = ()) -> list[str]:
+    """The names in quotes, in order; behind those that look like another one, their characters.
+
+    Args:
+        names: What a message names.
+        beside: Other names that are known to the reader, and not shown.
+
+    Example:
+        >>> told_apart(["pay", "p\\u0430y"])
+        ["'pay'", "'pаy' (U+0430 CYRILLIC SMALL LETTER A)"]
+    """
+    names = list(names)
+    looks = Counter(map(appearance, {*names, *beside}))
+    return [
+        f"{name!r}{_characters(name)}" if looks[appearance(name)] > 1 else repr(name)
+        for name in names
+    ]
+
+
+def _characters(name: str) -> str:
+    """Its characters beyond ASCII, by code point and name; its spaces where ASCII hides them."""
+    odd = [one for one in dict.fromkeys(name) if not one.isascii()]
+    shown = [f"U+{ord(one):04X} {unicodedata.name(one, 'without a name')}" for one in odd[:_SHOWN]]
+    if len(odd) > _SHOWN:
+        shown.append(f"{len(odd) - _SHOWN} more beyond ASCII")
+    return f" ({', '.join(shown)})" if shown else ""

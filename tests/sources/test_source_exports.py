@@ -1,0 +1,196 @@
+"""Rows as annotation tools and data frames write them: what annotators left out, columns, pairs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bertworks.errors import DataError
+
+
+def told(done) -> str:
+    return "\n".join(notice["text"] for notice in done.result["notices"])
+
+
+def answered(answers: list[str], count: int = 60, **more) -> str:
+    rows = [
+        {"text": f"text {n}", "label": "ab"[n % 2], "answer": answers[n % len(answers)], **more}
+        for n in range(count)
+    ]
+    return "\n".join(map(json.dumps, rows))
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_rows_that_annotators_did_not_accept_are_left_out_and_told(tmp_path, ingest, ending):
+    answers = ["accept", "accept", "reject", "ignore"]
+    text = answered(answers)
+    if ending == "csv":
+        rows = [json.loads(line).values() for line in text.splitlines()]
+        text = "text,label,answer\n" + "\n".join(",".join(row) for row in rows)
+    (tmp_path / f"a.{ending}").write_text(text)
+    done = ingest([{"uri": f"a.{ending}"}])
+    assert done.info["read"] == 30 and done.info["rejected"] == 0
+    assert "30 rows were left out, as their annotators did not accept them: " in told(done)
+    assert "'reject'" in told(done) and "where: {answer: [accept" in told(done)
+    kept = ingest([{"uri": f"a.{ending}", "where": {"answer": ["accept", "reject"]}}], out="kept")
+    assert kept.info["read"] == 45 and "annotators" not in told(kept)
+
+
+def test_an_answer_that_is_the_label_is_no_verdict(tmp_path, ingest):
+    (tmp_path / "a.jsonl").write_text(answered(["accept", "reject"]))
+    done = ingest([{"uri": "a.jsonl", "columns": {"label": "answer"}}])
+    assert done.info["labels"] == ["accept", "reject"] and done.info["read"] == 60
+
+
+def test_spans_that_were_not_accepted_do_not_stop_the_run(tmp_path, ingest):
+    (tmp_path / "a.jsonl").write_text(
+        "\n".join(
+            json.dumps({"text": f"a {n}", "spans": [], "answer": "accept" if n % 2 else "reject"})
+            for n in range(60)
+        )
+    )
+    done = ingest([{"uri": "a.jsonl"}], task={"type": "tagging"})
+    assert done.info["read"] == 30 and "30 rows were left out" in told(done)
+
+
+def test_a_file_of_which_nothing_was_accepted_says_so(tmp_path, ingest):
+    (tmp_path / "a.jsonl").write_text(answered(["reject"]))
+    with pytest.raises(DataError, match="accepted none of its 60 rows") as raised:
+        ingest([{"uri": "a.jsonl"}])
+    assert "where: {answer: [accept" in raised.value.fix
+
+
+def label_studio(n: int, done: bool) -> dict:
+    result = [{"type": "choices", "value": {"choices": ["ab"[n % 2]]}}]
+    return {
+        "id": n,
+        "data": {"text": f"text {n}"},
+        "annotations": [{"was_cancelled": not done, "result": result}],
+    }
+
+
+def test_tasks_that_were_not_annotated_are_left_out_and_told(tmp_path, ingest):
+    rows = [label_studio(n, done=n % 5 > 0) for n in range(60)]
+    rows.append({"id": 60, "data": {"text": "open"}, "annotations": []})
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    done = ingest([{"uri": "a.json"}])
+    assert done.info["read"] == 48 and done.info["labels"] == ["a", "b"]
+    assert "13 tasks of Label Studio were left out" in told(done)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        lambda n: {"label": ["ab"[n % 2]]},
+        lambda n: {"cats": {"a": 1 - n % 2, "b": n % 2}},
+        lambda n: {"cats": {"a": not n % 2, "b": bool(n % 2)}},
+        lambda n: {"options": [{"id": "a"}, {"id": "b"}], "accept": ["ab"[n % 2]]},
+        lambda n: {"label": {"choices": ["ab"[n % 2]]}},
+        lambda n: {"label": json.dumps({"choices": ["ab"[n % 2]]})},
+    ],
+    ids=["doccano", "spacy", "spacy-bool", "prodigy", "label-studio", "label-studio-text"],
+)
+@pytest.mark.parametrize("multi", [False, True])
+def test_labels_of_annotation_tools_are_read(tmp_path, ingest, label, multi):
+    rows = [{"text": f"text {n}", **label(n)} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = ingest([{"uri": "a.jsonl"}], task={"multi_label": multi})
+    assert done.info["labels"] == ["a", "b"] and len(done.rows()) == 60
+
+
+def test_several_marks_where_one_label_is_expected_say_what_to_set(tmp_path, ingest):
+    rows = [{"text": f"text {n}", "cats": {"a": 1, "b": 1}} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match="marks 2 labels where one is expected") as raised:
+        ingest([{"uri": "a.jsonl"}])
+    assert "task.multi_label: true" in raised.value.fix
+
+
+@pytest.mark.parametrize("type_", ["classification", "regression"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_an_object_as_a_label_is_named_with_its_keys(tmp_path, ingest, type_, listed):
+    if listed and type_ == "regression":
+        pytest.skip("a list is no number anyway")
+    label = {"name": "good", "score": 0.9}
+    rows = [{"text": f"t {n}", "label": [label] if listed else label} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match="object with the keys 'name', 'score'") as raised:
+        ingest([{"uri": "a.jsonl"}], task={"type": type_})
+    assert "jq -c '.label = .label.name' FILE" in raised.value.fix
+
+
+TEXTS = [f'text {n} of "many"' for n in range(60)]
+LABELS = ["ab"[n % 2] for n in range(60)]
+TABLES = {
+    "list": {"text": TEXTS, "label": LABELS},
+    "pandas": {
+        "text": {str(n): text for n, text in enumerate(TEXTS)},
+        "label": {str(n): label for n, label in enumerate(LABELS)},
+    },
+    "split": {
+        "columns": ["text", "label"],
+        "index": list(range(60)),
+        "data": [list(row) for row in zip(TEXTS, LABELS, strict=True)],
+    },
+    "index": {
+        str(n): {"text": text, "label": label}
+        for n, (text, label) in enumerate(zip(TEXTS, LABELS, strict=True))
+    },
+    "table": {
+        "schema": {"fields": []},
+        "data": [{"text": t, "label": label} for t, label in zip(TEXTS, LABELS, strict=True)],
+    },
+}
+
+
+@pytest.mark.parametrize("form", TABLES)
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("limit", [100, 1_000_000])
+def test_one_object_of_columns_is_read_as_rows(tmp_path, ingest, form, indent, limit):
+    (tmp_path / "a.json").write_text(json.dumps(TABLES[form], indent=indent))
+    done = ingest([{"uri": "a.json"}], max_row_bytes=limit)
+    assert {(row["text"], row["label"]) for row in done.rows()} == set(
+        zip(TEXTS, LABELS, strict=True)
+    )
+    assert "one JSON object of columns" in told(done)
+
+
+def test_columns_of_words_and_tags_are_told_from_a_row_of_them(tmp_path, ingest):
+    task = {"type": "tagging"}
+    rows = [{"tokens": ["Kyiv", str(n)], "tags": ["B-LOC", "O"]} for n in range(60)]
+    (tmp_path / "a.json").write_text(json.dumps(rows[0]))
+    (tmp_path / "b.json").write_text("\n".join(map(json.dumps, rows)))
+    done = ingest([{"uri": "a.json"}, {"uri": "b.json"}], task=task)
+    assert done.info["read"] == 61 and "of columns" not in told(done)
+    columns = {name: [row[name] for row in rows] for name in ("tokens", "tags")}
+    (tmp_path / "c.json").write_text(json.dumps(columns))
+    done = ingest([{"uri": "c.json"}], task=task, out="columns")
+    assert done.info["read"] == 60 and "of columns" in told(done)
+
+
+def test_columns_of_different_lengths_are_no_rows(tmp_path, ingest):
+    (tmp_path / "a.json").write_text(json.dumps({"text": TEXTS, "label": LABELS[1:]}))
+    with pytest.raises(DataError, match="not text"):
+        ingest([{"uri": "a.json"}])
+
+
+@pytest.mark.parametrize("ending", ["lines", "array", "indented"])
+def test_pairs_of_text_and_annotations_are_read(tmp_path, ingest, ending):
+    pairs = [[f"ACME met {n}", {"entities": [[0, 4, "ORG"]]}] for n in range(60)]
+    (tmp_path / "a.json").write_text(
+        "\n".join(map(json.dumps, pairs))
+        if ending == "lines"
+        else json.dumps(pairs, indent=1 if ending == "indented" else None)
+    )
+    done = ingest([{"uri": "a.json"}], task={"type": "tagging"})
+    assert done.info["labels"] == ["B-ORG", "O"] and len(done.rows()) == 60
+
+
+def test_pairs_with_cats_are_read(tmp_path, ingest):
+    pairs = [[f"text {n}", {"cats": {"a": n % 2 == 0, "b": n % 2 == 1}}] for n in range(60)]
+    (tmp_path / "a.json").write_text(json.dumps(pairs))
+    source = {"uri": "a.json", "columns": {"text": "body", "label": "class"}}
+    done = ingest([source])
+    assert done.info["labels"] == ["a", "b"]
+    assert "stand as an object of 0 and 1" in told(done)

@@ -1,0 +1,159 @@
+"""What reading tells: filters that match nothing, words for empty cells, names that print alike."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bertworks.errors import DataError
+from bertworks.look_alike import told_apart
+from bertworks.sources.label_names import look_alikes
+
+CYRILLIC = "p\u0430y"  # its second letter
+
+
+def told(done) -> str:
+    return "\n".join(notice["text"] for notice in done.result["notices"])
+
+
+def languages(count: int = 60) -> str:
+    rows = [f"text {n},{'ab'[n % 2]},{('en', 'en_GB', 'de')[n % 3]}" for n in range(count)]
+    return "text,label,lang\n" + "\n".join(rows)
+
+
+def test_a_value_of_where_that_no_row_has_is_told_with_those_that_there_are(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text(languages())
+    done = ingest([{"uri": "a.csv", "where": {"lang": ["en", "en-GB"], "label": ["a", "b"]}}])
+    assert done.info["read"] == 20
+    warned = [notice for notice in done.result["notices"] if notice["level"] == "warning"]
+    assert [notice["text"] for notice in warned] == [
+        "a.csv: no row has lang 'en-GB'; 'lang' holds 'en_GB' (20), 'en' (20), 'de' (20) "
+        "(data.sources[].where)"
+    ]
+
+
+def test_a_filter_that_lets_nothing_through_names_the_values_that_there_are(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text(languages())
+    with pytest.raises(DataError, match=r"none of its 60 rows passes") as raised:
+        ingest([{"uri": "a.csv", "where": {"lang": ["EN"]}}])
+    assert "'lang' holds 'en' (20)" in raised.value.message
+
+
+def test_the_corpus_filter_is_told_of_as_well(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(60))
+    (tmp_path / "b.csv").write_text(languages())
+    corpus = {"sources": [{"uri": "b.csv", "where": {"lang": ["en", "fr"]}}]}
+    done = ingest([{"uri": "a.csv"}], corpus=corpus)
+    assert "b.csv: no row has lang 'fr'" in told(done) and "corpus.sources[].where" in told(done)
+
+
+def test_a_value_of_where_that_prints_like_one_of_the_rows_is_told_apart(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text(languages().replace("de", CYRILLIC), encoding="utf-8")
+    done = ingest([{"uri": "a.csv", "where": {"lang": ["en", "pay"]}}])
+    assert f"'{CYRILLIC}' (U+0430 CYRILLIC SMALL LETTER A) (20)" in told(done)
+
+
+WORDS = ["nan", "None", "NULL", "N/A"]
+
+
+def test_words_for_empty_cells_are_no_texts_in_csv(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(100) + "".join(f"{w},good\n" for w in WORDS))
+    done = ingest([{"uri": "a.csv"}], max_rejected=0.1)
+    assert done.summary == {"column 'text' holds a word for an empty cell": 4}
+    assert "empty_words: []" in told(done)
+    kept = ingest([{"uri": "a.csv", "empty_words": []}], out="kept")
+    assert {*WORDS} <= {row["text"] for row in kept.rows()}
+    some = ingest([{"uri": "a.csv", "empty_words": ["nan"]}], out="some", max_rejected=0.1)
+    assert {row["text"] for row in some.rows()} & {*WORDS} == {"None", "NULL", "N/A"}
+
+
+def test_many_of_them_stop_the_run_with_the_setting(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(60) + "nan,good\n" * 9)
+    with pytest.raises(DataError, match="a word for an empty cell") as raised:
+        ingest([{"uri": "a.csv"}])
+    assert "empty_words: []" in raised.value.fix
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_words_for_empty_cells_are_kept_and_told_where_null_is_another_thing(
+    tmp_path, ingest, ending
+):
+    rows = [{"text": f"text {n}", "label": "ab"[n % 2]} for n in range(60)]
+    rows += [{"text": word, "label": "a"} for word in WORDS]
+    if ending == "jsonl":
+        (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    done = ingest([{"uri": f"a.{ending}"}])
+    assert {*WORDS} <= {row["text"] for row in done.rows()}
+    assert (
+        "4 texts are only a word that often stands for an empty cell: 'nan', 'None', 'NULL' and 1"
+        in (told(done))
+    )
+
+
+def test_texts_that_hold_such_words_are_texts(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(60) + "None of it,good\nnan bread,good\n")
+    done = ingest([{"uri": "a.csv"}])
+    assert done.info["read"] == 62 and "empty cell" not in told(done)
+
+
+def test_missing_words_and_tags_are_named(tmp_path, ingest):
+    rows = [{"tokens": ["a", str(n), "nan"], "tags": ["O", "O", "O"]} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = ingest([{"uri": "a.jsonl"}], task={"type": "tagging"})
+    assert "60 words are 'nan', as programs write a missing value" in told(done)
+    rows = [{**row, "tokens": [*row["tokens"][:2], float("nan")]} for row in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match=r"a word is missing \(null or NaN\)") as raised:
+        ingest([{"uri": "a.jsonl"}], task={"type": "tagging"}, out="gap")
+    assert "keep_default_na=False" in raised.value.fix
+    (tmp_path / "a.csv").write_text("tokens,tags\n" + "nan,nan\n" * 9)
+    with pytest.raises(DataError, match="'tokens' holds a word for an empty cell"):
+        ingest([{"uri": "a.csv"}], task={"type": "tagging"}, out="csv")
+
+
+def test_labels_that_print_alike_are_told_apart(tmp_path, ingest):
+    rows = [f"text {n},{('pay', CYRILLIC, 'x')[n % 3]}" for n in range(60)]
+    (tmp_path / "a.csv").write_text("text,label\n" + "\n".join(rows), encoding="utf-8")
+    done = ingest([{"uri": "a.csv", "label_map": {"p\u0430\u0443": "z"}}])
+    assert f"'pay' (20), '{CYRILLIC}' (U+0430 CYRILLIC SMALL LETTER A) (20)" in told(done)
+    assert "has the label 'p\u0430\u0443' (U+0430 CYRILLIC SMALL LETTER A, U+0443" in told(done)
+
+
+def test_a_column_that_prints_like_the_one_that_is_missing_is_told_apart(tmp_path, ingest, make):
+    text = make.reviews(60).replace("text,label", "t\u0435xt,label", 1)
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"U\+0435 CYRILLIC SMALL LETTER IE"):
+        ingest([{"uri": "a.csv"}])
+
+
+def test_names_are_told_apart_by_what_they_do_not_share():
+    assert told_apart(["a", "b"]) == ["'a'", "'b'"]
+    assert told_apart(["сор"]) == ["'сор'"]  # alone there is nothing to mix it up with
+    assert told_apart(["a b", "a\u00a0b"]) == ["'a b'", "'a\\xa0b' (U+00A0 NO-BREAK SPACE)"]
+    assert told_apart(["é", "e\u0301"]) == [
+        "'é' (U+00E9 LATIN SMALL LETTER E WITH ACUTE)",
+        "'e\u0301' (U+0301 COMBINING ACUTE ACCENT)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "stray", ['"positive', 'positive"', "'positive'", "“positive”", "`positive"]
+)
+def test_labels_with_a_stray_quote_are_told(tmp_path, ingest, stray):
+    rows = [
+        {"text": f"t {n}", "label": stray if n == 7 else ("positive", "x")[n % 2]}
+        for n in range(60)
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = ingest([{"uri": "a.jsonl"}])
+    assert "2 labels are nearly the same" in told(done) and f"{stray!r} (1)" in told(done)
+
+
+def test_quotes_alone_and_quoted_others_are_labels_of_their_own():
+    assert look_alikes(["''", "``", '"', "'s"]) == []
+    assert look_alikes(['"1', "1.0"]) == [['"1', "1.0"]]
