@@ -24,7 +24,7 @@ from pipelines.cluster.deploy import cli as deploy_cli
 from pipelines.cluster.doctor import cli as doctor_cli
 from pipelines.cluster.runs import cli as cluster_cli
 from pipelines.cluster.schedule import cli as schedule_cli
-from pipelines.command import called, print_anywhere
+from pipelines.command import called, check_arguments, print_anywhere
 from pipelines.options import DebugOption, RootOption, SetOption, SpecPath
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ def main() -> None:
     """Runs the command line; a known error ends with its message and exit code, no traceback."""
     print_anywhere()
     try:
+        check_arguments(sys.argv[1:])
         app(standalone_mode=True)
     except BertworksError as error:
         if os.environ.get("BERTWORKS_DEBUG") or "--debug" in sys.argv:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from bertworks.errors import SpecError
+
 NAME = "bertworks"
 _READABLE = "bertworks.readable"
+_PATHS = [[option] for option in ("--file", "--out", "-o", "--root", "--store")]
 # What our own lines hold beyond ASCII, for terminals and files that take ASCII only.
 _PLAIN = str.maketrans(
     {
@@ -55,6 +60,26 @@ def print_anywhere() -> None:
 def takes(stream: TextIO) -> str:
     """The encoding that a stream really writes."""
     return getattr(stream, "takes", "") or getattr(stream, "encoding", None) or "utf-8"
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuses arguments that are no text; names of files may be made of any bytes.
+
+    Raises:
+        SpecError: Names the argument, its place and its bytes.
+    """
+    for place, argument in enumerate(arguments):
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            value = argument.partition("=")[2] if argument.startswith("--") else argument
+            if arguments[place - 1 : place] in _PATHS or os.path.lexists(value):
+                continue
+            raise SpecError(
+                f"Argument {place + 1} is not UTF-8. Received: {os.fsencode(argument)[:100]!r}",
+                "Write it in UTF-8, or give a text in a file: --file texts.txt, converted with "
+                "iconv -f WINDOWS-1252 -t UTF-8.",
+            ) from None
 
 
 def _readable(error: UnicodeError) -> tuple[str | bytes, int]:

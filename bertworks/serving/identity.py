@@ -32,6 +32,11 @@ class Identity:
     created: float | None = None
     latency_limit: float | None = None
 
+    @property
+    def served(self) -> str:
+        """The version in the V2 protocol's words: its number, or the digest's beginning."""
+        return self.digest[:12] if self.version is None else str(self.version)
+
 
 @dataclass(frozen=True)
 class Located:

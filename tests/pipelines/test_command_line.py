@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -93,3 +94,33 @@ def test_compile_takes_no_store_relative_to_this_shell(tmp_path: Path) -> None:
             standalone_mode=False,
         )
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", os.fsdecode(b"caf\xe9")],
+        ["run", os.fsdecode(b"caf\xe9.yaml")],
+        ["run", "spec.yaml", "--set", os.fsdecode(b"name=caf\xe9")],
+        ["predict", os.fsdecode(b"--agent=caf\xe9"), "a text"],
+        [os.fsdecode(b"\xff")],
+    ],
+)
+def test_an_argument_that_is_not_utf8_is_named(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bertworks", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == SpecError.exit_code
+    assert "is not UTF-8. Received: b'" in said and "fix: " in said and "Traceback" not in said
+
+
+def test_names_of_files_may_be_any_bytes(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.txt"
+    command.check_arguments(["predict", "--file", "x", "-o", os.fsdecode(b"new \xe9.csv")])
+    with pytest.raises(SpecError, match="Argument 2"):
+        command.check_arguments(["predict", os.fsdecode(name)])
+    with open(name, "w"):
+        command.check_arguments(["predict", os.fsdecode(name), os.fsdecode(b"--file=" + name)])

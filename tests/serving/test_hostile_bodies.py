@@ -137,6 +137,27 @@ def test_hostile_bodies_are_the_clients_fault(app, path, body, headers, status):
     assert set(told.json()) <= {"error", "detail"} and len(told.body) < 2000
 
 
+@pytest.mark.parametrize("path", ["", "/ready", "/infer"])
+def test_a_version_that_is_not_served_is_answered_with_the_one_that_is(app, path):
+    def ask(version):
+        whole = f"/v2/models/mood/versions/{version}{path}"
+        return (
+            post(app, whole, {"inputs": [tensor(["a"])]}) if path == "/infer" else get(app, whole)
+        )
+
+    refused = ask("9")
+    assert refused.status == 404
+    assert refused.json() == {"error": "mood is served in version 3. Received: '9'"}
+    assert ask("3").status == 200 and ask("3").json().get("model_name", "mood") == "mood"
+    assert get(app, "/v2/models/no/versions/3").status == 404
+
+
+def test_metadata_names_the_version(app, models):
+    assert get(app, "/v2/models/mood").json()["versions"] == ["3"]
+    assert get(app, "/v2/models/mood/versions/3").json() == get(app, "/v2/models/mood").json()
+    assert Identity("d" * 64).served == "d" * 12  # a lone folder has no number
+
+
 @pytest.mark.parametrize("setting", ["rows", "characters", "depth", "body_mb"])
 def test_a_refusal_names_what_changes_it(app, setting):
     bodies = {

@@ -39,6 +39,7 @@ from bertworks.serving.refusals import Cancelled, Refused
 from bertworks.spec_limits import Limits
 
 REPOSITORY = "/v2/repository/{path:path}"
+VERSION = "/v2/models/{model_name}/versions/{model_version}"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -74,6 +75,26 @@ class AgentDataPlane(DataPlane):
     def metadata(self) -> dict[str, Any]:
         """Name and version of this server, and the extensions that it has switched on."""
         return {"name": "bertworks", "version": __version__, "extensions": self.extensions}
+
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """kserve's, with the version that is served."""
+        facts = await super().model_metadata(model_name)
+        versions = [self.repository.own[model_name].identity.served]
+        return {**facts, "platform": "bertworks", "versions": versions}
+
+    def check_version(self, model_name: str, version: str) -> None:
+        """Refuses a version that is not the one that is served.
+
+        Raises:
+            ModelNotFound: There is no such model here.
+            HTTPException: 404, with the version that there is.
+        """
+        self.get_model_from_registry(model_name)
+        served = self.repository.own[model_name].identity.served
+        if version != served:
+            raise HTTPException(
+                404, f"{model_name} is served in version {served}. Received: {version[:50]!r}"
+            )
 
     async def live(self) -> dict[str, str]:
         """Whether a restart would help: a thread of a model does not come back."""
@@ -121,13 +142,11 @@ def application(
     app.add_api_route("/", plane.live)
     app.add_api_route("/metrics", metrics_handler, methods=["GET"])
     # Before kserve's, so that this one answers: kserve's reads the body by itself, leniently.
-    app.add_api_route(
-        "/v2/models/{model_name}/infer",
-        _infer(plane),
-        methods=["POST"],
-        response_model=None,
-        include_in_schema=False,
-    )
+    for path in ("/v2/models/{model_name}/infer", f"{VERSION}/infer"):
+        app.add_api_route(
+            path, _infer(plane), methods=["POST"], response_model=None, include_in_schema=False
+        )
+    _add_versions(app, plane)
     if repository:
         plane.extensions.append("model_repository")
     else:
@@ -143,9 +162,30 @@ async def _not_offered() -> None:
     raise HTTPException(404, "This server was started without --repository.")
 
 
+def _add_versions(app: FastAPI, plane: AgentDataPlane) -> None:
+    """The routes that name a version, which kserve does not offer: for the one that is served."""
+
+    async def metadata(model_name: str, model_version: str) -> dict[str, Any]:
+        plane.check_version(model_name, model_version)
+        return await plane.model_metadata(model_name)
+
+    async def ready(model_name: str, model_version: str) -> dict[str, Any]:
+        plane.check_version(model_name, model_version)
+        if not await plane.model_ready(model_name):
+            raise ModelNotReady(model_name)
+        return {"name": model_name, "ready": True}
+
+    app.add_api_route(VERSION, metadata, include_in_schema=False)
+    app.add_api_route(f"{VERSION}/ready", ready, include_in_schema=False)
+
+
 def _infer(plane: AgentDataPlane) -> Any:
-    async def infer(request: Request, model_name: str) -> Response:
+    async def infer(
+        request: Request, model_name: str, model_version: str | None = None
+    ) -> Response:
         """Answers a V2 request, in JSON or with the binary data extension."""
+        if model_version is not None:
+            plane.check_version(model_name, model_version)
         if not await plane.model_ready(model_name):
             raise ModelNotReady(model_name)
         headers = dict(request.headers)

@@ -115,11 +115,10 @@ class AgentModel(kserve.Model):
             kserve.InferOutput(name=output, shape=[len(values)], datatype=kind, data=values)
             for output, kind, values in protocols.tensors_of(answers, self._agent.task, names)
         ]
-        version = self.identity.version
         return kserve.InferResponse(
             response_id=request.id or uuid.uuid4().hex,  # optional in V2; kserve's answer needs one
             model_name=self.name,
-            model_version=None if version is None else str(version),
+            model_version=self.identity.served,
             infer_outputs=outputs,
             parameters={"digest": self.identity.digest},
             use_binary_outputs=request.use_binary_outputs,
