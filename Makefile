@@ -188,4 +188,5 @@ kind-down: ## Delete the kind cluster
 .PHONY: clean
 clean: ## Remove environments, runs and caches (keeps the models: .bertworks/models)
 	@rm -rf $(VENV) .venv-peers .venv-peers-tfx .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
-	@rm -rf .bertworks/downloads .bertworks/pipeline_root .bertworks/checkpoints .bertworks/runs
+	@rm -rf .bertworks/downloads .bertworks/pipeline_root .bertworks/checkpoints .bertworks/runs \
+	  .bertworks/rows

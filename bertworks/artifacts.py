@@ -150,6 +150,23 @@ def open_artifact(
     )
 
 
+def copy_artifact(artifact: Artifact, path: str | os.PathLike[str]) -> None:
+    """Copies an artifact's folder to `path`, in one piece; what is there is replaced.
+
+    Raises:
+        EnvironmentFault: The disk is full or the folder cannot be written.
+    """
+    final = Path(path)
+    beside = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        shutil.copytree(artifact.path, beside)
+        _replace(beside, final)
+    except OSError as error:
+        raise _environment_fault(error, final) or error from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
 def sha256_of(file: str | os.PathLike[str]) -> str:
     """The sha256 of a file, as 64 hex digits, read in 1 MiB blocks."""
     with open(file, "rb") as stream:

@@ -7,7 +7,7 @@ command line prints exactly that, without a traceback, and exits with the error'
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bertworks.notices import Notice
@@ -63,10 +63,15 @@ class ArtifactError(BertworksError):
 
 
 class GateRefused(BertworksError):
-    """A model did not meet a gate."""
+    """A model did not meet a gate.
+
+    Attributes:
+        agent: From `bertworks.Agent.fit`: the agent that was refused; else None.
+    """
 
     exit_code = 6
     kind = "gate"
+    agent: Any = None
 
 
 class EnvironmentFault(BertworksError):

@@ -14,10 +14,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 EVENTS = "BERTWORKS_EVENTS"
 STEP = "BERTWORKS_STEP"
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
 class Stage:
@@ -79,6 +81,16 @@ def stage(
     current.report("done")
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the reports of what this thread does in the block off stderr."""
+    before = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(before)
+
+
 def emit(event: dict[str, Any]) -> None:
     """Appends one event to the events file, or prints it to stderr."""
     event = {"time": time.time(), "step": os.environ.get(STEP, ""), **event}
@@ -87,7 +99,7 @@ def emit(event: dict[str, Any]) -> None:
         # One write of one line in append mode: whole lines even when two processes write.
         with open(file, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(event, ensure_ascii=False) + "\n")
-    elif event["event"] == "stage":
+    elif event["event"] == "stage" and not _quiet.get():
         total = f"/{event['total']:g}" if event["total"] else ""
         rate = f", {event['rate']:.1f} {event['unit']}/s" if event["unit"] else ""
         note = f", {event['note']}" if event["note"] else ""

@@ -591,7 +591,31 @@ class Retrain(Section):
 
 
 class AgentSpec(Section):
-    """One agent, declared."""
+    """One agent, declared.
+
+    Made from a YAML file by `bertworks.spec_file`, or here; a section may be given as a mapping:
+
+    >>> spec = AgentSpec(
+    ...     name="reviews",
+    ...     data={"sources": [{"uri": "reviews.csv", "columns": {"text": "review"}}]},
+    ...     finetune={"epochs": 3},
+    ... )
+    >>> spec.finetune.epochs, spec.task.type, spec.metric
+    (3, 'classification', 'accuracy')
+
+    `bertworks.Agent.fit(spec=spec)` runs it, and so does the command line:
+
+    >>> print(spec.to_yaml())
+    name: reviews
+    data:
+      sources:
+      - uri: reviews.csv
+        columns:
+          text: review
+    finetune:
+      epochs: 3
+    <BLANKLINE>
+    """
 
     name: str = Field(
         pattern="^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$",
@@ -654,6 +678,13 @@ class AgentSpec(Section):
     def metric(self) -> str:
         """What every step of the run judges by; `finetune.metric` alone may say otherwise there."""
         return self.gates.metric or task_metric(self.task)
+
+    def to_yaml(self) -> str:
+        """The spec as a file for the command line; what is as by default is left out."""
+        import yaml
+
+        plain = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
     # What follows would otherwise come to light only after minutes of training.
 

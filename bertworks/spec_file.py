@@ -5,6 +5,7 @@ Errors point at file, line and key; an unknown key is answered with the nearest 
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,14 +74,35 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
     for override in overrides:
         key = _override(content, override)
         origins[key] = "--set"
+    return SpecFile(spec=_validated(content, origins, str(file)), path=file, origins=origins)
+
+
+def made(content: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> SpecFile:
+    """A spec that was made in Python, with the checks and the errors of one in a file.
+
+    Args:
+        content: Section to settings, as a YAML file has them; left as it is.
+        settings: "finetune.epochs" to its value, over what `content` says.
+        path: A name to call it by, in the folder that its relative paths start from.
+
+    Raises:
+        SpecError: A value breaks a rule, or a key is not known.
+    """
+    whole = copy.deepcopy(dict(content))
+    origins = {}
+    for name, value in settings.items():
+        origins[_put(whole, name, value)] = path.name
+    return SpecFile(spec=_validated(whole, origins, path.name), path=path, origins=origins)
+
+
+def _validated(content: Mapping[str, Any], origins: Mapping[Key, str], where: str) -> AgentSpec:
     try:
-        spec = AgentSpec.model_validate(content)
+        return AgentSpec.model_validate(content)
     except ValidationError as error:
         raise SpecError(
-            masked("\n".join(_explain(problem, origins, file) for problem in error.errors())),
-            "Mend the lines named above; `bertworks spec schema` lists every key.",
+            masked("\n".join(_explain(problem, origins, where) for problem in error.errors())),
+            "Mend what is named above; `bertworks spec schema` lists every key.",
         ) from None
-    return SpecFile(spec=spec, path=file, origins=origins)
 
 
 def explain(loaded: SpecFile) -> Iterator[tuple[str, Any, str]]:
@@ -107,6 +129,11 @@ def _override(content: dict[str, Any], override: str) -> Key:
         value, _ = bounded_yaml.read(text, f"--set {name}") if text.strip() else (None, {})
     except bounded_yaml.NotYaml:
         value = text
+    return _put(content, name, value, "--set ")
+
+
+def _put(content: dict[str, Any], name: str, value: Any, option: str = "") -> Key:
+    """Puts a value at its place, "finetune.epochs"; sections on the way are made where needed."""
     key: Key = tuple(int(part) if part.isdigit() else part for part in name.split("."))
     target: Any = content
     for part, following in pairwise(key):
@@ -118,19 +145,20 @@ def _override(content: dict[str, Any], override: str) -> Key:
             target = None
         if not isinstance(target, dict | list):
             raise SpecError(
-                f"--set {name}: {part} holds a single value, not keys.",
+                f"{option}{name}: {part} holds a single value, not keys.",
                 "`bertworks spec explain FILE` lists the keys.",
             )
     last = key[-1]
     if isinstance(target, list) and not (isinstance(last, int) and last < len(target)):
-        raise SpecError(f"--set {name}: the list has {len(target)} entries.", "Number them from 0.")
+        raise SpecError(
+            f"{option}{name}: the list has {len(target)} entries.", "Number them from 0."
+        )
     target[last] = value
     return key
 
 
-def _explain(problem: Any, origins: Mapping[Key, str], file: Path) -> str:
+def _explain(problem: Any, origins: Mapping[Key, str], where: str) -> str:
     key: Key = tuple(problem["loc"])
-    where = str(file)
     for end in range(len(key), 0, -1):
         if key[:end] in origins:
             where = origins[key[:end]]

@@ -74,7 +74,7 @@ def refuse_file(agent: str) -> None:
     """Raises where --agent names a file, such as one of the bundle's."""
     if Path(agent).is_file():
         raise BertworksError(
-            f"--agent {agent} is a file.",
+            f"{agent} is a file, not an agent.",
             "Name the bundle's folder, or NAME or NAME/VERSION in the model store; texts to predict "
             "for are given with --file.",
         )
@@ -100,7 +100,7 @@ def find(agent: str | None, store: Store) -> Version | Path:
     if not known and (Path(agent).is_dir() or agent.startswith(("/", ".", "~"))):
         is_there = "is a folder without a bundle in it" if Path(agent).is_dir() else "is not there"
         raise BertworksError(
-            f"--agent {agent} {is_there}.",
+            f"{agent} {is_there}.",
             f"Name a bundle's folder, or NAME or NAME/VERSION in the model store; {_LIST}",
         )
     name, wanted = split(agent)

@@ -51,14 +51,14 @@ def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
     for name in ("input_ids", "length"):
         rows[name] = [pieces[name][row] for row in order]
     rows["shown"] = shown_texts(task, rows)
-    rows["truth"] = _truth(task, rows, tokens.json("info.json")["labels"])
+    rows["truth"] = truth_of(task, rows, tokens.json("info.json")["labels"])
     return rows
 
 
 def labelled_rows(task: Task, examples: Artifact, labels: list[str]) -> Columns:
     """The test rows, in the order of their ids, with `truth`, as in `Predictions.truth`."""
     rows = read_split(examples, "test")
-    return {**rows, "truth": _truth(task, rows, labels)}
+    return {**rows, "truth": truth_of(task, rows, labels)}
 
 
 def shown_texts(task: Task, rows: Columns) -> list[str]:
@@ -71,7 +71,8 @@ def shown_texts(task: Task, rows: Columns) -> list[str]:
     return list(rows.get("text", []))
 
 
-def _truth(task: Task, rows: Columns, labels: list[str]) -> Any:
+def truth_of(task: Task, rows: Columns, labels: list[str]) -> Any:
+    """The rows' targets, as in `Predictions.truth`; every label must be one of `labels`."""
     if task.type == "tagging":
         return rows.get("tags", [])
     if task.type == "regression":

@@ -258,6 +258,13 @@ class Agent:
         return Encoded(ids, cut, None, [row.placed for row in rows], starts, kept)
 
 
+def roles(task: Task) -> tuple[str, ...]:
+    """What the columns of a task's rows are called: of the first of these that are there it reads."""
+    if task.pair:
+        return ("text_a", "text_b")
+    return ("tokens", "text") if task.type == "tagging" else ("text",)
+
+
 def _tagged(
     row: Row, placed: list[words.Word], kept: list[int], answer: dict[str, Any]
 ) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import functools
 import hashlib
@@ -12,7 +13,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from bertworks import progress, temporary
@@ -24,10 +26,27 @@ from bertworks.secrets import masked
 FOLDER = "BERTWORKS_DOWNLOADS"
 _RECORD = ".sha256"
 _STALE_SECONDS = 3600
+_chosen: ContextVar[Path | None] = ContextVar("cache_folder", default=None)
+
+
+@contextlib.contextmanager
+def cache_in(folder: Path) -> Iterator[None]:
+    """Makes `folder` the cache of what this thread does in the block.
+
+    Not by BERTWORKS_DOWNLOADS: the environment is the whole process's, which may be a notebook with
+    other runs in other threads.
+    """
+    before = _chosen.set(folder)
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
 
 
 def cache_folder() -> Path:
-    """The folder in BERTWORKS_DOWNLOADS, else bertworks/downloads in XDG_CACHE_HOME or ~/.cache.
+    """The folder of `cache_in`, or in BERTWORKS_DOWNLOADS, or bertworks/downloads in the user's cache.
+
+    The user's cache is XDG_CACHE_HOME or ~/.cache.
 
     Where nothing is named and the usual place cannot be written (a read-only root), it is a folder of
     this process in TMPDIR, which goes with the process.
@@ -35,6 +54,8 @@ def cache_folder() -> Path:
     Raises:
         EnvironmentFault: There is no place for temporary files either.
     """
+    if (chosen := _chosen.get()) is not None:
+        return chosen
     if named := os.environ.get(FOLDER):
         return Path(named).expanduser().absolute()
     kept = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111

@@ -45,6 +45,16 @@ def choose() -> Display:
     return LiveTable() if sys.stdout.isatty() else Lines()
 
 
+class Nothing:
+    """Shows nothing; the run's record has all of it."""
+
+    def start(self, run: Run) -> None: ...
+
+    def update(self, run: Run, events: list[dict[str, Any]]) -> None: ...
+
+    def stop(self, run: Run) -> None: ...
+
+
 class Lines:
     """One line when a step starts, ends, or enters a new stage; at most one each 15 s between."""
 
@@ -89,7 +99,7 @@ class LiveTable:
 
     def start(self, run: Run) -> None:
         self._live.start()
-        self._live.update(self._draw(run))
+        self._live.update(draw(run))
 
     def update(self, run: Run, events: list[dict[str, Any]]) -> None:
         for event in events:
@@ -97,10 +107,10 @@ class LiveTable:
             if step is not None and event["event"] == "step" and step.finished:
                 for notice in step.told():
                     self._print(f"{step.name}: {notice.line()}", indent=4)
-        self._live.update(self._draw(run))
+        self._live.update(draw(run))
 
     def stop(self, run: Run) -> None:
-        self._live.update(self._draw(run))
+        self._live.update(draw(run))
         self._live.stop()
         for line in closing(run):
             self._print(line, indent=6)
@@ -111,21 +121,23 @@ class LiveTable:
         for part in wrapped(line, console.width, indent):
             console.print(Text(part), soft_wrap=True)
 
-    def _draw(self, run: Run) -> Table:
-        table = Table(box=None, padding=(0, 1), title=run.id, title_justify="left")
-        for name in ("", "step", "time", "doing"):
-            table.add_column(name, justify="right" if name == "time" else "left")
-        for step in run.steps.values():
-            mark, style = MARKS[step.state]
-            seconds = time.time() - step.started if step.state == "running" else step.seconds
-            shown = doing(step.stage) if step.state == "running" else numbers(step)
-            table.add_row(
-                Text(mark, style=style),
-                Text(step.name, style=style),
-                duration(seconds) if seconds else "",
-                Text(_said(step, shown), overflow="ellipsis", no_wrap=True),
-            )
-        return table
+
+def draw(run: Run) -> Table:
+    """The DAG, a row a box: its state, time, and what it does or found."""
+    table = Table(box=None, padding=(0, 1), title=run.id, title_justify="left")
+    for name in ("", "step", "time", "doing"):
+        table.add_column(name, justify="right" if name == "time" else "left")
+    for step in run.steps.values():
+        mark, style = MARKS[step.state]
+        seconds = time.time() - step.started if step.state == "running" else step.seconds
+        shown = doing(step.stage) if step.state == "running" else numbers(step)
+        table.add_row(
+            Text(mark, style=style),
+            Text(step.name, style=style),
+            duration(seconds) if seconds else "",
+            Text(_said(step, shown), overflow="ellipsis", no_wrap=True),
+        )
+    return table
 
 
 def doing(stage: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ downloads/       fetched archives, by sha256
 pipeline_root/   the artifacts, and KFP's cache of them
 checkpoints/     what a step resumes from
 models/          the model store
+rows/            rows given in Python (a DataFrame, a list), by sha256
 failures/RUN/    why steps failed, for the step that tells how a retraining ended
 runs/ID/         run.json, events.jsonl, pipeline.yaml, logs/, report.html
 """
@@ -57,6 +58,10 @@ class Root:
     @property
     def models(self) -> Path:
         return self.path / "models"
+
+    @property
+    def rows(self) -> Path:
+        return self.path / "rows"
 
     @property
     def failures(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,11 +74,12 @@ def run(
 
 
 def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool) -> Run:
+    from bertworks.sources.cache import cache_in
     from bertworks.sources.fingerprints import fingerprints
     from pipelines import agent, retrain
 
-    os.environ.update(root.environment())
-    prints = fingerprints(loaded.spec, loaded.folder)
+    with cache_in(root.downloads):
+        prints = fingerprints(loaded.spec, loaded.folder)
     name = loaded.spec.name if kind == "agent" else f"{loaded.spec.name}-retrain"
     folder = root.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
     while folder.exists():
@@ -138,6 +141,26 @@ def _terminate(number: int, frame: object) -> None:
     raise _Terminated
 
 
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Turns SIGTERM and SIGHUP into _Terminated in the block; then they do what they did before.
+
+    Only the main thread may say what signals do: a run in another thread leaves them alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        ending: signal.signal(ending, _terminate) for ending in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for ending, handler in before.items():
+            # None: what the program that Python is embedded in had set, which Python cannot say.
+            signal.signal(ending, signal.SIG_DFL if handler is None else handler)
+
+
 def _watch(current: Run, root: Root, debug: bool, display: Display, scratch: Path) -> None:
     events = current.folder / "events.jsonl"
     events.touch()
@@ -172,13 +195,12 @@ def _watch(current: Run, root: Root, debug: bool, display: Display, scratch: Pat
             start_new_session=True,
         )
     try:
-        for ending in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ending, _terminate)
-        reader = _new_events(events)
-        while (exit_code := child.poll()) is None:
+        with _ended_by_signals():
+            reader = _new_events(events)
+            while (exit_code := child.poll()) is None:
+                _take(current, reader, display)
+                time.sleep(0.2)
             _take(current, reader, display)
-            time.sleep(0.2)
-        _take(current, reader, display)
     except (KeyboardInterrupt, _Terminated):
         current.state, current.message = "interrupted", "Interrupted."
         raise BertworksError(

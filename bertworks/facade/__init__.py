@@ -1,0 +1,1 @@
+"""An agent in three lines of Python: `bertworks.Agent`, for notebooks and programs."""

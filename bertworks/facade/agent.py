@@ -1,0 +1,398 @@
+"""`bertworks.Agent`: made, asked, measured, kept and served from Python."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertworks.artifacts import Artifact, copy_artifact, open_artifact
+from bertworks.errors import ArtifactError, BertworksError, GateRefused
+from bertworks.facade import asked, settings
+from bertworks.facade.advice import for_python
+from bertworks.facade.given import Data, source_of
+from bertworks.facade.report import Report
+from bertworks.facade.server import Server
+from bertworks.scratch import Scratch
+from bertworks.serving import runtime
+from bertworks.spec import AgentSpec, Task
+from bertworks.store import REFUSED, Store, Version
+
+PathLike = str | os.PathLike[str]
+
+
+class Agent:
+    """An agent: made by `fit`, or loaded by `load`.
+
+    >>> agent = Agent.load("sentiment")  # a bundle's folder, or a name in the model store
+    >>> agent
+    <Agent sentiment: classification, 2 labels>
+    >>> answers = agent.predict(["good film", "bad story"])
+    >>> [sorted(answer) for answer in answers]
+    [['label', 'score', 'scores', 'truncated'], ['label', 'score', 'scores', 'truncated']]
+
+    A DataFrame comes back as one, with the same index:
+
+    >>> import pandas
+    >>> rows = pandas.DataFrame({"text": ["good film", "so so"]}, index=[7, 8])
+    >>> list(rows.join(agent.predict(rows)).columns)
+    ['text', 'label', 'score', 'scores', 'truncated']
+
+    What it is worth on rows of one's own, and a copy of it elsewhere:
+
+    >>> scores = agent.evaluate([{"text": "good film", "label": "positive"}])
+    >>> 0.0 <= scores["accuracy"] <= 1.0
+    True
+    >>> Agent.load(agent.save("copies/sentiment")).predict(["good film"]) == answers[:1]
+    True
+
+    Attributes:
+        name: The agent's name; of a lone bundle, its folder's.
+        version: Its number in the model store; None where it is a lone bundle.
+        path: The bundle's folder.
+        spec: What it was made from; None where it was loaded.
+        record: The run that made it, as run.json has it; None where it was loaded.
+    """
+
+    def __init__(
+        self,
+        bundle: Path,
+        *,
+        name: str,
+        version: int | None = None,
+        metrics: Path | None = None,
+        spec: AgentSpec | None = None,
+        record: Mapping[str, Any] | None = None,
+        report: Path | None = None,
+        store: Store | None = None,
+        threads: int | None = None,
+        max_batch: int = 32,
+    ) -> None:
+        self.path, self.name, self.version = bundle, name, version
+        self.spec, self.record = spec, record
+        self._metrics, self._report = metrics, report
+        self._servers: list[Server] = []
+        self._store = store  # keeps a bucket's copy alive
+        self._runtime = runtime.Agent.load(bundle, threads=threads, max_batch=max_batch)
+
+    @classmethod
+    def fit(
+        cls,
+        data: Data = None,
+        *,
+        text: str | tuple[str, str] | None = None,
+        label: str | list[str] | None = None,
+        score: str | None = None,
+        tokens: str | None = None,
+        tags: str | None = None,
+        extra: str | list[str] | None = None,
+        validation: Data = None,
+        test: Data = None,
+        spec: settings.Spec | None = None,
+        name: str | None = None,
+        root: PathLike | None = None,
+        cache: bool = True,
+        progress: bool = True,
+        **setting: Any,
+    ) -> Agent:
+        """Makes an agent: the whole DAG of `bertworks run`, with its cache, gates, store and report.
+
+            agent = Agent.fit("reviews.csv", text="review", label="stars")
+            agent = Agent.fit(frame, text=("question", "answer"), label="fits", max_length=64)
+            agent = Agent.fit(rows, score="rating", finetune={"epochs": 3}, test=other_rows)
+            agent = Agent.fit("news.jsonl", tokens="words", tags="entities", minimum=0.8)
+            agent = Agent.fit(spec="reviews.yaml", set={"finetune.epochs": 1})
+
+        The same call again takes what is finished from the cache, and one that was interrupted goes on
+        from its last checkpoint. It may be called from any thread; two at once need a `root` each.
+
+        Args:
+            data: The rows: a path, glob or URI (csv, tsv, jsonl, parquet, conll; see the spec's
+                data.sources[].uri), a DataFrame or another Arrow table, or a list of dicts.
+            text: The text's column, "text" unless told; two of them for a task on pairs.
+            label: The column of the label, "label" unless told, or of several in one cell with
+                `multi_label=True`; a list of columns of 0 and 1, each of which is a label.
+            score: The column of a number: the agent learns to give it (regression).
+            tokens: The column with lists of words, for tagging.
+            tags: The column with a tag a word, for tagging.
+            extra: More columns to keep, for `evaluate={"slices": [...]}`.
+            validation: The share of the rows (0.1 unless told) for choosing the best epoch and
+                candidate, or rows of their own.
+            test: The share of the rows (0.1 unless told) that is measured on, or rows of their own.
+            spec: What to start from: an AgentSpec, a mapping, or the path of a YAML file. With `data`,
+                those rows are read as its first source says.
+            name: The agent's name in the store; the file's unless told, or "agent".
+            root: The folder of runs, artifacts and models; BERTWORKS_ROOT or .bertworks unless told.
+            cache: Whether steps that were done before on the same are taken from then.
+            progress: Whether to show what is going on.
+            **setting: Settings of the spec: a section as a mapping, `gates={"minimum": 0.9}`; one with
+                its section before it, `gates__minimum=0.9`; by their own name max_length, long_text,
+                max_windows, multi_label, max_rows, epochs, learning_rate, batch_size, minutes,
+                speedup, metric, minimum, max_latency_ms and max_size_mb; `base="..."`,
+                `task="tagging"`; and any, over all others, in `set={"finetune.epochs": 1}`.
+
+        Raises:
+            SpecError: A setting is not known or breaks a rule.
+            DataError: The rows are no rows, or lack a column.
+            GateRefused: A gate refused the agent; the error's `agent` is it nevertheless.
+            BertworksError: A step failed: which, why, and where its log is.
+        """
+        pipelines = _pipelines("pipelines.facade")
+        place = None if root is None else os.fspath(root)
+        try:
+            loaded = settings.spec_of(
+                data,
+                spec=spec,
+                name=name,
+                columns={
+                    "text": text, "label": label, "score": score, "tokens": tokens, "tags": tags,
+                    "extra": extra,
+                },
+                shares={"validation": validation, "test": test},
+                settings=setting,
+                rows=pipelines.rows_folder(place),
+            )  # fmt: skip
+            ended = pipelines.run_here(loaded, place, cache=cache, progress=progress)
+        except BertworksError as error:
+            for_python(error)
+            raise
+        if isinstance(ended.error, GateRefused) and "bundle" in ended.record["artifacts"]:
+            ended.error.agent = cls._of_run(ended, loaded.spec, pipelines.models_of(place))
+        if ended.error is not None:
+            raise for_python(ended.error) from None
+        return cls._of_run(ended, loaded.spec, pipelines.models_of(place))
+
+    @classmethod
+    def load(
+        cls,
+        agent: PathLike | None = None,
+        *,
+        store: PathLike | None = None,
+        root: PathLike | None = None,
+        threads: int | None = None,
+        max_batch: int = 32,
+    ) -> Agent:
+        """Loads an agent; TensorFlow is not needed.
+
+        Args:
+            agent: A bundle's folder (as `save` writes it, or as a server has it), or NAME (the
+                champion), NAME/VERSION or NAME/latest of the model store; None: the newest champion.
+            store: The model store, a folder or bucket; the root's unless told.
+            root: As for `fit`.
+            threads: CPU threads of one forward pass; None: all that may be used.
+            max_batch: Rows that one forward pass takes, at most.
+
+        Raises:
+            ArtifactError: It is damaged, or no bundle.
+            BertworksError: There is no such agent.
+        """
+        named = None if agent is None else os.fspath(agent)
+        options: dict[str, Any] = {"threads": threads, "max_batch": max_batch}
+        if named is not None and (Path(named) / "manifest.json").is_file():
+            return cls(Path(named), name=Path(named).resolve().name, **options)
+        try:
+            kept = Store(os.fspath(store) if store is not None else _models(root))
+            found = _pipelines("pipelines.served").find(named, kept)
+            return cls._of_version(found, kept, **options)
+        except BertworksError as error:
+            for_python(error)
+            raise
+
+    @classmethod
+    def _of_run(cls, ended: Any, spec: AgentSpec, models: str) -> Agent:
+        """The agent that a run left, in the store or out of it."""
+        artifacts = ended.record["artifacts"]
+        bundle, store = open_artifact(artifacts["bundle"], "bundle"), Store(models)
+        same = [one.number for one in store.list(spec.name) if one.digest == bundle.digest]
+        return cls(
+            store.fetch(spec.name, same[-1]).path if same else bundle.path,
+            name=spec.name,
+            version=same[-1] if same else None,
+            metrics=Path(artifacts["bundle_metrics"]),
+            spec=spec,
+            record=ended.record,
+            report=ended.folder / "report.html",
+        )
+
+    @classmethod
+    def _of_version(cls, found: Version, store: Store, **options: Any) -> Agent:
+        if found.state == REFUSED:
+            warnings.warn(
+                f"{found.name}/{found.number} is refused: its gates did not pass.", stacklevel=3
+            )
+        return cls(
+            store.fetch(found.name, found.number).path,
+            name=found.name,
+            version=found.number,
+            metrics=store.fetch(found.name, found.number, "metrics").path,
+            store=store,
+            **options,
+        )
+
+    @property
+    def task(self) -> Task:
+        """What it does."""
+        return self._runtime.task
+
+    @property
+    def labels(self) -> list[str]:
+        """What it may answer; empty for regression."""
+        return list(self._runtime.labels)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The bundle's agent.json."""
+        return dict(self._runtime.info)
+
+    def predict(self, rows: Any) -> asked.Answers:
+        """Answers for each row, in the order given.
+
+        Args:
+            rows: Texts; pairs of texts for a task on pairs; texts or lists of words for tagging. Or
+                dicts, a DataFrame or a Series with them: their columns may be called as those that
+                the agent was made from, or text, or text_a and text_b, or tokens.
+
+        Returns:
+            A dict a row: label, score (its probability) and scores; several labels: labels, scores;
+            regression: score; tagging: tokens, tags, scores, entities. All: truncated, whether the
+            row's end was not read. A DataFrame of these, with the index of the rows, where a
+            DataFrame or Series came in.
+
+        Raises:
+            DataError: A row is not as the task takes it.
+        """
+        columns = self.info.get("columns") or {}
+        given = asked.rows_of(rows, runtime.roles(self.task), columns)
+        return asked.like(rows, self._runtime.predict(given))
+
+    def evaluate(
+        self,
+        rows: Data,
+        *,
+        text: str | tuple[str, str] | None = None,
+        label: str | list[str] | None = None,
+        score: str | None = None,
+        tokens: str | None = None,
+        tags: str | None = None,
+    ) -> dict[str, float]:
+        """Scores on labelled rows: every measure of the task, by its name.
+
+        Args:
+            rows: As `data` of `fit`. Columns are as there unless told; of a loaded agent, `label`,
+                `score` and `tags` are "label" and "tags" unless told.
+            text, label, score, tokens, tags: As for `fit`.
+
+        Raises:
+            DataError: No rows, many that are refused, or a label that the agent does not know.
+        """
+        from bertworks.facade.scoring import scores
+
+        told = {"text": text, "label": label, "score": score, "tokens": tokens, "tags": tags}
+        columns, _ = settings.columns_of({key: one for key, one in told.items() if one is not None})
+        before = settings.source_like(self.spec, self.info.get("columns") or {})
+        columns = {**before.pop("columns"), **columns}
+        needed = settings.needed(columns, self.task.model_dump())
+        with Scratch() as folder:
+            source = {**before, **source_of(rows, needed, Path(folder)), "columns": columns}
+            return scores(self._runtime, source, Path.cwd())
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What the bundle scored on the test rows of the run that made it.
+
+        Raises:
+            ArtifactError: It was loaded from a lone folder, which has no scores.
+        """
+        if self._metrics is None:
+            raise ArtifactError(
+                f"{self.path} holds the agent alone, not what it scored.",
+                "Load it by its name in the model store, or ask agent.evaluate(rows).",
+            )
+        scored = json.loads((self._metrics / "metrics.json").read_text("utf-8"))
+        return {one["name"]: one["value"] for one in scored if not one["slice"]}
+
+    @property
+    def report(self) -> Report:
+        """The report of the run that made it; of a loaded agent, what the store knows of it."""
+        if self._report is None or not self._report.exists():
+            from bertworks.evaluation import report
+
+            self._folder = Scratch()  # as long as the agent lives
+            self._report = Path(self._folder.name) / "report.html"
+            parts = {"bundle": self.path, "bundle_metrics": self._metrics}
+            known = {name: str(path) for name, path in parts.items() if path is not None}
+            report.build(dict(self.record or {"name": self.name, "artifacts": known}), self._report)
+        return Report(self._report)
+
+    def save(self, path: PathLike | None = None) -> Path:
+        """Copies the bundle into a folder, which `load` and `bertworks serve` take.
+
+        Args:
+            path: The folder; NAME-VERSION in the working folder unless told. A bundle that is there
+                is replaced in one piece.
+
+        Raises:
+            ArtifactError: Something else is there.
+        """
+        number = "" if self.version is None else f"-{self.version}"
+        folder = Path(f"{self.name}{number}" if path is None else path)
+        if folder.exists() and not (folder.is_dir() and _is_free(folder)):
+            raise ArtifactError(
+                f"{folder} is there already, and is no bundle.", "Name another folder."
+            )
+        copy_artifact(self._opened(), folder)
+        return folder
+
+    def serve(
+        self, port: int | None = None, host: str = "127.0.0.1", threads: int | None = None
+    ) -> Server:
+        """Serves it over HTTP, in a process of its own that ends with this one.
+
+            server = agent.serve(port=8080)      # returns when it answers
+            server.stop()                        # or server.wait(), in a program
+
+        Args:
+            port: The port; the spec's serve.port unless told. 0: a free one, see the server's url.
+            host: This machine alone unless told; "0.0.0.0" for all.
+            threads: CPU threads of one forward pass; the spec's serve.threads unless told.
+
+        Raises:
+            EnvironmentFault: It cannot listen there.
+        """
+        if port is None:
+            port = (self.info.get("serve") or {}).get("port", 8080)
+        server = Server(self.path, {"port": port, "host": host, "threads": threads}, "agent")
+        self._servers.append(server)  # it ends with its handle, which a cell may throw away
+        return server
+
+    def _opened(self) -> Artifact:
+        return open_artifact(self.path, "bundle")
+
+    def __repr__(self) -> str:
+        version = "" if self.version is None else f"/{self.version}"
+        labels = f", {len(self.labels)} labels" if self.labels else ""
+        return f"<Agent {self.name}{version}: {self.task.type}{labels}>"
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether a folder is empty or holds a bundle: what may be replaced."""
+    try:
+        return (
+            not any(folder.iterdir()) or open_artifact(folder, "bundle", verify=False) is not None
+        )
+    except ArtifactError:
+        return False
+
+
+def _pipelines(module: str) -> Any:
+    # By name, when it is asked for: the library stands below the pipelines, and a server has no kfp.
+    return importlib.import_module(module)
+
+
+def _models(root: PathLike | None) -> str:
+    place = None if root is None else os.fspath(root)
+    return str(_pipelines("pipelines.local.root").find_root(place).models)

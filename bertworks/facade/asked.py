@@ -1,0 +1,105 @@
+"""What `Agent.predict` is given as the rows that the runtime takes, and its answers in the same form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bertworks.errors import DataError
+from bertworks.facade.given import is_frame, is_missing, is_series
+
+Answers = Any
+"""A list of dicts, one a row; a DataFrame with the rows' index where a DataFrame or Series came in."""
+
+
+def rows_of(data: Any, roles: Sequence[str], names: Mapping[str, Sequence[str]]) -> list[Any]:
+    """The rows as the runtime takes them.
+
+    Args:
+        data: Texts, pairs or lists of words; dicts with them; a Series; a DataFrame.
+        roles: What the task takes: ("text",), ("text_a", "text_b") or ("tokens", "text").
+        names: Role to what the agent's sources call it.
+
+    Raises:
+        DataError: One text alone, or a column is not there.
+    """
+    if is_frame(data):
+        columns = _columns([str(name) for name in data.columns], roles, names)
+        places = [[str(name) for name in data.columns].index(column) for column in columns]
+        return _joined(columns, [_cells(data.iloc[:, place]) for place in places])
+    if is_series(data):
+        return _joined([str(data.name)], [_cells(data)])
+    if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
+        raise DataError(
+            f"predict takes a list of rows. Received: {type(data).__name__} {data!r:.80}",
+            "For one text: agent.predict([text]). For a file: agent.predict(pandas.read_csv(path)).",
+        )
+    rows = list(data)
+    if not rows or not isinstance(rows[0], Mapping):
+        return [tuple(row) if isinstance(row, tuple) else row for row in rows]
+    columns = _columns(list(rows[0]), roles, names)
+    cells: list[list[Any]] = [[] for _ in columns]
+    for number, row in enumerate(rows, 1):
+        for column, values in zip(columns, cells, strict=True):
+            if not isinstance(row, Mapping) or column not in row:
+                raise DataError(
+                    f"Row {number} has no {column!r}. Received: {row!r:.80}",
+                    "Give every row the same columns.",
+                )
+            values.append(row[column])
+    return _joined(columns, cells)
+
+
+def like(data: Any, answers: list[dict[str, Any]]) -> Answers:
+    """The answers in the form that the rows came in."""
+    if not (is_frame(data) or is_series(data)):
+        return answers
+    import pandas
+
+    return pandas.DataFrame(answers, index=data.index)
+
+
+def _columns(
+    known: Sequence[str], roles: Sequence[str], names: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """The columns that hold the roles: by the sources' names, by ours, or the only one there is."""
+    found = {
+        role: next((one for one in (*names.get(role, ()), role) if one in known), None)
+        for role in roles
+    }
+    if "tokens" in roles:  # words where there are any, else the text
+        column = found["tokens"] or found["text"]
+        held = [column] if column else []
+    else:
+        held = [column for column in found.values() if column]
+    if len(known) == 1 and not held and set(roles) != {"text_a", "text_b"}:
+        return list(known)
+    if len(held) < (1 if "tokens" in roles else len(roles)):
+        wanted = " and ".join(
+            " or ".join(map(repr, dict.fromkeys((*names.get(role, ()), role))))
+            for role in roles
+            if found[role] is None
+        )
+        raise DataError(
+            f"The rows have no column {wanted}. Theirs: {', '.join(map(repr, known))}",
+            'Rename it: rows.rename(columns={"review": "text"}), or give the texts alone.',
+        )
+    return held
+
+
+def _cells(series: Any) -> list[Any]:
+    return list(series.tolist())
+
+
+def _joined(columns: Sequence[str], cells: Sequence[list[Any]]) -> list[Any]:
+    """One value a row, or a pair; a cell that is missing is refused by its place."""
+    for column, values in zip(columns, cells, strict=True):
+        for number, value in enumerate(values, 1):
+            if is_missing(value):
+                raise DataError(
+                    f"Row {number} has no text: its {column!r} is {value!r}.",
+                    'Leave such rows out, rows.dropna(subset=["text"]), or fill them: .fillna("").',
+                )
+    if len(cells) == 1:
+        return [value.tolist() if hasattr(value, "tolist") else value for value in cells[0]]
+    return list(zip(*cells, strict=True))

@@ -1,0 +1,77 @@
+"""An agent's scores on rows of one's own: the measures of the run, on what its sources' reader reads."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertworks import temporary
+from bertworks.errors import DataError
+from bertworks.evaluation import metrics
+from bertworks.evaluation.data import truth_of
+from bertworks.evaluation.predict import predict
+from bertworks.progress import quiet
+from bertworks.serving.runtime import Agent
+from bertworks.sources.label_names import labels_of
+from bertworks.sources.reading import Reader
+from bertworks.sources.rejected import RejectedLog
+from bertworks.spec import Clean, Data
+
+SEED = 42
+
+
+def scores(agent: Agent, source: Mapping[str, Any], folder: Path) -> dict[str, float]:
+    """Every measure of the task over the rows of a source.
+
+    Rows are read and cleaned as those of a run are; duplicates count as often as they stand there.
+
+    Args:
+        agent: The agent that answers.
+        source: A source of a spec.
+        folder: What a local path is relative to.
+
+    Raises:
+        DataError: No rows, more than one in a hundred refused, or a label that the agent does not know.
+    """
+    with quiet():
+        return _scores(agent, source, folder)
+
+
+def _scores(agent: Agent, source: Mapping[str, Any], folder: Path) -> dict[str, float]:
+    clean = agent.clean or Clean(unicode="none", whitespace=False)
+    data = Data.model_validate({"sources": [source], "clean": clean})
+    with temporary.scratch() as scratch, RejectedLog(scratch, scratch / "kept.jsonl") as log:
+        reader = Reader(
+            agent.task, clean, folder, log, data.max_row_bytes, data.label_separator
+        )  # fmt: skip
+        examples = [found.example for found in reader.examples(data.sources)]
+        _check_refused(reader, data.max_rejected)
+    _check_labels(agent, examples)
+    rows = {name: [example[name] for example in examples] for name in examples[0]}
+    rows["truth"] = truth_of(agent.task, rows, agent.labels)
+    answers = predict(agent, rows, agent.clean)
+    return {one["name"]: one["value"] for one in metrics.score(answers, 0, SEED)}
+
+
+def _check_refused(reader: Reader, limit: float) -> None:
+    """Tells of refused rows; of more than a few as an error: the rest is not what was given."""
+    if not reader.rejected:
+        return
+    rules = ", ".join(f"{rule} ({count})" for rule, count in reader.log.rules.most_common(3))
+    said = f"{reader.rejected} of {reader.read} rows were refused: {rules}"
+    if reader.rejected > limit * reader.read:
+        raise DataError(f"{said}.", reader.log.advice() or "Mend these rows, or leave them out.")
+    warnings.warn(f"{said}; the scores are those of the others.", stacklevel=6)
+
+
+def _check_labels(agent: Agent, examples: list[dict[str, Any]]) -> None:
+    found = {label for example in examples for label in labels_of(example)}
+    known = {*agent.labels, *(tag[2:] for tag in agent.labels if tag[1:2] == "-")}
+    if unknown := sorted(found - known):
+        raise DataError(
+            f"The agent does not know the labels {', '.join(map(repr, unknown[:5]))}; it knows "
+            f"{', '.join(map(repr, agent.labels[:20]))}.",
+            "Leave rows with other labels out, or train the agent on rows that have them.",
+        )

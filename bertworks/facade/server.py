@@ -1,0 +1,140 @@
+"""An agent that answers over HTTP beside the program or notebook that started it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bertworks import __version__
+from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.facade.advice import in_python
+
+LISTENS = f"bertworks {__version__} serves "
+SECONDS = 120.0
+"""How long a server may take to start."""
+GRACE_SECONDS = 40.0
+"""How long it may take to answer what it was asked before it was stopped."""
+
+
+class Server:
+    """`bertworks serve` in a process of its own; it ends with this one, or with `stop`.
+
+    As a context manager it is stopped at the block's end.
+
+    Attributes:
+        url: Where it answers.
+    """
+
+    def __init__(self, folder: Path, options: dict[str, Any], name: str) -> None:
+        host = str(options["host"])
+        port = options["port"] or _free_port(host)
+        options = {**options, "port": port}
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
+        words = [f"--{key}={value}" for key, value in options.items() if value is not None]
+        # A pipe is the leash: whatever ends this process closes it. A death signal would go by
+        # the thread that started the server, which may end before.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.leash", "serve", f"--agent={folder}",
+             f"--name={name}", *words],
+            stdin=subprocess.PIPE, stdout=self._log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.url = f"http://{_near(host)}:{port}"
+        self._predict = f"{self.url}/v1/models/{name}:predict"
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def predict(self, instances: list[Any]) -> list[Any]:
+        """Asks it over HTTP, as a client would: V1's `instances` in, `predictions` out."""
+        body = json.dumps({"instances": instances}).encode()
+        asked = urllib.request.Request(
+            self._predict, body, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(asked) as answer:
+            found: list[Any] = json.load(answer)["predictions"]
+        return found
+
+    def wait(self) -> int:
+        """Waits until it ends, and returns its exit code; Ctrl-C stops it."""
+        try:
+            return self._process.wait()
+        except KeyboardInterrupt:
+            self.stop()
+            return self._process.returncode
+
+    def stop(self) -> None:
+        """Lets it answer what it was asked, and ends it."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        with contextlib.suppress(OSError):
+            self._process.stdin.close() if self._process.stdin else None
+        self._log.close()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._process.poll() is not None else f"answers at {self._predict}"
+        return f"<Server: {state}>"
+
+    def _wait_until_ready(self) -> None:
+        """Its own word that it listens: whatever else answers at that port does not count."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise self._failure()
+            if LISTENS in self._said():
+                return
+            time.sleep(0.05)
+        raise EnvironmentFault(
+            f"The server was not ready after {SECONDS:.0f} s.", "Try again on a less busy machine."
+        )
+
+    def _said(self) -> str:
+        """Its log; read by place, as the file's position is the server's too."""
+        descriptor = self._log.fileno()
+        said = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        return said.decode("utf-8", errors="replace")
+
+    def _failure(self) -> BertworksError:
+        said = self._said().strip()
+        reason, _, fix = said.rpartition("error: ")[2].partition("\n  fix: ")
+        return EnvironmentFault(f"The server did not start: {reason}", in_python(fix))
+
+
+def _free_port(host: str) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _near(host: str) -> str:
+    """The name in a URL of a server on this machine that listens at `host`."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{here}]" if ":" in here else here

@@ -1,0 +1,88 @@
+"""The one door from `bertworks.Agent` to the runner: what a notebook's three lines do below.
+
+The library reaches it by name when it is asked to, as imports run the other way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertworks.errors import BertworksError
+from bertworks.spec_file import SpecFile
+from bertworks.store import Version
+from pipelines.local import display, notebook
+from pipelines.local.record import Run
+from pipelines.local.root import find_root, open_root
+from pipelines.local.run import run
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        record: As in run.json; None where nothing was begun.
+        folder: Its report, record and logs; None where nothing was begun.
+        error: Why it did not succeed.
+    """
+
+    record: dict[str, Any] | None
+    folder: Path | None
+    error: BertworksError | None
+
+
+class _Seen:
+    """Passes a display on, and keeps the run that it shows."""
+
+    def __init__(self, shown: display.Display) -> None:
+        self._shown = shown
+        self.run: Run | None = None
+
+    def start(self, run: Run) -> None:
+        self.run = run
+        self._shown.start(run)
+
+    def update(self, run: Run, events: list[dict[str, Any]]) -> None:
+        self._shown.update(run, events)
+
+    def stop(self, run: Run) -> None:
+        self._shown.stop(run)
+
+
+def run_here(loaded: SpecFile, root: str | None, *, cache: bool, progress: bool) -> Ended:
+    """Runs the DAG of a spec as `bertworks run` does; an error is handed back beside the record."""
+    seen = _Seen(_display(progress))
+    error = None
+    try:
+        run(loaded, open_root(root), cache=cache, display=seen)
+    except BertworksError as raised:
+        error = raised
+    if seen.run is None:
+        return Ended(None, None, error)
+    return Ended(seen.run.as_json(), seen.run.folder, error)
+
+
+def _display(progress: bool) -> display.Display:
+    if not progress:
+        return display.Nothing()
+    return notebook.CellTable() if notebook.is_one() else display.choose()
+
+
+def rows_folder(root: str | None) -> Path:
+    """Where rows that are given as objects lie as files."""
+    return open_root(root).rows
+
+
+def models_of(root: str | None) -> str:
+    """The model store of the root."""
+    return str(find_root(root).models)
+
+
+def find(agent: str | None, store: str) -> Version | Path:
+    """What a name stands for, as `--agent` does on the command line."""
+    from bertworks.store import Store
+    from pipelines.served import find as find_agent
+
+    return find_agent(agent, Store(store))

@@ -1,0 +1,71 @@
+"""A run inside somebody's program or notebook leaves nothing of that changed."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bertworks import progress
+from bertworks.sources.cache import cache_folder, cache_in
+from pipelines.local import notebook
+from pipelines.local.run import _ended_by_signals, _Terminated
+
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def test_signals_end_a_run_and_then_do_what_they_did_before() -> None:
+    heard = []
+    before = signal.signal(signal.SIGHUP, lambda number, frame: heard.append(number))
+    try:
+        found = [signal.getsignal(one) for one in ENDINGS]
+        with pytest.raises(_Terminated), _ended_by_signals():
+            signal.raise_signal(signal.SIGTERM)
+        assert [signal.getsignal(one) for one in ENDINGS] == found
+        signal.raise_signal(signal.SIGHUP)
+        assert heard == [signal.SIGHUP]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_run_in_another_thread_leaves_signals_alone() -> None:
+    found = [signal.getsignal(one) for one in ENDINGS]
+
+    def inside() -> list[object]:
+        with _ended_by_signals():
+            return [signal.getsignal(one) for one in ENDINGS]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(inside).result() == found
+
+
+def test_each_thread_has_its_own_cache_and_the_environment_stays(tmp_path: Path) -> None:
+    before, usual = dict(os.environ), cache_folder()
+    both = threading.Barrier(2)
+
+    def inside(name: str) -> Path:
+        with cache_in(tmp_path / name):
+            both.wait()  # both are in their blocks now
+            found = cache_folder()
+            both.wait()
+        assert cache_folder() == usual
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(inside, "ab")) == [tmp_path / "a", tmp_path / "b"]
+    assert dict(os.environ) == before and cache_folder() == usual
+
+
+def test_a_quiet_thread_reports_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.quiet(), progress.stage("reading"):
+        pass
+    assert capsys.readouterr().err == ""
+    with progress.stage("reading"):
+        pass
+    assert "reading: done" in capsys.readouterr().err
+
+
+def test_this_is_no_notebook() -> None:
+    assert not notebook.is_one()
