@@ -1,5 +1,7 @@
 """The arguments of Agent.fit as a spec."""
 
+import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from bertworks import AgentSpec, spec_file
 from bertworks.errors import DataError, SpecError
 from bertworks.facade.settings import SHORT, spec_of
 from bertworks.spec import Finetune, Source
+from tests.fixes.taking import taken
 
 ARGUMENTS = ("text", "label", "score", "tokens", "tags", "extra")
 
@@ -167,6 +170,17 @@ def test_what_is_wrong_is_said_at_once_with_what_to_do(given, said, tmp_path: Pa
     with pytest.raises(SpecError) as raised:
         made(tmp_path, **given)
     assert said in raised.value.message and raised.value.fix
+
+
+def test_the_advice_on_settings_without_a_short_name_is_good(tmp_path: Path) -> None:
+    def attempt(said: Any = None) -> AgentSpec:
+        return made(tmp_path, warmup=0.2) if said is None else made(tmp_path, set=said)
+
+    def by(fix: str) -> tuple[Any]:
+        return (ast.literal_eval(re.findall(r"set=(\{.*?\})", fix)[0]),)
+
+    found = taken("bertworks/facade/settings.py", "any other setting goes with its", attempt, by)
+    assert found.finetune.warmup == 0.2
 
 
 def test_a_spec_goes_to_the_command_line_and_back(tmp_path: Path) -> None:
