@@ -4,19 +4,22 @@ import errno
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_candidates import measured
 from tiny_model import MAX_LENGTH, TEXTS, make_model, make_tokens
 
 from bertworks.artifacts import open_artifact, write, write_json
-from bertworks.compression import builders
+from bertworks.compression import builders, engines
 from bertworks.compression.candidates import Candidate, table
 from bertworks.compression.candidates_view import page
 from bertworks.compression.choosing import choose
 from bertworks.compression.quantization import Compressed
 from bertworks.errors import ArtifactError, DataError, EnvironmentFault
+from bertworks.evaluation.tokenized import value_on_tokens
 from bertworks.serving.runtime import Agent
 from bertworks.spec import Quantize, Task
+from bertworks.tasks import for_task
 from bertworks.timing import Load
 from components.quantize import step
 
@@ -75,6 +78,42 @@ def test_bundles_hold_what_the_contract_says(tmp_path, task):
     assert set(bundle.parents) == {"model", "tokens"}
     rows = [(text, text) for text in TEXTS] if task.get("pair") else TEXTS
     assert len(Agent.load(paths["bundle"]).predict(rows)) == len(rows)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime-int8", "openvino-bf16"])
+@pytest.mark.parametrize(
+    "task",
+    [{"type": "classification"}, {"type": "tagging"}, {"type": "regression", "pair": True}],
+    ids=str,
+)
+def test_the_reported_metric_is_that_of_the_bundle_asked_row_by_row(
+    tmp_path, monkeypatch, task, engine
+):
+    given = []  # what the step runs: the calibration rows, then those it measures on
+    inputs = step._inputs
+    monkeypatch.setattr(
+        step, "_inputs", lambda rows: given.append((rows, inputs(rows))) or given[-1][1]
+    )
+    paths = prepared(tmp_path, task)
+    asked = section(task, candidates=[engine], max_drop=2.0)
+    result = step.run(asked, **paths)
+    agent = json.loads((paths["bundle"] / "agent.json").read_text())
+    (chosen,) = [one for one in table(open_artifact(paths["bundle"])) if one["chosen"]]
+    assert chosen["name"] == engine and len(given) == 2
+    rows, ids = given[-1]
+    loaded = engines.load(paths["bundle"], agent["engine"], 1)
+    alone = [
+        loaded.run(
+            np.array([ids.ids[row]]),
+            np.ones((1, len(ids.ids[row])), np.int64),
+            None if ids.types is None else np.array([ids.types[row]]),
+        )[0]
+        for row in range(len(ids.ids))
+    ]
+    handler = for_task(Task.model_validate(asked["task"]), agent)
+    expected = value_on_tokens(handler, handler.default_metric, rows.truth, rows.combine(alone))
+    assert len(ids.ids) == 16 and expected not in (0.0, 1.0)
+    assert result["metrics"]["metric"] == chosen["metric"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_nncf_bundle_answers_like_the_model(tmp_path):

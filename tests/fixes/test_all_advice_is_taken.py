@@ -46,7 +46,6 @@ OUTSIDE = {
     ("pipelines/tfx_steps/tokens.py", ""): TFX,
 }
 NOT_YET = {
-    ("components/transform/pipeline.py", "Name a Beam runner"),
     # Ingest folds line breaks in labels: what reads examples made in another way is left.
     ("components/transform/step.py", "Rename them with data.sources[].label_map."),
 }

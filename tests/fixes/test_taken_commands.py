@@ -301,6 +301,26 @@ def test_an_address_that_is_not_ours() -> None:
               lambda fix, which=which: (re.findall(r"[\d.]+\d", fix)[which],))  # fmt: skip
 
 
+def test_a_text_that_is_not_utf8_goes_into_a_file(tmp_path: Path) -> None:
+    from pipelines.command import check_arguments
+    from pipelines.prediction_input import Form, read
+
+    text = "caf\xe9".encode("cp1252")
+
+    def attempt(*words: str) -> list[Any]:
+        check_arguments(["predict", *(words or [os.fsdecode(text)])])
+        return [one.row for one in read([], Path(words[1]), Form())]
+
+    def by(fix: str) -> tuple[str, ...]:
+        encoding = re.findall("iconv -f ([A-Z0-9-]+)", fix)[0]
+        file = tmp_path / "texts.txt"
+        file.write_text(text.decode(encoding), encoding="utf-8")
+        return "--file", str(file)
+
+    found = taken("pipelines/command.py", "give a text in a file: --file", attempt, by)
+    assert found == ["caf\xe9"]
+
+
 @pytest.mark.parametrize("way", ["--port", "--host"])
 def test_a_port_that_is_taken(way: str) -> None:
     from bertworks.serving.server import _check_address

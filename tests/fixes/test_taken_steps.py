@@ -204,6 +204,26 @@ def test_nothing_to_make_a_vocabulary_of(bench: Bench) -> None:
     taken("bertworks/text/wordpiece.py", "Give corpus.sources, or a base", attempt, by)
 
 
+def test_a_runner_that_beam_does_not_know(bench: Bench) -> None:
+    import apache_beam as beam
+
+    from components.transform.pipeline import _pipeline
+
+    bench.content["transform"] = {"runner": "DirectRuner"}
+
+    def attempt(*changes: str) -> str:
+        settings = Transform.model_validate(bench.section("transform", *changes)["transform"])
+        pipeline = _pipeline(settings)
+        _ = pipeline | beam.Create([1])
+        return str(pipeline.run().wait_until_finish())
+
+    def by(fix: str) -> tuple[str, ...]:
+        assert "Name a Beam runner, such as DirectRunner" in fix
+        return ("transform.runner=DirectRunner",)
+
+    assert "DONE" in taken("components/transform/pipeline.py", "Name a Beam runner", attempt, by)
+
+
 def test_all_settings_that_advice_calls_by_their_place_are_there() -> None:
     """`place` is what advice on an optimizer's settings begins with."""
     from bertworks.spec import AgentSpec, Finetune, Pretrain, Prune

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tiny_agent import REPOSITORY, SPEC, made_up_rows, write_rows
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
+
 
 @pytest.fixture(scope="session")
 def bertworks() -> Callable[..., subprocess.CompletedProcess[str]]:

@@ -3,11 +3,15 @@
 import io
 import json
 import os
+import socket
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tiny_model
+from asgi import post
 
 from bertworks.errors import DataError, SpecError
 from pipelines import cli, command
@@ -124,3 +128,41 @@ def test_names_of_files_may_be_any_bytes(tmp_path: Path) -> None:
         command.check_arguments(["predict", os.fsdecode(name)])
     with open(name, "w"):
         command.check_arguments(["predict", os.fsdecode(name), os.fsdecode(b"--file=" + name)])
+
+
+def served(monkeypatch: pytest.MonkeyPatch, folder: Path, *options: str) -> Any:
+    """The server that `bertworks serve` makes, stopped before it listens."""
+    from bertworks.serving.http.modelserver import AgentServer
+
+    made: list[Any] = []
+    monkeypatch.setattr(AgentServer, "start", lambda self, models: made.append(self))
+    words = ["serve", "--agent", str(folder), "--port", str(free_port()), *options]
+    monkeypatch.setattr(sys, "argv", ["bertworks", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    return made[0]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "127.0.0.2"])
+@pytest.mark.parametrize("repository", [False, True])
+def test_serve_listens_where_it_is_told_and_unloads_only_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, repository: bool
+) -> None:
+    monkeypatch.delenv("BERTWORKS_HOST", raising=False)
+    folder = tiny_model.bundle_of(
+        tiny_model.make_model(tmp_path / "model", {}, ["a", "b"]), tmp_path / "bundle"
+    )
+    options = [] if host == "127.0.0.1" else ["--host", host]
+    server = served(monkeypatch, folder, *options, *(["--repository"] if repository else []))
+    assert server._uvicorn.config.host == host
+    unloaded = post(server.gate, "/v2/repository/models/agent/unload", {})
+    assert unloaded.status == (200 if repository else 404)
+    if not repository:
+        assert "--repository" in unloaded.json()["error"]
