@@ -7,11 +7,12 @@ however that ends. Process numbers would not do: containers that share the place
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 from pathlib import Path
+
+from bertworks.locks import lock
 
 PREFIX = "bertworks-"
 LOCK = ".owner"
@@ -26,14 +27,14 @@ class Scratch(tempfile.TemporaryDirectory[str]):
 
     def __init__(self, prefix: str = PREFIX) -> None:
         super().__init__(prefix=prefix, ignore_cleanup_errors=True)
-        self._owner = open(Path(self.name) / LOCK, "w")  # noqa: SIM115 - open as long as we live
+        self._owner = lock(Path(self.name) / LOCK)
         with contextlib.suppress(OSError):  # a file system without locks: then nobody removes it
-            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._owner.acquire()
 
     def cleanup(self) -> None:
         """Removes the folder."""
         super().cleanup()
-        self._owner.close()
+        self._owner.release()
 
 
 def remove_abandoned() -> list[Path]:
@@ -43,9 +44,9 @@ def remove_abandoned() -> list[Path]:
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
-            # One without the file is just being made, or is not one of these.
-            with open(folder / LOCK, "r+") as owner:
-                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not (folder / LOCK).exists():
+                continue  # just being made, or not one of these
+            with lock(folder / LOCK):
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder)
     return removed

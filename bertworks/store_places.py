@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bertworks.errors import ArtifactError, EnvironmentFault
+from bertworks.locks import lock
 from bertworks.scratch import Scratch
 
 NOTHING: Mapping[str, str] = {}
@@ -184,22 +184,15 @@ class Disk:
         folder = self.root / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stream = (folder / ".lock").open("a")
+            taken = lock(folder / ".lock", _WAIT_SECONDS).acquire()
+        except TimeoutError:
+            raise EnvironmentFault(
+                f"Another process holds {folder / '.lock'} for over a minute.",
+                "Wait for it to finish, or end it, and run the command again.",
+            ) from None
         except OSError as error:
             raise _fault(self.root, error) from error
-        with stream:
-            deadline = time.monotonic() + _WAIT_SECONDS
-            while True:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise EnvironmentFault(
-                            f"Another process holds {folder / '.lock'} for over a minute.",
-                            "Wait for it to finish, or end it, and run the command again.",
-                        ) from None
-                    time.sleep(0.05)
+        with taken:
             yield
 
 

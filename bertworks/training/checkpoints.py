@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -27,13 +26,17 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import bertworks
 from bertworks.errors import Busy, EnvironmentFault
+from bertworks.locks import lock
 from bertworks.training.checkpoint_bucket import Bucket
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 ROOT = "BERTWORKS_CHECKPOINTS"
 CODE = "BERTWORKS_CODE"  # a fingerprint of the code, where the runner gives one
@@ -62,7 +65,7 @@ class Checkpoints:
         self._lock_wait = lock_wait
         self._writer: threading.Thread | None = None
         self._failure: OSError | None = None
-        self._lock: Any = None
+        self._lock: FileLock | None = None
 
     @classmethod
     def for_run(cls, section: Mapping[str, Any], inputs: Mapping[str, str]) -> Checkpoints | None:
@@ -107,7 +110,7 @@ class Checkpoints:
         if self._writer is not None:
             self._writer.join()
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
         if self.bucket is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -119,29 +122,24 @@ class Checkpoints:
         There two processes that trained the same run at the same time could each remove what the
         other goes on from; work would be lost, but nothing wrong computed.
         """
-        self._lock = (self.folder / ".lock").open("w")
-        deadline = time.monotonic() + self._lock_wait
-        told = False
-        while True:
+        self._lock = lock(self.folder / ".lock", self._lock_wait)
+        try:
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise Busy(
-                        "Another process is training the same run "
-                        f"(it holds {self.folder / '.lock'}).",
-                        "Wait for it, or end it first.",
-                    ) from None
-                if not told:
-                    print("waiting for a process that trains the same run", file=sys.stderr)
-                told = True
-                time.sleep(0.2)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise
-                print(f"note: {self.folder} cannot be locked: {error.strerror}", file=sys.stderr)
-                return False
+                self._lock.acquire(timeout=0.0)
+            except TimeoutError:
+                print("waiting for a process that trains the same run", file=sys.stderr)
+                self._lock.acquire()
+        except TimeoutError:
+            raise Busy(
+                f"Another process is training the same run (it holds {self.folder / '.lock'}).",
+                "Wait for it, or end it first.",
+            ) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            print(f"note: {self.folder} cannot be locked: {error.strerror}", file=sys.stderr)
+            return False
+        return True
 
     def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:
         """Writes a checkpoint in a thread; a failure of the write before this one is raised here.

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from typing import Any
 from bertworks import temporary
 from bertworks.artifacts import write_json
 from bertworks.errors import EnvironmentFault
+from bertworks.locks import lock
 from bertworks.scratch import remove_abandoned
 
 ROOT = "BERTWORKS_ROOT"
@@ -126,47 +125,42 @@ def locked(root: Root) -> Iterator[None]:
     Raises:
         EnvironmentFault: Another run holds it.
     """
-    descriptor = os.open(root.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    holder = root.path / LOCK
     try:
-        _take(descriptor, root)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
-        _put_right(root)
-        remove_abandoned()
+        # With patience: a command that puts things right holds it for a moment.
+        taken = lock(holder, TIDYING_SECONDS).acquire()
+    except TimeoutError:
+        number = holder.read_text("utf-8", "replace").strip() or "unknown"
+        raise EnvironmentFault(
+            f"Another run (process {number}) is at work in {root.path}.",
+            "Wait for it, or run beside it with another --root.",
+        ) from None
+    with taken:
+        holder.write_text(str(os.getpid()))
+        with _emptied(holder):
+            _put_right(root)
+            remove_abandoned()
+            yield
+
+
+@contextlib.contextmanager
+def _emptied(holder: Path) -> Iterator[None]:
+    """Ends with an empty file, unless we are told to end at once: then what we leave is put right."""
+    try:
         yield
-        os.ftruncate(descriptor, 0)
     except Exception:
-        os.ftruncate(descriptor, 0)
+        os.truncate(holder, 0)
         raise
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, root: Root) -> None:
-    """Locks, after a moment of patience: a command that puts things right holds the lock that long."""
-    deadline = time.monotonic() + TIDYING_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip() or "unknown"
-        if time.monotonic() > deadline:
-            raise EnvironmentFault(
-                f"Another run (process {holder}) is at work in {root.path}.",
-                "Wait for it, or run beside it with another --root.",
-            ) from None
-        time.sleep(0.1)
+    os.truncate(holder, 0)
 
 
 def _tidy(root: Root) -> None:
     """Puts right what a run left that was killed: its process's number still stands in the lock."""
     with contextlib.suppress(OSError):
         if (root.path / LOCK).stat().st_size:
-            with open(root.path / LOCK, "r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with lock(root.path / LOCK):
                 _put_right(root)
-                lock.truncate(0)
+                os.truncate(root.path / LOCK, 0)
         remove_abandoned()
 
 
@@ -179,7 +173,8 @@ def _put_right(root: Root) -> None:
                 write_json(file, _interrupted(run, file.parent / "events.jsonl"))
     _remove_partial(root.pipeline_root)
     for model in root.models.glob("*"):
-        with contextlib.suppress(OSError), _turn(model):
+        # In its turn, as who promotes a version takes it; where somebody has that, nothing is removed.
+        with contextlib.suppress(OSError), lock(model / ".lock"):
             _remove_partial(model)
 
 
@@ -194,14 +189,6 @@ def _interrupted(run: dict[str, Any], events: Path) -> dict[str, Any]:
     return {
         **run, "state": "interrupted", "message": message, "seconds": round(heard, 3), "steps": steps
     }  # fmt: skip
-
-
-@contextlib.contextmanager
-def _turn(model: Path) -> Iterator[None]:
-    """A model's turn in the store, as who promotes a version takes it; OSError: somebody has it."""
-    with open(model / ".lock", "r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
 
 
 def _remove_partial(place: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from bertworks import progress
 from bertworks.errors import BertworksError, EnvironmentFault, GateRefused
+from bertworks.locks import lock
 from bertworks.sources.fingerprints import fingerprints
 from bertworks.spec import AgentSpec, task_metric
 from bertworks.spec_file import SpecFile
@@ -135,21 +135,19 @@ def _locked(root: Path) -> Iterator[None]:
     try:
         for place in (root / "artifacts", root / "logs", root / "downloads", root / "checkpoints"):
             place.mkdir(parents=True, exist_ok=True)
-        lock = (root / "lock").open("a")
+        taken = lock(root / "lock").acquire()
+    except TimeoutError:
+        raise EnvironmentFault(
+            f"Another run is at work in {root}.",
+            "Wait for it, or run beside it with another --root.",
+        ) from None
     except OSError as error:
         raise EnvironmentFault(
             f"The folder {root} cannot be written: {error.strerror}.",
             "Choose another one with --root; in a container, mount one that uid "
             f"{os.getuid()} may write.",
         ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise EnvironmentFault(
-                f"Another run is at work in {root}.",
-                "Wait for it, or run beside it with another --root.",
-            ) from None
+    with taken:
         yield
 
 
