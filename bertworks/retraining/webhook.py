@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -33,16 +32,26 @@ def post(url: str, value: dict[str, Any]) -> None:
     """
     if not _is_http(url):
         raise WebhookFault(_NO_ADDRESS)
-    for attempt in range(TRIES):
-        try:
-            _send(url, json.dumps(value, ensure_ascii=False).encode())
-            return
-        except WebhookFault:
-            raise
-        except Exception as error:
-            if attempt == TRIES - 1:
-                raise WebhookFault(f"no answer after {TRIES} tries: {_plain(error)}") from None
-            time.sleep(_WAIT_SECONDS * 2**attempt)
+    from tenacity import (
+        Retrying,
+        retry_if_exception_type,
+        retry_if_not_exception_type,
+        stop_after_attempt,
+        wait_exponential,
+    )
+
+    tried = Retrying(
+        retry=retry_if_exception_type() & retry_if_not_exception_type(WebhookFault),
+        stop=stop_after_attempt(TRIES),
+        wait=wait_exponential(_WAIT_SECONDS),
+        reraise=True,
+    )
+    try:
+        tried(_send, url, json.dumps(value, ensure_ascii=False).encode())
+    except WebhookFault:
+        raise
+    except Exception as error:
+        raise WebhookFault(f"no answer after {TRIES} tries: {_plain(error)}") from None
 
 
 def _is_http(url: str) -> bool:

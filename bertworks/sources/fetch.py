@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -195,17 +194,21 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
     """Downloads one remote file. An unpinned one is keyed by its present version on the server."""
 
     def download(into: Path) -> Path:
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
         target = into / "file"
-        for attempt in range(_TRIES):
-            try:
-                system.get_file(name, str(target))
-                break
-            except Exception as error:
-                if isinstance(error, OSError) and temporary.full(error):
-                    raise  # the disk here, not the other side
-                if attempt + 1 == _TRIES:
-                    raise _unreachable(uri, error) from None
-                time.sleep(2**attempt)
+        tried = Retrying(
+            retry=retry_if_exception(_of_the_other_side),
+            stop=stop_after_attempt(_TRIES),
+            wait=wait_exponential(),
+            reraise=True,
+        )
+        try:
+            tried(system.get_file, name, str(target))
+        except Exception as error:
+            if _of_the_other_side(error):
+                raise _unreachable(uri, error) from None
+            raise
         return target
 
     key = f"{uri}#{without_values(name, uri)}"
@@ -213,6 +216,12 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
     path, actual = cache.cached(key, sha256, download)
     shown = name if "*" in uri else masked(uri)
     return Fetched(shown, path, actual)
+
+
+def _of_the_other_side(error: BaseException) -> bool:
+    """Whether a download failed there, and not because the disk here is full."""
+    full = isinstance(error, OSError) and temporary.full(error)
+    return isinstance(error, Exception) and not full
 
 
 def version_of(system: Any, name: str, uri: str) -> str:

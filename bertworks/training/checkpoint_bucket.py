@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -166,11 +165,19 @@ def _state(file: Path) -> tuple[int, int]:
 
 def _persistently(call: Callable[[], T]) -> T:
     """Calls again where a call fails: networks do."""
-    for wait in WAITS:
-        try:
-            return call()
-        except FileNotFoundError:
-            raise
-        except Exception:
-            time.sleep(wait)
-    return call()
+    from tenacity import (
+        Retrying,
+        retry_if_exception_type,
+        retry_if_not_exception_type,
+        stop_after_attempt,
+        wait_chain,
+        wait_fixed,
+    )
+
+    tried = Retrying(
+        retry=retry_if_exception_type() & retry_if_not_exception_type(FileNotFoundError),
+        stop=stop_after_attempt(len(WAITS) + 1),
+        wait=wait_chain(*map(wait_fixed, WAITS)),
+        reraise=True,
+    )
+    return tried(call)

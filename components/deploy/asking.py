@@ -61,7 +61,7 @@ def ask_once(
     path = f"v2/models/{serving.name}/infer"
     body: Any = QUESTION
     problem = ""
-    for turn in range(TRIES):
+    for turn in range(TRIES):  # by hand: what is asked changes with what the last answer was
         if turn:
             time.sleep(poll)
         try:

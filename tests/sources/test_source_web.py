@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from bertworks.errors import SourceError
-from bertworks.sources import fetch as module
 from bertworks.sources.fetch import fetch
 from bertworks.sources.fingerprints import fingerprint
 from bertworks.spec import Source
@@ -70,7 +69,7 @@ def test_a_pinned_web_file_is_checked(site):
 
 
 def test_a_broken_transfer_is_an_error_and_nothing_is_kept(site, downloads, monkeypatch):
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(SourceError, match="cannot be read"):
         read(f"{site}/cut.csv")
     assert not [file for file in downloads.rglob("*") if file.is_file()]

@@ -15,6 +15,13 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from bertworks import __version__
 from bertworks.sources.registries.access import Access, host_of
@@ -172,16 +179,14 @@ class _Unverified(HTTPAdapter):
 
 def _tried(ask: Callable[[], Answer]) -> Answer:
     """Asks again where the network failed, TRIES times in all."""
-    for attempt in range(TRIES):
-        try:
-            return ask()
-        except Untrusted:
-            raise
-        except Unreachable:
-            if attempt + 1 == TRIES:
-                raise
-            time.sleep(PAUSE * 2**attempt)
-    raise AssertionError  # the last attempt returns or raises
+    passes = retry_if_exception_type(Unreachable) & retry_if_not_exception_type(Untrusted)
+    tried = Retrying(
+        retry=passes,
+        stop=stop_after_attempt(TRIES),
+        wait=wait_exponential(PAUSE),
+        reraise=True,
+    )
+    return tried(ask)
 
 
 def _blocks(answer: requests.Response, decode: bool, end: float) -> Iterator[bytes]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,25 +111,27 @@ def _find_or_make(
     find: Callable[[], str | None], make: Callable[[], str], what: str
 ) -> tuple[str, bool]:
     """(id, made by us?). Making is tried again after looking, because a lost answer may mean done."""
-    last: EnvironmentFault | None = None
-    for number in range(TRIES):
+    from tenacity import Retrying, TryAgain, stop_after_attempt, wait_incrementing
+
+    def once() -> tuple[str, bool]:
         if (found := find()) is not None:
             return found, False
         try:
             return make(), True
-        except Answer as error:
-            if error.status != 409 and not error.passing:
-                raise
-            last = error
-        except Unreachable as error:
-            if not error.passing:
-                raise
-            last = error
-        time.sleep(0.2 * number)
+        except (Answer, Unreachable) as error:
+            if error.passing or getattr(error, "status", 0) == 409:
+                raise TryAgain from error
+            raise
+
+    tried = Retrying(stop=stop_after_attempt(TRIES), wait=wait_incrementing(0.0, 0.2), reraise=True)
+    try:
+        return tried(once)
+    except TryAgain as error:
+        last = error.__cause__
     if (found := find()) is not None:
         return found, False
-    raise EnvironmentFault(f"The {what} could not be made: {last.message if last else ''}",
-                           last.fix if last else "")  # fmt: skip
+    assert isinstance(last, EnvironmentFault)
+    raise EnvironmentFault(f"The {what} could not be made: {last.message}", last.fix)
 
 
 def _find_pipeline(connection: Connection, name: str) -> str | None:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import socket
 import ssl
-import time
 import urllib.request
 import warnings
 from typing import Any
@@ -21,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import kfp_server_api
 import urllib3
 from kfp_server_api import rest
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_chain, wait_random
 
 from bertworks.errors import EnvironmentFault
 from bertworks.tls import relaxed
@@ -80,25 +79,24 @@ class Rest(rest.RESTClientObject):
         """One call: again after a passing fault if it may be repeated, and once after a new login."""
         again = method in ("GET", "HEAD", "DELETE") or bool(IDEMPOTENT_CALLS.search(url))
         again = again and not url.endswith(LOGS)  # 500 is the UI's word for a log that it has not
-        waits = list(BACKOFF) if again else []
-        logins = 1
-        while True:
-            try:
-                return self._once(method, url, options)
-            except Answer as error:
-                if error.status in (401, 403) and logins and self.credentials.refresh():
-                    logins -= 1
-                elif error.passing and waits:
-                    _wait(waits)
-                else:
-                    raise
-            except Unreachable as error:
-                if isinstance(error, LoginPage) and logins and self.credentials.refresh():
-                    logins -= 1
-                elif error.passing and waits:
-                    _wait(waits)
-                else:
-                    raise
+        waits = BACKOFF if again else ()
+        tried = Retrying(
+            retry=retry_if_exception(lambda error: getattr(error, "passing", False)),
+            stop=stop_after_attempt(len(waits) + 1),
+            wait=wait_chain(*(wait_random(0.75 * wait, 1.25 * wait) for wait in waits or (0.0,))),
+            reraise=True,
+        )
+        return tried(self._logged_in, method, url, options)
+
+    def _logged_in(self, method: str, url: str, options: dict[str, Any]) -> Any:
+        """One call, and once more where a new login gets us in."""
+        try:
+            return self._once(method, url, options)
+        except (Answer, LoginPage) as error:
+            refused = isinstance(error, LoginPage) or error.status in (401, 403)
+            if not (refused and self.credentials.refresh()):
+                raise
+        return self._once(method, url, options)
 
     def _once(self, method: str, url: str, options: dict[str, Any]) -> Any:
         given = dict(options)
@@ -159,10 +157,6 @@ class LoginPage(Unreachable):
             "KFP_TOKEN; check that KFP_HOST is the address of KFP, for Kubeflow usually "
             "https://HOST/pipeline.",
         )
-
-
-def _wait(waits: list[float]) -> None:
-    time.sleep(waits.pop(0) * random.uniform(0.75, 1.25))
 
 
 def without_query(url: str) -> str:

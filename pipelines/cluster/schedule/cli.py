@@ -6,14 +6,11 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 from __future__ import annotations
 
 import difflib
-import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -32,9 +29,6 @@ from pipelines.options import (
 
 if TYPE_CHECKING:
     from pipelines.cluster.kfp.connection import Connection
-    from pipelines.cluster.schedule.lifecycle import Outcome
-    from pipelines.cluster.schedule.view import Row
-    from pipelines.cluster.schedule.zones import Placed
 
 
 class SetByDefault(TyperGroup):
@@ -49,7 +43,7 @@ class SetByDefault(TyperGroup):
                     f"There is no command {args[0]!r} and no such spec. Did you mean {near[0]!r}?"
                 )
             args = ["set", *args]
-        return super().parse_args(ctx, args)
+        return cast(list[str], super().parse_args(ctx, args))
 
 
 app = typer.Typer(
@@ -62,7 +56,6 @@ app = typer.Typer(
 NameArgument = Annotated[
     str, typer.Argument(help="The schedule or its agent, see `schedule list`.", metavar="NAME")
 ]
-Pipeline = Literal["retrain", "agent"]
 
 
 @app.command("set")
@@ -122,11 +115,14 @@ def set_(
     their clocks do not drift apart.
     """
     from bertworks import spec_file
+    from pipelines.cluster.schedule import shown
     from pipelines.cluster.schedule.cron import parse
+    from pipelines.cluster.schedule.zones import place
 
     loaded = spec_file.load(spec, set_options or [])
     wanted = loaded.spec.schedule
-    kind = _kind(pipeline)
+    if pipeline not in ("retrain", "agent"):
+        raise SpecError(f"--pipeline is retrain or agent. Received: {pipeline}", "Leave it out.")
     text = cron or wanted.cron
     if text is None:
         raise SpecError(
@@ -134,26 +130,25 @@ def set_(
             f'{called()} schedule {spec} --cron "0 3 * * 1"',
         )
     zone = timezone or wanted.timezone
-    schedule = parse(text)
+    schedule, now = parse(text), datetime.now(UTC)
     if dry_run:
-        placed = _place(schedule, zone, scheduler_timezone or "UTC", allow_dst_shift)
-        _print_times(placed, text, as_json)
+        clock = scheduler_timezone or "UTC"
+        placed = place(schedule, zone, clock, now, allow_dst_shift=allow_dst_shift)
+        shown.times(placed, text, as_json)
         return
     with _connected(host, namespace, insecure) as connection:
         from pipelines.cluster.kfp import submit
-        from pipelines.cluster.schedule import lifecycle as schedules
+        from pipelines.cluster.schedule import lifecycle
+        from pipelines.cluster.schedule.recurring import Setting
         from pipelines.cluster.schedule.scheduler import scheduler_zone
 
         clock, how = (
             (scheduler_timezone, "given") if scheduler_timezone else scheduler_zone(connection)
         )
-        placed = _place(schedule, zone, clock, allow_dst_shift)
+        placed = place(schedule, zone, clock, now, allow_dst_shift=allow_dst_shift)
         if not as_json:
-            for line in _time_lines(placed, text):
-                typer.echo(line)
-        uploaded = submit.upload(connection, loaded, kind)
-        from pipelines.cluster.schedule.recurring import Setting
-
+            shown.times(placed, text, as_json)
+        uploaded = submit.upload(connection, loaded, pipeline)
         setting = Setting(
             cron=schedule.five(),
             six=placed.actual.six(),
@@ -166,10 +161,10 @@ def set_(
             max_concurrency=wanted.max_concurrency,
             catch_up=wanted.catch_up,
         )
-        done = schedules.apply(connection, uploaded.name, setting, lambda line: _note(line))
-        _print_outcome(connection, done, uploaded, placed, as_json)
+        done = lifecycle.apply(connection, uploaded.name, setting, shown.note)
+        shown.outcome(connection, done, uploaded, placed, as_json)
         if not as_json:
-            _hints(clock, how, kind)
+            shown.hints(clock, how, pipeline)
 
 
 @app.command("list")
@@ -181,20 +176,19 @@ def list_(
     debug: DebugOption = False,
 ) -> None:
     """List the schedules: when, in which zone, next and last run, which version."""
-    from pipelines.cluster.schedule.view import rows
+    from pipelines.cluster.schedule import shown, view
 
     with _connected(host, namespace, insecure) as connection:
-        found = rows(connection)
+        found = view.schedules(connection)
         if as_json:
-            typer.echo(json.dumps([_plain(row) for row in found], indent=2, ensure_ascii=False))
-            return
-        if not found:
+            shown.as_json([one.plain() for one in found])
+        elif found:
+            shown.table(found)
+        else:
             typer.echo(
                 f"no schedules in {connection.namespace}: make one with "
                 f'`{called()} schedule SPEC --cron "0 3 * * 1"`'
             )
-            return
-        _print_table(found)
 
 
 @app.command("show")
@@ -207,16 +201,14 @@ def show(
     debug: DebugOption = False,
 ) -> None:
     """Show one schedule: its times, version, settings, and last runs."""
-    from pipelines.cluster.schedule.lifecycle import resolve
-    from pipelines.cluster.schedule.view import row_of
+    from pipelines.cluster.schedule import lifecycle, shown, view
 
     with _connected(host, namespace, insecure) as connection:
-        row = row_of(connection, resolve(connection, name))
+        found = view.schedule_of(connection, lifecycle.resolve(connection, name))
         if as_json:
-            typer.echo(json.dumps(_plain(row), indent=2, ensure_ascii=False))
-            return
-        for line in row.lines():
-            typer.echo(line)
+            shown.as_json(found.plain())
+        else:
+            typer.echo("\n".join(found.lines()))
 
 
 @app.command("pause")
@@ -228,11 +220,11 @@ def pause(
     debug: DebugOption = False,
 ) -> None:
     """Let a schedule start no more runs; those under way go on."""
-    from pipelines.cluster.schedule import lifecycle as schedules
+    from pipelines.cluster.schedule import lifecycle
 
     with _connected(host, namespace, insecure) as connection:
-        full = schedules.resolve(connection, name)
-        done = schedules.pause(connection, full)
+        full = lifecycle.resolve(connection, name)
+        done = lifecycle.pause(connection, full)
         said = "paused" if done.change == "paused" else "was paused already"
         typer.echo(f"{full}: {said}; go on with `{called()} schedule resume {full}`")
 
@@ -246,15 +238,13 @@ def resume(
     debug: DebugOption = False,
 ) -> None:
     """Let a paused schedule run again, from its next time on."""
-    from pipelines.cluster.schedule import lifecycle as schedules
-    from pipelines.cluster.schedule.view import row_of
+    from pipelines.cluster.schedule import lifecycle, view
 
     with _connected(host, namespace, insecure) as connection:
-        full = schedules.resolve(connection, name)
-        done = schedules.resume(connection, full)
-        row = row_of(connection, full)
+        full = lifecycle.resolve(connection, name)
+        done = lifecycle.resume(connection, full)
         said = "runs again" if done.change == "resumed" else "was not paused"
-        typer.echo(f"{full}: {said}; next: {row.next_text()}")
+        typer.echo(f"{full}: {said}; next: {view.schedule_of(connection, full).next_text()}")
 
 
 @app.command("delete")
@@ -267,13 +257,13 @@ def delete(
     debug: DebugOption = False,
 ) -> None:
     """Delete a schedule. The runs that it started stay; those under way go on."""
-    from pipelines.cluster.schedule import lifecycle as schedules
+    from pipelines.cluster.schedule import lifecycle
 
     with _connected(host, namespace, insecure) as connection:
-        full = schedules.resolve(connection, name)
+        full = lifecycle.resolve(connection, name)
         if not yes:
             typer.confirm(f"Delete the schedule {full} in {connection.namespace}?", abort=True)
-        schedules.delete(connection, full)
+        lifecycle.delete(connection, full)
         typer.echo(f"{full}: deleted")
 
 
@@ -286,138 +276,3 @@ def _connected(host: str | None, namespace: str | None, insecure: bool) -> Itera
         yield connection
     finally:
         connection.close()
-
-
-def _kind(text: str) -> Pipeline:
-    if text not in ("retrain", "agent"):
-        raise SpecError(f"--pipeline is retrain or agent. Received: {text}", "Leave it out.")
-    return cast(Pipeline, text)
-
-
-def _place(schedule: Any, zone: str, clock: str, allow: bool) -> Placed:
-    from datetime import UTC
-
-    from pipelines.cluster.schedule.zones import place
-
-    return place(schedule, zone, clock, datetime.now(UTC), allow_dst_shift=allow)
-
-
-def _note(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _times(placed: Placed) -> Iterator[tuple[str, str]]:
-    from pipelines.cluster.schedule.zones import zone_of
-
-    zone = zone_of(placed.zone)
-    for moment in placed.next(3):
-        yield (
-            f"{moment.astimezone(zone):%a %d %b %Y %H:%M} {placed.zone}",
-            f"{moment:%d %b %H:%M} UTC",
-        )
-
-
-def _print_times(placed: Placed, text: str, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(_times_as_json(placed), indent=2))
-        return
-    for line in _time_lines(placed, text):
-        typer.echo(line)
-
-
-def _time_lines(placed: Placed, text: str) -> Iterator[str]:
-    from pipelines.cluster.schedule.zones import zone_of
-
-    clock = f"on the scheduler's clock, {placed.scheduler}"
-    yield f"cron: {text} ({placed.zone}); for KFP, seconds first: {placed.actual.six()} ({clock})"
-    if placed.actual.either_day:
-        yield "  day of month and day of week are both given: it runs when either fits"
-    for local, utc in _times(placed):
-        yield f"  next: {local}" + ("" if placed.zone == "UTC" else f" = {utc}")
-    if placed.drifts is not None:
-        then = placed.drifts.astimezone(zone_of(placed.zone))
-        yield (
-            f"  warning: from {then:%d %b %Y} on it runs at {then:%H:%M} {placed.zone}, "
-            "because the clocks change"
-        )
-
-
-def _times_as_json(placed: Placed) -> dict[str, Any]:
-    return {
-        "cron": placed.wanted.five(),
-        "timezone": placed.zone,
-        "kfp_cron": placed.actual.six(),
-        "scheduler_timezone": placed.scheduler,
-        "next": [moment.isoformat() for moment in placed.next(3)],
-        "drifts": placed.drifts.isoformat() if placed.drifts else None,
-    }
-
-
-def _print_outcome(
-    connection: Connection,
-    done: Outcome,
-    uploaded: Any,
-    placed: Placed,
-    as_json: bool,
-) -> None:
-    link = connection.recurring_run_link(done.recurring_run_id)
-    if as_json:
-        facts = {
-            "name": uploaded.name,
-            "change": done.change,
-            "active": done.active,
-            "recurring_run_id": done.recurring_run_id,
-            "version": uploaded.version_name,
-            "link": link,
-            "missed": [moment.isoformat() for moment in done.missed],
-        }
-        typer.echo(json.dumps({**facts, **_times_as_json(placed)}, indent=2, ensure_ascii=False))
-        return
-    state = "" if done.active else f", paused: {called()} schedule resume {uploaded.name}"
-    typer.echo(f"{uploaded.name}: {done.change}{state}")
-    typer.echo(f"  version: {uploaded.version_name} (pinned)")
-    typer.echo(f"  page: {link}")
-    if connection.hint:
-        typer.echo(f"        reachable after: {connection.hint}")
-    for moment in done.missed:
-        typer.echo(
-            f"  warning: an earlier change was cut off, and the run of {moment:%d %b %H:%M} UTC was "
-            f"not started; start one with `{called()} submit`"
-        )
-
-
-def _hints(clock: str, how: str, kind: Pipeline) -> None:
-    if how == "assumed":
-        _note(
-            f"note: the cluster could not be asked for its scheduler's zone, {clock} is assumed (as KFP "
-            "is installed); --scheduler-timezone says otherwise"
-        )
-    if kind == "agent":
-        _note(
-            "note: steps whose inputs are the same are taken from KFP's cache; sources were looked at "
-            "now. --pipeline retrain (the default) looks at them each time"
-        )
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    return {
-        key: value.isoformat() if isinstance(value, datetime) else value
-        for key, value in asdict(row).items()
-    }
-
-
-def _print_table(found: Sequence[Row]) -> None:
-    import sys
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("name", "cron", "zone", "state", "next", "last run", "version"):
-        table.add_column(column, overflow="fold")
-    for row in found:
-        table.add_row(
-            row.name, row.cron, row.zone, row.state, row.next_text(), row.last_text(), row.version
-        )
-    width = None if sys.stdout.isatty() else max(200, int(os.environ.get("COLUMNS", 0) or 0))
-    Console(width=width).print(table)

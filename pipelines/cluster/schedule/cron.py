@@ -2,19 +2,21 @@
 
 KFP's scheduler parses with the Go library robfig/cron 1.2: seconds come first, Sunday is 0 and never 7,
 ranges do not wrap around, and a prefix such as `CRON_TZ=` is refused. Where crontab(5) and that library
-disagree, what is written here is translated into a form that both read alike, or refused.
+disagree, what is written here is translated into a form that both read alike, or refused. `cronsim`
+counts the times; it has neither that form nor reasons for what it refuses, so that the fields are read
+here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import groupby
 
 from bertworks.errors import SpecError
 
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 WORDS = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -24,23 +26,22 @@ WORDS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 EXAMPLE = 'Write five fields: minute hour day-of-month month day-of-week, e.g. "0 3 * * 1".'
 IN_ITS_ZONE = (
     "Give the times in the scheduler's zone, and name that with --timezone or schedule.timezone."
 )
-# 29 February comes back after at most eight years (over 2100).
-HORIZON_DAYS = 8 * 366 + 31
 
 
 @dataclass(frozen=True)
 class Field:
-    """What one field may hold."""
+    """What one field may hold; the names stand for its values in their order."""
 
     name: str
     low: int
     high: int
     names: tuple[str, ...] = ()
-    first_name: int = 0
 
     @property
     def all(self) -> frozenset[int]:
@@ -48,12 +49,16 @@ class Field:
         return frozenset(range(self.low, self.high + 1))
 
 
-MINUTE = Field("minute", 0, 59)
-HOUR = Field("hour", 0, 23)
-DAY = Field("day of month", 1, 31)
-MONTH = Field("month", 1, 12, MONTHS, 1)
+MINUTE, HOUR, DAY = Field("minute", 0, 59), Field("hour", 0, 23), Field("day of month", 1, 31)
+MONTH = Field(
+    "month",
+    1,
+    12,
+    MONTHS,
+)
 # Read with 7 as another Sunday, kept without it.
 WEEKDAY = Field("day of week", 0, 6, WEEKDAYS)
+FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 
 
 @dataclass(frozen=True)
@@ -70,32 +75,19 @@ class Cron:
     weekdays: frozenset[int]
 
     @property
-    def any_day(self) -> bool:
-        """The day of month is not restricted."""
-        return self.days == DAY.all
-
-    @property
-    def any_weekday(self) -> bool:
-        """The day of week is not restricted."""
-        return self.weekdays == WEEKDAY.all
+    def every_day_of_month(self) -> bool:
+        """Neither the day of month nor the month is restricted."""
+        return self.days == DAY.all and self.months == MONTH.all
 
     @property
     def either_day(self) -> bool:
         """Both kinds of day are restricted, so that either makes a match."""
-        return not self.any_day and not self.any_weekday
+        return self.days != DAY.all and self.weekdays != WEEKDAY.all
 
     def five(self) -> str:
         """The five fields, in their shortest common form."""
-        return " ".join(
-            _written(values, field)
-            for values, field in (
-                (self.minutes, MINUTE),
-                (self.hours, HOUR),
-                (self.days, DAY),
-                (self.months, MONTH),
-                (self.weekdays, WEEKDAY),
-            )
-        )
+        values = (self.minutes, self.hours, self.days, self.months, self.weekdays)
+        return " ".join(map(_written, values, FIELDS))
 
     def six(self) -> str:
         """KFP's six fields: at second 0 of each minute of `five`."""
@@ -103,11 +95,15 @@ class Cron:
 
     def on(self, day: date) -> bool:
         """Whether it runs on that day."""
-        if day.month not in self.months:
-            return False
-        by_day = day.day in self.days
-        by_weekday = day.isoweekday() % 7 in self.weekdays
-        return by_day or by_weekday if self.either_day else by_day and by_weekday
+        by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        fits = by_day or by_weekday if self.either_day else by_day and by_weekday
+        return fits and day.month in self.months
+
+    def at(self, moment: datetime) -> bool:
+        """Whether it runs when a clock shows that."""
+        return (
+            moment.minute in self.minutes and moment.hour in self.hours and self.on(moment.date())
+        )
 
 
 def parse(text: str) -> Cron:
@@ -116,55 +112,52 @@ def parse(text: str) -> Cron:
     Raises:
         SpecError: It is not one, means different things to different schedulers, or never runs.
     """
-    line = text.strip()
-    if line.startswith("@"):
-        if line not in WORDS:
-            raise SpecError(
-                f"Unknown cron word {line!r}.", f"Use {', '.join(sorted(WORDS))}. {EXAMPLE}"
-            )
-        line = WORDS[line]
+    from cronsim import CronSim, CronSimError
+
+    line = WORDS.get(text.strip(), text)
+    parts = line.split()
+    if line.strip().startswith("@"):
+        raise SpecError(
+            f"Unknown cron word {text.strip()!r}.", f"Use {', '.join(sorted(WORDS))}. {EXAMPLE}"
+        )
     if "=" in line:
         raise SpecError(
             f"KFP's scheduler takes no time zone inside a cron expression. Received: {text!r}",
             "Give the zone beside it: --timezone or schedule.timezone.",
         )
-    parts = line.split()
     if len(parts) != 5:
         raise SpecError(_wrong_count(text, parts), EXAMPLE)
-    minute, hour, day, month, weekday = parts
-    days, weekdays = _values(day, DAY, text), _values(weekday, WEEKDAY, text)
-    day_star, weekday_star = day[0] in "*?", weekday[0] in "*?"
+    minutes, hours, days, months, weekdays = (
+        frozenset().union(*(_values(one, field, text) for one in part.split(",")))
+        for part, field in zip(parts, FIELDS, strict=True)
+    )
+    starred = parts[2][0] in "*?" or parts[4][0] in "*?"
     restricted = days != DAY.all, weekdays != WEEKDAY.all
-    if all(restricted) and (day_star or weekday_star):
+    if all(restricted) and starred:
         raise SpecError(
             f"{text!r} restricts both day of month and day of week, one of them by a step over `*`: "
             "schedulers disagree whether both must match or one is enough.",
             "Leave one of the two fields `*`, or write the days as a list, e.g. 1,3,5: then either "
             "is enough.",
         )
-    if not all(restricted) and any(restricted) and not (day_star or weekday_star):
+    if not all(restricted) and not starred:
         # Both were written out and one of them names every day: either matches, so each day does.
         days, weekdays = DAY.all, WEEKDAY.all
-    cron = Cron(
-        minutes=_values(minute, MINUTE, text),
-        hours=_values(hour, HOUR, text),
-        days=days,
-        months=_values(month, MONTH, text),
-        weekdays=weekdays,
-    )
-    # Eight years from a leap year hold every day that there is.
-    if not any(cron.on(date(2024, 1, 1) + timedelta(days=day)) for day in range(HORIZON_DAYS)):
-        raise SpecError(f"{text!r} never runs: no such day exists.", "Check day and month.")
+    cron = Cron(minutes, hours, days, months, weekdays)
+    try:
+        CronSim(cron.five(), datetime(2024, 1, 1))
+    except CronSimError:
+        raise SpecError(
+            f"{text!r} never runs: no such day exists.", "Check day and month."
+        ) from None
     return cron
 
 
 def from_six(text: str) -> Cron | None:
     """Reads KFP's six fields back; None where they cannot be written with five."""
-    parts = text.split()
-    if len(parts) != 6 or parts[0] != "0":
-        return None
+    seconds, _, five = text.partition(" ")
     try:
-        return parse(" ".join(parts[1:]))
+        return parse(five) if seconds == "0" else None
     except SpecError:
         return None
 
@@ -173,22 +166,24 @@ def following(cron: Cron, after: datetime, zone: tzinfo) -> Iterator[datetime]:
     """The times after `after`, in UTC, when the clock of `zone` shows one of the schedule's.
 
     As KFP's scheduler does: a time that the clock skips in spring is left out, one that it shows twice
-    in autumn runs twice. Ends where a time is more than eight years off.
+    in autumn runs twice.
     """
+    from cronsim import CronSim
+
     now = after.astimezone(UTC)
-    # A day earlier, because zones reach from UTC-12 to UTC+14.
-    first = now.astimezone(zone).date() - timedelta(days=1)
-    quiet = 0
-    day = first
-    while quiet < HORIZON_DAYS:
-        found = False
-        if cron.on(day):
-            for moment in sorted(_moments(cron, day, zone)):
-                if moment > now:
-                    found = True
-                    yield moment
-        quiet = 0 if found else quiet + 1
-        day += timedelta(days=1)
+    # A day earlier, because a clock that is put back shows times again.
+    shown = CronSim(cron.five(), now.astimezone(zone).replace(tzinfo=None) - timedelta(days=1))
+    for _, times in groupby(shown, key=datetime.date):
+        yield from sorted({one for time in times for one in _moments(time, zone) if one > now})
+
+
+def _moments(time: datetime, zone: tzinfo) -> Iterator[datetime]:
+    """The moments, in UTC, when a clock shows a time: none, one or two."""
+    for fold in (0, 1):
+        moment = time.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+        # A time that the clock skips comes back as another one.
+        if moment.astimezone(zone).replace(tzinfo=None, fold=0) == time:
+            yield moment
 
 
 def shift(cron: Cron, minutes: int) -> Cron:
@@ -197,123 +192,75 @@ def shift(cron: Cron, minutes: int) -> Cron:
     Raises:
         SpecError: It cannot be written as one cron line.
     """
-    moved: dict[int, set[tuple[int, int]]] = {}
-    for hour in cron.hours:
-        for minute in cron.minutes:
-            days, rest = divmod(hour * 60 + minute + minutes, 24 * 60)
-            moved.setdefault(days, set()).add(divmod(rest, 60))
-    every_day = cron.any_day and cron.any_weekday and cron.months == MONTH.all
-    if len(moved) > 1 and not every_day:
-        raise SpecError(
-            _inexpressible(cron, "some of its runs fall on the day before or after"), IN_ITS_ZONE
-        )
-    times = set().union(*moved.values())
-    hours = frozenset(hour for hour, _ in times)
-    minutes_ = frozenset(minute for _, minute in times)
-    if len(times) != len(hours) * len(minutes_):
-        raise SpecError(
-            _inexpressible(cron, "its minutes differ from hour to hour there"), IN_ITS_ZONE
-        )
-    carry = 0 if every_day else next(iter(moved))
-    if carry and not (cron.any_day and cron.months == MONTH.all):
-        raise SpecError(
-            _inexpressible(cron, "its days of the month fall on the day before or after"),
-            IN_ITS_ZONE,
-        )
-    return replace(
-        cron,
-        hours=hours,
-        minutes=minutes_,
-        weekdays=frozenset((day + carry) % 7 for day in cron.weekdays),
+    moved = [divmod(60 * hour + minute + minutes, 1440) for hour in cron.hours
+             for minute in cron.minutes]  # fmt: skip
+    carries, times = {day for day, _ in moved}, {divmod(rest, 60) for _, rest in moved}
+    hours, minutes_ = (frozenset(values) for values in zip(*times, strict=True))
+    every_day = cron.every_day_of_month and cron.weekdays == WEEKDAY.all
+    carry = 0 if every_day else min(carries)
+    if len(carries) > 1 and not every_day:
+        why = "some of its runs fall on the day before or after"
+    elif len(times) != len(hours) * len(minutes_):
+        why = "its minutes differ from hour to hour there"
+    elif carry and not cron.every_day_of_month:
+        why = "its days of the month fall on the day before or after"
+    else:
+        weekdays = frozenset((day + carry) % 7 for day in cron.weekdays)
+        return replace(cron, hours=hours, minutes=minutes_, weekdays=weekdays)
+    raise SpecError(
+        f"{cron.five()!r} cannot be written as one cron line in the scheduler's zone: {why}.",
+        IN_ITS_ZONE,
     )
 
 
-def _inexpressible(cron: Cron, why: str) -> str:
-    return f"{cron.five()!r} cannot be written as one cron line in the scheduler's zone: {why}."
+def _values(part: str, field: Field, whole: str) -> frozenset[int]:
+    """What a number, a name, a range or a step stands for."""
+    span, slash, step = part.partition("/")
+    ends = ["*"] if span == "?" and field in (DAY, WEEKDAY) else span.split("-")
+    high = 7 if field is WEEKDAY else field.high
+    numbers = [_number(end, field) for end in ends] if ends != ["*"] else [field.low, field.high]
+    if field is WEEKDAY and numbers[-1] == 0 < numbers[0]:
+        numbers[-1] = high
+    why, fix = "", EXAMPLE
+    if slash and not re.fullmatch("0*[1-9][0-9]*", step):
+        why, fix = "a step is a whole number from 1.", "Write for example */15."
+    elif slash and int(step) > field.high - field.low:
+        why = f"a step of {step} is longer than the field ({field.low} to {field.high})."
+        fix = f"Write {field.low} for once, or a smaller step."
+    elif span == "?" and ends == ["?"]:
+        why = "`?` stands only for a day."
+    elif -1 in numbers or len(numbers) > 2:
+        special = re.fullmatch("[0-9]*[LW]+|.*#.*", part, re.IGNORECASE)
+        why = "L, W and # are not known to KFP's scheduler." if special else "not a value."
+        why = "a number is missing." if "" in ends else why
+        known = f" or {field.names[0]} to {field.names[-1]}" if field.names else ""
+        fix = f"Use {field.low} to {field.high}{known}."
+    elif slash and ends != ["*"] and len(ends) == 1:
+        why = "schedulers disagree about a step after a single number."
+        fix = f"Write the range: {numbers[0]}-{field.high}/{step}."
+    elif not all(number in range(field.low, high + 1) for number in numbers):
+        why = f"must be {field.low} to {high}."
+    elif numbers[0] > numbers[-1]:
+        why = "a range runs upwards."
+        fix = f"Write two: {_span(numbers[0], field.high)},{_span(field.low, numbers[-1])}."
+    if why:
+        raise SpecError(f"{field.name} of {whole!r}: {why} Received: {part!r}", fix)
+    values = range(numbers[0], numbers[-1] + 1, int(step or 1))
+    return frozenset(value % 7 if field is WEEKDAY else value for value in values)
 
 
-def _moments(cron: Cron, day: date, zone: tzinfo) -> set[datetime]:
-    """The instants of one day of the zone's calendar, in UTC."""
-    found = set()
-    for hour in cron.hours:
-        for minute in cron.minutes:
-            for fold in (0, 1):
-                local = datetime.combine(day, time(hour, minute, fold=fold), zone)
-                moment = local.astimezone(UTC)
-                # A time that the clock skips comes back as another one.
-                if moment.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-                    found.add(moment)
-    return found
-
-
-def _values(text: str, field: Field, whole: str) -> frozenset[int]:
-    """The values of one field: a list of numbers, names, ranges and steps."""
-    found: set[int] = set()
-    for part in text.split(","):
-        found |= _part(part, field, whole)
-    return frozenset(found)
-
-
-def _part(part: str, field: Field, whole: str) -> set[int]:
-    def wrong(why: str, fix: str = EXAMPLE) -> SpecError:
-        return SpecError(f"{field.name} of {whole!r}: {why} Received: {part!r}", fix)
-
-    span, slash, step_text = part.partition("/")
-    step = 1
-    if slash:
-        if not step_text.isdecimal() or int(step_text) == 0:
-            raise wrong("a step is a whole number from 1.", "Write for example */15.")
-        step = int(step_text)
-        if step > field.high - field.low:
-            raise wrong(
-                f"a step of {step} is longer than the field ({field.low} to {field.high}).",
-                f"Write {field.low} for once, or a smaller step.",
-            )
-    if span in ("*", "?"):
-        if span == "?" and field not in (DAY, WEEKDAY):
-            raise wrong("`?` stands only for a day.")
-        return set(range(field.low, field.high + 1, step))
-    first, dash, last = span.partition("-")
-    low = _number(first, field, wrong)
-    high = _number(last, field, wrong) if dash else low
-    if slash and not dash:
-        raise wrong(
-            "schedulers disagree about a step after a single number.",
-            f"Write the range: {low}-{field.high}/{step}.",
-        )
-    if dash and field is WEEKDAY and high < low and last.lower() in ("sun", "0", "7"):
-        high = 7
-    if low > high:
-        raise wrong(
-            "a range runs upwards.",
-            f"Write two: {_span(low, field.high)},{_span(field.low, high)}.",
-        )
-    values = set(range(low, high + 1, step))
-    return {value % 7 for value in values} if field is WEEKDAY else values
+def _number(text: str, field: Field) -> int:
+    """A number or a name; -1 where it is neither."""
+    if text.lower() in field.names:
+        return field.low + field.names.index(text.lower())
+    return int(text) if re.fullmatch("[0-9]+", text) else -1
 
 
 def _span(low: int, high: int) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def _number(text: str, field: Field, wrong: Callable[..., SpecError]) -> int:
-    if text.lower() in field.names:
-        return field.names.index(text.lower()) + field.first_name
-    # Sunday is 0 and 7 in crontab(5); KFP knows 0 alone.
-    high = 7 if field is WEEKDAY else field.high
-    if not (text.isascii() and text.isdecimal()):
-        special = "L, W and # are not known to KFP's scheduler." if text else "a number is missing."
-        known = f" or {field.names[0]} to {field.names[-1]}" if field.names else ""
-        raise wrong(
-            special if not text or any(mark in text.upper() for mark in "LW#") else "not a value.",
-            f"Use {field.low} to {high}{known}.",
-        )
-    if not field.low <= int(text) <= high:
-        raise wrong(f"must be {field.low} to {high}.")
-    return int(text)
-
-
-def _wrong_count(text: str, parts: Sequence[str]) -> str:
+def _wrong_count(text: str, parts: list[str]) -> str:
     if len(parts) == 6 and parts[0] == "0":
         return (
             f"{text!r} has six fields, as KFP writes them; the seconds are put in for you: "
@@ -327,19 +274,17 @@ def _written(values: frozenset[int], field: Field) -> str:
     if values == field.all:
         return "*"
     ordered = sorted(values)
-    if len(ordered) > 2:
-        step = ordered[1] - ordered[0]
-        if step > 1 and ordered == list(range(ordered[0], ordered[-1] + 1, step)):
-            # Not `*/n`: the star would change how the two kinds of day are combined.
-            full = ordered[0] == field.low and ordered[-1] + step > field.high
-            star = full and field not in (DAY, WEEKDAY)
-            return f"*/{step}" if star else f"{ordered[0]}-{ordered[-1]}/{step}"
-    runs: list[list[int]] = []
-    for value in ordered:
-        if runs and value == runs[-1][-1] + 1:
-            runs[-1].append(value)
-        else:
-            runs.append([value])
+    step = ordered[1] - ordered[0] if len(ordered) > 2 else 1
+    if step > 1 and ordered == list(range(ordered[0], ordered[-1] + 1, step)):
+        # Not `*/n`: the star would change how the two kinds of day are combined.
+        full = ordered[0] == field.low and ordered[-1] + step > field.high
+        star = full and field not in (DAY, WEEKDAY)
+        return f"*/{step}" if star else f"{ordered[0]}-{ordered[-1]}/{step}"
+    runs = [[value for _, value in run] for _, run in groupby(enumerate(ordered), _distance)]
     return ",".join(
-        f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs
+        _span(run[0], run[-1]) if len(run) != 2 else f"{run[0]},{run[1]}" for run in runs
     )
+
+
+def _distance(numbered: tuple[int, int]) -> int:
+    return numbered[1] - numbered[0]

@@ -114,12 +114,12 @@ def resume(connection: Connection, name: str) -> Outcome:
     if newest.enabled:
         _retire(connection, rest)
         return Outcome("unchanged", newest.id, True)
-    if newest.catch_up and not newest.paused:
+    if newest.setting.catch_up and not newest.paused:
         recurring.switch(connection, newest.id, on=True)
         _retire(connection, rest)
         return Outcome("resumed", newest.id, True)
     made = recurring.create(
-        connection, newest.name, newest.setting(), enabled=True, hash_=newest.hash
+        connection, newest.name, newest.setting, enabled=True, hash_=newest.hash
     )
     _retire(connection, there)
     return Outcome("resumed", made, True)
@@ -195,8 +195,7 @@ def _replace(
     connection: Connection, name: str, wanted: Setting, there: Sequence[Recurring], say: Say
 ) -> Outcome:
     on = [one for one in there if one.enabled]
-    _wait_until_quiet([*((one.six, one.facts.get("clock", "UTC")) for one in on),
-                       (wanted.six, wanted.clock)], say)  # fmt: skip
+    _wait_until_quiet([(one.six, one.clock) for one in (*(old.setting for old in on), wanted)], say)
     missed = () if on else _missed(there[-1])
     with _undisturbed():
         made = recurring.create(connection, name, wanted, enabled=False)
@@ -229,11 +228,11 @@ def _put_back(connection: Connection, off: Sequence[Recurring], made: str) -> No
 
 def _missed(last: Recurring) -> tuple[datetime, ...]:
     """The times since the new one was made in a change that was cut off; at most three."""
-    cron = from_six(last.six)
+    cron = from_six(last.setting.six)
     if cron is None:
         return ()
     now = datetime.now(UTC)
-    times = following(cron, last.created, zone_of(last.facts.get("clock", "UTC")))
+    times = following(cron, last.created, zone_of(last.setting.clock))
     return tuple(moment for moment in islice(times, 3) if moment <= now)
 
 

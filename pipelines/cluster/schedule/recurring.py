@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -62,9 +63,9 @@ class Recurring:
 
     Attributes:
         name: The schedule's name, without the hash.
-        hash: Of its setting.
+        hash: Of the setting that it was made from.
         paused: Made to stand still; `enabled` says what it does.
-        facts: What stands in its description.
+        setting: As far as KFP tells it: cron and zone are empty where the description has no room.
     """
 
     id: str
@@ -72,30 +73,8 @@ class Recurring:
     hash: str
     paused: bool
     enabled: bool
-    six: str
     created: datetime
-    pipeline_id: str
-    version_id: str
-    experiment_id: str
-    service_account: str
-    max_concurrency: int
-    catch_up: bool
-    facts: Mapping[str, str]
-
-    def setting(self) -> Setting:
-        """What it was made from."""
-        return Setting(
-            cron=self.facts.get("cron", ""),
-            six=self.six,
-            zone=self.facts.get("zone", ""),
-            clock=self.facts.get("clock", "UTC"),
-            pipeline_id=self.pipeline_id,
-            version_id=self.version_id,
-            experiment_id=self.experiment_id,
-            service_account=self.service_account,
-            max_concurrency=self.max_concurrency,
-            catch_up=self.catch_up,
-        )
+    setting: Setting
 
 
 def find(connection: Connection, name: str | None = None) -> list[Recurring]:
@@ -140,20 +119,26 @@ def create(
 def switch(connection: Connection, recurring_run_id: str, *, on: bool) -> None:
     """Lets it run, or not. One that is gone does not run."""
     client = connection.client
-    call = client.enable_recurring_run if on else client.disable_recurring_run
-    try:
-        call(recurring_run_id)
-    except Answer as error:
-        if on or error.status != 404:
-            raise
+    if on:
+        client.enable_recurring_run(recurring_run_id)
+        return
+    with _gone_is_fine():
+        client.disable_recurring_run(recurring_run_id)
 
 
 def delete(connection: Connection, recurring_run_id: str) -> None:
     """Deletes it, and lets the runs that it started go on. One that is gone is no error."""
-    try:
-        connection.client._recurring_run_api.recurring_run_service_delete_recurring_run(
+    api = connection.client._recurring_run_api
+    with _gone_is_fine():
+        api.recurring_run_service_delete_recurring_run(
             recurring_run_id, propagation_policy=KEEP_RUNS
         )
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
     except Answer as error:
         if error.status != 404:
             raise
@@ -180,8 +165,8 @@ def _read(item: Any) -> Recurring | None:
     if named is None or not said.startswith(MADE_BY) or cron is None or reference is None:
         return None
     try:
-        facts = json.loads(said.removeprefix(MADE_BY))
-    except ValueError:
+        facts = dict(json.loads(said.removeprefix(MADE_BY)))
+    except (ValueError, TypeError):
         facts = {}
     return Recurring(
         id=item.recurring_run_id,
@@ -190,13 +175,17 @@ def _read(item: Any) -> Recurring | None:
         paused=bool(named["paused"]),
         # `mode` is what was asked for; `status` follows seconds later, when the cluster reports it.
         enabled=item.mode == "ENABLE",
-        six=cron,
         created=item.created_at,
-        pipeline_id=reference.pipeline_id,
-        version_id=reference.pipeline_version_id or "",
-        experiment_id=item.experiment_id or "",
-        service_account=item.service_account or "",
-        max_concurrency=int(item.max_concurrency or 1),
-        catch_up=not item.no_catchup,
-        facts={str(k): str(v) for k, v in facts.items()} if isinstance(facts, dict) else {},
+        setting=Setting(
+            cron=str(facts.get("cron", "")),
+            six=cron,
+            zone=str(facts.get("zone", "")),
+            clock=str(facts.get("clock", "UTC")),
+            pipeline_id=reference.pipeline_id,
+            version_id=reference.pipeline_version_id or "",
+            experiment_id=item.experiment_id or "",
+            service_account=item.service_account or "",
+            max_concurrency=int(item.max_concurrency or 1),
+            catch_up=not item.no_catchup,
+        ),
     )

@@ -33,31 +33,25 @@ def read_zone(api: Any, namespace: str) -> str:
     Raises:
         kubernetes.client.ApiException: The deployment cannot be read.
     """
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{DEPLOYMENT}"
-    deployment = _get(api, path)
-    for container in deployment["spec"]["template"]["spec"]["containers"]:
-        for variable in container.get("env") or []:
-            if variable["name"] == VARIABLE:
+    from kubernetes import client
+
+    found = client.AppsV1Api(api).read_namespaced_deployment(
+        DEPLOYMENT, namespace, _request_timeout=SECONDS
+    )
+    for container in found.spec.template.spec.containers:
+        for variable in container.env or []:
+            if variable.name == VARIABLE:
                 return _value(api, namespace, variable)
     return ""
 
 
-def _value(api: Any, namespace: str, variable: dict[str, Any]) -> str:
-    if "value" in variable:
-        return str(variable["value"])
-    reference = (variable.get("valueFrom") or {}).get("configMapKeyRef") or {}
-    if not reference:
-        return ""
-    path = f"/api/v1/namespaces/{namespace}/configmaps/{reference['name']}"
-    return str((_get(api, path).get("data") or {}).get(reference["key"], ""))
+def _value(api: Any, namespace: str, variable: Any) -> str:
+    from kubernetes import client
 
-
-def _get(api: Any, path: str) -> Any:
-    return api.call_api(
-        path,
-        "GET",
-        auth_settings=["BearerToken"],
-        response_type="object",
-        _return_http_data_only=True,
-        _request_timeout=SECONDS,
+    key = variable.value_from and variable.value_from.config_map_key_ref
+    if not key:
+        return variable.value or ""
+    found = client.CoreV1Api(api).read_namespaced_config_map(
+        key.name, namespace, _request_timeout=SECONDS
     )
+    return (found.data or {}).get(key.key, "")

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any
 
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.transport import Answer
 from pipelines.cluster.schedule import recurring
 from pipelines.cluster.schedule.cron import following, from_six
-from pipelines.cluster.schedule.recurring import Recurring
+from pipelines.cluster.schedule.recurring import Recurring, Setting
 from pipelines.cluster.schedule.zones import zone_of
 
 RUNS = 50
 
 
 @dataclass(frozen=True)
-class Row:
-    """One schedule.
+class Schedule:
+    """One schedule, as it is shown.
 
     Attributes:
         state: "active", "paused", or "unfinished" where a change was cut off.
@@ -59,6 +59,13 @@ class Row:
             return "-"
         return f"{self.last_run_state.lower()} {self.last_run_at:%d %b %H:%M} UTC"
 
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in asdict(self).items()
+        }
+
     def lines(self) -> Iterator[str]:
         """All of it, a line each."""
         yield f"{self.name}: {self.state}"
@@ -77,46 +84,43 @@ class Row:
         yield f"  page: {self.link}"
 
 
-def rows(connection: Connection) -> list[Row]:
+def schedules(connection: Connection) -> list[Schedule]:
     """All schedules, by name."""
     found = sorted(recurring.find(connection), key=lambda one: (one.name, one.created, one.id))
-    return [_row(connection, list(group)) for _, group in groupby(found, key=lambda one: one.name)]
+    return [
+        _schedule(connection, list(group)) for _, group in groupby(found, key=lambda one: one.name)
+    ]
 
 
-def row_of(connection: Connection, name: str) -> Row:
+def schedule_of(connection: Connection, name: str) -> Schedule:
     """One schedule that is known to be there."""
-    return _row(connection, recurring.find(connection, name))
+    return _schedule(connection, recurring.find(connection, name))
 
 
-def _row(connection: Connection, there: Sequence[Recurring]) -> Row:
+def _schedule(connection: Connection, there: Sequence[Recurring]) -> Schedule:
     on = [one for one in there if one.enabled]
     newest = (on or list(there))[-1]
-    cron = from_six(newest.six)
-    clock = newest.facts.get("clock", "UTC")
-    zone = newest.facts.get("zone", clock)
-    coming = (
-        next(islice(following(cron, datetime.now(UTC), zone_of(clock)), 1), None)
-        if on and cron is not None
-        else None
-    )
+    setting = newest.setting
+    cron = from_six(setting.six)
+    coming = following(cron, datetime.now(UTC), zone_of(setting.clock)) if on and cron else iter(())
     last = _last_run(connection, newest)
-    return Row(
+    return Schedule(
         name=newest.name,
-        cron=newest.facts.get("cron") or (cron.five() if cron else newest.six),
-        zone=zone if "cron" in newest.facts else clock,
-        kfp_cron=newest.six,
-        scheduler_zone=clock,
+        cron=setting.cron or (cron.five() if cron else setting.six),
+        zone=(setting.cron and setting.zone) or setting.clock,
+        kfp_cron=setting.six,
+        scheduler_zone=setting.clock,
         state=_state(there),
-        next=coming,
+        next=next(coming, None),
         last_run_id=last.run_id if last else None,
         last_run_state=last.state if last else None,
         last_run_at=last.created_at if last else None,
-        pipeline_id=newest.pipeline_id,
-        version_id=newest.version_id,
-        version=_version(connection, newest),
-        service_account=newest.service_account,
-        max_concurrency=newest.max_concurrency,
-        catch_up=newest.catch_up,
+        pipeline_id=setting.pipeline_id,
+        version_id=setting.version_id,
+        version=_version(connection, setting),
+        service_account=setting.service_account,
+        max_concurrency=setting.max_concurrency,
+        catch_up=setting.catch_up,
         recurring_run_id=newest.id,
         link=connection.recurring_run_link(newest.id),
     )
@@ -136,17 +140,17 @@ def _last_run(connection: Connection, one: Recurring) -> Any:
     page = connection.client.list_runs(
         page_size=RUNS,
         sort_by="created_at desc",
-        experiment_id=one.experiment_id or None,
-        namespace=None if one.experiment_id else connection.scope,
+        experiment_id=one.setting.experiment_id or None,
+        namespace=None if one.setting.experiment_id else connection.scope,
     )
     for run in page.runs or []:
         reference = run.pipeline_version_reference
-        if run.recurring_run_id and reference and reference.pipeline_id == one.pipeline_id:
+        if run.recurring_run_id and reference and reference.pipeline_id == one.setting.pipeline_id:
             return run
     return None
 
 
-def _version(connection: Connection, one: Recurring) -> str:
+def _version(connection: Connection, one: Setting) -> str:
     """The version's name; its id where it is gone."""
     try:
         found = connection.client.get_pipeline_version(one.pipeline_id, one.version_id)

@@ -7,10 +7,9 @@ cron line on one clock, that of its environment variable CRON_SCHEDULE_TIMEZONE,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo, available_timezones
 
 from bertworks.errors import EnvironmentFault, SpecError
@@ -111,37 +110,16 @@ def set_scheduler_zone(zone: str, namespace: str = "kubeflow") -> str:
 
 def _differences(here: tzinfo, there: tzinfo, now: datetime) -> list[int]:
     """Minutes from the clock of `here` to that of `there`: today's, then others of two years."""
-    found: dict[int, None] = {}
-    moment = now.astimezone(UTC)
-    for _ in range(int(LOOK_AHEAD / SAMPLE)):
-        gap = _offset(there, moment) - _offset(here, moment)
-        found.setdefault(int(gap.total_seconds() // 60))
-        moment += SAMPLE
-    return list(found)
-
-
-def _offset(zone: tzinfo, moment: datetime) -> timedelta:
-    return moment.astimezone(zone).utcoffset() or timedelta()
+    samples = (now + number * SAMPLE for number in range(int(LOOK_AHEAD / SAMPLE)))
+    clocks = (
+        [one.astimezone(zone).replace(tzinfo=None) for zone in (here, there)] for one in samples
+    )
+    return list(dict.fromkeys(int((b - a).total_seconds() // 60) for a, b in clocks))
 
 
 def _first_change(
     wanted: Cron, actual: Cron, here: tzinfo, there: tzinfo, now: datetime
 ) -> datetime | None:
     """The first run whose hour on the clock of `here` is not one that was asked for."""
-    until = now + LOOK_AHEAD
-    for moment in _until(following(actual, now, there), until):
-        local = moment.astimezone(here)
-        if (
-            local.minute not in wanted.minutes
-            or local.hour not in wanted.hours
-            or not wanted.on(local.date())
-        ):
-            return moment
-    return None
-
-
-def _until(moments: Iterable[datetime], until: datetime) -> Iterable[datetime]:
-    for moment in moments:
-        if moment > until:
-            return
-        yield moment
+    coming = takewhile(lambda one: one <= now + LOOK_AHEAD, following(actual, now, there))
+    return next((one for one in coming if not wanted.at(one.astimezone(here))), None)
