@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from typer.core import TyperGroup
@@ -43,7 +43,7 @@ class SetByDefault(TyperGroup):
                     f"There is no command {args[0]!r} and no such spec. Did you mean {near[0]!r}?"
                 )
             args = ["set", *args]
-        return cast(list[str], super().parse_args(ctx, args))
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
@@ -123,6 +123,7 @@ def set_(
     wanted = loaded.spec.schedule
     if pipeline not in ("retrain", "agent"):
         raise SpecError(f"--pipeline is retrain or agent. Received: {pipeline}", "Leave it out.")
+    kind = cast(Literal["retrain", "agent"], pipeline)
     text = cron or wanted.cron
     if text is None:
         raise SpecError(
@@ -148,7 +149,7 @@ def set_(
         placed = place(schedule, zone, clock, now, allow_dst_shift=allow_dst_shift)
         if not as_json:
             shown.times(placed, text, as_json)
-        uploaded = submit.upload(connection, loaded, pipeline)
+        uploaded = submit.upload(connection, loaded, kind)
         setting = Setting(
             cron=schedule.five(),
             six=placed.actual.six(),
@@ -164,7 +165,7 @@ def set_(
         done = lifecycle.apply(connection, uploaded.name, setting, shown.note)
         shown.outcome(connection, done, uploaded, placed, as_json)
         if not as_json:
-            shown.hints(clock, how, pipeline)
+            shown.hints(clock, how, kind)
 
 
 @app.command("list")
