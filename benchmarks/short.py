@@ -28,7 +28,8 @@ from pathlib import Path
 from benchmarks.harness.results import Result, Row, compare
 from benchmarks.harness.sides import OWN_PYTHON, REPOSITORY, Side, in_turn, peer_python
 from benchmarks.short_artifacts import MAX_LENGTH, Made, make
-from bertworks.artifacts import open_artifact, replacing
+from bertworks.artifacts import open_artifact
+from bertworks.replacing import replacing
 
 BASELINE = REPOSITORY / "benchmarks/short_baseline.json"
 LEAST = 2 / 3

@@ -8,12 +8,10 @@ digests of the artifacts that it was made from; its own seal covers all that it 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,8 @@ from typing import Any
 
 import bertworks
 from bertworks import sealed
-from bertworks.errors import ArtifactError, EnvironmentFault
+from bertworks.errors import ArtifactError
+from bertworks.replacing import replacing
 
 MANIFEST = "manifest.json"
 _SHAPE = {
@@ -84,17 +83,10 @@ def write(
     Raises:
         EnvironmentFault: The disk is full or the folder cannot be written.
     """
-    final = Path(path)
-    beside = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.partial"
-    try:
-        beside.mkdir(parents=True)
+    with replacing(path) as beside:
+        beside.mkdir()
         yield beside
         _seal(beside, kind, producer, parents or {}, metadata or {}, measured)
-        _replace(beside, final)
-    except OSError as error:
-        raise _environment_fault(error, final) or error from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def open_artifact(
@@ -156,15 +148,8 @@ def copy_artifact(artifact: Artifact, path: str | os.PathLike[str]) -> None:
     Raises:
         EnvironmentFault: The disk is full or the folder cannot be written.
     """
-    final = Path(path)
-    beside = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.partial"
-    try:
+    with replacing(path) as beside:
         shutil.copytree(artifact.path, beside)
-        _replace(beside, final)
-    except OSError as error:
-        raise _environment_fault(error, final) or error from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def sha256_of(file: str | os.PathLike[str]) -> str:
@@ -179,27 +164,6 @@ def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
         (name, entry["sha256"]) for name, entry in files.items() if not entry.get("measured")
     )
     return hashlib.sha256(json.dumps(table).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def replacing(file: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path beside `file` to write to; it is renamed into place when the block ends well.
-
-    It ends as `file` does, for libraries that judge by the ending. Its folder is made when needed.
-
-    Raises:
-        EnvironmentFault: The disk is full, or the folder cannot be written.
-    """
-    target = Path(file)
-    beside = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.partial{target.suffix}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        os.replace(beside, target)
-    except OSError as error:
-        raise _environment_fault(error, target) or error from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_json(file: str | os.PathLike[str], value: Any) -> None:
@@ -243,28 +207,3 @@ def _is_entry(name: str, entry: Any) -> bool:
     inside = not Path(name).is_absolute() and ".." not in Path(name).parts
     kinds = isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
     return inside and kinds and isinstance(entry.get("sha256"), str)
-
-
-def _replace(beside: Path, final: Path) -> None:
-    """Renames a folder into place; an older folder there is moved away first, then removed."""
-    if not final.exists():
-        os.rename(beside, final)
-        return
-    older = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.old"
-    os.rename(final, older)
-    os.rename(beside, final)
-    shutil.rmtree(older, ignore_errors=True)
-
-
-def _environment_fault(error: OSError, target: Path) -> EnvironmentFault | None:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return EnvironmentFault(
-            f"No space left on the disk that holds {target.parent}.",
-            "Free some space, or choose another disk with --root; what was finished is kept.",
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return EnvironmentFault(
-            f"{error.filename or target.parent} cannot be written: {error.strerror}.",
-            "Make the folder writable, or choose another one with --root.",
-        )
-    return None

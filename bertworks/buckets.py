@@ -22,7 +22,10 @@ def make_folder(files: Any, path: str) -> None:
 
 
 def put_whole(files: Any, path: str, value: bytes) -> None:
-    """Puts a small file into place: readers see all of the old one or all of the new one."""
+    """Puts a small file into place: readers see all of the old one or all of the new one.
+
+    By hand, since `replacing` knows paths alone; fsspec's transactions rename only where it is a disk.
+    """
     if is_object_store(files):
         files.pipe_file(path, value)
         return

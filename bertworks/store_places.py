@@ -6,13 +6,13 @@ import contextlib
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from bertworks.errors import ArtifactError, EnvironmentFault
 from bertworks.locks import lock
+from bertworks.replacing import beside, replacing
 from bertworks.scratch import Scratch
 
 NOTHING: Mapping[str, str] = {}
@@ -95,19 +95,8 @@ class Disk:
             ) from None
 
     def replace(self, path: str, value: bytes) -> None:
-        target = self.root / path
-        beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as stream:
-                stream.write(value)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(beside, target)
-        except OSError as error:
-            raise _fault(self.root, error) from error
-        finally:
-            beside.unlink(missing_ok=True)
+        with replacing(self.root / path, durable=True, fault=self._fault) as file:
+            file.write_bytes(value)
 
     def names(self) -> list[str]:
         return sorted(folder.name for folder in _folders(self.root))
@@ -123,31 +112,20 @@ class Disk:
         try:
             versions.mkdir(parents=True, exist_ok=True)
             _sweep(versions)
-            beside = versions / f".{uuid.uuid4().hex[:8]}.partial"
-            try:
-                beside.mkdir()
+            with beside(versions / "new") as folder:
+                folder.mkdir()
                 for part, source in parts.items():
                     if not source.is_dir():
-                        shutil.copy2(source, beside / part)
-                    elif not (part in same and _linked(self.root / same[part], beside / part)):
-                        shutil.copytree(source, beside / part)
-                return self._take_number(name, beside)
-            finally:
-                shutil.rmtree(beside, ignore_errors=True)
+                        shutil.copy2(source, folder / part)
+                    elif not (part in same and _linked(self.root / same[part], folder / part)):
+                        shutil.copytree(source, folder / part)
+                return self._take_number(name, folder)
         except OSError as error:
             raise _fault(self.root, error) from error
 
     def attach(self, path: str, source: Path) -> None:
-        target = self.root / path
-        beside = target.parent / f".{uuid.uuid4().hex[:8]}.partial"
-        try:
-            shutil.copytree(source, beside)
-            shutil.rmtree(target, ignore_errors=True)
-            os.rename(beside, target)
-        except OSError as error:
-            raise _fault(self.root, error) from error
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        with replacing(self.root / path, fault=self._fault) as folder:
+            shutil.copytree(source, folder)
 
     def files(self, folder: str) -> list[str]:
         try:
@@ -163,15 +141,18 @@ class Disk:
         except OSError as error:
             raise _fault(self.root, error) from error
 
-    def _take_number(self, name: str, beside: Path) -> int:
+    def _fault(self, error: OSError, _: Path) -> EnvironmentFault:
+        return _fault(self.root, error)
+
+    def _take_number(self, name: str, folder: Path) -> int:
         """Renaming onto a folder that is not empty fails, so no number is taken twice."""
         number = max(self.numbers(name), default=0) + 1
         while True:
             try:
-                os.rename(beside, beside.parent / str(number))
+                os.rename(folder, folder.parent / str(number))
                 return number
             except OSError:
-                if not (beside.parent / str(number)).exists():
+                if not (folder.parent / str(number)).exists():
                     raise
                 number += 1
 

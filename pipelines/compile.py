@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from bertworks.artifacts import replacing
 from bertworks.errors import SpecError
+from bertworks.replacing import replacing
 from bertworks.secrets import masked
 from bertworks.sources.uri import parse
 from bertworks.spec import AgentSpec

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from bertworks.artifacts import replacing
 from bertworks.errors import DataError
+from bertworks.replacing import replacing
 from pipelines.command import takes
 from pipelines.prediction_input import ENDINGS, Form, Given, column_names, read
 from pipelines.prediction_rows import CHUNK_ROWS, ending_of

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.sides import REPOSITORY
-from bertworks.artifacts import replacing
 from bertworks.cpus import available_threads
+from bertworks.replacing import replacing
 
 FOLDER = REPOSITORY / "benchmarks/results"
 

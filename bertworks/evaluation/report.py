@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bertworks import html
-from bertworks.artifacts import Artifact, open_artifact, replacing
+from bertworks.artifacts import Artifact, open_artifact
 from bertworks.errors import BertworksError
 from bertworks.evaluation import (
     report_compression,
@@ -24,6 +24,7 @@ from bertworks.evaluation import (
     report_scores,
     report_verdict,
 )
+from bertworks.replacing import replacing
 
 Run = dict[str, Any]
 Opened = dict[str, Artifact]

@@ -12,7 +12,6 @@ import shutil
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -21,6 +20,7 @@ from bertworks import progress, temporary
 from bertworks.artifacts import sha256_of
 from bertworks.errors import EnvironmentFault, SourceError
 from bertworks.notices import Notice
+from bertworks.replacing import beside
 from bertworks.secrets import masked
 
 FOLDER = "BERTWORKS_DOWNLOADS"
@@ -89,24 +89,22 @@ def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tu
     slot = cache_folder() / hashlib.sha256(f"{uri}\n{sha256}".encode()).hexdigest()[:24]
     if (found := _stored(slot, sha256)) is not None:
         return found
-    beside = slot.parent / f".{slot.name}.{uuid.uuid4().hex[:8]}.partial"
     _sweep(slot)
     try:
-        beside.mkdir(parents=True)
-        with progress.stage(f"fetching {masked(uri)}"):
-            file = download(beside)
-        actual = sha256_of(file)
-        if sha256 is not None and actual != sha256:
-            raise _wrong(uri, sha256, actual, file.stat().st_size)
-        (beside / _RECORD).write_text(actual, encoding="ascii")
-        _store(beside, slot)
+        with beside(slot) as folder:
+            folder.mkdir()
+            with progress.stage(f"fetching {masked(uri)}"):
+                file = download(folder)
+            actual = sha256_of(file)
+            if sha256 is not None and actual != sha256:
+                raise _wrong(uri, sha256, actual, file.stat().st_size)
+            (folder / _RECORD).write_text(actual, encoding="ascii")
+            _store(folder, slot)
     except OSError as error:
         raise EnvironmentFault(
             f"The download cache {slot.parent} cannot be written: {error.strerror or error}.",
             f"Make room or make it writable, or name another folder in {FOLDER}.",
         ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return slot / file.name, actual
 
 
@@ -167,10 +165,10 @@ def _sweep(slot: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _store(beside: Path, slot: Path) -> None:
-    """Renames a finished folder into the cache; another process may have been faster."""
+def _store(folder: Path, slot: Path) -> None:
+    """Renames a finished folder into the cache; where another process was faster, its is read."""
     try:
-        os.rename(beside, slot)
+        os.rename(folder, slot)
     except OSError:
         if not slot.is_dir():
             raise

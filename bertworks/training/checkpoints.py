@@ -33,6 +33,7 @@ import numpy as np
 import bertworks
 from bertworks.errors import Busy, EnvironmentFault
 from bertworks.locks import lock
+from bertworks.replacing import replacing
 from bertworks.training.checkpoint_bucket import Bucket
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self.bucket is None and self._take_lock():
-                for left in self.folder.glob(".*.partial"):
+                for left in self.folder.glob(".*.partial*"):
                     left.unlink(missing_ok=True)
                 _remove_given_up(self.folder)
         except OSError as error:
@@ -234,15 +235,8 @@ def _remove_given_up(folder: Path) -> None:
 def _write(target: Path, arrays: Arrays, state: dict[str, Any]) -> None:
     from safetensors.numpy import save
 
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        with beside.open("wb") as stream:
-            stream.write(save(arrays, metadata={"state": json.dumps(state)}))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(target, durable=True, fault=lambda *_: None) as beside:
+        beside.write_bytes(save(arrays, metadata={"state": json.dumps(state)}))
 
 
 def _read(file: Path) -> tuple[dict[str, Any], Arrays]:

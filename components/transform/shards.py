@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from bertworks import progress
 from bertworks.errors import ArtifactError
+from bertworks.replacing import replacing
 from bertworks.spec import Task
 from bertworks.text.encode import encode, encode_corpus, labels_of, singletons
 from bertworks.text.labels import number_labels
@@ -144,10 +145,14 @@ def encode_shard(shard: Shard, job: Job) -> None:
     A shard that has its interim file is left as it is: then it was encoded ahead (`ahead.py`), or by
     an earlier attempt of the runner.
     """
-    interim, beside = job.interim(shard), job.interim(shard, ".partial")
+    interim = job.interim(shard)
     if interim.exists():
         return
-    interim.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(interim) as beside:  # last: who finds it finds what lies beside it as well
+        _encode(shard, job, beside)
+
+
+def _encode(shard: Shard, job: Job, interim: Path) -> None:
     tokenizer = _tokenizer(job.tokenizer)
     writer, totals, found = None, Counter(dict.fromkeys(COUNTS, 0)), []
     with progress.stage(f"tokenizing {shard.name}", shard.rows, "rows") as stage:
@@ -156,7 +161,7 @@ def encode_shard(shard: Shard, job: Job) -> None:
                 encoded, counts = encode_corpus(tokenizer, batch)
             else:
                 encoded, counts = encode(job.parsed_task, tokenizer, batch)
-            writer = writer or pa.ipc.new_file(str(beside), encoded.schema)
+            writer = writer or pa.ipc.new_file(str(interim), encoded.schema)
             writer.write_batch(encoded)
             totals.update(counts)
             stage.advance(batch.num_rows)
@@ -167,7 +172,6 @@ def encode_shard(shard: Shard, job: Job) -> None:
     if found:
         _write_analysis(job.interim(shard, ".analysis"), found)
     job.interim(shard, ".json").write_text(json.dumps(totals), encoding="utf-8")
-    beside.replace(interim)
 
 
 def _write_analysis(file: Path, batches: list[pa.RecordBatch]) -> None:
