@@ -36,7 +36,7 @@ class _Object:
     local: tuple[int, int]  # size and time of the file that it is a copy of
 
 
-class Bucket:
+class CheckpointBucket:
     """One run's checkpoints behind fsspec.
 
     Args:

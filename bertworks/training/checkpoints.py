@@ -34,7 +34,7 @@ import bertworks
 from bertworks.errors import Busy, EnvironmentFault
 from bertworks.locks import lock
 from bertworks.replacing import replacing
-from bertworks.training.checkpoint_bucket import Bucket
+from bertworks.training.checkpoint_bucket import CheckpointBucket
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -59,7 +59,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: Path, bucket: Bucket | None = None, lock_wait: float = LOCK_WAIT
+        self, folder: Path, bucket: CheckpointBucket | None = None, lock_wait: float = LOCK_WAIT
     ) -> None:
         self.folder = folder
         self.bucket = bucket
@@ -86,7 +86,7 @@ class Checkpoints:
         name = hashlib.sha256(identity.encode()).hexdigest()[:32]
         if "://" in root and not root.startswith("file://"):
             scratch = Path(tempfile.gettempdir()) / f"bertworks-{name}-{uuid.uuid4().hex[:8]}"
-            return cls(scratch, Bucket(f"{root.rstrip('/')}/{name}"))
+            return cls(scratch, CheckpointBucket(f"{root.rstrip('/')}/{name}"))
         return cls(Path(root.removeprefix("file://")) / name)
 
     def __enter__(self) -> Checkpoints:

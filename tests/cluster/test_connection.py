@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertworks.errors import EnvironmentFault
-from pipelines.cluster.kfp import transport
+from pipelines.cluster.kfp import faults, transport
 from pipelines.cluster.kfp.connection import connect, normal_host
 from pipelines.cluster.kfp.credentials import credentials_for
 
@@ -324,11 +324,11 @@ def test_reads_are_tried_again_and_writes_are_not(kfp: FakeKfp) -> None:
     assert connection.client.list_runs().runs is None
     assert connection.client.list_experiments().experiments
     kfp.fault("POST", "/experiments", status=503)
-    with pytest.raises(transport.Answer) as answer:
+    with pytest.raises(faults.Answer) as answer:
         connection.client.create_experiment("topics")
     assert answer.value.status == 503 and answer.value.passing
     kfp.fault("POST", "/experiments", drop=True)
-    with pytest.raises(transport.Unreachable):
+    with pytest.raises(faults.Unreachable):
         connection.client.create_experiment("topics")
     assert len(kfp.calls("experiment_service_create_experiment")) == 0
 
@@ -358,7 +358,7 @@ def test_wrong_requests_are_refused_by_the_stand_in(kfp: FakeKfp) -> None:
         ("GET", "/runs?page_token=red", None, "token"),
     ]
     for method, path, body, message in wrong:
-        with pytest.raises(transport.Answer, match=message) as error:
+        with pytest.raises(faults.Answer, match=message) as error:
             api.call_api(
                 f"/apis/v2beta1{path}",
                 method,
@@ -369,7 +369,7 @@ def test_wrong_requests_are_refused_by_the_stand_in(kfp: FakeKfp) -> None:
         assert error.value.status == 400
     assert len(kfp.refused) == len(wrong)
     for path in ("/runs/none", "/pipelines/names/none", "/nowhere"):
-        with pytest.raises(transport.Answer) as error:
+        with pytest.raises(faults.Answer) as error:
             api.call_api(f"/apis/v2beta1{path}", "GET", response_type="object")
         assert error.value.status == 404
 

@@ -22,9 +22,11 @@ from pipelines.cluster.kfp import submit
 from pipelines.cluster.kfp.connection import connect
 from pipelines.cluster.kfp.facts import documents
 from pipelines.cluster.runs import watch
+from pipelines.cluster.runs.declared import declared_steps
+from pipelines.cluster.runs.pod_names import node_hash
 from pipelines.cluster.runs.reasons import parse
 from pipelines.cluster.runs.records import source_of
-from pipelines.cluster.runs.steps import declared_steps, node_hash, steps_of
+from pipelines.cluster.runs.steps import steps_of
 
 REPOSITORY = Path(__file__).parents[2]
 SPEC = REPOSITORY / "examples/sentiment.yaml"

@@ -25,7 +25,7 @@ from bertworks.errors import EnvironmentFault
 from pipelines.cluster.kfp import submit
 from pipelines.cluster.kfp.connection import connect
 from pipelines.cluster.kfp.facts import Facts
-from pipelines.cluster.kfp.transport import Answer, Unreachable
+from pipelines.cluster.kfp.faults import Answer, Unreachable
 
 REPOSITORY = Path(__file__).parents[2]
 SPEC = str(REPOSITORY / "examples/sentiment.yaml")

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from bertworks.errors import EnvironmentFault
 from pipelines.cluster.kfp.credentials import credentials_for
-from pipelines.cluster.kfp.transport import API, Answer, LoginPage, Unreachable, make_client
+from pipelines.cluster.kfp.faults import Answer, LoginPage, Unreachable
+from pipelines.cluster.kfp.transport import API, make_client
 
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SYSTEM_NAMESPACE = "kubeflow"

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from bertworks.errors import EnvironmentFault
 from bertworks.tls import relaxed
+from pipelines.cluster.kfp.faults import explain
 
 POD_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
 SECONDS = (10, 30)
@@ -121,8 +122,6 @@ class Dex:
                     raise
                 return self._walk(session)
         except requests.RequestException as error:
-            from pipelines.cluster.kfp.transport import explain
-
             raise explain(error.args[0] if error.args else error, self._host) from None
 
     def _walk(self, session: Any) -> str:

@@ -20,7 +20,7 @@ from bertworks.scratch import Scratch
 from bertworks.spec_file import SpecFile
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts, documents
-from pipelines.cluster.kfp.transport import Answer, Unreachable
+from pipelines.cluster.kfp.faults import Answer, Unreachable
 
 Kind = Literal["agent", "retrain"]
 UPLOAD_SECONDS = (10.0, 180.0)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,8 +21,6 @@ from pipelines.options import (
 
 if TYPE_CHECKING:
     from pipelines.cluster.kfp.connection import Connection
-    from pipelines.cluster.runs.records import Record
-    from pipelines.cluster.runs.steps import Step
 
 RunArgument = Annotated[
     str, typer.Argument(help="A run's id, the beginning of one, or `latest`.", metavar="RUN")
@@ -73,13 +69,14 @@ def submit(
 
     loaded = spec_file.load(spec, set_ or [])
     from pipelines.cluster.kfp import submit as submitting
+    from pipelines.cluster.runs import shown
     from pipelines.compile import notes
 
     made = submitting.compiled(loaded, "retrain" if retrain else "agent")
     for note in notes(loaded.spec):
         typer.echo(f"note: {note}", err=True)
     if dry_run:
-        _tell_dry(made)
+        shown.dry_run(made)
         return
     connection = _connect(host, namespace, insecure)
     uploaded = submitting.upload_compiled(connection, made, loaded.spec.description)
@@ -95,7 +92,7 @@ def submit(
         experiment_name=experiment or loaded.spec.name,
         cache=not no_cache,
     )
-    _tell_run(connection, run_id)
+    shown.started(connection, run_id)
     if wait:
         _follow(connection, run_id)
     else:
@@ -122,6 +119,7 @@ def list_runs(
     from itertools import islice
 
     from pipelines.cluster.runs import records as runs
+    from pipelines.cluster.runs import shown
 
     wanted = _state(state)
     name = _agent_name(agent)
@@ -135,7 +133,7 @@ def list_runs(
     if json_:
         typer.echo(json.dumps([one.as_json(details=False) for one in records], indent=2))
     elif records:
-        _table(records)
+        shown.table(records)
     else:
         typer.echo("no runs" + (f" of {name}" if name else "") + (f" {state}" if state else ""))
 
@@ -151,16 +149,16 @@ def show(
 ) -> None:
     """Show a run: why it failed, then its steps."""
     from pipelines.cluster.runs import records as runs
+    from pipelines.cluster.runs import shown
 
     connection = _connect(host, namespace, insecure)
     record = runs.detailed(connection, runs.find(connection, run))
     if json_:
         typer.echo(json.dumps(record.as_json(details=True), indent=2))
         return
-    for line in _described(record):
-        typer.echo(line)
-    _draw_steps(record.steps, record.hindrances)
-    _tell_notices(record)
+    shown.facts(record)
+    shown.steps(record.steps, record.hindrances)
+    shown.notices(record)
     if connection.hint:
         typer.echo(f"to open the link: {connection.hint}")
 
@@ -182,26 +180,27 @@ def logs(
     debug: DebugOption = False,
 ) -> None:
     """Print a step's log, from its pod or from Kubeflow's archive."""
-    from pipelines.cluster.runs import pods
+    from pipelines.cluster.runs import logs as logs_
     from pipelines.cluster.runs import records as runs
-    from pipelines.cluster.runs.steps import steps_of
+    from pipelines.cluster.runs.pods import pods_of
+    from pipelines.cluster.runs.steps import chosen_step, steps_of
 
     connection = _connect(host, namespace, insecure)
     found = runs.find(connection, run)
     steps = steps_of(found, runs.source_of(connection, found)[0])
     run_id = str(found.run_id)
     if step is not None and step.endswith("-driver"):
-        for line in pods.own_log(connection, run_id, step):
+        for line in logs_.own_log(connection, run_id, step):
             typer.echo(line, nl=False)
         return
-    chosen = _chosen_step(steps, step)
+    chosen = chosen_step(steps, step)
     if follow:
-        mine = [pod for pod in pods.pods_of(connection, run_id) if pod.step == chosen.name]
+        mine = [pod for pod in pods_of(connection, run_id) if pod.step == chosen.name]
         if mine:
-            for line in pods.lines(connection, mine[-1].name, follow=True):
+            for line in logs_.lines(connection, mine[-1].name, follow=True):
                 typer.echo(line, nl=False)
             return
-    typer.echo(pods.log_of(connection, found, chosen), nl=False)
+    typer.echo(logs_.log_of(connection, found, chosen), nl=False)
 
 
 @runs_app.command()
@@ -214,10 +213,11 @@ def watch(
 ) -> None:
     """Show a run's steps until it ends; the exit code is its outcome, as with submit --wait."""
     from pipelines.cluster.runs import records as runs
+    from pipelines.cluster.runs import shown
 
     connection = _connect(host, namespace, insecure)
     run_id = str(runs.find(connection, run).run_id)
-    _tell_run(connection, run_id)
+    shown.started(connection, run_id)
     _follow(connection, run_id)
 
 
@@ -261,25 +261,9 @@ def _connect(host: str | None, namespace: str | None, insecure: bool) -> Connect
     return connect(host, namespace, insecure=insecure)
 
 
-def _tell_dry(made: Any) -> None:
-    from pipelines.cluster.kfp.facts import documents
-    from pipelines.cluster.runs.steps import declared_steps
-
-    steps = declared_steps(documents(made.text)[0])
-    typer.echo(f"pipeline {made.name}, version {made.version_name}: nothing was sent")
-    typer.echo(f"steps: {', '.join(step.name for step in steps)}")
-    for name, value in vars(made.facts).items():
-        typer.echo(f"{name}: {value}")
-
-
-def _tell_run(connection: Connection, run_id: str) -> None:
-    typer.echo(f"run {run_id}")
-    typer.echo(connection.run_link(run_id))
-    if connection.hint:
-        typer.echo(f"to open the link: {connection.hint}")
-
-
 def _follow(connection: Connection, run_id: str) -> None:
+    from bertworks.progress import duration
+    from pipelines.cluster.runs import shown
     from pipelines.cluster.runs import watch as watching
 
     try:
@@ -291,10 +275,8 @@ def _follow(connection: Connection, run_id: str) -> None:
             err=True,
         )
         raise typer.Exit(130) from None
-    _tell_notices(record)
+    shown.notices(record)
     watching.outcome(record)
-    from bertworks.progress import duration
-
     typer.echo(f"run {run_id} succeeded in {duration(record.seconds or 0)}")
 
 
@@ -316,93 +298,3 @@ def _agent_name(given: str | None) -> str | None:
     from bertworks import spec_file
 
     return spec_file.load(given).spec.name
-
-
-def _table(records: list[Record]) -> None:
-    from rich.table import Table
-
-    from bertworks.progress import duration
-
-    table = Table(box=None, padding=(0, 1))
-    for column in ("run", "name", "state", "started (UTC)", "took", "spec", "data", "code"):
-        table.add_column(column, no_wrap=True)
-    for one in records:
-        table.add_row(
-            one.id[:8],
-            one.name,
-            one.state,
-            one.created[:16].replace("T", " "),
-            duration(one.seconds) if one.seconds is not None else "",
-            one.facts.spec[:8],
-            one.facts.data[:8],
-            one.facts.code,
-        )
-    _console().print(table)
-
-
-def _described(record: Record) -> list[str]:
-    """The lines above the steps; the reason of a failure comes first."""
-    from bertworks.progress import duration
-
-    lines = []
-    if record.failure:
-        step = f"{record.failure.step}: " if record.failure.step else ""
-        lines += [f"failed: {step}{record.failure.message}", ""]
-    took = f" in {duration(record.seconds)}" if record.finished and record.seconds else ""
-    lines += [f"run {record.id}  {record.name}", f"{record.state}{took}, started {record.created}"]
-    facts = {name: value for name, value in vars(record.facts).items() if value}
-    if facts:
-        lines.append(", ".join(f"{name} {value}" for name, value in facts.items()))
-    if record.recurring_run:
-        lines.append(f"started by schedule {record.recurring_run}")
-    return [*lines, record.link, ""]
-
-
-def _draw_steps(steps: list[Step], hindrances: dict[str, str]) -> None:
-    from pipelines.cluster.runs.watch import table
-
-    _console().print(table(steps))
-    for name, why in hindrances.items():
-        typer.echo(f"{name}: {why}")
-
-
-def _tell_notices(record: Record) -> None:
-    from pipelines.cluster.runs.watch import told
-    from pipelines.local.display import wrapped
-
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    for line in told(record):
-        for part in wrapped(line, width, indent=6) if width else [line]:
-            typer.echo(part)
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    # Into a file or a pipe, a row stays a line.
-    return Console(width=None if sys.stdout.isatty() else 240, highlight=False)
-
-
-def _chosen_step(steps: list[Step], wanted: str | None) -> Step:
-    """The named step; else the first that failed, then the last that runs or ran."""
-    ran = [step for step in steps if step.state not in ("waiting", "skipped", "cached")]
-    if wanted is not None:
-        for step in steps:
-            if wanted in (step.name, step.task):
-                if step.state == "cached":
-                    raise BertworksError(
-                        f"{step.name} did not run: its result came from the cache.",
-                        "Its log is with the run that made the result.",
-                    )
-                return step
-        raise BertworksError(
-            f"The run has no step {wanted!r}.",
-            f"Name one of: {', '.join(step.name for step in steps)}.",
-        )
-    for state in ("failed", "running"):
-        for step in ran:
-            if step.state == state:
-                return step
-    if not ran:
-        raise BertworksError("No step of this run has run yet.", "Try `bertworks runs show`.")
-    return ran[-1]

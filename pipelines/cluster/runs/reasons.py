@@ -8,8 +8,11 @@ from typing import Any
 
 from bertworks.errors import EnvironmentFault, GateRefused
 from pipelines.cluster.kfp.connection import Connection
-from pipelines.cluster.runs.pods import Pod, all_pods, cause, lines, log_of
-from pipelines.cluster.runs.steps import DRIVER_FAILED, Step
+from pipelines.cluster.runs.declared import RunStep
+from pipelines.cluster.runs.hindrances import cause
+from pipelines.cluster.runs.logs import lines, log_of
+from pipelines.cluster.runs.pods import Pod, all_pods
+from pipelines.cluster.runs.steps import DRIVER_FAILED
 from pipelines.cluster.runs.workflows import workflow_of
 
 # What components/launch.py prints, and what KFP's launcher says when a step's process has ended. (Argo
@@ -45,7 +48,7 @@ class Reason:
 
 
 def reason_of(
-    connection: Connection, run: Any, steps: list[Step], pipeline: dict[str, Any] | None
+    connection: Connection, run: Any, steps: list[RunStep], pipeline: dict[str, Any] | None
 ) -> Reason:
     """The reason of a failed run, from where it can be had: the kept reasons, the pods, KFP itself."""
     failed = sorted(
@@ -115,7 +118,7 @@ def _kept(pipeline: dict[str, Any] | None, run_id: str, steps: list[str]) -> Rea
     return None
 
 
-def _of_pod(connection: Connection, run_id: str, step: Step) -> Reason | None:
+def _of_pod(connection: Connection, run_id: str, step: RunStep) -> Reason | None:
     try:
         pods = [pod for pod in all_pods(connection, run_id) if pod.step == step.name]
         if not pods:
@@ -165,7 +168,7 @@ def _of_workflow(connection: Connection, run_id: str, node: str = "") -> Reason 
     return None
 
 
-def _last_lines(step: Step, log: str) -> Reason | None:
+def _last_lines(step: RunStep, log: str) -> Reason | None:
     """A step that died without a word of its own: a signal, or the end of its log."""
     if ENDED_BY_SIGNAL.search(log):
         return Reason(
@@ -177,7 +180,7 @@ def _last_lines(step: Step, log: str) -> Reason | None:
     return Reason(step.name, "its log ends:\n  " + "\n  ".join(kept)) if kept else None
 
 
-def _of_archive(connection: Connection, run: Any, step: Step) -> Reason | None:
+def _of_archive(connection: Connection, run: Any, step: RunStep) -> Reason | None:
     try:
         log = log_of(connection, run, step)
     except EnvironmentFault:
@@ -192,7 +195,7 @@ def _of_history(run: Any) -> str:
     return ""
 
 
-def _nothing_known(run: Any, step: Step, pipeline: dict[str, Any] | None) -> str:
+def _nothing_known(run: Any, step: RunStep, pipeline: dict[str, Any] | None) -> str:
     root = failures_root(pipeline)
     place = f"; on the cluster it lies in {root}/{run.run_id}/{step.name}.json" if root else ""
     return (

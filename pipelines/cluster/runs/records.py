@@ -10,10 +10,12 @@ from typing import Any
 from bertworks.errors import BertworksError, EnvironmentFault
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts
-from pipelines.cluster.kfp.transport import Answer
-from pipelines.cluster.runs.pods import hindrances, reports_of
+from pipelines.cluster.kfp.faults import Answer
+from pipelines.cluster.runs.declared import RunStep
+from pipelines.cluster.runs.hindrances import hindrances
 from pipelines.cluster.runs.reasons import Reason, reason_of
-from pipelines.cluster.runs.steps import ENDED, Step, state_of, steps_of, time_of
+from pipelines.cluster.runs.reports import reports_of
+from pipelines.cluster.runs.steps import ENDED, state_of, steps_of, time_of
 from pipelines.cluster.runs.workflows import workflow_of
 
 PAGE = 50  # each run comes with its tasks
@@ -45,7 +47,7 @@ class Record:
     facts: Facts
     recurring_run: str = ""
     failure: Reason | None = None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[RunStep] = field(default_factory=list)
     hindrances: dict[str, str] = field(default_factory=dict)
 
     def as_json(self, details: bool) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def record(connection: Connection, run: Any, facts: Facts | None = None) -> Reco
         state=state_of(run).lower(),
         created=_text(created),
         finished=_text(finished),
-        seconds=Step("", "", (), started=created, ended=finished).seconds,
+        seconds=RunStep("", "", (), started=created, ended=finished).seconds,
         link=connection.run_link(str(run.run_id)),
         facts=facts or Facts.from_text(run.description),
         recurring_run=run.recurring_run_id or "",

@@ -16,10 +16,12 @@ from bertworks.errors import BertworksError, EnvironmentFault, GateRefused
 from bertworks.notices import tally
 from bertworks.progress import duration
 from pipelines.cluster.kfp.connection import Connection
-from pipelines.cluster.kfp.transport import Answer, Unreachable
-from pipelines.cluster.runs.pods import Report, hindrances, reports_of
+from pipelines.cluster.kfp.faults import Answer, Unreachable
+from pipelines.cluster.runs.declared import RunStep
+from pipelines.cluster.runs.hindrances import hindrances
 from pipelines.cluster.runs.records import Record, detailed, source_of
-from pipelines.cluster.runs.steps import ENDED, Step, steps_of
+from pipelines.cluster.runs.reports import StepReport, reports_of
+from pipelines.cluster.runs.steps import ENDED, steps_of
 from pipelines.local.display import MARKS, figures, grouped
 
 POLL_SECONDS = 3.0
@@ -48,7 +50,7 @@ class RunCancelled(BertworksError):
 class Display(Protocol):
     """Shows the steps of a run as it goes."""
 
-    def show(self, steps: list[Step], notes: dict[str, str], trouble: str) -> None: ...
+    def show(self, steps: list[RunStep], notes: dict[str, str], trouble: str) -> None: ...
 
     def close(self) -> None: ...
 
@@ -85,11 +87,11 @@ class _Watch:
         self._connection, self._run_id = connection, run_id
         self._pipeline: dict[str, Any] | None = None
         self._knows_pipeline = False
-        self._steps: list[Step] = []
+        self._steps: list[RunStep] = []
         self._notes: dict[str, str] = {}
         self._answered = self._pods_seen = time.monotonic()
         self._looks = 3  # at pods that may be out of reach
-        self._reports: dict[str, Report] = {}
+        self._reports: dict[str, StepReport] = {}
 
     def look(self, shown: Display) -> Any:
         """The run as it is now, shown; None when KFP does not answer."""
@@ -137,7 +139,9 @@ class _Watch:
         if new and self._looks:
             try:
                 found = reports_of(self._connection, self._run_id, new, day)
-                self._reports |= {step.name: found.get(step.name, Report({}, [])) for step in new}
+                self._reports |= {
+                    step.name: found.get(step.name, StepReport({}, [])) for step in new
+                }
             except EnvironmentFault:
                 self._looks -= 1
         for step in self._steps:
@@ -178,16 +182,16 @@ def told(record: Record) -> list[str]:
 
 def choose() -> Display:
     """A live table in a terminal, lines elsewhere."""
-    return LiveTable() if sys.stdout.isatty() else Lines()
+    return LiveTable() if sys.stdout.isatty() else PlainDisplay()
 
 
-class Lines:
+class PlainDisplay:
     """A line whenever a step's state changes, and when something waits or breaks."""
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
 
-    def show(self, steps: list[Step], notes: dict[str, str], trouble: str) -> None:
+    def show(self, steps: list[RunStep], notes: dict[str, str], trouble: str) -> None:
         for step in steps:
             self._say(step.name, self._line(step), silent=step.state == "waiting")
             for notice in step.notices:
@@ -199,7 +203,7 @@ class Lines:
     def close(self) -> None:
         pass
 
-    def _line(self, step: Step) -> str:
+    def _line(self, step: RunStep) -> str:
         took = duration(step.seconds) if step.ended and step.seconds is not None else ""
         tries = f"(attempt {step.attempts})" if step.attempts > 1 else ""
         return " ".join(part for part in (f"{step.name}: {step.state}", took, tries) if part)
@@ -219,14 +223,14 @@ class LiveTable:
         self._live = Live(console=console or Console(), refresh_per_second=4, transient=False)
         self._live.start()
 
-    def show(self, steps: list[Step], notes: dict[str, str], trouble: str) -> None:
+    def show(self, steps: list[RunStep], notes: dict[str, str], trouble: str) -> None:
         self._live.update(table(steps, notes, trouble))
 
     def close(self) -> None:
         self._live.stop()
 
 
-def table(steps: list[Step], notes: dict[str, str] | None = None, trouble: str = "") -> Table:
+def table(steps: list[RunStep], notes: dict[str, str] | None = None, trouble: str = "") -> Table:
     """The steps with state, time and attempts."""
     own = {step.name for step in steps}
     below = [f"{name}: {note}" for name, note in (notes or {}).items() if name not in own]

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.cluster.kfp.connection import Connection
-from pipelines.cluster.kfp.transport import Answer
+from pipelines.cluster.kfp.faults import Answer
 
 OURS = re.compile(r"^(?P<name>.+)-(?P<hash>[0-9a-f]{8})(?P<paused>-paused)?$")
 MADE_BY = "bertworks schedule "

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from pipelines.cluster.kfp.connection import Connection
-from pipelines.cluster.kfp.transport import Answer
+from pipelines.cluster.kfp.faults import Answer
 from pipelines.cluster.schedule import recurring
 from pipelines.cluster.schedule.cron import following, from_six
 from pipelines.cluster.schedule.recurring import Recurring, Setting
