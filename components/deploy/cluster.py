@@ -2,8 +2,8 @@
 
 Objects are applied by the server (server-side apply) under the field manager `bertworks`: fields that
 somebody else set are a conflict, not overwritten. By hand: `kubernetes.dynamic` cannot ask for strict
-validation of fields, asks for a list of all resources first and keeps that in a file of a known name in the
-folder for temporary files.
+validation of fields, asks for a list of all resources first, and keeps that in a file of a known name
+in the folder for temporary files.
 """
 
 from __future__ import annotations
