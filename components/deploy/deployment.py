@@ -7,17 +7,17 @@ object is known before anything changes. What served before is noted on the obje
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from bertworks.errors import BertworksError, EnvironmentFault
 from components.deploy import manifests, rollout
 from components.deploy.asking import Answer, Wrong, ask_once
 from components.deploy.cluster import Cluster, Refused
-from components.deploy.manifests import AGENT, HISTORY, MANAGED_BY, MANAGER, TOP, Object
+from components.deploy.manifests import AGENT, TOP, Object
+from components.deploy.present import Live, address, check_ours, kinds_of, live
 from components.deploy.settings import Kind, Serving
 
 KEPT = 5
@@ -28,21 +28,6 @@ STANDARD, STANDARD_ONCE = "Standard", "RawDeployment"
 MODE_UNKNOWN = ("raw deployment mode", "not a supported metric")
 """What its webhook says of our fields where it takes the mode for another one."""
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Live:
-    """What an agent's server is at this moment.
-
-    Attributes:
-        kind: What runs the pods.
-        top: That object.
-        history: What served, oldest first; the last one is what was applied last.
-    """
-
-    kind: Kind
-    top: Object
-    history: list[Serving]
 
 
 @dataclass(frozen=True)
@@ -68,46 +53,6 @@ class Deployed:
     ready: int
     seconds: float
     answer: Answer | None = field(default=None)
-
-
-def choose_kind(
-    cluster: Cluster, agent: str, wanted: Literal["auto", "kserve", "deployment"]
-) -> Kind:
-    """What is to run the pods: what does already, else what the spec says.
-
-    Raises:
-        EnvironmentFault: The other kind serves the agent, or the cluster has no KServe.
-    """
-    kinds = _kinds(cluster)
-    if wanted == "kserve" and "kserve" not in kinds:
-        raise EnvironmentFault(
-            "The cluster has no KServe: it does not know InferenceServices.",
-            "Install KServe, or set `serve.deploy.kind: deployment`.",
-        )
-    found = live(cluster, agent, kinds)
-    if found is None:
-        return kinds[0] if wanted == "auto" else wanted
-    if wanted not in ("auto", found.kind):
-        raise EnvironmentFault(
-            f"{agent} is served by a {TOP[found.kind]}, and `serve.deploy.kind` is {wanted}.",
-            f"Keep the kind, or delete the old one first: kubectl delete -n {cluster.namespace} "
-            f"{TOP[found.kind].lower()},service,hpa,pdb -l {AGENT}={agent}",
-        )
-    return found.kind
-
-
-def live(cluster: Cluster, agent: str, kinds: Sequence[Kind]) -> Live | None:
-    """What serves the agent, None where nothing does.
-
-    Raises:
-        EnvironmentFault: The objects of that name are not ours.
-    """
-    for kind in kinds:
-        top = cluster.get(TOP[kind], manifests.object_name(agent))
-        if top is not None and not _made_by_kserve(top):
-            _check_ours(top, agent, cluster.namespace)
-            return Live(kind, top, _history(top))
-    return None
 
 
 def deploy(
@@ -179,7 +124,7 @@ def roll_back(cluster: Cluster, agent: str, **how: Any) -> Deployed:
     Raises:
         EnvironmentFault: Nothing served before; and as `deploy`.
     """
-    found = live(cluster, agent, _kinds(cluster))
+    found = live(cluster, agent, kinds_of(cluster))
     if found is None or len(found.history) < 2:
         raise EnvironmentFault(
             f"There is nothing to go back to: {agent} "
@@ -191,22 +136,6 @@ def roll_back(cluster: Cluster, agent: str, **how: Any) -> Deployed:
     say = how.get("say", print)
     say(f"going back from {found.history[-1].label} to {history[-1].label}")
     return _roll(cluster, history[-1], found.kind, history, history[:-1], **how)
-
-
-def find(cluster: Cluster, agent: str) -> Live | None:
-    """What serves the agent, whatever kind it is."""
-    return live(cluster, agent, _kinds(cluster))
-
-
-def address(cluster: Cluster, agent: str, kind: Kind) -> str:
-    """Where the agent answers inside the cluster."""
-    service = manifests.service_name(agent, kind)
-    if kind == "kserve":
-        top = cluster.get(TOP[kind], manifests.object_name(agent)) or {}
-        given = ((top.get("status") or {}).get("address") or {}).get("url")
-        if given:
-            return str(given)
-    return f"http://{service}.{cluster.namespace}.svc.cluster.local"
 
 
 def _roll(
@@ -299,7 +228,7 @@ def _apply(cluster: Cluster, objects: Sequence[Object], agent: str) -> None:
     for one in objects:
         present = cluster.get(one["kind"], one["metadata"]["name"])
         if present is not None:
-            _check_ours(present, agent, cluster.namespace)
+            check_ours(present, agent, cluster.namespace)
             _keep_mode(one, present)
     for one in objects:
         _try(cluster, one)
@@ -325,40 +254,6 @@ def _try(cluster: Cluster, one: Object) -> None:
             raise
         notes[MODE] = STANDARD_ONCE
         cluster.apply(one, dry_run=True)
-
-
-def _check_ours(present: Object, agent: str, namespace: str) -> None:
-    meta = present["metadata"]
-    labels = meta.get("labels") or {}
-    if labels.get(MANAGED_BY) == MANAGER and labels.get(AGENT) == agent:
-        return
-    owner = labels.get(MANAGED_BY) or labels.get(AGENT) or "somebody else"
-    raise EnvironmentFault(
-        f"There is a {present['kind']} {meta['name']} in namespace {namespace} that bertworks did "
-        f"not make for {agent} (it belongs to {owner}); it was left alone.",
-        "Choose another `name` or `serve.deploy.namespace` in the spec, or delete that object if "
-        "nobody needs it.",
-    )
-
-
-def _made_by_kserve(top: Object) -> bool:
-    owners = top["metadata"].get("ownerReferences") or []
-    return any(one.get("kind") == "InferenceService" for one in owners)
-
-
-def _kinds(cluster: Cluster) -> tuple[Kind, ...]:
-    return ("kserve", "deployment") if cluster.has_kserve() else ("deployment",)
-
-
-def _history(top: Object) -> list[Serving]:
-    """What served; where there is no note (applied with kubectl), what the object itself says."""
-    noted = (top["metadata"].get("annotations") or {}).get(HISTORY, "[]")
-    try:
-        history = [Serving.from_dict(one) for one in json.loads(noted)]
-    except (ValueError, TypeError, AttributeError):
-        history = []
-    found = manifests.read_back(top) if not history else None
-    return [found] if found else history
 
 
 def _why(end: rollout.Progress, spent: float, limit: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bertworks import artifacts
 from bertworks.artifacts import open_artifact
-from components.deploy import deployment
+from components.deploy import deployment, present
 from components.deploy.cluster import Cluster, own_namespace
 from components.deploy.settings import settings_of
 from components.deploy.view import page
@@ -36,7 +36,7 @@ def run(
     spec = {**section, "namespace": cluster.namespace if cluster else own_namespace()}
     serving = settings_of(spec, int(facts["version"]), facts["digest"])
     where = cluster or Cluster.from_pod(section["serve"]["deploy"]["namespace"])
-    kind = deployment.choose_kind(where, serving.name, section["serve"]["deploy"]["kind"])
+    kind = present.choose_kind(where, serving.name, section["serve"]["deploy"]["kind"])
     done = deployment.deploy(where, serving, kind, say=_say)
 
     told = {

@@ -7,7 +7,7 @@ from fake_kubernetes import Refused
 from rollout_cluster import CRASHING
 
 from bertworks.errors import EnvironmentFault
-from components.deploy import deployment, manifests
+from components.deploy import deployment, manifests, present
 
 
 def kserve(fake, one):
@@ -114,7 +114,7 @@ def roll(cluster, serving, kind, **how):
 
 
 def test_where_there_is_kserve_it_is_used(cluster, with_kserve, serving):
-    kind = deployment.choose_kind(cluster, "mood", "auto")
+    kind = present.choose_kind(cluster, "mood", "auto")
     assert kind == "kserve"
     done = roll(cluster, serving(1), kind)
     assert (done.ready, with_kserve.serving()) == (2, {1})
@@ -126,22 +126,22 @@ def test_where_there_is_kserve_it_is_used(cluster, with_kserve, serving):
     with pytest.raises(EnvironmentFault, match="mood/1 serves again"):
         roll(cluster, serving(2), kind)
     assert with_kserve.serving() == {1}
-    assert deployment.find(cluster, "mood").kind == "kserve"
+    assert present.find(cluster, "mood").kind == "kserve"
 
 
 def test_without_kserve_plain_objects_are_used_or_it_is_asked_for(cluster, fake):
-    assert deployment.choose_kind(cluster, "mood", "auto") == "deployment"
-    assert deployment.choose_kind(cluster, "mood", "deployment") == "deployment"
+    assert present.choose_kind(cluster, "mood", "auto") == "deployment"
+    assert present.choose_kind(cluster, "mood", "deployment") == "deployment"
     with pytest.raises(EnvironmentFault, match="has no KServe"):
-        deployment.choose_kind(cluster, "mood", "kserve")
+        present.choose_kind(cluster, "mood", "kserve")
 
 
 def test_what_serves_already_keeps_its_kind(cluster, with_kserve, serving):
     roll(cluster, serving(1), "deployment", wait=False)
-    assert deployment.choose_kind(cluster, "mood", "auto") == "deployment"
-    assert deployment.choose_kind(cluster, "mood", "deployment") == "deployment"
+    assert present.choose_kind(cluster, "mood", "auto") == "deployment"
+    assert present.choose_kind(cluster, "mood", "deployment") == "deployment"
     with pytest.raises(EnvironmentFault, match="is served by a Deployment") as caught:
-        deployment.choose_kind(cluster, "mood", "kserve")
+        present.choose_kind(cluster, "mood", "kserve")
     assert "kubectl delete -n runs deployment" in caught.value.fix
 
 

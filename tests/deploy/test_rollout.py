@@ -6,7 +6,7 @@ import pytest
 from rollout_cluster import CRASHING, NO_IMAGE, UNSCHEDULABLE, waiting
 
 from bertworks.errors import EnvironmentFault
-from components.deploy import deployment, manifests, rollout
+from components.deploy import deployment, manifests, present, rollout
 from components.deploy.cluster import Cluster
 
 OBJECTS = ["Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"]
@@ -165,7 +165,7 @@ def test_the_history_is_cut(cluster, fake, serving, monkeypatch):
     monkeypatch.setattr(deployment, "KEPT", 2)
     for number in (1, 2, 3):
         put(cluster, serving(number))
-    assert [one.version for one in deployment.find(cluster, "mood").history] == [2, 3]
+    assert [one.version for one in present.find(cluster, "mood").history] == [2, 3]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Service"])
@@ -340,7 +340,7 @@ def test_what_was_applied_with_kubectl_is_adopted_and_gone_back_to(cluster, fake
     fake.controllers.clear()
     fake.add(*files)
     fake.update("Deployment", "bertworks-sentiment", "runs", status={"availableReplicas": 2})
-    found = deployment.find(cluster, "sentiment")
+    found = present.find(cluster, "sentiment")
     assert found.history == [serving(1, name="sentiment", digest="")]
     with pytest.raises(EnvironmentFault, match="putting|was put back"):
         roll(cluster, serving(2, name="sentiment"), seconds=0.05)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bertworks.errors import EnvironmentFault
-from components.deploy import deployment, lookup, manifests
+from components.deploy import deployment, lookup, manifests, present
 from components.deploy.settings import Serving, settings_of
 from pipelines.cluster.deploy import cli as deploy_cli
 from tests.fixes.taking import Bench, as_written, change, taken
@@ -111,9 +111,9 @@ def test_no_kserve(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def attempt(*changes: str) -> str:
         wanted = bench.spec(*changes).spec.serve.deploy.kind
-        return deployment.choose_kind(Plain(), "mood", wanted)  # type: ignore[arg-type]
+        return present.choose_kind(Plain(), "mood", wanted)  # type: ignore[arg-type]
 
-    kind = taken("components/deploy/deployment.py", "set `serve.deploy.kind: deployment`", attempt,
+    kind = taken("components/deploy/present.py", "set `serve.deploy.kind: deployment`", attempt,
                  as_written)  # fmt: skip
     assert kind == "deployment"
 
@@ -128,13 +128,13 @@ def test_an_object_of_somebody_else(bench: Bench, way: str) -> None:
         place = spec.serve.deploy.namespace or "runs"
         here = Plain(*([theirs] if place == "runs" else []))
         if found := here.get("Service", manifests.object_name(spec.name)):
-            deployment._check_ours(found, spec.name, place)
+            present.check_ours(found, spec.name, place)
 
     by = {
         "name": lambda fix: ("name=other",) if "another `name`" in fix else (),
         "namespace": change("serve.deploy.namespace", "others"),
     }[way]
-    taken("components/deploy/deployment.py", "Choose another `name` or `serve.deploy.namespace`",
+    taken("components/deploy/present.py", "Choose another `name` or `serve.deploy.namespace`",
           attempt, by)  # fmt: skip
 
 

@@ -160,11 +160,11 @@ def _serving(
     timeout: int | None,
 ) -> tuple[Serving, Kind]:
     """What is to serve, with its facts read from the store, and what is to run it."""
-    from components.deploy import deployment, lookup
+    from components.deploy import lookup, present
     from components.deploy.settings import settings_of
 
     if section is None:
-        found = deployment.find(where, name)
+        found = present.find(where, name)
         if found is None or not found.history:
             raise EnvironmentFault(
                 f"{name} is not deployed in namespace {where.namespace}.",
@@ -173,7 +173,7 @@ def _serving(
         serving, kind = found.history[-1], found.kind
     else:
         serving = settings_of(section, version or 1, "")
-        kind = deployment.choose_kind(where, name, section["serve"]["deploy"]["kind"])
+        kind = present.choose_kind(where, name, section["serve"]["deploy"]["kind"])
     if timeout:
         serving = replace(serving, timeout_minutes=timeout)
     if "://" in serving.store:
@@ -200,7 +200,7 @@ def _print_manifests(
     """The manifests as they would be applied; a cluster is asked when there is one, not changed."""
     import yaml
 
-    from components.deploy import deployment, manifests
+    from components.deploy import deployment, manifests, present
     from components.deploy.settings import settings_of
 
     if section is None:
@@ -222,7 +222,7 @@ def _print_manifests(
     wanted = section["serve"]["deploy"]["kind"]
     try:
         where = _cluster(namespace)
-        kind = deployment.choose_kind(where, name, wanted)
+        kind = present.choose_kind(where, name, wanted)
         history = deployment.histories(where, serving, kind)[0]
     except EnvironmentFault as error:
         kind, history = ("kserve" if wanted == "kserve" else "deployment"), [serving]
@@ -232,9 +232,9 @@ def _print_manifests(
 
 
 def _print_status(where: Cluster, name: str) -> None:
-    from components.deploy import deployment, manifests, rollout
+    from components.deploy import manifests, present, rollout
 
-    found = deployment.find(where, name)
+    found = present.find(where, name)
     if found is None:
         raise EnvironmentFault(
             f"{name} is not deployed in namespace {where.namespace}.",
@@ -245,7 +245,7 @@ def _print_status(where: Cluster, name: str) -> None:
     kind = manifests.TOP[found.kind]
     state = "serves" if now.done else "does not serve yet"
     typer.echo(f"{label} {state}: {kind} in namespace {where.namespace}, {now.line()}")
-    typer.echo(f"address: {deployment.address(where, name, found.kind)}")
+    typer.echo(f"address: {present.address(where, name, found.kind)}")
     if found.history:
         typer.echo(f"versions so far: {', '.join(str(one.version) for one in found.history)}")
     for one in now.problems:
