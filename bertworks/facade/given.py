@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import temporary
-from bertworks.artifacts import replacing, sha256_of
+from bertworks.artifacts import sha256_of
 from bertworks.errors import DataError
+from bertworks.replacing import replacing
 
 Data = Any
 """A path or URI; a DataFrame or another table (pyarrow, polars, …); or dicts, one a row."""
