@@ -123,9 +123,9 @@ def test_a_step_whose_folder_cannot_be_written(tmp_path: Path, error: int) -> No
 
     by = option("--root", tmp_path / "other")
     if error == 28:
-        taken("bertworks/artifacts.py", "choose another disk with --root", attempt, by)
+        taken("bertworks/replacing.py", "choose another disk with --root", attempt, by)
     else:
-        taken("bertworks/artifacts.py", "or choose another one with --root.", attempt, by)
+        taken("bertworks/replacing.py", "or choose another one with --root.", attempt, by)
     assert artifacts.open_artifact(tmp_path / "other/artifact")
 
 

@@ -105,8 +105,8 @@ class Plain:
 
 
 def test_no_kserve(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployment, "_kinds", lambda _: ["deployment"])
-    monkeypatch.setattr(deployment, "live", lambda *_: None)
+    monkeypatch.setattr(present, "kinds_of", lambda _: ["deployment"])
+    monkeypatch.setattr(present, "live", lambda *_: None)
     bench.content["serve"] = {"deploy": {"kind": "kserve"}}
 
     def attempt(*changes: str) -> str:
@@ -159,7 +159,7 @@ def test_nothing_to_go_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from pipelines.cli import app
 
-    monkeypatch.setattr(deployment, "_kinds", lambda _: ["deployment"])
+    monkeypatch.setattr(deployment, "kinds_of", lambda _: ["deployment"])
     monkeypatch.setattr(deployment, "live", lambda *_: None)
     command = typer.main.get_command(app).commands["deploy"]  # type: ignore[attr-defined]
 
