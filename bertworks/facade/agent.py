@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertworks.artifacts import Artifact, copy_artifact, open_artifact
+from bertworks.artifacts import copy_artifact, open_artifact
 from bertworks.errors import ArtifactError, BertworksError, GateRefused
 from bertworks.facade import asked, settings
 from bertworks.facade.advice import for_python
-from bertworks.facade.given import Data, source_of
-from bertworks.facade.report import Report
+from bertworks.facade.given import Given
+from bertworks.facade.report import Report, build
 from bertworks.facade.server import Server
 from bertworks.scratch import Scratch
 from bertworks.serving import runtime
@@ -82,7 +82,7 @@ class Agent:
     @classmethod
     def fit(
         cls,
-        data: Data = None,
+        data: Given = None,
         *,
         text: str | tuple[str, str] | None = None,
         label: str | list[str] | None = None,
@@ -90,8 +90,8 @@ class Agent:
         tokens: str | None = None,
         tags: str | None = None,
         extra: str | list[str] | None = None,
-        validation: Data = None,
-        test: Data = None,
+        validation: Given = None,
+        test: Given = None,
         spec: settings.Spec | None = None,
         name: str | None = None,
         root: PathLike | None = None,
@@ -112,10 +112,12 @@ class Agent:
 
         Args:
             data: The rows: a path, glob or URI (csv, tsv, jsonl, parquet, conll; see the spec's
-                data.sources[].uri), a DataFrame or another Arrow table, or a list of dicts.
+                data.sources[].uri), a DataFrame or another Arrow table, or a list of dicts. A spec
+                (an AgentSpec, a path that ends in .yaml) is taken for `spec`.
             text: The text's column, "text" unless told; two of them for a task on pairs.
             label: The column of the label, "label" unless told, or of several in one cell with
-                `multi_label=True`; a list of columns of 0 and 1, each of which is a label.
+                `multi_label=True`; a list of columns of 0 and 1, each of which is a label. Labels are
+                texts: of the numbers 1 to 5 they are "1" to "5".
             score: The column of a number: the agent learns to give it (regression).
             tokens: The column with lists of words, for tagging.
             tags: The column with a tag a word, for tagging.
@@ -271,7 +273,7 @@ class Agent:
 
     def evaluate(
         self,
-        rows: Data,
+        rows: Given,
         *,
         text: str | tuple[str, str] | None = None,
         label: str | list[str] | None = None,
@@ -289,16 +291,11 @@ class Agent:
         Raises:
             DataError: No rows, many that are refused, or a label that the agent does not know.
         """
-        from bertworks.facade.scoring import scores
+        from bertworks.facade import scoring
 
         told = {"text": text, "label": label, "score": score, "tokens": tokens, "tags": tags}
-        columns, _ = settings.columns_of({key: one for key, one in told.items() if one is not None})
-        before = settings.source_like(self.spec, self.info.get("columns") or {})
-        columns = {**before.pop("columns"), **columns}
-        needed = settings.needed(columns, self.task.model_dump())
-        with Scratch() as folder:
-            source = {**before, **source_of(rows, needed, Path(folder)), "columns": columns}
-            return scores(self._runtime, source, Path.cwd())
+        like = settings.source_like(self.spec, self.info.get("columns") or {})
+        return scoring.scores(self._runtime, rows, told, like)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -318,14 +315,12 @@ class Agent:
     @property
     def report(self) -> Report:
         """The report of the run that made it; of a loaded agent, what the store knows of it."""
-        if self._report is None or not self._report.exists():
-            from bertworks.evaluation import report
-
+        if self._report is None or not self._report.is_file():
             self._folder = Scratch()  # as long as the agent lives
-            self._report = Path(self._folder.name) / "report.html"
             parts = {"bundle": self.path, "bundle_metrics": self._metrics}
             known = {name: str(path) for name, path in parts.items() if path is not None}
-            report.build(dict(self.record or {"name": self.name, "artifacts": known}), self._report)
+            self._report = Path(self._folder.name) / "report.html"
+            build(self.record or {"name": self.name, "artifacts": known}, self._report)
         return Report(self._report)
 
     def save(self, path: PathLike | None = None) -> Path:
@@ -340,11 +335,8 @@ class Agent:
         """
         number = "" if self.version is None else f"-{self.version}"
         folder = Path(f"{self.name}{number}" if path is None else path)
-        if folder.exists() and not (folder.is_dir() and _is_free(folder)):
-            raise ArtifactError(
-                f"{folder} is there already, and is no bundle.", "Name another folder."
-            )
-        copy_artifact(self._opened(), folder)
+        _check_free(folder)
+        copy_artifact(open_artifact(self.path, "bundle"), folder)
         return folder
 
     def serve(
@@ -369,23 +361,23 @@ class Agent:
         self._servers.append(server)  # it ends with its handle, which a cell may throw away
         return server
 
-    def _opened(self) -> Artifact:
-        return open_artifact(self.path, "bundle")
-
     def __repr__(self) -> str:
         version = "" if self.version is None else f"/{self.version}"
         labels = f", {len(self.labels)} labels" if self.labels else ""
         return f"<Agent {self.name}{version}: {self.task.type}{labels}>"
 
 
-def _is_free(folder: Path) -> bool:
-    """Whether a folder is empty or holds a bundle: what may be replaced."""
-    try:
-        return (
-            not any(folder.iterdir()) or open_artifact(folder, "bundle", verify=False) is not None
-        )
-    except ArtifactError:
-        return False
+def _check_free(folder: Path) -> None:
+    """Raises where something is at a place that is no bundle, which may be replaced."""
+    if folder.is_dir() and any(folder.iterdir()):
+        try:
+            open_artifact(folder, "bundle", verify=False)
+            return
+        except ArtifactError:
+            pass
+    elif folder.is_dir() or not folder.exists():
+        return
+    raise ArtifactError(f"{folder} is there already, and is no bundle.", "Name another folder.")
 
 
 def _pipelines(module: str) -> Any:

@@ -18,7 +18,7 @@ from bertworks.artifacts import sha256_of
 from bertworks.errors import DataError
 from bertworks.replacing import replacing
 
-Data = Any
+Given = Any
 """A path or URI; a DataFrame or another table (pyarrow, polars, …); or dicts, one a row."""
 _ROWS = 'Give a path or URI, a DataFrame, or one dict a row: [{"text": "a warm film", "label": "good"}].'
 
@@ -42,7 +42,7 @@ def is_missing(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
-def source_of(data: Data, columns: Sequence[str], folder: Path) -> dict[str, Any]:
+def source_of(data: Given, columns: Sequence[str], folder: Path) -> dict[str, Any]:
     """Where the rows are read from: `uri`, and for objects `sha256` of the file that they became.
 
     Args:

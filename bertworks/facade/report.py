@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import shutil
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class Report:
@@ -46,3 +48,10 @@ class Report:
 
     def __repr__(self) -> str:
         return f"Report({str(self.path)!r})"
+
+
+def build(record: Mapping[str, Any], path: Path) -> None:
+    """Writes the report of a run, or of what is known of one."""
+    from bertworks.evaluation import report
+
+    report.build(dict(record), path)

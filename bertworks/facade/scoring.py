@@ -12,47 +12,58 @@ from bertworks.errors import DataError
 from bertworks.evaluation import metrics
 from bertworks.evaluation.data import truth_of
 from bertworks.evaluation.predict import predict
+from bertworks.facade.given import Given, source_of
+from bertworks.facade.settings import columns_of, needed
 from bertworks.progress import quiet
 from bertworks.serving.runtime import Agent
 from bertworks.sources.label_names import labels_of
 from bertworks.sources.reading import Reader
 from bertworks.sources.rejected import RejectedLog
-from bertworks.spec import Clean, Data
+from bertworks.spec import Clean, Data, Source
 
 SEED = 42
 
 
-def scores(agent: Agent, source: Mapping[str, Any], folder: Path) -> dict[str, float]:
-    """Every measure of the task over the rows of a source.
+def scores(
+    agent: Agent, rows: Given, told: Mapping[str, Any], like: Mapping[str, Any]
+) -> dict[str, float]:
+    """Every measure of the task over labelled rows.
 
-    Rows are read and cleaned as those of a run are; duplicates count as often as they stand there.
+    They are read and cleaned as those of a run are; duplicates count as often as they stand there.
 
     Args:
         agent: The agent that answers.
-        source: A source of a spec.
-        folder: What a local path is relative to.
+        rows: As `Agent.fit` takes them.
+        told: text, label, score, tokens, tags; None where not told.
+        like: A source whose settings hold for these rows too, `columns` among them.
 
     Raises:
         DataError: No rows, more than one in a hundred refused, or a label that the agent does not know.
     """
-    with quiet():
-        return _scores(agent, source, folder)
+    named, _ = columns_of({key: one for key, one in told.items() if one is not None})
+    columns = {**like["columns"], **named}
+    with temporary.scratch() as scratch:
+        found = source_of(rows, needed(columns, agent.task.model_dump()), scratch)
+        source = Source.model_validate({**like, **found, "columns": columns})
+        with quiet():
+            examples = _read(agent, source, scratch)
+            known = {name: [example[name] for example in examples] for name in examples[0]}
+            known["truth"] = truth_of(agent.task, known, agent.labels)
+            answers = predict(agent, known, agent.clean)
+            return {one["name"]: one["value"] for one in metrics.score(answers, 0, SEED)}
 
 
-def _scores(agent: Agent, source: Mapping[str, Any], folder: Path) -> dict[str, float]:
+def _read(agent: Agent, source: Source, scratch: Path) -> list[dict[str, Any]]:
     clean = agent.clean or Clean(unicode="none", whitespace=False)
-    data = Data.model_validate({"sources": [source], "clean": clean})
-    with temporary.scratch() as scratch, RejectedLog(scratch, scratch / "kept.jsonl") as log:
+    data = Data(sources=[source], clean=clean)
+    with RejectedLog(scratch, scratch / "kept.jsonl") as log:
         reader = Reader(
-            agent.task, clean, folder, log, data.max_row_bytes, data.label_separator
-        )  # fmt: skip
+            agent.task, clean, Path.cwd(), log, data.max_row_bytes, data.label_separator
+        )
         examples = [found.example for found in reader.examples(data.sources)]
         _check_refused(reader, data.max_rejected)
     _check_labels(agent, examples)
-    rows = {name: [example[name] for example in examples] for name in examples[0]}
-    rows["truth"] = truth_of(agent.task, rows, agent.labels)
-    answers = predict(agent, rows, agent.clean)
-    return {one["name"]: one["value"] for one in metrics.score(answers, 0, SEED)}
+    return examples
 
 
 def _check_refused(reader: Reader, limit: float) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from bertworks import spec_file
 from bertworks.errors import SpecError
-from bertworks.facade.given import Data, source_of
+from bertworks.facade.given import Given, source_of
 from bertworks.facade.paths import from_here, from_here_too, whole
 from bertworks.spec import AgentSpec, Columns
 from bertworks.spec_file import SpecFile
@@ -49,12 +49,12 @@ Spec = AgentSpec | Mapping[str, Any] | str | os.PathLike[str]
 
 
 def spec_of(
-    data: Data,
+    data: Given,
     *,
     spec: Spec | None,
     name: str | None,
     columns: Mapping[str, Any],
-    shares: Mapping[str, Data],
+    shares: Mapping[str, Given],
     settings: Mapping[str, Any],
     rows: Path,
 ) -> SpecFile:
@@ -73,6 +73,8 @@ def spec_of(
         SpecError: A setting is not known or breaks a rule, or there are no rows.
         DataError: The rows are no rows, or lack a column.
     """
+    if spec is None and is_spec(data):
+        spec, data = data, None
     content, path = _start(spec, rows.parent)
     content["name"] = name or content.get("name") or _name_of(data)
     known = {key: value for key, value in columns.items() if value is not None}
@@ -103,6 +105,12 @@ def spec_of(
     return spec_file.made(content, over, path)
 
 
+def is_spec(data: Any) -> bool:
+    """Whether what was given as rows is a spec."""
+    named = isinstance(data, str | os.PathLike) and os.fspath(data).endswith((".yaml", ".yml"))
+    return named or isinstance(data, AgentSpec)
+
+
 def _start(spec: Spec | None, folder: Path) -> tuple[dict[str, Any], Path]:
     """A spec's content, and a path in the folder that its own paths start from.
 
@@ -126,7 +134,7 @@ def _value(value: Any) -> Any:
     return [_value(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _name_of(data: Data) -> str:
+def _name_of(data: Given) -> str:
     """A name from the file's: "Reviews 2024.csv" gives "reviews-2024"."""
     if not isinstance(data, str | os.PathLike):
         return NAME
@@ -205,7 +213,7 @@ def _over(below: Any, value: Any) -> Any:
 
 def _put_data(
     content: dict[str, Any],
-    parts: Mapping[str, Data],
+    parts: Mapping[str, Given],
     named: Mapping[str, Any],
     over: Mapping[str, Any],
     rows: Path,

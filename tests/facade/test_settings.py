@@ -142,6 +142,9 @@ def test_paths_start_from_the_working_folder_or_the_specs(tmp_path: Path, monkey
     from_file = loaded(tmp_path, None, "specs/one.yaml")
     assert from_file.spec.data.sources[0].uri == "own.csv"
     assert from_file.folder == (tmp_path / "specs").resolve()
+    for given in (tmp_path / "specs/one.yaml", "specs/one.yaml"):
+        assert loaded(tmp_path, given) == from_file
+    assert made(tmp_path, spec) == spec
     own_rows = loaded(tmp_path, "b*.csv", tmp_path / "specs/one.yaml")
     assert own_rows.spec.data.sources[0].uri == str(tmp_path / "b*.csv")
     assert made(tmp_path, "pypi://a==1/x.csv", base="scratch").base.uri == "scratch"
