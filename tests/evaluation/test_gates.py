@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gate_rules import OFF, entries, gate_section
 
 from bertworks import artifacts
 from bertworks.artifacts import open_artifact
@@ -24,13 +25,6 @@ from bertworks.store import Store
 from components.evaluate import step as evaluate_step
 from components.gate.step import run as gate
 from components.register.step import run as register
-
-OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
-
-
-def entries(**values: float) -> list[dict[str, Any]]:
-    return [{"name": name, "value": value, "slice": ""} for name, value in values.items()]
-
 
 MEASURED = Measured(
     bundle=[*entries(accuracy=0.84, mae=1.0), {"name": "accuracy", "value": 0.1, "slice": "x=y"}],
@@ -244,9 +238,7 @@ def to_register(made: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def section(folder: Path, **gates: Any) -> dict[str, Any]:
-    rules = Gates(**{"beat_floor": False, **gates}).model_dump(mode="json")
-    task = Task(max_length=16).model_dump(mode="json")
-    return {"name": "tiny", "task": task, "gates": rules, "store": str(folder / "store")}
+    return gate_section(folder / "store", Task(max_length=16), **gates)
 
 
 def test_a_bundle_that_passes_becomes_the_champion(made: dict[str, Any], tmp_path: Path) -> None:

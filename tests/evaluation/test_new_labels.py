@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gate_rules import OFF
 
 from bertworks.evaluation.gates import Measured, against_champion, decide
 from bertworks.evaluation.new_labels import NewLabels, unknown_to
@@ -31,7 +32,7 @@ def judged(challenger: Predictions, champion: Predictions) -> dict[str, Any]:
     labels = NewLabels.between(challenger, champion, {"new"}, "accuracy", 0.95, 42)
     gap = against_champion(challenger, champion, "accuracy", 42)
     measured = Measured(scores, scores, [], {}, gap, new_labels=labels)
-    rules = Gates(max_drop=None, beat_floor=False)
+    rules = Gates(**OFF)
     return decide(rules, "accuracy", measured, challenge=True)
 
 

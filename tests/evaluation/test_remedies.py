@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from gate_rules import OFF, entries, gate_section
 from made_candidates import measured as made
 from made_candidates import scored
 
@@ -27,13 +28,8 @@ from bertworks.spec import Gates
 from components.evaluate import step as evaluate_step
 from components.gate.step import run as gate
 
-OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
 # "gates.max_drop to 0.02", "gates.beat_floor: false"
 ADVICE = re.compile(r"(gates\.\w+|compress\.quantize\.max_drop)(?:: | to )(-?[\d.]*\d|true|false)")
-
-
-def entries(**values: float) -> list[dict[str, Any]]:
-    return [{"name": name, "value": value, "slice": ""} for name, value in values.items()]
 
 
 def state(**changes: Any) -> Measured:
@@ -133,12 +129,7 @@ def test_float32_alone_and_unpruned_loses_nothing(tiny: Callable[..., Any], tmp_
             given.section(), agent=getattr(given, kind), examples=given.examples,
             tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
         )  # fmt: skip
-    section = {
-        "name": "tiny",
-        "task": given.task.model_dump(mode="json"),
-        "gates": Gates(max_drop=0.0, beat_floor=False, max_size_mb=0.001).model_dump(mode="json"),
-        "store": str(tmp_path / "store"),
-    }
+    section = gate_section(tmp_path / "store", given.task, max_drop=0.0, max_size_mb=0.001)
     paths = {
         "bundle": given.bundle, "bundle_metrics": tmp_path / "bundle_metrics",
         "model_metrics": tmp_path / "model_metrics", "examples": given.examples,

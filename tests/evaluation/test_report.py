@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gate_rules import gate_section
 
 from bertworks import artifacts
 from bertworks.evaluation import report
 from bertworks.evaluation.report_dag import draw, section
 from bertworks.progress import duration
-from bertworks.spec import Gates
 from components.evaluate import step as evaluate_step
 from components.gate.step import run as gate
 from components.register.step import run as register
@@ -43,12 +43,7 @@ def finished(given: Any, folder: Path) -> dict[str, Any]:
             given.section(), agent=getattr(given, kind), examples=given.examples,
             tokens=given.tokens, metrics=folder / f"{kind}_metrics",
         )  # fmt: skip
-    section = {
-        "name": "tiny",
-        "task": given.task.model_dump(mode="json"),
-        "gates": Gates(beat_floor=False, max_drop=1.0).model_dump(mode="json"),
-        "store": str(folder / "store"),
-    }
+    section = gate_section(folder / "store", given.task, max_drop=1.0)
     gate(
         section, bundle=given.bundle, bundle_metrics=folder / "bundle_metrics",
         model_metrics=folder / "model_metrics", examples=given.examples,

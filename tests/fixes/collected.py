@@ -43,6 +43,11 @@ def advice() -> Iterator[Advice]:
 
 def _of_file(file: Path) -> Iterator[Advice]:
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Assign) and [_name(one) for one in node.targets] == ["FIXES"]:
+            assert isinstance(node.value, ast.Dict)  # a table of advice by what happened
+            for fix in node.value.values:
+                place = f"{file.relative_to(REPOSITORY)}:{fix.lineno}"
+                yield Advice(place, "SourceError", _text(fix))
         if isinstance(node, ast.Call) and _name(node.func) in ERRORS:
             fix = node.args[1] if len(node.args) > 1 else None
             fix = next((word.value for word in node.keywords if word.arg == "fix"), fix)

@@ -1,13 +1,12 @@
 """A secret that fetching needs is in no file and no line that a run leaves: all of them are searched."""
 
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from tiny_agent import SPEC
+from web_site import Site
 
 TOKEN = "w3b-t0ken-Qx7"
 QUERY = f"/private-{TOKEN}/rows.csv?token={TOKEN}"
@@ -15,32 +14,12 @@ QUERY = f"/private-{TOKEN}/rows.csv?token={TOKEN}"
 ROWS = "text,label\n" + "".join(f"a fine film number {number},good\n" for number in range(80))
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_HEAD(self) -> None:
-        self._head()
-
-    def do_GET(self) -> None:
-        if self._head():
-            self.wfile.write(ROWS.encode())
-
-    def _head(self) -> bool:
-        known = self.path == QUERY
-        self.send_response(200 if known else 403)
-        self.send_header("Content-Length", str(len(ROWS) if known else 0))
-        self.end_headers()
-        return known
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    """Gives ROWS to who knows the token."""
+    with Site(other=(403, {}, b"")) as one:
+        one.answers[QUERY] = (200, {}, ROWS.encode())
+        yield one.url
 
 
 @pytest.mark.parametrize("token", [TOKEN, f"{TOKEN}-wrong"])

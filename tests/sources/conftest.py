@@ -6,11 +6,10 @@ import hashlib
 import io
 import json
 import os
+import sys
 import tarfile
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,47 +20,15 @@ from bertworks.sources.registries import http, npm_settings, pip_settings
 from bertworks.spec import Base, Corpus, Data, Task
 from components.ingest.step import run
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
+
+from web_site import Site
+
 OUTPUTS = ("examples", "corpus", "rejected", "base")
 
 
-class Registry:
-    """A web server on loopback that answers what the test puts under its paths.
-
-    Attributes:
-        answers: Path to (status, headers, body), or a function of the request's headers that gives it.
-        asked: (path, headers) of every request, in order.
-    """
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Any] = {}
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        registry = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                registry.asked.append((self.path, dict(self.headers)))
-                answer = registry.answers.get(self.path, (404, {}, b"nothing here"))
-                if callable(answer):
-                    answer = answer(self.headers)
-                status, headers, body = answer
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.host = f"127.0.0.1:{self.server.server_port}"
-        self.url = f"http://{self.host}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def put(self, path: str, body: bytes, type: str = "text/html", **headers: str) -> None:
-        """Answers `path` with a body."""
-        self.answers[path] = (200, {"Content-Type": type, **headers}, body)
+class Registry(Site):
+    """A package index."""
 
     def simple(self, package: str, *files: Path, fragments: bool = True) -> None:
         """A page of relative links to files, and the files, as a simple index has them."""
@@ -80,8 +47,7 @@ def registry() -> Iterator[Registry]:
     """A registry's server of the test's own."""
     one = Registry()
     yield one
-    one.server.shutdown()
-    one.server.server_close()
+    one.close()
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_a_missing_version_a_tag_and_a_missing_package_are_said(npm):
     with pytest.raises(SourceError, match="is a tag") as caught:
         read("npm://@scope/tiny@latest/data.txt")
     assert "npm://@scope/tiny@1.10.0" in caught.value.fix
-    with pytest.raises(SourceError, match=f"{npm.host} has it not"):
+    with pytest.raises(SourceError, match=f"{npm.host} does not have it"):
         read("npm://other@1.0.0/data.txt")
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from web_site import Site
 
 from bertworks.errors import SourceError
 from bertworks.sources.fetch import fetch
@@ -18,35 +17,14 @@ from bertworks.spec import Source
 CONTENT = b"text,label\n" + b"".join(b"row %d,%d\n" % (number, number % 2) for number in range(60))
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT as /whole.csv, and less of it than announced as /cut.csv."""
-
-    def do_HEAD(self) -> None:
-        self._head()
-
-    def do_GET(self) -> None:
-        if self._head():
-            self.wfile.write(CONTENT[: len(CONTENT) // 2] if "cut" in self.path else CONTENT)
-
-    def _head(self) -> bool:
-        known = self.path.partition("?")[0] in ("/whole.csv", "/cut.csv")
-        self.send_response(200 if known else 404)
-        self.send_header("Content-Length", str(len(CONTENT) if known else 0))
-        self.send_header("ETag", '"one"')
-        self.end_headers()
-        return known
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    """Serves CONTENT as /whole.csv, and less of it than announced as /cut.csv."""
+    with Site() as one:
+        one.answers["/whole.csv"] = (200, {"ETag": '"one"'}, CONTENT)
+        whole = {"ETag": '"one"', "Content-Length": str(len(CONTENT))}
+        one.answers["/cut.csv"] = (200, whole, CONTENT[: len(CONTENT) // 2])
+        yield one.url
 
 
 def read(uri: str, sha256: str | None = None) -> bytes:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import requests
 import urllib3
+
+from bertworks.errors import SourceError
+
+TRIES = 3
+"""How often a server is asked before it counts as silent."""
 
 
 class RegistryFault(Exception):
@@ -37,6 +42,34 @@ class NotThere(RegistryFault):
 
 class Denied(RegistryFault):
     """The server wants (other) credentials."""
+
+
+def not_fetched(
+    what: str, place: str, fault: RegistryFault, said: str, fixes: Mapping[str, str]
+) -> SourceError:
+    """The error for a package that no server gave.
+
+    Args:
+        what: The package.
+        place: What the server is: "package index".
+        fault: What it did instead.
+        said: Which settings hold.
+        fixes: What to do, where it asks for credentials ("denied"), has it not ("not_there"), is not
+            trusted ("untrusted"), or does not answer ("silent"); {host} is filled in.
+    """
+    kind, happened = (
+        "silent",
+        f"the {place} {fault.host} does not answer: {fault.reason} ({TRIES} tries)",
+    )
+    if isinstance(fault, Denied):
+        kind, happened = "denied", f"{fault.host} asks for (other) credentials ({fault.reason})"
+    elif isinstance(fault, NotThere):
+        kind, happened = "not_there", f"{fault.host} does not have it ({fault.reason})"
+    elif isinstance(fault, Untrusted):
+        kind, happened = "untrusted", f"the {place} {fault.host} is not usable: {fault.reason}"
+    return SourceError(
+        f"{what} cannot be fetched: {happened}. {said}", fixes[kind].format(host=fault.host)
+    )
 
 
 def fault(host: str, error: BaseException) -> Unreachable:

@@ -25,9 +25,15 @@ from tenacity import (
 
 from bertworks import __version__
 from bertworks.sources.registries.access import Access, host_of
-from bertworks.sources.registries.faults import Denied, NotThere, Unreachable, Untrusted, fault
+from bertworks.sources.registries.faults import (
+    TRIES,
+    Denied,
+    NotThere,
+    Unreachable,
+    Untrusted,
+    fault,
+)
 
-TRIES = 3
 PAGE_BYTES = 100_000_000
 """The longest page of links; the longest known one has about 10 MB."""
 DOWNLOAD_SECONDS = 1800

@@ -9,12 +9,23 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from bertworks.errors import SourceError
 from bertworks.sources.registries.access import host_of
-from bertworks.sources.registries.faults import Denied, NotThere, RegistryFault, Untrusted
-from bertworks.sources.registries.http import TRIES, Client
+from bertworks.sources.registries.faults import RegistryFault, Untrusted, not_fetched
+from bertworks.sources.registries.http import Client
 from bertworks.sources.registries.npm_settings import PUBLIC, NpmSettings, npm_settings
 from bertworks.sources.registries.verify import check, integrity_hashes, nearest
 
 _ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
+
+FIXES = {
+    "denied": "Put them into ~/.npmrc: //{host}/:_authToken=…; for a pod into a Secret: "
+    "resources.steps.ingest.secrets, as npm_config__authToken.",
+    "not_there": "Check the name and the version, or name the registry that has it: "
+    "npm_config_registry=https://…",
+    "untrusted": "Name the certificates of your network (npm_config_cafile=/path/to/bundle.crt), or "
+    "another registry (npm_config_registry).",
+    "silent": "Check the network, or name a mirror: npm_config_registry=https://…; for a pod: "
+    "resources.steps.ingest.env.",
+}
 
 
 def download_npm(package: str, folder: Path) -> Path:
@@ -34,7 +45,9 @@ def download_npm(package: str, folder: Path) -> Path:
             dist = _dist(page.body, name, version, host_of(page.url), settings)
             client.download(_tarball(dist["tarball"], page.url, settings.registry), target)
         except RegistryFault as fault:
-            raise _failed(package, fault, settings) from None
+            said = f"npm's settings: {settings.place}."
+            what = f"npm package {package}"
+            raise not_fetched(what, "registry", fault, said, FIXES) from None
     hashes = integrity_hashes(dist.get("integrity") or "")
     if not hashes and dist.get("shasum"):
         hashes = {"sha1": dist["shasum"]}
@@ -70,33 +83,3 @@ def _tarball(url: str, page: str, registry: str) -> str:
     if host_of(url) != host_of(PUBLIC) or host_of(registry) == host_of(PUBLIC):
         return url
     return registry + urlsplit(url).path
-
-
-def _failed(package: str, fault: RegistryFault, settings: NpmSettings) -> SourceError:
-    said = f"npm's settings: {settings.place}."
-    if isinstance(fault, Denied):
-        return SourceError(
-            f"npm package {package} cannot be fetched: {fault.host} asks for (other) credentials "
-            f"({fault.reason}). {said}",
-            f"Put them into ~/.npmrc: //{fault.host}/:_authToken=…; for a pod into a Secret: "
-            "resources.steps.ingest.secrets, as npm_config__authToken.",
-        )
-    if isinstance(fault, NotThere):
-        return SourceError(
-            f"npm package {package}: {fault.host} has it not ({fault.reason}). {said}",
-            "Check the name and the version, or name the registry that has it: "
-            "npm_config_registry=https://…",
-        )
-    if isinstance(fault, Untrusted):
-        return SourceError(
-            f"npm package {package} cannot be fetched: the registry {fault.host} is not usable: "
-            f"{fault.reason}. {said}",
-            "Name the certificates of your network (npm_config_cafile=/path/to/bundle.crt), or "
-            "another registry (npm_config_registry).",
-        )
-    return SourceError(
-        f"npm package {package} cannot be fetched: the registry {fault.host} does not answer: "
-        f"{fault.reason} ({TRIES} tries). {said}",
-        "Check the network, or name a mirror: npm_config_registry=https://…; for a pod: "
-        "resources.steps.ingest.env.",
-    )

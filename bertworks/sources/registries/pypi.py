@@ -12,11 +12,21 @@ from packaging.version import InvalidVersion, Version
 
 from bertworks.errors import SourceError
 from bertworks.sources.registries.access import host_of
-from bertworks.sources.registries.faults import Denied, NotThere, RegistryFault, Untrusted
-from bertworks.sources.registries.http import TRIES, Client
+from bertworks.sources.registries.faults import NotThere, RegistryFault, not_fetched
+from bertworks.sources.registries.http import Client
 from bertworks.sources.registries.pip_settings import PipSettings, pip_settings
 from bertworks.sources.registries.simple import Link, links_at
 from bertworks.sources.registries.verify import check, nearest
+
+FIXES = {
+    "denied": "Put them into ~/.netrc, or into PIP_INDEX_URL=https://USER:PASSWORD@…; for a pod into a "
+    "Secret: resources.steps.ingest.secrets.",
+    "not_there": "Try again later, or take another index: PIP_INDEX_URL.",
+    "untrusted": "Name the certificates of your network (PIP_CERT=/path/to/bundle.crt), or another "
+    "index (PIP_INDEX_URL).",
+    "silent": "Check the network, or name a mirror that is reached from here (PIP_INDEX_URL=https://…; "
+    "for a pod: resources.steps.ingest.env).",
+}
 
 
 def download_pypi(package: str, sdist: bool, folder: Path, sha256: str | None = None) -> Path:
@@ -105,32 +115,7 @@ def _same(one: str, other: str) -> bool:
 
 def _no_answer(package: str, fault: RegistryFault, settings: PipSettings) -> SourceError:
     said = f"pip's settings: {settings.said()}."
-    if isinstance(fault, Denied):
-        return SourceError(
-            f"{package} cannot be fetched: {fault.host} asks for (other) credentials "
-            f"({fault.reason}). {said}",
-            "Put them into ~/.netrc, or into PIP_INDEX_URL=https://USER:PASSWORD@…; for a pod into a "
-            "Secret: resources.steps.ingest.secrets.",
-        )
-    if isinstance(fault, NotThere):
-        return SourceError(
-            f"{package} cannot be fetched: {fault.host} lists the file and does not give it "
-            f"({fault.reason}). {said}",
-            "Try again later, or take another index: PIP_INDEX_URL.",
-        )
-    if isinstance(fault, Untrusted):
-        return SourceError(
-            f"{package} cannot be fetched: the package index {fault.host} is not usable: "
-            f"{fault.reason}. {said}",
-            "Name the certificates of your network (PIP_CERT=/path/to/bundle.crt), or another index "
-            "(PIP_INDEX_URL).",
-        )
-    return SourceError(
-        f"{package} cannot be fetched: the package index {fault.host} does not answer: "
-        f"{fault.reason} ({TRIES} tries). {said}",
-        "Check the network, or name a mirror that is reached from here (PIP_INDEX_URL=https://…; for "
-        "a pod: resources.steps.ingest.env).",
-    )
+    return not_fetched(package, "package index", fault, said, FIXES)
 
 
 def _no_such(
