@@ -29,6 +29,7 @@ _SIGNATURES: list[tuple[bytes, str, str, str]] = [
     (b"BZh", "bzip2", ".bz2", ""),
     (b"\xfd7zXZ\0", "xz", ".xz", ""),
     (b"\x28\xb5\x2f\xfd", "zstd", "", "Unpack it: zstd -d FILE"),
+    (b"\x1f\x9d", "compress (.Z)", "", "Unpack it: uncompress FILE"),
     (b"PK\x03\x04", "zip", "", ""),
     (b"PK\x05\x06", "an empty zip archive", "", "Give an archive with files."),
     (b"PAR1", "Parquet", "", "Set the source's `format: parquet`."),
@@ -154,10 +155,16 @@ def check_parquet(path: Path, name: str) -> None:
         raise _other_kind(path, name, found)
 
 
-def is_zip(path: Path) -> bool:
-    """Whether a file is a zip archive by its first bytes."""
+def refuse_packed(path: Path, name: str) -> None:
+    """Refuses a file whose ending says nothing, where its first bytes say what it is.
+
+    Raises:
+        DataError: Names the kind, and what to do with it.
+    """
     with path.open("rb") as stream:
-        return stream.read(4) == b"PK\x03\x04"
+        found = _signature(stream.read(_HEAD))
+    if found is not None and found[1] != "Parquet":
+        raise _other_kind(path, name, found)
 
 
 def zip_error(path: Path, name: str) -> DataError:

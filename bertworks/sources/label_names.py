@@ -44,6 +44,18 @@ def label_notices(
                 "warning", sum(counts[label] for label in group), more,
             )
         )  # fmt: skip
+    alike = {label for group in look_alikes(counts) for label in group}
+    quoted = [one for one in counts if one not in alike and one.strip(_QUOTES) not in (one, "")]
+    if quoted:
+        shown = ", ".join(f"{label!r} ({counts[label]})" for label in sorted(quoted)[:_SHOWN])
+        found.append(
+            Notice(
+                f"{len(quoted)} labels begin or end with a quotation mark: {shown}. If it is none of "
+                "theirs, mend the file (a space before a quoted cell keeps the quotes), or rename them "
+                "with `label_map`.",
+                "warning", sum(counts[label] for label in quoted), more,
+            )
+        )  # fmt: skip
     missing = [label for label in counts if label.strip().lower() in _MISSING]
     if missing:
         shown = ", ".join(f"{label!r} ({counts[label]})" for label in sorted(missing))

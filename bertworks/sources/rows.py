@@ -30,10 +30,9 @@ from bertworks.sources.fetch import Fetched
 from bertworks.sources.first_bytes import (
     check_parquet,
     check_text,
-    is_zip,
     open_bytes,
+    refuse_packed,
     unpacked_name,
-    zip_error,
 )
 from bertworks.sources.json_rows import JsonRow, parse_object, read_spanning, spans_lines
 from bertworks.sources.json_tables import LONGEST, may_be_table, table_in
@@ -154,7 +153,7 @@ def _reading_setting(header: Sequence[str]) -> str:
         first = header[0][:1]  # "utf-16" needs the byte order mark, which is no ASCII
         kind = "utf-16" if not first.isascii() else "utf-16-be" if first == "\0" else "utf-16-le"
         return f"The names hold NUL bytes: set the source's encoding: {kind}."
-    found = next((one for one in ";\t,|" if len(header) == 1 and one in header[0]), None)
+    found = next((one for one in ";\t,|^~" if len(header) == 1 and one in header[0]), None)
     return f"Set the source's delimiter: {json.dumps(found)}." if found else ""
 
 
@@ -184,8 +183,7 @@ def format_of(file: Fetched, source: Source) -> str:
     path = Path(file.name.lower().removesuffix("?***"))  # a masked web query is no ending
     path = Path(unpacked_name(str(path)))
     if (kind := _ENDINGS.get(path.suffix)) is None:
-        if is_zip(file.path):
-            raise zip_error(file.path, file.name)
+        refuse_packed(file.path, file.name)
         raise DataError(
             f"{file.name}: the format cannot be told from the ending {path.suffix!r}.",
             "Set the source's format: csv, tsv, jsonl, parquet, conll or lines.",

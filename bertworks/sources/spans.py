@@ -16,6 +16,7 @@ from bertworks.sources.annotators import annotation, text_of
 from bertworks.sources.labels import Refused
 from bertworks.text.words import Word, split
 
+_KIND_KEYS = ("label", "labels", "type", "entity_group", "entity")
 _KEYS = ("spans", "entities", "labels", "label")
 
 
@@ -130,11 +131,15 @@ def _span(item: Any) -> Span | None:
     elif isinstance(item, dict):
         start = item.get("start", item.get("start_offset"))
         end = item.get("end", item.get("end_offset"))
-        kind = item.get("label", item.get("labels"))
+        kind = next((item[name] for name in _KIND_KEYS if name in item), None)
         if isinstance(kind, list) and len(kind) == 1:
             kind = kind[0]
     else:
         return None
+    start, end = (
+        int(one) if isinstance(one, str) and one.isascii() and one.isdigit() else one
+        for one in (start, end)
+    )
     whole = all(isinstance(one, int) and not isinstance(one, bool) for one in (start, end))
     return Span(start, end, kind) if whole and isinstance(kind, str) else None
 

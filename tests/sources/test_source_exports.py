@@ -194,3 +194,32 @@ def test_pairs_with_cats_are_read(tmp_path, ingest):
     done = ingest([source])
     assert done.info["labels"] == ["a", "b"]
     assert "stand as an object of 0 and 1" in told(done)
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        {"start": 0, "end": 4, "type": "ORG"},
+        {"start": 0, "end": 4, "entity_group": "ORG", "score": 0.9},
+        {"start": "0", "end": "4", "label": "ORG"},
+    ],
+)
+def test_spans_with_other_names_for_their_type_are_read(tmp_path, ingest, span):
+    rows = [{"text": f"ACME met {n}", "entities": [span]} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert ingest([{"uri": "a.jsonl"}], task={"type": "tagging"}).info["labels"] == ["B-ORG", "O"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fix"),
+    [
+        ("a.csv.zst", b"\x28\xb5\x2f\xfd" + bytes(40), "zstd -d"),
+        ("a.csv.Z", b"\x1f\x9d" + bytes(40), "uncompress"),
+        ("a.csv", b"text^label\nx^y\n", 'delimiter: "^"'),
+    ],
+)
+def test_other_packings_and_delimiters_say_what_to_do(tmp_path, ingest, name, content, fix):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as raised:
+        ingest([{"uri": name}])
+    assert fix in raised.value.fix

@@ -154,6 +154,14 @@ def test_labels_with_a_stray_quote_are_told(tmp_path, ingest, stray):
     assert "2 labels are nearly the same" in told(done) and f"{stray!r} (1)" in told(done)
 
 
+def test_labels_that_all_stand_in_quotes_are_told(tmp_path, ingest):
+    rows = "".join(f'"text {n}", "{"ab"[n % 2]}"\n' for n in range(60))
+    (tmp_path / "a.csv").write_text("text, label\n" + rows)
+    assert "2 labels begin or end with a quotation mark: '\"a\"' (30)" in told(
+        ingest([{"uri": "a.csv"}])
+    )
+
+
 def test_quotes_alone_and_quoted_others_are_labels_of_their_own():
     assert look_alikes(["''", "``", '"', "'s"]) == []
     assert look_alikes(['"1', "1.0"]) == [['"1', "1.0"]]
