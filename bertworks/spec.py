@@ -11,28 +11,15 @@ import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
+from bertworks import spec_tasks
 from bertworks.secrets import masked, secret_in
 from bertworks.spec_base import Section
 from bertworks.spec_cluster import Resources, Schedule, SecretKey, Serve
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Severity = Literal["ignore", "warning", "error"]
-
-
-# What a task can be judged by, on validation as on test.
-TEST_METRICS = {
-    "classification": (
-        "accuracy", "macro_f1", "micro_f1", "mcc", "roc_auc", "calibration_error",
-    ),
-    "multi_label": ("accuracy", "micro_f1", "macro_f1", "roc_auc"),
-    "tagging": (
-        "entity_f1", "entity_precision", "entity_recall", "entity_macro_f1", "token_f1",
-        "token_accuracy", "token_macro_f1",
-    ),
-    "regression": ("pearson", "spearman", "mae", "rmse"),
-}  # fmt: skip
-LOWER_IS_BETTER = frozenset({"mae", "rmse", "calibration_error"})
 
 
 class Columns(Section):
@@ -241,10 +228,14 @@ class Corpus(Section):
     max_rows: int | None = Field(None, ge=1, description="At most this many texts.")
 
 
+def _task_types(schema: dict[str, Any]) -> None:
+    schema["enum"] = spec_tasks.types()
+
+
 class Task(Section):
     """What the agent does."""
 
-    type: Literal["classification", "tagging", "regression"] = Field("classification")
+    type: str = Field("classification", json_schema_extra=_task_types)
     pair: bool = Field(False, description="Two texts a row (text_a, text_b) instead of one.")
     multi_label: bool = Field(False, description="Classification: any number of labels a row.")
     max_length: int = Field(
@@ -269,20 +260,47 @@ class Task(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _windows_for_tagging(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("type") == "tagging":
-            return {"long_text": "windows", **value}
+    def _long_text_of_the_task(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            kind = spec_tasks.find(str(value.get("type")), bool(value.get("multi_label")))
+            return {"long_text": kind.long_text, **value} if kind else value
+        return value
+
+    @field_validator("type")
+    @classmethod
+    def _type_is_known(cls, value: str) -> str:
+        if value not in spec_tasks.types():
+            *most, last = map(repr, spec_tasks.types())
+            raise PydanticKnownError("literal_error", {"expected": f"{', '.join(most)} or {last}"})
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
-        if self.multi_label and self.type != "classification":
+        kind = spec_tasks.find(self.type, self.multi_label)
+        if kind is None:
             raise ValueError(f"`multi_label` needs type: classification. Received: {self.type}")
-        if self.pair and self.type == "tagging":
-            raise ValueError("`pair` cannot be combined with type: tagging.")
+        if self.pair and "pair" not in kind.forms:
+            raise ValueError(f"`pair` cannot be combined with type: {self.type}.")
         if self.pair and self.long_text == "windows":
             raise ValueError("`long_text: windows` cannot be combined with `pair`; leave it out.")
         return self
+
+    @property
+    def kind(self) -> spec_tasks.TaskKind:
+        """The task that is asked for."""
+        kind = spec_tasks.find(self.type, self.multi_label)
+        if kind is None:
+            raise ValueError(f"There is no task of type {self.type!r}.")
+        return kind
+
+    @property
+    def form(self) -> str:
+        """The form of its rows, see `bertworks.tasks.forms`."""
+        return "pair" if self.pair else self.kind.forms[0]
+
+    def like(self, other: Task) -> bool:
+        """Whether agents of the two can be asked the same question, whatever is read of a row."""
+        return (self.kind, self.form) == (other.kind, other.form)
 
 
 class Scratch(Section):
@@ -708,14 +726,14 @@ class AgentSpec(Section):
         task = info.data.get("task")
         if task is None:
             return value
-        if value.class_weights != "none" and task.type != "classification":
+        if value.class_weights != "none" and "class_weights" not in task.kind.settings:
             raise ValueError(
                 "`class_weights` goes with task.type: classification; leave it out or set it to none. "
                 f"Received: class_weights={value.class_weights}, task.type={task.type}"
             )
-        if value.label_smoothing > 0 and task.type == "regression":
+        if value.label_smoothing > 0 and "label_smoothing" not in task.kind.settings:
             raise ValueError(
-                "`label_smoothing` does not go with task.type: regression; leave it out or set it to "
+                f"`label_smoothing` does not go with task.type: {task.type}; leave it out or set it to "
                 f"0. Received: label_smoothing={value.label_smoothing:g}"
             )
         return value
@@ -753,10 +771,9 @@ class AgentSpec(Section):
 
 def metrics_of(task: Task) -> tuple[str, ...]:
     """The metrics that a task can be judged by."""
-    return TEST_METRICS["multi_label" if task.multi_label else task.type]
+    return task.kind.metrics
 
 
-def task_metric(task: Task | dict[str, Any]) -> str:
+def task_metric(task: Task) -> str:
     """The metric that a task is judged by unless the spec names another."""
-    kind = task["type"] if isinstance(task, dict) else task.type
-    return {"classification": "accuracy", "tagging": "entity_f1", "regression": "pearson"}[kind]
+    return task.kind.metric

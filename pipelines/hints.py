@@ -7,6 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bertworks.spec import Task
+from bertworks.tasks import form_of
+from bertworks.tasks.forms.form import RowForm
+
 LOOKED_AT = 500
 LONGEST = 90  # characters of a text that fits into a line
 
@@ -18,12 +22,8 @@ def question(task: Mapping[str, Any], examples: Path) -> str:
         task: The spec's task.
         examples: The examples artifact.
     """
-    asked = next((row for row in _rows(task, examples) if all(map(_fits, row))), None)
-    if asked is None:
-        if task.get("pair"):
-            asked = ("first text", "second text")
-        else:
-            asked = ("a sentence of yours",) if task.get("type") == "tagging" else ("your text",)
+    form = form_of(Task.model_validate(task))
+    asked = next((row for row in _rows(form, examples) if all(map(_fits, row))), form.placeholder)
     return " ".join(f'"{text}"' if _plain(text) else shlex.quote(text) for text in asked)
 
 
@@ -37,14 +37,12 @@ def _plain(text: str) -> bool:
     return not set(text) & set('"\\$`!')
 
 
-def _rows(task: Mapping[str, Any], examples: Path) -> Iterator[tuple[str, ...]]:
+def _rows(form: RowForm, examples: Path) -> Iterator[tuple[str, ...]]:
     """The first test rows, as `predict` takes them; those of one word or two come last."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = ["text_a", "text_b"] if task.get("pair") else ["text"]
-    if task.get("type") == "tagging":
-        columns = ["tokens"]
+    columns = list(form.columns)
     found: list[tuple[str, ...]] = []
     try:
         for file in sorted((examples / "test").glob("part-*.parquet"))[:1]:

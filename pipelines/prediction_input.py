@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import lzma
 import sys
 import zlib
@@ -14,7 +13,10 @@ from typing import Any, NamedTuple
 
 from bertworks.errors import DataError
 from bertworks.sources.tally import Tally
-from bertworks.sources.values import is_blank, list_in
+from bertworks.sources.values import is_blank
+from bertworks.tasks import form_of
+from bertworks.tasks.forms import form_named
+from bertworks.tasks.forms.form import RowForm
 from pipelines.prediction_rows import CONLL, ending_of, file_lines, json_records, read_records
 
 ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
@@ -32,21 +34,19 @@ class Form:
     """What an agent takes.
 
     Attributes:
-        pair: Two texts a row.
-        words: A text or a list of words (tagging).
-        columns: "text", "text_a", "text_b" and "tokens" to the names that the spec's sources have for
+        form: The form of its rows.
+        columns: The form's roles ("text", "tokens", …) to the names that the spec's sources have for
             them, which files to predict for probably have too.
     """
 
-    pair: bool = False
-    words: bool = False
+    form: RowForm = field(default_factory=lambda: form_named("text"))
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, agent: Any) -> Form:
         """The form of a loaded agent."""
         known = getattr(agent, "info", {}).get("columns") or {}
-        return cls(bool(agent.task.pair), agent.task.type == "tagging", known)
+        return cls(form_of(agent.task), known)
 
 
 def read(texts: Sequence[str], file: Path | None, form: Form) -> Iterator[Given]:
@@ -93,14 +93,12 @@ def column_names(file: Path | None) -> list[str]:
 
 
 def _arguments(texts: Sequence[str], form: Form) -> Iterator[Given]:
-    if form.pair and len(texts) == 2 and not any("\t" in text for text in texts):
-        yield _pair(texts[0], texts[1])
-    else:
+    together = form.form.of_lines(texts)
+    if together is None:
         yield from _lines(texts, "argument", form)
-
-
-def _pair(first: str, second: str) -> Given:
-    return Given((first, second), {"text_a": first, "text_b": second})
+    else:
+        for row in together:
+            yield Given(row, dict(zip(form.form.roles, row, strict=True)))
 
 
 def _stdin_lines() -> Iterator[str]:
@@ -116,17 +114,9 @@ def _stdin_lines() -> Iterator[str]:
 
 def _lines(lines: Iterable[str], where: str, form: Form) -> Iterator[Given]:
     for number, line in enumerate(lines, 1):
-        if not form.pair:
-            yield Given(line, {"text": line})
-            continue
-        first, tab, second = line.partition("\t")
-        if not tab:
-            raise DataError(
-                f"{where} {number}: this agent takes two texts with a tab between. "
-                f"Received: {line[:100]!r}",
-                "Separate the two texts with a tab; on the command line two arguments will do.",
-            )
-        yield _pair(first, second)
+        record = form.form.of_line(line, f"{where} {number}")
+        texts = tuple(record.values())
+        yield Given(texts if len(texts) > 1 else texts[0], record)
 
 
 def _file(file: Path, form: Form) -> Iterator[Given]:
@@ -137,7 +127,7 @@ def _file(file: Path, form: Form) -> Iterator[Given]:
             return
         told: set[str] = set()
         tally = Tally()
-        for number, record in enumerate(read_records(file, tally, form.words), 1):
+        for number, record in enumerate(read_records(file, tally, form.form.pretokenized), 1):
             yield Given(_row(record, f"{file} row {number}", form, told), record)
         for kind in tally.counts:
             print(tally.text(kind), file=sys.stderr)
@@ -158,25 +148,11 @@ def _file(file: Path, form: Form) -> Iterator[Given]:
 
 def _row(record: dict[str, Any], where: str, form: Form, told: set[str]) -> Any:
     """What the agent takes of a record: a text, a pair, or a list of words."""
-    if form.pair:
-        return _text(record, "text_a", where, form, told), _text(
-            record, "text_b", where, form, told
-        )
-    if form.words and (column := _column(record, "tokens", form)) is not None:
-        words = _words(record[column])
-        if words is not None:
-            return words
-    return _text(record, "text", where, form, told)
-
-
-def _words(value: Any) -> list[str] | None:
-    """A list of words, written as one or as text in a cell; None: it is none."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            value = list_in(value)
-    return [str(word) for word in value] if isinstance(value, list) else None
+    return form.form.of_record(
+        record,
+        lambda role: _column(record, role, form),
+        lambda role: _text(record, role, where, form, told),
+    )
 
 
 def _column(record: dict[str, Any], role: str, form: Form) -> str | None:
@@ -194,7 +170,7 @@ def _text(record: dict[str, Any], role: str, where: str, form: Form, told: set[s
         names = " or ".join(map(repr, dict.fromkeys((*form.columns.get(role, ()), role))))
         raise DataError(
             f"{where}: no column {names}. Its columns: {', '.join(map(repr, record))}",
-            f"Name the column {'text_a and text_b' if form.pair else 'text'}, or as the spec's "
+            f"Name the column {form.form.wanted}, or as the spec's "
             "data.sources[].columns did when the agent was made.",
         )
     if column != role and column not in told:

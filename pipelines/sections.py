@@ -18,6 +18,7 @@ from bertworks.sources.fingerprints import UNSEEN
 from bertworks.spec import AgentSpec
 from bertworks.spec_base import Section
 from bertworks.spec_file import SpecFile
+from bertworks.tasks import form_of
 from pipelines.deploying import deploy_section
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -111,14 +112,10 @@ def sections(
 
 def _columns(spec: AgentSpec) -> dict[str, list[str]]:
     """What the sources call the columns that an agent is asked with: `predict` looks for them."""
-    if spec.task.pair:
-        roles: tuple[str, ...] = ("text_a", "text_b")
-    else:
-        roles = ("text", "tokens") if spec.task.type == "tagging" else ("text",)
     named = [source.columns for source in spec.data.sources]
     return {
         role: list(dict.fromkeys(str(getattr(columns, role)) for columns in named))
-        for role in roles
+        for role in form_of(spec.task).roles
     }
 
 

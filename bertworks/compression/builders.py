@@ -19,6 +19,7 @@ from bertworks.compression.quantizer import Quantizer
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import Weights
 from bertworks.spec import Task
+from bertworks.tasks import form_of
 
 BASELINE = "onnxruntime-fp32"
 Builder = Callable[["Source", Sequence[Batch], Path], dict[str, Any]]
@@ -58,7 +59,7 @@ class Source:
         agent = model.json("agent.json")
         head = Head.from_huggingface(raw)
         check_shapes(weights, all_shapes(config, head), str(model / FILE))
-        pair = Task.model_validate(agent["task"]).pair
+        pair = form_of(Task.model_validate(agent["task"])).two_texts
         return cls(config, weights, head, pair, agent["max_length"], pad)
 
     def graph(self, form: Form, quantizers: Mapping[str, Quantizer] | None = None) -> Any:

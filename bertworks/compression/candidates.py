@@ -14,8 +14,8 @@ from bertworks.artifacts import Artifact
 from bertworks.compression.engines import Engine
 from bertworks.compression.inference import Runner
 from bertworks.evaluation.drops import Drop
-from bertworks.evaluation.measures import LOWER_IS_BETTER
 from bertworks.spec import Quantize
+from bertworks.spec_tasks import lower_is_better
 from bertworks.timing import Latency
 
 TIMINGS = "timings.json"
@@ -191,7 +191,7 @@ def _minimum_check(one: Candidate, limit: float | None) -> Check | None:
     """Validation rows only hint at the test score: below by more than chance, or not at all."""
     if one.drop is None or one.metric is None or one.at_best is None or limit is None:
         return None
-    sign = -1.0 if one.drop.metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if lower_is_better(one.drop.metric) else 1.0
     short = sign * (limit - one.at_best)
     said = (
         f"{one.drop.metric} {one.metric:.4f} on {one.drop.rows} validation rows, by chance at best "

@@ -72,7 +72,7 @@ def prune(
     info = tokens.json("info.json")
     split, pad = Split(*read_splits(tokens, handler.target_column)), info["special"]["pad"]
     kept = checkpoints.folder if checkpoints else None
-    subject = Subject.of(full.config, handler.head(), handler.task.pair)
+    subject = Subject.of(full.config, handler.head(), handler.form.two_texts)
     shapes = representative_shapes(info["length_quantiles"])
     table = _table(settings, subject, shapes, kept)
 
@@ -148,7 +148,7 @@ def _measured_speedup(
     """How many times as fast the narrow model's whole int8 graph is as the full one's."""
     if cut is full:
         return 1.0
-    pair = handler.task.pair
+    pair = handler.form.two_texts
     graphs = [
         build_graph(
             model.config, model.weights, handler.head(), pair=pair,

@@ -24,10 +24,10 @@ from bertworks.compression.inference import ROWS, Batch, Runner, TokenIds, batch
 from bertworks.cpus import available_threads
 from bertworks.errors import BertworksError
 from bertworks.evaluation.drops import Drop, best_by_chance
-from bertworks.evaluation.predictions import Predictions
 from bertworks.progress import stage
 from bertworks.shortened import shortened
 from bertworks.spec import Quantize
+from bertworks.tasks.predictions import Predictions
 from bertworks.timing import Latency, Load, Product, milliseconds
 
 LOOKS = (9, 18, 27)

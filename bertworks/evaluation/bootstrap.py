@@ -7,13 +7,12 @@ interval.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
-"""Weights, shape (resamples, rows) -> metric name to values, shape (resamples,)."""
+from bertworks.tasks.scores import Measure
 
 _CELLS = 4_000_000
 

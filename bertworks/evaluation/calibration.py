@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bertworks.evaluation.measures import BINS
-from bertworks.evaluation.predictions import Predictions
 from bertworks.notices import Notice
+from bertworks.tasks.classification.scores import BINS
+from bertworks.tasks.predictions import Predictions
 
 # A score that is off by a tenth misleads whoever sets a threshold by it.
 TOLERATED = 0.1
@@ -17,7 +17,7 @@ def notices(answers: Predictions, error: float | None) -> list[Notice]:
 
     Args:
         answers: Of classification with one label a row.
-        error: Their calibration error, see `measures.classification`; None: it was not measured.
+        error: Their calibration error, see `tasks.classification.scores`; None: it was not measured.
     """
     if error is None or error <= TOLERATED + by_chance(answers.confidence()):
         return []

@@ -8,9 +8,11 @@ import numpy as np
 
 from bertworks.artifacts import Artifact
 from bertworks.evaluation import data
-from bertworks.evaluation.predict import answer, cleaned_by, load_agent, texts_of
-from bertworks.evaluation.predictions import Predictions, decode
+from bertworks.evaluation.predict import answer, cleaned_by, load_agent
+from bertworks.evaluation.predictions import decode
 from bertworks.spec import Task
+from bertworks.tasks import form_of
+from bertworks.tasks.predictions import Predictions
 
 NEVER = -100.0
 """The logit of a label that the champion does not know."""
@@ -36,9 +38,9 @@ def champion_predictions(
     agent = load_agent(bundle)
     every = [*labels, *(one for one in agent.labels if one not in labels)]
     rows = data.labelled_rows(task, examples, every)
-    encoded = agent.encode(texts_of(agent, rows), cleaned=cleaned_by(agent, examples))
+    encoded = agent.encode(form_of(agent.task).rows(rows), cleaned=cleaned_by(agent, examples))
     logits = answer(agent, encoded)
-    if every != agent.labels and task.type != "regression":
+    if every != agent.labels and agent.labels:
         logits = [_widened(one, agent.labels, every) for one in logits]
     asked: dict[str, list[Any]] = {
         "id": rows["id"],

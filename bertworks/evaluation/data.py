@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 
 Columns = dict[str, list[Any]]
 """Column name to values, one a row."""
@@ -50,37 +49,13 @@ def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
     order = [place[name] for name in ids]
     for name in ("input_ids", "length"):
         rows[name] = [pieces[name][row] for row in order]
-    rows["shown"] = shown_texts(task, rows)
-    rows["truth"] = truth_of(task, rows, tokens.json("info.json")["labels"])
+    handler = for_task(task)
+    rows["shown"] = handler.form.shown(rows)
+    rows["truth"] = handler.truth(rows, tokens.json("info.json")["labels"])
     return rows
 
 
 def labelled_rows(task: Task, examples: Artifact, labels: list[str]) -> Columns:
     """The test rows, in the order of their ids, with `truth`, as in `Predictions.truth`."""
     rows = read_split(examples, "test")
-    return {**rows, "truth": truth_of(task, rows, labels)}
-
-
-def shown_texts(task: Task, rows: Columns) -> list[str]:
-    """The text of each row as a person reads it: pairs are joined by " / ", words by a space."""
-    if task.type == "tagging":
-        return [" ".join(words) for words in rows.get("tokens", [])]
-    if task.pair:
-        both = zip(rows.get("text_a", []), rows.get("text_b", []), strict=True)
-        return [f"{first} / {second}" for first, second in both]
-    return list(rows.get("text", []))
-
-
-def truth_of(task: Task, rows: Columns, labels: list[str]) -> Any:
-    """The rows' targets, as in `Predictions.truth`; every label must be one of `labels`."""
-    if task.type == "tagging":
-        return rows.get("tags", [])
-    if task.type == "regression":
-        return np.asarray(rows.get("score", []), dtype=float)
-    known = {name: index for index, name in enumerate(labels)}
-    if not task.multi_label:
-        return np.asarray([known[name] for name in rows.get("label", [])], dtype=np.int64)
-    truth = np.zeros((len(rows.get("labels", [])), len(labels)), dtype=np.int64)
-    for row, names in enumerate(rows.get("labels", [])):
-        truth[row, [known[name] for name in names]] = 1
-    return truth
+    return {**rows, "truth": for_task(task).truth(rows, labels)}

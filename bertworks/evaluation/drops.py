@@ -15,9 +15,9 @@ import numpy as np
 
 from bertworks.errors import ArtifactError
 from bertworks.evaluation.bootstrap import draw
-from bertworks.evaluation.measures import LOWER_IS_BETTER, measure_of
-from bertworks.evaluation.predictions import Predictions
-from bertworks.evaluation.tokenized import for_metric
+from bertworks.evaluation.measures import measure_of
+from bertworks.spec_tasks import lower_is_better
+from bertworks.tasks.predictions import Predictions
 
 RESAMPLES = 2000
 EXACT = 1e-9  # the difference of two shares is a little more or less than itself in binary
@@ -53,8 +53,8 @@ class Drop:
 
         Where a metric is not defined (the correlation with a constant) it counts as 0.
         """
-        sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-        ours, theirs = (measure_of(for_metric(one, metric)) for one in (model, before))
+        sign = -1.0 if lower_is_better(metric) else 1.0
+        ours, theirs = (measure_of(one.for_metric(metric)) for one in (model, before))
 
         def gap(weights: np.ndarray) -> np.ndarray:
             now, then = (np.nan_to_num(one(weights)[metric]) for one in (ours, theirs))
@@ -65,7 +65,13 @@ class Drop:
         drawn = np.concatenate([gap(weights) for weights in draw(rows, RESAMPLES, seed)])
         low, high = np.quantile(drawn, [1.0 - confidence, confidence])
         return cls(
-            metric, value, float(low), float(high), confidence, rows, _changed(model, before)
+            metric,
+            value,
+            float(low),
+            float(high),
+            confidence,
+            rows,
+            model.handler.scores.changed(model, before),
         )
 
     def beyond(self, limit: float) -> bool:
@@ -105,12 +111,12 @@ def best_by_chance(
     answers: Predictions, metric: str, confidence: float, seed: int = 42
 ) -> tuple[float, float]:
     """A metric's value, and its one-sided bound on the better side; 0 where it is not defined."""
-    measure = measure_of(for_metric(answers, metric))
+    measure = measure_of(answers.for_metric(metric))
     value = float(np.nan_to_num(measure(np.ones((1, len(answers))))[metric][0]))
     drawn = np.concatenate(
         [np.nan_to_num(measure(one)[metric]) for one in draw(len(answers), RESAMPLES, seed)]
     )
-    level = 1.0 - confidence if metric in LOWER_IS_BETTER else confidence
+    level = 1.0 - confidence if lower_is_better(metric) else confidence
     return value, float(np.quantile(drawn, level))
 
 
@@ -133,12 +139,3 @@ def shared(ours: Predictions, theirs: Predictions) -> tuple[Predictions, Predict
         )
     first, second = (np.array(column) for column in zip(*pairs, strict=True))
     return ours.take(first), theirs.take(second)
-
-
-def _changed(model: Predictions, before: Predictions) -> int | None:
-    if model.task.type == "regression":
-        return None
-    if isinstance(model.prediction, list):
-        return sum(a != b for a, b in zip(model.prediction, before.prediction, strict=True))
-    different = np.asarray(model.prediction) != np.asarray(before.prediction)
-    return int(different.reshape(len(model), -1).any(axis=1).sum())

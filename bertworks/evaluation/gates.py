@@ -18,13 +18,13 @@ from bertworks.errors import ArtifactError
 from bertworks.evaluation import predictions
 from bertworks.evaluation.bootstrap import Difference, paired
 from bertworks.evaluation.drops import Drop, shared
-from bertworks.evaluation.measures import LOWER_IS_BETTER, measure_of
+from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.metrics import value_of
 from bertworks.evaluation.new_labels import NewLabels
-from bertworks.evaluation.predictions import Predictions
-from bertworks.evaluation.tokenized import for_metric
 from bertworks.notices import Notice
 from bertworks.spec import Gates, Task
+from bertworks.spec_tasks import lower_is_better
+from bertworks.tasks.predictions import Predictions
 from bertworks.timing import Latency
 
 RESAMPLES = 1000
@@ -128,7 +128,7 @@ def decide(
         SpecError: The metric was not measured.
         ArtifactError: The floor is asked for, but was not measured.
     """
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if lower_is_better(metric) else 1.0
     value = value_of(measured.bundle, metric)
     rules = []
     if gates.minimum is not None:
@@ -206,7 +206,7 @@ def against_champion(
 
 
 def _gap(ours: Predictions, theirs: Predictions, metric: str, seed: int = SEED) -> Difference:
-    first, second = (measure_of(for_metric(one, metric)) for one in (ours, theirs))
+    first, second = (measure_of(one.for_metric(metric)) for one in (ours, theirs))
     return paired(first, second, metric, len(ours), RESAMPLES, seed)
 
 

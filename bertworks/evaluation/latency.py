@@ -12,9 +12,9 @@ import numpy as np
 from bertworks.artifacts import MANIFEST, Artifact
 from bertworks.cpus import available_threads
 from bertworks.evaluation.data import Columns
-from bertworks.evaluation.predict import texts_of
 from bertworks.progress import Stage, stage
 from bertworks.serving.runtime import Agent
+from bertworks.tasks import form_of
 from bertworks.timing import Latency, Load, Product, milliseconds
 
 ROWS = 200
@@ -41,7 +41,7 @@ def measure(agent: Agent, rows: Columns, source: Artifact) -> dict[str, Any]:
         quiet_p95_ms and load, see `bertworks.timing`; rows_per_second over 512 rows in batches,
         size_mb (10^6 bytes, all files), threads.
     """
-    texts = texts_of(agent, rows)
+    texts = form_of(agent.task).rows(rows)
     order = np.random.default_rng(0).permutation(len(texts))
     picked = [texts[row] for row in np.resize(order, ROWS)]
     many = [texts[row] for row in np.resize(order, IN_BATCHES)]

@@ -16,10 +16,10 @@ from bertworks.errors import ArtifactError
 from bertworks.evaluation.bootstrap import Difference, paired
 from bertworks.evaluation.drops import Drop, shared
 from bertworks.evaluation.measures import measure_of
-from bertworks.evaluation.predictions import OUTSIDE, Predictions
-from bertworks.evaluation.tokenized import for_metric
+from bertworks.spec import Task
+from bertworks.tasks import for_task
+from bertworks.tasks.predictions import Predictions
 
-MACRO = {"classification": "macro_f1", "tagging": "entity_macro_f1"}
 RESAMPLES = 1000
 
 
@@ -62,12 +62,12 @@ class NewLabels:
             seed: Of the resamples.
         """
         macro, old = None, None
-        name = MACRO[challenger.task.type]
+        name = challenger.handler.scores.macro or metric
         try:
             ours, theirs = shared(challenger, champion)
         except ArtifactError:
             return cls(tuple(sorted(labels)), dict.fromkeys(labels, (0, 0)), None, name, None)
-        first, second = (measure_of(for_metric(one, name)) for one in (ours, theirs))
+        first, second = (measure_of(one.for_metric(name)) for one in (ours, theirs))
         macro = paired(first, second, name, len(ours), RESAMPLES, seed)
         known = np.array(
             [row for row in range(len(ours)) if not labels & _labels(ours, ours.truth, row)], int
@@ -92,7 +92,8 @@ class NewLabels:
 
 def unknown_to(champion: dict[str, Any], challenger: dict[str, Any]) -> set[str]:
     """The challenger's labels that the champion cannot give, by their agent.json."""
-    return set(challenger["labels"]) - set(champion["labels"]) - {OUTSIDE}
+    outside = for_task(Task.model_validate(challenger["task"])).target.outside
+    return set(challenger["labels"]) - set(champion["labels"]) - {outside}
 
 
 def _found(answers: Predictions, labels: set[str]) -> dict[str, tuple[int, int]]:
@@ -108,11 +109,7 @@ def _found(answers: Predictions, labels: set[str]) -> dict[str, tuple[int, int]]
 
 def _cases(answers: Predictions, values: Any, row: int) -> set[tuple[int, str]]:
     """What stands in a row: its label or labels, or each word's tag with the word's place."""
-    named = answers.named(values, row)
-    if isinstance(named, str):
-        return {(0, named)}
-    tagging = answers.task.type == "tagging"
-    return {(place if tagging else 0, name) for place, name in enumerate(named)}
+    return answers.handler.scores.cases(answers.named(values, row))
 
 
 def _labels(answers: Predictions, values: Any, row: int) -> set[str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError
 from bertworks.evaluation.data import Columns
-from bertworks.evaluation.predictions import Predictions, decode
+from bertworks.evaluation.predictions import decode
 from bertworks.progress import stage
-from bertworks.serving.runtime import Agent, Encoded
+from bertworks.serving.runtime import Agent
 from bertworks.spec import Clean
+from bertworks.tasks import form_of
+from bertworks.tasks.forms.form import Encoded
+from bertworks.tasks.predictions import Predictions
 
 
 def load_agent(source: Artifact, threads: int | None = None) -> Agent:
@@ -29,15 +30,6 @@ def load_agent(source: Artifact, threads: int | None = None) -> Agent:
         f"{source.path} is of kind {source.kind!r}: only a model or a bundle can be evaluated.",
         "Give the output of the finetune, prune or quantize step.",
     )
-
-
-def texts_of(agent: Agent, rows: Columns) -> list[Any]:
-    """The rows as the agent takes them: a text, two texts, or a list of words."""
-    if agent.task.type == "tagging":
-        return list(rows["tokens"])
-    if agent.task.pair:
-        return list(zip(rows["text_a"], rows["text_b"], strict=True))
-    return list(rows["text"])
 
 
 def cleaned_by(agent: Agent, examples: Artifact) -> Clean | None:
@@ -61,7 +53,7 @@ def predict(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Predic
         ArtifactError: The agent cuts text into other tokens than those that it was trained on.
         DataError: The answers do not fit the task.
     """
-    encoded = agent.encode(texts_of(agent, rows), cleaned=cleaned)
+    encoded = agent.encode(form_of(agent.task).rows(rows), cleaned=cleaned)
     if "input_ids" in rows:
         _check_tokens(encoded, rows)
     logits = answer(agent, encoded)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bertworks.evaluation.gates import Measured
-from bertworks.evaluation.measures import LOWER_IS_BETTER
+from bertworks.spec_tasks import lower_is_better
 
 _SMALLER = "prune more (compress.prune.speedup)"
 
@@ -24,7 +24,7 @@ def fix(decision: dict[str, Any], measured: Measured) -> str:
 
 
 def _minimum(rule: dict[str, Any], metric: str, measured: Measured) -> str:
-    lower = metric in LOWER_IS_BETTER
+    lower = lower_is_better(metric)
     word, value = ("raise", _up) if lower else ("lower", _down)
     return (
         f"train longer (raise finetune.epochs), or {word} gates.minimum to {value(rule['value'])}"

@@ -11,6 +11,8 @@ from markupsafe import Markup
 from bertworks import html
 from bertworks.artifacts import Artifact
 from bertworks.evaluation.data import read_split
+from bertworks.spec import Task
+from bertworks.tasks import for_task
 
 SPLITS = ("train", "validation", "test")
 MOST_LABELS = 25
@@ -43,21 +45,18 @@ def _charts(opened: dict[str, Artifact]) -> Markup:
 
 def _labels(examples: Artifact) -> Markup:
     """Train rows by label; by score for regression; entities by type for tagging."""
-    columns = read_split(examples, "train", ["label", "labels", "tags", "score"])
-    if "score" in columns:
-        counts, edges = np.histogram(np.asarray(columns["score"], float), bins=24)
-        chart = html.histogram(edges.tolist(), counts.tolist(), "score")
-        return Markup("<h3>Scores</h3>") + chart
-    if "tags" in columns:
-        names = [tag[2:] for row in columns["tags"] for tag in row if tag.startswith("B-")]
-    else:
-        names = columns.get("label") or [name for row in columns.get("labels", []) for name in row]
+    target = for_task(Task.model_validate(examples.json("info.json")["task"])).target
+    values = read_split(examples, "train", [target.column]).get(target.column, [])
+    if target.numeric:
+        counts, edges = np.histogram(np.asarray(values, float), bins=24)
+        chart = html.histogram(edges.tolist(), counts.tolist(), target.value_name)
+        return Markup("<h3>{}</h3>").format(target.title) + chart
+    names = [name for value in values for name in target.shown_labels(value)]
     common = Counter(names).most_common(MOST_LABELS)
     if not common:
         return Markup("")
-    title = "Entities" if "tags" in columns else "Labels"
     chart = html.bar_chart([name for name, _ in common], [count for _, count in common])
-    return Markup("<h3>{} in the training rows</h3>").format(title) + chart
+    return Markup("<h3>{} in the training rows</h3>").format(target.title) + chart
 
 
 def _lengths(tokens: Artifact | None) -> Markup:

@@ -10,10 +10,11 @@ from markupsafe import Markup
 from bertworks import html, spec
 from bertworks.artifacts import Artifact
 from bertworks.evaluation import errors, view
-from bertworks.evaluation.data import read_split, shown_texts
+from bertworks.evaluation.data import read_split
 from bertworks.evaluation.predictions import Predictions, load
 from bertworks.evaluation.view import answer, decimal, interval, spoken
 from bertworks.history import read_history
+from bertworks.tasks import form_of
 
 Run = dict[str, Any]
 Opened = dict[str, Artifact]
@@ -140,9 +141,9 @@ def samples(run: Run, opened: Opened) -> Markup:
         return Markup("")
     task = spec.Task.model_validate(examples.json("info.json")["task"])
     rows = read_split(examples, "test")
-    texts = dict(zip(rows["id"], shown_texts(task, rows), strict=True))
+    texts = dict(zip(rows["id"], form_of(task).shown(rows), strict=True))
     answers = load(found / "predictions.parquet", task, list(found.metadata["labels"]))
-    if task.type == "tagging":
+    if len(answers) and errors.both_spans(answers, 0):
         return _tagged_samples(answers, texts)
     table = []
     for row in range(min(SAMPLES, len(answers))):

@@ -10,28 +10,19 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bertworks.errors import SpecError
-from bertworks.evaluation import entities
 from bertworks.evaluation.data import Columns
 from bertworks.evaluation.metrics import entry
-from bertworks.evaluation.predictions import Predictions
+from bertworks.tasks.measuring import quarters
+from bertworks.tasks.predictions import Predictions
+from bertworks.tasks.scores import RowMean
 
 MOST_VALUES = 20
 """A column with more different values is cut: numbers into quarters, text into the most frequent."""
-
-
-@dataclass(frozen=True)
-class RowMean:
-    """A metric that is the mean of a number a row, under row weights."""
-
-    name: str
-    values: np.ndarray
-    weights: np.ndarray
 
 
 def slice_metrics(predictions: Predictions, rows: Columns, by: list[str]) -> list[dict[str, Any]]:
@@ -49,11 +40,12 @@ def slice_metrics(predictions: Predictions, rows: Columns, by: list[str]) -> lis
     columns = {name: values for name, values in found_values if values is not None}
     if not columns or not len(predictions):
         return []
-    means = row_means(predictions)
+    scores = predictions.handler.scores
+    means = scores.means(predictions)
     table = _analyze(columns, means)
     found = []
     for part, (count, values) in sorted(table.items(), key=lambda item: _natural(item[0])):
-        for name, value in _named(values).items():
+        for name, value in scores.of_means(values).items():
             if math.isfinite(value):
                 found.append(entry(name, value, count, part=part))
     return found
@@ -62,12 +54,7 @@ def slice_metrics(predictions: Predictions, rows: Columns, by: list[str]) -> lis
 def slice_values(predictions: Predictions, rows: Columns, name: str) -> list[Any] | None:
     """The slice that each row belongs to (multi-label: the slices); None where it makes no sense."""
     if name == "label":
-        if predictions.task.type == "tagging":
-            return None  # The report has the scores by entity type.
-        if predictions.task.type == "regression":
-            return quarters(np.asarray(predictions.truth, dtype=float))
-        names = [predictions.named(predictions.truth, row) for row in range(len(predictions))]
-        return [value or ["none"] for value in names] if predictions.task.multi_label else names
+        return predictions.handler.scores.label_slices(predictions)
     if name not in rows:
         raise SpecError(
             f"evaluate.slices names {name!r}, but the rows have no such column.",
@@ -79,67 +66,6 @@ def slice_values(predictions: Predictions, rows: Columns, name: str) -> list[Any
     texts = ["(none)" if value is None else str(value) for value in values]
     frequent = {value for value, _ in Counter(texts).most_common(MOST_VALUES)}
     return [value if value in frequent else "(other)" for value in texts]
-
-
-def quarters(values: np.ndarray) -> list[str]:
-    """Names the quarter of the values that each belongs to by its smallest and largest value."""
-    edges = np.unique(np.quantile(values, [0.25, 0.5, 0.75], method="higher"))
-    bins = np.searchsorted(edges, values, side="left")
-    names = {}
-    for part in np.unique(bins):
-        ends = [f"{end:.4g}" for end in (values[bins == part].min(), values[bins == part].max())]
-        names[part] = " to ".join(dict.fromkeys(ends))
-    return [names[part] for part in bins]
-
-
-def row_means(predictions: Predictions) -> list[RowMean]:
-    """What is averaged over the rows of a slice, by task; squared errors become rmse afterwards."""
-    one = np.ones(len(predictions))
-    if predictions.task.type == "tagging":
-        return _tagging_means(predictions)
-    if predictions.task.type == "regression":
-        miss = np.asarray(predictions.prediction) - np.asarray(predictions.truth)
-        return [RowMean("mae", np.abs(miss), one), RowMean("rmse", miss**2, one)]
-    same = np.asarray(predictions.truth) == np.asarray(predictions.prediction)
-    right = same.all(axis=1) if predictions.task.multi_label else same
-    means = [RowMean("accuracy", right.astype(float), one)]
-    if predictions.probabilities is not None:
-        means.append(RowMean("mean_confidence", predictions.confidence(), one))
-    return means
-
-
-def _tagging_means(predictions: Predictions) -> list[RowMean]:
-    counts = np.zeros((len(predictions), 5))
-    for row, (truth, given) in enumerate(
-        zip(predictions.truth, predictions.prediction, strict=True)
-    ):
-        found = np.array(list(entities.counts(truth, given).values())).reshape(-1, 3).sum(axis=0)
-        same = sum(a == b for a, b in zip(truth, given, strict=True))
-        counts[row] = [*found, same, len(truth)]
-    right, guessed, real, same, words = counts.T
-
-    def share(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-        return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
-
-    return [
-        RowMean("entity_precision", share(right, guessed), guessed),
-        RowMean("entity_recall", share(right, real), real),
-        RowMean("token_accuracy", share(same, words), words),
-    ]
-
-
-def _named(values: dict[str, float]) -> dict[str, float]:
-    """The slice's means under the metrics' names, with what follows from them."""
-    if "rmse" in values:
-        return values | {"rmse": math.sqrt(values["rmse"])}
-    if "entity_recall" in values:
-        # No answer or no entity in the slice gives TFMA nothing to divide by.
-        both = values.get("entity_precision", math.nan), values["entity_recall"]
-        precision, recall = (0.0 if math.isnan(value) else value for value in both)
-        total = precision + recall
-        if not all(map(math.isnan, both)):
-            values = values | {"entity_f1": 2 * precision * recall / total if total else 0.0}
-    return values
 
 
 def _analyze(

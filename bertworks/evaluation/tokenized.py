@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bertworks.evaluation.measures import measure_of
-from bertworks.evaluation.predictions import Predictions, decode
+from bertworks.evaluation.predictions import decode
 from bertworks.tasks.handler import Logits, TaskHandler
-from bertworks.tasks.tagging import truth_of
-
-# Only these look at probabilities, and a thousand resamples of them take long.
-_OF_PROBABILITIES = frozenset({"roc_auc", "calibration_error"})
+from bertworks.tasks.predictions import Predictions
 
 
 def answers_on_tokens(
@@ -31,28 +26,16 @@ def answers_on_tokens(
         ids: The rows' ids; their numbers when None.
     """
     names = [str(row) for row in range(len(targets))] if ids is None else list(ids)
-    rows: dict[str, list[Any]] = {"id": names, "truth": list(targets)}
-    labels = list(handler.labels)
-    if handler.task.type == "tagging":
-        told = [truth_of(row) for row in targets]
-        rows["starts"] = [row.starts.tolist() for row in told]
-        rows["kept"] = [row.words.tolist() for row in told]
-        rows["truth"] = [[labels[index] for index in row.tags] for row in told]
-    elif handler.task.type == "regression":
-        scale = handler.score or {"mean": 0.0, "std": 1.0}
-        rows["truth"] = (np.asarray(targets, float) * scale["std"] + scale["mean"]).tolist()
-        logits = np.reshape(np.asarray(logits), (-1, 1))
+    rows, given = handler.on_tokens(targets, logits)
     score = None if handler.score is None else dict(handler.score)
-    return decode(handler.task, labels, rows, [np.asarray(row) for row in logits], score)
-
-
-def for_metric(predictions: Predictions, metric: str) -> Predictions:
-    """The same answers without what the metric does not look at."""
-    return predictions if metric in _OF_PROBABILITIES else replace(predictions, probabilities=None)
+    return decode(
+        handler.task, list(handler.labels), {"id": names, **rows},
+        [np.asarray(row) for row in given], score,
+    )  # fmt: skip
 
 
 def value_on_tokens(handler: TaskHandler, metric: str, targets: Any, logits: Logits) -> float:
     """A metric's value on rows of a tokens artifact; 0 where it is not defined on them."""
-    answers = for_metric(answers_on_tokens(handler, targets, logits), metric)
-    value = measure_of(answers)(np.ones((1, len(answers))))[metric][0]
+    answers = answers_on_tokens(handler, targets, logits).for_metric(metric)
+    value = handler.scores.measure(answers)(np.ones((1, len(answers))))[metric][0]
     return float(np.nan_to_num(value))

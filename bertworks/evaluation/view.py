@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
-from bertworks.evaluation.measures import LOWER_IS_BETTER
+from bertworks.spec_tasks import lower_is_better
 
 Entries = list[dict[str, Any]]
 _RANGE = re.compile(r"-?[\d.]+(e[+-]?\d+)?( to -?[\d.]+(e[+-]?\d+)?)?")
@@ -51,7 +51,7 @@ def scores(entries: Entries, floor: Entries) -> Markup:
         gain: object = ""
         if below is not None:
             better = one["value"] - below["value"]
-            kind = "good" if (better < 0) == (one["name"] in LOWER_IS_BETTER) else "bad"
+            kind = "good" if (better < 0) == (lower_is_better(one["name"])) else "bad"
             gain = html.badge(f"{better:+.3f}", kind if abs(better) >= 5e-4 else "plain")
         rows.append([spoken(one["name"]), decimal(one), interval(one), decimal(below), gain])
     headers = ["metric", "model", "95 % interval", "floor", "gain"]
@@ -124,7 +124,7 @@ def _worst_first(
     parts = list(values.items())
     if any(" to " in value for value in values) and all(map(_RANGE.fullmatch, values)):
         return parts
-    sign = -1.0 if name in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if lower_is_better(name) else 1.0
 
     def badness(part: tuple[str, dict[str, dict[str, Any]]]) -> tuple[float, int]:
         one = part[1].get(name)

@@ -268,7 +268,7 @@ class Agent:
             DataError: A row is not as the task takes it.
         """
         columns = self.info.get("columns") or {}
-        given = asked.rows_of(rows, runtime.roles(self.task), columns)
+        given = asked.rows_of(rows, self._runtime.form.roles, columns)
         return asked.like(rows, self._runtime.predict(given))
 
     def evaluate(

@@ -10,13 +10,11 @@ from typing import Any
 from bertworks import temporary
 from bertworks.errors import DataError
 from bertworks.evaluation import metrics
-from bertworks.evaluation.data import truth_of
 from bertworks.evaluation.predict import predict
 from bertworks.facade.given import Given, source_of
 from bertworks.facade.settings import columns_of, needed
 from bertworks.progress import quiet
 from bertworks.serving.runtime import Agent
-from bertworks.sources.label_names import labels_of
 from bertworks.sources.reading import Reader
 from bertworks.sources.rejected import RejectedLog
 from bertworks.spec import Clean, Data, Source
@@ -48,7 +46,7 @@ def scores(
         with quiet():
             examples = _read(agent, source, scratch)
             known = {name: [example[name] for example in examples] for name in examples[0]}
-            known["truth"] = truth_of(agent.task, known, agent.labels)
+            known["truth"] = agent.handler.truth(known, agent.labels)
             answers = predict(agent, known, agent.clean)
             return {one["name"]: one["value"] for one in metrics.score(answers, 0, SEED)}
 
@@ -78,7 +76,8 @@ def _check_refused(reader: Reader, limit: float) -> None:
 
 
 def _check_labels(agent: Agent, examples: list[dict[str, Any]]) -> None:
-    found = {label for example in examples for label in labels_of(example)}
+    target = agent.handler.target
+    found = {label for example in examples for label in target.counted(example[target.column])}
     known = {*agent.labels, *(tag[2:] for tag in agent.labels if tag[1:2] == "-")}
     if unknown := sorted(found - known):
         raise DataError(

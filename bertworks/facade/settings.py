@@ -20,8 +20,9 @@ from bertworks import spec_file
 from bertworks.errors import SpecError
 from bertworks.facade.given import Given, source_of
 from bertworks.facade.paths import from_here, from_here_too, whole
-from bertworks.spec import AgentSpec, Columns
+from bertworks.spec import AgentSpec, Columns, Task
 from bertworks.spec_file import SpecFile
+from bertworks.tasks import for_task
 
 SHORT = {
     "max_length": "task.max_length",
@@ -252,9 +253,9 @@ def source_like(spec: AgentSpec | None, columns: Mapping[str, Sequence[str]]) ->
 def needed(columns: Mapping[str, Any], task: Mapping[str, Any]) -> list[str]:
     """The columns that are read of each row."""
     read = Columns.model_validate(columns)
-    if task.get("type") == "tagging":
-        names = [read.tokens, read.tags]
-    else:
-        texts = [read.text_a, read.text_b] if task.get("pair") else [read.text]
-        names = [*texts, *(read.one_hot or [read.label])]
+    try:
+        handler = for_task(Task.model_validate(task))
+    except ValueError:  # the spec that is made of it will say why
+        return []
+    names = [*handler.form.source_columns(read), *handler.target.source_columns(read)]
     return list(dict.fromkeys([*names, *read.extra, *([read.source] if read.source else [])]))

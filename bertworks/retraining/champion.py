@@ -13,9 +13,9 @@ from bertworks.artifacts import Artifact
 from bertworks.encoder.layout import Weights, initialize
 from bertworks.encoder.weights import FILE, load_raw_config, read_tensors, write_tensors
 from bertworks.history import HISTORY, TIMINGS
-from bertworks.retraining.plan import ordered
 from bertworks.spec import Base, Retrain, Task
 from bertworks.store import Store, Version
+from bertworks.tasks import for_task
 
 HEAD = "classifier."
 # What the model says of its own making.
@@ -118,8 +118,7 @@ def _rows(
 
 def same_task(before: dict[str, Any], now: Task) -> bool:
     """Whether an agent of the one task can be asked what the other one is about."""
-    old = Task.model_validate(before)
-    return (old.type, old.pair, old.multi_label) == (now.type, now.pair, now.multi_label)
+    return Task.model_validate(before).like(now)
 
 
 def _tried(store: Store, name: str, champion: Version | None, recipe: str) -> Version | None:
@@ -170,7 +169,7 @@ def write_initial(
     _copy(model, folder, leave=_LEFT)
     weights, before = read_tensors(model / FILE), list(model.json("agent.json")["labels"])
     if before:
-        weights = with_labels(weights, before, ordered(labels, task.type))
+        weights = with_labels(weights, before, for_task(task).target.ordered(labels))
     write_tensors(folder / FILE, weights)
     return {
         "scratch": False,

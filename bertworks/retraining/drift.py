@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertworks.artifacts import Artifact
-from bertworks.retraining.rows import labels_of
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 from bertworks.validation.profile import raw_divergence
-from bertworks.validation.rows import SPLITS, Batch, batches, label_column
+from bertworks.validation.rows import SPLITS, Batch, batches
 from bertworks.validation.scan import VOCABULARY_BUCKETS
 from bertworks.validation.words import split_words
 
@@ -80,7 +80,7 @@ def measure_drift(
     names = sorted({label for side in sides for row in side.labels for label in row})
     place = {name: index for index, name in enumerate(names)}
     edges = _edges(sides[0].scores)
-    if task.type == "regression":
+    if for_task(task).target.numeric:
         targets = [_scores(side.scores, edges) for side in sides]
     else:
         targets = [_labels(side.labels, place) for side in sides]
@@ -103,16 +103,16 @@ def _read(task: Task, examples: Artifact, wanted: set[str]) -> _Side:
     from scipy import sparse
 
     words, labels, scores = [sparse.csr_matrix((0, VOCABULARY_BUCKETS))], [], []
-    column = label_column(task)
-    for batch, columns in _chosen(task, examples, wanted, column):
+    target = for_task(task).target
+    for batch, columns in _chosen(task, examples, wanted, target.column):
         found = split_words(batch)
         rows = np.repeat(np.arange(len(batch)), found.lengths)
         buckets = (found.hashes % np.uint64(VOCABULARY_BUCKETS)).astype(np.int64)
         shape = (len(batch), VOCABULARY_BUCKETS)
         words.append(sparse.csr_matrix((np.ones(len(rows)), (rows, buckets)), shape=shape))
         for value in columns.to_pylist():
-            labels.append(labels_of(task, {column: value}))
-            scores.append(value if task.type == "regression" else 0.0)
+            labels.append(target.names(value))
+            scores.append(value if target.numeric else 0.0)
     return _Side(sparse.vstack(words, format="csr"), labels, np.array(scores, np.float64))
 
 

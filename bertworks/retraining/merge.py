@@ -13,6 +13,7 @@ from bertworks.retraining.plan import Plan
 from bertworks.retraining.rows import Row, by_id
 from bertworks.sources.shards import ShardWriter, examples_schema
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 from bertworks.validation.rows import SPLITS
 
 
@@ -33,7 +34,7 @@ def write_rows(
         examples: Folder for the rows to train on and to measure with.
         history: Folder for all rows, which the next retraining compares with.
     """
-    current = sources[-1]
+    target, current = for_task(task).target, sources[-1]
     extra = list(current.json("info.json")["extra"])
     schema = examples_schema(task, extra)
     blank = dict.fromkeys(extra, "")
@@ -51,7 +52,7 @@ def write_rows(
                 split = plan.split[identity]
                 for number in (0, 1) if plan.used(identity) else (1,):
                     writers[number][split].add(row)
-                    labels[number].update(_labels(row))
+                    labels[number].update(target.stored(row))
                 stage.advance()
     for number, folder in enumerate((examples, history)):
         rows = {split: writer.rows for split, writer in writers[number].items()}
@@ -62,13 +63,6 @@ def _row(group: list[tuple[int, str, Row]], fresh: bool) -> Row:
     """The row that stands for a content: the newest when it counts as new, else the oldest."""
     ordered = sorted(group, key=lambda one: one[0])
     return ordered[-1 if fresh else 0][2]
-
-
-def _labels(row: Row) -> list[str]:
-    if "label" in row:
-        return [row["label"]]
-    found: list[str] = row.get("labels") or row.get("tags") or []
-    return found
 
 
 def _info(

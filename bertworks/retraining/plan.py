@@ -142,12 +142,6 @@ def _label_rows(keys: Keys, ids: Iterable[str]) -> Counter[str]:
     return Counter(label for one in ids for label in keys[one].labels)
 
 
-def ordered(labels: Iterable[str], task_type: str) -> list[str]:
-    """Labels in the order that the transform step gives them (docs/artifacts.md, tokens)."""
-    every = sorted(labels)
-    return ["O", *(one for one in every if one != "O")] if task_type == "tagging" else every
-
-
 def counts(plan: Plan) -> dict[str, Any]:
     """The plan in numbers."""
     used = Counter(where for one, where in plan.split.items() if plan.used(one))

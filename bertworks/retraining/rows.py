@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from bertworks.artifacts import Artifact
 from bertworks.spec import Task
-from bertworks.validation.rows import SPLITS, label_column
+from bertworks.tasks import for_task
+from bertworks.validation.rows import SPLITS
 
 BATCH_ROWS = 4096
 Row = dict[str, Any]
@@ -36,12 +37,13 @@ class Key:
 
 def read_keys(examples: Artifact, task: Task) -> dict[str, Key]:
     """Every row's id and key. Memory grows by some hundred bytes a row, not with the text."""
-    column = label_column(task)
+    target = for_task(task).target
+    column = target.column
     names: dict[tuple[str, ...], tuple[str, ...]] = {}
     found = {}
     for split in SPLITS:
         for row in rows_of(examples, split, ["id", column]):
-            labels = labels_of(task, row)
+            labels = target.names(row[column])
             labels = names.setdefault(labels, labels)
             found[row["id"]] = Key(split, _hash(row[column]), labels)
     return found
@@ -75,14 +77,6 @@ def by_id(*examples: Artifact) -> Iterator[tuple[str, list[tuple[int, str, Row]]
         group.append(found)
     if group:
         yield group[0][2]["id"], group
-
-
-def labels_of(task: Task, row: Row) -> tuple[str, ...]:
-    """The labels in a row, each once."""
-    if task.type == "regression":
-        return ()
-    value = row[label_column(task)]
-    return (value,) if isinstance(value, str) else tuple(sorted(set(value or ())))
 
 
 def _hash(target: Any) -> bytes:

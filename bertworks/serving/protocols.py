@@ -17,9 +17,10 @@ from typing import Any
 from bertworks.errors import DataError
 from bertworks.serving import reading
 from bertworks.serving.refusals import Refused, setting
-from bertworks.serving.runtime import Row
 from bertworks.spec import Task
 from bertworks.spec_limits import Limits
+from bertworks.tasks import for_task, form_of
+from bertworks.tasks.forms.form import Row, RowForm
 
 Tensor = tuple[str, str, list[Any]]
 """Name, datatype and values of a V2 output of shape [rows]."""
@@ -47,24 +48,20 @@ def rows_of_instances(body: Any, task: Task, limits: Limits | None = None) -> li
             f"Received: {_kind(body if instances is None else instances)}"
         )
     _check_count(len(instances), limits)
-    rows = [_row(instance, task, place) for place, instance in enumerate(instances)]
+    form = form_of(task)
+    rows = [_row(instance, form, place) for place, instance in enumerate(instances)]
     _check_characters(rows, limits)
     return rows
 
 
 def input_names(task: Task) -> list[str]:
     """Names of the V2 inputs."""
-    return ["text_a", "text_b"] if task.pair else ["text"]
+    return list(form_of(task).inputs)
 
 
 def output_types(task: Task) -> list[tuple[str, str]]:
     """Names and datatypes of the V2 outputs."""
-    types = [("prediction", "BYTES")]
-    if task.type == "classification" and not task.multi_label:
-        types.append(("label", "BYTES"))
-    if task.type != "tagging" and not task.multi_label:
-        types.append(("score", "FP64"))
-    return [*types, ("truncated", "BOOL")]
+    return [("prediction", "BYTES"), *for_task(task).tensors, ("truncated", "BOOL")]
 
 
 def rows_of_tensors(
@@ -93,7 +90,7 @@ def rows_of_tensors(
             f"The inputs must be equally long. Received: {[len(column) for column in columns]}"
         )
     _check_count(len(columns[0]), limits)
-    rows: list[Row] = list(zip(*columns, strict=True)) if task.pair else list(columns[0])
+    rows = form_of(task).of_inputs(columns)
     _check_characters(rows, limits)
     return rows
 
@@ -149,19 +146,17 @@ def tensors_of(
     ]
 
 
-def _row(instance: Any, task: Task, place: int) -> Row:
+def _row(instance: Any, form: RowForm, place: int) -> Row:
     """Unwraps an object; what is inside is checked by the agent."""
     if not isinstance(instance, Mapping):
         return instance
-    wanted = ["text_a", "text_b"] if task.pair else ["text"]
-    if task.type == "tagging" and "tokens" in instance:
-        wanted = ["tokens"]
+    wanted = form.keys_of(instance)
     if set(instance) != set(wanted):
         raise DataError(
             f"Row {place + 1} must have {' and '.join(wanted)}. "
             f"Received: {', '.join(sorted(map(str, instance))) or 'nothing'}"
         )
-    return [instance[name] for name in wanted] if task.pair else instance[wanted[0]]
+    return form.of_instance(instance)
 
 
 def _decoded(value: Any, name: str) -> str:

@@ -7,51 +7,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bertworks.artifacts import Artifact, open_artifact
 from bertworks.compression import engines
 from bertworks.compression.engines import Engine, Floats
 from bertworks.compression.inference import Runner
-from bertworks.errors import ArtifactError, DataError
-from bertworks.sources.clean import clean_text
+from bertworks.errors import ArtifactError
 from bertworks.spec import Clean, Task
 from bertworks.tasks import for_task
+from bertworks.tasks.forms.form import Encoded, Row
 from bertworks.tasks.handler import TaskHandler
-from bertworks.tasks.tagging import spans
-from bertworks.text import windows, words
-from bertworks.text.alignment import first_pieces
+from bertworks.text import windows
 from bertworks.text.tokenizer import Tokenizer
 
 _FORMAT = 1  # of agent.json
-
-Row = str | Sequence[str]
-"""One text; two texts (pair tasks); or for tagging a text or a list of words."""
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Rows as the graph takes them.
-
-    Attributes:
-        ids: Token ids of each row, marks included.
-        truncated: Whether the row is longer than what is read of it.
-        types: Token types of each row, for pair tasks; else None.
-        words: Tagging: the words of each row with their places; else None.
-        starts: Tagging: the position of each word's first piece; words that were cut off have none.
-        kept: Tagging: index of the word that each of `starts` belongs to.
-    """
-
-    ids: list[list[int]]
-    truncated: list[bool]
-    types: list[list[int]] | None = None
-    words: list[list[words.Word]] | None = None
-    starts: list[list[int]] | None = None
-    kept: list[list[int]] | None = None
 
 
 class Agent:
@@ -60,6 +31,8 @@ class Agent:
     Attributes:
         info: agent.json as read.
         task: What the agent does.
+        handler: The task, which knows what rows and answers are.
+        form: The form of its rows.
         labels: Label names; empty for regression.
         clean: How texts are cleaned before they are read, as ingest cleaned those of the training;
             None: not at all (agents of before this was recorded).
@@ -81,7 +54,8 @@ class Agent:
         self.max_batch = max_batch
         self._tokenizer = tokenizer
         self._runner = Runner(engine, size=max_batch, pad=tokenizer.special.pad)
-        self._handler: TaskHandler = for_task(self.task, info)
+        self.handler: TaskHandler = for_task(self.task, info)
+        self.form = self.handler.form
 
     @classmethod
     def load(
@@ -133,16 +107,16 @@ class Agent:
         """
         marks = [self._tokenizer.special.cls, self._tokenizer.special.sep]
         try:
-            (logits,) = self.predict_logits([marks], [[0, 0]] if self.task.pair else None)
-            if logits.ndim != (2 if self.task.type == "tagging" else 1):
+            (logits,) = self.predict_logits([marks], [[0, 0]] if self.form.two_texts else None)
+            if logits.ndim != (2 if self.handler.target.per_word else 1):
                 raise ValueError(f"a row's have the shape {logits.shape}")
         except (IndexError, ValueError) as error:
             raise ArtifactError(
-                f"{folder}: agent.json says {self.task.type}, and its graph gives no such answers "
+                f"{folder}: agent.json says {self.task.kind.type}, and its graph gives no such answers "
                 f"({error}).",
                 "Make it anew with the step that wrote it (finetune, prune or quantize).",
             ) from None
-        wanted = 1 if self.task.type == "regression" else len(self.labels)
+        wanted = self.handler.outputs
         if logits.shape[-1] != wanted:
             raise ArtifactError(
                 f"{folder}: agent.json names {wanted} outputs, its graph gives {logits.shape[-1]}.",
@@ -178,12 +152,8 @@ class Agent:
         """
         encoded = self.encode(rows, cleaned=cleaned)
         logits = self.predict_logits(encoded.ids, encoded.types, advance)
-        answers = self._handler.decode(logits, encoded.starts) if logits else []
-        if encoded.words is not None and encoded.kept is not None:
-            answers = [
-                _tagged(rows[row], placed, encoded.kept[row], answers[row])
-                for row, placed in enumerate(encoded.words)
-            ]
+        answers = self.handler.decode(logits, encoded.starts) if logits else []
+        answers = self.handler.answers(rows, encoded, answers)
         return [
             {**answer, "truncated": cut}
             for answer, cut in zip(answers, encoded.truncated, strict=True)
@@ -224,88 +194,9 @@ class Agent:
             DataError: A row is not of the shape that the task takes.
         """
         for place, row in enumerate(rows):
-            _check(self.task, place, row)
+            self.form.check(place, row)
         clean = None if cleaned == self.clean else self.clean
-        if self.task.type == "tagging":
-            return self._encode_words([words.read(row, clean) for row in rows])
-        if self.task.pair:
-            firsts, seconds = (
-                [clean_text(row[side], clean) if clean else row[side] for row in rows]
-                for side in (0, 1)
-            )
-            room = self.most_tokens - 3
-            pairs = self._tokenizer.pieces_of_pairs(firsts, seconds, room)
-            both = [self._tokenizer.assemble(*pair, self.most_tokens) for pair in pairs]
-            cut = [len(first) + len(second) > room for first, second in pairs]
-            return Encoded([ids for ids, _ in both], cut, [types for _, types in both])
-        room = self.most_tokens - 2
-        given = [clean_text(str(row), clean) if clean else str(row) for row in rows]
-        pieces = self._tokenizer.pieces_batch(given, room + 1)
-        both = [self._tokenizer.assemble(ids, None, self.most_tokens) for ids in pieces]
-        return Encoded([ids for ids, _ in both], [len(ids) > room for ids in pieces])
-
-    def _encode_words(self, rows: Sequence[words.Words]) -> Encoded:
-        pieces = self._tokenizer.pieces_of_words_batch(
-            [row.read for row in rows], self.most_tokens - 1
-        )
-        marked = [self._tokenizer.mark_words(*row, self.most_tokens) for row in pieces]
-        starts = [np.flatnonzero(first_pieces(index)).tolist() for _, index in marked]
-        kept = [
-            [index[start] for start in row] for (_, index), row in zip(marked, starts, strict=True)
-        ]
-        cut = [len(ids) > self.most_tokens - 2 for ids, _ in pieces]
-        ids = [ids for ids, _ in marked]
-        return Encoded(ids, cut, None, [row.placed for row in rows], starts, kept)
-
-
-def roles(task: Task) -> tuple[str, ...]:
-    """What the columns of a task's rows are called: of the first of these that are there it reads."""
-    if task.pair:
-        return ("text_a", "text_b")
-    return ("tokens", "text") if task.type == "tagging" else ("text",)
-
-
-def _tagged(
-    row: Row, placed: list[words.Word], kept: list[int], answer: dict[str, Any]
-) -> dict[str, Any]:
-    """Puts the tags on the words, and the entities on the text."""
-    text = row if isinstance(row, str) else " ".join(row)
-    tags, scores = ["O"] * len(placed), [0.0] * len(placed)
-    for word, tag, score in zip(kept, answer["tags"], answer["scores"], strict=True):
-        tags[word], scores[word] = tag, score
-    entities = [
-        {
-            "type": kind,
-            "text": text[placed[first].start : placed[end - 1].end],
-            "start": placed[first].start,
-            "end": placed[end - 1].end,
-            "score": min(scores[first:end]),
-        }
-        for kind, first, end in spans(tags)
-    ]
-    return {
-        "tokens": [word.text for word in placed],
-        "tags": tags,
-        "scores": scores,
-        "entities": entities,
-    }
-
-
-def _check(task: Task, place: int, row: Any) -> None:
-    """Refuses a row that the task cannot take, saying what it takes."""
-    strings = isinstance(row, Sequence) and all(isinstance(part, str) for part in row)
-    if task.type == "tagging":
-        fits, wanted = strings, "a text or a list of words"
-    elif task.pair:
-        fits = strings and not isinstance(row, str) and len(row) == 2
-        wanted = "two texts"
-    else:
-        fits, wanted = isinstance(row, str), "a text"
-    if not fits:
-        raise DataError(
-            f"Row {place + 1} must be {wanted}. Received: {type(row).__name__} {row!r:.80}",
-            "Give rows as this agent's task takes them.",
-        )
+        return self.form.encode(self._tokenizer, rows, self.most_tokens, clean)
 
 
 def _clean_of(info: Mapping[str, Any]) -> Clean | None:

@@ -19,9 +19,10 @@ from bertworks.artifacts import open_artifact
 from bertworks.cpus import available_threads
 from bertworks.errors import EnvironmentFault
 from bertworks.serving.identity import Identity
-from bertworks.serving.runtime import Agent, Row
+from bertworks.serving.runtime import Agent
 from bertworks.spec import Task
 from bertworks.spec_limits import Limits
+from bertworks.tasks import form_of
 
 GRACE_SECONDS = 30
 """How long requests may still run after SIGTERM; a pod's grace period must be longer."""
@@ -65,7 +66,7 @@ def serve(
     agent = Agent.load(folder, threads=threads, max_batch=max_batch)
     # The first passes load and allocate, for one row and for many: not while a client waits.
     for rows in (1, 2 * (threads or available_threads())):
-        agent.predict([_sample(agent.task)] * rows)
+        agent.predict([agent.form.sample] * rows)
     _check_address(host, port)
     known = identity or Identity(open_artifact(folder, "bundle", verify=False).digest)
     limits = limits or Limits()
@@ -99,17 +100,13 @@ def _greeting(task: Task, name: str, identity: Identity, host: str, port: int) -
     version = "" if identity.version is None else f" version {identity.version}"
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     local = f"{'localhost' if host in ANY else address.rpartition(':')[0]}:{port}"
-    body = json.dumps({"instances": [_sample(task)]})
+    body = json.dumps({"instances": [form_of(task).sample]})
     return (
         f"bertworks {__version__} serves {name}{version} (bundle {identity.digest[:12]}) at "
         f"http://{address}",
         f"curl http://{local}/v1/models/{name}:predict -H 'Content-Type: application/json' "
         f"-d '{body}'",
     )
-
-
-def _sample(task: Task) -> Row:
-    return ("warm", "up") if task.pair else "warm up"
 
 
 def _check_numbers(port: int, threads: int | None, max_batch: int) -> None:

@@ -12,6 +12,7 @@ from bertworks.sources.shards import CORPUS_SCHEMA, ShardWriter
 from bertworks.sources.spill import Record, Spill
 from bertworks.sources.split import content_id
 from bertworks.spec import Corpus
+from bertworks.tasks.forms.form import RowForm
 
 
 class CorpusWriter:
@@ -23,19 +24,16 @@ class CorpusWriter:
     Args:
         corpus: The spec's section.
         scratch: An empty folder for rows on their way.
+        form: The form of the labelled rows.
     """
 
-    def __init__(self, corpus: Corpus, scratch: Path) -> None:
-        self._corpus = corpus
+    def __init__(self, corpus: Corpus, scratch: Path, form: RowForm) -> None:
+        self._corpus, self._form = corpus, form
         self._spill = Spill(scratch)
 
     def take(self, split: str, row: Record) -> None:
         """Takes the texts of a labelled row: for the corpus, or to be kept out of it."""
-        if "tokens" in row:
-            texts = [" ".join(row["tokens"])]
-        else:
-            texts = [row[name] for name in ("text", "text_a", "text_b") if name in row]
-        for text in texts:
+        for text in self._form.corpus_texts(row):
             if split != "train":
                 self._spill.add({"id": content_id(text), "held_out": True})
             elif self._corpus.include_training_text:

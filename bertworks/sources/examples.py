@@ -11,14 +11,15 @@ from typing import Any
 from bertworks import progress
 from bertworks.artifacts import write_json
 from bertworks.errors import DataError
-from bertworks.sources.agreement import agreed, target_of
-from bertworks.sources.label_names import labels_of
+from bertworks.sources.agreement import agreed
 from bertworks.sources.reading import Reader
 from bertworks.sources.rejected import CONFLICT, RATED, RejectedLog
 from bertworks.sources.shards import ShardWriter, examples_schema
 from bertworks.sources.spill import Record, Spill
 from bertworks.sources.split import SPLITS, content_id, split_of
 from bertworks.spec import Data, Task
+from bertworks.tasks import for_task
+from bertworks.tasks.handler import TaskHandler
 
 # A content that stands in several pinned splits belongs to the one that must stay unseen.
 _PINNED = ("test", "validation", "train")
@@ -45,6 +46,7 @@ def write_examples(
     Raises:
         DataError: Too many rejected rows, only one distinct row, or a split without rows.
     """
+    handler = for_task(task)
     extra = sorted({name for source in data.sources for name in source.columns.extra})
     spill = Spill(scratch)
     repeats: Counter[str] = Counter()  # of official rows only, and those files are small
@@ -69,10 +71,11 @@ def write_examples(
             split: stack.enter_context(ShardWriter(folder / split, schema)) for split in SPLITS
         }
         with progress.stage("merging and splitting", total=reader.read, unit="rows") as stage:
-            for split, row in _merged(spill, data, reader.log, counts, stage.advance):
+            merged = _merged(spill, handler, data, reader.log, counts, stage.advance)
+            for split, row in merged:
                 writers[split].add(row)
-                labels.update(_labels(row))
-                label_rows.update(labels_of(row))
+                labels.update(handler.target.stored(row))
+                label_rows.update(handler.target.counted(row[handler.target.column]))
                 take(split, row)
     rows = {split: writer.rows for split, writer in writers.items()}
     _check_rows(rows, counts, reader.read, data)
@@ -99,26 +102,34 @@ def write_examples(
 
 
 def _merged(
-    spill: Spill, data: Data, log: RejectedLog, counts: Counter[str], advance: Callable[[int], None]
+    spill: Spill,
+    handler: TaskHandler,
+    data: Data,
+    log: RejectedLog,
+    counts: Counter[str],
+    advance: Callable[[int], None],
 ) -> Iterator[tuple[str, Record]]:
     """Yields (split, row) in the order of ids: one row for each content that has one label.
 
     Rows of a source with `keep_all` are all kept, and leave no room for others of their content.
     """
+    target = handler.target
     for group in spill.groups():
         advance(len(group))
         official = [row for row in group if row["_keep_all"]]
         for row in official:
             yield row["_split"], row
-        conflict = len({target_of(row) for row in group}) > 1
+        conflict = len({target.text(row[target.column]) for row in group}) > 1
         others = [row for row in group if not row["_keep_all"]]
-        settled = agreed(others, data) if conflict and not official else None
+        settled = agreed(others, target, data) if conflict and not official else None
         if conflict and settled is None:
             counts["conflicts"] += len(others)
             counts["conflicting_texts"] += 1
             for row in others:
-                rule = RATED if "score" in row else CONFLICT
-                log.add(row["_file"], row["_row"], rule, target_of(row) + ": " + _text(row))
+                rule = RATED if target.numeric else CONFLICT
+                text = " | ".join(handler.form.corpus_texts(row))
+                value = f"{target.text(row[target.column])}: {text}"
+                log.add(row["_file"], row["_row"], rule, value)
         elif official:
             counts["duplicates"] += len(others)
         else:
@@ -149,19 +160,6 @@ def _official_id(identity: str, repeats: Counter[str]) -> str:
     repeats[identity] += 1
     number = repeats[identity]
     return identity if number == 1 else content_id(identity, str(number))
-
-
-def _text(row: Record) -> str:
-    if "tokens" in row:
-        return " ".join(row["tokens"])
-    return str(row.get("text") or f"{row['text_a']} | {row['text_b']}")
-
-
-def _labels(row: Record) -> list[str]:
-    if "label" in row:
-        return [row["label"]]
-    found: list[str] = row.get("labels") or row.get("tags") or []
-    return found
 
 
 def _check_rows(rows: dict[str, int], counts: Counter[str], read: int, data: Data) -> None:

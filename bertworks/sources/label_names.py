@@ -23,13 +23,13 @@ _LONGEST_NUMBER = 28  # digits that a Decimal keeps
 
 
 def label_notices(
-    counts: Mapping[str, int], multi_label: bool, separator: str, more: str = ""
+    counts: Mapping[str, int], several: bool, separator: str, more: str = ""
 ) -> list[Notice]:
     """What the names of the labels give away.
 
     Args:
         counts: Rows a label, or a type of entity.
-        multi_label: Whether a row has several.
+        several: Whether a row has several.
         separator: What parts several labels in one cell.
         more: Where to read more.
     """
@@ -66,7 +66,7 @@ def label_notices(
                 "warning", sum(counts[label] for label in missing), more,
             )
         )  # fmt: skip
-    if multi_label and (joined := several_in_one(counts, separator)):
+    if several and (joined := several_in_one(counts, separator)):
         shown = ", ".join(map(repr, joined[:_SHOWN]))
         found.append(
             Notice(
@@ -75,7 +75,7 @@ def label_notices(
                 "warning", sum(counts[label] for label in joined), more,
             )
         )  # fmt: skip
-    if not multi_label:
+    if not several:
         lists = [label for label in counts if label.startswith("[") and label.endswith("]")]
         if len(lists) > 1:
             shown = ", ".join(map(repr, sorted(lists)[:_SHOWN]))
@@ -108,17 +108,6 @@ def several_in_one(labels: Iterable[str], separator: str) -> list[str]:
         and len(parts := [part.strip() for part in label.split(mark)]) > 1
         and sum(part in known for part in parts) * 2 >= len(parts)
     )  # fmt: skip
-
-
-def labels_of(row: Mapping[str, object]) -> set[str]:
-    """The labels of one example: its label, its labels, or the types of its tags."""
-    if "label" in row:
-        return {str(row["label"])}
-    several = row.get("labels")
-    if isinstance(several, list):
-        return set(several)
-    tags = row.get("tags")
-    return {tag[2:] for tag in tags if tag != "O"} if isinstance(tags, list) else set()
 
 
 def _skeleton(label: str) -> str:

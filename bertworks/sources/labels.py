@@ -10,7 +10,7 @@ from typing import Any
 from bertworks.sources.patterns import Pattern, Slow
 from bertworks.sources.tally import Kind
 from bertworks.sources.values import is_missing, list_in, number, plain, tidy
-from bertworks.spec import Source, Task
+from bertworks.spec import Source
 
 TIDIED = Kind(
     "label_spelling",
@@ -42,10 +42,12 @@ class Refused(Exception):
 class LabelReader:
     """Reads the label column of one source's rows.
 
+    The task says which of its methods reads the column (`bertworks.tasks.target.Target.read`).
+
     Args:
         source: Its names, patterns and map.
-        task: What the label is: one, several, a number.
         separator: Separates the labels of a multi-label cell.
+        renames: Whether the map applies: a number is not renamed.
 
     Attributes:
         unmatched: Keys of `label_map` that no label has had so far.
@@ -53,31 +55,20 @@ class LabelReader:
             the caller.
     """
 
-    def __init__(self, source: Source, task: Task, separator: str) -> None:
-        self._source, self._task, self._separator = source, task, separator
+    def __init__(self, source: Source, separator: str, renames: bool = True) -> None:
+        self._source, self._separator = source, separator
         self._pattern = (
             Pattern(source.label_pattern, "label_pattern") if source.label_pattern else None
         )
         self._map = _by_canonical(source.label_map)
         self._vectors = False
-        self.unmatched = set(source.label_map) if task.type != "regression" else set()
+        self.unmatched = set(source.label_map) if renames else set()
         self.mended: list[tuple[Kind, str, str]] = []
 
-    def target(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The example's `label`, `labels` or `score`.
-
-        Raises:
-            Refused: There is none, or it is none of this task.
-        """
-        columns = self._source.columns
-        if columns.one_hot:
-            return {"labels": self._one_hot(values)}
-        value = cell(values, columns.label)
-        if self._task.type == "regression":
-            return {"score": self._score(value)}
-        if self._task.multi_label:
-            return {"labels": sorted({self.label(item) for item in self._several(value)})}
-        return {"label": self.label(self._one(value))}
+    @staticmethod
+    def cell(values: Mapping[str, Any], column: str) -> Any:
+        """A row's cell; see `cell`."""
+        return cell(values, column)
 
     def label(self, value: Any) -> str:
         """The label that a value stands for.
@@ -133,8 +124,12 @@ class LabelReader:
             )
         return names[int(label)]
 
-    def _one(self, value: Any) -> Any:
-        """The one item of a list, or of an object of 0 and 1, where one came for a single label."""
+    def one(self, value: Any) -> Any:
+        """The one item of a list, where a list came for a single label.
+
+        Raises:
+            Refused: It has several.
+        """
         value = _choices(value)
         if (flags := _marked(value)) is not None:
             if len(flags) != 1:
@@ -156,8 +151,12 @@ class LabelReader:
             )
         return items[0]
 
-    def _several(self, value: Any) -> Sequence[Any]:
-        """The items of a multi-label cell."""
+    def several(self, value: Any) -> Sequence[Any]:
+        """The items of a multi-label cell.
+
+        Raises:
+            Refused: It is neither a list nor a text, or has no value.
+        """
         value = _choices(value)
         if is_missing(value):
             raise Refused("no label", value)
@@ -196,8 +195,12 @@ class LabelReader:
             )
         return [name for name, flag in zip(names, flags, strict=True) if plain(flag) in _ON]
 
-    def _one_hot(self, values: Mapping[str, Any]) -> list[str]:
-        """The labels whose columns hold 1."""
+    def one_hot(self, values: Mapping[str, Any]) -> list[str]:
+        """The labels whose columns hold 1.
+
+        Raises:
+            Refused: One holds neither 0 nor 1.
+        """
         found = []
         for column in self._source.columns.one_hot:
             value = cell(values, column)
@@ -208,7 +211,12 @@ class LabelReader:
                 found.append(self.label(column))
         return sorted(set(found))
 
-    def _score(self, value: Any) -> float:
+    def number(self, value: Any) -> float:
+        """The number that a value stands for.
+
+        Raises:
+            Refused: It is none.
+        """
         if isinstance(value, dict):
             raise _is_object(value)
         score = number(value, self._source.decimal)

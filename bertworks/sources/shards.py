@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 
 _PART_ROWS = 100_000
 _BATCH_ROWS = 8192
@@ -20,18 +21,9 @@ CORPUS_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
 
 def examples_schema(task: Task, extra: list[str]) -> pa.Schema:
     """The columns of the examples artifact for a task (docs/artifacts.md)."""
-    text, many = pa.string(), pa.list_(pa.string())
-    fields: list[tuple[str, Any]] = [("id", text)]
-    if task.type == "tagging":
-        fields += [("tokens", many), ("tags", many)]
-    else:
-        fields += [("text_a", text), ("text_b", text)] if task.pair else [("text", text)]
-        if task.type == "regression":
-            fields.append(("score", pa.float64()))
-        else:
-            fields.append(("labels", many) if task.multi_label else ("label", text))
-    fields += [("source", text), *((name, text) for name in extra)]
-    return pa.schema(fields)
+    handler, text = for_task(task), pa.string()
+    fields = [("id", text), *handler.form.fields(), handler.target.field()]
+    return pa.schema([*fields, ("source", text), *((name, text) for name in extra)])
 
 
 class ShardWriter:

@@ -1,8 +1,47 @@
-"""The tasks: one file each, with labels, head, targets, metrics and decoding.
+"""The tasks: a folder each, which registers itself when this package is loaded.
 
-Needs numpy alone: serving uses it too.
+Loading it is instant: what a task can do is loaded when it is asked for. Needs numpy alone then, as
+serving uses it too; what needs more (pyarrow, scikit-learn, TensorFlow) is in modules of its own.
 """
 
-from bertworks.tasks.registry import for_task
+from __future__ import annotations
 
-__all__ = ["for_task"]
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bertworks.spec import Task
+    from bertworks.tasks.forms.form import RowForm
+    from bertworks.tasks.handler import TaskHandler
+
+__all__ = ["for_task", "form_of"]
+
+for _found in pkgutil.iter_modules(__path__):
+    if _found.ispkg:
+        importlib.import_module(f"{__name__}.{_found.name}")
+
+
+def for_task(
+    task: Task, info: Mapping[str, Any] | None = None, metric: str | None = None
+) -> TaskHandler:
+    """The handler of a task.
+
+    Args:
+        task: What the agent does.
+        info: info.json of a tokens artifact or agent.json of a model: `labels` and `score`; None
+            where no more is asked than what holds for any labels.
+        metric: What it is judged by; None: the task's own.
+    """
+    module, _, name = task.kind.handler.partition(":")
+    known = info or {}
+    handler = getattr(importlib.import_module(module), name)
+    return handler(task, known.get("labels") or (), known.get("score"), metric)
+
+
+def form_of(task: Task) -> RowForm:
+    """The form of the task's rows."""
+    from bertworks.tasks.forms import form_named
+
+    return form_named(task.form)

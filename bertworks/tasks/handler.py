@@ -3,51 +3,113 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from bertworks.encoder.config import Head
 from bertworks.errors import SpecError
-from bertworks.spec import LOWER_IS_BETTER, Task, metrics_of
+from bertworks.spec import Task
+from bertworks.spec_tasks import TaskKind, lower_is_better
+from bertworks.tasks import form_of
+from bertworks.tasks.target import Target
+
+if TYPE_CHECKING:
+    from bertworks.tasks.forms.form import Encoded, Row, RowForm
+    from bertworks.tasks.losses import Losses
+    from bertworks.tasks.predictions import Predictions
+    from bertworks.tasks.scores import Scores
 
 Logits = Sequence[np.ndarray] | np.ndarray
-Metric = Callable[[Any, Logits], float]
+Columns = Mapping[str, Sequence[Any]]
 
 
 class TaskHandler(ABC):
-    """One task: what the head looks like, what a row's target is, how good logits are.
+    """One task: what a row is, what is learned of it, what the model answers, and how good that is.
+
+    Its parts are loaded when they are asked for: `form` (the row's text), `target` (what is learned),
+    `scores` (how good answers are), `losses` (TensorFlow), `floor` (scikit-learn).
 
     Attributes:
         task: What was asked.
-        labels: Label names in the order of the logits; empty for regression.
-        score: Regression: mean, std, min and max of the training scores; else None.
+        labels: Label names in the order of the logits; empty where a number is learned.
+        score: Where a number is learned mean, std, min and max of the training scores; else None.
         default_metric: What the task is judged by unless a caller names another metric.
-        target_column: The tokens artifact's column that holds the targets.
+        target: What is learned of a row.
+        tensors: Names and datatypes of what a V2 answer holds of each row, besides the whole answer
+            as JSON.
+        auto_steps: Optimizer steps that `epochs: auto` aims at.
     """
 
-    default_metric: str
-    target_column: str
+    target: ClassVar[Target]
+    tensors: ClassVar[tuple[tuple[str, str], ...]] = ()
+    auto_steps: ClassVar[int] = 600
 
     def __init__(
         self,
         task: Task,
-        labels: Sequence[str],
+        labels: Sequence[str] = (),
         score: Mapping[str, float] | None = None,
         metric: str | None = None,
     ) -> None:
         self.task, self.labels, self.score = task, tuple(labels), score
-        self.default_metric = metric or self.default_metric
+        self.default_metric = metric or self.kind.metric
+
+    @property
+    def kind(self) -> TaskKind:
+        """What the task declares."""
+        return self.task.kind
+
+    @property
+    def form(self) -> RowForm:
+        """The form of its rows."""
+        return form_of(self.task)
+
+    @property
+    def target_column(self) -> str:
+        """The tokens artifact's column that holds the targets."""
+        return self.target.learned
+
+    # Data
+
+    def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The text and the target of a source's row, in the columns of the examples artifact.
+
+        Args:
+            reader: The source's `bertworks.sources.mapping.Mapper`.
+            columns: What the source calls its columns.
+            values: The row.
+        """
+        text = self.form.read(reader, columns, values)
+        return {**text, **self.target.read(reader.labels, columns, values)}
+
+    def truth(self, rows: Columns, labels: Sequence[str]) -> Any:
+        """The rows' truth, as in `Predictions.truth`, from columns of the examples artifact."""
+        return self.target.indexes(rows.get(self.target.column, []), labels)
+
+    # Model
 
     @abstractmethod
     def head(self) -> Head:
         """The head that this task puts on the encoder."""
 
     @property
-    @abstractmethod
-    def metrics(self) -> Mapping[str, Metric]:
-        """Metric name to function of (targets, logits), for those that training asks for most."""
+    def outputs(self) -> int:
+        """Logits of a row, or of a token."""
+        return 1 if self.target.numeric else len(self.labels)
+
+    @property
+    def losses(self) -> Losses:
+        """Its losses, in TensorFlow."""
+        raise NotImplementedError
+
+    def label_weights(self, targets: Any) -> np.ndarray | None:
+        """Weights that balance the labels, from the training rows' targets; None: it has none."""
+        return None
+
+    # Answers
 
     @abstractmethod
     def decode(
@@ -56,17 +118,57 @@ class TaskHandler(ABC):
         """Turns logits into JSON-ready predictions, one a row.
 
         Args:
-            logits: (rows, outputs), or for tagging one (length, labels) array a row.
-            word_starts: Tagging: the position of each word's first piece, a list a row; words that
-                were cut off have none.
+            logits: (rows, outputs), or for an answer a word one (length, outputs) array a row.
+            word_starts: The position of each word's first piece, a list a row; words that were cut
+                off have none. None where rows have no words.
+        """
+
+    def answers(
+        self, rows: Sequence[Row], encoded: Encoded, decoded: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """What a server answers of each row, from `decode`'s answers and the rows that were asked."""
+        return decoded
+
+    @abstractmethod
+    def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
+        """Truth and answers of labelled rows.
+
+        Args:
+            rows: `id`, and `truth` as in `Predictions.truth`; where words are answered also `starts`,
+                the position of first pieces, and `kept`, the words that they belong to.
+            logits: One array a row: (outputs,), or (length, outputs) where words are answered.
+        """
+
+    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+        """The same from stored targets and a server's answers, whatever labels there are."""
+        raise NotImplementedError
+
+    def on_tokens(self, targets: Any, logits: Logits) -> tuple[dict[str, list[Any]], Logits]:
+        """Targets of the tokens artifact and logits as `predictions` takes them, without ids."""
+        return {"truth": list(targets)}, logits
+
+    # How good
+
+    @cached_property
+    @abstractmethod
+    def scores(self) -> Scores:
+        """Its measures and what explains them."""
+
+    @abstractmethod
+    def floor(self, train: Columns, test: Columns, seed: int) -> Any:
+        """What a linear model, trained on the train rows, answers of the test rows.
+
+        Returns:
+            As in `Predictions.prediction`.
         """
 
     def metric(self, name: str | None, targets: Any, logits: Logits) -> float:
-        """A metric's value; None names the task's default.
+        """A metric's value on rows of a tokens artifact; None names the task's default.
+
+        It is 0 where it is not defined on the rows.
 
         Args:
-            name: One of `bertworks.spec.metrics_of` the task. Those that are not in `metrics` are
-                computed as the evaluation computes them, and are 0 where they are not defined.
+            name: One of the task's metrics.
             targets: The rows' targets as in the tokens artifact's target column.
             logits: As for `decode`.
 
@@ -74,11 +176,9 @@ class TaskHandler(ABC):
             SpecError: The task has no such metric.
         """
         wanted = name or self.default_metric
-        if wanted in self.metrics:
-            return float(self.metrics[wanted](targets, logits))
-        if wanted not in metrics_of(self.task):
+        if wanted not in self.kind.metrics:
             raise SpecError(
-                f"`metric` must be one of {', '.join(metrics_of(self.task))} for type: "
+                f"`metric` must be one of {', '.join(self.kind.metrics)} for type: "
                 f"{self.task.type}. Received: {wanted}",
                 "Correct `metric` in the spec.",
             )
@@ -90,23 +190,4 @@ class TaskHandler(ABC):
         """Whether a value of a metric is better than an earlier one (None: there was none)."""
         if than is None or np.isnan(than):
             return True
-        return value < than if (name or self.default_metric) in LOWER_IS_BETTER else value > than
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, in float64."""
-    wide = np.asarray(logits, np.float64)
-    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
-def f1(right: np.ndarray, predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """2 TP / (predicted + actual), and 0 where both are none."""
-    total = np.asarray(predicted + actual, np.float64)
-    return np.divide(2.0 * right, total, out=np.zeros_like(total), where=total > 0)
-
-
-def macro_f1(right: np.ndarray, predicted: np.ndarray, actual: np.ndarray) -> float:
-    """Mean F1 over the labels that occur in the targets or the predictions."""
-    present = (predicted + actual) > 0
-    return float(f1(right, predicted, actual)[present].mean()) if present.any() else 0.0
+        return value < than if lower_is_better(name or self.default_metric) else value > than

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertworks.spec import Task
 from bertworks.text.alignment import IGNORE
 
 Unknown = dict[str, int]
 
 
-def number_labels(
-    task: Task, table: pa.Table, facts: Mapping[str, Any]
-) -> tuple[pa.Table, Unknown]:
-    """Replaces what was read (strings, scores) by what training needs.
-
-    Args:
-        task: The task.
-        table: Encoded rows, with the label column as it was read.
-        facts: `labels`, and for regression `score` with `mean` and `std`.
-
-    Returns:
-        The table, and how often each label was seen that is not in `labels`.
-    """
-    if task.type == "regression":
-        return _scale(table, facts["score"]["mean"], facts["score"]["std"]), {}
-    if task.type == "tagging":
-        return _number_tags(table, facts["labels"])
-    if task.multi_label:
-        return _number_sets(table, facts["labels"])
-    index, unknown = _index(table.column("label"), facts["labels"])
-    return _replace(table, "label", pa.array(index, pa.int32())), unknown
+def number_column(table: pa.Table, name: str, labels: Sequence[str]) -> tuple[pa.Table, Unknown]:
+    """A column of labels as their places in `labels`; and how often others were seen."""
+    index, unknown = _index(table.column(name), labels)
+    return _replace(table, name, pa.array(index, pa.int32())), unknown
 
 
 def _index(
@@ -50,22 +32,17 @@ def _index(
     return index.astype(np.int32), dict(Counter(unknown.to_pylist()))
 
 
-def _number_tags(table: pa.Table, labels: Sequence[str]) -> tuple[pa.Table, Unknown]:
-    tags = _one(table, "tags")
-    index, unknown = _index(tags.flatten(), labels)
-    numbered = pa.ListArray.from_arrays(_offsets(tags), pa.array(index, pa.int32()))
-    table = _replace(table, "tags", numbered)
-    if "word_tags" in table.column_names:
-        every = _one(table, "word_tags")
-        index, unknown = _index(every.flatten(), labels)
-        numbered = pa.ListArray.from_arrays(_offsets(every), pa.array(index, pa.int32()))
-        table = _replace(table, "word_tags", numbered)
-    return table, unknown
+def number_lists(table: pa.Table, name: str, labels: Sequence[str]) -> tuple[pa.Table, Unknown]:
+    """A column of lists of labels as lists of their places."""
+    lists = _one(table, name)
+    index, unknown = _index(lists.flatten(), labels)
+    numbered = pa.ListArray.from_arrays(_offsets(lists), pa.array(index, pa.int32()))
+    return _replace(table, name, numbered), unknown
 
 
-def _number_sets(table: pa.Table, labels: Sequence[str]) -> tuple[pa.Table, Unknown]:
-    """Lists of labels to one 0 or 1 a label."""
-    sets = _one(table, "labels")
+def number_sets(table: pa.Table, name: str, labels: Sequence[str]) -> tuple[pa.Table, Unknown]:
+    """A column of lists of labels as lists of one 0 or 1 a label."""
+    sets = _one(table, name)
     index, unknown = _index(sets.flatten(), labels)
     rows = np.repeat(np.arange(len(sets)), pc.list_value_length(sets).to_numpy())
     hot = np.zeros((len(sets), len(labels)), dtype=np.int8)
@@ -73,10 +50,11 @@ def _number_sets(table: pa.Table, labels: Sequence[str]) -> tuple[pa.Table, Unkn
     hot[rows[known], index[known]] = 1
     offsets = np.arange(len(sets) + 1, dtype=np.int32) * len(labels)
     column = pa.ListArray.from_arrays(pa.array(offsets), pa.array(hot.ravel()))
-    return _replace(table, "labels", column), unknown
+    return _replace(table, name, column), unknown
 
 
-def _scale(table: pa.Table, mean: float, std: float) -> pa.Table:
+def scale(table: pa.Table, mean: float, std: float) -> pa.Table:
+    """Adds `scaled`, the scores less their mean, in units of their deviation."""
     score = table.column("score").to_numpy().astype(np.float64)
     scaled = pa.array((score - mean) / (std or 1.0), pa.float32())
     table = _replace(table, "score", pa.array(score, pa.float32()))

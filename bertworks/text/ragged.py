@@ -109,3 +109,8 @@ def join(parts: Sequence[Ragged | int]) -> Ragged:
             values[begin] = part
             begin += 1
     return Ragged(values, offsets)
+
+
+def singletons(values: pa.Array) -> pa.ListArray:
+    """A list of one value a row."""
+    return pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32)), values)

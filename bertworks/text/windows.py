@@ -34,14 +34,6 @@ def most_tokens(task: Task) -> int:
     return task.max_length + (task.max_windows - 1) * (room - room // OVERLAP)
 
 
-def remedy(task: Task) -> str:
-    """What makes more of a text be read, for messages."""
-    if task.long_text == "windows":
-        return f"task.max_windows = {task.max_windows}, task.max_length = {task.max_length}"
-    raised = f"task.max_length = {task.max_length}"
-    return raised if task.pair else f"{raised}; task.long_text: windows reads all of it"
-
-
 @dataclass(frozen=True)
 class Window:
     """Pieces `start` to `end` of a text, of which `first` to `last` are answered by this window."""

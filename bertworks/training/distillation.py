@@ -20,7 +20,9 @@ import tensorflow as tf
 from bertworks.encoder.model import BertModel
 from bertworks.progress import stage
 from bertworks.spec import Prune, Task
+from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
+from bertworks.tasks.losses import SoftLoss
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.feed import Batch
 from bertworks.training.finetuning import select_on
@@ -31,9 +33,6 @@ from bertworks.training.rows import Rows
 
 # The teacher's answers are kept in memory up to this size; beyond it they are computed as needed.
 KEPT_BYTES = 1_500_000_000
-
-SoftLoss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-"""(student logits, teacher logits, targets) -> sum over rows or words, float32 scalar."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +171,7 @@ def objective(
         teacher: Asked at each step; None: the batches hold its answers.
     """
     hard, soft = loss_for(task), soft_loss(task, settings.temperature)
+    count = for_task(task).losses.count
 
     def loss(student: BertModel, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
         inputs = {name: batch[name] for name in INPUTS if name in batch}
@@ -185,7 +185,7 @@ def objective(
         total += soft(outputs["logits"], tf.stop_gradient(logits), targets)
         if settings.hidden_weight:
             far = hidden_distance(outputs["hidden"][1:], tf.stop_gradient(states), batch["mask"])
-            total += settings.hidden_weight * _count(task, targets) * far
+            total += settings.hidden_weight * count(targets) * far
         return total
 
     return loss
@@ -195,38 +195,9 @@ def soft_loss(task: Task, temperature: float) -> SoftLoss:
     """The loss between a student's and a teacher's logits, both divided by the temperature.
 
     It is multiplied by the temperature squared, so that its gradient keeps its size (Hinton et
-    al.). Softmax tasks take the divergence KL(teacher || student), tagging at the words' first
-    pieces alone; multi-label takes the mean of the labels' binary divergences; regression the
-    squared error.
+    al.). See `bertworks.tasks.losses.Losses.soft`.
     """
-    square = temperature**2
-
-    def divergence(student: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
-        known = tf.nn.log_softmax(teacher / temperature)
-        given = tf.nn.log_softmax(student / temperature)
-        return square * tf.reduce_sum(tf.exp(known) * (known - given), axis=-1)
-
-    def rows(student: tf.Tensor, teacher: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(divergence(student, teacher))
-
-    def words(student: tf.Tensor, teacher: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        told = tf.cast(targets >= 0, tf.float32)
-        return tf.reduce_sum(divergence(student, teacher) * told)
-
-    def labels(student: tf.Tensor, teacher: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        known = tf.sigmoid(teacher / temperature)
-        entropy = tf.nn.sigmoid_cross_entropy_with_logits(known, teacher / temperature)
-        cross = tf.nn.sigmoid_cross_entropy_with_logits(known, student / temperature)
-        return square * tf.reduce_sum(tf.reduce_mean(cross - entropy, axis=-1))
-
-    def numbers(student: tf.Tensor, teacher: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(tf.square(student - teacher))
-
-    if task.type == "regression":
-        return numbers
-    if task.type == "tagging":
-        return words
-    return labels if task.multi_label else rows
+    return for_task(task).losses.soft(temperature)
 
 
 def hidden_distance(student: Sequence[tf.Tensor], teacher: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -257,13 +228,6 @@ def _look(teacher: BertModel, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tenso
     """A teacher's logits and hidden states, (batch, length, layers, hidden) in float16."""
     outputs = teacher(inputs, hidden_states=True)
     return outputs["logits"], tf.cast(tf.stack(outputs["hidden"][1:], axis=2), tf.float16)
-
-
-def _count(task: Task, targets: tf.Tensor) -> tf.Tensor:
-    """What the loop divides the sum of the losses by: rows, or words."""
-    if task.type == "tagging":
-        return tf.reduce_sum(tf.cast(targets >= 0, tf.float32))
-    return tf.cast(tf.shape(targets)[0], tf.float32)
 
 
 def _is_wide(arrays: Sequence[np.ndarray]) -> bool:

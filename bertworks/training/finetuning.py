@@ -14,7 +14,6 @@ from bertworks.encoder.model import BertModel, build
 from bertworks.errors import DataError, SpecError
 from bertworks.notices import Notice
 from bertworks.spec import Finetune
-from bertworks.tasks import classification, multi_label
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
 from bertworks.training.advice import of_finetuning
@@ -100,11 +99,7 @@ def select_on(
 
 def label_weights(handler: TaskHandler, targets: Any, wanted: str) -> np.ndarray | None:
     """Weights that balance the labels, or None."""
-    if wanted == "none":
-        return None
-    if handler.task.multi_label:
-        return multi_label.balanced_weights(targets)
-    return classification.balanced_weights(targets, len(handler.labels))
+    return None if wanted == "none" else handler.label_weights(targets)
 
 
 def agent_json(tokens: Artifact, base: str, parents: dict[str, str]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from bertworks.encoder.model import BertModel
 from bertworks.spec import Task
-from bertworks.tasks.tagging import IGNORED
+from bertworks.tasks import for_task
+from bertworks.tasks.losses import Loss
 from bertworks.text.batching import batches, pad_batch, padded_length
 from bertworks.training.feed import Batch
-from bertworks.training.losses import Loss
 from bertworks.training.rows import Rows
 from bertworks.training.stepper import Objective
 
@@ -27,6 +27,7 @@ class LabelledFeed:
 
     def __init__(self, rows: Rows, task: Task, batch_size: int, seed: int, pad: int = 0) -> None:
         self.rows, self.task, self.batch_size = rows, task, batch_size
+        self._target = for_task(task).target
         self.seed, self.pad = seed, pad
 
     def steps(self, epoch: int) -> Sequence[np.ndarray]:
@@ -43,15 +44,7 @@ class LabelledFeed:
 
     def _batch(self, chosen: np.ndarray) -> Batch:
         arrays = inputs_of(self.rows, chosen, self.pad)
-        if self.task.type == "tagging":
-            tags = [self.rows.targets[row] for row in chosen]
-            arrays["targets"] = pad_batch(tags, IGNORED)
-            count = float((arrays["targets"] >= 0).sum())
-        else:
-            targets = np.asarray(self.rows.targets)[chosen]
-            kind = np.int32 if np.issubdtype(targets.dtype, np.integer) else np.float32
-            arrays["targets"] = targets.astype(kind)
-            count = float(len(chosen))
+        arrays["targets"], count = self._target.batch(self.rows.targets, chosen)
         return Batch(arrays, count, int(self.rows.lengths[chosen].sum()))
 
 

@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 
 from bertworks.spec import Finetune, Task
+from bertworks.tasks import for_task
 
 # Measured with the default base, batch and rate: 2 labels need no more than 640 steps; 150 labels were
 # still gaining after 1,100, tags after 500.
-STEPS = {"classification": 600, "regression": 600, "tagging": 1200}
 STEPS_A_LABEL = 12
 # Beyond this many steps a set is so large that one pass shows it enough.
 MOST_STEPS = 10_000
@@ -42,7 +42,7 @@ def length_of(settings: Finetune, task: Task, labels: int, steps_an_epoch: int) 
     """
     if settings.epochs != "auto":
         return Length(settings.epochs, settings.patience)
-    wanted = STEPS[task.type] + STEPS_A_LABEL * max(0, labels - 2)
+    wanted = for_task(task).auto_steps + STEPS_A_LABEL * max(0, labels - 2)
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(wanted / steps_an_epoch)))
     epochs = min(epochs, max(1, MOST_STEPS // steps_an_epoch))
     stretch = max(1, math.ceil(PATIENCE_STEPS / steps_an_epoch))

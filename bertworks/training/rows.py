@@ -11,7 +11,7 @@ import numpy as np
 
 from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError, DataError
-from bertworks.tasks.tagging import IGNORED, Truth
+from bertworks.tasks.tagging.target import IGNORED, Truth
 from bertworks.text import windows
 from bertworks.text.ragged import Ragged
 
@@ -146,7 +146,7 @@ def read_rows(folder: Path, target: str) -> Rows:
         type_ids=ragged(table["type_ids"]) if has_types else None,
         targets=_targets(table[target]),
         words=(ragged(table["word_tags"]), ragged(table["read_words"]))
-        if target == "tags" and "word_tags" in table.column_names
+        if "word_tags" in table.column_names
         else None,
     )
 

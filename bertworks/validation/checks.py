@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from bertworks.spec import Checks, Task
-from bertworks.text.windows import most_tokens, remedy
+from bertworks.tasks import for_task, form_of
+from bertworks.text.windows import most_tokens
 from bertworks.validation.anomalies import Anomaly
 from bertworks.validation.profile import Drift
 from bertworks.validation.rows import SPLITS
@@ -130,7 +131,7 @@ def _too_long(tokens: TokenCounts | None, task: Task, settings: Checks) -> Check
         return _skipped("too_long", "no tokenizer yet", limit)
     message = (
         f"{tokens.too_long} of {tokens.rows} sampled rows have more than {most_tokens(task)} "
-        f"tokens and will be cut ({remedy(task)})"
+        f"tokens and will be cut ({form_of(task).remedy(task)})"
     )
     share = tokens.too_long / max(tokens.rows, 1)
     return _at_most("too_long", message, share, limit, _most(tokens.too_long_rows), tokens.too_long)
@@ -198,10 +199,10 @@ def _label_balance(scan: Scan, task: Task, settings: Checks) -> Check:
     if not labels:
         return _skipped("label_balance", _no_labels(task), limit)
     train = scan.labels.rows["train"]
-    every = max(sum(train.values()) if task.type == "tagging" else scan.rows["train"], 1)
+    every, what = for_task(task).target.balance(train, scan.rows["train"])
+    every = max(every, 1)
     smallest = min(sorted(labels), key=lambda label: train[label])
     value = train[smallest] / every
-    what = "entities' rows" if task.type == "tagging" else "rows"
     message = (
         f"label {smallest!r} has the smallest share of the training {what}: {train[smallest]} of "
         f"{every}"
@@ -213,16 +214,7 @@ def _label_balance(scan: Scan, task: Task, settings: Checks) -> Check:
 def _single_class(scan: Scan, task: Task) -> Check:
     """Whether there is something to tell apart in the training rows."""
     rows = scan.rows["train"]
-    if task.type == "regression":
-        found, limit, what = len(np.unique(scan.numbers("score", "train"))), 2, "different scores"
-    elif task.type == "tagging":
-        found, limit, what = len(scan.labels.rows["train"]), 1, "types of entity"
-    elif task.multi_label:
-        counts = scan.labels.rows["train"].values()
-        found = sum(1 for count in counts if count < rows)
-        limit, what = 1, "labels that some rows have and others not"
-    else:
-        found, limit, what = len(scan.labels.rows["train"]), 2, "labels"
+    found, limit, what = for_task(task).target.variety(scan)
     message = f"the {rows} training rows hold {found} {what}; at least {limit} needed"
     return Check("single_class", "", found >= limit, message, found, limit)
 
@@ -307,4 +299,4 @@ def _total(scan: Scan) -> int:
 
 
 def _no_labels(task: Task) -> str:
-    return "a number has no labels" if task.type == "regression" else "there are no labels"
+    return "a number has no labels" if for_task(task).target.numeric else "there are no labels"

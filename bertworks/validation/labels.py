@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertworks.spec import Task
-from bertworks.validation.rows import SPLITS, Batch, label_column
+from bertworks.tasks import for_task
+from bertworks.validation.rows import SPLITS, Batch
 
 KEPT_IDS = 20
 """Row ids that are kept for each label, to show where a rare one stands."""
@@ -18,8 +19,8 @@ KEPT_IDS = 20
 class LabelCounter:
     """Rows a label, by split.
 
-    A label is the row's label (classification), each of its labels (multi-label) or each type of
-    entity in it (tagging: "PER" for B-PER and I-PER; O is none). Regression has none.
+    A label is what the task counts as one: in tagging a type of entity ("PER" for B-PER and I-PER; O
+    is none).
 
     Attributes:
         rows: Split to label to number of rows.
@@ -28,15 +29,15 @@ class LabelCounter:
     """
 
     def __init__(self, task: Task) -> None:
-        self.task = task
+        self._target = for_task(task).target
         self.rows: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
         self.values: dict[str, set[str]] = {split: set() for split in SPLITS}
         self.ids: dict[str, list[str]] = {}
 
     def add(self, batch: Batch) -> None:
         """Counts a batch; a column that is missing or is not text is left to the schema check."""
-        name = label_column(self.task)
-        if self.task.type == "regression" or name not in batch.columns.schema.names:
+        name = self._target.column
+        if self._target.numeric or name not in batch.columns.schema.names:
             return
         column = batch.columns.column(name)
         if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
@@ -47,11 +48,9 @@ class LabelCounter:
             return
         values = values.cast(pa.string())
         self.values[batch.split].update(pc.unique(values.drop_null()).to_pylist())
-        if self.task.type == "tagging":
-            values = pc.replace_substring_regex(values, "^[BI]-", "")
-        known = pc.and_kleene(values.is_valid(), pc.not_equal(values, self._none())).fill_null(
-            False
-        )
+        values = self._target.label_values(values)
+        named = pc.not_equal(values, self._target.outside)
+        known = pc.and_kleene(values.is_valid(), named).fill_null(False)
         encoded = values.filter(known).dictionary_encode()
         labels = encoded.dictionary.to_pylist()
         codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -69,7 +68,3 @@ class LabelCounter:
     def total(self) -> Counter[str]:
         """Rows a label over all splits."""
         return sum(self.rows.values(), Counter())
-
-    def _none(self) -> str:
-        """The value that says "no label"."""
-        return "O" if self.task.type == "tagging" else ""

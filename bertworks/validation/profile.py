@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 from bertworks.validation.scan import VOCABULARY_BUCKETS, Scan
 
 FORMAT = 1
@@ -43,6 +44,7 @@ class Drift:
 
 def build_profile(scan: Scan, task: Task) -> dict[str, Any]:
     """The histograms that a later run compares its data with, over all splits together."""
+    target = for_task(task).target
     profile: dict[str, Any] = {
         "format": FORMAT,
         "task": task.model_dump(mode="json"),
@@ -53,7 +55,7 @@ def build_profile(scan: Scan, task: Task) -> dict[str, Any]:
         "labels": dict(sorted(scan.labels.total().items())),
         "scores": None,
     }
-    scores = scan.numbers("score") if task.type == "regression" else np.zeros(0)
+    scores = scan.numbers(target.column) if target.numeric else np.zeros(0)
     scores = scores[np.isfinite(scores)]
     if len(scores):
         edges = np.linspace(scores.min(), max(scores.max(), scores.min() + 1e-6), _SCORE_BUCKETS)

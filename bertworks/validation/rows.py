@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from bertworks.artifacts import Artifact
 from bertworks.errors import DataError
 from bertworks.spec import Task
+from bertworks.tasks import form_of
 
 SPLITS = ("train", "validation", "test")
 BATCH_ROWS = 4096
@@ -42,22 +43,6 @@ class Batch:
         return len(self.ids)
 
 
-def text_columns(task: Task) -> list[str]:
-    """The columns that hold a row's text."""
-    if task.type == "tagging":
-        return ["tokens"]
-    return ["text_a", "text_b"] if task.pair else ["text"]
-
-
-def label_column(task: Task) -> str:
-    """The column that holds what the agent learns."""
-    if task.type == "tagging":
-        return "tags"
-    if task.type == "regression":
-        return "score"
-    return "labels" if task.multi_label else "label"
-
-
 def batches(
     examples: Artifact, task: Task, split: str, columns: list[str] | None = None
 ) -> Iterator[Batch]:
@@ -72,14 +57,14 @@ def batches(
     Raises:
         DataError: A column that the task needs is missing or is not text.
     """
-    needed = ["id", *text_columns(task)]
+    needed = ["id", *form_of(task).columns]
     first = 0
     for file in sorted((examples.path / split).glob("*.parquet")):
         with pq.ParquetFile(file) as parquet:
             for name in needed:
                 if name not in parquet.schema_arrow.names:
                     raise DataError(
-                        f"{file} has no column {name!r}, which a {task.type} task needs. "
+                        f"{file} has no column {name!r}, which a {task.kind.type} task needs. "
                         f"Columns: {', '.join(parquet.schema_arrow.names)}",
                         "Run the ingest step again with the task of this spec.",
                     )

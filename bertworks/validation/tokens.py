@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from tokenizers import Tokenizer
 
 from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
+from bertworks.tasks import form_of
 from bertworks.text.windows import most_tokens
 from bertworks.validation.rows import Batch
 
@@ -68,8 +68,8 @@ class TokenCounter:
         self._tokenizer.no_padding()
         unknown = json.loads(text)["model"].get("unk_token")
         self._unknown = self._tokenizer.token_to_id(unknown) if unknown else None
-        self._special = self._tokenizer.num_special_tokens_to_add(task.pair)
-        self._task, self._sample_rows, self._most = task, sample_rows, most_tokens(task)
+        self._special = self._tokenizer.num_special_tokens_to_add(form_of(task).two_texts)
+        self._form, self._sample_rows, self._most = form_of(task), sample_rows, most_tokens(task)
         self.counts = TokenCounts()
 
     def add(self, batch: Batch) -> list[int]:
@@ -80,7 +80,8 @@ class TokenCounter:
         lengths = []
         ids = batch.ids.slice(0, rows).to_pylist()
         encodings = self._tokenizer.encode_batch_fast(
-            _inputs(batch, rows, self._task), is_pretokenized=self._task.type == "tagging"
+            self._form.tokenizer_inputs(batch.columns, rows, _MAX_CHARACTERS),
+            is_pretokenized=self._form.pretokenized,
         )
         texts = batch.text.slice(0, rows).to_pylist()
         for row, text, encoding in zip(ids, texts, encodings, strict=True):
@@ -99,15 +100,3 @@ class TokenCounter:
                 self.counts.blind_rows += [row] if len(self.counts.blind_rows) < _KEPT_IDS else []
         self.counts.rows += rows
         return lengths
-
-
-def _inputs(batch: Batch, rows: int, task: Task) -> list[Any]:
-    """The tokenizer's inputs: texts, pairs of texts, or lists of words."""
-    if task.type == "tagging":
-        lists = batch.columns.column("tokens").slice(0, rows).to_pylist()
-        return [[word or "" for word in words or []] for words in lists]
-    fields = [
-        [text[:_MAX_CHARACTERS] for text in column.slice(0, rows).to_pylist()]
-        for column in batch.fields
-    ]
-    return list(zip(*fields, strict=True)) if task.pair else fields[0]

@@ -18,7 +18,8 @@ from bertworks.evaluation.slices import slice_metrics
 from bertworks.notices import Notice
 from bertworks.progress import stage
 from bertworks.spec import Evaluate, Task, task_metric
-from bertworks.text.windows import most_tokens, remedy
+from bertworks.tasks import for_task, form_of
+from bertworks.text.windows import most_tokens
 from bertworks.timing import Latency
 
 
@@ -117,9 +118,11 @@ def _cut(task: Task, tokens: Artifact, rows: int) -> list[dict[str, Any]]:
     if not cut:
         return []
     what = (
-        "words behind it count as missed" if task.type == "tagging" else "what is before is scored"
+        "words behind it count as missed"
+        if for_task(task).target.per_word
+        else "what is before is scored"
     )
-    after = f"{most_tokens(task)} tokens ({what}); {remedy(task)}"
+    after = f"{most_tokens(task)} tokens ({what}); {form_of(task).remedy(task)}"
     return [Notice(f"{cut} of {rows} test texts were cut after {after}", "note", cut).to_json()]
 
 

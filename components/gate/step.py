@@ -148,7 +148,7 @@ def _against(
     answers = predictions.load(ours / "predictions.parquet", task, agent["labels"])
     champions = champion_predictions(theirs, rows, task, agent["labels"])
     gap = gates.against_champion(answers, champions, metric, gates.SEED)
-    unknown = unknown_to(before, agent) if task.type != "regression" else set()
+    unknown = unknown_to(before, agent)
     if not unknown:
         return gap, None
     labels = NewLabels.between(answers, champions, unknown, metric, confidence, gates.SEED)

@@ -16,6 +16,7 @@ from bertworks.sources.examples import write_examples
 from bertworks.sources.reading import Reader
 from bertworks.sources.rejected import RejectedLog
 from bertworks.spec import Base, Corpus, Data, Task
+from bertworks.tasks import form_of
 from components.ingest import telling
 
 
@@ -57,7 +58,7 @@ def run(
 
         metadata.update(fetch_base(encoder, base_out, folder, task.max_length))
         reader = Reader(task, data.clean, folder, log, data.max_row_bytes, data.label_separator)
-        gather = CorpusWriter(texts, scratch / "corpus")
+        gather = CorpusWriter(texts, scratch / "corpus", form_of(task))
         info = write_examples(examples_out, task, data, reader, scratch / "examples", gather.take)
         rules = Counter(log.rules)
         plain = Reader(None, texts.clean, folder, log, data.max_row_bytes)

@@ -11,6 +11,7 @@ from bertworks.notices import Notice
 from bertworks.sources.label_names import label_notices
 from bertworks.sources.rejected import LEFT_OUT, RejectedLog
 from bertworks.spec import Corpus, Data, Task
+from bertworks.tasks import for_task
 
 REJECTED = "rejected.jsonl"
 CHANGED = "changed.json"
@@ -41,8 +42,10 @@ def rows(
         rows_have = f"; rows have {', '.join(told_apart(near, [entry['label']]))}" if near else ""
         text = f"label_map: no row of {entry['uri']} has the label {named}{rows_have}"
         yield Notice(text, "warning")
-    if task.type != "regression":
-        yield from label_notices(info["label_rows"], task.multi_label, data.label_separator)
+    target = for_task(task).target
+    if not target.numeric:
+        several = target.many and not target.per_word
+        yield from label_notices(info["label_rows"], several, data.label_separator)
     yield from _filtered(info["sources"], "data.sources[].where")
     if count := info["left_out"]:
         yield Notice(f"{_rows(count)} left out: data.max_rows = {data.max_rows:,}", "note", count)
@@ -50,7 +53,7 @@ def rows(
 
 def _disagreeing(info: Mapping[str, Any], task: Task, data: Data) -> Iterator[Notice]:
     """Notices on texts that stand several times with different labels or scores."""
-    rated = task.type == "regression"
+    rated = for_task(task).target.numeric
     if count := info["conflicts"]:
         what = "scores" if rated else "labels"
         keeps = "data.repeated_scores: mean" if rated else "data.conflicting_labels: majority"

@@ -16,12 +16,12 @@ from typing import Any
 import pyarrow as pa
 
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 
 # Before TensorFlow is loaded: its start-up notices are no news to the user.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 VOCABULARY = "labels"
-OUTSIDE = "O"
 PERCENTILES = (25, 50, 75, 90, 99)
 
 
@@ -29,7 +29,7 @@ def analysis_schema(task: Task) -> pa.Schema:
     """The Arrow schema of the batches that the analyzers read."""
     wanted = (
         ("score", pa.list_(pa.float32()))
-        if task.type == "regression"
+        if for_task(task).target.numeric
         else ("label", pa.list_(pa.string()))
     )
     return pa.schema([("length", pa.list_(pa.int64())), wanted])
@@ -55,12 +55,14 @@ def adapter_config(task: Task) -> Any:
 def preprocessing(task: Task) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """The preprocessing function for a task."""
 
+    target = for_task(task).target
+
     def preprocess(inputs: dict[str, Any]) -> dict[str, Any]:
         outputs = {"length_quantiles": _repeat(_length_quantiles(_at_once(inputs, task)), inputs)}
-        if task.type == "regression":
+        if target.numeric:
             outputs |= _score(inputs)
         else:
-            outputs["label"] = _label_index(inputs["label"], tagging=task.type == "tagging")
+            outputs["label"] = _label_index(inputs["label"], target.outside)
         return outputs
 
     return preprocess
@@ -96,8 +98,8 @@ def _score(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"score_moments": _repeat(exact, inputs), "scaled": scaled}
 
 
-def _label_index(label: Any, *, tagging: bool) -> Any:
-    """Index into the labels in alphabetical order; for tagging, "O" is 0 and the others follow.
+def _label_index(label: Any, outside: str) -> Any:
+    """Index into the labels in alphabetical order; the label that says "none" is 0 where there is one.
 
     tf.Transform orders a vocabulary by weight, then by the reverse alphabet. With all weights equal
     the alphabet remains, read from the end.
@@ -106,17 +108,17 @@ def _label_index(label: Any, *, tagging: bool) -> Any:
     import tensorflow_transform as tft
 
     seen = label.values
-    if tagging:  # "O" has its place reserved; counted as well, it would spoil the size
-        seen = tf.boolean_mask(seen, seen != OUTSIDE)
+    if outside:  # it has its place reserved; counted as well, it would spoil the size
+        seen = tf.boolean_mask(seen, seen != outside)
     path = tft.vocabulary(
         seen,
         weights=tf.zeros_like(seen, dtype=tf.float32),
-        reserved_tokens=[OUTSIDE] if tagging else None,
+        reserved_tokens=[outside] if outside else None,
         vocab_filename=VOCABULARY,
     )
     size = tft.experimental.get_vocabulary_size_by_name(VOCABULARY)
     rank = tft.apply_vocabulary(label.values, path)
-    index = tf.where(rank == 0, rank, size - rank) if tagging else size - 1 - rank
+    index = tf.where(rank == 0, rank, size - rank) if outside else size - 1 - rank
     return label.with_values(tf.where(rank < 0, rank, index))
 
 
@@ -141,13 +143,14 @@ def read_facts(saved_model: str, task: Task) -> dict[str, Any]:
     import tensorflow as tf
 
     inputs: dict[str, Any] = {"length": tf.constant([0], tf.int64)}
-    if task.type == "regression":
+    target = for_task(task).target
+    if target.numeric:
         inputs["score"] = tf.constant([0.0], tf.float32)
     else:
         inputs["label"] = tf.sparse.from_dense([[""]])
     outputs = _apply(saved_model, inputs)
     score = None
-    if task.type == "regression":
+    if target.numeric:
         moments = [float(moment) for moment in outputs["score_moments"].numpy()[0]]
         score = dict(zip(("mean", "std", "min", "max"), moments, strict=True))
     quantiles = outputs["length_quantiles"].numpy()[0].tolist()
@@ -186,9 +189,10 @@ def _apply(saved_model: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _labels(saved_model: str, task: Task) -> list[str]:
-    if task.type == "regression":
+    target = for_task(task).target
+    if target.numeric:
         return []
     file = Path(saved_model) / "assets" / VOCABULARY
     entries = file.read_text(encoding="utf-8").split("\n")[:-1]
-    fixed = entries[:1] if task.type == "tagging" else []
+    fixed = entries[:1] if target.outside else []
     return fixed + entries[len(fixed) :][::-1]

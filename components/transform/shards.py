@@ -24,8 +24,9 @@ from bertworks import progress
 from bertworks.errors import ArtifactError
 from bertworks.replacing import replacing
 from bertworks.spec import Task
-from bertworks.text.encode import encode, encode_corpus, labels_of, singletons
-from bertworks.text.labels import number_labels
+from bertworks.tasks import for_task
+from bertworks.text.encode import encode, encode_corpus, number_labels
+from bertworks.text.ragged import singletons
 from bertworks.text.tokenizer import Tokenizer
 
 CORPUS = "corpus"
@@ -205,10 +206,11 @@ def _or_empty(shard: Shard, job: Job) -> Iterator[pa.RecordBatch]:
 def _for_analysis(task: Task, batch: pa.RecordBatch, encoded: pa.RecordBatch) -> pa.RecordBatch:
     length = pc.cast(encoded.column("length"), pa.int64())
     columns = {"length": singletons(length)}
-    if task.type == "regression":
-        columns["score"] = singletons(pc.cast(batch.column("score"), pa.float32()))
+    target = for_task(task).target
+    if target.numeric:
+        columns["score"] = singletons(pc.cast(batch.column(target.column), pa.float32()))
     else:
-        columns["label"] = labels_of(task, batch)
+        columns["label"] = target.label_lists(batch)
     return pa.RecordBatch.from_pydict(columns)
 
 

@@ -14,9 +14,10 @@ from bertworks.artifacts import Artifact
 from bertworks.errors import DataError
 from bertworks.notices import Notice
 from bertworks.spec import Base, Task, Transform
+from bertworks.tasks import for_task, form_of
 from bertworks.text.encode import check_columns
 from bertworks.text.tokenizer import Tokenizer
-from bertworks.text.windows import most_tokens, remedy
+from bertworks.text.windows import most_tokens
 from components.transform.ahead import encoding
 from components.transform.loading import UNUSED, without
 from components.transform.shards import CORPUS, SPLITS, Job, Report, Shard, plan, reports
@@ -99,12 +100,13 @@ def _tokenizer(base: Base, task: Task, start: Artifact, shards: list[Shard]) -> 
 
 def _refuse(task: Task, facts: Mapping[str, Any], done: list[Report]) -> None:
     """Stops at rows that nothing can be learned from, or that cannot be scored."""
-    if task.type == "regression" and facts["score"]["std"] == 0.0:
+    numeric = for_task(task).target.numeric
+    if numeric and facts["score"]["std"] == 0.0:
         raise DataError(
             f"All scores of the train split are {facts['score']['mean']:g}.",
             "Check data.sources[].columns.label: is it the column with the score?",
         )
-    if task.type != "regression" and not _count(done, "train", "label_values"):
+    if not numeric and not _count(done, "train", "label_values"):
         raise DataError(
             "No row of the train split has a label.",
             "Check data.sources[].columns.label: is it the column with the labels?",
@@ -170,7 +172,7 @@ def _notices(task: Task, info: Mapping[str, Any]) -> Iterator[Notice]:
     if count := sum(cut.values()):
         where = ", ".join(f"{split} {cut[split]:,} of {info['rows'][split]:,}" for split in SPLITS)
         text = f"{count:,} rows have more than {most_tokens(task):,} tokens and are cut: {where}"
-        yield Notice(f"{text} ({remedy(task)})", "warning", count, "info.json")
+        yield Notice(f"{text} ({form_of(task).remedy(task)})", "warning", count, "info.json")
 
 
 def _metrics(info: Mapping[str, Any]) -> dict[str, float]:

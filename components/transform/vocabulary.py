@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bertworks import progress
 from bertworks.spec import Scratch, Task
-from bertworks.text.encode import text_columns
+from bertworks.tasks import form_of
 from bertworks.text.tokenizer import Tokenizer
 from components.transform.shards import CORPUS, Shard, read
 
@@ -35,7 +35,7 @@ def train_tokenizer(scratch: Scratch, task: Task, shards: list[Shard]) -> Tokeni
 def _texts(task: Task, shards: list[Shard], stage: progress.Stage) -> Iterator[str]:
     """All texts of the shards, one after the other."""
     for shard in shards:
-        names = ["text"] if shard.split == CORPUS else text_columns(task)
+        names = ("text",) if shard.split == CORPUS else form_of(task).columns
         for batch in read(shard, BATCH_ROWS):
             for name in names:
                 for text in batch.column(name).to_pylist():

@@ -9,12 +9,13 @@ from google.protobuf import text_format
 
 from bertworks.artifacts import open_artifact, write, write_json
 from bertworks.spec import Task, Validate
+from bertworks.tasks import for_task
 from bertworks.validation.anomalies import anomalies_proto, find_anomalies
 from bertworks.validation.baseline import open_baseline
 from bertworks.validation.checks import run_checks
 from bertworks.validation.profile import build_profile, compare
 from bertworks.validation.report import VIEW, metrics, notices, refuse
-from bertworks.validation.rows import label_column, text_columns, texts_of
+from bertworks.validation.rows import texts_of
 from bertworks.validation.scan import scan
 from bertworks.validation.schema import infer_schema
 from bertworks.validation.statistics import statistics as feature_statistics
@@ -39,13 +40,14 @@ def run(section: dict[str, Any], *, examples: Path, base: Path, statistics: Path
         Task.model_validate(section["task"]),
         Validate.model_validate(section["validate"]),
     )
+    handler = for_task(task)
     rows, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
     baseline = open_baseline(settings.baseline)
 
     found = scan(rows, task, settings, encoder)
-    summary = feature_statistics(found, text_columns(task))
+    summary = feature_statistics(found, list(handler.form.columns))
     labels = found.labels.values
-    schema = baseline.schema if baseline else infer_schema(summary, label_column(task), labels)
+    schema = baseline.schema if baseline else infer_schema(summary, handler.target.column, labels)
     anomalies = find_anomalies(summary, schema, labels)
     profile = build_profile(found, task)
     drifts = compare(baseline.profile, profile, found) if baseline else None

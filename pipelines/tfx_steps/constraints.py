@@ -5,6 +5,7 @@ from __future__ import annotations
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from bertworks.spec import Checks, Task
+from bertworks.tasks import for_task
 from bertworks.text.windows import most_tokens
 from pipelines.tfx_steps.rows import CHARACTERS, FIT, LABEL, PIECES, WORDS
 
@@ -93,4 +94,5 @@ def _tensors(schema: schema_pb2.Schema, task: Task) -> None:
 
 
 def _scalars(task: Task) -> set[str]:
-    return {"id", "position", "length", *(["score"] if task.type == "regression" else [])}
+    target = for_task(task).target
+    return {"id", "position", "length", *([target.column] if target.numeric else [])}

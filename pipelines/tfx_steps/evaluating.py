@@ -16,10 +16,10 @@ from tfx.dsl.components.base import executor_spec
 
 from bertworks.artifacts import open_artifact
 from bertworks.evaluation.data import Columns
-from bertworks.evaluation.measures import LOWER_IS_BETTER
-from bertworks.evaluation.predict import load_agent, texts_of
-from bertworks.spec import TEST_METRICS, Evaluate, Gates, Task, task_metric
-from bertworks.text.encode import text_columns
+from bertworks.evaluation.predict import load_agent
+from bertworks.spec import Evaluate, Gates, Task, task_metric
+from bertworks.spec_tasks import lower_is_better
+from bertworks.tasks import for_task, form_of
 from pipelines.tfx_steps.kinds import SERVING
 from pipelines.tfx_steps.rows import target_feature
 
@@ -60,7 +60,6 @@ def eval_config(task: Task, gates: Gates, evaluate: Evaluate) -> Any:
     `gates.minimum` is the absolute threshold of the gates' metric; `gates.beat_champion` is the
     relative one: a strictly positive change against the last blessed bundle.
     """
-    kind = "multi_label" if task.multi_label else task.type
     gated = gates.metric or task_metric(task)
     # A threshold that names no slice would be asked of every slice.
     overall = config.PerSliceMetricThreshold(
@@ -73,7 +72,7 @@ def eval_config(task: Task, gates: Gates, evaluate: Evaluate) -> Any:
             config=json.dumps({"name": name, "task": task.model_dump(mode="json")}),
             per_slice_thresholds=[overall] if name == gated else [],
         )
-        for name in TEST_METRICS[kind]
+        for name in task.kind.metrics
     ]
     slices = [config.SlicingSpec()]
     slices += [config.SlicingSpec(feature_keys=[name]) for name in slice_keys(task, evaluate)]
@@ -89,12 +88,13 @@ def eval_config(task: Task, gates: Gates, evaluate: Evaluate) -> Any:
 
 def slice_keys(task: Task, evaluate: Evaluate) -> list[str]:
     """The spec's slices; a number or a list of tags is no slice."""
-    no_label = task.type != "classification" or task.multi_label
+    target = for_task(task).target
+    no_label = target.numeric or target.many
     return [name for name in evaluate.slices if not (name == "label" and no_label)]
 
 
 def _threshold(gates: Gates, metric: str) -> Any:
-    lower = metric in LOWER_IS_BETTER
+    lower = lower_is_better(metric)
     threshold = config.MetricThreshold()
     if gates.minimum is not None:
         bounds = threshold.value_threshold
@@ -168,7 +168,7 @@ class _Answer(tfma.utils.DoFnWithModels):
         cleaned = agents.get(CANDIDATE, next(iter(agents.values()))).clean
         answers = {
             name: _texts(
-                [_plain(one) for one in agent.predict(texts_of(agent, rows), cleaned=cleaned)]
+                [_plain(one) for one in agent.predict(agent.form.rows(rows), cleaned=cleaned)]
             )
             for name, agent in agents.items()
         }
@@ -186,12 +186,12 @@ class _Answer(tfma.utils.DoFnWithModels):
 def _columns(batch: Any, task: Task) -> Columns:
     """Text and truth of an Arrow batch of tf.Examples."""
     found: Columns = {}
-    for name in text_columns(task):
+    form = form_of(task)
+    for name in form.columns:
         words = _lists(batch, name)
-        found[name] = words if task.type == "tagging" else [row[0] if row else "" for row in words]
+        found[name] = words if form.pretokenized else [row[0] if row else "" for row in words]
     truth = _lists(batch, target_feature(task))
-    many = task.type == "tagging" or task.multi_label
-    found["truth"] = truth if many else [row[0] for row in truth]
+    found["truth"] = truth if for_task(task).target.many else [row[0] for row in truth]
     return found
 
 

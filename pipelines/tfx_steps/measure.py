@@ -10,15 +10,15 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
 from bertworks.evaluation.measures import measure_of
-from bertworks.evaluation.predictions import Predictions
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 
 
 class Measure(metric_types.Metric):
     """One of a task's metrics over the rows of a slice.
 
     Args:
-        name: One of `bertworks.spec.TEST_METRICS`.
+        name: One of the metrics that the task declares.
         task: The spec's task section.
     """
 
@@ -69,52 +69,10 @@ class _Gather(beam.CombineFn):
         if not accumulator:
             return {self._key: float("nan")}
         pairs = [(json.loads(truth), json.loads(answer)) for truth, answer in accumulator]
-        measure = measure_of(predictions(self._task, pairs))
+        truth, answers = ([pair[side] for pair in pairs] for side in (0, 1))
+        measure = measure_of(for_task(self._task).of_answers(truth, answers))
         values = measure(np.ones((1, len(pairs))))
         return {self._key: float(values[self._key.name][0])}
-
-
-def predictions(task: Task, pairs: list[tuple[Any, dict[str, Any]]]) -> Predictions:
-    """Truths and a server's answers in the shape that the metrics take."""
-    truth, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    ids = [str(row) for row in range(len(pairs))]
-    if task.type == "tagging":
-        return Predictions(
-            task,
-            [],
-            ids,
-            truth,
-            [one["tags"] for one in answers],
-            [one["scores"] for one in answers],
-        )
-    if task.type == "regression":
-        given = np.array([one["score"] for one in answers], float)
-        return Predictions(task, [], ids, np.array(truth, float), given)
-    labels = sorted({name for one in answers for name in one["scores"]} | _named(task, truth))
-    place = {name: index for index, name in enumerate(labels)}
-    chances = np.array([[one["scores"].get(name, 0.0) for name in labels] for one in answers])
-    if not task.multi_label:
-        return Predictions(
-            task, labels, ids,
-            np.array([place[one] for one in truth]),
-            np.array([place[one["label"]] for one in answers]),
-            chances,
-        )  # fmt: skip
-    return Predictions(
-        task, labels, ids,
-        _hot(truth, place), _hot([one["labels"] for one in answers], place), chances,
-    )  # fmt: skip
-
-
-def _named(task: Task, truth: list[Any]) -> set[str]:
-    return {name for row in truth for name in row} if task.multi_label else set(truth)
-
-
-def _hot(rows: list[list[str]], place: dict[str, int]) -> np.ndarray:
-    found = np.zeros((len(rows), len(place)), dtype=np.int64)
-    for row, names in enumerate(rows):
-        found[row, [place[name] for name in names]] = 1
-    return found
 
 
 def _text(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 from components.transform import analyze
 from pipelines.tfx_steps.rows import EXACT_SCORE, LABEL, PIECE_TAGS, POSITION, READ_WORDS
 
@@ -25,18 +26,19 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     kept = {name: inputs[name] for name in ("id", POSITION, "length")}
     names = ("input_ids", "type_ids", READ_WORDS)
     lists = {name: inputs[name] for name in names if name in inputs}
-    raw = {raw_column(task), *([LABEL] if task.type == "tagging" else [])}
+    raw = {raw_column(task), *([LABEL] if for_task(task).target.per_word else [])}
     return {**outputs, **kept, **lists, **{RAW + name: inputs[name] for name in sorted(raw)}}
 
 
 def raw_column(task: Task) -> str:
     """The column with the labels as read, in the form that the tokens artifact is made from."""
-    if task.type == "regression":
+    target = for_task(task).target
+    if target.numeric:
         return EXACT_SCORE
-    return PIECE_TAGS if task.type == "tagging" else LABEL
+    return PIECE_TAGS if target.per_word else LABEL
 
 
 def _analyzed(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
-    if task.type == "regression":
+    if for_task(task).target.numeric:
         return {"length": inputs["length"], "score": inputs["score"]}
     return {"length": inputs["length"], "label": inputs[LABEL]}

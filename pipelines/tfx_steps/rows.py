@@ -26,7 +26,8 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertworks.spec import Task, Transform
-from bertworks.text.encode import encode, encode_corpus, label_column, text_columns
+from bertworks.tasks import for_task, form_of
+from bertworks.text.encode import encode, encode_corpus
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.windows import most_tokens
 from bertworks.validation.words import split_words
@@ -66,8 +67,9 @@ def tf_examples(
         plain = pa.Table.from_batches(batches)
         lists = _named(lists, task) | _of_text(plain, task).take(pa.array(order)).to_pydict()
         lists |= _marks(lists, task, tokenizer)
-        if task.type != "regression":
-            lists[LABEL] = lists.pop(label_column(task))
+        target = for_task(task).target
+        if not target.numeric:
+            lists[LABEL] = lists.pop(target.column)
     first = shard.number << _SHARD_BITS
     for row in range(len(order)):
         features = {name: values[row] for name, values in lists.items()}
@@ -76,7 +78,8 @@ def tf_examples(
 
 def target_feature(task: Task) -> str:
     """The feature that holds what is to be learned."""
-    return "score" if task.type == "regression" else LABEL
+    target = for_task(task).target
+    return target.column if target.numeric else LABEL
 
 
 def parsed(record: bytes) -> dict[str, list[Any]]:
@@ -91,16 +94,18 @@ def parsed(record: bytes) -> dict[str, list[Any]]:
 
 def _of_text(plain: pa.Table, task: Task) -> pa.Table:
     """The columns as they were read, and the lengths of the text."""
+    form, target = form_of(task), for_task(task).target
     fields = [
-        pc.binary_join(plain.column(name), " ") if task.type == "tagging" else plain.column(name)
-        for name in text_columns(task)
+        pc.binary_join(plain.column(name), " ") if form.pretokenized else plain.column(name)
+        for name in form.columns
     ]
     text = fields[0] if len(fields) == 1 else pc.binary_join_element_wise(*fields, " ")
     words = split_words(text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text)
     table = plain.append_column(WORDS, pa.array(words.lengths, pa.int64()))
     table = table.append_column(CHARACTERS, pc.cast(pc.utf8_length(text), pa.int64()))
-    if task.type == "regression":
-        exact = pa.array([repr(score) for score in plain.column("score").to_pylist()], pa.string())
+    if target.numeric:
+        scores = plain.column(target.column).to_pylist()
+        exact = pa.array([repr(score) for score in scores], pa.string())
         table = table.append_column(EXACT_SCORE, exact)
     return table
 
@@ -109,9 +114,10 @@ def _named(encoded: dict[str, list[Any]], task: Task) -> dict[str, list[Any]]:
     """The encoder's columns; of the labels only the tags, which it puts on pieces."""
     names = ("input_ids", "type_ids", "length")
     kept: dict[str, list[Any]] = {name: encoded[name] for name in names if name in encoded}
-    if task.type == "tagging":
+    target = for_task(task).target
+    if target.per_word:
         kept[READ_WORDS] = encoded[READ_WORDS]
-        kept[PIECE_TAGS] = [[tag or "" for tag in tags] for tags in encoded[label_column(task)]]
+        kept[PIECE_TAGS] = [[tag or "" for tag in tags] for tags in encoded[target.column]]
     return kept
 
 
@@ -135,15 +141,9 @@ def _whole(lists: dict[str, list[Any]], task: Task, tokenizer: Tokenizer) -> lis
     full = [row for row, length in enumerate(lengths) if length >= most_tokens(task)]
     if not full:
         return lengths
-    if task.type == "tagging":
-        words = tokenizer.pieces_of_words_batch([lists["tokens"][row] for row in full])
-        counts = [len(ids) + 2 for ids, _ in words]
-    else:
-        parts = [
-            tokenizer.pieces_batch([lists[name][row] for row in full])
-            for name in text_columns(task)
-        ]
-        counts = [sum(map(len, row)) + len(row) + 1 for row in zip(*parts, strict=True)]
+    form = form_of(task)
+    texts = {name: [lists[name][row] for row in full] for name in form.columns}
+    counts = form.whole_lengths(tokenizer, texts)
     for row, count in zip(full, counts, strict=True):
         lengths[row] = count
     return lengths

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from bertworks import artifacts
 from bertworks.errors import DataError
 from bertworks.spec import Task
-from bertworks.text.encode import label_column
-from bertworks.text.labels import number_labels
+from bertworks.tasks import for_task, form_of
+from bertworks.tasks.target import Target
+from bertworks.text.encode import number_labels
 from bertworks.text.tokenizer import Tokenizer
 from components.transform import analyze
 from components.transform.shards import CORPUS, ROW_GROUP, SPLITS
@@ -48,7 +49,7 @@ def write_tokens(
         DataError: A label that the train split lacks, or scores that are all the same.
     """
     facts = analyze.read_facts(str(transform_graph / "transform_fn"), task)
-    if task.type == "regression" and facts["score"]["std"] == 0.0:
+    if for_task(task).target.numeric and facts["score"]["std"] == 0.0:
         raise DataError(
             f"All scores of the train split are {facts['score']['mean']:g}.",
             "Check data.sources[].columns.label: is it the column with the score?",
@@ -106,12 +107,11 @@ def _table(rows: list[dict[str, list[Any]]], task: Task) -> pa.Table:
         "input_ids": pa.array([row["input_ids"] for row in rows], pa.list_(pa.int32())),
         "length": pa.array([row["length"][0] for row in rows], pa.int32()),
     }
-    if task.pair:
+    target = for_task(task).target
+    if form_of(task).two_texts:
         columns["type_ids"] = pa.array([row["type_ids"] for row in rows], pa.list_(pa.int8()))
-    columns[label_column(task)] = _labels(
-        [row.get(RAW + raw_column(task), []) for row in rows], task
-    )
-    if task.type == "tagging":
+    columns[target.column] = _labels([row.get(RAW + raw_column(task), []) for row in rows], target)
+    if target.per_word:
         tags = [row.get(RAW + LABEL, []) for row in rows]
         columns["word_tags"] = pa.array(tags, pa.list_(pa.string()))
         read = [row.get(READ_WORDS, []) for row in rows]
@@ -119,13 +119,12 @@ def _table(rows: list[dict[str, list[Any]]], task: Task) -> pa.Table:
     return pa.table(columns)
 
 
-def _labels(values: list[list[Any]], task: Task) -> pa.Array:
-    if task.type == "regression":
+def _labels(values: list[list[Any]], target: Target) -> pa.Array:
+    if target.numeric:
         return pa.array([float(one[0]) for one in values], pa.float64())
-    if task.type == "tagging":
-        return pa.array([[tag or None for tag in one] for one in values], pa.list_(pa.string()))
-    if task.multi_label:
-        return pa.array(values, pa.list_(pa.string()))
+    if target.many:
+        # No label is empty: that is a piece on which no word begins.
+        return pa.array([[one or None for one in row] for row in values], pa.list_(pa.string()))
     return pa.array([one[0] if one else None for one in values], pa.string())
 
 

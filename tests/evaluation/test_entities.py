@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertworks.evaluation.entities import counts
-from bertworks.tasks.tagging import spans
+from bertworks.tasks.tagging.entities import counts, spans
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from bertworks.evaluation import metrics
-from bertworks.evaluation.floor import floor_predictions, written_without_spaces
+from bertworks.evaluation.floor import floor_predictions
 from bertworks.spec import Task
+from bertworks.tasks.text_features import written_without_spaces
 
 FILLER = ["the", "film", "was", "quite", "very", "on", "and"]
 

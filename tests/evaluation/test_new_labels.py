@@ -102,6 +102,8 @@ def test_cases_of_every_kind_are_counted(
 
 
 def test_what_the_champion_cannot_give() -> None:
-    champion, challenger = {"labels": ["O", "B-LOC"]}, {"labels": ["O", "B-LOC", "B-PER"]}
+    task = {"type": "tagging"}
+    champion = {"task": task, "labels": ["O", "B-LOC"]}
+    challenger = {"task": task, "labels": ["O", "B-LOC", "B-PER"]}
     assert unknown_to(champion, challenger) == {"B-PER"}
     assert unknown_to(challenger, champion) == set()

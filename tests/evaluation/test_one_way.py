@@ -39,7 +39,7 @@ def test_evaluated_as_asked_one_by_one(tiny, tmp_path, task, name):
     agent = bundle_of(given, tmp_path, name)
     rows = data.test_rows(given.task, open_artifact(given.examples), open_artifact(given.tokens))
     judged = predict.predict(agent, rows)
-    texts = predict.texts_of(agent, rows)
+    texts = agent.form.rows(rows)
     assert len(texts) == len(judged) > 20
     for row, text in enumerate(texts):
         (answer,) = agent.predict([text])

@@ -9,8 +9,9 @@ from bertworks.errors import SpecError
 from bertworks.evaluation.errors import worst
 from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.predictions import Predictions
-from bertworks.evaluation.slices import quarters, row_means, slice_metrics, slice_values
+from bertworks.evaluation.slices import slice_metrics, slice_values
 from bertworks.spec import Task
+from bertworks.tasks.measuring import quarters
 
 CLASSES = Predictions(
     Task(), ["a", "b"], list("wxyz"), np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]),
@@ -55,7 +56,7 @@ def test_no_slices_asked_for_costs_nothing() -> None:
 @pytest.mark.parametrize("predictions", [CLASSES, TAGS])
 def test_means_over_all_rows_are_the_metrics(predictions: Predictions) -> None:
     overall = measure_of(predictions)(np.ones((1, len(predictions))))
-    for mean in row_means(predictions):
+    for mean in predictions.handler.scores.means(predictions):
         if mean.name in overall:
             found = np.average(mean.values, weights=mean.weights)
             assert found == pytest.approx(overall[mean.name][0])

@@ -7,7 +7,8 @@ import pytest
 
 from bertworks import spec_file
 from bertworks.evaluation.tokenized import answers_on_tokens, value_on_tokens
-from bertworks.spec import LOWER_IS_BETTER, Task, metrics_of
+from bertworks.spec import Task, metrics_of
+from bertworks.spec_tasks import lower_is_better
 from bertworks.tasks import for_task
 from pipelines.sections import sections
 
@@ -45,9 +46,8 @@ def test_every_metric_of_the_evaluation_can_be_asked_on_tokens(kind):
         handler = for_task(task, info, metric)
         assert handler.default_metric == metric
         found = handler.metric(None, targets, logits)
-        # What training computes in its own way is the same number.
         assert found == pytest.approx(value_on_tokens(handler, metric, targets, logits), abs=1e-9)
-        assert handler.is_better(None, 0.1, 0.2) == (metric in LOWER_IS_BETTER)
+        assert handler.is_better(None, 0.1, 0.2) == lower_is_better(metric)
     assert len(answers_on_tokens(for_task(task, info), targets, logits)) == len(targets)
 
 

@@ -19,6 +19,7 @@ from bertworks import artifacts, temporary
 from bertworks.artifacts import write, write_json
 from bertworks.errors import BertworksError
 from bertworks.store import Store
+from bertworks.tasks.forms import form_named
 from pipelines import models_cli, predictions, served
 from pipelines.cli import app
 from pipelines.cluster.schedule.cron import parse
@@ -277,7 +278,10 @@ def test_a_file_without_the_texts_column(tmp_path: Path, way: str) -> None:
 def test_sentences_for_an_agent_that_does_no_tagging(tmp_path: Path, way: str) -> None:
     def attempt(name: str = "rows.conll", words: bool = False) -> list[Any]:
         (tmp_path / name).write_text("good O\nfilm O\n\n")
-        return [one.row for one in read([], tmp_path / name, Form(words=words))]
+        return [
+            one.row
+            for one in read([], tmp_path / name, Form(form_named("words" if words else "text")))
+        ]
 
     def by(fix: str) -> tuple[Any, ...]:
         assert ".txt file" in fix and option("--agent", 1)(fix)

@@ -17,6 +17,8 @@ import pytest
 from bertworks.errors import DataError
 from bertworks.serving import runtime
 from bertworks.sources.first_bytes import PACKED
+from bertworks.spec import Task
+from bertworks.tasks.forms import form_named
 from pipelines import predictions
 from pipelines.prediction_input import Form, read
 
@@ -25,15 +27,23 @@ class Stub:
     """Stands for an agent: labels every row with its length."""
 
     def __init__(self, type_: str = "classification", pair: bool = False, **columns: Any) -> None:
-        self.task = types.SimpleNamespace(type=type_, pair=pair)
+        self.task = Task.model_validate({"type": type_, "pair": pair})
         self.info = {"columns": columns}
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         return [{"label": "Straße", "parts": ["ü"] * len(row)} for row in rows]
 
 
-def rows_of(file: Path | None, *, texts: Sequence[str] = (), **form: Any) -> list[Any]:
-    return [given.row for given in read(texts, file, Form(**form))]
+def rows_of(
+    file: Path | None,
+    *,
+    texts: Sequence[str] = (),
+    pair: bool = False,
+    words: bool = False,
+    **columns: Any,
+) -> list[Any]:
+    taken = form_named("pair" if pair else "words" if words else "text")
+    return [given.row for given in read(texts, file, Form(taken, **columns))]
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

@@ -4,7 +4,6 @@ import difflib
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -12,11 +11,8 @@ from hypothesis import strategies as st
 
 from bertworks import spec_file
 from bertworks.errors import SpecError
-from bertworks.evaluation.measures import measure_of
-from bertworks.evaluation.predictions import Predictions
-from bertworks.spec import TEST_METRICS, AgentSpec, Task, task_metric
+from bertworks.spec import AgentSpec, task_metric
 from bertworks.spec_base import Section
-from bertworks.tasks import for_task
 
 MINIMAL = "name: tiny\ndata:\n  sources:\n    - uri: rows.csv\n"
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
@@ -235,27 +231,6 @@ def test_what_training_would_stumble_over_is_refused_at_once(
 def test_extra_columns_and_the_tasks_own_metrics_are_accepted(tmp_path: Path) -> None:
     text = MINIMAL + "      columns: {extra: [shop]}\ntask: {type: tagging}\n"
     load(tmp_path, text + "evaluate: {slices: [shop]}\ngates: {metric: entity_recall}\n")
-
-
-@pytest.mark.parametrize("kind", sorted(TEST_METRICS))
-def test_the_metrics_that_a_spec_may_name_are_those_of_the_code(kind: str) -> None:
-    multi = kind == "multi_label"
-    task = Task(type="classification" if multi else kind, multi_label=multi)
-    assert set(for_task(task, {"labels": ["a", "b"]}).metrics) <= set(TEST_METRICS[kind])
-    truth, given, labels = {
-        "classification": ([0, 1, 1], [0, 1, 0], ["a", "b"]),
-        "multi_label": ([[0, 1], [1, 1]], [[0, 1], [1, 0]], ["a", "b"]),
-        "tagging": ([["B-x", "O"]], [["B-x", "O"]], ["O", "B-x"]),
-        "regression": ([0.0, 1.0, 2.0], [0.1, 0.9, 2.0], []),
-    }[kind]
-    chances = {
-        "classification": [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]],
-        "multi_label": [[0.1, 0.9]] * 2,
-    }
-    truth, given = (part if kind == "tagging" else np.array(part) for part in (truth, given))
-    shown = np.array(chances[kind]) if kind in chances else None
-    answers = Predictions(task, labels, ["1", "2", "3"][: len(truth)], truth, given, shown)
-    assert set(TEST_METRICS[kind]) == set(measure_of(answers)(np.ones((1, len(truth)))))
 
 
 def test_a_password_in_a_uri_is_refused_and_not_repeated(tmp_path: Path) -> None:

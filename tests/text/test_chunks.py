@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from bertworks.errors import DataError
 from bertworks.spec import Task
+from bertworks.tasks.forms.batches import longest_first_batch
 from bertworks.text import chunks
 from bertworks.text.chunks import Chunks
-from bertworks.text.encode import encode, encode_corpus, longest_first_batch
+from bertworks.text.encode import encode, encode_corpus
 from bertworks.text.ragged import Ragged, ends, join
 from bertworks.text.tokenizer import Tokenizer, longest_first
 

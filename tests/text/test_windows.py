@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bertworks.spec import Task
-from bertworks.text.encode import encode
-from bertworks.text.labels import number_labels
+from bertworks.text.encode import encode, number_labels
 from bertworks.text.ragged import Ragged
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.windows import combine, most_tokens, split, windows

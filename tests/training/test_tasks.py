@@ -6,7 +6,8 @@ from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.predictions import decode
 from bertworks.spec import Task
 from bertworks.tasks import for_task
-from bertworks.tasks.tagging import Truth, spans
+from bertworks.tasks.tagging.entities import spans
+from bertworks.tasks.tagging.target import Truth
 
 LABELS = {"labels": ["a", "b", "c"]}
 SCORE = {"labels": [], "score": {"mean": 3.0, "std": 2.0, "min": 0.0, "max": 9.0}}

@@ -17,8 +17,9 @@ from bertworks.serving import protocols
 from bertworks.serving.http.line import Ticket, current
 from bertworks.serving.identity import Identity
 from bertworks.serving.meters import Meters
-from bertworks.serving.runtime import Agent, Row
+from bertworks.serving.runtime import Agent
 from bertworks.spec_limits import Limits
+from bertworks.tasks.forms.form import Row
 
 STUCK = 2
 """How many times `limits.seconds` a request may take: it is cancelled after one."""

@@ -1,0 +1,14 @@
+"""Classification: one label a row."""
+
+from bertworks.spec_tasks import TaskKind, register
+
+KIND = TaskKind(
+    name="classification",
+    type="classification",
+    handler="bertworks.tasks.classification.task:Classification",
+    metrics=("accuracy", "macro_f1", "micro_f1", "mcc", "roc_auc", "calibration_error"),
+    metric="accuracy",
+    lower_is_better=frozenset({"calibration_error"}),
+    settings=frozenset({"class_weights", "label_smoothing"}),
+)
+register(KIND)

@@ -1,0 +1,68 @@
+"""Arrow columns of text to columns of token ids, a batch at a time. Needs pyarrow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bertworks.spec import Task
+from bertworks.tasks.forms.form import Pieces
+from bertworks.text.alignment import first_pieces
+from bertworks.text.ragged import Integers, Ragged, ends, join
+from bertworks.text.tokenizer import NO_WORD, Tokenizer
+from bertworks.text.windows import most_tokens
+
+
+def text_pieces(task: Task, tokenizer: Tokenizer, texts: pa.Array) -> Pieces:
+    """One text a row."""
+    cls, sep = tokenizer.special.cls, tokenizer.special.sep
+    found = tokenizer.chunks.texts(texts)
+    keep = np.minimum(found.lengths, most_tokens(task) - 2)
+    columns = id_columns(join([cls, found.cut(keep), sep]))
+    return Pieces(columns, int((keep < found.lengths).sum()))
+
+
+def pair_pieces(task: Task, tokenizer: Tokenizer, firsts: pa.Array, seconds: pa.Array) -> Pieces:
+    """Two texts a row."""
+    cls, sep = tokenizer.special.cls, tokenizer.special.sep
+    first, second = tokenizer.chunks.texts(firsts), tokenizer.chunks.texts(seconds)
+    limit = task.max_length - 3
+    keep_first, keep_second = longest_first_batch(first.lengths, second.lengths, limit)
+    columns = id_columns(join([cls, first.cut(keep_first), sep, second.cut(keep_second), sep]))
+    sides = np.stack([keep_first + 2, keep_second + 1], axis=1)
+    types = np.repeat(np.tile(np.array([0, 1], np.int32), len(sides)), sides.ravel())
+    columns["type_ids"] = Ragged(types, ends(sides.sum(axis=1))).lists(np.int8)
+    return Pieces(columns, int((first.lengths + second.lengths > limit).sum()))
+
+
+def word_pieces(task: Task, tokenizer: Tokenizer, lists: pa.Array) -> Pieces:
+    """A list of words a row."""
+    pieces, words = tokenizer.chunks.words(lists)
+    keep = np.minimum(pieces.lengths, most_tokens(task) - 2)
+    cls, sep = tokenizer.special.cls, tokenizer.special.sep
+    index = join([NO_WORD, words.cut(keep), NO_WORD])
+    begins = first_pieces(index.values)
+    columns = id_columns(join([cls, pieces.cut(keep), sep]))
+    read = {"read_words": index.keep(begins).lists()}
+    return Pieces(columns, int((keep < pieces.lengths).sum()), read, index, begins)
+
+
+def longest_first_batch(first: Integers, second: Integers, limit: int) -> tuple[Integers, Integers]:
+    """`tokenizer.longest_first` for every pair of lengths."""
+    shorter = np.minimum(first, second)
+    kept_shorter = np.minimum(shorter, limit // 2)
+    kept_longer = np.minimum(np.maximum(first, second), limit - kept_shorter)
+    longer_first = first > second
+    return (
+        np.where(longer_first, kept_longer, kept_shorter),
+        np.where(longer_first, kept_shorter, kept_longer),
+    )
+
+
+def id_columns(ids: Ragged) -> dict[str, Any]:
+    """input_ids, and length."""
+    column = ids.lists()
+    return {"input_ids": column, "length": pc.list_value_length(column)}

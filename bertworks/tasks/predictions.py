@@ -1,0 +1,75 @@
+"""A model's answers on labelled rows, in one shape for every task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bertworks.spec import Task
+from bertworks.tasks import for_task
+from bertworks.tasks.handler import TaskHandler
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Truth and prediction of each row, beside each other.
+
+    Attributes:
+        task: What was asked.
+        labels: Label names; empty for regression.
+        ids: One id a row.
+        truth: Classification: label indexes, shape (rows,). Multi-label: 0/1, shape (rows, labels).
+            Regression: numbers, shape (rows,). Tagging: a list of tags a row.
+        prediction: The same shape as `truth`.
+        probabilities: Classification and multi-label: shape (rows, labels). Tagging: the probability
+            of each predicted tag, a list a row. None for regression, and where it is not known.
+    """
+
+    task: Task
+    labels: list[str]
+    ids: list[str]
+    truth: Any
+    prediction: Any
+    probabilities: Any = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def handler(self) -> TaskHandler:
+        """The task, which knows what the answers mean."""
+        return for_task(self.task, {"labels": self.labels})
+
+    def named(self, values: Any, row: int) -> Any:
+        """Row `row` of truth or prediction as plain JSON: a label, labels, tags or a number."""
+        return self.handler.target.named(values, row, self.labels)
+
+    def confidence(self) -> np.ndarray:
+        """Probability of each row's answer (rows,); NaN where it is not known.
+
+        Multi-label: the least certain of its yes/no answers. Tagging: its least certain tag.
+        Regression: the predicted number itself.
+        """
+        return self.handler.scores.confidence(self)
+
+    def for_metric(self, metric: str) -> Predictions:
+        """The same answers without what the metric does not look at."""
+        if metric in self.handler.scores.of_probabilities:
+            return self
+        return replace(self, probabilities=None)
+
+    def take(self, rows: np.ndarray) -> Predictions:
+        """The same with only the rows at the given positions."""
+
+        def pick(values: Any) -> Any:
+            if values is None:
+                return None
+            return [values[row] for row in rows] if isinstance(values, list) else values[rows]
+
+        return Predictions(
+            self.task, self.labels, [self.ids[row] for row in rows],
+            pick(self.truth), pick(self.prediction), pick(self.probabilities),
+        )  # fmt: skip

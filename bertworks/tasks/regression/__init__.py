@@ -1,0 +1,13 @@
+"""Regression: a number a row."""
+
+from bertworks.spec_tasks import TaskKind, register
+
+KIND = TaskKind(
+    name="regression",
+    type="regression",
+    handler="bertworks.tasks.regression.task:Regression",
+    metrics=("pearson", "spearman", "mae", "rmse"),
+    metric="pearson",
+    lower_is_better=frozenset({"mae", "rmse"}),
+)
+register(KIND)

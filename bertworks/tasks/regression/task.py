@@ -1,0 +1,81 @@
+"""A number for each row; the model learns the scaled score, logits are (rows, 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bertworks.encoder.config import Head
+from bertworks.tasks.handler import Columns, Logits, TaskHandler
+from bertworks.tasks.predictions import Predictions
+from bertworks.tasks.target import NumberTarget
+
+if TYPE_CHECKING:
+    from bertworks.tasks.regression.losses import SquaredErrors
+    from bertworks.tasks.scores import Scores
+
+
+class Regression(TaskHandler):
+    """A number."""
+
+    target = NumberTarget()
+    tensors = (("score", "FP64"),)
+
+    def head(self) -> Head:
+        """A sequence head with one output."""
+        return Head("sequence", ("score",), "regression")
+
+    @property
+    def losses(self) -> SquaredErrors:
+        """Squared error."""
+        from bertworks.tasks.regression.losses import SquaredErrors
+
+        return SquaredErrors()
+
+    def decode(
+        self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
+    ) -> list[dict[str, Any]]:
+        """`{"score"}` for each row, in the data's own unit."""
+        return [{"score": float(value)} for value in self._in_unit(logits)]
+
+    def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
+        """Numbers in the data's own unit."""
+        values = self._in_unit(np.stack(logits)[:, 0])
+        truth = np.asarray(rows["truth"], float)
+        return Predictions(self.task, list(self.labels), list(rows["id"]), truth, values)
+
+    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+        """Numbers beside each other."""
+        given = np.array([one["score"] for one in answers], float)
+        ids = [str(row) for row in range(len(truth))]
+        return Predictions(self.task, [], ids, np.array(truth, float), given)
+
+    def on_tokens(self, targets: Any, logits: Logits) -> tuple[dict[str, list[Any]], Logits]:
+        """Targets are scaled scores."""
+        truth = self._in_unit(np.asarray(targets, float)).tolist()
+        return {"truth": truth}, np.reshape(np.asarray(logits), (-1, 1))
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Correlations and errors."""
+        from bertworks.tasks.regression.scores import RegressionScores
+
+        return RegressionScores()
+
+    def floor(self, train: Columns, test: Columns, seed: int) -> Any:
+        """Ridge regression on TF-IDF features."""
+        from sklearn.linear_model import Ridge
+
+        from bertworks.tasks.text_features import text_features
+
+        learned, asked = text_features(self.form, train, test)
+        model = Ridge(alpha=1.0, solver="sparse_cg", random_state=seed)
+        return model.fit(learned, np.asarray(train["score"], dtype=float)).predict(asked)
+
+    def _in_unit(self, values: Logits) -> np.ndarray:
+        scale = self.score or {"mean": 0.0, "std": 1.0}
+        flat = np.asarray(values, np.float64).reshape(-1)
+        return np.asarray(flat * scale["std"] + scale["mean"])

@@ -1,0 +1,157 @@
+"""A tag for each word, read from its first piece; logits are one (length, labels) array a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bertworks.encoder.config import Head
+from bertworks.tasks.handler import Columns, Logits, TaskHandler
+from bertworks.tasks.measuring import softmax
+from bertworks.tasks.predictions import Predictions
+from bertworks.tasks.tagging.entities import OUTSIDE, spans
+from bertworks.tasks.tagging.target import TagsTarget, truth_of
+
+if TYPE_CHECKING:
+    from bertworks.tasks.forms.form import Encoded, Row
+    from bertworks.tasks.scores import Scores
+    from bertworks.tasks.tagging.losses import TaggingLosses
+    from bertworks.text.words import Word
+
+
+class Tagging(TaskHandler):
+    """Tags.
+
+    Metrics take a `Truth` a row, or tags on pieces with -100 where no word begins. A word that was not
+    read counts as answered with "O", as it is when the agent is asked.
+    """
+
+    target = TagsTarget()
+    auto_steps = 1200
+
+    def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Words and their tags, which are cleaned together."""
+        tokens, tags = reader.words_and_tags(values)
+        return {"tokens": tokens, "tags": tags}
+
+    def head(self) -> Head:
+        """A token head."""
+        return Head("token", self.labels)
+
+    @property
+    def losses(self) -> TaggingLosses:
+        """Cross-entropy at the words' first pieces."""
+        from bertworks.tasks.tagging.losses import TaggingLosses
+
+        return TaggingLosses()
+
+    def decode(
+        self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
+    ) -> list[dict[str, Any]]:
+        """`{"tags": [a tag a word], "scores": [its probability]}` for each row.
+
+        Raises:
+            ValueError: `word_starts` was not given.
+        """
+        if word_starts is None:
+            raise ValueError("Tagging needs `word_starts` to decode.")
+        return [
+            self._decode_row(np.asarray(row), np.asarray(starts, np.int64))
+            for row, starts in zip(logits, word_starts, strict=True)
+        ]
+
+    def _decode_row(self, logits: np.ndarray, starts: np.ndarray) -> dict[str, Any]:
+        if not len(starts):
+            return {"tags": [], "scores": []}
+        chances = softmax(logits[starts])
+        best = chances.argmax(axis=-1)
+        return {
+            "tags": [self.labels[index] for index in best],
+            "scores": chances.max(axis=-1).tolist(),
+        }
+
+    def answers(
+        self, rows: Sequence[Row], encoded: Encoded, decoded: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Tags on all words, and the entities in the text."""
+        placed, kept = encoded.words or [], encoded.kept or []
+        return [_answer(*one) for one in zip(rows, placed, kept, decoded, strict=True)]
+
+    def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
+        """Takes the answer on each word's first piece; words that have none count as outside."""
+        prediction, given = [], []
+        decoded = self.decode(logits, rows["starts"])
+        for truth, kept, answer in zip(rows["truth"], rows["kept"], decoded, strict=True):
+            tags, sure = _on_words(len(truth), kept, answer, unread=1.0)
+            prediction.append(tags)
+            given.append(sure)
+        return Predictions(
+            self.task, list(self.labels), list(rows["id"]), list(rows["truth"]), prediction, given
+        )
+
+    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+        """Tags beside each other."""
+        return Predictions(
+            self.task, [], [str(row) for row in range(len(truth))], truth,
+            [one["tags"] for one in answers], [one["scores"] for one in answers],
+        )  # fmt: skip
+
+    def on_tokens(self, targets: Any, logits: Logits) -> tuple[dict[str, list[Any]], Logits]:
+        """Words that were cut count as answered with "O" where a `Truth` knows them."""
+        told = [truth_of(row) for row in targets]
+        rows: dict[str, list[Any]] = {
+            "starts": [row.starts.tolist() for row in told],
+            "kept": [row.words.tolist() for row in told],
+            "truth": [[self.labels[index] for index in row.tags] for row in told],
+        }
+        return rows, logits
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Of entities and of single tags."""
+        from bertworks.tasks.tagging.scores import TaggingScores
+
+        return TaggingScores()
+
+    def floor(self, train: Columns, test: Columns, seed: int) -> Any:
+        """A linear SVM, one word at a time, on its letters and its neighbours."""
+        from bertworks.tasks.tagging.floor import tags
+
+        return tags(train, test, seed)
+
+
+def _on_words(
+    count: int, kept: Sequence[int], answer: Mapping[str, Any], unread: float
+) -> tuple[list[str], list[float]]:
+    """Tags and scores of all words from those of the words that were read."""
+    tags, scores = [OUTSIDE] * count, [unread] * count
+    for word, tag, score in zip(kept, answer["tags"], answer["scores"], strict=True):
+        tags[word], scores[word] = tag, score
+    return tags, scores
+
+
+def _answer(
+    row: Row, placed: list[Word], kept: list[int], answer: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Puts the tags on the words, and the entities on the text."""
+    text = row if isinstance(row, str) else " ".join(row)
+    tags, scores = _on_words(len(placed), kept, answer, unread=0.0)
+    entities = [
+        {
+            "type": kind,
+            "text": text[placed[first].start : placed[end - 1].end],
+            "start": placed[first].start,
+            "end": placed[end - 1].end,
+            "score": min(scores[first:end]),
+        }
+        for kind, first, end in spans(tags)
+    ]
+    return {
+        "tokens": [word.text for word in placed],
+        "tags": tags,
+        "scores": scores,
+        "entities": entities,
+    }
