@@ -227,6 +227,10 @@ class Bucket:
         ]
 
     def attach(self, path: str, source: Path) -> None:
+        self.remove(path)
+        self._put(path, source)
+
+    def _put(self, path: str, source: Path) -> None:
         for file in sorted(path for path in source.rglob("*") if path.is_file()):
             where = self._at(f"{path}/{file.relative_to(source)}")
             self._files.makedirs(where.rpartition("/")[0], exist_ok=True)
@@ -249,7 +253,7 @@ class Bucket:
         last = []
         for part, source in parts.items():
             if source.is_dir():
-                self.attach(f"{folder}/{part}", source)
+                self._put(f"{folder}/{part}", source)
             else:
                 last.append((part, source))
         for part, source in last:

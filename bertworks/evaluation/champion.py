@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from bertworks.artifacts import Artifact
 from bertworks.evaluation import data
 from bertworks.evaluation.predict import answer, cleaned_by, load_agent
 from bertworks.evaluation.predictions import decode
 from bertworks.spec import Task
-from bertworks.tasks import form_of
+from bertworks.tasks import for_task, form_of
 from bertworks.tasks.predictions import Predictions
-
-NEVER = -100.0
-"""The logit of a label that the champion does not know."""
 
 
 def champion_predictions(
@@ -40,8 +35,8 @@ def champion_predictions(
     rows = data.labelled_rows(task, examples, every)
     encoded = agent.encode(form_of(agent.task).rows(rows), cleaned=cleaned_by(agent, examples))
     logits = answer(agent, encoded)
-    if every != agent.labels and agent.labels:
-        logits = [_widened(one, agent.labels, every) for one in logits]
+    handler = for_task(task, {"labels": every})
+    logits = [handler.widened(one, agent.labels) for one in logits]
     asked: dict[str, list[Any]] = {
         "id": rows["id"],
         "truth": rows["truth"],
@@ -49,10 +44,3 @@ def champion_predictions(
         "kept": encoded.kept or [],
     }
     return decode(task, every, asked, logits, agent.info.get("score"))
-
-
-def _widened(logits: np.ndarray, known: list[str], every: list[str]) -> np.ndarray:
-    """Logits (…, known) in the order of all labels, (…, every)."""
-    wide = np.full((*logits.shape[:-1], len(every)), NEVER, logits.dtype)
-    wide[..., [every.index(label) for label in known]] = logits
-    return wide

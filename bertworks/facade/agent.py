@@ -364,7 +364,7 @@ class Agent:
     def __repr__(self) -> str:
         version = "" if self.version is None else f"/{self.version}"
         labels = f", {len(self.labels)} labels" if self.labels else ""
-        return f"<Agent {self.name}{version}: {self.task.type}{labels}>"
+        return f"<Agent {self.name}{version}: {self.task.kind.type}{labels}>"
 
 
 def _check_free(folder: Path) -> None:

@@ -167,10 +167,12 @@ def write_initial(
         _copy(base, folder)
         return dict(base.metadata)
     _copy(model, folder, leave=_LEFT)
-    weights, before = read_tensors(model / FILE), list(model.json("agent.json")["labels"])
-    if before:
-        weights = with_labels(weights, before, for_task(task).target.ordered(labels))
-    write_tensors(folder / FILE, weights)
+    ordered = for_task(task).target.ordered(labels)
+    before, now = (
+        list(for_task(task, {"labels": names}).head().labels)
+        for names in (model.json("agent.json")["labels"], ordered)
+    )
+    write_tensors(folder / FILE, with_labels(read_tensors(model / FILE), before, now))
     return {
         "scratch": False,
         "uri": model.json("agent.json")["base"],

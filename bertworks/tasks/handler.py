@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from bertworks.tasks.predictions import Predictions
     from bertworks.tasks.scores import Scores
 
+NEVER = -100.0
+"""The logit of a label that an agent does not know."""
+
 Logits = Sequence[np.ndarray] | np.ndarray
 Columns = Mapping[str, Sequence[Any]]
 
@@ -99,6 +102,21 @@ class TaskHandler(ABC):
     def outputs(self) -> int:
         """Logits of a row, or of a token."""
         return 1 if self.target.numeric else len(self.labels)
+
+    def widened(self, logits: np.ndarray, known: Sequence[str]) -> np.ndarray:
+        """Logits of an agent that knows some of the labels as logits of all of them.
+
+        A label that it does not know is one that it never gives.
+
+        Args:
+            logits: (…, outputs) of that agent.
+            known: Its labels, all of them among this task's.
+        """
+        if self.target.numeric or tuple(known) == self.labels:
+            return logits
+        wide = np.full((*logits.shape[:-1], len(self.labels)), NEVER, logits.dtype)
+        wide[..., [self.labels.index(label) for label in known]] = logits
+        return wide
 
     @property
     def losses(self) -> Losses:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from bertworks.artifacts import Artifact
 from bertworks.retraining.merge import write_rows
-from bertworks.retraining.plan import LABEL_ROWS, counts, make_plan, ordered
+from bertworks.retraining.plan import LABEL_ROWS, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys, rows_of
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 from tests.helpers.retrain_rows import made_rows, row, splits_of, write_examples
 
 IDS = st.integers(0, 60).map(lambda number: f"{number:016x}")
@@ -116,9 +117,10 @@ def test_a_row_with_another_label_is_new_and_keeps_its_split() -> None:
 
 
 def test_labels_stand_in_the_order_of_the_transform_step() -> None:
-    assert ordered({"b", "a", "Z"}, "classification") == ["Z", "a", "b"]
-    assert ordered({"B-PER", "O", "I-PER"}, "tagging") == ["O", "B-PER", "I-PER"]
-    assert ordered({"B-PER"}, "tagging") == ["O", "B-PER"]
+    plain, tagging = (for_task(Task(type=name)).target for name in ("classification", "tagging"))
+    assert plain.ordered({"b", "a", "Z"}) == ["Z", "a", "b"]
+    assert tagging.ordered({"B-PER", "O", "I-PER"}) == ["O", "B-PER", "I-PER"]
+    assert tagging.ordered({"B-PER"}) == ["O", "B-PER"]
 
 
 @pytest.mark.parametrize("extra", [(), ("team",)])

@@ -1,0 +1,7 @@
+"""Puts the suites and the tests' helpers on the path."""
+
+import sys
+from pathlib import Path
+
+for folder in (Path(__file__).parent, Path(__file__).parent.parent / "helpers"):
+    sys.path.insert(0, str(folder))
