@@ -18,6 +18,7 @@ _COMMON = {
     "cp1250": "ąćęłńóśźżĄĆĘŁŃÓŚŹŻěščřžýáíéúůďťňőűăâîşţđ„”–’",
     "cp1254": "ğışİŞĞçöüÇÖÜâî’",
 }
+_FREQUENT = "оеаинтср"  # more than half of the letters of a text in Russian; 0.2 of Greek read so
 
 
 def likely_encoding(path: Path, name: str) -> str:
@@ -44,7 +45,7 @@ def likely_encoding(path: Path, name: str) -> str:
     if not broken or whole >= len(broken):
         return ""
     sample = b"".join(broken)
-    return _western(sample) if _is_sparse(sample) else _detected(sample)
+    return _western(sample) if _is_sparse(sample) else _cyrillic(sample) or _detected(sample)
 
 
 def _is_sparse(sample: bytes) -> bool:
@@ -63,6 +64,21 @@ def _western(sample: bytes) -> str:
             continue
         scores[encoding] = sum(character in common for character in text if ord(character) > 127)
     return max(scores, key=lambda encoding: scores[encoding]) if scores else "latin-1"
+
+
+def _cyrillic(sample: bytes) -> str:
+    """The encoding in which a sample is Cyrillic by the frequency of its letters; "" for none.
+
+    Detectors need long texts, and take short ones that repeat for Korean or Japanese.
+    """
+    for encoding in ("cp1251", "koi8-r", "cp866"):
+        text = sample.decode(encoding, "replace")
+        beyond = [one for one in text if ord(one) > 127]
+        small = sum("а" <= one <= "я" or one in "ёіїєґ" for one in beyond)
+        frequent = sum(one in _FREQUENT for one in beyond)
+        if small >= 0.75 * len(beyond) and frequent >= 0.35 * len(beyond):
+            return encoding
+    return ""
 
 
 def _detected(sample: bytes) -> str:
