@@ -22,7 +22,8 @@ from bertworks.errors import BertworksError, SpecError
 from pipelines import models_cli, retrain_cli
 from pipelines.cluster.deploy import cli as deploy_cli
 from pipelines.cluster.doctor import cli as doctor_cli
-from pipelines.cluster.runs import cli as cluster_cli
+from pipelines.cluster.runs import cli as runs_cli
+from pipelines.cluster.runs.submit_cli import submit
 from pipelines.cluster.schedule import cli as schedule_cli
 from pipelines.command import called, check_arguments, print_anywhere
 from pipelines.options import DebugOption, RootOption, SetOption, SpecPath
@@ -429,7 +430,8 @@ def _store(root: str | None) -> Any:
     return Store(str(find_root(root).models))
 
 
-cluster_cli.register(app)
+app.command("submit")(submit)
+app.add_typer(runs_cli.app, name="runs")
 app.command()(doctor_cli.doctor)
 app.command()(deploy_cli.deploy)
 app.command()(retrain_cli.retrain)

@@ -205,3 +205,18 @@ def test_terminated_and_resumed_from_a_bucket_equals_undisturbed(tmp_path):
     assert first.read_bytes() == second.read_bytes()
     assert "running 0/" not in output
     assert not list((tmp_path / "bucket").glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    ("error", "calls"), [(OSError, 3), (FileNotFoundError, 1), (KeyboardInterrupt, 1)]
+)
+def test_only_what_may_pass_is_tried_again(error: type[BaseException], calls: int) -> None:
+    made: list[None] = []
+
+    def call() -> None:
+        made.append(None)
+        raise error
+
+    with pytest.raises(error):
+        checkpoint_bucket._persistently(call)
+    assert len(made) == calls

@@ -1,4 +1,4 @@
-"""The logs of a run's pods.
+"""The logs of a run's pods, and what steps say at their ends.
 
 A pod may be gone: its log is then in KFP's object store, which the Kubeflow UI reads.
 """
@@ -6,16 +6,29 @@ A pod may be gone: its log is then in KFP's object store, which the Kubeflow UI 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bertworks.errors import EnvironmentFault
+from bertworks.notices import Notice, from_log
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.faults import Answer
 from pipelines.cluster.kfp.transport import LOGS
 from pipelines.cluster.kube.client import SECONDS, why
 from pipelines.cluster.runs.declared import RunStep
 from pipelines.cluster.runs.pods import CONTAINER, all_pods, pods_of
+
+TAILS = (500, 5000, None)
+"""Lines of a log's end that are read in turn, until a step's last line is among them."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step that succeeded said at its end."""
+
+    metrics: dict[str, float]
+    notices: list[Notice]
 
 
 def log_of(connection: Connection, run: Any, step: RunStep) -> str:
@@ -35,7 +48,7 @@ def log_of(connection: Connection, run: Any, step: RunStep) -> str:
     day = f"{run.created_at:%Y-%m-%d}" if run.created_at else ""
     for name in step.pods[::-1]:
         try:
-            shown = from_ui(connection, name, day)
+            shown = _from_ui(connection, name, day)
         except EnvironmentFault:
             break
         if shown is not None:
@@ -67,6 +80,62 @@ def own_log(connection: Connection, run_id: str, node: str) -> Iterator[str]:
     yield from lines(
         connection, mine[-1].name, follow=False, container=mine[-1].broken or CONTAINER
     )
+
+
+def reports_of(
+    connection: Connection, run_id: str, steps: Sequence[RunStep], day: str = ""
+) -> dict[str, StepReport]:
+    """Step to what it reported, of those that have succeeded: the last lines of its own in its log.
+
+    KFP keeps the numbers where its API does not reach. Its launcher says a hundred lines more after the
+    step's last, so that the log is read backwards. Of a pod that is gone the archive has the log.
+
+    Args:
+        day: When the run was made, as the Kubeflow UI wants to know it: 2026-11-26.
+
+    Raises:
+        EnvironmentFault: Neither the pods nor the archive can be read.
+    """
+    wanted = [step for step in steps if step.state == "succeeded"]
+    found: dict[str, StepReport] = {}
+    trouble: EnvironmentFault | None = None
+    try:
+        for pod in pods_of(connection, run_id) if wanted else []:
+            if pod.step in {step.name for step in wanted}:
+                for tail in TAILS:
+                    log = "".join(lines(connection, pod.name, follow=False, tail=tail))
+                    if report := _report(pod.step, log):
+                        found[pod.step] = report
+                    if report or not tail or log.count("\n") < tail:
+                        break
+    except EnvironmentFault as error:
+        trouble = error
+    for step in wanted:
+        for name in step.pods[::-1] if step.name not in found else ():
+            try:
+                log = _from_ui(connection, name, day) or ""
+            except EnvironmentFault:  # no Kubeflow UI at this address
+                if trouble:
+                    raise trouble from None
+                return found
+            if report := _report(step.name, log):
+                found[step.name] = report
+                break
+    return found
+
+
+def _report(step: str, log: str) -> StepReport | None:
+    ended = list(re.finditer(rf"^step {re.escape(step)} succeeded .*?: ?(.*)$", log, re.M))
+    if not ended:
+        return None
+    metrics = {}
+    for pair in re.split(r", (?=[^,=]+=)", ended[-1].group(1)):
+        name, _, value = pair.rpartition("=")
+        try:
+            metrics[name] = float(value)
+        except ValueError:
+            continue
+    return StepReport(metrics, from_log(step, log))
 
 
 def lines(
@@ -106,7 +175,7 @@ def lines(
         raise why(error) from None
 
 
-def from_ui(connection: Connection, pod: str, day: str) -> str | None:
+def _from_ui(connection: Connection, pod: str, day: str) -> str | None:
     """A pod's log as the Kubeflow UI gives it, from the archive too; None when it has none.
 
     Raises:

@@ -13,8 +13,8 @@ from pipelines.cluster.kfp.facts import Facts
 from pipelines.cluster.kfp.faults import Answer
 from pipelines.cluster.runs.declared import RunStep
 from pipelines.cluster.runs.hindrances import hindrances
+from pipelines.cluster.runs.logs import reports_of
 from pipelines.cluster.runs.reasons import Reason, reason_of
-from pipelines.cluster.runs.reports import reports_of
 from pipelines.cluster.runs.steps import ENDED, state_of, steps_of, time_of
 from pipelines.cluster.runs.workflows import workflow_of
 

@@ -36,6 +36,27 @@ def started(connection: Connection, run_id: str) -> None:
         typer.echo(f"to open the link: {connection.hint}")
 
 
+def follow(connection: Connection, run_id: str) -> None:
+    """Shows a run until it ends.
+
+    Raises:
+        BertworksError: It failed, was cancelled, or a gate refused its model.
+        typer.Exit: Ctrl-C; the run goes on.
+    """
+    try:
+        record = watch.follow(connection, run_id)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nthe run goes on.\nwatch it again: bertworks runs watch {run_id}\n"
+            f"end it: bertworks runs cancel {run_id}",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    notices(record)
+    watch.outcome(record)
+    typer.echo(f"run {run_id} succeeded in {duration(record.seconds or 0)}")
+
+
 def table(records: list[Record]) -> None:
     """Prints a line for each run."""
     drawn = Table(box=None, padding=(0, 1))

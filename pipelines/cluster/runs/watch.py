@@ -19,8 +19,8 @@ from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.faults import Answer, Unreachable
 from pipelines.cluster.runs.declared import RunStep
 from pipelines.cluster.runs.hindrances import hindrances
+from pipelines.cluster.runs.logs import StepReport, reports_of
 from pipelines.cluster.runs.records import Record, detailed, source_of
-from pipelines.cluster.runs.reports import StepReport, reports_of
 from pipelines.cluster.runs.steps import ENDED, steps_of
 from pipelines.local.display import MARKS, figures, grouped
 
