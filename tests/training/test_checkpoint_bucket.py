@@ -210,7 +210,7 @@ def test_terminated_and_resumed_from_a_bucket_equals_undisturbed(tmp_path):
 @pytest.mark.parametrize(
     ("error", "calls"), [(OSError, 3), (FileNotFoundError, 1), (KeyboardInterrupt, 1)]
 )
-def test_only_what_may_pass_is_tried_again(error: type[BaseException], calls: int) -> None:
+def test_only_what_may_pass_is_tried_again(bucket, error, calls):
     made: list[None] = []
 
     def call() -> None:
