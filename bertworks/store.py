@@ -21,25 +21,30 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bertworks import sealed, store_places
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.decision import Decision
+from bertworks.contracts.files import to_json
+from bertworks.contracts.metrics import METRICS
+from bertworks.contracts.versions import CHAMPION, RECORD, Champion, Made, Record, Served
 from bertworks.errors import ArtifactError, GateRefused
 
-RECORD = "record.json"
-CHAMPION = "champion.json"
-_History = list[dict[str, Any]]
+_History = list[Served]
 _PARTS = ("model", "examples")
 _RECORD_SHAPE = {"state": str, "digest": str, "decision": dict, "metrics": list}
 _POINTER_SHAPE = {"version": int, "digest": str, "since": str, "history": list}
 
 _NAME = re.compile("[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?")  # As the spec's `name`.
 
-PASSED, REFUSED, DAMAGED = "passed", "refused", "damaged"
+State = Literal["passed", "refused"]
+PASSED: State = "passed"
+REFUSED: State = "refused"
+DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Version:
         number: 1, 2, 3, …
         state: "passed", "refused", or "damaged" when its record cannot be read.
         champion: Whether it is the one that serves.
-        record: What record.json says; empty when damaged.
+        record: What record.json says; None when damaged.
         uri: Where the bundle lies.
     """
 
@@ -59,22 +64,32 @@ class Version:
     number: int
     state: str
     champion: bool
-    record: dict[str, Any]
+    record: Record | None
     uri: str
 
     @property
     def digest(self) -> str:
         """The bundle's digest, "" when damaged."""
-        return str(self.record.get("digest", ""))
+        return self.record.digest if self.record else ""
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What the register step noted about how it was made; empty for old versions."""
-        return dict(self.record.get("facts", {}))
+    def created(self) -> str:
+        """When it was kept, ISO 8601, UTC; "" when that is not known."""
+        return self.record.created if self.record else ""
+
+    @property
+    def reasons(self) -> str:
+        """Why the gates refused it, in words."""
+        return "; ".join(self.record.decision.reasons) if self.record else ""
+
+    @property
+    def made(self) -> Made:
+        """What the register step noted about how it was made."""
+        return self.record.facts if self.record else Made()
 
     def has(self, part: str) -> bool:
         """Whether "model" or "examples" was kept with it."""
-        return part in self.record.get("parts", {})
+        return self.record is not None and part in self.record.parts
 
 
 class Store:
@@ -94,42 +109,42 @@ class Store:
         self,
         bundle: Artifact,
         name: str,
-        decision: dict[str, Any],
+        decision: Decision,
         metrics: Artifact,
         parts: Mapping[str, Artifact] | None = None,
-        facts: Mapping[str, Any] | None = None,
+        made: Made | None = None,
     ) -> Version:
         """Keeps a bundle that passed its gates; the same bundle again gives the same version.
 
         Args:
             bundle: The bundle artifact.
             name: The agent.
-            decision: What decision.json holds.
+            decision: What the gates decided.
             metrics: The bundle's metrics artifact.
             parts: "model" and "examples" artifacts to keep beside it.
-            facts: Small JSON facts about how it was made.
+            made: How it was made.
 
         Raises:
             GateRefused: The decision says that it did not pass.
         """
-        if not decision["passed"]:
+        if not decision.passed:
             raise GateRefused(
-                f"The gates refused this bundle: {'; '.join(decision['reasons'])}.",
+                f"The gates refused this bundle: {'; '.join(decision.reasons)}.",
                 "Register only bundles that pass; `refuse` keeps the others.",
             )
-        return self._keep(bundle, name, PASSED, decision, metrics, parts or {}, facts or {})
+        return self._keep(bundle, name, PASSED, decision, metrics, parts or {}, made or Made())
 
     def refuse(
         self,
         bundle: Artifact,
         name: str,
-        decision: dict[str, Any],
+        decision: Decision,
         metrics: Artifact,
         parts: Mapping[str, Artifact] | None = None,
-        facts: Mapping[str, Any] | None = None,
+        made: Made | None = None,
     ) -> Version:
         """Keeps a bundle that did not pass, marked as refused with the reasons; see `add`."""
-        return self._keep(bundle, name, REFUSED, decision, metrics, parts or {}, facts or {})
+        return self._keep(bundle, name, REFUSED, decision, metrics, parts or {}, made or Made())
 
     def promote(self, name: str, number: int) -> Version:
         """Makes a version the champion; the one before it is remembered for `rollback`.
@@ -142,15 +157,14 @@ class Store:
         with self._place.turn(name):
             wanted = self.show(name, number)
             if wanted.state == REFUSED:
-                reasons = "; ".join(wanted.record["decision"]["reasons"])
                 raise GateRefused(
-                    f"{name} version {number} was refused: {reasons}.",
+                    f"{name} version {number} was refused: {wanted.reasons}.",
                     "Change the gates in the spec and run it again, if it is good enough after all.",
                 )
             pointer = self._pointer_if_whole(name)
             if pointer and _points_at(pointer, wanted):
                 return wanted
-            history = [*pointer["history"], _without_history(pointer)] if pointer else []
+            history = [*pointer.history, _without_history(pointer)] if pointer else []
             self._point(name, wanted, history)
         return self.show(name, number)
 
@@ -165,10 +179,10 @@ class Store:
         if self._pointer(name) is not None:  # Else there is no folder to take a turn in.
             with self._place.turn(name):
                 pointer = self._pointer(name)
-                history = list(pointer["history"]) if pointer else []
+                history = list(pointer.history) if pointer else []
                 while history:
                     entry = history.pop()
-                    before = self._whole(name, entry["version"])
+                    before = self._whole(name, entry.version)
                     if before and before.state == PASSED and _points_at(entry, before):
                         self._point(name, before, history)
                         return self.show(name, before.number)
@@ -182,11 +196,11 @@ class Store:
         pointer = self._pointer(name)
         if pointer is None:
             return None
-        found = self.show(name, pointer["version"])
-        if found.digest != pointer["digest"]:
+        found = self.show(name, pointer.version)
+        if found.digest != pointer.digest:
             raise ArtifactError(
                 f"{name}'s champion is version {found.number} with digest "
-                f"{pointer['digest'][:12]}…, but the store holds {found.digest[:12]}….",
+                f"{pointer.digest[:12]}…, but the store holds {found.digest[:12]}….",
                 "Promote a version that `bertworks models list` shows as passed.",
             )
         return found
@@ -205,7 +219,7 @@ class Store:
                 found.append(self.show(name, number))
             except ArtifactError:
                 uri = self._place.uri(f"{name}/versions/{number}/bundle")
-                found.append(Version(name, number, DAMAGED, False, {}, uri))
+                found.append(Version(name, number, DAMAGED, False, None, uri))
         return found
 
     def show(self, name: str, number: int) -> Version:
@@ -216,7 +230,7 @@ class Store:
         """
         check_name(name)
         folder = f"{name}/versions/{number}"
-        raw = self._place.read(f"{folder}/{RECORD}")
+        raw = self._place.read(f"{folder}/{RECORD.name}")
         uri = self._place.uri(f"{folder}/bundle")
         if raw is None:
             have = ", ".join(map(str, self._place.numbers(name))) or "none"
@@ -224,21 +238,17 @@ class Store:
                 f"{self.uri} has no version {number} of {name}. It has: {have}.",
                 f"`bertworks models list {name}` shows what there is.",
             )
-        record = sealed.read(
-            raw,
-            f"{self._place.uri(folder)}/{RECORD}",
-            _RECORD_SHAPE,
-            "Restore it from a backup, or delete its folder.",
-        )
-        if record["state"] not in (PASSED, REFUSED):
+        shown = f"{self._place.uri(folder)}/{RECORD.name}"
+        said = sealed.read(raw, shown, _RECORD_SHAPE, RECORD.fix)
+        if said["state"] not in (PASSED, REFUSED):
             raise ArtifactError(
-                f"{self._place.uri(folder)}/{RECORD} is damaged: "
-                f"its state is {record['state']!r:.40}, not {PASSED} or {REFUSED}.",
-                "Restore it from a backup, or delete its folder.",
+                f"{shown} is damaged: its state is {said['state']!r:.40}, not {PASSED} or {REFUSED}.",
+                RECORD.fix,
             )
+        record = RECORD.of(said, shown)
         pointer = self._pointer_if_whole(name)
-        serves = pointer is not None and pointer["version"] == number
-        return Version(name, number, record["state"], serves, record, uri)
+        serves = pointer is not None and pointer.version == number
+        return Version(name, number, record.state, serves, record, uri)
 
     def fetch(self, name: str, number: int, part: str = "bundle") -> Artifact:
         """Opens a version's "bundle", "metrics", "model" or "examples".
@@ -255,7 +265,8 @@ class Store:
                 "Run the spec again (`bertworks run`): register adds what is missing.",
             )
         found = open_artifact(self._place.local(f"{name}/versions/{number}/{part}"), part)
-        expected = {"bundle": kept.digest, **kept.record.get("parts", {})}.get(part)
+        parts = kept.record.parts if kept.record else {}
+        expected = {"bundle": kept.digest, **parts}.get(part)
         if expected is not None and found.digest != expected:
             raise ArtifactError(
                 f"{found.path} is not the {part} that was registered: the record says "
@@ -268,37 +279,37 @@ class Store:
         self,
         bundle: Artifact,
         name: str,
-        state: str,
-        decision: dict[str, Any],
+        state: State,
+        decision: Decision,
         metrics: Artifact,
         parts: Mapping[str, Artifact],
-        facts: Mapping[str, Any],
+        made: Made,
     ) -> Version:
         check_name(name)
-        record = {
-            "name": name,
-            "digest": bundle.digest,
-            "state": state,
-            "decision": decision,
-            "metrics": metrics.json("metrics.json"),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "parents": dict(bundle.parents),
-            "parts": {part: kept.digest for part, kept in parts.items()},
-            "facts": dict(facts),
-        }
+        record = Record(
+            name=name,
+            digest=bundle.digest,
+            state=state,
+            decision=decision,
+            metrics=METRICS.read(metrics),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            parents=dict(bundle.parents),
+            parts={part: kept.digest for part, kept in parts.items()},
+            facts=made,
+        )
         folders = {part: kept.path for part, kept in parts.items()}
         with self._place.turn(name):
             known = self._known(name, bundle.digest)
             if known is not None:
                 self._judge_again(known, record, folders)
                 return self.show(name, known.number)
-            same = self._same_parts(name, record["parts"])
+            same = self._same_parts(name, record.parts)
             with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / RECORD
-                file.write_bytes(_json(sealed.seal(record)))
+                file = Path(folder) / RECORD.name
+                file.write_bytes(_sealed(record))
                 number = self._place.publish(
                     name,
-                    {"bundle": bundle.path, "metrics": metrics.path, **folders, RECORD: file},
+                    {"bundle": bundle.path, "metrics": metrics.path, **folders, RECORD.name: file},
                     same,
                 )
         kept = self.show(name, number)
@@ -311,7 +322,7 @@ class Store:
         found = {}
         for one in self.list(name):
             for part, digest in digests.items():
-                if one.record.get("parts", {}).get(part) == digest:
+                if one.record and one.record.parts.get(part) == digest:
                     with contextlib.suppress(ArtifactError):
                         self.fetch(name, one.number, part)
                         found[part] = f"{name}/versions/{one.number}/{part}"
@@ -330,43 +341,42 @@ class Store:
         except ArtifactError:
             return None
 
-    def _judge_again(
-        self, known: Version, record: dict[str, Any], folders: Mapping[str, Path]
-    ) -> None:
+    def _judge_again(self, known: Version, judgement: Record, folders: Mapping[str, Path]) -> None:
         """The same bundle under other gates: the newer judgement counts, its age stays.
 
         Parts that it was kept without are added: before the record, which makes them exist.
         """
         folder = f"{known.name}/versions/{known.number}"
-        parts = dict(known.record.get("parts", {}))
+        before = known.record or judgement
+        parts = dict(before.parts)
         for part in folders.keys() - parts.keys():
             self._place.attach(f"{folder}/{part}", folders[part])
-            parts[part] = record["parts"][part]
-        judged = {
-            **known.record,
-            "state": record["state"],
-            "decision": record["decision"],
-            "parts": parts,
-            "facts": record["facts"] or known.facts,
-        }
+            parts[part] = judgement.parts[part]
+        judged = replace(
+            before,
+            state=judgement.state,
+            decision=judgement.decision,
+            parts=parts,
+            facts=before.facts if judgement.facts == Made() else judgement.facts,
+        )
         if judged != known.record:
-            self._place.replace(f"{folder}/{RECORD}", _json(sealed.seal(judged)))
+            self._place.replace(f"{folder}/{RECORD.name}", _sealed(judged))
 
-    def _pointer(self, name: str) -> dict[str, Any] | None:
+    def _pointer(self, name: str) -> Champion | None:
         check_name(name)
-        file = f"{name}/{CHAMPION}"
+        file = f"{name}/{CHAMPION.name}"
         raw = self._place.read(file)
         if raw is None:
             return None
         uri = self._place.uri(file)
         fix = f"Delete the file {uri}, then run `bertworks models promote {name} N`."
-        pointer = sealed.read(raw, uri, _POINTER_SHAPE, fix)
-        for entry in (pointer, *pointer["history"]):
+        said = sealed.read(raw, uri, _POINTER_SHAPE, fix)
+        for entry in (said, *said["history"]):
             if not _is_entry(entry):
                 raise ArtifactError(f"{uri} is damaged: it names no version: {entry!r:.80}.", fix)
-        return pointer
+        return replace(CHAMPION, fix=fix).of(said, uri)
 
-    def _pointer_if_whole(self, name: str) -> dict[str, Any] | None:
+    def _pointer_if_whole(self, name: str) -> Champion | None:
         """The pointer; a damaged one counts as none, so that versions are seen and promoted."""
         try:
             return self._pointer(name)
@@ -374,13 +384,9 @@ class Store:
             return None
 
     def _point(self, name: str, version: Version, history: _History) -> None:
-        pointer = {
-            "version": version.number,
-            "digest": version.digest,
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            "history": history,
-        }
-        self._place.replace(f"{name}/{CHAMPION}", _json(sealed.seal(pointer)))
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        pointer = Champion(version.number, version.digest, since, history)
+        self._place.replace(f"{name}/{CHAMPION.name}", _sealed(pointer))
 
 
 def check_name(name: str) -> None:
@@ -393,16 +399,17 @@ def check_name(name: str) -> None:
         )
 
 
-def _points_at(pointer: dict[str, Any], version: Version) -> bool:
+def _points_at(pointer: Served, version: Version) -> bool:
     """A number may be taken again when its folder was deleted; the digest tells them apart."""
-    return (pointer["version"], pointer["digest"]) == (version.number, version.digest)
+    return (pointer.version, pointer.digest) == (version.number, version.digest)
 
 
-def _without_history(pointer: dict[str, Any]) -> dict[str, Any]:
-    return {key: pointer[key] for key in ("version", "digest", "since")}
+def _without_history(pointer: Champion) -> Served:
+    return Served(pointer.version, pointer.digest, pointer.since)
 
 
-def _json(value: Any) -> bytes:
+def _sealed(record: Record | Champion) -> bytes:
+    value = sealed.seal(to_json(record))
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

@@ -12,14 +12,23 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 from bertworks import store_places
+from bertworks.contracts.files import File, to_json
+from bertworks.contracts.retraining import (
+    CHALLENGE,
+    COMPARISON,
+    OUTCOME,
+    Challenge,
+    Comparison,
+    Outcome,
+)
 from bertworks.errors import ArtifactError
 from bertworks.store import check_name
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_KEYS = ("outcome", "run", "time", "text")
+T = TypeVar("T")
 
 
 class Outcomes:
@@ -37,20 +46,19 @@ class Outcomes:
         check_name(name)
         self._place, self._name = store_places.place(uri), name
 
-    def note(self, run: str, step: str, facts: dict[str, Any]) -> None:
+    def note(self, run: str, step: str, facts: Comparison | Challenge) -> None:
         """Keeps what a step found, for the record that is written when its run ends."""
         self._place.replace(f"{self._notes(run)}/{_safe(step)}.json", _json(facts))
 
-    def notes(self, run: str) -> dict[str, dict[str, Any]]:
-        """What the steps of a run noted: step to facts. A damaged note counts as none."""
-        folder, found = self._notes(run), {}
-        for file in self._place.files(folder):
-            facts = _parsed(self._place.read(f"{folder}/{file}"))
-            if facts is not None:
-                found[file.removesuffix(".json")] = facts
-        return found
+    def notes(self, run: str) -> tuple[Comparison | None, Challenge | None]:
+        """What the compare and register steps of a run noted. A damaged note counts as none."""
+        folder = self._notes(run)
+        return (
+            _parsed(COMPARISON, self._place.read(f"{folder}/compare.json")),
+            _parsed(CHALLENGE, self._place.read(f"{folder}/register.json")),
+        )
 
-    def add(self, outcome: dict[str, Any]) -> str:
+    def add(self, outcome: Outcome) -> str:
         """Keeps how a run ended, and removes its notes; told twice, the later telling counts.
 
         Args:
@@ -59,19 +67,18 @@ class Outcomes:
         Returns:
             Where it is kept.
         """
-        run = _safe(outcome["run"])
+        run = _safe(outcome.run)
         known = [one for one in self._files() if one.partition("-")[2] == f"{run}.json"]
-        stamp = re.sub("[^0-9TZ]", "", outcome["time"])
+        stamp = re.sub("[^0-9TZ]", "", outcome.time)
         path = f"{self._name}/outcomes/{known[0] if known else f'{stamp}-{run}.json'}"
         self._place.replace(path, _json(outcome))
-        self._place.remove(self._notes(outcome["run"]))
+        self._place.remove(self._notes(outcome.run))
         return self._place.uri(path)
 
-    def every(self) -> list[dict[str, Any]]:
+    def every(self) -> list[Outcome]:
         """All outcomes, oldest first; one that cannot be read is left out."""
         read = (self._place.read(f"{self._name}/outcomes/{file}") for file in self._files())
-        found = [outcome for raw in read if (outcome := _parsed(raw)) is not None]
-        return [one for one in found if all(key in one for key in _KEYS)]
+        return [outcome for raw in read if (outcome := _parsed(OUTCOME, raw)) is not None]
 
     def _files(self) -> list[str]:
         return [one for one in self._place.files(f"{self._name}/outcomes") if one.endswith(".json")]
@@ -93,13 +100,14 @@ def _safe(text: str) -> str:
     return safe
 
 
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+def _json(value: Comparison | Challenge | Outcome) -> bytes:
+    return (
+        json.dumps(to_json(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    ).encode()
 
 
-def _parsed(raw: bytes | None) -> dict[str, Any] | None:
+def _parsed(kind: File[T], raw: bytes | None) -> T | None:
     try:
-        value = json.loads(raw or b"")
-    except ValueError:
+        return kind.parse(raw or b"", kind.name)
+    except ArtifactError:
         return None
-    return value if isinstance(value, dict) else None

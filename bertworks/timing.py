@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertworks.compression.engines import SPIN
+from bertworks.contracts.latency import Latency, Load
 
 Milliseconds = NDArray[np.float64]
 
 ROWS, WIDTH = 128, 512  # of the product: about the work of a short text in a small encoder
 AT_BEST = 1.25  # products that took up to so many times the least one were not disturbed
-BUSY = 1.6  # times the least product's time, at the 95th percentile; a quiet machine has 1.1 to 1.4
-LEAST_SHARE = 0.15  # of undisturbed products: with fewer the machine has no quiet moments
 LOW = 0.15  # the quantile that stands for undisturbed times
 NEAR = 0.05  # share of the rows on either side of the 95th percentile that stand for it
 
@@ -80,60 +78,16 @@ def milliseconds(work: Callable[..., object], *arguments: Any) -> float:
     return 1e3 * (time.perf_counter() - began)
 
 
-@dataclass(frozen=True)
-class Load:
-    """How busy the machine was.
-
-    Attributes:
-        best_ms: The least time of the product.
-        slowdown: Its median time, in times of the least.
-        p95_slowdown: Its 95th percentile, likewise.
-        undisturbed: Share of the products that took at most 1.25 times the least.
-        attempts: How many times it was measured until the machine was quiet, or patience was over.
-    """
-
-    best_ms: float
-    slowdown: float
-    p95_slowdown: float
-    undisturbed: float
-    attempts: int = 1
-
-    @classmethod
-    def of(cls, products: Sequence[float] | Milliseconds) -> Load:
-        """From the product's times, in milliseconds; at least one."""
-        times = np.asarray(products, float)
-        best = float(times.min())
-        return cls(
-            best_ms=round(best, 4),
-            slowdown=round(float(np.median(times)) / best, 3),
-            p95_slowdown=round(float(np.percentile(times, 95)) / best, 3),
-            undisturbed=round(float((times <= AT_BEST * best).mean()), 3),
-        )
-
-    @property
-    def busy(self) -> bool:
-        """Whether other work shows in a 95th percentile."""
-        return self.p95_slowdown > BUSY
-
-    @property
-    def has_quiet_moments(self) -> bool:
-        """Whether undisturbed times can be told from the others."""
-        return not self.busy or self.undisturbed >= LEAST_SHARE
-
-    def to_json(self) -> dict[str, Any]:
-        """The record "load" of latency.json and timings.json."""
-        return {**vars(self), "busy": self.busy}
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Load:
-        """Reads what `to_json` wrote."""
-        return cls(**{name: record[name] for name in cls.__dataclass_fields__ if name in record})
-
-    def __str__(self) -> str:
-        return (
-            f"a fixed product took {self.slowdown:.1f} times as long as at best, "
-            f"{self.p95_slowdown:.1f} times at the 95th percentile"
-        )
+def load_of(products: Sequence[float] | Milliseconds) -> Load:
+    """How busy the machine was, from the product's times in milliseconds; at least one."""
+    times = np.asarray(products, float)
+    best = float(times.min())
+    return Load(
+        best_ms=round(best, 4),
+        slowdown=round(float(np.median(times)) / best, 3),
+        p95_slowdown=round(float(np.percentile(times, 95)) / best, 3),
+        undisturbed=round(float((times <= AT_BEST * best).mean()), 3),
+    )
 
 
 def undisturbed_p95(times: Milliseconds, lengths: Sequence[int]) -> float:
@@ -152,56 +106,7 @@ def undisturbed_p95(times: Milliseconds, lengths: Sequence[int]) -> float:
     return float(np.quantile(times[:, order[first:]], LOW))
 
 
-@dataclass(frozen=True)
-class Latency:
-    """How long one row takes alone, in milliseconds.
-
-    Attributes:
-        p50_ms, p95_ms: As measured, other work of the machine included.
-        quiet_p95_ms: See `undisturbed_p95`.
-        load: How busy the machine was.
-    """
-
-    p50_ms: float
-    p95_ms: float
-    quiet_p95_ms: float
-    load: Load
-
-    @classmethod
-    def of(cls, times: Milliseconds, lengths: Sequence[int], load: Load) -> Latency:
-        """From times of shape (passes, rows)."""
-        p50, p95 = (float(value) for value in np.percentile(times, [50, 95]))
-        return cls(round(p50, 3), round(p95, 3), round(undisturbed_p95(times, lengths), 3), load)
-
-    @property
-    def judged_ms(self) -> float:
-        """The 95th percentile that a limit is held against: on a busy machine that without the load."""
-        return min(self.p95_ms, self.quiet_p95_ms) if self.load.busy else self.p95_ms
-
-    def within(self, limit: float) -> bool | None:
-        """Whether the 95th percentile is at most `limit` milliseconds; None: the machine cannot tell.
-
-        What is slow on a machine without quiet moments may be the machine's fault: it is neither met
-        nor broken.
-        """
-        if self.judged_ms <= limit:
-            return True
-        return False if self.load.has_quiet_moments else None
-
-    def to_json(self) -> dict[str, Any]:
-        """p50_ms, p95_ms, quiet_p95_ms and load."""
-        return {
-            "p50_ms": self.p50_ms,
-            "p95_ms": self.p95_ms,
-            "quiet_p95_ms": self.quiet_p95_ms,
-            "load": self.load.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Latency:
-        """Reads latency.json; one without a load was written before loads were measured."""
-        load = Load.from_json(record["load"]) if "load" in record else Load(0.0, 1.0, 1.0, 1.0)
-        p95 = float(record["p95_ms"])
-        return cls(
-            float(record.get("p50_ms", p95)), p95, float(record.get("quiet_p95_ms", p95)), load
-        )
+def latency_of(times: Milliseconds, lengths: Sequence[int], load: Load) -> Latency:
+    """How long one row takes alone, from times of shape (passes, rows) in milliseconds."""
+    p50, p95 = (float(value) for value in np.percentile(times, [50, 95]))
+    return Latency(round(p50, 3), round(p95, 3), round(undisturbed_p95(times, lengths), 3), load)

@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,9 @@ from pipelines.cluster.runs.submit_cli import submit
 from pipelines.cluster.schedule import cli as schedule_cli
 from pipelines.command import called, check_arguments, print_anywhere
 from pipelines.options import DebugOption, RootOption, SetOption, SpecPath
+
+if TYPE_CHECKING:
+    from bertworks.contracts.decision import Rule
 
 app = typer.Typer(
     name="bertworks",
@@ -129,33 +132,35 @@ def run(
 
 def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[str]:
     """The closing lines of a good run: what came out, where it is, how to talk to it."""
+    from bertworks.contracts.decision import DECISION
+    from bertworks.contracts.registered import REGISTERED
     from pipelines import hints
 
     artifacts = done["artifacts"]
-    decision = json.loads((Path(artifacts["decision"]) / "decision.json").read_text("utf-8"))
+    decision = DECISION.read(Path(artifacts["decision"]))
     yield ""
     yield f"{done['name']}: passed every gate in {done['seconds']:.0f} s"
-    for rule in decision["rules"]:
-        yield f"  {rule['name']}: {_rule(rule)}"
+    for rule in decision.rules:
+        yield f"  {rule.name}: {_rule(rule)}"
     report = place / "runs" / done["id"] / "report.html"
     failure = report.with_name("report.error.txt")
     yield f"report: {report if report.exists() else f'could not be built, see {failure}'}"
     # This run's version, by number: where all was cached, the champion may be another one.
-    kept = json.loads((Path(artifacts["registered"]) / "registered.json").read_text("utf-8"))
+    kept = REGISTERED.read(Path(artifacts["registered"]))
     option = f" --root {shlex.quote(root)}" if root else ""
-    agent = f"{done['name']}/{kept['version']}"
+    agent = f"{done['name']}/{kept.version}"
     asked = hints.question(
         done.get("spec", {}).get("task", {}), Path(artifacts.get("examples", ""))
     )
     yield f"talk to it: {called()} predict{option} --agent {agent} {asked}"
 
 
-def _rule(rule: dict[str, Any]) -> str:
+def _rule(rule: Rule) -> str:
     from bertworks.html import number
 
-    shown = "" if rule["value"] is None else number(rule["value"])
-    limit = "" if rule["limit"] is None else f" (limit {number(rule['limit'])})"
-    return f"{shown}{limit} {rule.get('note', '')}".strip()
+    shown = "" if rule.value is None else number(rule.value)
+    limit = "" if rule.limit is None else f" (limit {number(rule.limit)})"
+    return f"{shown}{limit} {rule.note}".strip()
 
 
 @app.command()

@@ -67,8 +67,10 @@ def show(
             f"{model!r} has no champion in {store.uri}.",
             f"Name one of its versions: {_versions(store, model)}.",
         )
+    from bertworks.contracts.files import to_json
+
     facts = {"version": found.number, "champion": found.champion, "uri": found.uri}
-    typer.echo(json.dumps({**found.record, **facts}, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps({**to_json(found.record), **facts}, indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -139,10 +141,11 @@ def _versions(store: Store, model: str) -> str:
 
 def _cells(version: Version) -> list[str]:
     """A version's line: mark, name, state, the judged metric, size, latency, when it was made."""
-    record = version.record
-    metric = record.get("decision", {}).get("metric")
-    overall = {one["name"]: one["value"] for one in record.get("metrics", []) if not one["slice"]}
-    value, size = overall.get(metric), _megabytes(version)
+    from bertworks.contracts.metrics import overall
+
+    record, size = version.record, _megabytes(version)
+    metric = record.decision.metric if record else ""
+    value = overall(record.metrics).get(metric) if record else None
     latency = _of_bundle(version, "timings.json").get("latency_ms") or _of_bundle(
         version, MANIFEST
     ).get("latency_ms")  # as in bundles of before the timings had a file
@@ -150,10 +153,10 @@ def _cells(version: Version) -> list[str]:
         "*" if version.champion else " ",
         f"{version.name}/{version.number}",
         version.state,
-        f"{metric} {value:.4f}" if value is not None else "",
+        f"{metric} {value.value:.4f}" if value is not None else "",
         f"{size:.1f} MB" if size is not None else "",
         f"{latency:.1f} ms" if latency is not None else "",
-        str(record.get("created", "")),
+        version.created,
     ]
 
 

@@ -6,13 +6,16 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bertworks.errors import BertworksError
 from pipelines.command import called
 from pipelines.options import DebugOption, RootOption, SetOption, SpecPath
+
+if TYPE_CHECKING:
+    from bertworks.contracts.retraining import Outcome
 
 WEBHOOK = "BERTWORKS_WEBHOOK"  # as in bertworks.retraining.webhook, which is loaded when needed
 
@@ -34,6 +37,7 @@ def retrain(
     challenger that loses is an ordinary ending: the exit code says whether the run worked.
     """
     from bertworks import spec_file
+    from bertworks.contracts.retraining import OUTCOME
 
     loaded = spec_file.load(spec, set_ or [])
     from pipelines.local import display
@@ -42,10 +46,10 @@ def retrain(
 
     place = roots.open_root(root)
     done = run(loaded, place, kind="retrain", display=display.choose(), debug=debug).as_json()
-    ended = json.loads((Path(done["artifacts"]["outcome"]) / "outcome.json").read_text("utf-8"))
+    ended = OUTCOME.read(Path(done["artifacts"]["outcome"]))
     typer.echo("")
-    typer.echo(f"{ended['outcome']}, after {done['seconds']:.0f} s")
-    typer.echo(ended["text"])
+    typer.echo(f"{ended.outcome}, after {done['seconds']:.0f} s")
+    typer.echo(ended.text)
     folder = place.path / "runs" / done["id"]
     if _was_not_told(done):
         log = folder / "logs" / "notify.log"
@@ -74,6 +78,7 @@ def outcomes(
     debug: DebugOption = False,
 ) -> None:
     """Show how the retrainings of a model ended, oldest first."""
+    from bertworks.contracts.files import to_json
     from bertworks.store_outcomes import Outcomes
     from pipelines.local.root import find_root
 
@@ -85,9 +90,9 @@ def outcomes(
             "Start one with `bertworks retrain SPEC`, or name the model store with --store.",
         )
     for one in found:
-        typer.echo(json.dumps(one, ensure_ascii=False) if as_json else _line(one))
+        typer.echo(json.dumps(to_json(one), ensure_ascii=False) if as_json else _line(one))
 
 
-def _line(outcome: dict[str, Any]) -> str:
-    text = str(outcome["text"]).partition(": ")[2].replace("\n", " ")
-    return f"{outcome['time']}  {outcome['outcome']:9}  {text}"
+def _line(outcome: Outcome) -> str:
+    text = outcome.text.partition(": ")[2].replace("\n", " ")
+    return f"{outcome.time}  {outcome.outcome:9}  {text}"

@@ -150,7 +150,7 @@ def _newest_champion(store: Store) -> Version:
             f"No agent in {store.uri}.",
             f"Make one with `bertworks run SPEC`, or name another folder with --root; {_LIST}",
         )
-    found = max(champions, key=lambda one: str(one.record["created"]))
+    found = max(champions, key=lambda one: one.created)
     if len(champions) > 1:
         others = len(champions) - 1
         more = "another agent" if others == 1 else f"{others} others"

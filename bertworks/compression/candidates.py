@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from bertworks.artifacts import Artifact
 from bertworks.compression.engines import Engine
 from bertworks.compression.inference import Runner
+from bertworks.contracts.bundle import CHOICE, Check, Times, Tried
+from bertworks.contracts.bundle import TIMINGS as TIMED
+from bertworks.contracts.latency import Latency
 from bertworks.evaluation.drops import Drop
 from bertworks.spec import Quantize
 from bertworks.spec_tasks import lower_is_better
-from bertworks.timing import Latency
 
-TIMINGS = "timings.json"
+TIMINGS = TIMED.name
 OWN_DROP = "compress.quantize.max_drop"
 
 
@@ -49,30 +51,6 @@ class Limits:
             for name in ("max_drop", "minimum", "max_size_mb", "max_latency_ms")
         }
         return cls(settings.max_drop, settings.confidence, **asked, beside_mb=beside_mb)
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one limit says of a candidate.
-
-    Attributes:
-        setting: Its name in the spec.
-        limit, value: The limit, and what was measured.
-        met: Whether it is met; None where the machine was too busy to tell.
-        said: Value and limit in words.
-        excess: How far beyond the limit, in its own measure; 0 where it is met.
-    """
-
-    setting: str
-    limit: float
-    value: float
-    met: bool | None
-    said: str
-    excess: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """All attributes but `excess`."""
-        return {name: value for name, value in asdict(self).items() if name != "excess"}
 
 
 @dataclass
@@ -144,38 +122,30 @@ class Candidate:
         checks.append(_latency_check(self.latency, limits.max_latency_ms))
         self.checks = [check for check in checks if check is not None]
 
-    def to_json(self) -> dict[str, Any]:
+    def tried(self) -> Tried:
         """The entry in agent.json's "candidates": what another run on the same data finds as well."""
-        return {
-            "name": self.name,
-            "metric": self.metric,
-            "drop": self.drop and self.drop.to_json(),
-            "size_mb": self.size_mb,
-            "chosen": self.chosen,
-        }
+        return Tried(self.name, self.metric, self.drop, self.size_mb, self.chosen)
 
-    def timings(self) -> dict[str, Any]:
+    def times(self) -> Times:
         """The entry in timings.json: what the clock said, and all that follows from it."""
         latency = self.latency
-        return {
-            "rows_per_second": self.rows_per_second,
-            "latency_ms": latency and latency.p50_ms,
-            "p95_ms": latency and latency.p95_ms,
-            "quiet_p95_ms": latency and latency.quiet_p95_ms,
-            "batch_ms": [round(value, 4) for value in self.batch_ms],
-            "alone_ms": [round(value, 4) for value in self.alone_ms],
-            "checks": [check.to_json() for check in self.checks],
-            "reason": self.reason,
-        }
+        return Times(
+            rows_per_second=self.rows_per_second,
+            latency_ms=None if latency is None else latency.p50_ms,
+            p95_ms=None if latency is None else latency.p95_ms,
+            quiet_p95_ms=None if latency is None else latency.quiet_p95_ms,
+            batch_ms=[round(value, 4) for value in self.batch_ms],
+            alone_ms=[round(value, 4) for value in self.alone_ms],
+            checks=self.checks,
+            reason=self.reason,
+        )
 
 
-def table(bundle: Artifact) -> list[dict[str, Any]]:
+def table(bundle: Artifact) -> list[Tried]:
     """The candidates of a bundle, with their times; of older bundles too, which have both in one."""
-    candidates: list[dict[str, Any]] = bundle.json("agent.json").get("candidates") or []
-    if not (bundle / TIMINGS).is_file():
-        return candidates
-    times = bundle.json(TIMINGS).get("candidates") or {}
-    return [{**one, **times.get(one["name"], {})} for one in candidates]
+    found = CHOICE.read(bundle).candidates
+    times = TIMED.read(bundle).candidates if (bundle / TIMINGS).is_file() else {}
+    return [replace(one, times=times.get(one.name) or one.times or Times()) for one in found]
 
 
 def _drop_check(drop: Drop | None, setting: str, limit: float | None) -> Check | None:

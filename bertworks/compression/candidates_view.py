@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from bertworks import html
 from bertworks.compression.candidates import Candidate
 from bertworks.compression.inference import ROWS
 from bertworks.compression.quantization import Compressed
+from bertworks.contracts.bundle import Check
 
 
 def page(made: Compressed, metric: str, threads: int) -> str:
@@ -42,28 +45,27 @@ def _row(one: Candidate) -> list[object]:
         _shown(one.rows_per_second, 0),
         _shown(None if latency is None else latency.p50_ms, 2),
         _shown(None if latency is None else latency.p95_ms, 2),
-        limits([check.to_json() for check in one.checks]),
+        limits(one.checks),
         "chosen" if one.chosen else "",
         one.reason,
     ]
 
 
-def limits(checks: list[dict[str, object]]) -> Markup:
+def limits(checks: Sequence[Check]) -> Markup:
     """A line a limit: met, not met, or not judged, and what was measured."""
     kinds = {True: "good", False: "bad", None: "warn"}
     words = {True: "", False: " not met", None: " not judged"}
     return Markup("").join(
         Markup('<div class="limit">{} {}</div>').format(
-            html.badge(f"{_short(check['setting'])}{words[met]}", kinds[met]),
-            html.visible(check["said"]),
+            html.badge(f"{_short(check.setting)}{words[check.met]}", kinds[check.met]),
+            html.visible(check.said),
         )
         for check in checks
-        for met in [check["met"] if isinstance(check["met"], bool) else None]
     )
 
 
-def _short(setting: object) -> str:
-    return str(setting).removeprefix("compress.").removeprefix("gates.")
+def _short(setting: str) -> str:
+    return setting.removeprefix("compress.").removeprefix("gates.")
 
 
 def _shown(value: float | None, digits: int) -> str:

@@ -21,6 +21,7 @@ from bertworks.compression.candidates import Candidate, Limits
 from bertworks.compression.choosing import choose, settled, undecided
 from bertworks.compression.engines import Floats
 from bertworks.compression.inference import ROWS, Batch, Runner, TokenIds, batches
+from bertworks.contracts.latency import Load
 from bertworks.cpus import available_threads
 from bertworks.errors import BertworksError
 from bertworks.evaluation.drops import Drop, best_by_chance
@@ -28,7 +29,7 @@ from bertworks.progress import stage
 from bertworks.shortened import shortened
 from bertworks.spec import Quantize
 from bertworks.tasks.predictions import Predictions
-from bertworks.timing import Latency, Load, Product, milliseconds
+from bertworks.timing import Product, latency_of, load_of, milliseconds
 
 LOOKS = (9, 18, 27)
 """After so many rounds the choice is looked at; what was settled needs no more."""
@@ -198,7 +199,7 @@ class _Rounds:
                     if over or settled(running, self.settings.prefer, self.settings.candidates):
                         break
                     running = undecided(running, self.settings.candidates)
-        return Load.of(self.products)
+        return load_of(self.products)
 
     def _time(self, candidate: Candidate) -> None:
         assert candidate.runner is not None
@@ -215,11 +216,11 @@ class _Rounds:
         self.times[candidate.name].append(alone)
 
     def _judge(self) -> None:
-        load = Load.of(self.products)
+        load = load_of(self.products)
         lengths = [int(one.lengths[0]) for one in self.singles]
         for one in self.candidates:
             if self.times[one.name]:
-                one.latency = Latency.of(np.array(self.times[one.name]), lengths, load)
+                one.latency = latency_of(np.array(self.times[one.name]), lengths, load)
             one.judge(self.limits)
 
 

@@ -8,11 +8,10 @@ the one-sided lower bound of the drop is.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.bundle import Loss
 from bertworks.errors import ArtifactError
 from bertworks.evaluation.bootstrap import draw
 from bertworks.evaluation.measures import measure_of
@@ -24,26 +23,8 @@ EXACT = 1e-9  # the difference of two shares is a little more or less than itsel
 _UNBOUNDED = frozenset({"mae", "rmse"})
 
 
-@dataclass(frozen=True)
-class Drop:
-    """How much worse a model is than another.
-
-    Attributes:
-        metric: By which metric.
-        value: The drop; below 0 where it is better. For metrics where lower is better, turned round.
-        low, high: One-sided bounds, each at `confidence`.
-        confidence: The level, for example 0.95.
-        rows: How many rows both answered.
-        changed: How many of the answers differ; None for numbers, which nearly all do.
-    """
-
-    metric: str
-    value: float
-    low: float
-    high: float
-    confidence: float
-    rows: int
-    changed: int | None
+class Drop(Loss):
+    """How much worse a model is than another, and what that says of a limit; see `Loss`."""
 
     @classmethod
     def between(
@@ -101,10 +82,6 @@ class Drop:
             f"{self.metric} {moved} by {abs(self.value):.4f} on {self.rows} rows "
             f"({self.confidence:.0%} bounds of the drop {self.low:+.4f} to {self.high:+.4f}{changed})"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """All attributes."""
-        return dict(vars(self))
 
 
 def best_by_chance(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.metrics import Spans, WrongRow
 from bertworks.shortened import shortened
 from bertworks.tasks.predictions import Predictions
 
@@ -13,7 +14,7 @@ LONGEST = 500
 """Characters of a text that are kept."""
 
 
-def worst(predictions: Predictions, texts: list[str], most: int) -> list[dict[str, Any]]:
+def worst(predictions: Predictions, texts: list[str], most: int) -> list[WrongRow]:
     """The wrong rows, worst first.
 
     Args:
@@ -22,28 +23,25 @@ def worst(predictions: Predictions, texts: list[str], most: int) -> list[dict[st
         most: How many rows at most.
 
     Returns:
-        `{"id", "text", "truth", "prediction", "score"}`; score is the probability given to the wrong
-        answer (tagging: to the row's surest wrong tag), for regression the distance from the truth.
-        Tagging adds `spans`: of truth and prediction each entity as [type, first word, one past the
-        last], words being what stands between spaces in the text.
+        Entries of errors.json.
     """
     badness = predictions.handler.scores.badness(predictions)
     order = [row for row in np.argsort(-badness, kind="stable") if badness[row] > 0][:most]
     return [
-        {
-            "id": predictions.ids[row],
-            "text": shortened(texts[row], LONGEST),
-            "truth": readable(predictions, predictions.truth, row, texts[row]),
-            "prediction": readable(predictions, predictions.prediction, row, texts[row]),
-            "score": round(float(badness[row]), 6),
-            **both_spans(predictions, row),
-        }
+        WrongRow(
+            id=predictions.ids[row],
+            text=shortened(texts[row], LONGEST),
+            truth=readable(predictions, predictions.truth, row, texts[row]),
+            prediction=readable(predictions, predictions.prediction, row, texts[row]),
+            score=round(float(badness[row]), 6),
+            spans=both_spans(predictions, row),
+        )
         for row in order
     ]
 
 
-def both_spans(predictions: Predictions, row: int) -> dict[str, Any]:
-    """In tagging `spans`, the entities of a row's truth and prediction; else nothing."""
+def both_spans(predictions: Predictions, row: int) -> Spans | None:
+    """In tagging the entities of a row's truth and prediction; else None."""
     return predictions.handler.scores.spans(predictions, row)
 
 

@@ -9,23 +9,24 @@ judged without what other work of the machine adds to it (`bertworks.timing`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 from bertworks.artifacts import Artifact
 from bertworks.compression import candidates
+from bertworks.contracts.bundle import Tried
+from bertworks.contracts.decision import Decision, Rule, Verdict
+from bertworks.contracts.latency import LATENCY, Latency, Speed
+from bertworks.contracts.metrics import FLOOR, METRICS, Metric, overall, value_of
 from bertworks.errors import ArtifactError
 from bertworks.evaluation import predictions
 from bertworks.evaluation.bootstrap import Difference, paired
 from bertworks.evaluation.drops import Drop, shared
 from bertworks.evaluation.measures import measure_of
-from bertworks.evaluation.metrics import value_of
 from bertworks.evaluation.new_labels import NewLabels
 from bertworks.notices import Notice
 from bertworks.spec import Gates, Task
 from bertworks.spec_tasks import lower_is_better
 from bertworks.tasks.predictions import Predictions
-from bertworks.timing import Latency
 
 RESAMPLES = 1000
 SEED = 42
@@ -49,14 +50,14 @@ class Measured:
         new_labels: What becomes of labels that the champion does not know; None where there are none.
     """
 
-    bundle: list[dict[str, Any]]
-    model: list[dict[str, Any]]
-    floor: list[dict[str, Any]]
-    latency: dict[str, Any]
+    bundle: list[Metric]
+    model: list[Metric]
+    floor: list[Metric]
+    latency: Speed
     champion: Difference | None = None
     drop: Drop | None = None
     above_floor: Difference | None = None
-    candidates: Sequence[dict[str, Any]] = field(default=())
+    candidates: Sequence[Tried] = ()
     new_labels: NewLabels | None = None
 
     @classmethod
@@ -80,16 +81,16 @@ class Measured:
         answers = predictions.load(ours / "predictions.parquet", task, labels)
         model = predictions.load(before / "predictions.parquet", task, labels)
         drop = Drop.between(*shared(answers, model), metric, gates.confidence, SEED)
-        floor = ours if ours.json("floor.json") else before
+        floor = ours if FLOOR.read(ours) else before
         above = None
-        if floor.json("floor.json") and (floor / FLOOR_ANSWERS).is_file():
+        if FLOOR.read(floor) and (floor / FLOOR_ANSWERS).is_file():
             below = predictions.load(floor / FLOOR_ANSWERS, task, labels)
             above = _gap(*shared(answers, below), metric)
         return cls(
-            bundle=ours.json("metrics.json"),
-            model=before.json("metrics.json"),
-            floor=floor.json("floor.json"),
-            latency=ours.json("latency.json"),
+            bundle=METRICS.read(ours),
+            model=METRICS.read(before),
+            floor=FLOOR.read(floor),
+            latency=LATENCY.read(ours),
             champion=champion,
             drop=drop,
             above_floor=above,
@@ -105,7 +106,7 @@ def decide(
     *,
     challenge: bool = False,
     least_recall: float = 0.5,
-) -> dict[str, Any]:
+) -> Decision:
     """Checks every rule that is asked for.
 
     For metrics where lower is better (mae, rmse, calibration_error) `minimum` is read as the highest
@@ -122,7 +123,7 @@ def decide(
         least_recall: Share of each new label's test rows that must be found then.
 
     Returns:
-        What decision.json holds: passed, metric, rules, reasons.
+        Whether it passed, the rules and the reasons; the gate step adds what it compared with.
 
     Raises:
         SpecError: The metric was not measured.
@@ -130,17 +131,19 @@ def decide(
     """
     sign = -1.0 if lower_is_better(metric) else 1.0
     value = value_of(measured.bundle, metric)
-    rules = []
+    rules: list[Rule] = []
     if gates.minimum is not None:
         met = sign * (value - gates.minimum) >= 0
-        rules.append(_rule("minimum", gates.minimum, value, met, _spread(measured.bundle, metric)))
+        rules.append(
+            Rule("minimum", gates.minimum, value, met, note=_spread(measured.bundle, metric))
+        )
     if gates.max_drop is not None:
         rules.append(_drops(gates.max_drop, measured, metric, sign))
     if gates.max_latency_ms is not None:
         rules.append(_answers_in_time(gates.max_latency_ms, measured.latency))
     if gates.max_size_mb is not None:
-        size = measured.latency["size_mb"]
-        rules.append(_rule("max_size_mb", gates.max_size_mb, size, size <= gates.max_size_mb))
+        size = measured.latency.size_mb
+        rules.append(Rule("max_size_mb", gates.max_size_mb, size, size <= gates.max_size_mb))
     if gates.beat_floor:
         rules.append(_beats_floor(measured, metric, value, sign))
     if challenge and measured.new_labels is not None:
@@ -149,13 +152,14 @@ def decide(
         rules.append(_beats_noise(measured.champion, sign))
     elif gates.beat_champion:
         rules.append(_beats_champion(measured.champion, sign))
-    reasons = [_reason(rule, metric) for rule in rules if not rule["passed"]]
-    return {"passed": not reasons, "metric": metric, "rules": rules, "reasons": reasons}
+    reasons = [_reason(rule, metric) for rule in rules if not rule.passed]
+    outcome: Verdict = "refused" if reasons else "promoted"
+    return Decision(not reasons, metric, rules, reasons, outcome=outcome)
 
 
-def notices(decision: dict[str, Any], gates: Gates, measured: Measured) -> list[Notice]:
+def notices(decision: Decision, gates: Gates, measured: Measured) -> list[Notice]:
     """What a person should know of rules that were met: how near chance they are."""
-    rules = {rule["name"]: rule for rule in decision["rules"] if rule["passed"]}
+    rules = {rule.name: rule for rule in decision.rules if rule.passed}
     found = []
     drop, limit = measured.drop, gates.max_drop
     if "max_drop" in rules and drop is not None and limit is not None:
@@ -177,8 +181,8 @@ def notices(decision: dict[str, Any], gates: Gates, measured: Measured) -> list[
                 )
             )
     for name, rule in rules.items():
-        if not rule["judged"]:
-            found.append(Notice(f"gates.{name} could not be judged: {rule['note']}.", "warning"))
+        if not rule.judged:
+            found.append(Notice(f"gates.{name} could not be judged: {rule.note}.", "warning"))
     gap = measured.above_floor
     if "beat_floor" in rules and gap is not None and _around_0(gap):
         text = f"The bundle is above the floor within chance only: {_interval(gap)}."
@@ -210,17 +214,16 @@ def _gap(ours: Predictions, theirs: Predictions, metric: str, seed: int = SEED) 
     return paired(first, second, metric, len(ours), RESAMPLES, seed)
 
 
-def _drops(limit: float, measured: Measured, metric: str, sign: float) -> dict[str, Any]:
+def _drops(limit: float, measured: Measured, metric: str, sign: float) -> Rule:
     drop = measured.drop
     if drop is None:
         gap = sign * (value_of(measured.model, metric) - value_of(measured.bundle, metric))
         # Rounded: 0.86 - 0.84 is a little more than 0.02 in binary.
-        return _rule("max_drop", limit, gap, round(gap, 9) <= limit)
-    return _rule("max_drop", limit, drop.value, not drop.beyond(limit), str(drop))
+        return Rule("max_drop", limit, gap, round(gap, 9) <= limit)
+    return Rule("max_drop", limit, drop.value, not drop.beyond(limit), note=str(drop))
 
 
-def _answers_in_time(limit: float, record: dict[str, Any]) -> dict[str, Any]:
-    latency = Latency.from_json(record)
+def _answers_in_time(limit: float, latency: Latency) -> Rule:
     met, note = latency.within(limit), ""
     if latency.load.busy:
         told = "without the load" if met is not None else "too busy to tell"
@@ -229,49 +232,50 @@ def _answers_in_time(limit: float, record: dict[str, Any]) -> dict[str, Any]:
             f"{latency.p95_ms:.2f} ms as measured, {told}: {latency.judged_ms:.2f} ms"
         )
     passed = met is not False
-    return _rule("max_latency_ms", limit, latency.judged_ms, passed, note, judged=met is not None)
+    return Rule("max_latency_ms", limit, latency.judged_ms, passed, met is not None, note)
 
 
-def _beats_floor(measured: Measured, metric: str, value: float, sign: float) -> dict[str, Any]:
+def _beats_floor(measured: Measured, metric: str, value: float, sign: float) -> Rule:
     if not measured.floor:
         raise ArtifactError(
             "gates.beat_floor is on, but no floor was measured.",
             "Set evaluate.floor: true, or gates.beat_floor: false.",
         )
-    known = {one["name"]: one["value"] for one in measured.floor}
+    known = {one.name: one.value for one in measured.floor}
     if metric not in known:
         # Not defined for the floor (a constant has no correlation): anything is above it.
-        return _rule("beat_floor", None, value, True, f"the floor has no {metric}")
+        return Rule("beat_floor", None, value, True, note=f"the floor has no {metric}")
     note = "" if measured.above_floor is None else _interval(measured.above_floor)
     met = sign * (value - known[metric]) > 0
-    return _rule("beat_floor", known[metric], value, met, note)
+    return Rule("beat_floor", known[metric], value, met, note=note)
 
 
-def _beats_champion(found: Difference | None, sign: float) -> dict[str, Any]:
+def _beats_champion(found: Difference | None, sign: float) -> Rule:
     if found is None:
-        return _rule("beat_champion", None, None, True, "there is no champion yet")
-    return _rule("beat_champion", 0.0, found.value, sign * found.value > 0, _interval(found))
+        return Rule("beat_champion", None, None, True, note="there is no champion yet")
+    return Rule("beat_champion", 0.0, found.value, sign * found.value > 0, note=_interval(found))
 
 
-def _beats_noise(found: Difference | None, sign: float) -> dict[str, Any]:
+def _beats_noise(found: Difference | None, sign: float) -> Rule:
     if found is None:
-        return _rule("beat_noise", None, None, True, "there is no champion to compare with")
+        return Rule("beat_noise", None, None, True, note="there is no champion to compare with")
     bound = found.low if sign > 0 else found.high
     passed = bound is not None and sign * bound > 0
-    return _rule("beat_noise", 0.0, found.value, passed, _interval(found))
+    return Rule("beat_noise", 0.0, found.value, passed, note=_interval(found))
 
 
-def _learns_labels(found: NewLabels, least: float) -> list[dict[str, Any]]:
+def _learns_labels(found: NewLabels, least: float) -> list[Rule]:
     """The rules of a challenger that knows more labels than the champion."""
     recall, macro, old, note = found.recall, found.macro, found.old, str(found)
     if recall is None:
-        rules = [_rule("finds_new_labels", least, None, True, note, judged=False)]
+        rules = [Rule("finds_new_labels", least, None, True, judged=False, note=note)]
     else:
-        rules = [_rule("finds_new_labels", least, recall, recall >= least, note)]
+        rules = [Rule("finds_new_labels", least, recall, recall >= least, note=note)]
         if macro is not None:
-            rules.append({**_beats_noise(macro, 1.0), "metric": found.metric})
+            rules.append(replace(_beats_noise(macro, 1.0), metric=found.metric))
     if old is not None:
-        rules.append(_rule("keeps_old_labels", 0.0, old.value, not old.beyond(0.0), str(old)))
+        kept = not old.beyond(0.0)
+        rules.append(Rule("keeps_old_labels", 0.0, old.value, kept, note=str(old)))
     return rules
 
 
@@ -285,31 +289,12 @@ def _interval(found: Difference) -> str:
     return f"95 % interval of the difference {found.low:+.4f} to {found.high:+.4f}"
 
 
-def _spread(entries: list[dict[str, Any]], metric: str) -> str:
+def _spread(entries: Sequence[Metric], metric: str) -> str:
     """The interval of a metric, and on how many rows."""
-    one = next(one for one in entries if one["name"] == metric and one["slice"] == "")
-    if one.get("low") is None or one.get("high") is None:
+    one = overall(entries)[metric]
+    if one.low is None or one.high is None:
         return ""
-    return f"95 % interval {one['low']:.4f} to {one['high']:.4f} on {one['rows']} rows"
-
-
-def _rule(
-    name: str,
-    limit: float | None,
-    value: float | None,
-    passed: bool,
-    note: str = "",
-    *,
-    judged: bool = True,
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "limit": limit,
-        "value": value,
-        "passed": bool(passed),
-        "judged": judged,
-        "note": note,
-    }
+    return f"95 % interval {one.low:.4f} to {one.high:.4f} on {one.rows} rows"
 
 
 _WORDS = {
@@ -329,7 +314,7 @@ _WORDS = {
 }
 
 
-def _reason(rule: dict[str, Any], metric: str) -> str:
-    told = {"metric": metric, **rule}
-    text = _WORDS[rule["name"]].format(**told)
-    return f"{text} ({rule['note']})" if rule["note"] else text
+def _reason(rule: Rule, metric: str) -> str:
+    told = {"metric": rule.metric or metric, "value": rule.value, "limit": rule.limit}
+    text = _WORDS[rule.name].format(**told)
+    return f"{text} ({rule.note})" if rule.note else text

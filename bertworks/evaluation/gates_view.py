@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from markupsafe import Markup
 
 from bertworks import html
+from bertworks.contracts.decision import Decision, Rule
 from bertworks.evaluation.view import spoken
 
 _TITLES = {
@@ -36,45 +35,41 @@ _VERDICTS = {
 }
 
 
-def gate_page(name: str, decision: dict[str, Any]) -> str:
+def gate_page(name: str, decision: Decision) -> str:
     """The page of one decision."""
     return html.page(f"Gate: {name}", rules(decision))
 
 
-def rules(decision: dict[str, Any]) -> Markup:
+def rules(decision: Decision) -> Markup:
     """The verdict and a row a rule."""
-    word, kind = _VERDICTS[decision.get("outcome", "promoted" if decision["passed"] else "refused")]
+    word, kind = _VERDICTS[decision.outcome]
     verdict = html.badge(word, kind)
     rows = [
         [
-            _TITLES.get(rule["name"], rule["name"]),
-            _plain(rule["value"]),
-            _plain(rule["limit"]),
+            _TITLES.get(rule.name, rule.name),
+            _plain(rule.value),
+            _plain(rule.limit),
             _badge(rule),
-            rule.get("note", ""),
+            rule.note,
         ]
-        for rule in decision["rules"]
+        for rule in decision.rules
     ]
     on = f" {failed}" if (failed := refused_on(decision)) else ""
-    head = Markup("<p>{}{} (metric: {})</p>").format(verdict, on, spoken(decision["metric"]))
+    head = Markup("<p>{}{} (metric: {})</p>").format(verdict, on, spoken(decision.metric))
     return head + html.table(["rule", "value", "limit", "", ""], rows, [1, 2])
 
 
-def refused_on(decision: dict[str, Any]) -> str:
+def refused_on(decision: Decision) -> str:
     """What kept a bundle out, such as "on size and latency"; empty where nothing did."""
-    broken = [
-        _ON.get(rule["name"], rule["name"]) for rule in decision["rules"] if not rule["passed"]
-    ]
+    broken = [_ON.get(rule.name, rule.name) for rule in decision.broken]
     *before, last = dict.fromkeys(broken) or [""]
     return f"on {', '.join(before)} and {last}" if before else f"on {last}" if last else ""
 
 
-def _badge(rule: dict[str, Any]) -> Markup:
-    if not rule["passed"]:
+def _badge(rule: Rule) -> Markup:
+    if not rule.passed:
         return html.badge("not met", "bad")
-    return (
-        html.badge("met", "good") if rule.get("judged", True) else html.badge("not judged", "warn")
-    )
+    return html.badge("met", "good") if rule.judged else html.badge("not judged", "warn")
 
 
 def _plain(value: float | None) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from bertworks.artifacts import MANIFEST, Artifact
+from bertworks.contracts.latency import Speed
 from bertworks.cpus import available_threads
 from bertworks.evaluation.data import Columns
 from bertworks.progress import Stage, stage
 from bertworks.serving.runtime import Agent
 from bertworks.tasks import form_of
-from bertworks.timing import Latency, Load, Product, milliseconds
+from bertworks.timing import Product, latency_of, load_of, milliseconds
 
 ROWS = 200
 PASSES = 3
@@ -26,7 +27,7 @@ ATTEMPTS = 3  # measurements, at most, while the machine is busy
 SECONDS = 10.0  # after so long no pass and no attempt is begun
 
 
-def measure(agent: Agent, rows: Columns, source: Artifact) -> dict[str, Any]:
+def measure(agent: Agent, rows: Columns, source: Artifact) -> Speed:
     """Times a bundle or model on test rows, from text to answer, tokenizing included.
 
     Where other work disturbs it, it is measured again, and the least disturbed attempt counts.
@@ -55,18 +56,20 @@ def measure(agent: Agent, rows: Columns, source: Artifact) -> dict[str, Any]:
         with stage("latency", total=PASSES * len(picked), unit="rows") as current:
             times, products = _alone(agent, picked, product, current, began + SECONDS)
         seconds = milliseconds(agent.predict, many) / 1e3
-        latency = Latency.of(times, lengths, Load.of(products))
+        latency = latency_of(times, lengths, load_of(products))
         found.append((latency, len(many) / seconds))
         if not latency.load.busy or time.monotonic() > began + SECONDS:
             break
     best, rate = min(found, key=lambda one: one[0].load.p95_slowdown)
-    load = replace(best.load, attempts=len(found))
-    return {
-        **replace(best, load=load).to_json(),
-        "rows_per_second": round(rate, 1),
-        "size_mb": round(size_mb(source), 3),
-        "threads": threads,
-    }
+    return Speed(
+        best.p50_ms,
+        best.p95_ms,
+        best.quiet_p95_ms,
+        replace(best.load, attempts=len(found)),
+        rows_per_second=round(rate, 1),
+        size_mb=round(size_mb(source), 3),
+        threads=threads,
+    )
 
 
 def _alone(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from bertworks.errors import DataError, SpecError
+from bertworks.contracts.metrics import Confusion, LabelReport, Metric
+from bertworks.errors import DataError
 from bertworks.evaluation import bootstrap
 from bertworks.evaluation.measures import measure_of
 from bertworks.tasks.predictions import Predictions
 
 
-def score(predictions: Predictions, resamples: int, seed: int) -> list[dict[str, Any]]:
+def score(predictions: Predictions, resamples: int, seed: int) -> list[Metric]:
     """Every metric of the task over all rows, with its 95 % interval.
 
     Args:
@@ -33,46 +33,21 @@ def score(predictions: Predictions, resamples: int, seed: int) -> list[dict[str,
         )
     found = bootstrap.estimate(measure_of(predictions), len(predictions), resamples, seed)
     return [
-        entry(name, got.value, len(predictions), low=got.low, high=got.high)
+        Metric(name, got.value, got.low, got.high, rows=len(predictions))
         for name, got in found.items()
         if math.isfinite(got.value)
     ]
 
 
-def entry(
-    name: str, value: float, rows: int, *, part: str = "",
-    low: float | None = None, high: float | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """One entry of metrics.json; `part` is the slice, "" for all rows."""
-    return {
-        "name": name, "value": value, "low": low, "high": high, "slice": part, "rows": rows,
-    }  # fmt: skip
-
-
-def value_of(metrics: list[dict[str, Any]], name: str) -> float:
-    """The value of a metric over all rows.
-
-    Raises:
-        SpecError: The metric was not measured.
-    """
-    overall = {one["name"]: one["value"] for one in metrics if one["slice"] == ""}
-    if name not in overall:
-        raise SpecError(
-            f"There is no metric {name!r} for this task.",
-            f"Choose one of: {', '.join(sorted(overall))}.",
-        )
-    return float(overall[name])
-
-
-def confusion(predictions: Predictions) -> dict[str, Any] | None:
-    """`{"labels", "matrix"}`, rows are true labels; None for regression and multi-label.
+def confusion(predictions: Predictions) -> Confusion | None:
+    """How often which label was taken for which; None for regression and multi-label.
 
     Tagging counts words by tag, O included.
     """
     return predictions.handler.scores.confusion(predictions)
 
 
-def classification_report(predictions: Predictions) -> dict[str, Any]:
+def classification_report(predictions: Predictions) -> LabelReport:
     """Precision, recall, F1 and support: `labels` (for tagging: tags), and `entities` by type.
 
     Each table also has the rows "micro average", "macro average" and "weighted average". Both are

@@ -10,6 +10,8 @@ from bertworks import html
 from bertworks.artifacts import Artifact
 from bertworks.compression.candidates import table
 from bertworks.compression.candidates_view import limits
+from bertworks.contracts.bundle import Loss, Times
+from bertworks.contracts.latency import Speed
 from bertworks.evaluation.report_verdict import latency
 from bertworks.evaluation.view import spoken
 
@@ -32,34 +34,37 @@ def _before_and_after(opened: Opened) -> Markup:
         [spoken(name), _score(before), _score(after), _signed(before, after)],
     ]
     measures = {
-        "size, MB": ("size_mb", 1, True),
-        "median latency, ms": ("p50_ms", 2, True),
-        "p95 latency, ms": ("p95_ms", 2, True),
-        "rows/s in batches": ("rows_per_second", 0, False),
+        "size, MB": (old.size_mb, new.size_mb, 1),
+        "median latency, ms": (old.p50_ms, new.p50_ms, 2),
+        "p95 latency, ms": (old.p95_ms, new.p95_ms, 2),
+        "rows/s in batches": (old.rows_per_second, new.rows_per_second, 0),
     }
-    for title, (key, digits, smaller) in measures.items():
-        ratio = old[key] / new[key] if smaller else new[key] / old[key]
-        word = WORDS[key == "size_mb"][ratio >= 1]
+    for title, (one, other, digits) in measures.items():
+        ratio = other / one if title == "rows/s in batches" else one / other
+        word = WORDS[title == "size, MB"][ratio >= 1]
         factor = ratio if ratio >= 1 else 1 / ratio
         gain = html.badge(f"{factor:.1f}× {word}", "good" if ratio >= 1 else "bad")
-        rows.append([title, f"{old[key]:,.{digits}f}", f"{new[key]:,.{digits}f}", gain])
+        rows.append([title, f"{one:,.{digits}f}", f"{other:,.{digits}f}", gain])
     note = Markup(
         '<p class="soft">Test rows, text to answer, {} threads; the uncompressed model runs as a '
         "float32 graph in ONNX Runtime.</p>"
     )
     table = html.table(["", "uncompressed model", "bundle", ""], rows, (1, 2))
-    return _bars(old, new) + table + note.format(new["threads"])
+    return _bars(old, new) + table + note.format(new.threads)
 
 
-def _bars(old: dict[str, Any], new: dict[str, Any]) -> Markup:
+def _bars(old: Speed, new: Speed) -> Markup:
     """Size, latency and throughput before and after, side by side."""
     charts = Markup("")
-    for title, key in (("Size, MB", "size_mb"), ("Median latency, ms", "p50_ms"),
-                       ("Rows/s in batches", "rows_per_second")):  # fmt: skip
-        most = max(old[key], new[key])
+    measures = {
+        "Size, MB": (old.size_mb, new.size_mb),
+        "Median latency, ms": (old.p50_ms, new.p50_ms),
+        "Rows/s in batches": (old.rows_per_second, new.rows_per_second),
+    }
+    for title, pair in measures.items():
         rows = [
-            [name, _bar(one[key], most), html.number(round(one[key], 1))]
-            for name, one in (("uncompressed", old), ("bundle", new))
+            [name, _bar(value, max(pair)), html.number(round(value, 1))]
+            for name, value in zip(("uncompressed", "bundle"), pair, strict=True)
         ]
         charts += Markup("<div>{}</div>").format(html.table([title, "", ""], rows, [2]))
     return Markup('<div class="three">{}</div>').format(charts)
@@ -68,21 +73,21 @@ def _bars(old: dict[str, Any], new: dict[str, Any]) -> Markup:
 def _candidates(opened: Opened) -> Markup:
     if "bundle" not in opened:
         return Markup("")
-    candidates = table(opened["bundle"])
     rows = [
         [
-            one["name"],
-            _number(one.get("size_mb"), 1),
-            _number(one.get("latency_ms"), 2),
-            _number(one.get("p95_ms"), 2),
-            _number(one.get("rows_per_second"), 0),
-            _number(one.get("metric"), 4),
-            html.badge("chosen", "good") if one.get("chosen") else "",
-            one.get("reason") or "",
-            _drop(one.get("drop")),
-            limits(one.get("checks") or []),
+            one.name,
+            _number(one.size_mb, 1),
+            _number(times.latency_ms, 2),
+            _number(times.p95_ms, 2),
+            _number(times.rows_per_second, 0),
+            _number(one.metric, 4),
+            html.badge("chosen", "good") if one.chosen else "",
+            times.reason,
+            _drop(one.drop),
+            limits(times.checks),
         ]
-        for one in candidates
+        for one in table(opened["bundle"])
+        for times in [one.times or Times()]
     ]
     headers = [
         "candidate", "MB", "ms", "p95 ms", "rows/s", "validation metric", "", "why", "drop",
@@ -122,15 +127,15 @@ def _bar(value: float, most: float) -> Markup:
     ).format(round(150 * min(1.0, value / most) if most else 0, 1))
 
 
-def _drop(drop: dict[str, Any] | None) -> str:
+def _drop(drop: Loss | None) -> str:
     """The loss against float32, its bounds, and on how many rows."""
     if drop is None:
         return "–"
-    if drop["low"] == drop["high"] == 0:
+    if drop.low == drop.high == 0:
         return "none"
-    changed = "" if drop["changed"] is None else f", {drop['changed']} answers differ"
-    bounds = f"{drop['low']:+.4f} to {drop['high']:+.4f}"
-    return f"{drop['value']:+.4f} ({bounds} on {drop['rows']} rows{changed})"
+    changed = "" if drop.changed is None else f", {drop.changed} answers differ"
+    bounds = f"{drop.low:+.4f} to {drop.high:+.4f}"
+    return f"{drop.value:+.4f} ({bounds} on {drop.rows} rows{changed})"
 
 
 def _score(metrics: Artifact) -> str:

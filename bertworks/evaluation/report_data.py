@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
+from bertworks.contracts.statistics import CHECKS, Check
 from bertworks.evaluation.data import read_split
 from bertworks.spec import Task
 from bertworks.tasks import for_task
@@ -25,7 +27,7 @@ def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
         info = opened["examples"].json("info.json")
         parts += [_counts(info), _charts(opened), _sources(info)]
     if "statistics" in opened:
-        parts.append(_checks(opened["statistics"].json("checks.json")))
+        parts.append(_checks(CHECKS.read(opened["statistics"])))
     return Markup("\n").join(parts)
 
 
@@ -74,23 +76,23 @@ def _lengths(tokens: Artifact | None) -> Markup:
     return Markup("<h3>Length</h3>") + chart + note.format(f"{middle:.0f}", f"{most:.0f}")
 
 
-def _checks(checks: list[dict[str, Any]]) -> Markup:
+def _checks(checks: Sequence[Check]) -> Markup:
     rows = [
-        [_mark(one), one["name"].replace("_", " "), html.cut(one["message"], 300)]
+        [_mark(one), one.name.replace("_", " "), html.cut(one.message, 300)]
         for one in checks
-        if one["severity"] != "ignore"
+        if one.severity != "ignore"
     ]
-    failed = sum(not one["passed"] for one in checks if one["severity"] != "ignore")
+    failed = sum(not one.passed for one in checks if one.severity != "ignore")
     summary = f"{len(rows)} checks, {failed} with a finding"
     return Markup("<h3>Checks</h3><details{}><summary>{}</summary>{}</details>").format(
         Markup(" open") if failed else "", summary, html.table(["", "check", "finding"], rows)
     )
 
 
-def _mark(check: dict[str, Any]) -> Markup:
-    if check["passed"]:
+def _mark(check: Check) -> Markup:
+    if check.passed:
         return html.badge("ok", "good")
-    return html.badge(check["severity"], "bad" if check["severity"] == "error" else "warn")
+    return html.badge(check.severity, "bad" if check.severity == "error" else "warn")
 
 
 def _sources(info: dict[str, Any]) -> Markup:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
 
 from bertworks import html, spec
 from bertworks.artifacts import Artifact
+from bertworks.contracts.metrics import (
+    CONFUSION,
+    ERRORS,
+    FLOOR,
+    METRICS,
+    REPORT,
+    Metric,
+    overall,
+)
 from bertworks.evaluation import errors, view
 from bertworks.evaluation.data import read_split
 from bertworks.evaluation.predictions import Predictions, load
@@ -54,13 +64,13 @@ def scores(run: Run, opened: Opened) -> Markup:
     if last is None:
         return Markup("")
     known = [_overall(one) for one in (model, bundle)]
-    floor = {one["name"]: one for one in last.json("floor.json")}
+    floor = overall(FLOOR.read(last))
     rows = [
         [spoken(name), decimal(floor.get(name)), *(decimal(one.get(name)) for one in known),
          interval(entry)]
         for name, entry in _overall(last).items()
     ]  # fmt: skip
-    count = next(iter(_overall(last).values()))["rows"] if rows else 0
+    count = next(iter(_overall(last).values())).rows if rows else 0
     headers = ["metric", "floor", "uncompressed model", "bundle", "95 % interval"]
     note = Markup('<p class="soft">{} test rows. The floor is a linear model on word counts.</p>')
     name = last.metadata["metric"]
@@ -71,9 +81,9 @@ def scores(run: Run, opened: Opened) -> Markup:
     return plot + html.table(headers, rows, (1, 2, 3, 4)) + note.format(html.number(count))
 
 
-def intervals(entries: dict[str, dict[str, Any]], title: str) -> Markup:
+def intervals(entries: Mapping[str, Metric], title: str) -> Markup:
     """A dot with its 95 % interval for each entry, on one scale."""
-    ends = [one[key] for one in entries.values() for key in ("low", "value", "high")]
+    ends = [end for one in entries.values() for end in (one.low, one.value, one.high)]
     finite = [end for end in ends if end is not None]
     if not finite:
         return Markup("")
@@ -87,9 +97,9 @@ def intervals(entries: dict[str, dict[str, Any]], title: str) -> Markup:
     shapes = Markup("")
     for index, (name, one) in enumerate(entries.items()):
         y, color = 22 + 30 * index, f"var(--c{index})"
-        if one["low"] is not None and one["high"] is not None:
-            shapes += _LINE.format(at(one["low"]), at(one["high"]), y, color)
-        shapes += _DOT.format(name, y, at(one["value"]), color, f"{one['value']:.3f}")
+        if one.low is not None and one.high is not None:
+            shapes += _LINE.format(at(one.low), at(one.high), y, color)
+        shapes += _DOT.format(name, y, at(one.value), color, f"{one.value:.3f}")
     height = 10 + 30 * len(entries)
     drawing = Markup('<svg role="img" viewBox="0 0 400 {0}" width="400" height="{0}">{1}</svg>')
     return Markup("<h3>{}</h3>").format(title) + drawing.format(height, shapes)
@@ -109,13 +119,13 @@ _DOT = Markup(
 def confusion(run: Run, opened: Opened) -> Markup:
     """The confusion matrix of the last agent that was evaluated."""
     found = _last(opened)
-    return _bare(view.confusion(found.json("confusion.json"))) if found else Markup("")
+    return _bare(view.confusion(CONFUSION.read(found))) if found else Markup("")
 
 
 def slices(run: Run, opened: Opened) -> Markup:
     """The slices of the last agent that was evaluated."""
     found = _last(opened)
-    return _bare(view.slices(found.json("metrics.json"))) if found else Markup("")
+    return _bare(view.slices(METRICS.read(found))) if found else Markup("")
 
 
 def by_label(run: Run, opened: Opened) -> Markup:
@@ -123,7 +133,7 @@ def by_label(run: Run, opened: Opened) -> Markup:
     found = _last(opened)
     if found is None:
         return Markup("")
-    tables = view.report(found.json("report.json"))
+    tables = view.report(REPORT.read(found))
     box = Markup("<details><summary>Precision, recall, F1</summary>{}</details>")
     return box.format(tables) if tables else Markup("")
 
@@ -131,7 +141,7 @@ def by_label(run: Run, opened: Opened) -> Markup:
 def worst(run: Run, opened: Opened) -> Markup:
     """Where the last agent was surest and wrong."""
     found = _last(opened)
-    return _bare(view.worst(found.json("errors.json"), WORST)) if found else Markup("")
+    return _bare(view.worst(ERRORS.read(found), WORST)) if found else Markup("")
 
 
 def samples(run: Run, opened: Opened) -> Markup:
@@ -157,12 +167,12 @@ def samples(run: Run, opened: Opened) -> Markup:
 def _tagged_samples(answers: Predictions, texts: dict[str, str]) -> Markup:
     """In tagging the entities are marked in their sentences."""
     rows = range(min(SAMPLES, len(answers)))
-    found = [errors.both_spans(answers, row)["spans"] for row in rows]
+    found = [spans for row in rows if (spans := errors.both_spans(answers, row)) is not None]
     kinds = view.kinds_of(found)
     table = [
         [
             view.sentences(texts.get(answers.ids[row], ""), spans, kinds),
-            _mark(spans["truth"], spans["prediction"]),
+            _mark(spans.truth, spans.prediction),
         ]
         for row, spans in zip(rows, found, strict=True)
     ]
@@ -190,10 +200,8 @@ def _series(points: list[dict[str, Any]]) -> dict[str, dict[str, list[tuple[floa
     }
 
 
-def _overall(metrics: Artifact | None) -> dict[str, dict[str, Any]]:
-    if metrics is None:
-        return {}
-    return {one["name"]: one for one in metrics.json("metrics.json") if one["slice"] == ""}
+def _overall(metrics: Artifact | None) -> dict[str, Metric]:
+    return {} if metrics is None else overall(METRICS.read(metrics))
 
 
 def _last(opened: Opened) -> Artifact | None:

@@ -9,6 +9,10 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
+from bertworks.contracts.decision import DECISION
+from bertworks.contracts.latency import LATENCY, Speed
+from bertworks.contracts.metrics import FLOOR, METRICS, overall
+from bertworks.contracts.retraining import OUTCOME
 from bertworks.evaluation.gates_view import refused_on, rules
 from bertworks.evaluation.view import interval, spoken
 from bertworks.progress import duration
@@ -28,7 +32,7 @@ def verdict(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     """The banner, the tiles, and the gate's rules."""
     parts = [_subtitle(run), _banner(run, opened), _tiles(run, opened)]
     if "decision" in opened:
-        parts.append(rules(opened["decision"].json("decision.json")))
+        parts.append(rules(DECISION.read(opened["decision"])))
     return Markup("\n").join(parts)
 
 
@@ -51,13 +55,13 @@ def _subtitle(run: dict[str, Any]) -> Markup:
 def _banner(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     box = Markup('<div class="verdict {}"><b>{}</b>{}</div>')
     failed = next((one for one in run.get("steps") or [] if one["state"] == "failed"), None)
-    decision = opened["decision"].json("decision.json") if "decision" in opened else None
+    decision = DECISION.read(opened["decision"]) if "decision" in opened else None
     if "outcome" in opened:  # of a retraining, whose steps may all have done well all the same
-        ended = opened["outcome"].json("outcome.json")
-        kind = {"plain": "warn"}.get(KINDS[ended["outcome"]], KINDS[ended["outcome"]])
-        return box.format(kind, _ENDINGS[ended["outcome"]], _lines(ended["text"]))
-    if decision is not None and not decision["passed"]:
-        reasons = "\n".join(f"– {reason}" for reason in decision["reasons"])
+        ended = OUTCOME.read(opened["outcome"])
+        kind = {"plain": "warn"}.get(KINDS[ended.outcome], KINDS[ended.outcome])
+        return box.format(kind, _ENDINGS[ended.outcome], _lines(ended.text))
+    if decision is not None and not decision.passed:
+        reasons = "\n".join(f"– {reason}" for reason in decision.reasons)
         title = f"Refused by the gates {refused_on(decision)}".rstrip()
         return box.format("bad", title, _lines(reasons))
     if failed is not None:
@@ -104,49 +108,43 @@ def _score_tiles(
 ) -> list[tuple[str, str, str]]:
     gates = (run.get("spec") or {}).get("gates") or {}
     name = gates.get("metric") or scored.metadata["metric"]
-    ours = _entry(scored, "metrics.json", name)
+    ours = overall(METRICS.read(scored)).get(name)
     if ours is None:
         return []
-    tiles = [(spoken(name), f"{ours['value']:.3f}", f"95 %: {interval(ours)}")]
+    tiles = [(spoken(name), f"{ours.value:.3f}", f"95 %: {interval(ours)}")]
     if "bundle_metrics" in opened and "model_metrics" in opened:
-        before = _entry(opened["model_metrics"], "metrics.json", name)
+        before = overall(METRICS.read(opened["model_metrics"])).get(name)
         if before is not None:
-            change = ours["value"] - before["value"]
-            note = f"uncompressed: {before['value']:.3f}"
+            change = ours.value - before.value
+            note = f"uncompressed: {before.value:.3f}"
             tiles.append(("change by compression", f"{change:+.3f}", note))
-    below = _entry(scored, "floor.json", name)
+    below = overall(FLOOR.read(scored)).get(name)
     if below is not None:
-        gain = f"{ours['value'] - below['value']:+.3f} against a linear model on words"
-        tiles.append(("floor", f"{below['value']:.3f}", gain))
+        gain = f"{ours.value - below.value:+.3f} against a linear model on words"
+        tiles.append(("floor", f"{below.value:.3f}", gain))
     return tiles
 
 
 def _speed_tiles(opened: dict[str, Artifact]) -> list[tuple[str, str, str]]:
     if "bundle_metrics" not in opened:
         return []
-    now = opened["bundle_metrics"].json("latency.json")
+    now = LATENCY.read(opened["bundle_metrics"])
     before = latency(opened.get("model_metrics"))
-    many = html.number(round(now["rows_per_second"]))
+    many = html.number(round(now.rows_per_second))
     tiles = [
-        ("p95 latency", f"{now['p95_ms']:.1f} ms", f"median {now['p50_ms']:.1f} ms, one row"),
-        ("throughput", f"{many}/s", f"rows in batches, {now['threads']} threads"),
-        ("size", f"{now['size_mb']:.1f} MB", "the whole bundle"),
+        ("p95 latency", f"{now.p95_ms:.1f} ms", f"median {now.p50_ms:.1f} ms, one row"),
+        ("throughput", f"{many}/s", f"rows in batches, {now.threads} threads"),
+        ("size", f"{now.size_mb:.1f} MB", "the whole bundle"),
     ]
     if before:
-        faster = now["rows_per_second"] / before["rows_per_second"]
-        smaller = before["size_mb"] / now["size_mb"]
+        faster = now.rows_per_second / before.rows_per_second
+        smaller = before.size_mb / now.size_mb
         tiles.append(("speed-up", f"{faster:.1f}×", f"and {smaller:.1f}× smaller than before"))
     return tiles
 
 
-def latency(metrics: Artifact | None) -> dict[str, Any] | None:
+def latency(metrics: Artifact | None) -> Speed | None:
     """latency.json of a metrics artifact, None where there is none."""
-    if metrics is None or not (metrics / "latency.json").is_file():
+    if metrics is None or not (metrics / LATENCY.name).is_file():
         return None
-    found: dict[str, Any] = metrics.json("latency.json")
-    return found
-
-
-def _entry(metrics: Artifact, file: str, name: str) -> dict[str, Any] | None:
-    entries: list[dict[str, Any]] = metrics.json(file)
-    return next((one for one in entries if (one["name"], one["slice"]) == (name, "")), None)
+    return LATENCY.read(metrics)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.metrics import Metric
 from bertworks.errors import SpecError
 from bertworks.evaluation.data import Columns
-from bertworks.evaluation.metrics import entry
 from bertworks.tasks.measuring import quarters
 from bertworks.tasks.predictions import Predictions
 from bertworks.tasks.scores import RowMean
@@ -25,7 +26,7 @@ MOST_VALUES = 20
 """A column with more different values is cut: numbers into quarters, text into the most frequent."""
 
 
-def slice_metrics(predictions: Predictions, rows: Columns, by: list[str]) -> list[dict[str, Any]]:
+def slice_metrics(predictions: Predictions, rows: Columns, by: list[str]) -> list[Metric]:
     """Metrics of every slice, as entries of metrics.json with `slice` such as "length=5 to 17".
 
     Args:
@@ -47,7 +48,7 @@ def slice_metrics(predictions: Predictions, rows: Columns, by: list[str]) -> lis
     for part, (count, values) in sorted(table.items(), key=lambda item: _natural(item[0])):
         for name, value in scores.of_means(values).items():
             if math.isfinite(value):
-                found.append(entry(name, value, count, part=part))
+                found.append(Metric(name, value, slice=part, rows=count))
     return found
 
 
@@ -75,7 +76,7 @@ def _analyze(
     import tensorflow_model_analysis as tfma
 
     # Columns get names of their own: a column of the data may be called like one of TFMA's keys.
-    frame: dict[str, Any] = {"prediction": np.zeros(len(means[0].values))}
+    frame: dict[str, Sequence[object] | np.ndarray] = {"prediction": np.zeros(len(means[0].values))}
     names = {}
     for index, (name, values) in enumerate(columns.items()):
         names[f"slice{index}"] = name
@@ -131,7 +132,7 @@ def _config(means: list[RowMean], slices: list[str]) -> Any:
     )
 
 
-def _run(frame: dict[str, Any], config: Any, folder: str) -> None:
+def _run(frame: Mapping[str, object], config: Any, folder: str) -> None:
     """What `tfma.analyze_raw_data` does, on a runner that is named outright.
 
     TFMA would take Beam's DirectRunner, which may hand over to Prism, a program it has to download.

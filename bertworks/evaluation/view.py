@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
+from bertworks.contracts.latency import LATENCY, Speed
+from bertworks.contracts.metrics import (
+    CONFUSION,
+    ERRORS,
+    FLOOR,
+    METRICS,
+    REPORT,
+    Confusion,
+    LabelReport,
+    LabelScores,
+    Metric,
+    Span,
+    Spans,
+    WrongRow,
+    overall,
+)
 from bertworks.spec_tasks import lower_is_better
 
-Entries = list[dict[str, Any]]
 _RANGE = re.compile(r"-?[\d.]+(e[+-]?\d+)?( to -?[\d.]+(e[+-]?\d+)?)?")
 MOST_LABELS = 30
 """Larger confusion matrices are left to confusion.json."""
@@ -21,65 +36,65 @@ UNFOLDED = 20
 """Rows of a table that are shown at once; the others are there at a click."""
 
 
-def page(title: str, metrics: Artifact | Any) -> str:
+def page(title: str, metrics: Artifact | Path) -> str:
     """The page of a metrics folder.
 
     Args:
         title: Its heading.
-        metrics: Anything with `.json(name)` for the files of a metrics artifact.
+        metrics: A metrics artifact, or its folder while it is written.
     """
-    latency = metrics.json("latency.json")
+    entries = METRICS.read(metrics)
     parts = [
         Markup("<h2>Scores on the test split</h2>"),
-        scores(metrics.json("metrics.json"), metrics.json("floor.json")),
-        latency_line(latency),
-        confusion(metrics.json("confusion.json")),
-        slices(metrics.json("metrics.json")),
-        report(metrics.json("report.json")),
-        worst(metrics.json("errors.json")),
+        scores(entries, FLOOR.read(metrics)),
+        latency_line(LATENCY.read(metrics)),
+        confusion(CONFUSION.read(metrics)),
+        slices(entries),
+        report(REPORT.read(metrics)),
+        worst(ERRORS.read(metrics)),
     ]
     style = Markup("<style>.short { white-space: nowrap; }</style>")
     return html.page(title, style + Markup("\n").join(parts))
 
 
-def scores(entries: Entries, floor: Entries) -> Markup:
+def scores(entries: Sequence[Metric], floor: Sequence[Metric]) -> Markup:
     """Every metric over all rows with its interval, and the floor's."""
-    known = {one["name"]: one for one in floor}
+    known = overall(floor)
     rows = []
-    for one in _overall(entries):
-        below = known.get(one["name"])
+    for one in overall(entries).values():
+        below = known.get(one.name)
         gain: object = ""
         if below is not None:
-            better = one["value"] - below["value"]
-            kind = "good" if (better < 0) == (lower_is_better(one["name"])) else "bad"
+            better = one.value - below.value
+            kind = "good" if (better < 0) == lower_is_better(one.name) else "bad"
             gain = html.badge(f"{better:+.3f}", kind if abs(better) >= 5e-4 else "plain")
-        rows.append([spoken(one["name"]), decimal(one), interval(one), decimal(below), gain])
+        rows.append([spoken(one.name), decimal(one), interval(one), decimal(below), gain])
     headers = ["metric", "model", "95 % interval", "floor", "gain"]
-    rows_used = next((one["rows"] for one in entries), 0)
+    rows_used = next((one.rows for one in entries), 0)
     note = Markup('<p class="soft">{} rows. The floor is a linear model on word counts.</p>')
     return html.table(headers, rows, numeric_columns=(1, 3)) + note.format(html.number(rows_used))
 
 
-def latency_line(latency: dict[str, Any]) -> Markup:
+def latency_line(latency: Speed) -> Markup:
     """One line on speed and size."""
     return Markup(
         "<p>One row at a time: <b>{} ms</b> in the middle, <b>{} ms</b> at the 95th percentile. "
         "In batches: <b>{} rows/s</b>. Size: <b>{} MB</b>. Threads: {}.</p>"
     ).format(
-        f"{latency['p50_ms']:.2f}",
-        f"{latency['p95_ms']:.2f}",
-        html.number(round(latency["rows_per_second"])),
-        f"{latency['size_mb']:.1f}",
-        latency["threads"],
+        f"{latency.p50_ms:.2f}",
+        f"{latency.p95_ms:.2f}",
+        html.number(round(latency.rows_per_second)),
+        f"{latency.size_mb:.1f}",
+        latency.threads,
     )
 
 
-def confusion(table: dict[str, Any] | None) -> Markup:
+def confusion(table: Confusion | None) -> Markup:
     """The confusion matrix as a heat table."""
-    if not table:
+    if table is None:
         return Markup("")
     heading = Markup("<h2>Confusion matrix</h2>")
-    labels, matrix = table["labels"], table["matrix"]
+    labels, matrix = table.labels, table.matrix
     if len(labels) <= MOST_LABELS:
         return heading + html.heat_table(labels, matrix)
     pairs = [
@@ -94,20 +109,20 @@ def confusion(table: dict[str, Any] | None) -> Markup:
     return heading + note.format(len(labels)) + html.table(["true", "predicted", "rows"], rows, [2])
 
 
-def slices(entries: Entries) -> Markup:
+def slices(entries: Sequence[Metric]) -> Markup:
     """A table a slicing column: rows, and each metric that was computed by slice."""
-    parts: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    parts: dict[str, dict[str, dict[str, Metric]]] = {}
     for one in entries:
-        if one["slice"]:
-            column, _, value = one["slice"].partition("=")
-            parts.setdefault(column, {}).setdefault(value, {})[one["name"]] = one
+        if one.slice:
+            column, _, value = one.slice.partition("=")
+            parts.setdefault(column, {}).setdefault(value, {})[one.name] = one
     if not parts:
         return Markup("")
     found = Markup("<h2>Slices</h2>")
     for column, values in parts.items():
         names = list(dict.fromkeys(name for one in values.values() for name in one))
         rows = [
-            [value, next(iter(by_name.values()))["rows"]]
+            [value, next(iter(by_name.values())).rows]
             + [decimal(by_name.get(name)) for name in names]
             + [_bar(by_name.get(names[0]))]
             for value, by_name in _worst_first(values, names[0])
@@ -118,17 +133,17 @@ def slices(entries: Entries) -> Markup:
 
 
 def _worst_first(
-    values: dict[str, dict[str, dict[str, Any]]], name: str
-) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    values: Mapping[str, dict[str, Metric]], name: str
+) -> list[tuple[str, dict[str, Metric]]]:
     """By a metric, of two that are as bad the one with more rows; ranges of numbers stay in order."""
     parts = list(values.items())
     if any(" to " in value for value in values) and all(map(_RANGE.fullmatch, values)):
         return parts
     sign = -1.0 if lower_is_better(name) else 1.0
 
-    def badness(part: tuple[str, dict[str, dict[str, Any]]]) -> tuple[float, int]:
+    def badness(part: tuple[str, dict[str, Metric]]) -> tuple[float, int]:
         one = part[1].get(name)
-        return (math.inf, 0) if one is None else (sign * one["value"], -one["rows"])
+        return (math.inf, 0) if one is None else (sign * one.value, -one.rows)
 
     return sorted(parts, key=badness)
 
@@ -145,77 +160,75 @@ def folded(
     return table + Markup("<details><summary>{}</summary>{}</details>").format(more, rest)
 
 
-def report(tables: dict[str, Any]) -> Markup:
+def report(tables: LabelReport) -> Markup:
     """Precision, recall, F1 and support by label, and by entity type for tagging."""
     found = Markup("")
-    headings = {"entities": "By entity type", "labels": "By label"}
-    for key, heading in headings.items():
-        if tables.get(key):
+    parts = {"By entity type": tables.entities, "By label": tables.labels}
+    for heading, table in parts.items():
+        if table:
             rows = [
                 [
                     label,
-                    *(f"{one[name]:.3f}" for name in ("precision", "recall", "f1")),
-                    one["support"],
+                    *(f"{value:.3f}" for value in (one.precision, one.recall, one.f1)),
+                    one.support,
                 ]
-                for label, one in sorted(tables[key].items(), key=_lowest_f1)
+                for label, one in sorted(table.items(), key=_lowest_f1)
             ]
             headers = ["", "precision", "recall", "F1", "support"]
             found += Markup("<h2>{}</h2>").format(heading) + folded(headers, rows, range(1, 5))
     return found
 
 
-def _lowest_f1(entry: tuple[str, dict[str, Any]]) -> tuple[float, int]:
-    return entry[1]["f1"], -entry[1]["support"]
+def _lowest_f1(entry: tuple[str, LabelScores]) -> tuple[float, int]:
+    return entry[1].f1, -entry[1].support
 
 
-def worst(errors: Entries, most: int = 50) -> Markup:
+def worst(errors: Sequence[WrongRow], most: int = 50) -> Markup:
     """The worst errors; in tagging with both their answers marked in the sentence."""
     if not errors:
         return Markup("")
     shown = errors[:most]
     heading = Markup("<h2>Worst errors</h2>")
-    if all("spans" in one for one in shown):
-        kinds = kinds_of(one["spans"] for one in shown)
+    spans = [one.spans for one in shown if one.spans is not None]
+    if len(spans) == len(shown):
+        kinds = kinds_of(spans)
         marked = [
-            [sentences(one["text"], one["spans"], kinds), f"{one['score']:.3f}"] for one in shown
+            [sentences(one.text, both, kinds), f"{one.score:.3f}"]
+            for one, both in zip(shown, spans, strict=True)
         ]
         return heading + html.table(["text", "how sure"], marked, [1])
     rows = [
-        [html.cut(one["text"], 300), answer(one["truth"]), answer(one["prediction"]),
-         f"{one['score']:.3f}"]
+        [html.cut(one.text, 300), answer(one.truth), answer(one.prediction), f"{one.score:.3f}"]
         for one in shown
     ]  # fmt: skip
     headers = ["text", "truth", "prediction", "how sure or how far"]
     return heading + html.table(headers, rows, [3])
 
 
-Spans = dict[str, list[list[Any]]]
-"""Of "truth" and "prediction": kind, first word and one past the last of each entity."""
-
-
 def kinds_of(many: Iterable[Spans]) -> list[str]:
     """The kinds of entities in several rows, in the order of the alphabet."""
-    return sorted({span[0] for spans in many for found in spans.values() for span in found})
+    return sorted({span[0] for both in many for span in (*both.truth, *both.prediction)})
 
 
 def sentences(text: str, spans: Spans, kinds: Sequence[str]) -> Markup:
     """A sentence with its entities marked: once where the answer is right, else truth and answer."""
     words = text.split(" ")
-    if spans["truth"] == spans["prediction"]:
-        return _marked(words, spans["truth"], kinds)
+    if spans.truth == spans.prediction:
+        return _marked(words, spans.truth, kinds)
     line = Markup('<div><span class="soft">{}:</span> {}</div>')
     return Markup("").join(
-        line.format(who, _marked(words, spans[who], kinds)) for who in ("truth", "prediction")
+        line.format(who, _marked(words, found, kinds))
+        for who, found in (("truth", spans.truth), ("prediction", spans.prediction))
     )
 
 
-def _marked(words: list[str], spans: list[list[Any]], kinds: Sequence[str]) -> Markup:
+def _marked(words: list[str], spans: Sequence[Span], kinds: Sequence[str]) -> Markup:
     """Of a text that was cut, the entities that are still in it."""
     inside = [(kind, start, end) for kind, start, end in spans if end <= len(words)]
     return html.marked(words, inside, kinds)
 
 
-def answer(value: Any) -> object:
+def answer(value: object) -> object:
     """A truth or prediction as a cell: lists are joined, none is a dash."""
     if isinstance(value, list):
         value = "; ".join(map(str, value)) or "–"
@@ -235,27 +248,23 @@ def spoken(name: str) -> str:
     return known.get(name, name.replace("_", " "))
 
 
-def decimal(one: dict[str, Any] | None) -> str:
+def decimal(one: Metric | None) -> str:
     """A metric's value with four decimals, a dash when it is not there."""
-    return "–" if one is None else f"{one['value']:.4f}"
+    return "–" if one is None else f"{one.value:.4f}"
 
 
-def interval(one: dict[str, Any]) -> str:
+def interval(one: Metric) -> str:
     """A metric's interval, a dash when there is none."""
-    if one["low"] is None or one["high"] is None:
+    if one.low is None or one.high is None:
         return "–"
-    return f"{one['low']:.4f} to {one['high']:.4f}"
+    return f"{one.low:.4f} to {one.high:.4f}"
 
 
-def _overall(entries: Entries) -> Entries:
-    return [one for one in entries if one["slice"] == ""]
-
-
-def _bar(one: dict[str, Any] | None) -> Markup:
-    if one is None or not 0 <= one["value"] <= 1:
+def _bar(one: Metric | None) -> Markup:
+    if one is None or not 0 <= one.value <= 1:
         return Markup("")
     return Markup(
         '<svg viewBox="0 0 120 12" width="120" height="12" role="img">'
         '<rect width="120" height="12" rx="2" fill="var(--panel)"/>'
         '<rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
-    ).format(round(120 * one["value"], 1))
+    ).format(round(120 * one.value, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks.artifacts import copy_artifact, open_artifact
+from bertworks.contracts.metrics import METRICS, overall
 from bertworks.errors import ArtifactError, BertworksError, GateRefused
 from bertworks.facade import asked, settings
 from bertworks.facade.advice import for_python
@@ -309,8 +309,7 @@ class Agent:
                 f"{self.path} holds the agent alone, not what it scored.",
                 "Load it by its name in the model store, or ask agent.evaluate(rows).",
             )
-        scored = json.loads((self._metrics / "metrics.json").read_text("utf-8"))
-        return {one["name"]: one["value"] for one in scored if not one["slice"]}
+        return {one.name: one.value for one in overall(METRICS.read(self._metrics)).values()}
 
     @property
     def report(self) -> Report:

@@ -48,7 +48,7 @@ def scores(
             known = {name: [example[name] for example in examples] for name in examples[0]}
             known["truth"] = agent.handler.truth(known, agent.labels)
             answers = predict(agent, known, agent.clean)
-            return {one["name"]: one["value"] for one in metrics.score(answers, 0, SEED)}
+            return {one.name: one.value for one in metrics.score(answers, 0, SEED)}
 
 
 def _read(agent: Agent, source: Source, scratch: Path) -> list[dict[str, Any]]:

@@ -125,8 +125,7 @@ def _tried(store: Store, name: str, champion: Version | None, recipe: str) -> Ve
     """What was made last, with the same recipe, to replace this very champion (or to be the first)."""
     digest = champion.digest if champion else None
     for one in reversed(store.list(name)):
-        facts = one.facts
-        same = (facts.get("challenged"), facts.get("recipe")) == (digest, recipe)
+        same = (one.made.challenged, one.made.recipe) == (digest, recipe)
         if same and one.has("examples") and one.digest != digest:
             return one
     return None

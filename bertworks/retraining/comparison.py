@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bertworks.artifacts import Artifact
+from bertworks.contracts.retraining import Comparison as Record
+from bertworks.contracts.retraining import Drift, Version
 from bertworks.notices import Notice
 from bertworks.retraining.champion import Past
-from bertworks.retraining.drift import FEWEST_ROWS, Drift, measure_drift
+from bertworks.retraining.drift import FEWEST_ROWS, measure_drift
 from bertworks.retraining.plan import Plan, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys
 from bertworks.spec import Retrain, Task
@@ -39,29 +40,21 @@ class Comparison:
     past: Past
     labels: dict[str, tuple[int, int]]
 
-    def to_json(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """What comparison.json holds."""
         champion, tried = self.past.champion, self.past.tried
-        return {
-            "changed": self.changed,
-            "reason": self.reason,
-            "new": self.new,
-            "rows": counts(self.plan),
-            "new_labels": sorted(self.plan.new_labels),
-            "drift": [
-                {
-                    "name": one.name,
-                    "value": one.value,
-                    "limit": one.limit,
-                    "by_chance": one.by_chance,
-                }
-                for one in self.drifts
-            ],
-            "champion": champion and {"version": champion.number, "digest": champion.digest},
-            "tried": tried and {"version": tried.number, "digest": tried.digest},
-            "warm_start": self.past.model is not None,
-            "notes": list(self.past.notes),
-        }
+        return Record(
+            changed=self.changed,
+            reason=self.reason,
+            new=self.new,
+            rows=counts(self.plan),
+            new_labels=sorted(self.plan.new_labels),
+            drift=self.drifts,
+            champion=Version(champion.number, champion.digest) if champion else None,
+            tried=Version(tried.number, tried.digest) if tried else None,
+            warm_start=self.past.model is not None,
+            notes=list(self.past.notes),
+        )
 
 
 def compare(

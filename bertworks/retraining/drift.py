@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertworks.artifacts import Artifact
+from bertworks.contracts.retraining import Drift
 from bertworks.spec import Task
 from bertworks.tasks import for_task
 from bertworks.validation.profile import raw_divergence
@@ -33,28 +34,6 @@ FEWEST_ROWS = 20
 
 _DRAWS, _SEED, _CHANCE = 200, 1991, 0.99
 _SCORE_BUCKETS = 10
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How far one side of the data has moved.
-
-    Attributes:
-        name: "text" or "labels".
-        value: Divergence in bits, 0 (same) to 1, less what chance gives on average.
-        limit: More than this is a change.
-        by_chance: Whether one in a hundred shuffles of the same rows gives as much.
-    """
-
-    name: str
-    value: float
-    limit: float
-    by_chance: bool
-
-    @property
-    def is_change(self) -> bool:
-        """Whether it is above the limit, and not by chance."""
-        return self.value > self.limit and not self.by_chance
 
 
 def measure_drift(

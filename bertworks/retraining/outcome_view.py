@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from markupsafe import Markup
 
 from bertworks import html
+from bertworks.contracts.retraining import Outcome
 
 KINDS = {
     "promoted": "good",
@@ -19,11 +18,13 @@ KINDS = {
 _FACTS = ("run", "step", "champion", "challenger", "metric", "challenger_value", "champion_value")
 
 
-def page(outcome: dict[str, Any]) -> str:
+def page(outcome: Outcome) -> str:
     """The page of one outcome."""
     head = Markup("<p>{} {}</p>").format(
-        html.badge(outcome["outcome"], KINDS[outcome["outcome"]]), html.visible(outcome["text"])
+        html.badge(outcome.outcome, KINDS[outcome.outcome]), html.visible(outcome.text)
     )
-    rows = [[key, outcome[key]] for key in _FACTS if outcome[key] is not None]
-    rows += [[f"rows: {key}", value] for key, value in (outcome["rows"] or {}).items()]
-    return html.page(f"Retraining of {outcome['agent']}", head + html.table(["", ""], rows))
+    facts = vars(outcome)
+    rows = [[key, facts[key]] for key in _FACTS if facts[key] is not None]
+    counts = vars(outcome.rows) if outcome.rows else {}
+    rows += [[f"rows: {key}", value] for key, value in counts.items()]
+    return html.page(f"Retraining of {outcome.agent}", head + html.table(["", ""], rows))

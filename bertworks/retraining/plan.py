@@ -13,8 +13,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from bertworks.contracts.retraining import Counts
 from bertworks.retraining.rows import Key
 
 LABEL_ROWS = 10
@@ -142,14 +142,16 @@ def _label_rows(keys: Keys, ids: Iterable[str]) -> Counter[str]:
     return Counter(label for one in ids for label in keys[one].labels)
 
 
-def counts(plan: Plan) -> dict[str, Any]:
+def counts(plan: Plan) -> Counts:
     """The plan in numbers."""
     used = Counter(where for one, where in plan.split.items() if plan.used(one))
-    return {
-        "new": len(plan.fresh),
-        "relabelled": plan.relabelled,
-        "waiting": len(plan.waiting),
-        "rehearsed": len(plan.rehearsed),
-        "left_out": plan.left_out,
-        **{split: used[split] for split in ("train", "validation", "test")},
-    }
+    return Counts(
+        new=len(plan.fresh),
+        relabelled=plan.relabelled,
+        waiting=len(plan.waiting),
+        rehearsed=len(plan.rehearsed),
+        left_out=plan.left_out,
+        train=used["train"],
+        validation=used["validation"],
+        test=used["test"],
+    )

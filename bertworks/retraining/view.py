@@ -29,9 +29,9 @@ def page(name: str, found: Comparison) -> str:
     champion = found.past.champion
     if champion:
         about = Markup('<p class="soft">Champion: version {} of {}</p>')
-        parts.append(about.format(champion.number, champion.record.get("created", "")))
+        parts.append(about.format(champion.number, champion.created))
     parts += [Markup("<p>{}</p>").format(html.visible(note)) for note in found.past.notes]
-    numbers = counts(found.plan)
+    numbers = vars(counts(found.plan))
     parts.append(Markup("<h2>Rows</h2>"))
     parts.append(
         html.table(["rows", ""], [[numbers[key], text] for key, text in _ROWS.items()], [0])

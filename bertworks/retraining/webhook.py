@@ -6,7 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 URL = "BERTWORKS_WEBHOOK"
@@ -20,7 +20,7 @@ class WebhookFault(Exception):
     """The webhook was not reached, or did not take it; the message never holds the URL."""
 
 
-def post(url: str, value: dict[str, Any]) -> None:
+def post(url: str, value: Mapping[str, object]) -> None:
     """Posts JSON; a busy or failing server is tried again, a server that refuses is not.
 
     Args:

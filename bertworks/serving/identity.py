@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.decision import Decision
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.store import PASSED, REFUSED, Store
 
@@ -78,9 +78,8 @@ def in_store(uri: str, name: str, number: int, digest: str | None = None) -> Loc
     store = Store(uri)
     version = store.show(name, number)
     if version.state == REFUSED:
-        reasons = "; ".join(version.record["decision"].get("reasons", []))
         raise GateRefused(
-            f"{name} version {number} was refused by its gates: {reasons}.",
+            f"{name} version {number} was refused by its gates: {version.reasons}.",
             "Deploy a version that passed; `bertworks models list` shows which did.",
         )
     if version.state != PASSED:
@@ -93,8 +92,8 @@ def in_store(uri: str, name: str, number: int, digest: str | None = None) -> Loc
     identity = Identity(
         digest=bundle.digest,
         version=number,
-        created=_timestamp(version.record.get("created")),
-        latency_limit=_latency_limit(version.record["decision"]),
+        created=_timestamp(version.created),
+        latency_limit=_latency_limit(version.record.decision) if version.record else None,
     )
     return Located(bundle.path, identity, store)
 
@@ -108,17 +107,14 @@ def _check_digest(bundle: Artifact, wanted: str | None) -> None:
         )
 
 
-def _latency_limit(decision: dict[str, Any]) -> float | None:
-    limits = [
-        rule["limit"]
-        for rule in decision.get("rules", [])
-        if rule.get("name") == "max_latency_ms" and rule.get("limit") is not None
-    ]
-    return float(limits[0]) / 1000 if limits else None
+def _latency_limit(decision: Decision) -> float | None:
+    limits = (rule.limit for rule in decision.rules if rule.name == "max_latency_ms")
+    limit = next(limits, None)
+    return None if limit is None else limit / 1000
 
 
-def _timestamp(created: Any) -> float | None:
+def _timestamp(created: str) -> float | None:
     try:
         return datetime.fromisoformat(created).timestamp()
-    except (TypeError, ValueError):
+    except ValueError:
         return None

@@ -6,9 +6,10 @@ With weights of one the values are scikit-learn's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
+
+from bertworks.contracts.metrics import Confusion, LabelScores
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -105,11 +106,14 @@ def ratio(above: np.ndarray, below: np.ndarray, empty: float = 0.0) -> np.ndarra
     return np.divide(above, below, out=np.full(above.shape, empty), where=below > 0)
 
 
-def confusion_matrix(labels: Sequence[str], truth: np.ndarray, given: np.ndarray) -> dict[str, Any]:
-    """`{"labels", "matrix"}` of label indexes; rows are true labels."""
+_MEASURES = ("precision", "recall", "f1")
+
+
+def confusion_matrix(labels: Sequence[str], truth: np.ndarray, given: np.ndarray) -> Confusion:
+    """How often which label was taken for which, of label indexes."""
     wide = len(labels)
     cells = np.bincount(truth * wide + given, minlength=wide * wide).reshape(wide, wide)
-    return {"labels": list(labels), "matrix": cells.tolist()}
+    return Confusion(list(labels), cells.tolist())
 
 
 def label_counts(truth: np.ndarray, given: np.ndarray, labels: int) -> np.ndarray:
@@ -120,7 +124,7 @@ def label_counts(truth: np.ndarray, given: np.ndarray, labels: int) -> np.ndarra
     )
 
 
-def label_report(labels: Sequence[str], counts: np.ndarray) -> dict[str, Any]:
+def label_report(labels: Sequence[str], counts: np.ndarray) -> dict[str, LabelScores]:
     """Precision, recall, F1 and support of each label, and their averages.
 
     Args:
@@ -132,33 +136,35 @@ def label_report(labels: Sequence[str], counts: np.ndarray) -> dict[str, Any]:
         return {}
     support = counts[:, 2].sum()
     present = [one for one, row in zip(table.values(), counts, strict=True) if row[1:].sum() > 0]
-    macro = {
-        name: float(np.mean([one[name] for one in present])) if present else 0.0
-        for name in ("precision", "recall", "f1")
-    }
-    weighted = {
-        name: float(
-            np.average([one[name] for one in table.values()], weights=counts[:, 2])
-            if support
-            else 0.0
-        )
-        for name in ("precision", "recall", "f1")
-    }
+    macro = [
+        float(np.mean([getattr(one, name) for one in present])) for name in _MEASURES if present
+    ]
+    weights = counts[:, 2]
+    weighted = [
+        float(np.average([getattr(one, name) for one in table.values()], weights=weights))
+        for name in _MEASURES
+        if support
+    ]
     return {
         **table,
         "micro average": _scores(*counts.sum(axis=0)),
-        "macro average": {**macro, "support": int(support)},
-        "weighted average": {**weighted, "support": int(support)},
+        "macro average": _averaged(macro, int(support)),
+        "weighted average": _averaged(weighted, int(support)),
     }
 
 
-def _scores(right: float, guessed: float, real: float) -> dict[str, Any]:
-    return {
-        "precision": float(right / guessed) if guessed else 0.0,
-        "recall": float(right / real) if real else 0.0,
-        "f1": float(2 * right / (guessed + real)) if guessed + real else 0.0,
-        "support": int(real),
-    }
+def _averaged(measures: Sequence[float], support: int) -> LabelScores:
+    precision, recall, f1 = measures or (0.0, 0.0, 0.0)
+    return LabelScores(precision, recall, f1, support)
+
+
+def _scores(right: float, guessed: float, real: float) -> LabelScores:
+    return LabelScores(
+        precision=float(right / guessed) if guessed else 0.0,
+        recall=float(right / real) if real else 0.0,
+        f1=float(2 * right / (guessed + real)) if guessed + real else 0.0,
+        support=int(real),
+    )
 
 
 def quarters(values: np.ndarray) -> list[str]:

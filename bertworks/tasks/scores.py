@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from bertworks.contracts.metrics import Confusion, LabelReport, Spans
+
 if TYPE_CHECKING:
     from bertworks.tasks.predictions import Predictions
 
@@ -65,13 +67,13 @@ class Scores(ABC):
         """The slice that each row belongs to by its truth (or the slices); None: it makes no sense."""
         return [answers.named(answers.truth, row) for row in range(len(answers))]
 
-    def confusion(self, answers: Predictions) -> dict[str, Any] | None:
-        """`{"labels", "matrix"}`, rows are true labels; None where it makes no sense."""
+    def confusion(self, answers: Predictions) -> Confusion | None:
+        """How often which label was taken for which; None where it makes no sense."""
         return None
 
-    def report(self, answers: Predictions) -> dict[str, Any]:
-        """Precision, recall, F1 and support: `labels`, and in tagging `entities` by type."""
-        return {"labels": {}, "entities": {}}
+    def report(self, answers: Predictions) -> LabelReport:
+        """Precision, recall, F1 and support: by label, and in tagging by type of entity."""
+        return LabelReport()
 
     def cases(self, named: Any) -> set[tuple[int, str]]:
         """What stands in a row: its label or labels, or each word's tag with the word's place."""
@@ -81,9 +83,9 @@ class Scores(ABC):
         """A row's truth or prediction for people: tags become entities, such as "PER: Ada"."""
         return value
 
-    def spans(self, answers: Predictions, row: int) -> dict[str, Any]:
-        """Where the answer is of parts of the text, `spans` of truth and prediction; else nothing."""
-        return {}
+    def spans(self, answers: Predictions, row: int) -> Spans | None:
+        """Where the answer is of parts of the text, those of truth and prediction; else None."""
+        return None
 
     def changed(self, answers: Predictions, before: Predictions) -> int | None:
         """Rows that two models answer differently; None where every answer does."""

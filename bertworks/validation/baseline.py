@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.statistics import PROFILE, Profile
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Baseline:
 
     artifact: Artifact
     schema: schema_pb2.Schema
-    profile: dict[str, Any]
+    profile: Profile
 
 
 def open_baseline(path: str) -> Baseline | None:
@@ -31,4 +31,4 @@ def open_baseline(path: str) -> Baseline | None:
     artifact = open_artifact(path, "statistics")
     text = (artifact / "schema.pbtxt").read_text(encoding="utf-8")
     schema = text_format.Parse(text, schema_pb2.Schema())
-    return Baseline(artifact, schema, artifact.json("profile.json"))
+    return Baseline(artifact, schema, PROFILE.read(artifact))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.statistics import Check
 from bertworks.spec import Checks, Task
 from bertworks.tasks import for_task, form_of
 from bertworks.text.windows import most_tokens
@@ -19,37 +19,6 @@ from bertworks.validation.tokens import TokenCounts
 
 MAX_ROWS = 20
 """Row ids that a check lists, at most."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """The outcome of one check.
-
-    Attributes:
-        name: As in the spec's validate.checks.
-        severity: "ignore", "warning" or "error".
-        passed: Whether the value keeps to the limit.
-        message: What was measured, in a sentence.
-        value, limit: What the rule compares; None where the check did not run.
-        rows: Ids of rows that broke the rule, at most `MAX_ROWS`.
-        twins: For near-duplicates, the id of the row that each one resembles.
-        count: How many rows, tokens or labels broke the rule; None where that has no number.
-    """
-
-    name: str
-    severity: str
-    passed: bool
-    message: str
-    value: float | None = None
-    limit: float | None = None
-    rows: list[str] = field(default_factory=list)
-    twins: dict[str, str] = field(default_factory=dict)
-    count: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry in checks.json."""
-        keys = ("name", "severity", "passed", "message", "rows", "value", "limit")
-        return {key: getattr(self, key) for key in keys}
 
 
 def run_checks(

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bertworks.contracts.statistics import Histogram, Profile, Vocabulary
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.tasks import for_task
 from bertworks.validation.scan import VOCABULARY_BUCKETS, Scan
 
-FORMAT = 1
 LENGTH_EDGES = [0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 1024]
 """Lower ends of the length buckets, in words; the last one is open."""
 
@@ -42,64 +42,59 @@ class Drift:
     detail: str
 
 
-def build_profile(scan: Scan, task: Task) -> dict[str, Any]:
+def build_profile(scan: Scan, task: Task) -> Profile:
     """The histograms that a later run compares its data with, over all splits together."""
     target = for_task(task).target
-    profile: dict[str, Any] = {
-        "format": FORMAT,
-        "task": task.model_dump(mode="json"),
-        "rows": scan.rows,
-        "lengths": {"edges": LENGTH_EDGES, "counts": _binned(scan, "row.words", LENGTH_EDGES)},
-        "vocabulary": {"buckets": VOCABULARY_BUCKETS, "counts": scan.vocabulary.tolist()},
-        "words": dict(scan.words.most_common(_WORDS)),
-        "labels": dict(sorted(scan.labels.total().items())),
-        "scores": None,
-    }
     scores = scan.numbers(target.column) if target.numeric else np.zeros(0)
     scores = scores[np.isfinite(scores)]
+    of_scores = None
     if len(scores):
         edges = np.linspace(scores.min(), max(scores.max(), scores.min() + 1e-6), _SCORE_BUCKETS)
-        edges = edges.tolist()
-        profile["scores"] = {"edges": edges, "counts": _binned(scan, "score", edges)}
-    return profile
+        of_scores = Histogram(edges.tolist(), _binned(scan, "score", edges.tolist()))
+    return Profile(
+        task=task,
+        rows=scan.rows,
+        lengths=Histogram(list(LENGTH_EDGES), _binned(scan, "row.words", LENGTH_EDGES)),
+        vocabulary=Vocabulary(VOCABULARY_BUCKETS, scan.vocabulary.tolist()),
+        words=dict(scan.words.most_common(_WORDS)),
+        labels=dict(sorted(scan.labels.total().items())),
+        scores=of_scores,
+    )
 
 
-def compare(baseline: dict[str, Any], profile: dict[str, Any], scan: Scan) -> list[Drift]:
+def compare(baseline: Profile, profile: Profile, scan: Scan) -> list[Drift]:
     """The drift of length, vocabulary and labels (or scores) from the baseline's profile.
 
     Raises:
-        ArtifactError: The baseline was written in another format.
+        ArtifactError: The baseline counts words in other buckets.
     """
-    if (
-        baseline.get("format") != FORMAT
-        or baseline["vocabulary"]["buckets"] != profile["vocabulary"]["buckets"]
-    ):
+    if baseline.vocabulary.buckets != profile.vocabulary.buckets:
         raise ArtifactError(
-            f"The baseline's profile.json has format {baseline.get('format')!r}; this version "
-            f"reads format {FORMAT}.",
+            f"The baseline's profile.json counts words in {baseline.vocabulary.buckets} buckets; this "
+            f"version has {profile.vocabulary.buckets}.",
             "Set validate.baseline to a statistics artifact of this version, or remove it.",
         )
-    lengths = baseline["lengths"]
+    lengths = baseline.lengths
     drifts = [
         Drift(
             "length",
-            divergence(lengths["counts"], _binned(scan, "row.words", lengths["edges"])),
-            f"mean of about {_mean(lengths):.1f} words before, {_mean(profile['lengths']):.1f} now",
+            divergence(lengths.counts, _binned(scan, "row.words", lengths.edges)),
+            f"mean of about {_mean(lengths):.1f} words before, {_mean(profile.lengths):.1f} now",
         ),
         Drift(
             "vocabulary",
-            divergence(baseline["vocabulary"]["counts"], profile["vocabulary"]["counts"]),
-            _moved(baseline["words"], profile["words"]),
+            divergence(baseline.vocabulary.counts, profile.vocabulary.counts),
+            _moved(baseline.words, profile.words),
         ),
     ]
-    before, now = baseline["labels"], profile["labels"]
+    before, now = baseline.labels, profile.labels
     if before and now:
         names = sorted({*before, *now})
         sides = [[side.get(name, 0) for name in names] for side in (before, now)]
         drifts.append(Drift("labels", divergence(*sides), _moved(before, now)))
-    if baseline["scores"] and profile["scores"]:
-        counts = _binned(scan, "score", baseline["scores"]["edges"])
-        drifts.append(Drift("scores", divergence(baseline["scores"]["counts"], counts), ""))
+    if baseline.scores and profile.scores:
+        counts = _binned(scan, "score", baseline.scores.edges)
+        drifts.append(Drift("scores", divergence(baseline.scores.counts, counts), ""))
     return drifts
 
 
@@ -146,10 +141,10 @@ def _binned(scan: Scan, column: str, lower_edges: Sequence[float]) -> list[int]:
     return [int(count) for count in counts]
 
 
-def _mean(histogram: dict[str, list[int]]) -> float:
+def _mean(histogram: Histogram) -> float:
     """The mean of a histogram, each bucket counted at its lower edge."""
-    counts = np.array(histogram["counts"])
-    return float(np.dot(histogram["edges"], counts) / max(counts.sum(), 1))
+    counts = np.array(histogram.counts)
+    return float(np.dot(histogram.edges, counts) / max(counts.sum(), 1))
 
 
 def _moved(before: dict[str, int], now: dict[str, int]) -> str:

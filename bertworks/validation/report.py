@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertworks import html
+from bertworks.contracts.statistics import Check
 from bertworks.errors import DataError
 from bertworks.notices import Notice
 from bertworks.spec import Validate
-from bertworks.validation.checks import Check
 from bertworks.validation.rows import SPLITS
 from bertworks.validation.scan import Scan
 from bertworks.validation.view import Texts, excerpt

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from bertworks import html
-from bertworks.validation.checks import Check
+from bertworks.contracts.statistics import Check
 from bertworks.validation.encoding import damage_at
 from bertworks.validation.rows import SPLITS
 from bertworks.validation.scan import LENGTHS, Scan

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertworks import artifacts, failures
 from bertworks.artifacts import open_artifact
+from bertworks.contracts.retraining import COMPARISON
 from bertworks.retraining.champion import read_past, write_initial
 from bertworks.retraining.comparison import compare, notices
 from bertworks.retraining.merge import write_rows
@@ -54,7 +55,7 @@ def run(
     clean = current.json("info.json").get("clean")
     past = read_past(store, section["name"], task, wanted, settings, section["recipe"], clean)
     found = compare(task, settings, current, past, section["min_label_rows"])
-    facts = found.to_json()
+    facts = found.record()
 
     older = {
         "champion_examples": past.examples,
@@ -79,7 +80,7 @@ def run(
         comparison, kind="comparison", producer="compare", parents=parents,
         metadata={"changed": found.changed},
     ) as folder:  # fmt: skip
-        artifacts.write_json(folder / "comparison.json", facts)
+        COMPARISON.write(folder, facts)
         (folder / "view.html").write_text(page(section["name"], found), encoding="utf-8")
     if run_id := os.environ.get(failures.RUN):
         Outcomes(section["store"], section["name"]).note(run_id, "compare", facts)

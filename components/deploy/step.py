@@ -9,6 +9,7 @@ from typing import Any
 
 from bertworks import artifacts
 from bertworks.artifacts import open_artifact
+from bertworks.contracts.registered import REGISTERED
 from components.deploy import deployment, present
 from components.deploy.cluster import Cluster, own_namespace
 from components.deploy.settings import settings_of
@@ -32,9 +33,9 @@ def run(
         SpecError: The settings cannot be served.
     """
     kept = open_artifact(registered, "registered")
-    facts = kept.json("registered.json")
+    facts = REGISTERED.read(kept)
     spec = {**section, "namespace": cluster.namespace if cluster else own_namespace()}
-    serving = settings_of(spec, int(facts["version"]), facts["digest"])
+    serving = settings_of(spec, facts.version, facts.digest)
     where = cluster or Cluster.from_pod(section["serve"]["deploy"]["namespace"])
     kind = present.choose_kind(where, serving.name, section["serve"]["deploy"]["kind"])
     done = deployment.deploy(where, serving, kind, say=_say)

@@ -7,6 +7,9 @@ from typing import Any
 
 from bertworks import artifacts
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.files import to_json
+from bertworks.contracts.latency import LATENCY, Latency
+from bertworks.contracts.metrics import CONFUSION, ERRORS, FLOOR, METRICS, REPORT, Metric
 from bertworks.errors import ArtifactError
 from bertworks.evaluation import calibration, data, errors, floor, predictions, view
 from bertworks.evaluation import metrics as scoring
@@ -20,7 +23,6 @@ from bertworks.progress import stage
 from bertworks.spec import Evaluate, Task, task_metric
 from bertworks.tasks import for_task, form_of
 from bertworks.text.windows import most_tokens
-from bertworks.timing import Latency
 
 
 def run(
@@ -62,36 +64,29 @@ def run(
     ) as folder:  # fmt: skip
         answers = predict(loaded, rows, cleaned_by(loaded, rows_of))
         speed = measure(loaded, rows, source)
-        artifacts.write_json(folder / "latency.json", speed)
+        LATENCY.write(folder, speed)
         overall = scoring.score(answers, settings.bootstrap, settings.seed)
         with stage("slices"):
             parts = slice_metrics(answers, rows, settings.slices)
         matrix = scoring.confusion(answers)
         floor_answers = _floor(task, settings, labels, rows_of, rows)
-        files = {
-            "metrics": overall + parts,
-            "floor": _scored(floor_answers, settings),
-            "confusion": matrix,
-            "report": scoring.classification_report(answers),
-            "errors": errors.worst(answers, rows["shown"], settings.worst),
-        }
-        for name, value in files.items():
-            artifacts.write_json(folder / f"{name}.json", value)
+        METRICS.write(folder, overall + parts)
+        FLOOR.write(folder, _scored(floor_answers, settings))
+        CONFUSION.write(folder, matrix)
+        REPORT.write(folder, scoring.classification_report(answers))
+        ERRORS.write(folder, errors.worst(answers, rows["shown"], settings.worst))
         predictions.save(folder / "predictions.parquet", answers)
         if floor_answers is not None:
             predictions.save(folder / FLOOR_ANSWERS, floor_answers)
-        facts["value"] = next(
-            (one["value"] for one in overall if one["name"] == facts["metric"]), None
-        )
-        written = Artifact(folder, "metrics", "evaluate", "", {}, facts)
-        page = view.page(f"Evaluation of the {source.kind}", written)
+        facts["value"] = next((one.value for one in overall if one.name == facts["metric"]), None)
+        page = view.page(f"Evaluation of the {source.kind}", folder)
         (folder / "view.html").write_text(page, encoding="utf-8")
-    values = {one["name"]: one["value"] for one in overall}
+    values = {one.name: one.value for one in overall}
     told = calibration.notices(answers, values.get("calibration_error"))
     return {
         "metrics": values,
         "html": "view.html",
-        "confusion": matrix,
+        "confusion": to_json(matrix),
         "notices": [
             *_notices(speed),
             *_cut(task, pieces_of, len(rows["id"])),
@@ -100,14 +95,14 @@ def run(
     }
 
 
-def _notices(speed: dict[str, Any]) -> list[dict[str, Any]]:
+def _notices(speed: Latency) -> list[dict[str, Any]]:
     """That the times are those of a busy machine."""
-    load = Latency.from_json(speed).load
+    load = speed.load
     if not load.busy:
         return []
     text = (
         f"The machine was busy while latencies were measured, {load.attempts} times: {load}. The p95 of "
-        f"{speed['p95_ms']:.2f} ms has that in it; without it about {speed['quiet_p95_ms']:.2f} ms."
+        f"{speed.p95_ms:.2f} ms has that in it; without it about {speed.quiet_p95_ms:.2f} ms."
     )
     return [Notice(text, "warning", more="latency.json").to_json()]
 
@@ -146,5 +141,5 @@ def _floor(
         return floor.floor_predictions(task, labels, train, rows, settings.seed)
 
 
-def _scored(answers: Predictions | None, settings: Evaluate) -> list[dict[str, Any]]:
+def _scored(answers: Predictions | None, settings: Evaluate) -> list[Metric]:
     return [] if answers is None else scoring.score(answers, settings.bootstrap, settings.seed)

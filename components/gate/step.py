@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bertworks import artifacts
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.decision import DECISION, Compared, Decision, Interval, Verdict
+from bertworks.contracts.metrics import value_of
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.evaluation import gates, predictions
 from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.champion import champion_predictions
 from bertworks.evaluation.gates_view import gate_page
-from bertworks.evaluation.metrics import value_of
 from bertworks.evaluation.new_labels import NewLabels, unknown_to
 from bertworks.evaluation.remedies import fix
 from bertworks.retraining.champion import same_task
@@ -66,30 +68,27 @@ def run(
     measured = gates.Measured.of(packed, ours, before, task, metric, rules, gap, labels)
     least = section.get("min_new_label_recall", 0.5)
     found = gates.decide(rules, metric, measured, challenge=retrain, least_recall=least)
-    found["new_labels"] = list(labels.labels) if labels else []
-    found["outcome"] = outcome_of(found)
-    found["challenger"] = value_of(measured.bundle, metric)
-    found["champion"] = None
-    if champion is not None:
-        found["champion"] = {
-            "version": champion.number,
-            "digest": champion.digest,
-            "value": found["challenger"] - gap.value if gap else None,
-            "difference": gap and {"value": gap.value, "low": gap.low, "high": gap.high},
-        }
+    value = value_of(measured.bundle, metric)
+    found = replace(
+        found,
+        new_labels=list(labels.labels) if labels else [],
+        outcome=outcome_of(found),
+        challenger=value,
+        champion=None if champion is None else _compared(champion, value, gap),
+    )
 
     parents = {"bundle": packed, "bundle_metrics": ours, "model_metrics": before}
-    facts = {"passed": found["passed"], "metric": metric}
+    facts = {"passed": found.passed, "metric": metric}
     with artifacts.write(
         decision, kind="decision", producer="gate", parents=parents, metadata=facts
     ) as folder:
-        artifacts.write_json(folder / "decision.json", found)
+        DECISION.write(folder, found)
         (folder / "view.html").write_text(gate_page(section["name"], found), encoding="utf-8")
-    if not found["passed"] and not retrain:
+    if not found.passed and not retrain:
         kept = store.refuse(packed, section["name"], found, ours)
         raise _refusal(section["name"], kept.uri, found, fix(found, measured))
-    values = {rule["name"]: rule["value"] for rule in found["rules"] if rule["value"] is not None}
-    passed = int(found["passed"])
+    values = {rule.name: rule.value for rule in found.rules if rule.value is not None}
+    passed = int(found.passed)
     notices = gates.notices(found, rules, measured)
     return {
         "metrics": {"passed": passed, **values},
@@ -99,12 +98,20 @@ def run(
     }
 
 
-def outcome_of(found: dict[str, Any]) -> str:
+def outcome_of(found: Decision) -> Verdict:
     """ "promoted", "kept" (good, but not better than the champion) or "refused"."""
-    failed = {rule["name"] for rule in found["rules"] if not rule["passed"]}
+    failed = {rule.name for rule in found.broken}
     if not failed:
         return "promoted"
     return "kept" if failed <= {"beat_noise", "finds_new_labels", "keeps_old_labels"} else "refused"
+
+
+def _compared(champion: Version, value: float, gap: Difference | None) -> Compared:
+    """The champion beside the bundle's value; without a difference where it does another task."""
+    if gap is None:
+        return Compared(champion.number, champion.digest)
+    interval = Interval(gap.value, gap.low, gap.high)
+    return Compared(champion.number, champion.digest, value - gap.value, interval)
 
 
 def _check_parents(bundle: Artifact, ours: Artifact, before: Artifact, rows: Artifact) -> None:
@@ -155,8 +162,8 @@ def _against(
     return gap, labels
 
 
-def _refusal(name: str, uri: str, found: dict[str, Any], advice: str) -> GateRefused:
-    reasons = "\n".join(f"  - {reason}" for reason in found["reasons"])
+def _refusal(name: str, uri: str, found: Decision, advice: str) -> GateRefused:
+    reasons = "\n".join(f"  - {reason}" for reason in found.reasons)
     return GateRefused(
         f"The gates refused the bundle of {name}:\n{reasons}\n"
         f"  The bundle is kept, marked as refused: {uri}",

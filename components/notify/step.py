@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import artifacts, failures
+from bertworks.contracts.files import to_json
+from bertworks.contracts.retraining import OUTCOME, Outcome
 from bertworks.retraining import webhook
-from bertworks.retraining.outcome import describe
+from bertworks.retraining.outcome import Notes, describe
 from bertworks.retraining.outcome_view import page
 from bertworks.store_outcomes import Outcomes, now
 
@@ -37,9 +39,9 @@ def run(section: dict[str, Any], *, outcome: Path) -> dict[str, Any]:
         _warn(f"the outcome could not be kept in {section['store']}: {error}")
     told = _tell(found, asked=bool(section.get("webhook")))
     with artifacts.write(outcome, kind="outcome", producer="notify") as folder:
-        artifacts.write_json(folder / "outcome.json", found)
+        OUTCOME.write(folder, found)
         (folder / "view.html").write_text(page(found), encoding="utf-8")
-    print(found["text"], flush=True)
+    print(found.text, flush=True)
     return {
         "metrics": {"kept": int(bool(kept)), "told": int(told)},
         "html": "view.html",
@@ -47,12 +49,12 @@ def run(section: dict[str, Any], *, outcome: Path) -> dict[str, Any]:
     }
 
 
-def _notes(section: dict[str, Any], run_id: str) -> dict[str, dict[str, Any]]:
+def _notes(section: dict[str, Any], run_id: str) -> Notes:
     try:
-        return Outcomes(section["store"], section["name"]).notes(run_id)
+        return Notes(*Outcomes(section["store"], section["name"]).notes(run_id))
     except Exception as error:
         _warn(f"what the steps noted in {section['store']} cannot be read: {error}")
-        return {}
+        return Notes()
 
 
 def _failures(run_id: str) -> tuple[list[failures.Failure], list[str]]:
@@ -67,7 +69,7 @@ def _failures(run_id: str) -> tuple[list[failures.Failure], list[str]]:
     return [], []
 
 
-def _tell(found: dict[str, Any], asked: bool) -> bool:
+def _tell(found: Outcome, asked: bool) -> bool:
     """Whether the webhook took it; without one nobody is told."""
     url = os.environ.get(webhook.URL, "").strip()
     if not url:
@@ -75,7 +77,7 @@ def _tell(found: dict[str, Any], asked: bool) -> bool:
             _warn(f"{webhook.URL} is not set: the secret that retrain.webhook names is not there")
         return False
     try:
-        webhook.post(url, found)
+        webhook.post(url, to_json(found))
         return True
     except webhook.WebhookFault as error:
         _warn(f"the webhook was not told: {error}")

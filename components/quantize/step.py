@@ -15,6 +15,9 @@ from bertworks.compression.builders import Source
 from bertworks.compression.candidates import TIMINGS, Limits
 from bertworks.compression.candidates_view import page
 from bertworks.compression.quantization import Compressed, Rows, Scoring
+from bertworks.contracts.bundle import TIMINGS as TIMED
+from bertworks.contracts.bundle import Timings
+from bertworks.contracts.files import to_json
 from bertworks.cpus import available_threads
 from bertworks.errors import DataError
 from bertworks.evaluation.tokenized import answers_on_tokens
@@ -73,14 +76,14 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
         own = {
             "engine": chosen.engine,
-            "candidates": [one.to_json() for one in made.candidates],
+            "candidates": [to_json(one.tried()) for one in made.candidates],
             "parents": {name: parent.digest for name, parent in parents.items()},
             "serve": section.get("serve", {}),
             "columns": section.get("columns", {}),
         }
         write_json(out / "agent.json", {**agent, **own})
         threads = settings.threads or available_threads()
-        write_json(out / TIMINGS, _timings(made, threads))
+        TIMED.write(out, _timings(made, threads))
         (out / PAGE).write_text(page(made, handler.default_metric, threads), encoding="utf-8")
         facts = _facts(made)
         size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
@@ -100,14 +103,10 @@ def _beside_mb(model: Artifact) -> float:
     return sum(file.stat().st_size for file in sizes) / 1e6 + OWN_MB
 
 
-def _timings(made: Compressed, threads: int) -> dict[str, Any]:
+def _timings(made: Compressed, threads: int) -> Timings:
     """timings.json: what the clock said, which another run on the same data does not repeat."""
-    return {
-        "candidates": {one.name: one.timings() for one in made.candidates},
-        "load": made.load.to_json(),
-        "threads": threads,
-        "metrics": _speeds(made),
-    }
+    times = {one.name: one.times() for one in made.candidates}
+    return Timings(times, made.load, threads, _speeds(made))
 
 
 def _sample(tokens: Artifact, split: str, count: int, seed: int, target: str) -> Labelled:

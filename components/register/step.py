@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bertworks import artifacts, failures
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.decision import DECISION, Decision
+from bertworks.contracts.files import to_json
+from bertworks.contracts.registered import REGISTERED, Registered
+from bertworks.contracts.retraining import Challenge
+from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
 from bertworks.store import Store, Version
 from bertworks.store_outcomes import Outcomes
@@ -53,30 +59,23 @@ def run(
     }
 
     store, name = Store(section["store"]), section["name"]
-    verdict = allowed.json("decision.json")
+    verdict = DECISION.read(allowed)
     if section.get("retrain"):
         verdict = _still(store, name, packed, verdict)
-    challenged = verdict.get("champion") or {}
-    facts = {"challenged": challenged.get("digest"), "recipe": section.get("recipe")}
-    if section.get("retrain") and not verdict["passed"]:
+    made = Made(verdict.champion.digest if verdict.champion else None, section.get("recipe"))
+    if section.get("retrain") and not verdict.passed:
         rows = {"examples": parts["examples"]}
-        version = store.refuse(packed, name, verdict, scored, rows, facts)
+        version = store.refuse(packed, name, verdict, scored, rows, made)
     else:
-        version = store.add(packed, name, verdict, scored, parts, facts)
+        version = store.add(packed, name, verdict, scored, parts, made)
         version = store.promote(name, version.number)
 
     parents = {"bundle": packed, "decision": allowed, "metrics": scored, **parts}
-    facts = {
-        "name": version.name,
-        "version": version.number,
-        "uri": version.uri,
-        "digest": version.digest,
-        "outcome": verdict.get("outcome", "promoted"),
-    }
+    facts = Registered(version.name, version.number, version.uri, version.digest, verdict.outcome)
     with artifacts.write(
-        registered, kind="registered", producer="register", parents=parents, metadata=facts
+        registered, kind="registered", producer="register", parents=parents, metadata=to_json(facts)
     ) as folder:
-        artifacts.write_json(folder / "registered.json", facts)
+        REGISTERED.write(folder, facts)
     if section.get("retrain") and (run_id := os.environ.get(failures.RUN)):
         _note(section, run_id, version, verdict)
     return {
@@ -86,26 +85,29 @@ def run(
     }
 
 
-def _still(store: Store, name: str, bundle: Artifact, verdict: dict[str, Any]) -> dict[str, Any]:
+def _still(store: Store, name: str, bundle: Artifact, verdict: Decision) -> Decision:
     """The verdict, or a no where the champion is not the one that the gate compared with."""
     present = store.champion(name)
-    before = (verdict["champion"] or {}).get("digest")
+    before = verdict.champion.digest if verdict.champion else None
     now = present.digest if present else None
-    if not verdict["passed"] or now in (before, bundle.digest):
+    if not verdict.passed or now in (before, bundle.digest):
         return verdict
     reason = "champion was replaced while this run was under way, so that it has to be judged again"
-    return {**verdict, "passed": False, "outcome": "kept", "reasons": [reason]}
+    return replace(verdict, passed=False, outcome="kept", reasons=[reason])
 
 
-def _note(section: dict[str, Any], run_id: str, version: Version, verdict: dict[str, Any]) -> None:
+def _note(section: dict[str, Any], run_id: str, version: Version, verdict: Decision) -> None:
     """Tells the notify step what became of the challenger."""
-    facts = {
-        "outcome": verdict["outcome"],
-        "version": version.number,
-        "digest": version.digest,
-        **{key: verdict[key] for key in ("metric", "challenger", "champion", "reasons")},
-    }
-    Outcomes(section["store"], section["name"]).note(run_id, "register", facts)
+    note = Challenge(
+        outcome=verdict.outcome,
+        version=version.number,
+        metric=verdict.metric,
+        reasons=verdict.reasons,
+        challenger=verdict.challenger,
+        champion=verdict.champion,
+        digest=version.digest,
+    )
+    Outcomes(section["store"], section["name"]).note(run_id, "register", note)
 
 
 def _same_bundle(bundle: Artifact, other: Artifact, digest: str | None) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from bertworks.artifacts import open_artifact, write, write_json
+from bertworks.artifacts import open_artifact, write
+from bertworks.contracts.statistics import CHECKS, PROFILE
 from bertworks.spec import Task, Validate
 from bertworks.tasks import for_task
 from bertworks.validation.anomalies import anomalies_proto, find_anomalies
@@ -70,8 +71,8 @@ def run(section: dict[str, Any], *, examples: Path, base: Path, statistics: Path
         }.items():
             text = text_format.MessageToString(message, as_utf8=True)
             (folder / f"{name}.pbtxt").write_text(text, encoding="utf-8")
-        write_json(folder / "checks.json", [check.to_json() for check in checks])
-        write_json(folder / "profile.json", profile)
+        CHECKS.write(folder, checks)
+        PROFILE.write(folder, profile)
         page = render(found, checks, texts, rows.json("info.json"))
         (folder / "view.html").write_text(page, encoding="utf-8")
 

@@ -7,6 +7,7 @@ from tfx import v1 as tfx
 from tfx.types import artifact_utils
 
 from bertworks import artifacts
+from bertworks.contracts.decision import DECISION
 from bertworks.errors import GateRefused
 from bertworks.evaluation import gates
 from bertworks.evaluation.remedies import fix
@@ -79,11 +80,11 @@ def Budget(
     measured = gates.Measured.of(packed, found["bundle"], found["model"], task, metric, rules)
     kept = rules.model_copy(update={"minimum": None, "beat_champion": False})
     verdict = gates.decide(kept, metric, measured)
-    artifacts.write_json(Path(report.uri) / "decision.json", verdict)
-    if not verdict["passed"]:
+    DECISION.write(Path(report.uri), verdict)
+    if not verdict.passed:
         raise GateRefused(
             "The bundle is not within its limits:\n"
-            + "\n".join(f"  - {reason}" for reason in verdict["reasons"]),
+            + "\n".join(f"  - {reason}" for reason in verdict.reasons),
             fix(verdict, measured),
         )
     (Path(blessing.uri) / "INFRA_BLESSED").touch()

@@ -15,12 +15,13 @@ from bertworks.compression.candidates import Candidate, table
 from bertworks.compression.candidates_view import page
 from bertworks.compression.choosing import choose
 from bertworks.compression.quantization import Compressed
+from bertworks.contracts.bundle import Times, Tried
 from bertworks.errors import ArtifactError, DataError, EnvironmentFault
 from bertworks.evaluation.tokenized import value_on_tokens
 from bertworks.serving.runtime import Agent
 from bertworks.spec import Quantize, Task
 from bertworks.tasks import for_task
-from bertworks.timing import Load
+from bertworks.timing import load_of
 from components.quantize import step
 
 LABELS = {"classification": ["a", "b"], "tagging": ["B-X", "I-X", "O"], "regression": []}
@@ -65,15 +66,16 @@ def test_bundles_hold_what_the_contract_says(tmp_path, task):
         assert agent[name] == model[name]
     assert [one["name"] for one in agent["candidates"]] == ["onnxruntime-fp32", *names]
     for one in table(bundle):
-        assert one["rows_per_second"] > 0 and one["p95_ms"] >= one["latency_ms"] > 0
-        assert one["size_mb"] > 0 and one["reason"] and one["drop"]["rows"] == 16
-        assert [check["setting"] for check in one["checks"]] == [
+        times = one.times
+        assert times.rows_per_second > 0 and times.p95_ms >= times.latency_ms > 0
+        assert one.size_mb > 0 and times.reason and one.drop.rows == 16
+        assert [check.setting for check in times.checks] == [
             "compress.quantize.max_drop", "gates.max_drop", "gates.max_size_mb",
         ]  # fmt: skip
-    (chosen,) = [one for one in table(bundle) if one["chosen"]]
-    assert f"{chosen['name']} was chosen" in result["notices"][0]["text"]
+    (chosen,) = [one for one in table(bundle) if one.chosen]
+    assert f"{chosen.name} was chosen" in result["notices"][0]["text"]
     assert (bundle / agent["engine"]["file"]).is_file()
-    assert chosen["name"] in (bundle / result["html"]).read_text()
+    assert chosen.name in (bundle / result["html"]).read_text()
     assert result["metrics"]["speedup"] > 0
     assert set(bundle.parents) == {"model", "tokens"}
     rows = [(text, text) for text in TEXTS] if task.get("pair") else TEXTS
@@ -122,7 +124,7 @@ def test_nncf_bundle_answers_like_the_model(tmp_path):
         section({"type": "classification"}, candidates=["openvino-int8"], max_drop=2.0), **paths
     )
     found = table(open_artifact(paths["bundle"]))
-    assert found[1]["name"] == "openvino-int8" and found[1]["metric"] is not None, found
+    assert found[1].name == "openvino-int8" and found[1].metric is not None, found
     assert result["metrics"]["size_mb"] > 0
 
 
@@ -136,14 +138,14 @@ def test_a_candidate_that_cannot_be_built_is_recorded(tmp_path, monkeypatch):
     step.run(section({"type": "classification"}, candidates=["openvino-int8"]), **paths)
     bundle = open_artifact(paths["bundle"], "bundle")
     found = table(bundle)
-    assert found[1]["reason"] == "RuntimeError: no such instruction"
-    assert found[0]["chosen"] and not (bundle / "half.bin").exists()
+    assert found[1].times.reason == "RuntimeError: no such instruction"
+    assert found[0].chosen and not (bundle / "half.bin").exists()
 
 
 def test_errors_in_a_candidate_are_escaped_in_the_page():
     found = [*measured({"fp32": (9, 1, 0, 0)}), Candidate("x", Path(), reason="<script>")]
     choose(found)
-    shown = page(Compressed(found, Load.of([1.0])), "accuracy", 2)
+    shown = page(Compressed(found, load_of([1.0])), "accuracy", 2)
     assert "<script>" not in shown and "&lt;script&gt;" in shown
 
 
@@ -187,7 +189,7 @@ def test_equal_results_have_equal_digests(tmp_path):
 def test_an_older_bundle_shows_its_candidates_too(tmp_path):
     with write(tmp_path / "old", kind="bundle", producer="quantize") as out:
         write_json(out / "agent.json", {"candidates": [{"name": "x", "p95_ms": 2.0}]})
-    assert table(open_artifact(tmp_path / "old")) == [{"name": "x", "p95_ms": 2.0}]
+    assert table(open_artifact(tmp_path / "old")) == [Tried("x", times=Times(p95_ms=2.0))]
 
 
 def test_the_runs_metric_is_what_candidates_are_judged_by(tmp_path):
@@ -195,7 +197,7 @@ def test_the_runs_metric_is_what_candidates_are_judged_by(tmp_path):
     asked = section({"type": "classification"}, candidates=["onnxruntime-fp32"])
     step.run({**asked, "metric": "roc_auc"}, **paths)
     (one,) = table(open_artifact(paths["bundle"]))
-    assert one["drop"]["metric"] == "roc_auc" and 0 < one["metric"] < 1
+    assert one.drop.metric == "roc_auc" and 0 < one.metric < 1
 
 
 def test_the_gates_limits_reach_the_choice(tmp_path):
@@ -206,6 +208,6 @@ def test_the_gates_limits_reach_the_choice(tmp_path):
     result = step.run(asked, **paths)
     warning = next(one for one in result["notices"] if one["level"] == "warning")
     assert "the gates will refuse" in warning["text"] and "gates.max_size_mb" in warning["text"]
-    found = {one["name"]: one for one in table(open_artifact(paths["bundle"]))}
-    sizes = {name: one["size_mb"] for name, one in found.items()}
-    assert next(name for name, one in found.items() if one["chosen"]) == min(sizes, key=sizes.get)
+    found = {one.name: one for one in table(open_artifact(paths["bundle"]))}
+    sizes = {name: one.size_mb for name, one in found.items()}
+    assert next(name for name, one in found.items() if one.chosen) == min(sizes, key=sizes.get)

@@ -4,11 +4,11 @@ from tiny_model import bundle_of, make_model
 
 from bertworks import artifacts
 from bertworks.artifacts import open_artifact
+from bertworks.contracts.decision import Decision, Rule
 from bertworks.store import Store
 
-PASSED = {"passed": True, "metric": "accuracy", "reasons": [], "rules": [
-    {"name": "max_latency_ms", "limit": 25.0, "value": 3.0, "passed": True, "note": ""}]}  # fmt: skip
-REFUSED = {"passed": False, "metric": "accuracy", "reasons": ["accuracy 0.1 < 0.8"], "rules": []}
+PASSED = Decision(True, "accuracy", [Rule("max_latency_ms", 25.0, 3.0, True)], [])
+REFUSED = Decision(False, "accuracy", [], ["accuracy 0.1 < 0.8"], outcome="refused")
 
 
 def keep(uri, folder, name="mood", decisions=(PASSED,)):
@@ -24,9 +24,9 @@ def keep(uri, folder, name="mood", decisions=(PASSED,)):
             metrics, kind="metrics", producer="evaluate", parents={"agent": bundle}
         ) as out:
             artifacts.write_json(out / "metrics.json", [])
-        add = store.add if decision["passed"] else store.refuse
+        add = store.add if decision.passed else store.refuse
         version = add(bundle, name, decision, open_artifact(metrics))
-        if decision["passed"]:
+        if decision.passed:
             store.promote(name, version.number)
         digests.append(version.digest)
     return digests

@@ -10,6 +10,7 @@ from made_candidates import NAMES, measured
 from bertworks import artifacts
 from bertworks.compression.candidates import TIMINGS, Limits
 from bertworks.compression.choosing import choose
+from bertworks.contracts.files import to_json
 from bertworks.evaluation import report_compression
 
 SPEC = {
@@ -27,9 +28,9 @@ def test_the_report_says_what_each_gate_said(tmp_path: Path) -> None:
     with artifacts.write(
         tmp_path / "bundle", kind="bundle", producer="test", measured=(TIMINGS,)
     ) as folder:
-        kept = {"candidates": [one.to_json() for one in found]}
+        kept = {"candidates": [to_json(one.tried()) for one in found]}
         artifacts.write_json(folder / "agent.json", kept)
-        times = {"candidates": {one.name: one.timings() for one in found}}
+        times = {"candidates": {one.name: to_json(one.times()) for one in found}}
         artifacts.write_json(folder / TIMINGS, times)
     bundle = artifacts.open_artifact(tmp_path / "bundle")
     html = str(report_compression.section({}, {"bundle": bundle}))

@@ -23,7 +23,7 @@ def rows(count: int, seed: int, make: Any) -> dict[str, list[Any]]:
 
 
 def score(found: Any) -> dict[str, float]:
-    return {one["name"]: one["value"] for one in metrics.score(found, 0, 1)}
+    return {one.name: one.value for one in metrics.score(found, 0, 1)}
 
 
 def labelled(chance: random.Random) -> dict[str, Any]:

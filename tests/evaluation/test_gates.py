@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,9 @@ from gate_rules import OFF, entries, gate_section
 
 from bertworks import artifacts
 from bertworks.artifacts import open_artifact
+from bertworks.contracts.decision import DECISION, Decision
+from bertworks.contracts.latency import Load, Speed
+from bertworks.contracts.metrics import Metric
 from bertworks.errors import ArtifactError, GateRefused, SpecError
 from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.drops import Drop
@@ -26,11 +28,14 @@ from components.evaluate import step as evaluate_step
 from components.gate.step import run as gate
 from components.register.step import run as register
 
+QUIET = Load(1.0, 1.0, 1.0, 1.0)
+
+
 MEASURED = Measured(
-    bundle=[*entries(accuracy=0.84, mae=1.0), {"name": "accuracy", "value": 0.1, "slice": "x=y"}],
+    bundle=[*entries(accuracy=0.84, mae=1.0), Metric("accuracy", 0.1, slice="x=y")],
     model=entries(accuracy=0.86, mae=0.9),
     floor=entries(accuracy=0.77, mae=1.2),
-    latency={"p95_ms": 5.0, "size_mb": 20.0},
+    latency=Speed(5.0, 5.0, 5.0, QUIET, size_mb=20.0),
     champion=Difference(0.01, -0.01, 0.03, 0.8),
 )
 
@@ -48,28 +53,28 @@ def test_limits_are_met_exactly_and_broken_just_beyond(
     rule: str, met: float, broken: float
 ) -> None:
     passed = decide(Gates(**{**OFF, rule: met}), "accuracy", MEASURED)
-    assert passed["passed"] and passed["reasons"] == []
+    assert passed.passed and passed.reasons == []
     refused = decide(Gates(**{**OFF, rule: broken}), "accuracy", MEASURED)
-    assert not refused["passed"]
-    assert [one["name"] for one in refused["rules"] if not one["passed"]] == [rule]
-    assert len(refused["reasons"]) == 1 and f"{broken:g}" in refused["reasons"][0]
+    assert not refused.passed
+    assert [one.name for one in refused.rules if not one.passed] == [rule]
+    assert len(refused.reasons) == 1 and f"{broken:g}" in refused.reasons[0]
     assert f"gates.{rule} to {met:.4f}".rstrip("0").rstrip(".") in fix(refused, MEASURED)
 
 
 def test_lower_is_better_turns_the_rules_round() -> None:
-    assert decide(Gates(**{**OFF, "minimum": 1.0}), "mae", MEASURED)["passed"]
-    assert not decide(Gates(**{**OFF, "minimum": 0.99}), "mae", MEASURED)["passed"]
-    assert decide(Gates(max_drop=0.1), "mae", MEASURED)["passed"]
-    assert not decide(Gates(max_drop=0.09), "mae", MEASURED)["passed"]
+    assert decide(Gates(**{**OFF, "minimum": 1.0}), "mae", MEASURED).passed
+    assert not decide(Gates(**{**OFF, "minimum": 0.99}), "mae", MEASURED).passed
+    assert decide(Gates(max_drop=0.1), "mae", MEASURED).passed
+    assert not decide(Gates(max_drop=0.09), "mae", MEASURED).passed
     worse = Measured(MEASURED.bundle, MEASURED.model, entries(mae=0.95), MEASURED.latency)
-    assert not decide(Gates(max_drop=None), "mae", worse)["passed"]
+    assert not decide(Gates(max_drop=None), "mae", worse).passed
 
 
 def test_the_floor_must_be_beaten() -> None:
-    assert decide(Gates(max_drop=None), "accuracy", MEASURED)["passed"]
+    assert decide(Gates(max_drop=None), "accuracy", MEASURED).passed
     equal = Measured(MEASURED.bundle, MEASURED.model, entries(accuracy=0.84), MEASURED.latency)
     found = decide(Gates(max_drop=None), "accuracy", equal)
-    assert "floor" in found["reasons"][0]
+    assert "floor" in found.reasons[0]
     without = Measured(MEASURED.bundle, MEASURED.model, [], MEASURED.latency)
     with pytest.raises(ArtifactError, match="no floor was measured"):
         decide(Gates(), "accuracy", without)
@@ -77,23 +82,23 @@ def test_the_floor_must_be_beaten() -> None:
 
 def test_the_champion_must_be_beaten_where_there_is_one() -> None:
     rules = Gates(**OFF, beat_champion=True)
-    assert decide(rules, "accuracy", MEASURED)["passed"]
+    assert decide(rules, "accuracy", MEASURED).passed
     for value, passed in ((0.0, False), (-0.01, False), (0.001, True)):
         other = Measured(
             MEASURED.bundle, MEASURED.model, [], MEASURED.latency,
             Difference(value, -0.02, 0.02, 0.5),
         )  # fmt: skip
-        assert decide(rules, "accuracy", other)["passed"] == passed
+        assert decide(rules, "accuracy", other).passed == passed
     alone = Measured(MEASURED.bundle, MEASURED.model, [], MEASURED.latency)
-    assert decide(rules, "accuracy", alone)["passed"]
+    assert decide(rules, "accuracy", alone).passed
 
 
 def test_every_broken_rule_is_named() -> None:
     everything = Gates(minimum=0.9, max_drop=0.0, max_latency_ms=1, max_size_mb=1, beat_floor=True)
     found = decide(everything, "accuracy", MEASURED)
-    broken = {one["name"] for one in found["rules"] if not one["passed"]}
+    broken = {one.name for one in found.rules if not one.passed}
     assert broken == {"minimum", "max_drop", "max_latency_ms", "max_size_mb"}
-    assert len(found["reasons"]) == 4
+    assert len(found.reasons) == 4
 
 
 def test_a_metric_that_was_not_measured_is_a_spec_error() -> None:
@@ -131,23 +136,23 @@ def compressed(lost: int, won: int, rows: int, **more: Any) -> Measured:
         entries(accuracy=float(np.mean(one.prediction == one.truth))) for one in (now, before)
     ]
     drop = Drop.between(now, before, "accuracy", 0.95)
-    return Measured(scores[0], scores[1], [], {"p95_ms": 5.0, "size_mb": 20.0}, drop=drop, **more)
+    return Measured(scores[0], scores[1], [], MEASURED.latency, drop=drop, **more)
 
 
 def test_a_drop_is_refused_when_it_is_more_than_chance() -> None:
     # 0.024 on 827 rows: 45 answers differ, and chance alone reaches as far.
     few = compressed(lost=32, won=12, rows=827)
     found = decide(DEFAULT, "accuracy", few)
-    assert found["passed"] and found["rules"][0]["value"] == pytest.approx(20 / 827)
-    note = found["rules"][0]["note"]
+    assert found.passed and found.rules[0].value == pytest.approx(20 / 827)
+    note = found.rules[0].note
     assert "827 rows" in note and "44 answers differ" in note and "95%" in note
     said = [one.text for one in notices(found, DEFAULT, few)]
     assert any("within chance only" in text for text in said)
     # The same shares of ten times the rows, and a clear loss on few rows, are no chance.
     assert not decide(
         Gates(beat_floor=False, max_drop=0.015), "accuracy", compressed(320, 120, 8270)
-    )["passed"]
-    assert not decide(DEFAULT, "accuracy", compressed(lost=90, won=0, rows=827))["passed"]
+    ).passed
+    assert not decide(DEFAULT, "accuracy", compressed(lost=90, won=0, rows=827)).passed
 
 
 def test_a_limit_that_the_rows_cannot_tell_is_said_to_be_so() -> None:
@@ -161,45 +166,44 @@ def test_a_limit_that_the_rows_cannot_tell_is_said_to_be_so() -> None:
 
 
 def test_a_value_is_promised_as_measured_and_shown_with_its_interval() -> None:
-    wide = [{"name": "accuracy", "value": 0.8, "low": 0.7, "high": 0.88, "slice": "", "rows": 90}]
-    given = Measured(wide, entries(accuracy=0.8), [], {"p95_ms": 5.0, "size_mb": 20.0})
+    wide = [Metric("accuracy", 0.8, 0.7, 0.88, rows=90)]
+    given = Measured(wide, entries(accuracy=0.8), [], MEASURED.latency)
     for minimum, passed in ((0.8, True), (0.81, False)):
         found = decide(Gates(**OFF, minimum=minimum), "accuracy", given)
-        assert found["passed"] is passed
-        assert found["rules"][0]["note"] == "95 % interval 0.7000 to 0.8800 on 90 rows"
+        assert found.passed is passed
+        assert found.rules[0].note == "95 % interval 0.7000 to 0.8800 on 90 rows"
     floor = Difference(0.01, -0.02, 0.04, 0.7)
-    near = Measured(wide, entries(accuracy=0.8), entries(accuracy=0.79), {}, above_floor=floor)
+    below, time = entries(accuracy=0.79), MEASURED.latency
+    near = Measured(wide, entries(accuracy=0.8), below, time, above_floor=floor)
     found = decide(Gates(max_drop=None), "accuracy", near)
-    assert found["passed"] and "-0.0200 to +0.0400" in found["rules"][0]["note"]
+    assert found.passed and "-0.0200 to +0.0400" in found.rules[0].note
     (said,) = notices(found, Gates(max_drop=None), near)
     assert said.level == "warning" and "above the floor within chance only" in said.text
 
 
 def busy(p95: float, quiet: float, undisturbed: float) -> Measured:
-    load = {"best_ms": 1.0, "slowdown": 2.0, "p95_slowdown": 9.0, "undisturbed": undisturbed,
-            "attempts": 3, "busy": True}  # fmt: skip
-    times = {"p50_ms": 1.0, "p95_ms": p95, "quiet_p95_ms": quiet, "size_mb": 1.0, "load": load}
+    times = Speed(1.0, p95, quiet, Load(1.0, 2.0, 9.0, undisturbed, attempts=3), size_mb=1.0)
     return Measured(entries(accuracy=0.8), entries(accuracy=0.8), [], times)
 
 
 def test_a_busy_machine_alone_refuses_nothing() -> None:
     rules = Gates(**OFF, max_latency_ms=5.0)
     found = decide(rules, "accuracy", busy(40.0, 4.0, undisturbed=0.5))
-    assert found["passed"] and found["rules"][0]["judged"]
-    assert "40.00 ms as measured, without the load: 4.00 ms" in found["rules"][0]["note"]
+    assert found.passed and found.rules[0].judged
+    assert "40.00 ms as measured, without the load: 4.00 ms" in found.rules[0].note
     # Slow even in its quiet moments: that is the agent.
-    assert not decide(rules, "accuracy", busy(40.0, 6.0, undisturbed=0.5))["passed"]
+    assert not decide(rules, "accuracy", busy(40.0, 6.0, undisturbed=0.5)).passed
     # No quiet moment in three attempts: nobody can tell, and that is said.
     blind = busy(40.0, 6.0, undisturbed=0.01)
     found = decide(rules, "accuracy", blind)
-    assert found["passed"] and not found["rules"][0]["judged"]
+    assert found.passed and not found.rules[0].judged
     (said,) = notices(found, rules, blind)
     assert (
         said.level == "warning" and "could not be judged" in said.text and "3 attempts" in said.text
     )
     assert "not judged" in rules_page(found)
     # Within the limit as it is: no load can have made it faster.
-    assert decide(rules, "accuracy", busy(4.9, 4.8, undisturbed=0.01))["rules"][0]["judged"]
+    assert decide(rules, "accuracy", busy(4.9, 4.8, undisturbed=0.01)).rules[0].judged
 
 
 def test_what_was_refused_is_named_by_its_rule() -> None:
@@ -267,10 +271,10 @@ def test_a_refused_bundle_is_kept_with_the_reasons(made: dict[str, Any], tmp_pat
     text = str(caught.value)
     assert "the gate asks for 1" in text and "at most 0.001 MB" in text
     assert "gates.max_size_mb" in caught.value.fix and "gates.minimum" in caught.value.fix
-    found = open_artifact(made["decision"], "decision").json("decision.json")
-    assert found["passed"] is False and len(found["reasons"]) == 2
+    found = DECISION.read(open_artifact(made["decision"], "decision"))
+    assert found.passed is False and len(found.reasons) == 2
     kept = Store(tmp_path / "store").show("tiny", 1)
-    assert kept.state == "refused" and kept.record["decision"] == found
+    assert kept.state == "refused" and kept.record is not None and kept.record.decision == found
     assert kept.uri in text
     with pytest.raises(GateRefused):
         register(section(tmp_path), **to_register(made, tmp_path))
@@ -311,14 +315,14 @@ def test_a_challenger_meets_the_champion_on_the_same_rows(
     """The champion in the store is this bundle's twin: no better, so not replaced."""
     twin = other_bundle(made, tmp_path / "twin")
     store = Store(tmp_path / "store")
-    allowed = {"passed": True, "metric": "accuracy", "rules": [], "reasons": []}
+    allowed = Decision(True, "accuracy", [], [])
     store.add(open_artifact(twin), "tiny", allowed, open_artifact(made["bundle_metrics"]))
     store.promote("tiny", 1)
     with pytest.raises(GateRefused, match="from the champion's on the same rows"):
         gate(section(tmp_path, beat_champion=True), **made)
-    found = json.loads((made["decision"] / "decision.json").read_text())
-    rule = next(one for one in found["rules"] if one["name"] == "beat_champion")
-    assert rule["value"] == 0 and "95 % interval" in rule["note"]
+    found = DECISION.read(made["decision"])
+    rule = next(one for one in found.rules if one.name == "beat_champion")
+    assert rule.value == 0 and "95 % interval" in rule.note
 
 
 def test_metrics_of_other_examples_are_refused(made: dict[str, Any], tmp_path: Path) -> None:

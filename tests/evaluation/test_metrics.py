@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from bertworks.contracts.files import to_json
 from bertworks.errors import DataError, SpecError
 from bertworks.evaluation import calibration, metrics
 from bertworks.evaluation.measures import measure_of
@@ -43,7 +44,7 @@ def tagged(truth: list[list[str]], prediction: list[list[str]]) -> Predictions:
 
 
 def values(predictions: Predictions) -> dict[str, float]:
-    return {one["name"]: one["value"] for one in metrics.score(predictions, 0, 1)}
+    return {one.name: one.value for one in metrics.score(predictions, 0, 1)}
 
 
 def sklearn_classification(p: Predictions) -> dict[str, float]:
@@ -150,7 +151,7 @@ def test_multi_label_is_scikit_learns() -> None:
             "roc_auc": sk.roc_auc_score(truth, chances, average="macro"),
         }
     )
-    report = metrics.classification_report(p)["labels"]
+    report = to_json(metrics.classification_report(p))["labels"]
     theirs = sk.classification_report(
         truth, given_, target_names=CLASSES, output_dict=True, zero_division=0
     )
@@ -202,7 +203,7 @@ def test_tagging_by_hand() -> None:
 def test_tagging_report_agrees_with_scikit_learn() -> None:
     truth = [["B-PER", "I-PER", "O", "B-LOC"], ["O", "B-LOC"]]
     given_ = [["B-PER", "O", "O", "B-LOC"], ["B-LOC", "B-LOC"]]
-    report = metrics.classification_report(tagged(truth, given_))
+    report = to_json(metrics.classification_report(tagged(truth, given_)))
     theirs = sk.classification_report(
         [tag for row in truth for tag in row],
         [tag for row in given_ for tag in row],
@@ -225,7 +226,7 @@ def test_tagging_report_agrees_with_scikit_learn() -> None:
 
 def test_confusion_matrix_is_scikit_learns() -> None:
     p = classified()
-    found = metrics.confusion(p)
+    found = to_json(metrics.confusion(p))
     assert found == {
         "labels": CLASSES,
         "matrix": sk.confusion_matrix(p.truth, p.prediction).tolist(),

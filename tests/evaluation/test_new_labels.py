@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from gate_rules import OFF
 
+from bertworks.contracts.decision import Decision
+from bertworks.contracts.latency import Load, Speed
+from bertworks.contracts.metrics import Metric
 from bertworks.evaluation.gates import Measured, against_champion, decide
 from bertworks.evaluation.new_labels import NewLabels, unknown_to
 from bertworks.evaluation.predictions import Predictions
@@ -27,22 +30,23 @@ def answers(right: float, new: float, labels: list[str] | None = None) -> Predic
     return Predictions(Task(), labels or LABELS, ids, TRUTH, given)
 
 
-def judged(challenger: Predictions, champion: Predictions) -> dict[str, Any]:
-    scores = [{"name": "accuracy", "value": 0.9, "slice": "", "rows": len(TRUTH)}]
+def judged(challenger: Predictions, champion: Predictions) -> Decision:
+    scores = [Metric("accuracy", 0.9, rows=len(TRUTH))]
     labels = NewLabels.between(challenger, champion, {"new"}, "accuracy", 0.95, 42)
     gap = against_champion(challenger, champion, "accuracy", 42)
-    measured = Measured(scores, scores, [], {}, gap, new_labels=labels)
+    time = Speed(1.0, 1.0, 1.0, Load(1.0, 1.0, 1.0, 1.0))
+    measured = Measured(scores, scores, [], time, gap, new_labels=labels)
     rules = Gates(**OFF)
     return decide(rules, "accuracy", measured, challenge=True)
 
 
-def failed(found: dict[str, Any]) -> set[str]:
-    return {rule["name"] for rule in found["rules"] if not rule["passed"]}
+def failed(found: Decision) -> set[str]:
+    return {rule.name for rule in found.rules if not rule.passed}
 
 
 def test_a_champion_that_cannot_answer_a_new_label_goes() -> None:
     found = judged(answers(0.9, 0.9), answers(0.9, 0.0))
-    assert found["passed"], found["reasons"]
+    assert found.passed, found.reasons
     # On all rows together nobody would have seen it.
     gap = against_champion(answers(0.9, 0.9), answers(0.9, 0.0), "accuracy", 42)
     assert gap.low is not None and gap.value < 0.04
@@ -51,7 +55,7 @@ def test_a_champion_that_cannot_answer_a_new_label_goes() -> None:
 def test_a_new_label_must_be_found() -> None:
     found = judged(answers(0.9, 0.3), answers(0.9, 0.0))
     assert "finds_new_labels" in failed(found)
-    assert any("retrain.min_new_label_recall" in reason for reason in found["reasons"])
+    assert any("retrain.min_new_label_recall" in reason for reason in found.reasons)
 
 
 def test_old_labels_may_not_be_unlearned() -> None:
@@ -59,14 +63,14 @@ def test_old_labels_may_not_be_unlearned() -> None:
 
 
 def test_a_loss_within_the_noise_is_no_loss() -> None:
-    assert judged(answers(0.895, 0.9), answers(0.9, 0.0))["passed"]
+    assert judged(answers(0.895, 0.9), answers(0.9, 0.0)).passed
 
 
 def test_without_a_test_row_of_it_the_old_labels_decide_and_it_is_said() -> None:
     keep = np.arange(400)
     found = judged(answers(0.9, 0.9).take(keep), answers(0.9, 0.0).take(keep))
-    (rule, _) = found["rules"]
-    assert found["passed"] and not rule["judged"] and "no test row has it" in rule["note"]
+    (rule, _) = found.rules
+    assert found.passed and not rule.judged and "no test row has it" in rule.note
     assert failed(judged(answers(0.7, 0.9).take(keep), answers(0.9, 0.0).take(keep)))
 
 

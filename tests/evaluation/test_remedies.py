@@ -19,6 +19,9 @@ from bertworks.artifacts import open_artifact
 from bertworks.compression.candidates import Candidate, Limits
 from bertworks.compression.choosing import choose
 from bertworks.compression.inference import batches
+from bertworks.contracts.bundle import Tried
+from bertworks.contracts.decision import DECISION
+from bertworks.contracts.latency import Load, Speed
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.drops import Drop
@@ -37,7 +40,7 @@ def state(**changes: Any) -> Measured:
         bundle=entries(accuracy=0.81234, mae=1.23456, pearson=-0.12345),
         model=entries(accuracy=0.86, mae=0.9, pearson=0.5),
         floor=entries(accuracy=0.9, mae=0.5, pearson=0.4),
-        latency={"p95_ms": 5.4321, "size_mb": 70.04},
+        latency=Speed(5.4321, 5.4321, 5.4321, Load(1.0, 1.0, 1.0, 1.0), size_mb=70.04),
         champion=Difference(-0.01, -0.02, 0.01, 0.2),
     )
     return dataclasses.replace(plain, **changes)
@@ -61,13 +64,13 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, Measured]] = {
 def test_each_value_that_is_advised_suffices(name: str) -> None:
     rules, metric, given = REFUSALS[name]
     found = decide(Gates(**{**OFF, **rules}), metric, given)
-    assert not found["passed"]
+    assert not found.passed
     advised = ADVICE.findall(fix(found, given))
     assert len(advised) == 1, fix(found, given)
     for setting, value in advised:
         taken = {setting.removeprefix("gates."): yaml.safe_load(value)}
         again = decide(Gates(**{**OFF, **rules, **taken}), metric, given)
-        assert again["passed"], (fix(found, given), again["reasons"])
+        assert again.passed, (fix(found, given), again.reasons)
 
 
 def test_all_broken_rules_are_advised_on_and_all_advice_together_passes() -> None:
@@ -78,23 +81,24 @@ def test_all_broken_rules_are_advised_on_and_all_advice_together_passes() -> Non
     advised = ADVICE.findall(fix(found, given))
     assert {setting.removeprefix("gates.") for setting, _ in advised} == set(asked)
     taken = {name.removeprefix("gates."): yaml.safe_load(value) for name, value in advised}
-    assert decide(Gates(**taken), "accuracy", given)["passed"]
+    assert decide(Gates(**taken), "accuracy", given).passed
 
 
 SPEC = {"onnxruntime-fp32": (70.0, 4.0, 0, 0), "openvino-int8": (18.0, 1.3, 60, 0)}
 LIMITS = Limits(0.005, max_drop=0.5, max_size_mb=25.0)
 
 
-def chosen(limits: Limits, **listed: Any) -> tuple[Candidate, list[dict[str, Any]]]:
+def chosen(limits: Limits, **listed: Any) -> tuple[Candidate, list[Tried]]:
     found = made(SPEC, limits=limits)
     winner = choose(found, "balanced", listed.get("names"))
-    return winner, [{**one.to_json(), **one.timings()} for one in found]
+    return winner, [dataclasses.replace(one.tried(), times=one.times()) for one in found]
 
 
-def refused_on_size(candidates: list[dict[str, Any]], size: float) -> tuple[str, bool]:
-    given = state(latency={"p95_ms": 5.0, "size_mb": size}, candidates=candidates)
+def refused_on_size(candidates: list[Tried], size: float) -> tuple[str, bool]:
+    speed = dataclasses.replace(state().latency, size_mb=size)
+    given = state(latency=speed, candidates=candidates)
     found = decide(Gates(**OFF, max_size_mb=25.0), "accuracy", given)
-    return (fix(found, given) if found["reasons"] else ""), bool(found["passed"])
+    return (fix(found, given) if found.reasons else ""), bool(found.passed)
 
 
 def test_a_size_that_an_accuracy_limit_caused_names_that_limit() -> None:
@@ -142,8 +146,8 @@ def test_float32_alone_and_unpruned_loses_nothing(tiny: Callable[..., Any], tmp_
     assert setting == "gates.max_size_mb"
     section["gates"]["max_size_mb"] = float(value)
     assert gate(section, **paths)["metrics"]["passed"] == 1
-    rule = open_artifact(tmp_path / "decision").json("decision.json")["rules"][0]
-    assert rule["name"] == "max_drop" and rule["value"] == 0.0
+    rule = DECISION.read(open_artifact(tmp_path / "decision")).rules[0]
+    assert rule.name == "max_drop" and rule.value == 0.0
 
 
 def test_shorter_rows_are_less_to_compute() -> None:
@@ -158,7 +162,7 @@ def test_a_missing_floor_and_a_strange_champion_have_a_way_out() -> None:
     with pytest.raises(ArtifactError) as caught:
         decide(Gates(max_drop=None), "accuracy", without)
     assert "gates.beat_floor: false" in caught.value.fix
-    assert decide(Gates(max_drop=None, beat_floor=False), "accuracy", without)["passed"]
+    assert decide(Gates(max_drop=None, beat_floor=False), "accuracy", without).passed
 
     from bertworks.evaluation.predictions import Predictions
     from bertworks.spec import Task

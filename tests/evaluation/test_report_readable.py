@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy as np
 import pytest
 
 from bertworks import html
+from bertworks.contracts.decision import Decision, Rule
+from bertworks.contracts.metrics import LabelReport, LabelScores, Metric
 from bertworks.evaluation import errors, gates_view, report, report_dag, report_notices, view
 from bertworks.evaluation.predictions import Predictions
 from bertworks.notices import Notice
 from bertworks.spec import Task
 
 
-def entry(part: str, name: str, value: float, rows: int = 10) -> dict[str, Any]:
-    return {"name": name, "value": value, "low": None, "high": None, "slice": part, "rows": rows}
+def entry(part: str, name: str, value: float, rows: int = 10) -> Metric:
+    return Metric(name, value, slice=part, rows=rows)
 
 
 def first_cells(page: str) -> list[str]:
@@ -47,9 +50,8 @@ def test_ranges_stay_in_the_order_of_their_numbers() -> None:
 
 
 def test_the_report_by_label_is_worst_first_and_folded() -> None:
-    score = {"precision": 1.0, "recall": 1.0, "support": 5}
-    labels = {f"l{number}": {**score, "f1": (30 - number) / 30} for number in range(30)}
-    page = str(view.report({"labels": labels}))
+    labels = {f"l{number}": LabelScores(1.0, 1.0, (30 - number) / 30, 5) for number in range(30)}
+    page = str(view.report(LabelReport(labels)))
     assert first_cells(page)[:2] == ["l29", "l28"] and "10 more, of 30" in page
 
 
@@ -70,7 +72,9 @@ def test_entities_are_marked_in_their_sentences() -> None:
     assert marks == [("Bob Dylan", "PER"), (rome, "LOC"), ("Bob", "PER"), (rome, "LOC")]
     # The same kind has the same colour in both lines.
     assert len(set(re.findall(r"(var\(--c\d\))\">Bob", page))) == 1
-    right = view.sentences("Rome wins", errors.both_spans(TAGS, 1)["spans"], ["LOC", "PER"])
+    spans = errors.both_spans(TAGS, 1)
+    assert spans is not None
+    right = view.sentences("Rome wins", spans, ["LOC", "PER"])
     assert right.count("<mark") == 1 and "truth" not in right
 
 
@@ -79,7 +83,7 @@ def test_an_entity_behind_the_cut_is_left_out() -> None:
     tags = ["O"] * 299 + ["B-PER"]
     long = Predictions(Task(type="tagging"), ["B-PER", "O"], ["x"], [tags], [["O"] * 300])
     (found,) = errors.worst(long, [" ".join(words)], most=9)
-    assert found["text"].endswith("…") and len(found["text"]) == errors.LONGEST
+    assert found.text.endswith("…") and len(found.text) == errors.LONGEST
     assert "<mark" not in str(view.worst([found]))
 
 
@@ -87,20 +91,18 @@ def test_an_entity_behind_the_cut_is_left_out() -> None:
 def test_a_cut_text_ends_in_an_ellipsis_and_no_other_does(length: int) -> None:
     wrong = Predictions(Task(), ["a", "b"], ["x"], np.array([0]), np.array([1]))
     (found,) = errors.worst(wrong, ["x" * length], most=1)
-    assert len(found["text"]) == errors.LONGEST
-    assert found["text"].endswith("…") == (length > errors.LONGEST)
+    assert len(found.text) == errors.LONGEST
+    assert found.text.endswith("…") == (length > errors.LONGEST)
 
 
 def test_a_refusal_says_on_what_and_not_on_which_metric() -> None:
-    rule = {"limit": 25.0, "value": 70.0, "passed": False, "note": ""}
-    decision = {"passed": False, "metric": "accuracy", "reasons": [],
-                "rules": [{**rule, "name": "max_size_mb"}]}  # fmt: skip
+    rules = [Rule(name, 25.0, 70.0, False) for name in ("max_size_mb", "minimum", "max_latency_ms")]
+    decision = Decision(False, "accuracy", rules[:1], [], outcome="refused")
     assert gates_view.refused_on(decision) == "on size"
     assert "refused</span> on size (metric: accuracy)" in gates_view.rules(decision)
-    decision["rules"] += [{**rule, "name": "minimum"}, {**rule, "name": "max_latency_ms"}]
-    assert gates_view.refused_on(decision) == "on size, the score and latency"
-    met = [{**one, "passed": True} for one in decision["rules"]]
-    assert gates_view.refused_on({**decision, "rules": met}) == ""
+    assert gates_view.refused_on(replace(decision, rules=rules)) == "on size, the score and latency"
+    met = [replace(one, passed=True) for one in rules]
+    assert gates_view.refused_on(replace(decision, rules=met)) == ""
 
 
 def test_a_cached_step_shows_the_time_of_the_run_that_made_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bertworks.contracts.files import to_json
 from bertworks.errors import SpecError
 from bertworks.evaluation.errors import worst
 from bertworks.evaluation.measures import measure_of
@@ -64,14 +65,14 @@ def test_means_over_all_rows_are_the_metrics(predictions: Predictions) -> None:
 
 def test_the_surest_wrong_answer_is_worst() -> None:
     found = worst(CLASSES, ["t0", "t1", "t2", "t3"], most=9)
-    assert [(one["id"], one["score"]) for one in found] == [("z", 0.95), ("x", 0.7)]
-    assert found[0]["truth"] == "b" and found[0]["prediction"] == "a"
+    assert [(one.id, one.score) for one in found] == [("z", 0.95), ("x", 0.7)]
+    assert found[0].truth == "b" and found[0].prediction == "a"
     assert len(worst(CLASSES, ["t"] * 4, most=1)) == 1
     assert worst(CLASSES, ["t"] * 4, most=0) == []
 
 
 def test_tagging_errors_are_shown_as_entities() -> None:
-    found = worst(TAGS, ["Ada runs", "see Bob Dylan"], most=9)
+    found = to_json(worst(TAGS, ["Ada runs", "see Bob Dylan"], most=9))
     assert found == [
         {"id": "y", "text": "see Bob Dylan", "truth": ["PER: Bob Dylan"],
          "prediction": ["PER: Bob"], "score": 0.6,
@@ -83,4 +84,4 @@ def test_regression_errors_by_distance() -> None:
     p = Predictions(
         Task(type="regression"), [], ["x", "y"], np.array([1.0, 2.0]), np.array([1.5, 5.0])
     )
-    assert [(one["id"], one["score"]) for one in worst(p, ["", ""], 9)] == [("y", 3.0), ("x", 0.5)]
+    assert [(one.id, one.score) for one in worst(p, ["", ""], 9)] == [("y", 3.0), ("x", 0.5)]

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks.timing import Latency, Load, Product, milliseconds, undisturbed_p95
+from bertworks.contracts.files import to_json
+from bertworks.contracts.latency import LATENCY, Speed
+from bertworks.timing import Product, latency_of, load_of, milliseconds, undisturbed_p95
 
 LENGTHS = np.sort(np.random.default_rng(0).integers(5, 128, 200)).tolist()
 QUIET = 1.0 + np.array(LENGTHS) / 32  # milliseconds of each row
@@ -34,8 +36,8 @@ def test_the_undisturbed_percentile_is_that_of_a_quiet_machine(seed, share):
 @given(seed=st.integers(0, 10_000), share=st.floats(0.1, 0.6))
 def test_a_busy_machine_never_breaks_a_limit_that_a_quiet_one_meets(seed, share):
     stream = np.random.default_rng(seed)
-    load = Load.of(products(stream, share))
-    found = Latency.of(rows(stream, share=share), LENGTHS, load)
+    load = load_of(products(stream, share))
+    found = latency_of(rows(stream, share=share), LENGTHS, load)
     assert load.busy and found.p95_ms > np.percentile(QUIET, 95) * 1.1
     assert found.within(float(np.percentile(QUIET, 95)) * 1.12) is not False
     # What is slow by itself is told slow all the same, where there are quiet moments.
@@ -44,30 +46,31 @@ def test_a_busy_machine_never_breaks_a_limit_that_a_quiet_one_meets(seed, share)
 
 def test_a_quiet_machine_is_judged_as_measured():
     stream = np.random.default_rng(1)
-    load = Load.of(products(stream, 0.0))
-    found = Latency.of(rows(stream), LENGTHS, load)
+    load = load_of(products(stream, 0.0))
+    found = latency_of(rows(stream), LENGTHS, load)
     assert not load.busy and found.judged_ms == found.p95_ms
     assert found.within(found.p95_ms) is True and found.within(found.p95_ms - 0.01) is False
 
 
 def test_without_quiet_moments_nothing_is_told():
-    load = Load.of([1.0, *np.random.default_rng(2).uniform(3, 9, 99)])
+    load = load_of([1.0, *np.random.default_rng(2).uniform(3, 9, 99)])
     assert load.busy and not load.has_quiet_moments
-    found = Latency.of(np.full((3, 200), 9.0), LENGTHS, load)
+    found = latency_of(np.full((3, 200), 9.0), LENGTHS, load)
     assert found.within(5.0) is None and found.within(9.0) is True
 
 
 def test_records_are_read_back_and_older_ones_too():
     stream = np.random.default_rng(3)
-    found = Latency.of(
+    found = latency_of(
         rows(stream),
         LENGTHS,
-        Load.of(
+        load_of(
             products(stream, 0.3),
         ),
     )
-    assert Latency.from_json({**found.to_json(), "threads": 2}) == found
-    old = Latency.from_json({"p50_ms": 1.0, "p95_ms": 2.0, "size_mb": 1.0})
+    speed = Speed(**vars(found), threads=2)
+    assert LATENCY.of(to_json(speed), "latency.json") == speed
+    old = LATENCY.of({"p50_ms": 1.0, "p95_ms": 2.0, "size_mb": 1.0}, "latency.json")
     assert old.within(2.0) is True and old.within(1.9) is False
 
 

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from bertworks.contracts.metrics import Metric
 from bertworks.spec import Gates, Task
 
 OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
 """Settings with which every measured agent passes."""
 
 
-def entries(**values: float) -> list[dict[str, Any]]:
+def entries(**values: float) -> list[Metric]:
     """metrics.json with these values over all rows."""
-    return [{"name": name, "value": value, "slice": ""} for name, value in values.items()]
+    return [Metric(name, value) for name, value in values.items()]
 
 
 def gate_section(store: Path, task: Task, **gates: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from bertworks.compression.candidates import Candidate, Limits
 from bertworks.evaluation.drops import Drop, best_by_chance
 from bertworks.evaluation.predictions import Predictions
 from bertworks.spec import Task
-from bertworks.timing import Latency, Load
+from bertworks.timing import latency_of, load_of
 
 LENGTHS = list(range(8, 48))
 NAMES = ("onnxruntime-fp32", "onnxruntime-int8", "openvino-bf16", "openvino-int8")
@@ -55,7 +55,7 @@ def measured(spec, *, rounds=9, busy=0, rows=867, limits=None, noise=0.02):
     products = 1.0 + np.abs(stream.normal(0, noise, rounds * 24))
     if busy:
         products = load(products, rounds, stream)
-    machine = Load.of(products)
+    machine = load_of(products)
     found = []
     # Column by column: each round times every candidate, so a burst hits neighbours alike.
     clean = {name: 1.0 + np.abs(stream.normal(0, noise, (rounds, 41))) for name in spec}
@@ -70,7 +70,7 @@ def measured(spec, *, rounds=9, busy=0, rows=867, limits=None, noise=0.02):
         one.drop, (one.metric, one.at_best) = scored(lost, won, rows, confidence)
         one.batch_ms = (times[:, 0] * ms).tolist()
         one.alone_ms = np.median(alone, axis=1).tolist()
-        one.latency = Latency.of(alone, LENGTHS, machine)
+        one.latency = latency_of(alone, LENGTHS, machine)
         one.judge(limits or Limits(0.005))
         found.append(one)
     return found

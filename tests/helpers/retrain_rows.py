@@ -8,13 +8,15 @@ from typing import Any
 
 from bertworks import artifacts
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.decision import Decision
+from bertworks.contracts.versions import Made
 from bertworks.sources.shards import ShardWriter, examples_schema
 from bertworks.sources.split import content_id, split_of
 from bertworks.spec import Task
 from bertworks.store import Store
 
 SPLITS = ("train", "validation", "test")
-PASSED = {"passed": True, "metric": "accuracy", "rules": [], "reasons": []}
+PASSED = Decision(True, "accuracy", [], [])
 
 
 def row(text: str, label: str, **more: Any) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def keep_version(
     folder: Path,
     number: int,
     parts: dict[str, Artifact],
-    facts: dict[str, Any] | None = None,
+    made: Made | None = None,
     promote: bool = True,
 ) -> None:
     """Adds a version without a real bundle to a store."""
@@ -85,6 +87,6 @@ def keep_version(
     metrics = small_artifact(
         folder / f"metrics{number}", "metrics", {"metrics.json": []}, parents={"agent": bundle}
     )
-    version = store.add(bundle, "tiny", PASSED, metrics, parts, facts)
+    version = store.add(bundle, "tiny", PASSED, metrics, parts, made)
     if promote:
         store.promote("tiny", version.number)

@@ -10,6 +10,8 @@ import pytest
 
 from bertworks import failures
 from bertworks.artifacts import Artifact, open_artifact, write, write_json
+from bertworks.contracts.retraining import COMPARISON
+from bertworks.contracts.versions import Made
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import all_shapes, initialize
 from bertworks.encoder.weights import FILE, load_folder, read_tensors, save_folder
@@ -135,9 +137,8 @@ def test_new_rows_make_a_challenger(section, base, champion, tmp_path: Path, mon
     assert start.keys() == own.keys()
     assert all(np.array_equal(start[name], own[name]) for name in own)
     assert "the champion's" in (made["initial"] / "tokenizer.json").read_text()
-    assert Outcomes(section["store"], "tiny").notes("run-1")["compare"] == made["comparison"].json(
-        "comparison.json"
-    )
+    (noted, _) = Outcomes(section["store"], "tiny").notes("run-1")
+    assert noted == COMPARISON.read(made["comparison"])
 
 
 def test_a_new_label_keeps_the_encoder_and_the_known_rows_of_the_head(
@@ -191,7 +192,7 @@ def test_rows_that_a_challenger_failed_with_are_not_tried_again(
     found, made = compare(section, tmp_path, base, made_rows(450), "first")
     assert found["changed"]
     store = Store(section["store"])
-    facts = {"challenged": found["champion"]["digest"], "recipe": "r1"}
+    facts = Made(found["champion"]["digest"], "r1")
     keep_version(store, tmp_path / "v", 2, {"examples": made["history"]}, facts, promote=False)
     again, _ = compare(section, tmp_path, base, made_rows(500), "again")
     assert not again["changed"] and again["new"] == 50
@@ -208,7 +209,7 @@ def test_rows_that_a_challenger_failed_with_are_not_tried_again(
 def test_a_first_training_that_was_refused_is_not_repeated(section, base, tmp_path: Path) -> None:
     found, made = compare(section, tmp_path, base, made_rows(200), "first")
     assert found["changed"]
-    store, facts = Store(section["store"]), {"challenged": None, "recipe": "r1"}
+    store, facts = Store(section["store"]), Made(recipe="r1")
     keep_version(store, tmp_path / "v", 1, {"examples": made["history"]}, facts, promote=False)
     again, _ = compare(section, tmp_path, base, made_rows(210), "again")
     assert not again["changed"] and again["new"] == 10

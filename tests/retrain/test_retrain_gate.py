@@ -15,6 +15,9 @@ import pytest
 
 from bertworks import failures
 from bertworks.artifacts import open_artifact
+from bertworks.contracts.decision import Decision
+from bertworks.contracts.files import to_json
+from bertworks.contracts.versions import Made
 from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.champion import champion_predictions
 from bertworks.evaluation.gates import Measured, decide
@@ -26,7 +29,7 @@ from components.gate.step import run as gate
 from components.register.step import run as register
 from tests.evaluation.conftest import Tiny, build
 
-ALLOWED = {"passed": True, "metric": "accuracy", "rules": [], "reasons": []}
+ALLOWED = Decision(True, "accuracy", [], [])
 OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
 
 
@@ -134,8 +137,8 @@ def test_as_good_as_the_champion_is_not_better(
     version = store.show("tiny", 2)
     assert version.state == "refused" and not version.champion
     assert version.has("examples") and not version.has("model")
-    assert version.facts == {"challenged": store.show("tiny", 1).digest, "recipe": "r"}
-    note = Outcomes(str(tmp_path / "store"), "tiny").notes("run-1")["register"]
+    assert version.made == Made(challenged=store.show("tiny", 1).digest, recipe="r")
+    _, note = to_json(Outcomes(str(tmp_path / "store"), "tiny").notes("run-1"))
     assert note["outcome"] == "kept" and note["champion"]["difference"]["value"] == 0
     assert "not better by more than the noise" in note["reasons"][0]
     assert "the champion stays" in (tmp_path / "decision/view.html").read_text()

@@ -20,14 +20,23 @@ from hypothesis import strategies as st
 
 from bertworks import failures
 from bertworks.artifacts import open_artifact
+from bertworks.contracts.files import to_json
+from bertworks.contracts.retraining import CHALLENGE, COMPARISON, OUTCOME, Ending, Outcome
 from bertworks.errors import ArtifactError
 from bertworks.failures import Failure
 from bertworks.retraining import webhook
-from bertworks.retraining.outcome import OUTCOMES, describe
+from bertworks.retraining.outcome import OUTCOMES, Notes, describe
 from bertworks.retraining.outcome_view import KINDS, page
 from bertworks.store import Store
 from bertworks.store_outcomes import Outcomes
 from components.notify.step import run as notify
+
+
+def noted(**steps: dict[str, Any]) -> Notes:
+    """What the steps noted, from JSON."""
+    kinds = {"compare": COMPARISON, "register": CHALLENGE}
+    return Notes(**{name: kinds[name].of(value, name) for name, value in steps.items()})
+
 
 WELL = {"state": "SUCCEEDED", "message": None}
 OPEN = {"state": "RUNNING", "message": None}  # what KFP says where the last branch was skipped
@@ -74,22 +83,24 @@ BROKEN = Failure("validate", "2 rows have no text\n  fix: fill them", 3, "error"
     ],
 )  # fmt: skip
 def test_every_ending_has_its_words(status, notes, failed, kind, words) -> None:
-    found = describe("tiny", "run-1", "2026-01-01T00:00:00Z", status, notes, failed)
+    found = to_json(
+        describe("tiny", "run-1", "2026-01-01T00:00:00Z", status, noted(**notes), failed)
+    )
     assert found["outcome"] == kind
     assert words in found["text"]
     assert found["text"].startswith("tiny: ")
     assert json.loads(json.dumps(found)) == found
-    assert kind in page(found)
+    assert kind in page(OUTCOME.of(found, "outcome.json"))
     assert set(KINDS) == set(OUTCOMES)
 
 
 def test_a_step_that_vanished_counts_where_kubeflow_does_not_know_the_end() -> None:
-    notes = {"compare": CHANGED, "register": BETTER}
-    found = describe("tiny", "run-1", "2026-01-01", OPEN, notes, [], ["deploy"])
+    notes = noted(compare=CHANGED, register=BETTER)
+    found = to_json(describe("tiny", "run-1", "2026-01-01", OPEN, notes, [], ["deploy"]))
     assert (found["outcome"], found["step"]) == ("failed", "deploy")
     assert "Version 5 had become the champion" in found["text"]
     # A mark that could not be taken away does not make a good end bad.
-    assert describe("tiny", "r", "2026", WELL, notes, [], ["deploy"])["outcome"] == "promoted"
+    assert describe("tiny", "r", "2026", WELL, notes, [], ["deploy"]).outcome == "promoted"
 
 
 @pytest.fixture(params=["disk", "bucket"])
@@ -99,24 +110,26 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"memory://outcomes-{uuid.uuid4().hex}"
 
 
-def ended(run: str, time_: str, **more: Any) -> dict[str, Any]:
-    return {"run": run, "time": time_, "outcome": "unchanged", "text": "tiny: same", **more}
+def ended(run: str, time_: str, outcome: Ending = "unchanged", text: str = "tiny: same") -> Outcome:
+    return Outcome("tiny", run, time_, outcome, text)
 
 
 def test_outcomes_are_kept_in_order_and_notes_go(store: str) -> None:
     kept = Outcomes(store, "tiny")
-    assert kept.every() == [] and kept.notes("b") == {}
-    kept.note("b", "compare", {"changed": False})
-    kept.note("b", "register", {"outcome": "kept"})
-    assert kept.notes("b") == {"compare": {"changed": False}, "register": {"outcome": "kept"}}
+    assert kept.every() == [] and kept.notes("b") == (None, None)
+    notes = noted(compare=UNCHANGED, register=WORSE)
+    assert notes.compare is not None and notes.register is not None
+    kept.note("b", "compare", notes.compare)
+    kept.note("b", "register", notes.register)
+    assert kept.notes("b") == (notes.compare, notes.register)
     kept.add(ended("b", "2026-02-01T00:00:00Z"))
     kept.add(ended("a", "2026-03-01T00:00:00Z"))
     kept.add(ended("run/with odd:name", "2026-01-01T00:00:00Z"))
-    assert [one["run"] for one in kept.every()] == ["run/with odd:name", "b", "a"]
-    assert kept.notes("b") == {}
+    assert [one.run for one in kept.every()] == ["run/with odd:name", "b", "a"]
+    assert kept.notes("b") == (None, None)
     # A step that is tried again tells the same run's ending once more: one record.
     kept.add(ended("b", "2026-02-01T00:00:09Z", outcome="failed"))
-    assert [one["outcome"] for one in kept.every()] == ["unchanged", "failed", "unchanged"]
+    assert [one.outcome for one in kept.every()] == ["unchanged", "failed", "unchanged"]
     # They are no models, and other agents have their own.
     assert Store(store).names() == [] and Outcomes(store, "other").every() == []
 
@@ -130,7 +143,7 @@ def test_any_run_id_makes_a_plain_file_name(run: str) -> None:
         assert not any(one.isascii() and one.isalnum() for one in run)
         return
     assert "/" not in place.partition("/outcomes/")[2] and ".." not in place
-    assert [one["run"] for one in kept.every()] == [run]
+    assert [one.run for one in kept.every()] == [run]
 
 
 def test_a_damaged_outcome_is_passed_over(tmp_path: Path) -> None:
@@ -138,13 +151,13 @@ def test_a_damaged_outcome_is_passed_over(tmp_path: Path) -> None:
     kept.add(ended("a", "2026-01-01T00:00:00Z"))
     (tmp_path / "tiny/outcomes/20260102T000000Z-b.json").write_text('{"outcome": "prom')
     (tmp_path / "tiny/outcomes/.20260102T000000Z-c.json.1234.partial").write_text("{")
-    assert [one["run"] for one in kept.every()] == ["a"]
+    assert [one.run for one in kept.every()] == ["a"]
 
 
 def _keep_writing(folder: str) -> None:
     kept = Outcomes(folder, "tiny")
     for number in range(100_000):
-        kept.add(ended(f"run{number}", "2026-01-01T00:00:00Z", filler="x" * 20_000))
+        kept.add(ended(f"run{number}", "2026-01-01T00:00:00Z", text="x" * 20_000))
 
 
 def test_a_writer_that_is_killed_leaves_only_whole_records(tmp_path: Path) -> None:
@@ -238,11 +251,11 @@ def test_notify_keeps_and_tells_why_a_step_failed(
         "finetune", "The machine is out of memory.\n  fix: lower batch_size", 7, "error"
     )
     store = str(tmp_path / "store")
-    Outcomes(store, "tiny").note("run-7", "compare", CHANGED)
+    Outcomes(store, "tiny").note("run-7", "compare", COMPARISON.of(CHANGED, "compare.json"))
     section = {"name": "tiny", "store": store, "status": BADLY}
     result = notify(section, outcome=tmp_path / "outcome")
     assert result["metrics"] == {"kept": 1, "told": 1}
-    (kept,) = Outcomes(store, "tiny").every()
+    (kept,) = to_json(Outcomes(store, "tiny").every())
     assert kept["step"] == "finetune" and "out of memory" in kept["reason"]
     assert handler.told == [kept]
     assert open_artifact(tmp_path / "outcome", "outcome").json("outcome.json") == kept

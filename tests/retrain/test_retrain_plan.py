@@ -164,7 +164,7 @@ def test_merged_rows_are_sorted_whole_and_counted(tmp_path: Path, extra: tuple[s
         assert info["rows"] == dict(Counter(splits_of(artifact).values()))
         assert info["read"] == sum(info["rows"].values()) + info["left_out"]
         assert set(info["labels"]) == {"n", "p", "q"}
-    assert counts(plan)["new"] == 63
+    assert counts(plan).new == 63
     if extra:
         assert {one["team"] for one in rows.values()} == {"red", ""}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertworks.artifacts import Artifact
+from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
 from bertworks.store import Store
 from tests.helpers.retrain_rows import PASSED, keep_version, small_artifact
@@ -35,9 +36,9 @@ def bundle(folder: Path, number: int) -> tuple[Artifact, Artifact]:
 
 
 def test_parts_are_kept_and_found_again(store: Store, parts, tmp_path: Path) -> None:
-    keep_version(store, tmp_path / "v", 1, parts, {"recipe": "r"})
+    keep_version(store, tmp_path / "v", 1, parts, Made(recipe="r"))
     version = store.show("tiny", 1)
-    assert version.has("model") and version.has("examples") and version.facts == {"recipe": "r"}
+    assert version.has("model") and version.has("examples") and version.made == Made(recipe="r")
     for kind, part in parts.items():
         assert store.fetch("tiny", 1, kind).digest == part.digest
 
@@ -59,7 +60,7 @@ def test_a_record_of_before_is_read(tmp_path: Path) -> None:
         del record[new]
     file.write_text(json.dumps(record | {"format": 1}))
     champion = store.champion("tiny")
-    assert champion is not None and champion.facts == {} and not champion.has("model")
+    assert champion is not None and champion.made == Made() and not champion.has("model")
 
 
 def test_the_same_bundle_registered_again_gets_what_is_missing(
@@ -67,8 +68,8 @@ def test_the_same_bundle_registered_again_gets_what_is_missing(
 ) -> None:
     kept, metrics = bundle(tmp_path, 1)
     store.add(kept, "tiny", PASSED, metrics)
-    again = store.add(kept, "tiny", PASSED, metrics, parts, {"recipe": "r"})
-    assert again.number == 1 and again.has("model") and again.facts == {"recipe": "r"}
+    again = store.add(kept, "tiny", PASSED, metrics, parts, Made(recipe="r"))
+    assert again.number == 1 and again.has("model") and again.made == Made(recipe="r")
     assert store.fetch("tiny", 1, "examples").digest == parts["examples"].digest
     # A writer that knows of no parts takes none away.
     assert store.add(kept, "tiny", PASSED, metrics).has("model")

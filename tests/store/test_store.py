@@ -10,6 +10,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ import pytest
 
 from bertworks import artifacts, sealed, store_places
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.decision import Decision
 from bertworks.errors import ArtifactError, EnvironmentFault, GateRefused
 from bertworks.store import Store
 
-PASSED = {"passed": True, "metric": "accuracy", "rules": [], "reasons": []}
-REFUSED = {**PASSED, "passed": False, "reasons": ["accuracy is 0.5, the gate asks for 0.8"]}
+PASSED = Decision(True, "accuracy", [], [])
+REFUSED = replace(PASSED, passed=False, reasons=["accuracy is 0.5, the gate asks for 0.8"])
 
 
 def make(folder: Path, text: str) -> tuple[Artifact, Artifact]:
@@ -58,10 +60,10 @@ def test_versions_are_numbered_and_found_again(store: Store, tmp_path: Path) -> 
     kept = store.fetch("agent", 2)
     assert (kept / "deep" / "file.txt").read_text() == "b"
     assert store.fetch("agent", 2, "metrics").kind == "metrics"
-    assert store.show("agent", 1).record["metrics"][0]["value"] == 0.9
+    assert store.show("agent", 1).record.metrics[0].value == 0.9
 
 
-def arguments(folder: Path, text: str) -> tuple[Artifact, str, dict[str, Any], Artifact]:
+def arguments(folder: Path, text: str) -> tuple[Artifact, str, Decision, Artifact]:
     bundle, metrics = make(folder, text)
     return bundle, "agent", PASSED, metrics
 
@@ -100,7 +102,7 @@ def test_a_refused_bundle_is_kept_but_not_promoted(store: Store, tmp_path: Path)
         store.add(bundle, "agent", REFUSED, metrics)
     kept = store.refuse(bundle, "agent", REFUSED, metrics)
     assert kept.state == "refused"
-    assert kept.record["decision"]["reasons"] == REFUSED["reasons"]
+    assert kept.record.decision.reasons == REFUSED.reasons
     assert store.fetch("agent", 1).digest == bundle.digest
     with pytest.raises(GateRefused, match=r"0\.8"):
         store.promote("agent", 1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.metrics import Confusion, LabelReport
 from bertworks.tasks import measuring
 from bertworks.tasks.measuring import ratio
 from bertworks.tasks.predictions import Predictions
@@ -70,14 +70,14 @@ class ClassificationScores(Scores):
             means.append(RowMean("mean_confidence", answers.confidence(), one))
         return means
 
-    def confusion(self, answers: Predictions) -> dict[str, Any]:
+    def confusion(self, answers: Predictions) -> Confusion:
         """Rows by true and given label."""
         return measuring.confusion_matrix(answers.labels, answers.truth, answers.prediction)
 
-    def report(self, answers: Predictions) -> dict[str, Any]:
+    def report(self, answers: Predictions) -> LabelReport:
         """By label."""
         counts = measuring.label_counts(answers.truth, answers.prediction, len(answers.labels))
-        return {"labels": measuring.label_report(answers.labels, counts), "entities": {}}
+        return LabelReport(measuring.label_report(answers.labels, counts))
 
 
 def _of_probabilities(

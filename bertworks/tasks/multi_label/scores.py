@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.metrics import LabelReport
 from bertworks.tasks import measuring
 from bertworks.tasks.measuring import ratio
 from bertworks.tasks.predictions import Predictions
@@ -67,11 +68,11 @@ class MultiLabelScores(Scores):
         """A row is in the slice of each of its labels."""
         return [value or ["none"] for value in super().label_slices(answers) or []]
 
-    def report(self, answers: Predictions) -> dict[str, Any]:
+    def report(self, answers: Predictions) -> LabelReport:
         """By label."""
         actual, given = answers.truth, answers.prediction
         counts = np.stack([(actual * given).sum(0), given.sum(0), actual.sum(0)], axis=1)
-        return {"labels": measuring.label_report(answers.labels, counts), "entities": {}}
+        return LabelReport(measuring.label_report(answers.labels, counts))
 
 
 def _sides(answers: Predictions) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.metrics import Confusion, LabelReport, Spans
 from bertworks.tasks import measuring
 from bertworks.tasks.measuring import ratio
 from bertworks.tasks.predictions import Predictions
@@ -87,11 +88,11 @@ class TaggingScores(Scores):
         """None: the report has the scores by entity type."""
         return
 
-    def confusion(self, answers: Predictions) -> dict[str, Any]:
+    def confusion(self, answers: Predictions) -> Confusion:
         """Words by true and given tag, O included."""
         return measuring.confusion_matrix(*_flat(answers))
 
-    def report(self, answers: Predictions) -> dict[str, Any]:
+    def report(self, answers: Predictions) -> LabelReport:
         """By tag, and by type of entity."""
         labels, truth, given = _flat(answers)
         tags = measuring.label_counts(truth, given, len(labels))
@@ -101,10 +102,9 @@ class TaggingScores(Scores):
                 sums[kind] = sums.get(kind, np.zeros(3)) + np.array(found)
         kinds = sorted(sums)
         entities = np.array([sums[kind] for kind in kinds]).reshape(-1, 3)
-        return {
-            "labels": measuring.label_report(labels, tags),
-            "entities": measuring.label_report(kinds, entities),
-        }
+        return LabelReport(
+            measuring.label_report(labels, tags), measuring.label_report(kinds, entities)
+        )
 
     def cases(self, named: Any) -> set[tuple[int, str]]:
         """Each word's tag with the word's place."""
@@ -115,14 +115,9 @@ class TaggingScores(Scores):
         words = text.split(" ")
         return [f"{kind}: {' '.join(words[start:end])}" for kind, start, end in spans(value)]
 
-    def spans(self, answers: Predictions, row: int) -> dict[str, Any]:
-        """Of truth and prediction each entity as [type, first word, one past the last]."""
-        sides = {"truth": answers.truth, "prediction": answers.prediction}
-        return {
-            "spans": {
-                name: [list(span) for span in spans(side[row])] for name, side in sides.items()
-            }
-        }
+    def spans(self, answers: Predictions, row: int) -> Spans:
+        """Of truth and prediction each entity as (type, first word, one past the last)."""
+        return Spans(list(spans(answers.truth[row])), list(spans(answers.prediction[row])))
 
     def changed(self, answers: Predictions, before: Predictions) -> int:
         """Rows with another tag."""
