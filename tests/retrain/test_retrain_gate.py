@@ -17,6 +17,8 @@ from bertworks import failures
 from bertworks.artifacts import open_artifact
 from bertworks.contracts.decision import Decision
 from bertworks.contracts.files import to_json
+from bertworks.contracts.latency import Load, Speed
+from bertworks.contracts.metrics import Metric
 from bertworks.contracts.versions import Made
 from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.champion import champion_predictions
@@ -46,11 +48,11 @@ OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
     ],
 )
 def test_better_by_more_than_the_noise(gap: Any, metric: str, passed: bool) -> None:
-    scores = [{"name": metric, "value": 0.9, "slice": ""}]
-    measured = Measured(scores, scores, [], {"p95_ms": 1.0, "size_mb": 1.0}, gap)
+    scores, time = [Metric(metric, 0.9)], Speed(1.0, 1.0, 1.0, Load(1.0, 1.0, 1.0, 1.0))
+    measured = Measured(scores, scores, [], time, gap)
     found = decide(Gates(**OFF), metric, measured, challenge=True)
-    (rule,) = found["rules"]
-    assert rule["name"] == "beat_noise" and found["passed"] is rule["passed"] is passed
+    (rule,) = found.rules
+    assert rule.name == "beat_noise" and found.passed is rule.passed is passed
 
 
 @pytest.fixture
