@@ -15,12 +15,13 @@ import pytest
 
 from bertworks import artifacts
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.decision import Decision
 from bertworks.errors import ArtifactError
 from bertworks.store import Store
 from bertworks.store_places import Place, place
 
-PASSED = {"passed": True, "metric": "accuracy", "rules": [], "reasons": []}
-REFUSED = {**PASSED, "passed": False, "reasons": ["accuracy is 0.5, the gate asks for 0.8"]}
+PASSED = Decision(True, "accuracy", [], [])
+REFUSED = Decision(False, "accuracy", [], ["accuracy is 0.5, the gate asks for 0.8"])
 
 
 def folder_of(path: Path, **files: str) -> Path:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tiny_model
 
 from bertworks.artifacts import open_artifact, write, write_json
+from bertworks.contracts.decision import Decision
+from bertworks.contracts.latency import Load, Speed
+from bertworks.contracts.metrics import Metric
 from bertworks.evaluation.gates import Measured, against_champion, decide
 from bertworks.evaluation.metrics import score
 from bertworks.evaluation.predictions import Predictions
@@ -88,16 +90,15 @@ def test_a_slice_by_a_column_that_was_not_kept(bench: Bench) -> None:
 
 @pytest.mark.parametrize("piece", ["evaluate.floor: true", "gates.beat_floor: false"])
 def test_a_floor_that_was_not_measured(bench: Bench, piece: str) -> None:
-    found = [{"name": "accuracy", "value": 0.8, "slice": ""}]
+    found = [Metric("accuracy", 0.8)]
 
-    def attempt(*changes: str) -> dict[str, Any]:
+    def attempt(*changes: str) -> Decision:
         spec = bench.spec("gates.max_drop=null", *changes).spec
         # The metrics that the first attempt is given were measured without a floor.
         measured_now = spec.evaluate.floor and "evaluate.floor=true" in changes
-        floor = [{"name": "accuracy", "value": 0.5, "slice": ""}] if measured_now else []
-        measured = Measured(
-            bundle=found, model=found, floor=floor, latency={"p95_ms": 1.0, "size_mb": 1.0}
-        )
+        floor = [Metric("accuracy", 0.5)] if measured_now else []
+        time = Speed(1.0, 1.0, 1.0, Load(1.0, 1.0, 1.0, 1.0))
+        measured = Measured(bundle=found, model=found, floor=floor, latency=time)
         return decide(spec.gates, "accuracy", measured)
 
     def by(fix: str) -> tuple[str, ...]:
@@ -105,7 +106,7 @@ def test_a_floor_that_was_not_measured(bench: Bench, piece: str) -> None:
         return as_written(piece)
 
     decision = taken("bertworks/evaluation/gates.py", "Set evaluate.floor: true", attempt, by)
-    assert decision["passed"]
+    assert decision.passed
 
 
 @pytest.mark.parametrize("way", ["gates.beat_champion: false", "data.salt"])

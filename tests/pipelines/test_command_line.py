@@ -1,7 +1,6 @@
 """The command line's own words: closing lines, unexpected errors, how it was called."""
 
 import io
-import json
 import os
 import socket
 import sys
@@ -13,6 +12,8 @@ import pytest
 import tiny_model
 from asgi import post
 
+from bertworks.contracts.decision import DECISION, Decision, Rule
+from bertworks.contracts.registered import REGISTERED, Registered
 from bertworks.errors import DataError, SpecError
 from pipelines import cli, command
 from pipelines.prediction_input import Form, read
@@ -37,12 +38,13 @@ def test_a_command_in_a_message_can_be_typed_as_it_stands(
 @pytest.mark.parametrize("reported", [True, False])
 def test_the_closing_lines_name_this_runs_version(tmp_path: Path, reported: bool) -> None:
     rules = [
-        {"name": "minimum", "limit": 0.8, "value": 0.8412345, "passed": True, "note": ""},
-        {"name": "beat_champion", "limit": None, "value": None, "passed": True, "note": "none yet"},
+        Rule("minimum", 0.8, 0.8412345, True),
+        Rule("beat_champion", None, None, True, note="none yet"),
     ]
-    for name, content in {"decision": {"rules": rules}, "registered": {"version": 3}}.items():
+    for name in ("decision", "registered"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.json").write_text(json.dumps(content))
+    DECISION.write(tmp_path / "decision", Decision(True, "accuracy", rules, []))
+    REGISTERED.write(tmp_path / "registered", Registered("tiny", 3, "models/tiny/3", "d" * 64))
     if reported:
         (tmp_path / "runs/one").mkdir(parents=True)
         (tmp_path / "runs/one/report.html").write_text("")
