@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from bertworks.contracts.files import to_json
+from bertworks.contracts.metrics import value_of
 from bertworks.errors import DataError, SpecError
 from bertworks.evaluation import calibration, metrics
 from bertworks.evaluation.measures import measure_of
@@ -236,7 +237,7 @@ def test_confusion_matrix_is_scikit_learns() -> None:
 
 def test_unknown_metric_names_those_there_are() -> None:
     with pytest.raises(SpecError, match="bleu") as caught:
-        metrics.value_of(metrics.score(regressed(), 0, 1), "bleu")
+        value_of(metrics.score(regressed(), 0, 1), "bleu")
     assert "pearson" in caught.value.fix
 
 
