@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.results import Result, Row
+from pipelines.boxes import TABLE
 from pipelines.local import record
 from pipelines.local.root import find_root
 
@@ -140,9 +141,10 @@ def bertworks(arguments: Sequence[str], environment: dict[str, str]) -> float:
 def imports_of(logs: Path) -> dict[str, float]:
     """Seconds that each step spent on imports once its function was called, by the step's name."""
     imports = {}
+    steps = {box.name: box.step for box in TABLE}
     for file in logs.glob("*.log"):
         # Before that it is imported itself, which its log says at the end of it.
-        own = f"| components.{file.stem.removesuffix('-bundle')}.step\n"
+        own = f"| components.{steps[file.stem]}.step\n"
         within = file.read_text("utf-8", "replace").rpartition(own)[2]
         imports[file.stem] = sum(map(int, IMPORTED.findall(within))) / 1e6
     return imports

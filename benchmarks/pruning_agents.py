@@ -23,9 +23,10 @@ from bertworks.training.rows import Rows, read_rows
 from components.finetune import step as finetune
 from components.ingest import step as ingest
 from components.transform import step as transform
+from pipelines.dag import Dag
 from pipelines.local import record
 from pipelines.local.root import Root
-from pipelines.sections import sections
+from pipelines.site import Laptop
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def made(name: str, work: Path, rows: int | None, epochs: int) -> tuple[Path, Pa
     loaded = spec_file.load(REPOSITORY / f"examples/{name}.yaml", changed)
     given = {
         step: json.loads(section)["settings"]
-        for step, section in sections(loaded, store="", fingerprints={}, code=True).items()
+        for step, section in Dag(loaded.spec, Laptop.of(loaded, "")).sections().items()
     }
 
     def run(step: ModuleType, section: str, inputs: Mapping[str, str], *outputs: str) -> None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-StepName = Literal[
-    "ingest", "validate", "transform", "pretrain", "finetune", "evaluate", "prune", "quantize",
-    "gate", "register", "deploy", "compare", "notify",
-]  # fmt: skip
+
+def _installed_steps() -> list[str]:
+    """The names of the steps that are installed beside the library: folders of `components`."""
+    found = find_spec("components")
+    places = found.submodule_search_locations if found else None
+    return sorted(
+        {one.parent.name for place in places or () for one in Path(place).glob("*/step.py")}
+    )
+
+
+if TYPE_CHECKING:
+    StepName = str
+else:
+    # A new step's name needs no mention here: its folder tells it.
+    StepName = Literal[tuple(_installed_steps())]
 
 
 class Section(BaseModel):

@@ -233,25 +233,6 @@ class Volume(Section):
         return mount
 
 
-# What a pod asks for (CPU, memory) where the spec says nothing: enough for the examples on two CPUs.
-# Requests alone: no limit that nobody wrote may throttle a step or end it.
-STEP_REQUESTS: dict[StepName, tuple[str, str]] = {
-    "ingest": ("500m", "2Gi"),
-    "validate": ("500m", "3Gi"),
-    "transform": ("500m", "3Gi"),
-    "pretrain": ("1", "4Gi"),
-    "finetune": ("1", "4Gi"),
-    "evaluate": ("500m", "3Gi"),
-    "prune": ("1", "4Gi"),
-    "quantize": ("1", "3Gi"),
-    "gate": ("250m", "1Gi"),
-    "register": ("100m", "512Mi"),
-    "deploy": ("100m", "512Mi"),
-    "compare": ("500m", "2Gi"),
-    "notify": ("100m", "256Mi"),
-}
-
-
 class Resources(Section):
     """Resources for all steps, and for single ones."""
 
@@ -283,7 +264,7 @@ class Resources(Section):
 
     def of(self, step: str) -> StepResources:
         """What a step's pod asks for: its own settings, else those of `default`, field by field."""
-        own = self.steps.get(step)  # type: ignore[call-overload]
+        own = self.steps.get(step)
         if own is None:
             return self.default
         return self.default.model_copy(

@@ -21,7 +21,6 @@ from bertworks.bounded_yaml import Key
 from bertworks.errors import SpecError
 from bertworks.secrets import masked
 from bertworks.spec import AgentSpec
-from bertworks.spec_cluster import STEP_REQUESTS
 
 
 @dataclass(frozen=True)
@@ -105,13 +104,20 @@ def _validated(content: Mapping[str, Any], origins: Mapping[Key, str], where: st
         ) from None
 
 
-def explain(loaded: SpecFile) -> Iterator[tuple[str, Any, str]]:
-    """Yields (key, value, origin) for every value of the effective spec, in order."""
+def explain(
+    loaded: SpecFile, requests: Mapping[str, tuple[str, str]] | None = None
+) -> Iterator[tuple[str, Any, str]]:
+    """Yields (key, value, origin) for every value of the effective spec, in order.
+
+    Args:
+        loaded: The spec, as read.
+        requests: Step to the CPU and memory that its pods ask for where the spec says nothing.
+    """
     content = loaded.spec.model_dump(mode="json", by_alias=True)
     for key, value in _leaves(content, ()):
         # A list or a mapping of plain values may be written whole: its line is its parent's.
         yield ".".join(map(str, key)), value, loaded.origins.get(key, "default")
-    for step, amounts in STEP_REQUESTS.items():
+    for step, amounts in (requests or {}).items():
         chosen = loaded.spec.resources.of(step)
         for name, amount in zip(("cpu", "memory"), amounts, strict=True):
             if getattr(chosen, name) is None:

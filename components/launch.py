@@ -70,7 +70,7 @@ def launch(
     _end_blind_retry(task)
     failures.begin(task)
     began = time.monotonic()
-    timer = _limit_time(task)
+    timer = _limit_time(task, step)
     try:
         temporary.check()
         result = run_step(step, section, in_paths, out_paths)
@@ -80,7 +80,7 @@ def launch(
     except BertworksError as error:
         _fail(task, str(error), error.exit_code, error.kind, error.notices)
     except MemoryError:
-        _fail(task, str(_out_of_memory(task)), EnvironmentFault.exit_code)
+        _fail(task, str(_out_of_memory(step)), EnvironmentFault.exit_code)
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and temporary.full(error):
@@ -105,6 +105,7 @@ def launch(
         outputs=out_paths,
         seconds=seconds,
         work_seconds=result["work_seconds"],
+        answer=result.get("answer", ""),
         metrics=result.get("metrics", {}),
         notices=[notice.to_json() for notice in notices],
     )
@@ -139,7 +140,7 @@ def _end_blind_retry(task: str) -> None:
         _fail(task, earlier.message, earlier.exit_code, kind=None)
 
 
-def _limit_time(task: str) -> threading.Timer:
+def _limit_time(task: str, step: str) -> threading.Timer:
     """Fails the step when its time is over, so that the reason is kept; the pod's end would lose it."""
     limit = os.environ.get(TIMEOUT)
     seconds = float(limit or 0)
@@ -147,7 +148,7 @@ def _limit_time(task: str) -> threading.Timer:
     def over() -> None:
         fault = EnvironmentFault(
             f"The step was still at work after {seconds / 60:g} minutes, its time-out.",
-            f"Raise resources.steps.{task.removesuffix('-bundle')}.timeout_minutes, or give the step "
+            f"Raise resources.steps.{step}.timeout_minutes, or give the step "
             "less to do or more to do it with. A run that trains goes on from its last checkpoint.",
         )
         _fail(task, str(fault), fault.exit_code, "timeout")
@@ -192,10 +193,10 @@ def _redirect_output(task: str) -> None:
         os.dup2(log, 2)
 
 
-def _out_of_memory(task: str) -> EnvironmentFault:
-    trains = {"pretrain": "pretrain", "finetune": "finetune", "prune": "compress.prune"}
-    less = f"{trains[task]}.batch_size" if task in trains else "data.max_rows"
-    memory = f"resources.steps.{task.removesuffix('-bundle')}.memory"
+def _out_of_memory(step: str) -> EnvironmentFault:
+    module = importlib.import_module(f"components.{step}.step")
+    less = getattr(module, "SAVES_MEMORY", "data.max_rows")
+    memory = f"resources.steps.{step}.memory"
     return EnvironmentFault(
         "The step ran out of memory.",
         f"Lower {less}, or give the step more memory; on a cluster: {memory}.",

@@ -193,7 +193,7 @@ def step(
     folder = out or Path(done["folder"]) / "again" / name
     outputs = {key: folder / key for key in found["outputs"]}
     result = run_step(
-        name.removesuffix("-bundle"),
+        found["step"],
         found["section"],
         {key: Path(path) for key, path in found["inputs"].items()},
         outputs,
@@ -260,11 +260,12 @@ def spec_explain(spec: SpecPath, set_: SetOption = None, debug: DebugOption = Fa
     from rich.table import Table
 
     from bertworks import spec_file
+    from pipelines.dag import requests
 
     table = Table(box=None, padding=(0, 1))
     for column in ("key", "value", "from"):
         table.add_column(column, overflow="fold")
-    for key, value, origin in spec_file.explain(spec_file.load(spec, set_ or [])):
+    for key, value, origin in spec_file.explain(spec_file.load(spec, set_ or []), requests()):
         style = "dim" if origin == "default" else "bold"
         table.add_row(key, json.dumps(value, ensure_ascii=False), origin, style=style)
     # Into a file or a pipe, a row stays a line.

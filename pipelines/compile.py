@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
 
 from bertworks.errors import SpecError
 from bertworks.replacing import replacing
@@ -13,8 +12,9 @@ from bertworks.secrets import masked
 from bertworks.sources.uri import parse
 from bertworks.spec import AgentSpec
 from bertworks.spec_file import SpecFile
-
-Kind = Literal["agent", "retrain"]
+from pipelines.boxes import Kind
+from pipelines.dag import Dag, steps_at_work
+from pipelines.site import Kubeflow
 
 
 def compile_agent(
@@ -37,13 +37,16 @@ def compile_agent(
     """
     from kfp import compiler
 
-    pipeline = _pipeline(loaded, kind, sections_of(loaded, store))
+    from pipelines.wiring import build
+
+    dag = dag_of(loaded, kind, store)
+    pipeline = build(dag, dag.sections())
     with replacing(out) as beside:
         compiler.Compiler().compile(pipeline, str(beside))
 
 
-def sections_of(loaded: SpecFile, store: str | None = None) -> dict[str, str]:
-    """Each step's part of the spec as a cluster gets it.
+def dag_of(loaded: SpecFile, kind: Kind = "agent", store: str | None = None) -> Dag:
+    """The DAG of a spec as a cluster gets it.
 
     Raises:
         SpecError: A source lies where pods cannot see it.
@@ -51,26 +54,16 @@ def sections_of(loaded: SpecFile, store: str | None = None) -> dict[str, str]:
     """
     from bertworks.sources.fingerprints import fingerprints
     from pipelines.resources import places
-    from pipelines.sections import sections
 
-    unseen = _on_the_volume(loaded)
-    return sections(
-        loaded,
-        store=store or places(loaded.spec.resources).store,
-        fingerprints=fingerprints(loaded.spec, loaded.folder, unseen),
-        code=False,
-    )
+    prints = fingerprints(loaded.spec, loaded.folder, _on_the_volume(loaded))
+    site = Kubeflow(store or places(loaded.spec.resources).store, prints)
+    return Dag(loaded.spec, site, kind)
 
 
 def notes(spec: AgentSpec) -> Iterator[str]:
     """What a spec says of the cluster without effect, or with one that may surprise."""
     resources = spec.resources
-    off = {
-        "pretrain": not spec.pretrain.enabled,
-        "prune": not spec.compress.prune.enabled,
-        "deploy": not spec.serve.deploy.enabled,
-    }
-    for step in sorted(set(resources.steps) & {step for step, is_off in off.items() if is_off}):
+    for step in sorted(set(resources.steps) - set(steps_at_work(spec))):
         yield f"resources.steps.{step} has no effect: the spec switches that step off"
     spot = sorted(step for step in resources.steps if resources.of(step).spot)
     if (spot or resources.default.spot) and not (
@@ -94,16 +87,6 @@ def notes(spec: AgentSpec) -> Iterator[str]:
         )
     if resources.volume.claim is None and resources.checkpoints is None:
         yield "without resources.checkpoints a step that is cut off begins anew"
-
-
-def _pipeline(loaded: SpecFile, kind: Kind, sections: dict[str, str]) -> Any:
-    if kind == "retrain":
-        from pipelines import retrain
-
-        return retrain.build(loaded.spec, sections)
-    from pipelines import agent
-
-    return agent.build(loaded.spec, sections)
 
 
 def _on_the_volume(loaded: SpecFile) -> set[str]:

@@ -53,12 +53,6 @@ def identity(spec: AgentSpec, fingerprints: Mapping[str, str]) -> Identity:
     )
 
 
-def of_sections(spec: AgentSpec, sections: Mapping[str, str]) -> Identity:
-    """The identity of a spec whose sections (`pipelines.sections`) are made already."""
-    ingest = json.loads(sections["ingest"])
-    return identity(spec, ingest["settings"]["fingerprints"])
-
-
 def _digest(value: object) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

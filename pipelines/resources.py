@@ -13,21 +13,19 @@ KFP passes most of them on in the pod's spec; what its API does not know shapes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from bertworks import failures
-from bertworks.spec import AgentSpec
-from bertworks.spec_base import StepName
-from bertworks.spec_cluster import STEP_REQUESTS, NodeMatch, Resources, StepResources
+from bertworks.spec_cluster import NodeMatch, Resources, StepResources
 from bertworks.training.checkpoints import ROOT as CHECKPOINTS
 from components.launch import TIMEOUT
-from pipelines import identity
-from pipelines.sections import uncached
+
+if TYPE_CHECKING:
+    from pipelines.boxes import Box
+    from pipelines.dag import Dag
 
 USER = 10001  # that the images run as
-TRAINING = ("pretrain", "finetune", "prune")
 RETRIES_ON_SPOT = 5
 RETRY_WINDOW = "2592000s"  # 30 days
 POD_MARGIN_SECONDS = 300
@@ -66,31 +64,24 @@ def places(resources: Resources) -> Places:
     return Places(store, resources.checkpoints, f"{beside}/failures")
 
 
-def step_of(name: str) -> str:
-    """The step that a task of the DAG runs: "evaluate" of "evaluate-bundle"."""
-    return name if name in get_args(StepName) else name.partition("-")[0]
-
-
-def apply_resources(task: Any, name: str, spec: AgentSpec, sections: Mapping[str, str]) -> None:
+def apply_resources(task: Any, box: Box, dag: Dag) -> None:
     """Gives one task its image, resources, place, retries, environment, volume and labels.
 
     Args:
         task: The KFP task.
-        name: The task's name in the DAG.
-        spec: The agent spec.
-        sections: Each step's part of it as JSON.
+        box: What it is the task of.
+        dag: The DAG that it stands in.
     """
-    resources, step = spec.resources, step_of(name)
-    chosen = resources.of(step)
+    resources = dag.spec.resources
+    chosen = resources.of(box.step)
     _set_image(task, chosen, resources)
-    _set_amounts(task, chosen, step)
+    _set_amounts(task, chosen, box)
     _set_nodes(task, chosen, resources)
     _set_retries(task, chosen)
-    _set_environment(task, chosen, step, places(resources))
+    _set_environment(task, chosen, box, places(resources))
     _set_volumes(task, chosen, resources)
-    _set_labels(task, name, identity.of_sections(spec, sections))
-    if name in uncached(spec, sections):
-        task.set_caching_options(False)
+    _set_labels(task, box, dag)
+    _set_secrets(task, box, dag)
 
 
 def _set_image(task: Any, chosen: StepResources, resources: Resources) -> None:
@@ -104,16 +95,14 @@ def _set_image(task: Any, chosen: StepResources, resources: Resources) -> None:
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
 
 
-def _set_amounts(task: Any, chosen: StepResources, step: str) -> None:
-    cpu, memory = STEP_REQUESTS.get(step, (None, None))  # type: ignore[call-overload]
+def _set_amounts(task: Any, chosen: StepResources, box: Box) -> None:
+    cpu, memory = box.requests
     if chosen.cpu:
         task.set_cpu_limit(chosen.cpu)
     if chosen.memory:
         task.set_memory_limit(chosen.memory)
-    if chosen.cpu or cpu:
-        task.set_cpu_request(chosen.cpu or cpu)
-    if chosen.memory or memory:
-        task.set_memory_request(chosen.memory or memory)
+    task.set_cpu_request(chosen.cpu or cpu)
+    task.set_memory_request(chosen.memory or memory)
     if chosen.gpu:
         task.set_accelerator_type(chosen.gpu_type).set_accelerator_limit(chosen.gpu)
 
@@ -171,12 +160,12 @@ def _set_retries(task: Any, chosen: StepResources) -> None:
         kubernetes.set_timeout(task, seconds + POD_MARGIN_SECONDS)
 
 
-def _set_environment(task: Any, chosen: StepResources, step: str, kept: Places) -> None:
+def _set_environment(task: Any, chosen: StepResources, box: Box, kept: Places) -> None:
     from kfp import kubernetes
 
     values = dict(chosen.env)
     values[failures.ROOT] = kept.failures
-    if step in TRAINING and kept.checkpoints:
+    if box.trains and kept.checkpoints:
         values[CHECKPOINTS] = kept.checkpoints
     if chosen.ephemeral_storage:
         values = {"TMPDIR": "/tmp", "BERTWORKS_DOWNLOADS": "/tmp/downloads", **values}
@@ -205,14 +194,22 @@ def _set_volumes(task: Any, chosen: StepResources, resources: Resources) -> None
         kubernetes.empty_dir_mount(task, "shm", "/dev/shm", medium="Memory", size_limit=shared)
 
 
-def _set_labels(task: Any, name: str, made_of: identity.Identity) -> None:
+def _set_labels(task: Any, box: Box, dag: Dag) -> None:
     from kfp import kubernetes
 
     labels = {
         "app.kubernetes.io/name": "bertworks",
-        "app.kubernetes.io/instance": made_of.agent,
-        "app.kubernetes.io/component": name,
-        **made_of.labels(),
+        "app.kubernetes.io/instance": dag.identity.agent,
+        "app.kubernetes.io/component": box.name,
+        **dag.identity.labels(),
     }
     for key, value in labels.items():
         kubernetes.add_pod_label(task, key, value)
+
+
+def _set_secrets(task: Any, box: Box, dag: Dag) -> None:
+    """Without one the pod starts all the same."""
+    from kfp import kubernetes
+
+    for variable, secret, key in box.secrets(dag):
+        kubernetes.use_secret_as_env(task, secret, {key: variable}, optional=True)

@@ -61,10 +61,8 @@ def retrain(
 
 def _was_not_told(done: dict[str, Any]) -> bool:
     """Whether there is a webhook, and it did not take the outcome."""
-    notify: dict[str, Any] = next((step for step in done["steps"] if step["name"] == "notify"), {})
-    return bool(os.environ.get(WEBHOOK, "").strip()) and not (notify.get("metrics") or {}).get(
-        "told"
-    )
+    told = any((step.get("metrics") or {}).get("told") for step in done["steps"])
+    return bool(os.environ.get(WEBHOOK, "").strip()) and not told
 
 
 def outcomes(

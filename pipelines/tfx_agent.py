@@ -8,7 +8,7 @@
                                                                         ^
                                             LatestBlessed (Resolver) ---+
 
-The same spec, the same library and step functions as `pipelines/agent.py`; only the wiring is TFX's.
+The same spec, the same library and step functions as in `pipelines/boxes.py`; only the wiring is TFX's.
 `python -m pipelines.tfx_agent SPEC --root DIR` runs it by LocalDagRunner. It needs the packages of
 requirements/tfx.txt, whose wheels want glibc 2.39: the `tfx` image has them. See docs/tfx.md.
 """
@@ -36,7 +36,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
 
     Args:
         spec: The agent spec.
-        sections: Each step's part of it as JSON, from `pipelines.tfx_steps.sections`.
+        sections: Each box's part of it as JSON, from `pipelines.tfx_steps.running.sections`.
         root: Folder for artifacts, ML Metadata and pushed models.
         cache: Take finished boxes from ML Metadata.
 
@@ -114,7 +114,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
         custom_config={"section": sections["finetune"], "clean": clean},
     )
     compressor = compressing.Compressor(
-        prune=sections["prune"] if spec.compress.prune.enabled else "",
+        prune=sections.get("prune", ""),
         quantize=sections["quantize"],
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],

@@ -72,7 +72,7 @@ def _open(run: Run) -> Opened:
     paths = dict(run.get("artifacts") or {})
     for step in run.get("steps") or []:
         for name, path in (step.get("outputs") or {}).items():
-            if step["name"] == "gate":
+            if step["state"] == "failed":
                 paths.setdefault(name, path)
     opened = {}
     for name, path in paths.items():

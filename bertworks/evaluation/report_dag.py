@@ -11,25 +11,8 @@ from bertworks.artifacts import Artifact
 from bertworks.notices import read_notices, tally
 from bertworks.progress import duration
 
-WIDTH, GAP, HEIGHT, ROW = 124, 20, 60, 96
-BELOW = ("prune", "quantize", "evaluate-bundle", "gate", "register", "deploy", "notify")
+WIDTH, GAP, HEIGHT, ROW, ARC = 124, 20, 60, 96, 18
 COLORS = [f"var(--c{number})" for number in range(6)]
-PARENTS = {
-    "compare": ["ingest"],
-    "validate": ["compare", "ingest"],
-    "transform": ["validate"],
-    "pretrain": ["transform"],
-    "finetune": ["pretrain", "transform"],
-    "evaluate": ["finetune"],
-    "prune": ["finetune"],
-    "quantize": ["prune", "finetune"],
-    "evaluate-bundle": ["quantize"],
-    "gate": ["evaluate-bundle"],
-    "register": ["gate"],
-    "deploy": ["register"],
-    "notify": ["register"],
-}
-"""Nearest first: the first of them that the run has is drawn as the parent."""
 
 _SVG = Markup(
     '<div class="scroll"><svg class="dag" role="img" viewBox="0 0 {0} {1}" width="{0}" height="{1}" '
@@ -61,10 +44,17 @@ def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
 
 
 def draw(steps: list[dict[str, Any]]) -> Markup:
-    """The DAG as inline SVG; `evaluate` stands below the line, which goes on to compression."""
-    places = _places([step["name"] for step in steps])
+    """The DAG as inline SVG.
+
+    Args:
+        steps: `name`, `state`, `seconds` and what else a run's record has of each; `after`, the names of
+            those from which a line leads to it, and `row`, the line in which it stands: 0 for training,
+            1 for compression and release.
+    """
+    edges = _edges(steps)
+    places = _places(steps, edges)
     most = max([float(step.get("seconds") or 0) for step in steps] + [1e-9])
-    shapes = [_edge(places[parent], places[name]) for parent, name in _edges(places)]
+    shapes = [_edge(places[parent], places[name]) for parent, name in edges]
     for step in steps:
         x, y = places[step["name"]]
         seconds = float(step.get("seconds") or 0)
@@ -92,37 +82,56 @@ def draw(steps: list[dict[str, Any]]) -> Markup:
     return _SVG.format(right, low, Markup("").join(shapes), round(0.85 * right))
 
 
-def _places(names: list[str]) -> dict[str, tuple[int, int]]:
-    """Left upper corner of each box: training above, compression and release below.
-
-    The gate stands under `evaluate`, whose scores it compares with.
+def _places(
+    steps: list[dict[str, Any]], edges: list[tuple[str, str]]
+) -> dict[str, tuple[int, int]]:
+    """Left upper corner of each box: in the order of the steps, each row pushed right until a line
+    from the row above falls straight down (from `evaluate` to the gate, which compares its scores).
     """
-    below = [name for name in names if name in BELOW]
-    above = [name for name in names if name not in BELOW]
-    shift = len(above) - 1 - below.index("gate") if above and "gate" in below else 0
-    columns = {name: (column, 0) for column, name in enumerate(above)}
-    columns |= {name: (column + max(shift, 0), 1) for column, name in enumerate(below)}
+    rows: dict[int, list[str]] = {}
+    for step in steps:
+        rows.setdefault(step.get("row", 0), []).append(step["name"])
+    columns: dict[str, int] = {}
+    for names in (rows[row] for row in sorted(rows)):
+        down = [
+            columns[start] - names.index(end)
+            for start, end in edges
+            if start in columns and end in names
+        ]
+        shift = max(min(down, default=0), 0)
+        columns |= {name: shift + place for place, name in enumerate(names)}
+    row_of = {name: row for row, number in enumerate(sorted(rows)) for name in rows[number]}
+    # A line that passes over boxes of its row needs room above it.
+    arcs = any(row_of[a] == row_of[b] and columns[b] - columns[a] > 1 for a, b in edges)
+    top = 2 + (ARC if arcs else 0)
     return {
-        name: (2 + column * (WIDTH + GAP), 2 + row * ROW) for name, (column, row) in columns.items()
+        name: (2 + column * (WIDTH + GAP), top + row_of[name] * ROW)
+        for name, column in columns.items()
     }
 
 
-def _edges(places: dict[str, tuple[int, int]]) -> list[tuple[str, str]]:
-    found = []
-    for name in places:
-        parent = next((one for one in PARENTS.get(name, []) if one in places), None)
-        if parent is not None:
-            found.append((parent, name))
-    if "evaluate" in places and "gate" in places:
-        found.append(("evaluate", "gate"))
-    return found
+def _edges(steps: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    names = {step["name"] for step in steps}
+    return [
+        (parent, step["name"])
+        for step in steps
+        for parent in step.get("after") or ()
+        if parent in names
+    ]
 
 
 def _edge(start: tuple[int, int], end: tuple[int, int]) -> Markup:
-    """A curve from the right side, or from below to the box's top in the next line."""
+    """A curve from the right side, or from below to the box's top in the next line.
+
+    Over boxes that stand between the two in their line it bends above them.
+    """
+    if start[1] == end[1] and end[0] - start[0] > WIDTH + GAP:
+        x1, x2, top = start[0] + WIDTH / 2, end[0] + WIDTH / 2, start[1]
+        return _EDGE.format(x1, top, x1, top - ARC, x2, top - ARC, x2, top)
     if start[1] == end[1]:
-        y = start[1] + HEIGHT / 2
-        return _EDGE.format(start[0] + WIDTH, y, start[0] + WIDTH + 8, y, end[0] - 8, y, end[0], y)
+        middle = start[1] + HEIGHT / 2
+        right, left = start[0] + WIDTH, end[0]
+        return _EDGE.format(right, middle, right + 8, middle, left - 8, middle, left, middle)
     x1, y1 = start[0] + WIDTH / 2, start[1] + HEIGHT
     x2, y2 = end[0] + WIDTH / 2, end[1]
     return _EDGE.format(x1, y1, x1, y1 + 16, x2, y2 - 16, x2, y2)

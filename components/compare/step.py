@@ -87,4 +87,10 @@ def run(
     drifts = {f"{one.name}_drift": one.value for one in found.drifts}
     numbers = {"changed": int(found.changed), "new_rows": found.new, **drifts}
     told = [notice.to_json() for notice in notices(found, section["min_label_rows"], settings)]
-    return {"metrics": numbers, "notices": told, "html": "view.html", "confusion": None}
+    return {
+        "metrics": numbers,
+        "notices": told,
+        "html": "view.html",
+        "confusion": None,
+        "answer": "changed" if found.changed else "unchanged",
+    }

@@ -14,6 +14,8 @@ from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.initial import load_initial
 
+SAVES_MEMORY = f"{Pretrain.place}.batch_size"  # the setting, when it does not fit
+
 
 def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> dict[str, Any]:
     """Writes a model artifact with a masked-language-model head.

@@ -17,6 +17,8 @@ from bertworks.training.checkpoints import Checkpoints
 
 PAGE = "pruning.html"
 
+SAVES_MEMORY = f"{Prune.place}.batch_size"  # the setting, when it does not fit
+
 
 def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> dict[str, Any]:
     """Writes a model artifact whose layers have widths of their own.

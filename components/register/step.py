@@ -82,6 +82,7 @@ def run(
         "metrics": {"version": version.number, "promoted": int(version.champion)},
         "html": None,
         "confusion": None,
+        "answer": facts.outcome,
     }
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,21 @@ from pipelines.local.spare import Spares
 
 CACHE_HIT = re.compile(r"Task (\S+) cache hit \(key=([0-9a-f]+)\)")
 FOLDER = "system.Artifact"
+ANSWER = "Output"  # KFP's name of what a component returns
 
 
 class CacheHits(logging.Handler):
-    """Turns KFP's log line on a cache hit into an event with the cached outputs' paths."""
+    """Turns KFP's log line on a cache hit into an event with the cached outputs' paths.
 
-    def __init__(self, cache_root: Path) -> None:
+    Args:
+        cache_root: Where KFP keeps what tasks gave.
+        boxes: KFP's names of the tasks to the boxes'.
+    """
+
+    def __init__(self, cache_root: Path, boxes: Mapping[str, str]) -> None:
         super().__init__(logging.INFO)
         self.cache_root = cache_root
+        self.boxes = boxes
 
     def emit(self, record: logging.LogRecord) -> None:
         found = CACHE_HIT.match(record.getMessage())
@@ -38,13 +46,14 @@ class CacheHits(logging.Handler):
             return
         task, key = found.groups()
         (entry,) = self.cache_root.glob(f"{key}*.json")
-        kept = [one for one in json.loads(entry.read_text("utf-8")).items() if _is_artifact(one[1])]
+        given = json.loads(entry.read_text("utf-8"))
+        kept = [one for one in given.items() if _is_artifact(one[1])]
         kinds = {value["schema_title"]: value["uri"] for _, value in kept}
         outputs = {n: value["uri"] for n, value in kept if value["schema_title"] == FOLDER}
-        task = "evaluate-bundle" if task == "evaluate-2" else task
-        facts = _reported(kinds.get("system.Metrics", ""))
+        facts = {"answer": given.get(ANSWER, ""), **_reported(kinds.get("system.Metrics", ""))}
+        name = self.boxes.get(task, task)
         progress.emit(
-            {"event": "step", "step": task, "state": "cached", "outputs": outputs, **facts}
+            {"event": "step", "step": name, "state": "cached", "outputs": outputs, **facts}
         )
 
 
@@ -71,12 +80,14 @@ def main(folder: Path) -> None:
     os.environ[RUNNER] = str(os.getpid())
     warnings.filterwarnings("ignore", module="kfp.*")
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-    spares = Spares(plan["steps"])
+    spares = Spares(plan["imports"])
 
     from kfp import local
 
     from bertworks.spec import AgentSpec
-    from pipelines import agent, retrain
+    from pipelines.dag import Dag
+    from pipelines.site import Laptop
+    from pipelines.wiring import box_of_task, build
 
     root = Root(Path(plan["root"]))
     cache_root = root.pipeline_root / "cache"
@@ -87,15 +98,16 @@ def main(folder: Path) -> None:
         enable_caching=plan["cache"],
         cache_root=str(cache_root),
     )
-    logging.getLogger().addHandler(CacheHits(cache_root))
+    dag = Dag(AgentSpec.model_validate(plan["spec"]), Laptop(**plan["site"]), plan["kind"])
+    component = build(dag, plan["sections"])
+    boxes = box_of_task(component.pipeline_spec)
+    spares.boxes = boxes
+    logging.getLogger().addHandler(CacheHits(cache_root, boxes))
     logging.getLogger().setLevel(logging.INFO)
     logging.getLogger().addFilter(spares)
-    # Pods' settings mean nothing here: a retry would only repeat a failure, and change the cache's key.
-    module = retrain if plan["kind"] == "retrain" else agent
-    pipeline = module.build(AgentSpec.model_validate(plan["spec"]), plan["sections"], cluster=False)
     try:
         with spares.in_place_of_python():
-            pipeline()
+            component()
     finally:
         spares.close()
 

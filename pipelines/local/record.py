@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,24 @@ from typing import Any
 from bertworks.artifacts import write_json
 from bertworks.errors import BertworksError
 from bertworks.notices import Notice, read_notices
+from pipelines.boxes import Box, Kind
+from pipelines.graph import Branch, Graph
 from pipelines.local.root import Root
-
-# What the report calls each task's output.
-ARTIFACT_NAMES = {
-    ("pretrain", "model"): "pretrained",
-    ("finetune", "model"): "model",
-    ("evaluate", "metrics"): "model_metrics",
-    ("evaluate-bundle", "metrics"): "bundle_metrics",
-    ("compare", "merged"): "examples",
-}
 
 
 @dataclass
 class Step:
-    """One box of the DAG in one run."""
+    """One box of the DAG in one run.
+
+    `step` is the step that it runs; `after` and `row` are its place in the drawing; `known_as` is what
+    the report calls its outputs; `answer` is what the step said, of those that decide what runs next.
+    """
 
     name: str
+    step: str = ""
+    after: list[str] = field(default_factory=list)
+    row: int = 0
+    known_as: Mapping[str, str] = field(default_factory=dict)
     state: str = "waiting"
     seconds: float = 0.0
     work_seconds: float = 0.0  # of these, inside the step's function: without starts and imports
@@ -44,6 +45,12 @@ class Step:
     metrics: dict[str, float] = field(default_factory=dict)
     notices: list[dict[str, Any]] = field(default_factory=list)
     stage: dict[str, Any] = field(default_factory=dict)
+    answer: str = ""
+
+    @classmethod
+    def of(cls, box: Box, graph: Graph) -> Step:
+        """A box that has not begun."""
+        return cls(box.name, step=box.step, known_as=box.known_as, **graph.drawn()[box.name])
 
     def told(self) -> list[Notice]:
         """Its notices, the warnings first; where to read more as a path, if it is a file of its."""
@@ -76,7 +83,8 @@ class Run:
     spec: dict[str, Any]
     spec_file: str
     steps: dict[str, Step]
-    branch: tuple[str, ...] = ()  # what is skipped when compare finds nothing new
+    kind: Kind = "agent"
+    branches: Mapping[str, Branch] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     seconds: float = 0.0
@@ -110,32 +118,36 @@ class Run:
             "work_seconds",
             "made_in_seconds",
             "notices",
+            "answer",
         ):
             if key in event:
                 setattr(step, key, event[key])
-        if self._nothing_new(step):
-            for name in self.branch:
+        if branch := self._cut_off(step):
+            for name in branch.boxes:
                 self.steps[name].state = "skipped"
 
-    def _nothing_new(self, step: Step) -> bool:
-        return step.name == "compare" and step.finished and not step.metrics.get("changed")
+    def _cut_off(self, step: Step) -> Branch | None:
+        """The boxes that do not run as this step says, if there are any."""
+        branch = self.branches.get(step.name)
+        return branch if branch and step.finished and step.answer != branch.answer else None
 
     def artifacts(self) -> dict[str, str]:
         """The report's names for the artifacts of the finished steps."""
-        return {
-            ARTIFACT_NAMES.get((step.name, output), output): path
-            for step in self.steps.values()
-            if step.finished
-            for output, path in step.outputs.items()
-            # Then there is nothing in what a challenger would be made from.
-            if output == "comparison" or not self._nothing_new(step)
-        }
+        found = {}
+        for step in self.steps.values():
+            branch = self._cut_off(step)
+            for output, path in step.outputs.items() if step.finished else ():
+                # Where what would take it does not run, there is nothing in it.
+                if branch is None or output not in branch.feeds:
+                    found[step.known_as.get(output, output)] = path
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """The run as the report and `run.json` have it."""
         return {
             "id": self.id,
             "name": self.name,
+            "kind": self.kind,
             "spec": self.spec,
             "spec_file": self.spec_file,
             "fingerprints": self.fingerprints,
@@ -146,6 +158,9 @@ class Run:
             "steps": [
                 {
                     "name": step.name,
+                    "step": step.step,
+                    "after": step.after,
+                    "row": step.row,
                     "state": step.state,
                     "cached": step.state == "cached",
                     "seconds": round(step.seconds, 3),
@@ -173,9 +188,26 @@ def newest_first(root: Root) -> Iterator[dict[str, Any]]:
     for file in sorted(root.runs.glob("*/run.json"), reverse=True):
         try:
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            yield {**content, "folder": str(file.parent)}
+            yield {**_completed(content), "folder": str(file.parent)}
         except (OSError, ValueError, TypeError):
             print(f"warning: {file} cannot be read: passed over", file=sys.stderr)
+
+
+def _completed(content: dict[str, Any]) -> dict[str, Any]:
+    """A record with what records of version 0.1 did not say of the boxes: the table has it."""
+    steps = content.get("steps", [])
+    if "kind" in content and all("after" in step for step in steps):
+        return content
+    graph = Graph.named(step["name"] for step in steps)
+    drawn, boxes = graph.drawn(), {box.name: box for box in graph.boxes}
+    known = [
+        {"step": boxes[step["name"]].step, **drawn[step["name"]], **step}
+        if step["name"] in boxes
+        else step
+        for step in steps
+    ]
+    kind = "retrain" if any(box.closes for box in graph.boxes) else "agent"
+    return {"kind": kind, **content, "steps": known}
 
 
 def latest(root: Root, run_id: str | None = None) -> dict[str, Any]:

@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bertworks import failures, temporary
 from bertworks.artifacts import open_artifact, write_json
@@ -23,13 +24,14 @@ from bertworks.errors import BertworksError, GateRefused
 from bertworks.progress import EVENTS
 from bertworks.spec_file import SpecFile
 from components.launch import DEBUG, LOGS, RUNNER
+from pipelines.boxes import Kind
 from pipelines.command import called
+from pipelines.dag import Dag
 from pipelines.local.display import Display
 from pipelines.local.record import Run, Step, newest_first
 from pipelines.local.root import Root, locked
-from pipelines.sections import REPOSITORY, sections
+from pipelines.site import REPOSITORY, Laptop
 
-Kind = Literal["agent", "retrain"]
 # What TensorFlow says at every start on a machine without a GPU is never the cause.
 NOISE = re.compile(r"cuda|cuInit|oneDNN|absl::|cpu_feature_guard", re.IGNORECASE)
 NO_ROOM = ("No space left on device", "No usable temporary directory", "mktemp: failed")
@@ -76,43 +78,36 @@ def run(
 def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool) -> Run:
     from bertworks.sources.cache import cache_in
     from bertworks.sources.fingerprints import fingerprints
-    from pipelines import agent, retrain
 
     with cache_in(root.downloads):
         prints = fingerprints(loaded.spec, loaded.folder)
-    name = loaded.spec.name if kind == "agent" else f"{loaded.spec.name}-retrain"
-    folder = root.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    baseline = _baseline(root, loaded.spec.name, prints)
+    site = Laptop.of(loaded, str(root.models), prints, baseline)
+    dag = Dag(loaded.spec, site, kind)
+    folder = root.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{dag.name}"
     while folder.exists():
         folder = folder.with_name(folder.name + "-again")
     (folder / "logs").mkdir(parents=True)
     spec = loaded.spec.model_dump(mode="json", by_alias=True)
-    store = str(root.models)
-    pipeline = retrain if kind == "retrain" else agent
-    steps = pipeline.task_names(loaded.spec)
     plan = {
         "root": str(root.path),
         "kind": kind,
         "cache": cache,
-        "steps": steps,
+        "imports": {box.name: box.imports for box in dag.boxes},
         "spec": spec,
-        "fingerprints": prints,
-        "sections": sections(
-            loaded,
-            store=store,
-            fingerprints=prints,
-            code=True,
-            baseline=_baseline(root, loaded.spec.name, prints),
-        ),
+        "site": asdict(site),
+        "sections": dag.sections(),
     }
     write_json(folder / "plan.json", plan)
     current = Run(
         folder=folder,
         fingerprints=prints,
         name=loaded.spec.name,
+        kind=kind,
         spec=spec,
         spec_file=str(loaded.path),
-        steps={name: Step(name) for name in steps},
-        branch=tuple(retrain.branch(loaded.spec)) if kind == "retrain" else (),
+        steps={box.name: Step.of(box, dag.graph) for box in dag.boxes},
+        branches=dag.graph.branches(kind),
     )
     current.save()
     return current
@@ -127,8 +122,7 @@ def _baseline(root: Root, name: str, fingerprints: dict[str, str]) -> str:
     for done in newest_first(root):
         statistics = done.get("artifacts", {}).get("statistics", "")
         good = done.get("name") == name and done.get("state") == "succeeded"
-        whole = all(step.get("name") != "compare" for step in done.get("steps", []))
-        if good and whole and done.get("fingerprints") != fingerprints:
+        if good and done["kind"] == "agent" and done.get("fingerprints") != fingerprints:
             return str(statistics) if Path(statistics).exists() else "none"
     return "none"
 

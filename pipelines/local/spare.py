@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,6 @@ from pipelines.local.spare_client import ACCEPTED, ADDRESS, EXECUTOR
 PYTHON = sys.executable
 CLIENT = Path(__file__).with_name("spare_client.py")
 EXECUTING = re.compile(r"Executing task \S*'([^']+)'")
-# What a step imports when it is at work, beyond what its module does.
-AT_WORK = {
-    "transform": ["components.transform.pipeline"],
-    "pretrain": ["bertworks.training.mlm"],
-    "finetune": ["bertworks.training.finetuning"],
-    "evaluate": ["bertworks.encoder.model"],
-    "prune": ["bertworks.compression.prune"],
-    "quantize": ["bertworks.encoder.model"],
-}
 
 
 class Spares(logging.Filter):
@@ -50,12 +41,16 @@ class Spares(logging.Filter):
     A filter, not a handler: KFP takes the root logger's handlers away while a step runs.
 
     Args:
-        steps: The tasks' names in the order in which they run.
+        imports: What each box imports when at work, in the order in which they run.
+
+    Attributes:
+        boxes: KFP's names of the tasks to the boxes'.
     """
 
-    def __init__(self, steps: Sequence[str]) -> None:
+    def __init__(self, imports: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
-        self._waiting = list(steps)
+        self.boxes: Mapping[str, str] = {}
+        self._waiting = dict(imports)
         self._folder = tempfile.TemporaryDirectory(prefix="bertworks-")
         self._count = 0
         self._ready: tuple[str, subprocess.Popen[bytes]] | None = None
@@ -76,7 +71,7 @@ class Spares(logging.Filter):
         if found:
             os.environ[ADDRESS] = self._ready[0] if self._ready else ""
             self._ready = None
-            self._prepare_after(found[1].replace("evaluate-2", "evaluate-bundle"))
+            self._prepare_after(self.boxes.get(found[1], found[1]))
         return True
 
     def close(self) -> None:
@@ -86,13 +81,11 @@ class Spares(logging.Filter):
             self._ready[1].wait()
         self._folder.cleanup()
 
-    def _prepare_after(self, task: str) -> None:
-        if task in self._waiting:
-            self._waiting.remove(task)
+    def _prepare_after(self, box: str) -> None:
+        self._waiting.pop(box, None)
         # KFP may take another one first; a spare serves any step.
         if self._waiting:
-            step = self._waiting[0].removesuffix("-bundle")
-            self._prepare([f"components.{step}.step", *AT_WORK.get(step, [])])
+            self._prepare(next(iter(self._waiting.values())))
 
     def _prepare(self, modules: Sequence[str]) -> None:
         self._count += 1

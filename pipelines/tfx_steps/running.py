@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import sys
@@ -18,7 +17,9 @@ from bertworks.locks import lock
 from bertworks.sources.fingerprints import fingerprints
 from bertworks.spec import AgentSpec, task_metric
 from bertworks.spec_file import SpecFile
-from pipelines.sections import sections as step_sections
+from pipelines.boxes import Box
+from pipelines.dag import Dag
+from pipelines.site import Laptop
 from pipelines.tfx_agent import build
 from pipelines.tfx_steps.lineage import Lineage
 from pipelines.tfx_steps.logs import Log, logged
@@ -50,21 +51,21 @@ def run(loaded: SpecFile, root: Path, *, cache: bool = True, debug: bool = False
         return list(verdict(loaded.spec, root, time.monotonic() - began))
 
 
+class Tfx(Laptop):
+    """This machine, where TFX runs the steps: what it caches also changes when these modules do."""
+
+    def stamp(self, box: Box) -> dict[str, str]:
+        """The code's fingerprint, and that of the modules here."""
+        own = hashlib.sha256()
+        for file in sorted(Path(__file__).parent.glob("*.py")):
+            own.update(file.read_bytes())
+        return {**super().stamp(box), "tfx": own.hexdigest()[:16]}
+
+
 def sections(loaded: SpecFile, root: Path) -> dict[str, str]:
-    """The sections of `pipelines.sections`, which also change when these modules do."""
-    found = step_sections(
-        loaded,
-        store=str(root / "models"),
-        fingerprints=fingerprints(loaded.spec, loaded.folder),
-        code=True,
-    )
-    own = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        own.update(file.read_bytes())
-    return {
-        step: json.dumps({**json.loads(text), "tfx": own.hexdigest()[:16]}, sort_keys=True)
-        for step, text in found.items()
-    }
+    """Each box's section; TFX's boxes share them."""
+    prints = fingerprints(loaded.spec, loaded.folder)
+    return Dag(loaded.spec, Tfx.of(loaded, str(root / "models"), prints)).sections()
 
 
 def verdict(spec: AgentSpec, root: Path, seconds: float) -> Iterator[str]:

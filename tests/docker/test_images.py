@@ -78,7 +78,7 @@ def test_a_step_finds_what_kubeflow_calls(sh, name) -> None:
     assert sh(
         name, "python3 -c 'import kfp.dsl.executor_main, kfp.local, kfp.kubernetes; print(1)'"
     )
-    assert sh(name, "python3 -c 'import bertworks, components, pipelines.agent; print(2)'")
+    assert sh(name, "python3 -c 'import bertworks, components, pipelines.wiring; print(2)'")
     assert sh(name, "mktemp -d").startswith("/tmp/")
 
 

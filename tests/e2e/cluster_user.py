@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from bertworks.errors import EnvironmentFault
+from pipelines.boxes import KINDS
+from pipelines.dag import pipeline_name
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "tiny.yaml"
@@ -31,6 +33,11 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(old, dict)
         result[key] = merged(old, value) if both else copy.deepcopy(value)
     return result
+
+
+def pipelines_of(agent: str) -> set[str]:
+    """The names of an agent's pipelines, which its schedules bear too."""
+    return {pipeline_name(agent, kind) for kind in KINDS}
 
 
 class User:
@@ -149,7 +156,7 @@ class User:
         """Removes what this session's agents left: schedules, runs, pipelines, servers."""
         schedules = {row["name"] for row in self.json("schedule", "list")}
         for agent in sorted(self.agents):
-            for name in schedules & {agent, f"{agent}-retrain"}:
+            for name in schedules & pipelines_of(agent):
                 self.bertworks("schedule", "delete", name, "--yes", code=None)
             if self._kube is not None:
                 self._delete_servers(agent)
@@ -179,7 +186,7 @@ class User:
                     kfp.delete_run(run.run_id)
                 kfp.delete_experiment(experiment.experiment_id)
         for pipeline in kfp.list_pipelines(page_size=100).pipelines or []:
-            if pipeline.display_name in (agent, f"{agent}-retrain"):
+            if pipeline.display_name in pipelines_of(agent):
                 versions = kfp.list_pipeline_versions(pipeline.pipeline_id).pipeline_versions
                 for version in versions or []:
                     kfp.delete_pipeline_version(pipeline.pipeline_id, version.pipeline_version_id)

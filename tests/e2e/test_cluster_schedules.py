@@ -4,10 +4,11 @@ import json
 
 from cluster_user import STEPS, run_id
 
+from pipelines.dag import pipeline_name
 
-def _recurring(user, name: str) -> list:
-    """The recurring runs of KFP that belong to a schedule, asked of KFP itself."""
-    agent = name.removesuffix("-retrain")
+
+def _recurring(user, agent: str) -> list:
+    """The recurring runs of KFP that belong to an agent's schedule, asked of KFP itself."""
     kfp = user.connection.client
     experiment = kfp.get_experiment(experiment_name=agent, namespace=user.connection.scope)
     found = kfp.list_recurring_runs(experiment_id=experiment.experiment_id, page_size=100)
@@ -19,10 +20,11 @@ def _row(user, name: str) -> dict | None:
 
 
 def test_schedule_is_created_changed_paused_resumed_and_deleted(user) -> None:
-    spec, name = user.spec("schedule"), f"{user.agent('schedule')}-retrain"
+    spec, agent = user.spec("schedule"), user.agent("schedule")
+    name = pipeline_name(agent, "retrain")
     made = json.loads(user.bertworks("schedule", spec, "--cron", "0 3 * * 1", "--json").stdout)
     assert made["change"] == "created" and made["kfp_cron"] == "0 0 3 * * 1"
-    (one,) = _recurring(user, name)
+    (one,) = _recurring(user, agent)
     assert one.trigger.cron_schedule.cron == "0 0 3 * * 1"
     # Not `status`: that follows only when the cluster has reported it.
     assert str(one.mode).upper() == "ENABLE"
@@ -31,26 +33,26 @@ def test_schedule_is_created_changed_paused_resumed_and_deleted(user) -> None:
     # The same again changes nothing.
     again = json.loads(user.bertworks("schedule", spec, "--cron", "0 3 * * 1", "--json").stdout)
     assert again["change"] == "unchanged"
-    assert [r.recurring_run_id for r in _recurring(user, name)] == [one.recurring_run_id]
+    assert [r.recurring_run_id for r in _recurring(user, agent)] == [one.recurring_run_id]
 
     # Another time takes its place: never none, never two.
     user.bertworks("schedule", spec, "--cron", "30 4 * * 2", seconds=300)
-    (other,) = _recurring(user, name)
+    (other,) = _recurring(user, agent)
     assert other.trigger.cron_schedule.cron == "0 30 4 * * 2"
     assert other.recurring_run_id != one.recurring_run_id
     assert _row(user, name)["state"] == "active"
 
     user.bertworks("schedule", "pause", name)
     assert _row(user, name)["state"] == "paused"
-    assert {str(r.mode).upper() for r in _recurring(user, name)} == {"DISABLE"}
+    assert {str(r.mode).upper() for r in _recurring(user, agent)} == {"DISABLE"}
 
     user.bertworks("schedule", "resume", name)
     assert _row(user, name)["state"] == "active"
-    (running,) = _recurring(user, name)
+    (running,) = _recurring(user, agent)
     assert running.trigger.cron_schedule.cron == "0 30 4 * * 2"
 
     user.bertworks("schedule", "delete", name, "--yes")
-    assert _row(user, name) is None and not _recurring(user, name)
+    assert _row(user, name) is None and not _recurring(user, agent)
 
 
 def test_retraining_with_nothing_new_ends_green_without_training(user, first_run) -> None:

@@ -17,6 +17,7 @@ from bertworks.progress import duration
 from components.evaluate import step as evaluate_step
 from components.gate.step import run as gate
 from components.register.step import run as register
+from pipelines.graph import Graph
 
 STEPS = ["ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize",
          "evaluate-bundle", "gate", "register"]  # fmt: skip
@@ -176,7 +177,10 @@ def test_hostile_names_are_escaped(run: dict[str, Any], tmp_path: Path) -> None:
 
 def test_the_gate_stands_under_evaluate_with_and_without_pretraining() -> None:
     for names in (STEPS, [*STEPS[:3], "pretrain", *STEPS[3:]], [n for n in STEPS if n != "prune"]):
-        drawn = draw([{"name": name, "state": "succeeded", "seconds": 1} for name in names])
+        placed = Graph.named(names).drawn()
+        drawn = draw(
+            [{"name": name, "state": "succeeded", "seconds": 1, **placed[name]} for name in names]
+        )
         boxes = re.findall(r"<title>([\w-]+):.*?<rect[^>]* x=\"(\d+)\" y=\"(\d+)\"", drawn)
         places = {name: (int(x), int(y)) for name, x, y in boxes}
         assert len(set(places.values())) == len(names)

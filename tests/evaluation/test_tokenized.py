@@ -10,7 +10,8 @@ from bertworks.evaluation.tokenized import answers_on_tokens, value_on_tokens
 from bertworks.spec import Task, metrics_of
 from bertworks.spec_tasks import lower_is_better
 from bertworks.tasks import for_task
-from pipelines.sections import sections
+from pipelines.dag import Dag
+from pipelines.site import Kubeflow
 
 TASKS = {
     "classification": ({"type": "classification"}, ["a", "b", "c"]),
@@ -60,7 +61,7 @@ def settings_of(folder, text):
     (folder / "rows.csv").write_text("text,label\na,b\n")
     (folder / "spec.yaml").write_text(f"name: one\ndata: {{sources: [{{uri: rows.csv}}]}}\n{text}")
     loaded = spec_file.load(folder / "spec.yaml", [])
-    made = sections(loaded, store=str(folder / "store"), fingerprints={}, code=False)
+    made = Dag(loaded.spec, Kubeflow(str(folder / "store"))).sections()
     return {step: json.loads(section)["settings"] for step, section in made.items()}
 
 

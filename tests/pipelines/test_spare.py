@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from components.launch import RUNNER
-from pipelines.local.spare import AT_WORK, Spares
+from pipelines.boxes import TABLE
+from pipelines.local.spare import Spares
 from pipelines.local.spare_client import ADDRESS, EXECUTOR
 
 COMPONENT = """
@@ -35,7 +36,7 @@ def spares(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spares]:
     monkeypatch.setenv(ADDRESS, "")
     monkeypatch.setenv(RUNNER, str(os.getpid()))
     monkeypatch.setenv("GIVEN", "before the spare")
-    made = Spares(["one", "two"])
+    made = Spares({"one": [], "two": []})
     monkeypatch.setenv("GIVEN", "by KFP")
     yield made
     made.close()
@@ -99,7 +100,7 @@ def test_no_process_is_left(spares: Spares, tmp_path: Path) -> None:
     starts(spares, "one")
     starts(spares, "two")
     assert spares._ready is None
-    left = Spares(["one"])
+    left = Spares({"one": []})
     left.close()
     assert left._ready[1].poll() is not None
 
@@ -108,7 +109,7 @@ def test_a_spare_ends_with_its_runner() -> None:
     code = (
         "import os\nos.environ['BERTWORKS_RUNNER_PID'] = str(os.getpid())\n"
         "from pipelines.local.spare import Spares\n"
-        "print(Spares(['one'])._ready[1].pid, flush=True)\nos._exit(0)"
+        "print(Spares({'one': []})._ready[1].pid, flush=True)\nos._exit(0)"
     )
     made = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True
@@ -121,6 +122,6 @@ def test_a_spare_ends_with_its_runner() -> None:
 
 
 def test_what_is_imported_ahead_exists() -> None:
-    for step, modules in AT_WORK.items():
-        for module in [f"components.{step}.step", *modules]:
+    for box in TABLE:
+        for module in box.imports:
             assert importlib.util.find_spec(module), module

@@ -5,8 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from tiny_agent import REPOSITORY
+from toy_step import add_toy, touched
 
 from bertworks.artifacts import open_artifact
+from pipelines.cluster.runs.steps import declared_steps
 
 STEPS = [
     "ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize",
@@ -57,6 +61,56 @@ def test_a_change_reruns_only_what_depends_on_it(tiny_run, bertworks) -> None:
     assert states["gate"] == "succeeded"
     # quantize chooses by what the gates will ask; what stands before it is not touched.
     assert {states[name] for name in STEPS[: STEPS.index("quantize")]} == {"cached"}
+
+
+@pytest.fixture(scope="module")
+def with_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with one step more."""
+    return add_toy(tmp_path_factory.mktemp("toy"))
+
+
+def test_a_step_is_a_folder_a_section_and_a_line(tiny_run, bertworks, with_toy: Path) -> None:
+    """The runner finds it, the cache gives all others, and the report draws it."""
+    own = {f"components/toy/{name}.py" for name in ("__init__", "step", "component")}
+    assert touched(with_toy) == {*own, "pipelines/sections.py", "pipelines/boxes.py"}
+    folder, _ = tiny_run
+    there = {"PYTHONPATH": str(with_toy)}
+    outcome = bertworks("run", "spec.yaml", cwd=folder, environment=there)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "toy: warning: the toy had its say" in outcome.stdout
+    record = latest(folder)
+    steps = {step["name"]: step for step in record["steps"]}
+    assert set(steps) == {*STEPS, "toy"}
+    assert steps["toy"]["state"] == "succeeded" and steps["toy"]["metrics"] == {"sevens": 7}
+    assert {steps[name]["state"] for name in STEPS if name != "register"} == {"cached"}
+    assert Path(record["artifacts"]["counted"], "toy.json").exists()
+    page = (folder / ".bertworks/runs" / record["id"] / "report.html").read_text("utf-8")
+    assert "<title>toy: succeeded" in page
+    lines = sum(len(step["after"]) for step in steps.values())
+    assert steps["toy"]["after"] == ["finetune"]
+    assert page.count('class="edge"') == lines == len(STEPS) + 1
+    again = bertworks("step", "toy", cwd=folder, environment=there)
+    assert "sevens: 7" in again.stdout, again.stderr
+
+
+@pytest.mark.parametrize("retrain", [(), ("--retrain",)], ids=["agent", "retrain"])
+def test_the_compiler_finds_a_new_step(
+    tmp_path: Path, bertworks, with_toy: Path, retrain: tuple[str, ...]
+) -> None:
+    asked = (f"resources.steps.toy={json.dumps({'cpu': '3'})}",)
+    there = {"PYTHONPATH": str(with_toy)}
+    spec = REPOSITORY / "examples/sentiment.yaml"
+    done = bertworks("compile", spec, "--set", *asked, *retrain, cwd=tmp_path, environment=there)
+    assert done.returncode == 0, done.stderr
+    pipeline, platform = yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text("utf-8"))
+    pod = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-toy"]
+    assert pod["podMetadata"]["labels"]["app.kubernetes.io/component"] == "toy"
+    container = pipeline["deploymentSpec"]["executors"]["exec-toy"]["container"]
+    assert container["resources"]["resourceCpuLimit"] == "3"
+    assert container["resources"]["resourceMemoryRequest"] == "64Mi"
+    (step,) = [one for one in declared_steps({"pipeline_spec": pipeline}) if one.name == "toy"]
+    inside = {path[-1] for path in step.after}
+    assert "finetune" in inside and ("compare" in inside) is bool(retrain)
 
 
 def test_predict_from_arguments_stdin_and_file(tiny_run, bertworks, tmp_path: Path) -> None:

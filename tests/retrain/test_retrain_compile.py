@@ -14,8 +14,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tiny_agent import REPOSITORY
 
 from bertworks import spec_file
-from pipelines import retrain
-from pipelines.compile import compile_agent, sections_of
+from pipelines.compile import compile_agent, dag_of
 
 SENTIMENT = REPOSITORY / "examples/sentiment.yaml"
 HOOK = "retrain.webhook={secret: chat, key: url}"
@@ -23,6 +22,13 @@ BRANCH = {
     "validate", "transform", "finetune", "evaluate", "evaluate-2", "prune", "quantize", "gate",
     "register",
 }  # fmt: skip
+
+
+NEVER_CACHED = {"ingest", "compare", "gate", "register", "deploy", "notify"}
+
+
+def sections(*settings: str) -> dict[str, str]:
+    return dag_of(spec_file.load(SENTIMENT, list(settings)), "retrain").sections()
 
 
 def compiled(folder: Path, *settings: str) -> tuple[dict[str, Any], dict[str, Any], str]:
@@ -66,7 +72,7 @@ def test_what_others_change_is_never_cached(tmp_path: Path) -> None:
     plain = {name: task for name, task in tasks.items() if task["componentRef"]["name"][5:] == name}
     plain = {name: task for name, task in plain.items() if "-" not in name}
     cached = {name for name, task in plain.items() if task["cachingOptions"].get("enableCache")}
-    assert set(plain) - cached == set(retrain.NEVER_CACHED)
+    assert set(plain) - cached == NEVER_CACHED
 
 
 def test_every_pod_can_leave_a_reason_and_notify_finds_it(tmp_path: Path) -> None:
@@ -106,8 +112,8 @@ def test_the_same_spec_gives_the_same_bytes(tmp_path: Path) -> None:
 )
 def test_the_recipe_is_how_a_challenger_is_made(setting: str, same: bool) -> None:
     def recipe(*settings: str) -> tuple[str, str]:
-        parts = sections_of(spec_file.load(SENTIMENT, list(settings)))
-        found = [json.loads(parts[step])["settings"] for step in ("compare", "register-retrain")]
+        parts = sections(*settings)
+        found = [json.loads(parts[step])["settings"] for step in ("compare", "register")]
         return found[0]["recipe"], found[1]["recipe"]
 
     before, after = recipe(), recipe(setting)
@@ -116,8 +122,7 @@ def test_the_recipe_is_how_a_challenger_is_made(setting: str, same: bool) -> Non
 
 
 def test_a_new_label_is_no_anomaly_in_a_retraining() -> None:
-    parts = sections_of(spec_file.load(SENTIMENT, ["validate.baseline=/bertworks/statistics"]))
-    assert "/bertworks/statistics" in parts["validate-retrain"]
-    parts = sections_of(spec_file.load(SENTIMENT, []))
-    found = json.loads(parts["validate-retrain"])["settings"]["validate"]["baseline"]
+    parts = sections("validate.baseline=/bertworks/statistics")
+    assert "/bertworks/statistics" in parts["validate"]
+    found = json.loads(sections()["validate"])["settings"]["validate"]["baseline"]
     assert found == "none"

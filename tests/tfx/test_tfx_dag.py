@@ -186,11 +186,12 @@ def retold(tiny, tmp_path_factory):
     """The transform and finetune steps of the other DAG, called on the rows of the TFX run."""
     from bertworks import spec_file
     from components.launch import run_step
-    from pipelines.sections import sections
+    from pipelines.dag import Dag
+    from pipelines.site import Kubeflow
 
     folder = tmp_path_factory.mktemp("kfp")
     loaded = spec_file.load(tiny.folder / "spec.yaml")
-    parts = sections(loaded, store=str(folder / "models"), fingerprints={}, code=False)
+    parts = Dag(loaded.spec, Kubeflow(str(folder / "models"))).sections()
     found = {
         name: next(
             Path(node.uri) / name

@@ -13,16 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bertworks.errors import EnvironmentFault
 from bertworks.scratch import Scratch
 from bertworks.spec_file import SpecFile
+from pipelines.boxes import Kind
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts, documents
 from pipelines.cluster.kfp.faults import Answer, Unreachable
+from pipelines.dag import pipeline_name
 
-Kind = Literal["agent", "retrain"]
 UPLOAD_SECONDS = (10.0, 180.0)
 TRIES = 3
 
@@ -72,7 +73,7 @@ def compiled(loaded: SpecFile, kind: Kind) -> Compiled:
         file = Path(folder) / "pipeline.yaml"
         compile_agent(loaded, file, kind=kind)
         text = file.read_text("utf-8")
-    name = loaded.spec.name if kind == "agent" else f"{loaded.spec.name}-{kind}"
+    name = pipeline_name(loaded.spec.name, kind)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Compiled(name, f"{name}-{digest}", text, Facts.of_pipeline(text, loaded.spec.name, kind))
 

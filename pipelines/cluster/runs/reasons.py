@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertworks.errors import EnvironmentFault, GateRefused
+from pipelines.boxes import TABLE
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.runs.declared import RunStep
 from pipelines.cluster.runs.hindrances import cause
@@ -23,7 +24,7 @@ ENDED_BY_SIGNAL = re.compile(
     r"failed to execute .*(?:signal: (?:terminated|killed)|exit status 1(?:43|37)\b)"
 )
 STATUS = re.compile(r"failed to execute .*exit status (\d+)")
-GATES = ("gate",)
+GATES = frozenset(box.name for box in TABLE if box.refuses)
 NOTHING_BEGAN = (
     "it failed before any step began, and neither Kubeflow nor a pod says why\n  fix: Open the run's "
     "page; with a kubeconfig (KUBECONFIG) the pods of Kubeflow's own drivers are read from here."

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bertworks.errors import BertworksError, EnvironmentFault
+from pipelines.boxes import KINDS
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts
 from pipelines.cluster.kfp.faults import Answer
@@ -17,6 +18,7 @@ from pipelines.cluster.runs.logs import reports_of
 from pipelines.cluster.runs.reasons import Reason, reason_of
 from pipelines.cluster.runs.steps import ENDED, state_of, steps_of, time_of
 from pipelines.cluster.runs.workflows import workflow_of
+from pipelines.dag import pipeline_name
 
 PAGE = 50  # each run comes with its tasks
 LOOK_BACK = 2000  # runs
@@ -191,7 +193,7 @@ def newest(
 def pipeline_ids(connection: Connection, agent: str) -> set[str]:
     """The ids of an agent's pipelines: its training and its retraining."""
     found = set()
-    for name in (agent, f"{agent}-retrain"):
+    for name in (pipeline_name(agent, kind) for kind in KINDS):
         try:
             pipeline = connection.client.pipelines.pipeline_service_get_pipeline_by_name(
                 name, namespace=connection.scope

@@ -36,6 +36,7 @@ from pipelines.cluster.schedule import recurring
 from pipelines.cluster.schedule.cron import following, from_six
 from pipelines.cluster.schedule.recurring import Recurring, Setting
 from pipelines.cluster.schedule.zones import zone_of
+from pipelines.dag import pipeline_name
 
 # KFP's scheduler looks at each recurring run at least twice a minute.
 SETTLE = timedelta(seconds=60)
@@ -141,7 +142,7 @@ def resolve(connection: Connection, name: str) -> str:
     names = sorted({one.name for one in recurring.find(connection)})
     if name in names:
         return name
-    fitting = [known for known in names if known == f"{name}-retrain"]
+    fitting = [known for known in names if known == pipeline_name(name, "retrain")]
     if len(fitting) == 1:
         return fitting[0]
     raise BertworksError(

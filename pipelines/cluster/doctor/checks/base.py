@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from bertworks.spec import AgentSpec
-from bertworks.spec_base import StepName
-from bertworks.spec_cluster import STEP_REQUESTS, Resources, StepResources
+from bertworks.spec_cluster import Resources, StepResources
+from pipelines.dag import requests, steps_at_work
 
 Level = Literal["ok", "warning", "error", "skipped"]
 SYSTEM_NAMESPACE = "kubeflow"
@@ -114,27 +114,13 @@ class Case:
     @cached_property
     def needs(self) -> list[Need]:
         """What the steps' pods ask for; steps that the spec switches off are left out."""
-        return [_need(step, self.resources) for step in self._steps()]
-
-    def _steps(self) -> Iterator[StepName]:
-        spec = self.spec
-        off = set()
-        if spec is not None:
-            off = {
-                name
-                for name, is_on in {
-                    "pretrain": spec.pretrain.enabled,
-                    "prune": spec.compress.prune.enabled,
-                    "deploy": spec.serve.deploy.enabled,
-                }.items()
-                if not is_on
-            }
-        yield from (step for step in get_args(StepName) if step not in off)
+        steps = requests() if self.spec is None else steps_at_work(self.spec)
+        return [_need(step, asked, self.resources) for step, asked in steps.items()]
 
 
-def _need(step: StepName, resources: Resources) -> Need:
+def _need(step: str, asked: tuple[str, str], resources: Resources) -> Need:
     settings = resources.of(step)
-    cpu, memory = STEP_REQUESTS.get(step, ("0", "0"))
+    cpu, memory = asked
     return Need(
         step=step,
         cpu=quantity(settings.cpu or cpu),

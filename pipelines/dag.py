@@ -1,0 +1,87 @@
+"""One DAG: the boxes that a spec asks for at one place, and what each of them is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import bertworks
+from bertworks.spec import AgentSpec
+from pipelines import identity
+from pipelines.boxes import KINDS, TABLE, Box, Kind
+from pipelines.graph import Graph
+from pipelines.sections import as_json
+from pipelines.site import Kubeflow, Site
+
+
+@dataclass(frozen=True)
+class Dag:
+    """The training of an agent, or its retraining.
+
+    Attributes:
+        spec: The agent spec.
+        site: Where it runs.
+        kind: "agent" for the training, "retrain".
+        table: All boxes that there could be.
+    """
+
+    spec: AgentSpec
+    site: Site
+    kind: Kind = "agent"
+    table: tuple[Box, ...] = TABLE
+
+    @property
+    def name(self) -> str:
+        """What the pipeline is called."""
+        return pipeline_name(self.spec.name, self.kind)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The boxes that are there; what is switched off leaves none."""
+        return Graph(tuple(box for box in self.table if box.there(self)))
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The boxes that are there, in running order."""
+        return self.graph.boxes
+
+    @cached_property
+    def identity(self) -> identity.Identity:
+        """What it is made of."""
+        return identity.identity(self.spec, self.site.fingerprints)
+
+    def sections(self) -> dict[str, str]:
+        """Each box's part of the spec, as JSON: the settings, and what tells the code."""
+        return {
+            box.name: as_json(
+                {
+                    "bertworks": bertworks.__version__,
+                    **self.site.stamp(box),
+                    "settings": box.section(self),
+                }
+            )
+            for box in self.boxes
+        }
+
+
+def pipeline_name(agent: str, kind: Kind) -> str:
+    """What an agent's pipeline of a kind is called, on KFP and in the names of runs and schedules."""
+    return agent if kind == "agent" else f"{agent}-{kind}"
+
+
+def steps_at_work(spec: AgentSpec) -> dict[str, tuple[str, str]]:
+    """The steps that a spec has a use for on a cluster, as `requests` gives them."""
+    there = {box.step for kind in KINDS for box in Dag(spec, Kubeflow(), kind).boxes}
+    return {step: asked for step, asked in requests().items() if step in there}
+
+
+def requests() -> dict[str, tuple[str, str]]:
+    """Step to the CPU and memory that its pods ask for where the spec says nothing.
+
+    As much as the examples need on two CPUs. Requests alone: no limit that nobody wrote may throttle a
+    step or end it.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for box in TABLE:
+        found.setdefault(box.step, box.requests)
+    return found

@@ -1,0 +1,86 @@
+"""The Kubeflow pipeline of a DAG: a task a box, wired as the table says."""
+
+# No `from __future__ import annotations`: KFP reads the annotations of a pipeline's function.
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kfp import dsl
+
+from pipelines.boxes import Box
+from pipelines.dag import Dag
+
+
+def build(dag: Dag, sections: Mapping[str, str]) -> Any:
+    """The KFP pipeline of a DAG.
+
+    Args:
+        dag: The DAG.
+        sections: Each box's section, as `dag.sections()` gives them.
+    """
+    wiring = _Wiring(dag, sections)
+
+    @dsl.pipeline(name=dag.name, description=dag.spec.description or None)
+    def pipeline() -> None:
+        closing = [wiring.add(box) for box in dag.boxes if box.closes]
+        rest = [box for box in dag.boxes if not box.closes]
+        if not closing:
+            wiring.place(rest)
+            return
+        with dsl.ExitHandler(*closing, name=dag.kind):
+            wiring.place(rest)
+
+    return pipeline
+
+
+def box_of_task(pipeline_spec: Any) -> dict[str, str]:
+    """KFP's names of a compiled pipeline's tasks, to the boxes': "evaluate-2" to "evaluate-bundle".
+
+    Args:
+        pipeline_spec: The `PipelineSpec` message.
+    """
+    dags = [pipeline_spec.root.dag, *(one.dag for one in pipeline_spec.components.values())]
+    return {name: task.task_info.name for dag in dags for name, task in dag.tasks.items()}
+
+
+class _Wiring:
+    """Adds boxes to the KFP pipeline that is being built."""
+
+    def __init__(self, dag: Dag, sections: Mapping[str, str]) -> None:
+        self._dag, self._sections = dag, sections
+        self._branches = dag.graph.branches(dag.kind)
+        self._tasks: dict[str, Any] = {}
+
+    def place(self, boxes: Sequence[Box]) -> None:
+        """Adds boxes in running order; those that run only on an answer stand in an `If`."""
+        waiting = list(boxes)
+        while waiting:
+            box = waiting.pop(0)
+            task = self.add(box)
+            branch = self._branches.get(box.name)
+            if branch is None:
+                continue
+            inside = [one for one in waiting if one.name in branch.boxes]
+            waiting = [one for one in waiting if one.name not in branch.boxes]
+            with dsl.If(task.outputs["Output"] == branch.answer, name=branch.answer):
+                self.place(inside)
+
+    def add(self, box: Box) -> Any:
+        """One task, which bears the box's name whatever KFP calls it."""
+        dag, component = self._dag, box.component
+        given = {
+            parameter: self._tasks[source.box].outputs[source.name]
+            for parameter, source in dag.graph.takes(box).items()
+        }
+        if "task" in (component.component_spec.inputs or {}):
+            given["task"] = box.name
+        task = component(section=self._sections[box.name], **given)
+        self._tasks[box.name] = task
+        for name in box.after:
+            if name in self._tasks:
+                task.after(self._tasks[name])
+        # What reads a compiled pipeline, or a run of one, finds the box there.
+        task.set_display_name(box.name)
+        dag.site.equip(task, box, dag)
+        if not box.cached(dag):
+            task.set_caching_options(False)
+        return task
