@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from bertworks.retries import retrying
+
 URL = "BERTWORKS_WEBHOOK"
 TRIES = 3
 TIMEOUT_SECONDS = 10.0
@@ -32,20 +34,8 @@ def post(url: str, value: Mapping[str, object]) -> None:
     """
     if not _is_http(url):
         raise WebhookFault(_NO_ADDRESS)
-    from tenacity import (
-        Retrying,
-        retry_if_exception_type,
-        retry_if_not_exception_type,
-        stop_after_attempt,
-        wait_exponential,
-    )
-
-    tried = Retrying(
-        retry=retry_if_exception_type() & retry_if_not_exception_type(WebhookFault),
-        stop=stop_after_attempt(TRIES),
-        wait=wait_exponential(_WAIT_SECONDS),
-        reraise=True,
-    )
+    waits = [_WAIT_SECONDS * 2**number for number in range(TRIES - 1)]
+    tried = retrying(waits, lambda error: not isinstance(error, WebhookFault))
     try:
         tried(_send, url, json.dumps(value, ensure_ascii=False).encode())
     except WebhookFault:

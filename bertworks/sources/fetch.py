@@ -16,6 +16,7 @@ from typing import Any
 
 from bertworks import temporary
 from bertworks.errors import SourceError
+from bertworks.retries import retrying
 from bertworks.secrets import filled_in, masked, without_values
 from bertworks.sources import cache
 from bertworks.sources.archives import MissingMember, extract
@@ -194,15 +195,8 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
     """Downloads one remote file. An unpinned one is keyed by its present version on the server."""
 
     def download(into: Path) -> Path:
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
-
         target = into / "file"
-        tried = Retrying(
-            retry=retry_if_exception(_of_the_other_side),
-            stop=stop_after_attempt(_TRIES),
-            wait=wait_exponential(),
-            reraise=True,
-        )
+        tried = retrying([2.0**number for number in range(_TRIES - 1)], _of_the_other_side)
         try:
             tried(system.get_file, name, str(target))
         except Exception as error:
@@ -218,10 +212,9 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
     return Fetched(shown, path, actual)
 
 
-def _of_the_other_side(error: BaseException) -> bool:
+def _of_the_other_side(error: Exception) -> bool:
     """Whether a download failed there, and not because the disk here is full."""
-    full = isinstance(error, OSError) and temporary.full(error)
-    return isinstance(error, Exception) and not full
+    return not (isinstance(error, OSError) and temporary.full(error))
 
 
 def version_of(system: Any, name: str, uri: str) -> str:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from bertworks import buckets
 from bertworks.artifacts import sha256_of
 from bertworks.errors import EnvironmentFault
+from bertworks.retries import retrying
 
 POINTER = "latest.json"
 T = TypeVar("T")
@@ -165,19 +166,4 @@ def _state(file: Path) -> tuple[int, int]:
 
 def _persistently(call: Callable[[], T]) -> T:
     """Calls again where a call fails: networks do."""
-    from tenacity import (
-        Retrying,
-        retry_if_exception_type,
-        retry_if_not_exception_type,
-        stop_after_attempt,
-        wait_chain,
-        wait_fixed,
-    )
-
-    tried = Retrying(
-        retry=retry_if_exception_type() & retry_if_not_exception_type(FileNotFoundError),
-        stop=stop_after_attempt(len(WAITS) + 1),
-        wait=wait_chain(*map(wait_fixed, WAITS)),
-        reraise=True,
-    )
-    return tried(call)
+    return retrying(WAITS, lambda error: not isinstance(error, FileNotFoundError))(call)

@@ -15,15 +15,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    retry_if_not_exception_type,
-    stop_after_attempt,
-    wait_exponential,
-)
 
 from bertworks import __version__
+from bertworks.retries import retrying
 from bertworks.sources.registries.access import Access, host_of
 from bertworks.sources.registries.faults import (
     TRIES,
@@ -185,14 +179,13 @@ class _Unverified(HTTPAdapter):
 
 def _tried(ask: Callable[[], Answer]) -> Answer:
     """Asks again where the network failed, TRIES times in all."""
-    passes = retry_if_exception_type(Unreachable) & retry_if_not_exception_type(Untrusted)
-    tried = Retrying(
-        retry=passes,
-        stop=stop_after_attempt(TRIES),
-        wait=wait_exponential(PAUSE),
-        reraise=True,
-    )
-    return tried(ask)
+    waits = [PAUSE * 2**number for number in range(TRIES - 1)]
+    return retrying(waits, _passes)(ask)
+
+
+def _passes(error: Exception) -> bool:
+    """A certificate that is not trusted will not be trusted the next time."""
+    return isinstance(error, Unreachable) and not isinstance(error, Untrusted)
 
 
 def _blocks(answer: requests.Response, decode: bool, end: float) -> Iterator[bytes]:

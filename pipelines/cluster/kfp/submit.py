@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks.errors import EnvironmentFault
+from bertworks.retries import retrying
 from bertworks.scratch import Scratch
 from bertworks.spec_file import SpecFile
 from pipelines.boxes import Kind
@@ -112,7 +113,7 @@ def _find_or_make(
     find: Callable[[], str | None], make: Callable[[], str], what: str
 ) -> tuple[str, bool]:
     """(id, made by us?). Making is tried again after looking, because a lost answer may mean done."""
-    from tenacity import Retrying, TryAgain, stop_after_attempt, wait_incrementing
+    from tenacity import TryAgain
 
     def once() -> tuple[str, bool]:
         if (found := find()) is not None:
@@ -124,9 +125,9 @@ def _find_or_make(
                 raise TryAgain from error
             raise
 
-    tried = Retrying(stop=stop_after_attempt(TRIES), wait=wait_incrementing(0.0, 0.2), reraise=True)
     try:
-        return tried(once)
+        # TryAgain asks for it by itself.
+        return retrying([0.2 * number for number in range(TRIES - 1)], lambda _: False)(once)
     except TryAgain as error:
         last = error.__cause__
     if (found := find()) is not None:

@@ -18,9 +18,9 @@ from urllib.parse import urljoin, urlsplit
 import kfp_server_api
 import urllib3
 from kfp_server_api import rest
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_chain, wait_random
 
 from bertworks.errors import EnvironmentFault
+from bertworks.retries import retrying
 from bertworks.tls import relaxed
 from pipelines.cluster.kfp.credentials import Credentials
 from pipelines.cluster.kfp.faults import (
@@ -59,12 +59,8 @@ class Rest(rest.RESTClientObject):
         """One call: again after a passing fault if it may be repeated, and once after a new login."""
         again = method in ("GET", "HEAD", "DELETE") or bool(IDEMPOTENT_CALLS.search(url))
         again = again and not url.endswith(LOGS)  # 500 is the UI's word for a log that it has not
-        waits = BACKOFF if again else ()
-        tried = Retrying(
-            retry=retry_if_exception(lambda error: getattr(error, "passing", False)),
-            stop=stop_after_attempt(len(waits) + 1),
-            wait=wait_chain(*(wait_random(0.75 * wait, 1.25 * wait) for wait in waits or (0.0,))),
-            reraise=True,
+        tried = retrying(
+            BACKOFF if again else (), lambda error: getattr(error, "passing", False), jitter=0.25
         )
         return tried(self._logged_in, method, url, options)
 
