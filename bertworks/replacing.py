@@ -36,16 +36,22 @@ def environment_fault(error: OSError, target: Path) -> EnvironmentFault | None:
 
 @contextlib.contextmanager
 def replacing(
-    target: str | os.PathLike[str], *, durable: bool = False, fault: Fault = environment_fault
+    target: str | os.PathLike[str],
+    *,
+    durable: bool = False,
+    ending: bool = False,
+    fault: Fault = environment_fault,
 ) -> Iterator[Path]:
     """A path beside `target` for a file or a folder; it is renamed into place when the block ends well.
 
-    It ends as `target` does, for libraries that judge by the ending. Its folder is made when needed. An
-    older file is replaced in one go; an older folder is moved away first, then removed.
+    Its folder is made when needed. An older file is replaced in one go; an older folder is moved away
+    first, then removed.
 
     Args:
         target: Where it is to be.
         durable: Also written through to the disk first, so that it outlives a loss of power. Files only.
+        ending: The path ends as `target` does, for libraries that judge by that. Else by no ending that
+            somebody may look for: what a killed writer leaves is not taken for a whole file.
         fault: What an OSError is told as; where that is None it is raised as it is.
 
     Raises:
@@ -53,7 +59,7 @@ def replacing(
     """
     final = Path(target)
     try:
-        with beside(final) as path:
+        with beside(final, ending=ending) as path:
             yield path
             if durable:
                 _flush(path)
@@ -66,9 +72,10 @@ def replacing(
 
 
 @contextlib.contextmanager
-def beside(target: Path) -> Iterator[Path]:
+def beside(target: Path, *, ending: bool = False) -> Iterator[Path]:
     """A path beside `target`, whose folder is made when needed; what is left there at the end goes."""
-    path = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.partial{target.suffix}")
+    kept = target.suffix if ending else ""
+    path = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial{kept}")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield path

@@ -41,7 +41,7 @@ def compile_agent(
 
     dag = dag_of(loaded, kind, store)
     pipeline = build(dag, dag.sections())
-    with replacing(out) as beside:
+    with replacing(out, ending=True) as beside:
         compiler.Compiler().compile(pipeline, str(beside))
 
 

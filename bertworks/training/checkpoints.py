@@ -98,7 +98,7 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self.bucket is None and self._take_lock():
-                for left in self.folder.glob(".*.partial*"):
+                for left in self.folder.glob(".*.partial"):
                     left.unlink(missing_ok=True)
                 _remove_given_up(self.folder)
         except OSError as error:
