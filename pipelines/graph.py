@@ -101,7 +101,7 @@ class Graph:
                 taken = {
                     source.name
                     for one in follow
-                    for source in self.takes(one).values()
+                    for source in self._found(one).values()
                     if source.box == box.name
                 }
                 names = tuple(one.name for one in follow)

@@ -34,7 +34,8 @@ from components.prune.step import run as prune
 from components.quantize.step import run as quantize
 from components.transform.step import run as transform
 from components.validate.step import run as validate
-from pipelines.sections import sections
+from pipelines.dag import Dag
+from pipelines.site import Kubeflow
 
 ROWS = 150
 MAX_LENGTH = 24
@@ -112,7 +113,7 @@ class Run:
     def settings(self, *changes: str) -> dict[str, Row]:
         """What each step is told, with changes to the spec."""
         loaded = spec_file.load(self.folder / "spec.yaml", list(changes))
-        made = sections(loaded, store=str(self.folder / "store"), fingerprints={}, code=False)
+        made = Dag(loaded.spec, Kubeflow(str(self.folder / "store"))).sections()
         found = {step: json.loads(section)["settings"] for step, section in made.items()}
         found["ingest"]["spec_folder"] = str(self.folder)
         return found

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from bertworks.errors import BertworksError
+from pipelines.graph import Graph
 from pipelines.local.record import Run, Step
 from pipelines.local.run import _judge
 from tests.helpers.retrain_rows import small_artifact
 
-NAMES = ("ingest", "compare", "validate", "register", "notify")
+GRAPH = Graph.named(["ingest", "compare", "validate", "register", "notify"])
 
 
 def run_with(folder: Path, changed: int) -> Run:
@@ -22,8 +23,9 @@ def run_with(folder: Path, changed: int) -> Run:
         name="tiny",
         spec={},
         spec_file="",
-        steps={name: Step(name) for name in NAMES},
-        branch=("validate", "register"),
+        kind="retrain",
+        steps={box.name: Step.of(box, GRAPH) for box in GRAPH.boxes},
+        branches=GRAPH.branches("retrain"),
     )
     for name in ("ingest", "compare", "notify"):
         outputs = {}
@@ -33,14 +35,15 @@ def run_with(folder: Path, changed: int) -> Run:
             outputs[output] = str(folder / name / output)
         event: dict[str, Any] = {"event": "step", "step": name, "time": 1.0}
         run.apply({**event, "state": "started", "outputs": outputs})
-        metrics = {"changed": changed} if name == "compare" else {}
-        run.apply({**event, "state": "succeeded", "outputs": outputs, "metrics": metrics})
+        answer = ("unchanged", "changed")[changed] if name == "compare" else ""
+        run.apply({**event, "state": "succeeded", "outputs": outputs, "answer": answer})
     return run
 
 
 def test_nothing_new_skips_the_branch(tmp_path: Path) -> None:
     run = run_with(tmp_path, changed=0)
-    assert {run.steps[name].state for name in run.branch} == {"skipped"}
+    assert run.branches["compare"].boxes == ("validate", "register")
+    assert {run.steps[name].state for name in ("validate", "register")} == {"skipped"}
     _judge(run, 0, tmp_path / "log")
     assert run.state == "succeeded"
     assert run.artifacts()["examples"] == str(tmp_path / "ingest/examples")
