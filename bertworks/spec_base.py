@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 def _installed_steps() -> list[str]:
-    """The names of the steps that are installed beside the library: folders of `components`."""
+    """The names of the steps that are installed beside the library: folders of `components`.
+
+    None where the library stands alone, as in an image that only serves.
+    """
     found = find_spec("components")
     places = found.submodule_search_locations if found else None
     return sorted(
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     StepName = str
 else:
     # A new step's name needs no mention here: its folder tells it.
-    StepName = Literal[tuple(_installed_steps())]
+    StepName = Literal[tuple(_names)] if (_names := _installed_steps()) else str
 
 
 class Section(BaseModel):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -15,6 +18,7 @@ from tiny_agent import REPOSITORY
 
 from bertworks import spec_file
 from bertworks.evaluation.report_dag import draw
+from bertworks.spec_base import StepName
 from pipelines.boxes import KINDS, TABLE, Box, Kind, Output
 from pipelines.cluster.runs.steps import declared_steps
 from pipelines.dag import Dag, requests, steps_at_work
@@ -106,6 +110,36 @@ def test_pods_ask_for_what_the_table_says() -> None:
     assert steps_at_work(plain).items() <= requests().items()
     asked = [(box.step, box.requests) for box in TABLE]
     assert len(set(asked)) == len({step for step, _ in asked}), "a step has one default"
+
+
+def test_the_spec_knows_the_steps_that_are_installed_and_needs_none() -> None:
+    assert set(get_args(StepName)) == {box.step for box in TABLE}
+    code = (
+        "import sys; sys.modules['components'] = None\n"
+        "from bertworks.spec_cluster import Resources\n"
+        "print(Resources(steps={'gate': {'cpu': '2'}}).of('gate').cpu)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.stdout == "2\n", done.stderr
+
+
+def test_a_line_over_a_box_bends_above_it() -> None:
+    """A step that nobody takes anything of stands between two that go on."""
+    names = ("first", "beside", "last")
+    after = {"first": [], "beside": ["first"], "last": ["first"]}
+    steps = [{"name": name, "state": "succeeded", "after": after[name]} for name in names]
+    drawn = draw(steps)
+    tops = {int(y) for y in re.findall(r'<rect class="box[^>]* y="(\d+)"', drawn)}
+    (top,) = tops
+    paths = [
+        [float(number) for number in re.findall(r"[\d.]+", line)]
+        for line in re.findall(r'class="edge" d="([^"]+)"', drawn)
+    ]
+    straight, bent = sorted(paths, key=lambda path: -path[1])
+    assert len(set(straight[1::2])) == 1 and straight[1] > top
+    assert bent[1] == bent[-1] == top and 0 <= min(bent[1::2]) < top
 
 
 def test_only_here_the_code_and_the_folder_stand_in_the_sections(tmp_path: Path) -> None:
