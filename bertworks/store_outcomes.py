@@ -27,7 +27,7 @@ from bertworks.contracts.retraining import (
 from bertworks.errors import ArtifactError
 from bertworks.store import check_name
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+|\.{2,}")
 T = TypeVar("T")
 
 

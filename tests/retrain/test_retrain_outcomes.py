@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bertworks import failures
@@ -135,6 +135,7 @@ def test_outcomes_are_kept_in_order_and_notes_go(store: str) -> None:
 
 
 @given(st.text(max_size=200))
+@example("0..0")
 def test_any_run_id_makes_a_plain_file_name(run: str) -> None:
     kept = Outcomes(f"memory://names-{uuid.uuid4().hex}", "tiny")
     try:
