@@ -6,7 +6,6 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import re
 import shlex
@@ -19,7 +18,7 @@ import typer
 
 from bertworks import __version__
 from bertworks.errors import BertworksError, SpecError
-from pipelines import models_cli, retrain_cli
+from pipelines import asking_cli, models_cli, retrain_cli, spec_cli
 from pipelines.cluster.deploy import cli as deploy_cli
 from pipelines.cluster.doctor import cli as doctor_cli
 from pipelines.cluster.runs import cli as runs_cli
@@ -39,19 +38,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-spec_app = typer.Typer(help="Look at specs: schema, explain.", no_args_is_help=True)
-app.add_typer(spec_app, name="spec")
+app.add_typer(spec_cli.app, name="spec")
 app.add_typer(models_cli.app, name="models")
 app.add_typer(schedule_cli.app, name="schedule")
-
-AgentOption = Annotated[
-    str | None,
-    typer.Option(
-        "--agent",
-        help="A bundle's folder, or NAME, NAME/VERSION or NAME/latest in the model store; "
-        "the newest champion when not given.",
-    ),
-]
 
 
 def main() -> None:
@@ -245,166 +234,8 @@ def compile(
     typer.echo(f"wrote {out}")
 
 
-@spec_app.command("schema")
-def spec_schema() -> None:
-    """Print the spec's JSON schema; editors complete from it."""
-    from bertworks.spec import AgentSpec
-
-    typer.echo(json.dumps(AgentSpec.model_json_schema(by_alias=True), indent=2))
-
-
-@spec_app.command("explain")
-def spec_explain(spec: SpecPath, set_: SetOption = None, debug: DebugOption = False) -> None:
-    """Print the effective spec: every value, and where it came from."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from bertworks import spec_file
-    from pipelines.dag import requests
-
-    table = Table(box=None, padding=(0, 1))
-    for column in ("key", "value", "from"):
-        table.add_column(column, overflow="fold")
-    for key, value, origin in spec_file.explain(spec_file.load(spec, set_ or []), requests()):
-        style = "dim" if origin == "default" else "bold"
-        table.add_row(key, json.dumps(value, ensure_ascii=False), origin, style=style)
-    # Into a file or a pipe, a row stays a line.
-    Console(width=None if sys.stdout.isatty() else 240).print(table)
-
-
-def _bundle(agent: str | None, root: str | None) -> Path:
-    """The folder of the bundle that `--agent` names."""
-    from pipelines.served import find
-
-    store = _store(root)
-    found = find(agent, store)
-    if isinstance(found, Path):
-        return found
-    if found.state != "passed":
-        typer.echo(
-            f"warning: {found.name}/{found.number} is {found.state}: its gates did not pass",
-            err=True,
-        )
-    bundle: Path = store.fetch(found.name, found.number).path
-    return bundle
-
-
-@app.command()
-def predict(
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(help="Texts; read from stdin or --file when none is given."),
-    ] = None,
-    agent: AgentOption = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file",
-            help="Texts to read: .txt, .csv, .tsv, .jsonl, .json, .conll (also .csv.gz, …), .parquet.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Write to .jsonl, .csv or .tsv; stdout by default."),
-    ] = None,
-    format_: Annotated[
-        str, typer.Option("--format", help="jsonl, csv or tsv, for stdout.")
-    ] = "jsonl",
-    top: Annotated[
-        int, typer.Option("--top", help="Labels to give scores of, the best ones.", min=1)
-    ] = 5,
-    keep_formulas: Annotated[
-        bool,
-        typer.Option(
-            "--keep-formulas",
-            help="In csv and tsv, leave cells that a spreadsheet would run as formulas.",
-        ),
-    ] = False,
-    root: RootOption = None,
-    debug: DebugOption = False,
-) -> None:
-    """Ask the agent: texts from arguments, stdin (one a line) or a file.
-
-    For a pair task give two texts, or lines with a tab between the two. A file's other columns stand
-    beside the answers.
-    """
-    from pipelines.predictions import predict_stream
-
-    predict_stream(
-        _bundle(agent, root), texts or [], file, out, format_, top=top, keep_formulas=keep_formulas
-    )
-
-
-@app.command()
-def serve(
-    agent: AgentOption = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            help="Port to listen on; the spec's serve.port by default.",
-            min=1,
-            max=65535,
-            # Not ..._PORT: Kubernetes sets such names itself for a service called "bertworks".
-            envvar="BERTWORKS_LISTEN",
-        ),
-    ] = None,
-    host: Annotated[
-        str,
-        typer.Option(
-            help="Address to listen on: this machine's own by default; 0.0.0.0 for all.",
-            envvar="BERTWORKS_HOST",
-        ),
-    ] = "127.0.0.1",
-    name: Annotated[str, typer.Option(help="The model's name in the protocols' URLs.")] = "agent",
-    threads: Annotated[
-        int | None,
-        typer.Option(help="CPU threads; the spec's serve.threads by default.", min=1),
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(help="Model store, a folder or bucket, where --agent is NAME/VERSION."),
-    ] = None,
-    digest: Annotated[
-        str | None, typer.Option(help="Refuse to serve a bundle with another digest.")
-    ] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A limit instead of the spec's serve.limits, e.g. rows=2048; may be repeated.",
-            metavar="NAME=VALUE",
-        ),
-    ] = None,
-    repository: Annotated[
-        bool,
-        typer.Option(
-            "--repository", help="Let whoever can call unload and load the model over HTTP."
-        ),
-    ] = False,
-    root: RootOption = None,
-    debug: DebugOption = False,
-) -> None:
-    """Serve the agent over HTTP: the V1 and V2 inference protocols, health, metrics.
-
-    Only this machine can call, unless --host says otherwise. On a cluster: serve --host 0.0.0.0
-    --store /bertworks/models --agent NAME/VERSION, or --agent /mnt/models.
-    """
-    from bertworks.serving.server import serve as serve_bundle
-    from pipelines.served import limits_of, locate
-
-    found = locate(agent, store, digest, lambda: _bundle(agent, root))
-    folder = found.folder
-    said = json.loads((folder / "agent.json").read_text("utf-8")).get("serve", {})
-    serve_bundle(
-        folder,
-        port=port or said.get("port", 8080),
-        name=name,
-        threads=threads or said.get("threads"),
-        max_batch=said.get("max_batch", 32),
-        identity=found.identity,
-        host=host,
-        limits=limits_of(said.get("limits"), limit or []),
-        repository=repository,
-    )
+app.command()(asking_cli.predict)
+app.command()(asking_cli.serve)
 
 
 @app.command()
@@ -427,13 +258,6 @@ def report(
         import webbrowser
 
         webbrowser.open(file.as_uri())
-
-
-def _store(root: str | None) -> Any:
-    from bertworks.store import Store
-    from pipelines.local.root import find_root
-
-    return Store(str(find_root(root).models))
 
 
 app.command("submit")(submit)

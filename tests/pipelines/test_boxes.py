@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import re
 import subprocess
@@ -16,13 +17,14 @@ import yaml
 from kfp import compiler
 from tiny_agent import REPOSITORY
 
-from bertworks import spec_file
+from bertworks import progress, spec_file
 from bertworks.evaluation.report_dag import draw
 from bertworks.spec_base import StepName
 from pipelines.boxes import KINDS, TABLE, Box, Kind, Output
 from pipelines.cluster.runs.steps import declared_steps
 from pipelines.dag import Dag, requests, steps_at_work
 from pipelines.graph import Graph
+from pipelines.local.child import CacheHits
 from pipelines.local.record import Run, Step, latest
 from pipelines.local.root import find_root
 from pipelines.site import Kubeflow, Laptop
@@ -178,6 +180,26 @@ def test_an_answer_decides_what_is_skipped(
     # In what a challenger would be made from there is nothing then.
     whole = {"comparison", "examples", "history", "initial"}
     assert set(run.artifacts()) == (whole if goes_on else {"comparison"})
+
+
+def test_what_the_cache_gives_is_told_of_the_box_with_its_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KFP's own name of the second evaluation says nothing: the compiled pipeline has the box's."""
+    (tmp_path / "ab12.json").write_text(json.dumps({"Output": "unchanged"}), encoding="utf-8")
+    events = tmp_path / "events.jsonl"
+    monkeypatch.setenv(progress.EVENTS, str(events))
+    made = dag()
+    boxes = box_of_task(build(made, made.sections()).pipeline_spec)
+    assert boxes["evaluate-2"] == "evaluate-bundle"
+    hit = "Task evaluate-2 cache hit (key=ab12)"
+    CacheHits(tmp_path, boxes).emit(logging.LogRecord("", 20, "", 1, hit, None, None))
+    told = json.loads(events.read_text("utf-8"))
+    assert (told["step"], told["state"], told["answer"]) == (
+        "evaluate-bundle",
+        "cached",
+        "unchanged",
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

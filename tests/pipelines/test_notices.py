@@ -84,7 +84,7 @@ def test_what_the_cache_gives_is_told_with_numbers_and_notices(tmp_path, monkeyp
     for text in (None, "[1]", "{"):
         if text:
             (tmp_path / "scores").write_text(text)
-        CacheHits(tmp_path).emit(logging.LogRecord("", 20, "", 1, hit, None, None))
+        CacheHits(tmp_path, {}).emit(logging.LogRecord("", 20, "", 1, hit, None, None))
     first, *older = map(json.loads, events.read_text().splitlines())
     assert first["state"] == "cached" and first["outputs"] == {"examples": "/e"}
     assert first["notices"] == [DROPPED.to_json()] and first["metrics"] == {"rows": 7}
