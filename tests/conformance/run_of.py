@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from bertworks import spec_file
@@ -17,7 +18,7 @@ from bertworks.artifacts import Artifact, open_artifact
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import encoder_shapes, initialize
 from bertworks.encoder.weights import save_folder
-from bertworks.evaluation import report
+from bertworks.evaluation import latency, report
 from bertworks.serving.http.app import application
 from bertworks.serving.http.model import AgentModel
 from bertworks.serving.identity import Identity
@@ -156,10 +157,17 @@ class Run:
         inputs = {"tokens": self.tokens, "initial": self._beside("base")}
         return self._step(finetune, "finetune", inputs, "model")
 
+    def _evaluated(self, box: str, agent: Artifact) -> Artifact:
+        """Times are no concern of these tests: a few rows will do."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(latency, "ROWS", 10)
+            patch.setattr(latency, "IN_BATCHES", 20)
+            return self._step(evaluate, box, self._rows(agent=agent), "metrics")
+
     @cached_property
     def metrics(self) -> Artifact:
         """What evaluate says of the model."""
-        return self._step(evaluate, "evaluate", self._rows(agent=self.model), "metrics")
+        return self._evaluated("evaluate", self.model)
 
     @cached_property
     def pruned(self) -> Artifact:
@@ -176,7 +184,7 @@ class Run:
     @cached_property
     def bundle_metrics(self) -> Artifact:
         """What evaluate says of the bundle."""
-        return self._step(evaluate, "evaluate-bundle", self._rows(agent=self.bundle), "metrics")
+        return self._evaluated("evaluate-bundle", self.bundle)
 
     @cached_property
     def decision(self) -> Artifact:

@@ -19,6 +19,7 @@ from run_of import ROWS, Case, Run
 
 from bertworks import spec_tasks
 from bertworks.compression.candidates import table
+from bertworks.contracts.metrics import METRICS, value_of
 from bertworks.encoder.layout import all_shapes
 from bertworks.encoder.weights import load_folder
 from bertworks.errors import SpecError
@@ -27,7 +28,6 @@ from bertworks.evaluation.data import labelled_rows, read_split
 from bertworks.evaluation.drops import Drop
 from bertworks.evaluation.gates import against_champion
 from bertworks.evaluation.measures import measure_of
-from bertworks.evaluation.metrics import value_of
 from bertworks.evaluation.predictions import load, save
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.retraining.rows import read_keys
@@ -232,14 +232,14 @@ class TaskConformance:
         agent, model = run.bundle.json("agent.json"), run.model.json("agent.json")
         for name in ("format", "task", "labels", "max_length", "score", "base"):
             assert agent[name] == model[name]
-        chosen = [one for one in table(run.bundle) if one["chosen"]]
-        assert len(chosen) == 1 and chosen[0]["drop"]["metric"] == run.spec.metric
+        chosen = [one for one in table(run.bundle) if one.chosen]
+        assert len(chosen) == 1 and chosen[0].drop.metric == run.spec.metric
         assert (run.bundle / agent["engine"]["file"]).is_file()
 
     def test_the_gate_goes_by_the_runs_metric(self, run: Run) -> None:
         decision = run.decision.json("decision.json")
         assert decision["passed"] and decision["metric"] == run.spec.metric
-        value = value_of(run.bundle_metrics.json("metrics.json"), run.spec.metric)
+        value = value_of(METRICS.read(run.bundle_metrics), run.spec.metric)
         assert decision["challenger"] == value
 
     def test_a_drop_between_two_models_is_told(self, run: Run) -> None:
