@@ -18,96 +18,15 @@ components/, a section of the spec, and a line here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from bertworks.retraining.webhook import URL
 from bertworks.sources.fingerprints import UNSEEN
 from pipelines import sections as of
+from pipelines.box import Box, Output, Secret
 
 if TYPE_CHECKING:
     from pipelines.dag import Dag
-
-Kind = Literal["agent", "retrain"]
-KINDS: tuple[Kind, ...] = ("agent", "retrain")
-
-
-class Output(NamedTuple):
-    """An output of a box."""
-
-    box: str
-    name: str
-
-
-class Secret(NamedTuple):
-    """A variable of a box's pod that a Kubernetes secret holds; the pod starts without it as well."""
-
-    variable: str
-    secret: str
-    key: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Box:
-    """One place in a DAG.
-
-    Attributes:
-        name: The task's name, in the DAG, logs, records and reports: "evaluate-bundle".
-        runs: The step, a folder in components/; the name where nothing is said. A step that several
-            boxes run has a parameter `task`, which is given the box's name.
-        section: Makes the settings that the step gets.
-        takes: Parameter of the step to where it comes from, nearest first: the first of these whose
-            box the DAG has. Where it has none of them, the DAG is refused.
-        after: Boxes of which nothing is taken but which must have ended well.
-        there: Whether a DAG has it.
-        trains: It writes checkpoints, and goes on from them.
-        cached: Whether its answer may be taken from an earlier run: all that it reads is in the
-            cache's key.
-        requests: CPU and memory that its pod asks for where the spec says nothing.
-        ahead: Modules that it imports when at work, beyond those that its step's module does.
-        known_as: Output to what the report calls it, where that is not the output's name.
-        goes_on: By kind of DAG, the answer of the step that lets those run which depend on it. In
-            other kinds they always run.
-        refuses: Its failure may be an answer (`GateRefused`), and not a fault.
-        closes: It runs when all else is over, however that ended.
-        secrets: What its pod gets from secrets, beyond what the spec's resources say.
-        row: The line of the drawing in which it stands at least; else that of what it follows.
-    """
-
-    name: str
-    runs: str = ""
-    section: Callable[[Dag], dict[str, Any]]
-    takes: Mapping[str, Sequence[Output]] = field(default_factory=dict)
-    after: tuple[str, ...] = ()
-    there: Callable[[Dag], bool] = lambda dag: True
-    trains: bool = False
-    cached: Callable[[Dag], bool] = lambda dag: True
-    requests: tuple[str, str] = ("500m", "2Gi")
-    ahead: tuple[str, ...] = ()
-    known_as: Mapping[str, str] = field(default_factory=dict)
-    goes_on: Mapping[Kind, str] = field(default_factory=dict)
-    refuses: bool = False
-    closes: bool = False
-    secrets: Callable[[Dag], Sequence[Secret]] = lambda dag: ()
-    row: int = 0
-
-    @property
-    def step(self) -> str:
-        """The step's name: that of its folder in components/."""
-        return self.runs or self.name
-
-    @cached_property
-    def component(self) -> Any:
-        """The step's KFP component."""
-        return getattr(import_module(f"components.{self.step}.component"), self.step)
-
-    @property
-    def imports(self) -> list[str]:
-        """The modules that it needs at work."""
-        return [f"components.{self.step}.step", *self.ahead]
 
 
 def never(dag: Dag) -> bool:

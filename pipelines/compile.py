@@ -12,7 +12,7 @@ from bertworks.secrets import masked
 from bertworks.sources.uri import parse
 from bertworks.spec import AgentSpec
 from bertworks.spec_file import SpecFile
-from pipelines.boxes import Kind
+from pipelines.box import Kind
 from pipelines.dag import Dag, steps_at_work
 from pipelines.site import Kubeflow
 

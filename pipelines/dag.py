@@ -8,7 +8,8 @@ from functools import cached_property
 import bertworks
 from bertworks.spec import AgentSpec
 from pipelines import identity
-from pipelines.boxes import KINDS, TABLE, Box, Kind
+from pipelines.box import KINDS, Box, Kind
+from pipelines.boxes import TABLE
 from pipelines.graph import Graph
 from pipelines.sections import as_json
 from pipelines.site import Kubeflow, Site

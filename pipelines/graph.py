@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pipelines.boxes import TABLE, Box, Kind, Output
+from pipelines.box import Box, Kind, Output
+from pipelines.boxes import TABLE
 
 
 @dataclass(frozen=True)

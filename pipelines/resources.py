@@ -22,7 +22,7 @@ from bertworks.training.checkpoints import ROOT as CHECKPOINTS
 from components.launch import TIMEOUT
 
 if TYPE_CHECKING:
-    from pipelines.boxes import Box
+    from pipelines.box import Box
     from pipelines.dag import Dag
 
 USER = 10001  # that the images run as

@@ -19,7 +19,7 @@ from bertworks.spec import AgentSpec
 from bertworks.spec_file import SpecFile
 
 if TYPE_CHECKING:
-    from pipelines.boxes import Box
+    from pipelines.box import Box
     from pipelines.dag import Dag
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -6,7 +6,7 @@ from typing import Any
 
 from kfp import dsl
 
-from pipelines.boxes import Box
+from pipelines.box import Box
 from pipelines.dag import Dag
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from bertworks.artifacts import write_json
 from bertworks.errors import BertworksError
 from bertworks.notices import Notice, read_notices
-from pipelines.boxes import Box, Kind
+from pipelines.box import Box, Kind
 from pipelines.graph import Branch, Graph
 from pipelines.local.root import Root
 

@@ -24,7 +24,7 @@ from bertworks.errors import BertworksError, GateRefused
 from bertworks.progress import EVENTS
 from bertworks.spec_file import SpecFile
 from components.launch import DEBUG, LOGS, RUNNER
-from pipelines.boxes import Kind
+from pipelines.box import Kind
 from pipelines.command import called
 from pipelines.dag import Dag
 from pipelines.local.display import Display

@@ -17,7 +17,7 @@ from bertworks.locks import lock
 from bertworks.sources.fingerprints import fingerprints
 from bertworks.spec import AgentSpec, task_metric
 from bertworks.spec_file import SpecFile
-from pipelines.boxes import Box
+from pipelines.box import Box
 from pipelines.dag import Dag
 from pipelines.site import Laptop
 from pipelines.tfx_agent import build

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from bertworks.errors import EnvironmentFault
-from pipelines.boxes import KINDS
+from pipelines.box import KINDS
 from pipelines.dag import pipeline_name
 
 REPOSITORY = Path(__file__).parents[2]

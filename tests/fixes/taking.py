@@ -14,7 +14,7 @@ import yaml
 
 from bertworks.errors import BertworksError
 from bertworks.spec_file import SpecFile, load
-from pipelines.boxes import KINDS
+from pipelines.box import KINDS
 from pipelines.dag import Dag
 from pipelines.site import Laptop
 from tests.fixes.collected import REPOSITORY

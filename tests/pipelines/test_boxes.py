@@ -20,7 +20,8 @@ from tiny_agent import REPOSITORY
 from bertworks import progress, spec_file
 from bertworks.evaluation.report_dag import draw
 from bertworks.spec_base import StepName
-from pipelines.boxes import KINDS, TABLE, Box, Kind, Output
+from pipelines.box import KINDS, Box, Kind, Output
+from pipelines.boxes import TABLE
 from pipelines.cluster.runs.steps import declared_steps
 from pipelines.dag import Dag, requests, steps_at_work
 from pipelines.graph import Graph

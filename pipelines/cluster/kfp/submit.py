@@ -19,7 +19,7 @@ from bertworks.errors import EnvironmentFault
 from bertworks.retries import retrying
 from bertworks.scratch import Scratch
 from bertworks.spec_file import SpecFile
-from pipelines.boxes import Kind
+from pipelines.box import Kind
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts, documents
 from pipelines.cluster.kfp.faults import Answer, Unreachable

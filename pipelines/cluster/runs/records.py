@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bertworks.errors import BertworksError, EnvironmentFault
-from pipelines.boxes import KINDS
+from pipelines.box import KINDS
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts
 from pipelines.cluster.kfp.faults import Answer
