@@ -19,7 +19,8 @@ from tiny_agent import REPOSITORY
 
 from bertworks import progress, spec_file
 from bertworks.evaluation.report_dag import draw
-from bertworks.spec_base import StepName
+from bertworks.spec import AgentSpec
+from bertworks.spec_base import Section, StepName
 from pipelines.box import KINDS, Box, Kind, Output
 from pipelines.boxes import TABLE
 from pipelines.cluster.runs.steps import declared_steps
@@ -28,6 +29,7 @@ from pipelines.graph import Graph
 from pipelines.local.child import CacheHits
 from pipelines.local.record import Run, Step, latest
 from pipelines.local.root import find_root
+from pipelines.sections import parts
 from pipelines.site import Kubeflow, Laptop
 from pipelines.wiring import box_of_task, build
 
@@ -104,6 +106,31 @@ def test_a_table_that_cannot_work_is_refused() -> None:
         _ = Graph((circle, *rest)).boxes
     with pytest.raises(ValueError, match="one box may close a run, not ingest, notify"):
         _ = Graph((replace(first, closes=True), *rest)).boxes
+
+
+def test_a_box_of_a_section_of_its_own_is_there_when_that_is_on() -> None:
+    class Toy(Section):
+        enabled: bool = False
+        words: int = 3
+
+    class WithToy(AgentSpec):
+        toy: Toy = Toy()
+
+    toy = Box(
+        name="toy",
+        section=parts("metric", "toy"),
+        takes={"model": (Output("finetune", "model"),)},
+        there=lambda dag: dag.spec.toy.enabled,
+    )
+    for enabled in (False, True):
+        said = yaml.safe_load(SENTIMENT.read_text("utf-8")) | {"toy": {"enabled": enabled}}
+        made = Dag(WithToy.model_validate(said), Kubeflow(), "agent", (toy, *TABLE))
+        names = [box.name for box in made.boxes]
+        assert ("toy" in names) is ("toy" in made.sections()) is enabled
+    settings = json.loads(made.sections()["toy"])["settings"]
+    assert settings == {"metric": made.spec.metric, "toy": {"enabled": True, "words": 3}}
+    assert names.index("finetune") < names.index("toy")
+    assert made.graph.drawn()["toy"] == {"after": ["finetune"], "row": 0}
 
 
 def test_pods_ask_for_what_the_table_says() -> None:
