@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bertworks.spec import Base, Task, Transform
-from components.transform.step import run
+from components.transform.step import Section, run
 
 
 def main() -> None:
@@ -18,10 +18,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="folder to write to")
     options = parser.parse_args()
     task = Task(max_length=options.max_length)
-    parts = {"task": task, "transform": Transform(), "base": Base()}
-    section = {name: part.model_dump(mode="json", by_alias=True) for name, part in parts.items()}
     run(
-        section,
+        Section(task=task, transform=Transform(), base=Base()),
         examples=options.rows / "examples",
         corpus=options.rows / "corpus",
         base=options.base,

@@ -111,7 +111,9 @@ def made(name: str, work: Path, rows: int | None, epochs: int) -> tuple[Path, Pa
             return
         say(f"{name}: {section}")
         taken = {argument: places[part] for argument, part in inputs.items()}
-        step.run(given[section], **taken, **{part: places[part] for part in outputs})
+        step.run(
+            step.Section.of(given[section]), **taken, **{part: places[part] for part in outputs}
+        )
 
     folder.mkdir(parents=True, exist_ok=True)
     run(ingest, "ingest", {}, "examples", "corpus", "rejected", "base")

@@ -97,10 +97,15 @@ def make(folder: Path, rows: int, seed: int) -> Made:
         "spec_folder": str(folder),
     }
     made = {name: folder / name for name in ("examples", "corpus", "rejected", "base", "tokens")}
-    ingest.run(sections, **{name: made[name] for name in made if name != "tokens"})
-    transform.run(sections, **{name: made[name] for name in made if name != "rejected"})
+    ingest.run(
+        ingest.Section.of(sections), **{name: made[name] for name in made if name != "tokens"}
+    )
+    transform.run(
+        transform.Section.of(sections), **{name: made[name] for name in made if name != "rejected"}
+    )
     untrained(folder / "model", made["base"], made["tokens"], seed)
-    quantize.run(sections, model=folder / "model", tokens=made["tokens"], bundle=folder / "bundle")
+    asked = quantize.Section.of(sections)
+    quantize.run(asked, model=folder / "model", tokens=made["tokens"], bundle=folder / "bundle")
     write_examples(folder / "many", iter(many))
     return Made(
         folder / "many",

@@ -63,8 +63,12 @@ def _escaped(found: re.Match[str]) -> str:
 
 def read_notices(records: Iterable[Mapping[str, Any]]) -> list[Notice]:
     """Notices from their records, the warnings first, each once."""
-    found = dict.fromkeys(Notice.from_json(one) for one in records)
-    return sorted(found, key=lambda notice: notice.level != "warning")
+    return in_order(Notice.from_json(one) for one in records)
+
+
+def in_order(notices: Iterable[Notice]) -> list[Notice]:
+    """The warnings first, each once."""
+    return sorted(dict.fromkeys(notices), key=lambda notice: notice.level != "warning")
 
 
 def to_log(task: str, notices: Iterable[Notice]) -> str:

@@ -21,15 +21,18 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bertworks import cpus, failures, progress, temporary
 from bertworks.artifacts import MANIFEST, write_json
+from bertworks.contracts.files import to_json
 from bertworks.errors import BertworksError, EnvironmentFault
-from bertworks.notices import Notice, read_notices, to_log
+from bertworks.notices import Notice, in_order, to_log
 from bertworks.training.checkpoints import CODE
 from components import shown
+from components.contract import StepResult
 
 DEBUG = "BERTWORKS_DEBUG"
 LOGS = "BERTWORKS_LOGS"
@@ -74,7 +77,7 @@ def launch(
     try:
         temporary.check()
         result = run_step(step, section, in_paths, out_paths)
-        notices = read_notices(result.get("notices", ()))
+        notices = in_order(result.notices)
         seconds = round(time.monotonic() - began, 3)
         numbers = _publish(task, result, notices, seconds, out_paths, metrics, view, confusion)
     except BertworksError as error:
@@ -104,28 +107,32 @@ def launch(
         "succeeded",
         outputs=out_paths,
         seconds=seconds,
-        work_seconds=result["work_seconds"],
-        answer=result.get("answer", ""),
-        metrics=result.get("metrics", {}),
+        work_seconds=result.work_seconds,
+        answer=result.answer,
+        metrics=dict(result.metrics),
         notices=[notice.to_json() for notice in notices],
     )
 
 
 def run_step(
     step: str, section: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
-) -> dict[str, Any]:
-    """Calls the step as a plain function; adds `work_seconds`, what it took, to what it returns."""
+) -> StepResult:
+    """Calls the step as a plain function, its section as the step's type; adds what it took.
+
+    Raises:
+        SpecError: The section is not what the step takes.
+    """
     module = importlib.import_module(f"components.{step}.step")
     given = json.loads(section)
     # Checkpoints of other code must not be gone on from.
     os.environ[CODE] = given.get("code", "")
     began = time.monotonic()
-    result: dict[str, Any] = module.run(given["settings"], **inputs, **outputs)
+    result: StepResult = module.run(module.Section.of(given["settings"]), **inputs, **outputs)
     seconds = time.monotonic() - began
     for name, path in outputs.items():
         if not (path / MANIFEST).is_file():
             raise RuntimeError(f"step {step} returned without writing its output {name!r}")
-    return {**result, "work_seconds": round(seconds, 3)}
+    return replace(result, work_seconds=round(seconds, 3))
 
 
 def _end_blind_retry(task: str) -> None:
@@ -246,7 +253,7 @@ def _fail(
 
 def _publish(
     task: str,
-    result: Mapping[str, Any],
+    result: StepResult,
     notices: Sequence[Notice],
     seconds: float,
     outputs: Mapping[str, Path],
@@ -259,7 +266,7 @@ def _publish(
     The file of the Metrics artifact has all of it: a run that takes the step from the cache reads it.
     """
     numbers: dict[str, float] = {}
-    for name, value in result.get("metrics", {}).items():
+    for name, value in result.metrics.items():
         # KFP keeps numbers as JSON, which has no NaN: one would fail the step after its work.
         if value is None or not math.isfinite(value):
             print(f"note: {name} is {value}: not shown", file=sys.stderr)
@@ -271,17 +278,17 @@ def _publish(
     write_json(metrics.path, {"metrics": numbers, "notices": records, "seconds": seconds})
     # ML Metadata has them too, where whoever cannot read the file can ask for them.
     view.metadata["notices"] = _that_fit(records)
-    own = result.get("html")
+    own = result.html
     if own:
         page = (next(iter(outputs.values())) / own).read_text(encoding="utf-8")
     else:
         page = shown.page(task, numbers, outputs)
     Path(view.path).write_text(shown.with_notices(page, notices), encoding="utf-8")
     if confusion is not None:
-        table = result.get("confusion")
-        if table:
-            confusion.log_confusion_matrix(table["labels"], table["matrix"])
-        write_json(confusion.path, table or {})
+        table = result.confusion
+        if table is not None:
+            confusion.log_confusion_matrix(table.labels, table.matrix)
+        write_json(confusion.path, to_json(table) or {})
     return numbers
 
 
@@ -290,7 +297,7 @@ def _exact(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.6g}"
 
 
-def _that_fit(records: Sequence[dict[str, Any]]) -> str:
+def _that_fit(records: Sequence[Mapping[str, object]]) -> str:
     """As many records as ML Metadata should be asked to keep, as JSON."""
     kept = list(records)
     while len(text := json.dumps(kept)) > METADATA_CHARACTERS:

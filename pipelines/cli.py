@@ -164,7 +164,7 @@ def step(
 ) -> None:
     """Run one step of an earlier run again, in this process, on the same inputs."""
     from bertworks.html import number
-    from bertworks.notices import read_notices
+    from bertworks.notices import in_order
     from components.launch import run_step
     from pipelines.local import record
     from pipelines.local import root as roots
@@ -187,9 +187,9 @@ def step(
         {key: Path(path) for key, path in found["inputs"].items()},
         outputs,
     )
-    for notice in read_notices(result.get("notices", ())):
+    for notice in in_order(result.notices):
         typer.echo(notice.line())
-    for key, value in result.get("metrics", {}).items():
+    for key, value in result.metrics.items():
         typer.echo(f"{key}: {number(value)}")
     for key, path in outputs.items():
         typer.echo(f"{key}: {path}")

@@ -6,7 +6,7 @@ top. A part that cannot be shown says so in its place and leaves the others alon
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact, open_artifact
+from bertworks.contracts.runs import RUN, RunRecord
 from bertworks.errors import BertworksError
 from bertworks.evaluation import (
     report_compression,
@@ -26,9 +27,8 @@ from bertworks.evaluation import (
 )
 from bertworks.replacing import replacing
 
-Run = dict[str, Any]
 Opened = dict[str, Artifact]
-Part = Callable[[Run, Opened], Markup]
+Part = Callable[[RunRecord, Opened], Markup]
 
 PARTS: dict[str, Part] = {
     "": report_verdict.verdict,
@@ -47,32 +47,32 @@ PARTS: dict[str, Part] = {
 }
 
 
-def build(run: Run, out: Path) -> None:
+def build(run: RunRecord | Mapping[str, Any], out: Path) -> None:
     """Writes the report of a run.
 
     Args:
-        run: `name`, `spec`, `started` (seconds since 1970 or a text), `seconds`, `steps` (each with
-            `name`, `state`, `seconds`, `cached`, `message`) and `artifacts`, name to path. Whatever
-            is missing is left out.
+        run: The record, or what run.json holds; whatever is missing is left out.
         out: The HTML file; replaced in one piece.
     """
+    if not isinstance(run, RunRecord):
+        run = RUN.of(run, "the record of the run")
     opened = _open(run)
     parts = [Markup("<style>{}</style>").format(Markup(_STYLE))]
     for title, part in PARTS.items():
         body = _guarded(part, run, opened)
         if body:
             parts.append(Markup("<h2>{}</h2>").format(title) + body if title else body)
-    page = html.page(str(run.get("name") or "run"), Markup("\n").join(parts))
+    page = html.page(run.name or "run", Markup("\n").join(parts))
     with replacing(out) as beside:
         beside.write_text(page, encoding="utf-8")
 
 
-def _open(run: Run) -> Opened:
+def _open(run: RunRecord) -> Opened:
     """The artifacts that are there; those of a step that failed are looked for too."""
-    paths = dict(run.get("artifacts") or {})
-    for step in run.get("steps") or []:
-        for name, path in (step.get("outputs") or {}).items():
-            if step["state"] == "failed":
+    paths = dict(run.artifacts)
+    for step in run.steps:
+        for name, path in step.outputs.items():
+            if step.state == "failed":
                 paths.setdefault(name, path)
     opened = {}
     for name, path in paths.items():
@@ -83,7 +83,7 @@ def _open(run: Run) -> Opened:
     return opened
 
 
-def _guarded(part: Part, run: Run, opened: Opened) -> Markup:
+def _guarded(part: Part, run: RunRecord, opened: Opened) -> Markup:
     try:
         return part(run, opened)
     except (BertworksError, OSError, ValueError, KeyError, TypeError, IndexError) as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from markupsafe import Markup
 
 from bertworks import html
@@ -12,6 +10,7 @@ from bertworks.compression.candidates import table
 from bertworks.compression.candidates_view import limits
 from bertworks.contracts.bundle import Loss, Times
 from bertworks.contracts.latency import Speed
+from bertworks.contracts.runs import RunRecord
 from bertworks.evaluation.report_verdict import latency
 from bertworks.evaluation.view import spoken
 
@@ -19,7 +18,7 @@ Opened = dict[str, Artifact]
 WORDS = (("slower", "faster"), ("larger", "smaller"))
 
 
-def section(run: dict[str, Any], opened: Opened) -> Markup:
+def section(run: RunRecord, opened: Opened) -> Markup:
     """The table of before and after, the candidates, and the widths of a pruned encoder."""
     return _before_and_after(opened) + _candidates(opened) + _widths(opened)
 

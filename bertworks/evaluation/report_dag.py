@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
-from bertworks.notices import read_notices, tally
+from bertworks.contracts.runs import RunRecord, RunStep
+from bertworks.notices import tally
 from bertworks.progress import duration
 
 WIDTH, GAP, HEIGHT, ROW, ARC = 124, 20, 60, 96, 18
@@ -35,33 +36,27 @@ _EDGE = Markup(
 )
 
 
-def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+def section(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
     """The drawing, and one bar that shows where the time went."""
-    steps = run.get("steps") or []
+    steps = run.steps
     if not steps:
         return Markup("")
     return draw(steps) + _where_time_went(steps) + _overhead(run, steps)
 
 
-def draw(steps: list[dict[str, Any]]) -> Markup:
-    """The DAG as inline SVG.
-
-    Args:
-        steps: `name`, `state`, `seconds` and what else a run's record has of each; `after`, the names of
-            those from which a line leads to it, and `row`, the line in which it stands: 0 for training,
-            1 for compression and release.
-    """
+def draw(steps: Sequence[RunStep]) -> Markup:
+    """The DAG as inline SVG."""
     edges = _edges(steps)
     places = _places(steps, edges)
-    most = max([float(step.get("seconds") or 0) for step in steps] + [1e-9])
+    most = max([step.seconds for step in steps] + [1e-9])
     shapes = [_edge(places[parent], places[name]) for parent, name in edges]
     for step in steps:
-        x, y = places[step["name"]]
-        seconds = float(step.get("seconds") or 0)
+        x, y = places[step.name]
+        seconds = step.seconds
         shapes.append(
             _BOX.format(
-                name=step["name"],
-                state=step["state"],
+                name=step.name,
+                state=step.state,
                 time=_time(step),
                 warnings=_warnings(step, x + WIDTH - 10, y + 10),
                 x=x,
@@ -82,15 +77,13 @@ def draw(steps: list[dict[str, Any]]) -> Markup:
     return _SVG.format(right, low, Markup("").join(shapes), round(0.85 * right))
 
 
-def _places(
-    steps: list[dict[str, Any]], edges: list[tuple[str, str]]
-) -> dict[str, tuple[int, int]]:
+def _places(steps: Sequence[RunStep], edges: list[tuple[str, str]]) -> dict[str, tuple[int, int]]:
     """Left upper corner of each box: in the order of the steps, each row pushed right until a line
     from the row above falls straight down (from `evaluate` to the gate, which compares its scores).
     """
     rows: dict[int, list[str]] = {}
     for step in steps:
-        rows.setdefault(step.get("row", 0), []).append(step["name"])
+        rows.setdefault(step.row, []).append(step.name)
     columns: dict[str, int] = {}
     for names in (rows[row] for row in sorted(rows)):
         down = [
@@ -110,14 +103,9 @@ def _places(
     }
 
 
-def _edges(steps: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    names = {step["name"] for step in steps}
-    return [
-        (parent, step["name"])
-        for step in steps
-        for parent in step.get("after") or ()
-        if parent in names
-    ]
+def _edges(steps: Sequence[RunStep]) -> list[tuple[str, str]]:
+    names = {step.name for step in steps}
+    return [(parent, step.name) for step in steps for parent in step.after if parent in names]
 
 
 def _edge(start: tuple[int, int], end: tuple[int, int]) -> Markup:
@@ -137,29 +125,25 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> Markup:
     return _EDGE.format(x1, y1, x1, y1 + 16, x2, y2 - 16, x2, y2)
 
 
-def _time(step: dict[str, Any]) -> str:
-    if _cached(step):
-        made = float(step.get("made_in_seconds") or 0)
+def _time(step: RunStep) -> str:
+    if step.from_cache:
+        made = step.made_in_seconds
         return f"cached: {duration(made)}" if made else "cached"
-    if step["state"] == "waiting":
+    if step.state == "waiting":
         return "–"
-    if step["state"] == "skipped":
+    if step.state == "skipped":
         return "skipped"
-    return duration(float(step.get("seconds") or 0))
+    return duration(step.seconds)
 
 
-def _cached(step: dict[str, Any]) -> bool:
-    return bool(step.get("cached")) or step["state"] == "cached"
-
-
-def _warnings(step: dict[str, Any], x: float, y: float) -> Markup:
+def _warnings(step: RunStep, x: float, y: float) -> Markup:
     """A dot on the box of a step that warns of something."""
-    told = [one for one in read_notices(step.get("notices") or ()) if one.level == "warning"]
+    told = [one for one in step.told() if one.level == "warning"]
     return _WARNINGS.format(tally(told), x, y) if told else Markup("")
 
 
-def _where_time_went(steps: list[dict[str, Any]]) -> Markup:
-    timed = [(one["name"], float(one.get("seconds") or 0)) for one in steps]
+def _where_time_went(steps: Sequence[RunStep]) -> Markup:
+    timed = [(one.name, one.seconds) for one in steps]
     timed = [(name, seconds) for name, seconds in timed if seconds > 0]
     total = sum(seconds for _, seconds in timed)
     if total <= 0:
@@ -179,9 +163,9 @@ def _where_time_went(steps: list[dict[str, Any]]) -> Markup:
     return drawn + _saved(steps)
 
 
-def _saved(steps: list[dict[str, Any]]) -> Markup:
+def _saved(steps: Sequence[RunStep]) -> Markup:
     """What the cached steps took in the run that made them."""
-    made = [float(step.get("made_in_seconds") or 0) for step in steps if _cached(step)]
+    made = [step.made_in_seconds for step in steps if step.from_cache]
     if not any(made):
         return Markup("")
     count = f"{len(made)} steps" if len(made) > 1 else "1 step"
@@ -190,10 +174,10 @@ def _saved(steps: list[dict[str, Any]]) -> Markup:
     )
 
 
-def _overhead(run: dict[str, Any], steps: list[dict[str, Any]]) -> Markup:
+def _overhead(run: RunRecord, steps: Sequence[RunStep]) -> Markup:
     """How long the steps were at work, and what went into starting them and the runner itself."""
-    work = sum(float(step.get("work_seconds") or 0) for step in steps)
-    whole = float(run.get("seconds") or 0)
+    work = sum(step.work_seconds for step in steps)
+    whole = run.seconds
     if not 0 < work <= whole:
         return Markup("")
     return Markup('<p class="soft">At work: {}; starting steps and running them: {}.</p>').format(

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
+from bertworks.contracts.runs import RunRecord
 from bertworks.contracts.statistics import CHECKS, Check
 from bertworks.evaluation.data import read_split
 from bertworks.spec import Task
@@ -20,7 +21,7 @@ SPLITS = ("train", "validation", "test")
 MOST_LABELS = 25
 
 
-def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+def section(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
     """Counts, label and length charts, checks, sources."""
     parts = []
     if "examples" in opened:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
-from bertworks.notices import Notice, read_notices, tally
+from bertworks.contracts.runs import RunRecord, RunStep
+from bertworks.notices import Notice, tally
 
 _KINDS = {"warning": "warn", "note": "plain"}
 SHOWN = 8
 """More notes of one step than these are folded; a warning never is."""
 
 
-def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+def section(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
     """Step by step, the warnings first; nothing where there is nothing to tell."""
-    steps = [(step, read_notices(step.get("notices") or ())) for step in run.get("steps") or []]
+    steps = [(step, step.told()) for step in run.steps]
     told = [notice for _, notices in steps for notice in notices]
     if not told:
         return Markup("")
@@ -27,7 +27,7 @@ def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     return Markup("\n").join(parts)
 
 
-def _of_step(step: dict[str, Any], notices: list[Notice]) -> Markup:
+def _of_step(step: RunStep, notices: list[Notice]) -> Markup:
     lines = [_line(notice, _placed(notice.more, step)) for notice in notices]
     first = max(SHOWN, sum(notice.level == "warning" for notice in notices))
     shown, rest = lines[:first], lines[first:]
@@ -35,7 +35,7 @@ def _of_step(step: dict[str, Any], notices: list[Notice]) -> Markup:
         tally(notices[first:]), Markup("").join(rest)
     )
     return Markup('<h3>{} <span class="soft">{}</span></h3>{}{}').format(
-        html.visible(step["name"]), tally(notices), Markup("").join(shown), folded if rest else ""
+        html.visible(step.name), tally(notices), Markup("").join(shown), folded if rest else ""
     )
 
 
@@ -48,8 +48,8 @@ def _line(notice: Notice, more: str) -> Markup:
     )
 
 
-def _placed(more: str, step: dict[str, Any]) -> str:
+def _placed(more: str, step: RunStep) -> str:
     """The path of a file of the step's outputs; a command, or a file that is gone, as it was told."""
-    folders = (step.get("outputs") or {}).values() if more else ()
+    folders = step.outputs.values() if more else ()
     files = (Path(folder) / more for folder in folders)
     return next((str(file) for file in files if file.is_file()), more)

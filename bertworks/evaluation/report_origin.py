@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import platform
 from importlib import metadata
-from typing import Any
 
 from markupsafe import Markup
 
 import bertworks
 from bertworks import html
 from bertworks.artifacts import Artifact
+from bertworks.contracts.runs import RunRecord
 
 LIBRARIES = (
     "tensorflow", "keras", "apache-beam", "tensorflow-transform", "tensorflow-model-analysis",
@@ -19,7 +19,7 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+def section(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
     """A row an artifact, the versions of the libraries, and the spec as it was run."""
     names = {one.digest: name for name, one in opened.items()}
     rows = [
@@ -35,8 +35,8 @@ def section(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     if rows:
         parts.append(html.table(["artifact", "made by", "sha256", "from"], rows))
     parts.append(Markup('<p class="soft">{}</p>').format(" · ".join(_versions())))
-    if run.get("spec"):
-        lines = json.dumps(run["spec"], indent=2, ensure_ascii=False).splitlines()
+    if run.spec:
+        lines = json.dumps(run.spec, indent=2, ensure_ascii=False).splitlines()
         shown = "\n".join(html.visible(line) for line in lines)
         parts.append(
             Markup("<details><summary>The spec</summary><pre>{}</pre></details>").format(shown)

@@ -19,6 +19,7 @@ from bertworks.contracts.metrics import (
     Metric,
     overall,
 )
+from bertworks.contracts.runs import RunRecord
 from bertworks.evaluation import errors, view
 from bertworks.evaluation.data import read_split
 from bertworks.evaluation.predictions import Predictions, load
@@ -26,7 +27,6 @@ from bertworks.evaluation.view import answer, decimal, interval, spoken
 from bertworks.history import read_history
 from bertworks.tasks import form_of
 
-Run = dict[str, Any]
 Opened = dict[str, Artifact]
 
 SAMPLES = 15
@@ -38,7 +38,7 @@ TRAINED = {
 }
 
 
-def curves(run: Run, opened: Opened) -> Markup:
+def curves(run: RunRecord, opened: Opened) -> Markup:
     """Charts of history.json of each step that trained: one a metric, a curve a split."""
     parts = []
     for name, title in TRAINED.items():
@@ -57,7 +57,7 @@ def curves(run: Run, opened: Opened) -> Markup:
     return Markup("\n").join(parts)
 
 
-def scores(run: Run, opened: Opened) -> Markup:
+def scores(run: RunRecord, opened: Opened) -> Markup:
     """Every metric over all test rows: floor, uncompressed model, bundle."""
     bundle, model = opened.get("bundle_metrics"), opened.get("model_metrics")
     last = bundle or model
@@ -116,19 +116,19 @@ _DOT = Markup(
 )
 
 
-def confusion(run: Run, opened: Opened) -> Markup:
+def confusion(run: RunRecord, opened: Opened) -> Markup:
     """The confusion matrix of the last agent that was evaluated."""
     found = _last(opened)
     return _bare(view.confusion(CONFUSION.read(found))) if found else Markup("")
 
 
-def slices(run: Run, opened: Opened) -> Markup:
+def slices(run: RunRecord, opened: Opened) -> Markup:
     """The slices of the last agent that was evaluated."""
     found = _last(opened)
     return _bare(view.slices(METRICS.read(found))) if found else Markup("")
 
 
-def by_label(run: Run, opened: Opened) -> Markup:
+def by_label(run: RunRecord, opened: Opened) -> Markup:
     """Precision, recall and F1 a label."""
     found = _last(opened)
     if found is None:
@@ -138,13 +138,13 @@ def by_label(run: Run, opened: Opened) -> Markup:
     return box.format(tables) if tables else Markup("")
 
 
-def worst(run: Run, opened: Opened) -> Markup:
+def worst(run: RunRecord, opened: Opened) -> Markup:
     """Where the last agent was surest and wrong."""
     found = _last(opened)
     return _bare(view.worst(ERRORS.read(found), WORST)) if found else Markup("")
 
 
-def samples(run: Run, opened: Opened) -> Markup:
+def samples(run: RunRecord, opened: Opened) -> Markup:
     """Test rows as they come (by the hash of their content), with what the agent answers."""
     found, examples = _last(opened), opened.get("examples")
     if found is None or examples is None:

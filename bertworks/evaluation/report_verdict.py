@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from markupsafe import Markup
 
@@ -13,6 +12,7 @@ from bertworks.contracts.decision import DECISION
 from bertworks.contracts.latency import LATENCY, Speed
 from bertworks.contracts.metrics import FLOOR, METRICS, overall
 from bertworks.contracts.retraining import OUTCOME
+from bertworks.contracts.runs import RunRecord
 from bertworks.evaluation.gates_view import refused_on, rules
 from bertworks.evaluation.view import interval, spoken
 from bertworks.progress import duration
@@ -28,7 +28,7 @@ _ENDINGS = {
 }
 
 
-def verdict(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+def verdict(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
     """The banner, the tiles, and the gate's rules."""
     parts = [_subtitle(run), _banner(run, opened), _tiles(run, opened)]
     if "decision" in opened:
@@ -36,9 +36,9 @@ def verdict(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
     return Markup("\n").join(parts)
 
 
-def _subtitle(run: dict[str, Any]) -> Markup:
-    spec = run.get("spec") or {}
-    started = run.get("started")
+def _subtitle(run: RunRecord) -> Markup:
+    spec = run.spec
+    started = run.started
     if isinstance(started, (int, float)):
         started = datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M UTC")
     task = spec.get("task") or {}
@@ -47,14 +47,14 @@ def _subtitle(run: dict[str, Any]) -> Markup:
         spec.get("description") or "",
         f"{task.get('type', '')}{kind}",
         f"started {started}" if started else "",
-        f"took {duration(float(run['seconds']))}" if run.get("seconds") else "",
+        f"took {duration(run.seconds)}" if run.seconds else "",
     ]
     return Markup('<p class="soft">{}</p>').format(" · ".join(word for word in words if word))
 
 
-def _banner(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+def _banner(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
     box = Markup('<div class="verdict {}"><b>{}</b>{}</div>')
-    failed = next((one for one in run.get("steps") or [] if one["state"] == "failed"), None)
+    failed = next((one for one in run.steps if one.state == "failed"), None)
     decision = DECISION.read(opened["decision"]) if "decision" in opened else None
     if "outcome" in opened:  # of a retraining, whose steps may all have done well all the same
         ended = OUTCOME.read(opened["outcome"])
@@ -65,20 +65,18 @@ def _banner(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
         title = f"Refused by the gates {refused_on(decision)}".rstrip()
         return box.format("bad", title, _lines(reasons))
     if failed is not None:
-        message = failed.get("message") or "The step left no message."
-        return box.format("bad", f"Failed in {failed['name']}", _lines(message))
-    state = run.get("state")
+        message = failed.message or "The step left no message."
+        return box.format("bad", f"Failed in {failed.name}", _lines(message))
+    state = run.state
     if state == "failed":  # not in a step: a damaged artifact, or the runner itself
-        return box.format("bad", "Failed", _lines(run.get("message") or "See the run's log."))
-    if decision is not None and state in (None, "succeeded"):
+        return box.format("bad", "Failed", _lines(run.message or "See the run's log."))
+    if decision is not None and state in ("", "succeeded"):
         noted = opened["registered"].metadata if "registered" in opened else None
         text = "Passed all gates"
         if noted:
             text += f": {noted['name']} version {noted['version']}"
         return box.format("good", text, "")
-    return box.format(
-        "warn", f"Not finished ({state or 'not begun'})", _lines(run.get("message") or "")
-    )
+    return box.format("warn", f"Not finished ({state or 'not begun'})", _lines(run.message or ""))
 
 
 def _lines(text: str) -> Markup:
@@ -89,7 +87,7 @@ def _lines(text: str) -> Markup:
     )
 
 
-def _tiles(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
+def _tiles(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
     scored = opened.get("bundle_metrics") or opened.get("model_metrics")
     if scored is None:
         return Markup("")
@@ -104,9 +102,9 @@ def _tiles(run: dict[str, Any], opened: dict[str, Artifact]) -> Markup:
 
 
 def _score_tiles(
-    run: dict[str, Any], opened: dict[str, Artifact], scored: Artifact
+    run: RunRecord, opened: dict[str, Artifact], scored: Artifact
 ) -> list[tuple[str, str, str]]:
-    gates = (run.get("spec") or {}).get("gates") or {}
+    gates = run.spec.get("gates") or {}
     name = gates.get("metric") or scored.metadata["metric"]
     ours = overall(METRICS.read(scored)).get(name)
     if ours is None:

@@ -16,10 +16,29 @@ from bertworks.retraining.view import page
 from bertworks.spec import Base, Retrain, Task
 from bertworks.store import Store
 from bertworks.store_outcomes import Outcomes
+from components.contract import StepResult, StepSection
+
+
+class Section(StepSection):
+    """Parts of the spec, and what a challenger is made by.
+
+    Attributes:
+        store: URI or path of the model store.
+        recipe: Tells ways to make a challenger apart.
+        min_label_rows: Training rows that a label must have.
+    """
+
+    name: str
+    store: str
+    task: Task
+    base: Base
+    retrain: Retrain
+    recipe: str
+    min_label_rows: int
 
 
 def run(
-    section: dict[str, Any],
+    section: Section,
     *,
     examples: Path,
     base: Path,
@@ -27,7 +46,7 @@ def run(
     merged: Path,
     history: Path,
     initial: Path,
-) -> dict[str, Any]:
+) -> StepResult:
     """Decides whether there is anything new, and writes what a challenger is made from.
 
     Where nothing is new, `merged`, `history` and `initial` hold nothing: no step reads them then.
@@ -46,15 +65,15 @@ def run(
         ArtifactError: What the champion left is damaged.
     """
     task, settings = (
-        Task.model_validate(section["task"]),
-        Retrain.model_validate(section["retrain"]),
+        section.task,
+        section.retrain,
     )
     current, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
-    wanted = Base.model_validate(section["base"])
-    store = Store(section["store"])
+    wanted = section.base
+    store = Store(section.store)
     clean = current.json("info.json").get("clean")
-    past = read_past(store, section["name"], task, wanted, settings, section["recipe"], clean)
-    found = compare(task, settings, current, past, section["min_label_rows"])
+    past = read_past(store, section.name, task, wanted, settings, section.recipe, clean)
+    found = compare(task, settings, current, past, section.min_label_rows)
     facts = found.record()
 
     older = {
@@ -81,16 +100,11 @@ def run(
         metadata={"changed": found.changed},
     ) as folder:  # fmt: skip
         COMPARISON.write(folder, facts)
-        (folder / "view.html").write_text(page(section["name"], found), encoding="utf-8")
+        (folder / "view.html").write_text(page(section.name, found), encoding="utf-8")
     if run_id := os.environ.get(failures.RUN):
-        Outcomes(section["store"], section["name"]).note(run_id, "compare", facts)
+        Outcomes(section.store, section.name).note(run_id, "compare", facts)
     drifts = {f"{one.name}_drift": one.value for one in found.drifts}
     numbers = {"changed": int(found.changed), "new_rows": found.new, **drifts}
-    told = [notice.to_json() for notice in notices(found, section["min_label_rows"], settings)]
-    return {
-        "metrics": numbers,
-        "notices": told,
-        "html": "view.html",
-        "confusion": None,
-        "answer": "changed" if found.changed else "unchanged",
-    }
+    told = list(notices(found, section.min_label_rows, section.retrain))
+    answer = "changed" if found.changed else "unchanged"
+    return StepResult(numbers, html="view.html", notices=told, answer=answer)

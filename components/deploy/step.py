@@ -5,20 +5,41 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from bertworks import artifacts
 from bertworks.artifacts import open_artifact
 from bertworks.contracts.registered import REGISTERED
+from bertworks.spec_cluster import SecretKey, Serve, Toleration, Volume
+from components.contract import StepResult, StepSection
 from components.deploy import deployment, present
 from components.deploy.cluster import Cluster, own_namespace
 from components.deploy.settings import settings_of
 from components.deploy.view import page
 
 
+class Section(StepSection):
+    """What the server and its pods need of the spec.
+
+    Attributes:
+        store: URI or path of the model store, as pods see it.
+    """
+
+    name: str
+    serve: Serve
+    store: str
+    volume: Volume
+    image_pull_policy: str
+    image_pull_secrets: list[str]
+    service_account: str | None
+    env: dict[str, str]
+    secrets: dict[str, SecretKey]
+    node_selector: dict[str, str]
+    tolerations: list[Toleration]
+
+
 def run(
-    section: dict[str, Any], *, registered: Path, deployed: Path, cluster: Cluster | None = None
-) -> dict[str, Any]:
+    section: Section, *, registered: Path, deployed: Path, cluster: Cluster | None = None
+) -> StepResult:
     """Rolls the version out; the one before is put back when it does not become ready.
 
     Args:
@@ -34,10 +55,11 @@ def run(
     """
     kept = open_artifact(registered, "registered")
     facts = REGISTERED.read(kept)
-    spec = {**section, "namespace": cluster.namespace if cluster else own_namespace()}
+    settings = section.model_dump(mode="json")
+    spec = {**settings, "namespace": cluster.namespace if cluster else own_namespace()}
     serving = settings_of(spec, facts.version, facts.digest)
-    where = cluster or Cluster.from_pod(section["serve"]["deploy"]["namespace"])
-    kind = present.choose_kind(where, serving.name, section["serve"]["deploy"]["kind"])
+    where = cluster or Cluster.from_pod(section.serve.deploy.namespace)
+    kind = present.choose_kind(where, serving.name, section.serve.deploy.kind)
     done = deployment.deploy(where, serving, kind, say=_say)
 
     told = {
@@ -59,7 +81,7 @@ def run(
         artifacts.write_json(folder / "deployed.json", told)
         (folder / "view.html").write_text(page(told), encoding="utf-8")
     metrics = {"version": serving.version, "ready": done.ready, "seconds": done.seconds}
-    return {"metrics": metrics, "html": "view.html", "confusion": None}
+    return StepResult(metrics, html="view.html")
 
 
 def _say(line: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from bertworks import artifacts
 from bertworks.artifacts import Artifact, open_artifact
-from bertworks.contracts.files import to_json
 from bertworks.contracts.latency import LATENCY, Latency
 from bertworks.contracts.metrics import CONFUSION, ERRORS, FLOOR, METRICS, REPORT, Metric
 from bertworks.errors import ArtifactError
@@ -23,11 +22,20 @@ from bertworks.progress import stage
 from bertworks.spec import Evaluate, Task, task_metric
 from bertworks.tasks import for_task, form_of
 from bertworks.text.windows import most_tokens
+from components.contract import StepResult, StepSection
+
+
+class Section(StepSection):
+    """The spec's `task` and `evaluate`, and the metric that the run goes by."""
+
+    task: Task
+    evaluate: Evaluate
+    metric: str | None = None
 
 
 def run(
-    section: dict[str, Any], *, agent: Path, examples: Path, tokens: Path, metrics: Path
-) -> dict[str, Any]:
+    section: Section, *, agent: Path, examples: Path, tokens: Path, metrics: Path
+) -> StepResult:
     """Writes the metrics artifact.
 
     Args:
@@ -44,8 +52,8 @@ def run(
         ArtifactError: The agent is neither a model nor a bundle, or does not fit the task.
         DataError: There are no test rows.
     """
-    task = Task.model_validate(section["task"])
-    settings = Evaluate.model_validate(section["evaluate"])
+    task = section.task
+    settings = section.evaluate
     source = open_artifact(agent)
     rows_of, pieces_of = open_artifact(examples, "examples"), open_artifact(tokens, "tokens")
     loaded = load_agent(source)
@@ -54,7 +62,7 @@ def run(
 
     parents = {"agent": source, "examples": rows_of, "tokens": pieces_of}
     facts: dict[str, Any] = {
-        "metric": section.get("metric") or task_metric(task),
+        "metric": section.metric or task_metric(task),
         "split": "test",
         "labels": labels,
     }
@@ -83,19 +91,11 @@ def run(
         (folder / "view.html").write_text(page, encoding="utf-8")
     values = {one.name: one.value for one in overall}
     told = calibration.notices(answers, values.get("calibration_error"))
-    return {
-        "metrics": values,
-        "html": "view.html",
-        "confusion": to_json(matrix),
-        "notices": [
-            *_notices(speed),
-            *_cut(task, pieces_of, len(rows["id"])),
-            *(notice.to_json() for notice in told),
-        ],
-    }
+    notices = [*_notices(speed), *_cut(task, pieces_of, len(rows["id"])), *told]
+    return StepResult(values, html="view.html", confusion=matrix, notices=notices)
 
 
-def _notices(speed: Latency) -> list[dict[str, Any]]:
+def _notices(speed: Latency) -> list[Notice]:
     """That the times are those of a busy machine."""
     load = speed.load
     if not load.busy:
@@ -104,10 +104,10 @@ def _notices(speed: Latency) -> list[dict[str, Any]]:
         f"The machine was busy while latencies were measured, {load.attempts} times: {load}. The p95 of "
         f"{speed.p95_ms:.2f} ms has that in it; without it about {speed.quiet_p95_ms:.2f} ms."
     )
-    return [Notice(text, "warning", more="latency.json").to_json()]
+    return [Notice(text, "warning", more="latency.json")]
 
 
-def _cut(task: Task, tokens: Artifact, rows: int) -> list[dict[str, Any]]:
+def _cut(task: Task, tokens: Artifact, rows: int) -> list[Notice]:
     """How many texts were cut: they are scored by their beginning."""
     cut = (tokens.json("info.json").get("truncated") or {}).get("test", 0)
     if not cut:
@@ -118,7 +118,7 @@ def _cut(task: Task, tokens: Artifact, rows: int) -> list[dict[str, Any]]:
         else "what is before is scored"
     )
     after = f"{most_tokens(task)} tokens ({what}); {form_of(task).remedy(task)}"
-    return [Notice(f"{cut} of {rows} test texts were cut after {after}", "note", cut).to_json()]
+    return [Notice(f"{cut} of {rows} test texts were cut after {after}", "note", cut)]
 
 
 def _labels(source: Artifact, tokens: Artifact) -> list[str]:

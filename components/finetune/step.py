@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from bertworks import artifacts
 from bertworks.encoder.weights import save_folder
@@ -14,11 +13,20 @@ from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.initial import load_initial
+from components.contract import StepResult, StepSection
 
 SAVES_MEMORY = f"{Finetune.place}.batch_size"  # the setting, when it does not fit
 
 
-def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) -> dict[str, Any]:
+class Section(StepSection):
+    """The spec's `task` and `finetune`, and the metric that the run goes by."""
+
+    task: Task
+    finetune: Finetune
+    metric: str | None = None
+
+
+def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepResult:
     """Writes a model artifact.
 
     Args:
@@ -34,16 +42,18 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
     from bertworks.encoder.model import get_weights
     from bertworks.training.finetuning import agent_json, finetune
 
-    settings = Finetune.model_validate(section["finetune"])
+    settings = section.finetune
     parents = {
         "tokens": artifacts.open_artifact(tokens, "tokens"),
         "initial": artifacts.open_artifact(initial),
     }
     digests = {name: parent.digest for name, parent in parents.items()}
-    task = Task.model_validate(section["task"])
-    handler = for_task(task, parents["tokens"].json("info.json"), section.get("metric"))
+    task = section.task
+    handler = for_task(task, parents["tokens"].json("info.json"), section.metric)
     start = load_initial(parents["initial"], parents["tokens"])
-    checkpoints = Checkpoints.for_run({"step": "finetune", **section}, digests)
+    checkpoints = Checkpoints.for_run(
+        {"step": "finetune", **section.model_dump(mode="json")}, digests
+    )
     with checkpoints or contextlib.nullcontext():
         trained, state, notices = finetune(parents["tokens"], handler, start, settings, checkpoints)
         metric = settings.metric or handler.default_metric
@@ -66,9 +76,4 @@ def run(section: dict[str, Any], *, tokens: Path, initial: Path, model: Path) ->
             write_history(folder, state.history())
         if checkpoints:
             checkpoints.remove()
-    return {
-        "metrics": scores,
-        "html": None,
-        "confusion": None,
-        "notices": [notice.to_json() for notice in notices],
-    }
+    return StepResult(scores, notices=notices)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bertworks import artifacts
 from bertworks.artifacts import Artifact, open_artifact
@@ -20,17 +19,38 @@ from bertworks.evaluation.remedies import fix
 from bertworks.retraining.champion import same_task
 from bertworks.spec import Gates, Task, task_metric
 from bertworks.store import Store, Version
+from components.contract import StepResult, StepSection
+
+
+class Section(StepSection):
+    """Parts of the spec, and where models are kept.
+
+    Attributes:
+        metric: Which the run goes by.
+        store: URI or path of the model store.
+        retrain: Whether the bundle is a challenger, which has to be better than the champion by more
+            than the noise.
+        min_new_label_recall: Share of each new label's test rows that a challenger must find.
+    """
+
+    name: str
+    task: Task
+    gates: Gates
+    store: str
+    metric: str | None = None
+    retrain: bool = False
+    min_new_label_recall: float = 0.5
 
 
 def run(
-    section: dict[str, Any],
+    section: Section,
     *,
     bundle: Path,
     bundle_metrics: Path,
     model_metrics: Path,
     examples: Path,
     decision: Path,
-) -> dict[str, Any]:
+) -> StepResult:
     """Writes the decision; when it is no, keeps the bundle in the store, marked, and raises.
 
     In a retraining a no is an ordinary outcome: the register step keeps the bundle, nothing is raised.
@@ -49,24 +69,24 @@ def run(
         GateRefused: A rule is not met.
         ArtifactError: The metrics are another bundle's, or come from other test rows.
     """
-    retrain = bool(section.get("retrain"))
-    task = Task.model_validate(section["task"])
-    rules = Gates.model_validate(section["gates"])
-    metric = section.get("metric") or rules.metric or task_metric(task)
+    retrain = section.retrain
+    task = section.task
+    rules = section.gates
+    metric = section.metric or rules.metric or task_metric(task)
     packed = open_artifact(bundle, "bundle")
     ours, before = open_artifact(bundle_metrics, "metrics"), open_artifact(model_metrics, "metrics")
     rows = open_artifact(examples, "examples")
     _check_parents(packed, ours, before, rows)
 
-    store = Store(section["store"])
-    champion = store.champion(section["name"]) if retrain or rules.beat_champion else None
+    store = Store(section.store)
+    champion = store.champion(section.name) if retrain or rules.beat_champion else None
     if champion is not None and champion.digest == packed.digest:
         champion = None
     gap, labels = None, None
     if champion is not None:
         gap, labels = _against(store, champion, task, packed, ours, rows, metric, rules.confidence)
     measured = gates.Measured.of(packed, ours, before, task, metric, rules, gap, labels)
-    least = section.get("min_new_label_recall", 0.5)
+    least = section.min_new_label_recall
     found = gates.decide(rules, metric, measured, challenge=retrain, least_recall=least)
     value = value_of(measured.bundle, metric)
     found = replace(
@@ -83,19 +103,14 @@ def run(
         decision, kind="decision", producer="gate", parents=parents, metadata=facts
     ) as folder:
         DECISION.write(folder, found)
-        (folder / "view.html").write_text(gate_page(section["name"], found), encoding="utf-8")
+        (folder / "view.html").write_text(gate_page(section.name, found), encoding="utf-8")
     if not found.passed and not retrain:
-        kept = store.refuse(packed, section["name"], found, ours)
-        raise _refusal(section["name"], kept.uri, found, fix(found, measured))
+        kept = store.refuse(packed, section.name, found, ours)
+        raise _refusal(section.name, kept.uri, found, fix(found, measured))
     values = {rule.name: rule.value for rule in found.rules if rule.value is not None}
     passed = int(found.passed)
     notices = gates.notices(found, rules, measured)
-    return {
-        "metrics": {"passed": passed, **values},
-        "html": "view.html",
-        "confusion": None,
-        "notices": [one.to_json() for one in notices],
-    }
+    return StepResult({"passed": passed, **values}, html="view.html", notices=notices)
 
 
 def outcome_of(found: Decision) -> Verdict:

@@ -17,12 +17,27 @@ from bertworks.sources.reading import Reader
 from bertworks.sources.rejected import RejectedLog
 from bertworks.spec import Base, Corpus, Data, Task
 from bertworks.tasks import form_of
+from components.contract import StepResult, StepSection
 from components.ingest import telling
 
 
+class Section(StepSection):
+    """Parts of the spec, and where its local paths begin.
+
+    Attributes:
+        spec_folder: What local paths are relative to.
+    """
+
+    task: Task
+    data: Data
+    corpus: Corpus
+    base: Base
+    spec_folder: str | None = None
+
+
 def run(
-    section: dict[str, Any], *, examples: Path, corpus: Path, rejected: Path, base: Path
-) -> dict[str, Any]:
+    section: Section, *, examples: Path, corpus: Path, rejected: Path, base: Path
+) -> StepResult:
     """Runs the step.
 
     Args:
@@ -37,9 +52,9 @@ def run(
         SourceError: Something cannot be fetched, or is not what was pinned.
         DataError: The data breaks a rule; nothing is written but OUTPUT.rejected.jsonl.
     """
-    task, data = Task.model_validate(section["task"]), Data.model_validate(section["data"])
-    texts, encoder = Corpus.model_validate(section["corpus"]), Base.model_validate(section["base"])
-    folder = Path(section.get("spec_folder") or ".")
+    task, data = section.task, section.data
+    texts, encoder = section.corpus, section.base
+    folder = Path(section.spec_folder or ".")
     examples, corpus, rejected, base = map(Path, (examples, corpus, rejected, base))
     metadata: dict[str, Any] = {}
 
@@ -72,13 +87,9 @@ def run(
         ]
 
     counts = ("read", "duplicates", "conflicts", "rejected")
-    return {
-        "metrics": {
-            **{f"{split}_rows": rows for split, rows in info["rows"].items()},
-            **{name: info[name] for name in counts},
-            "corpus_rows": corpus_info["rows"],
-        },
-        "notices": [notice.to_json() for notice in (*told, *cache.notices())],
-        "html": None,
-        "confusion": None,
+    numbers = {
+        **{f"{split}_rows": rows for split, rows in info["rows"].items()},
+        **{name: info[name] for name in counts},
+        "corpus_rows": corpus_info["rows"],
     }
+    return StepResult(numbers, notices=[*told, *cache.notices()])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from bertworks import artifacts, failures
 from bertworks.contracts.files import to_json
@@ -14,9 +15,35 @@ from bertworks.retraining import webhook
 from bertworks.retraining.outcome import Notes, describe
 from bertworks.retraining.outcome_view import page
 from bertworks.store_outcomes import Outcomes, now
+from components.contract import StepResult, StepSection
 
 
-def run(section: dict[str, Any], *, outcome: Path) -> dict[str, Any]:
+class Status(BaseModel):
+    """How the part that the exit handler guards ended, as the workflow has it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: str | None = None
+    message: str | None = None
+    run: str | None = None
+
+
+class Section(StepSection):
+    """Where the outcome goes.
+
+    Attributes:
+        store: URI or path of the model store.
+        webhook: Whether the spec names one.
+        status: How the run ended.
+    """
+
+    name: str
+    store: str
+    status: Status
+    webhook: bool = False
+
+
+def run(section: Section, *, outcome: Path) -> StepResult:
     """Writes the outcome to the model store, posts it, and writes the outcome artifact.
 
     The webhook's URL comes from BERTWORKS_WEBHOOK, the reasons of failures from BERTWORKS_FAILURES, the
@@ -27,33 +54,29 @@ def run(section: dict[str, Any], *, outcome: Path) -> dict[str, Any]:
             and status: `state`, `message` and `run` as the exit handler has them.
         outcome: Where the outcome artifact goes.
     """
-    name, status = section["name"], section["status"]
+    name, status = section.name, section.status
     time = now()
     known_as = os.environ.get(failures.RUN)
-    run_id = known_as or str(status.get("run") or "").rpartition("/")[2] or f"unknown-{time}"
+    run_id = known_as or (status.run or "").rpartition("/")[2] or f"unknown-{time}"
     notes, kept = _notes(section, run_id), ""
-    found = describe(name, run_id, time, status, notes, *_failures(run_id))
+    found = describe(name, run_id, time, status.model_dump(), notes, *_failures(run_id))
     try:
-        kept = Outcomes(section["store"], name).add(found)
+        kept = Outcomes(section.store, name).add(found)
     except Exception as error:
-        _warn(f"the outcome could not be kept in {section['store']}: {error}")
-    told = _tell(found, asked=bool(section.get("webhook")))
+        _warn(f"the outcome could not be kept in {section.store}: {error}")
+    told = _tell(found, asked=section.webhook)
     with artifacts.write(outcome, kind="outcome", producer="notify") as folder:
         OUTCOME.write(folder, found)
         (folder / "view.html").write_text(page(found), encoding="utf-8")
     print(found.text, flush=True)
-    return {
-        "metrics": {"kept": int(bool(kept)), "told": int(told)},
-        "html": "view.html",
-        "confusion": None,
-    }
+    return StepResult({"kept": int(bool(kept)), "told": int(told)}, html="view.html")
 
 
-def _notes(section: dict[str, Any], run_id: str) -> Notes:
+def _notes(section: Section, run_id: str) -> Notes:
     try:
-        return Notes(*Outcomes(section["store"], section["name"]).notes(run_id))
+        return Notes(*Outcomes(section.store, section.name).notes(run_id))
     except Exception as error:
-        _warn(f"what the steps noted in {section['store']} cannot be read: {error}")
+        _warn(f"what the steps noted in {section.store} cannot be read: {error}")
         return Notes()
 
 

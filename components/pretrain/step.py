@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from bertworks import artifacts
 from bertworks.encoder.weights import save_folder
 from bertworks.history import TIMINGS, write_history
-from bertworks.spec import Pretrain
+from bertworks.spec import Base, Pretrain, Task
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.initial import load_initial
+from components.contract import StepResult, StepSection
 
 SAVES_MEMORY = f"{Pretrain.place}.batch_size"  # the setting, when it does not fit
 
 
-def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> dict[str, Any]:
+class Section(StepSection):
+    """The spec's `task`, `pretrain` and `base`."""
+
+    task: Task
+    pretrain: Pretrain
+    base: Base
+
+
+def run(section: Section, *, tokens: Path, base: Path, model: Path) -> StepResult:
     """Writes a model artifact with a masked-language-model head.
 
     Args:
@@ -34,14 +42,16 @@ def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> di
     from bertworks.training.finetuning import agent_json
     from bertworks.training.mlm import pretrain
 
-    settings = Pretrain.model_validate(section["pretrain"])
+    settings = section.pretrain
     parents = {
         "tokens": artifacts.open_artifact(tokens, "tokens"),
         "base": artifacts.open_artifact(base, "base"),
     }
     digests = {name: parent.digest for name, parent in parents.items()}
     config, weights = load_initial(parents["base"], parents["tokens"])
-    checkpoints = Checkpoints.for_run({"step": "pretrain", **section}, digests)
+    checkpoints = Checkpoints.for_run(
+        {"step": "pretrain", **section.model_dump(mode="json")}, digests
+    )
     with checkpoints or contextlib.nullcontext():
         trained, state, measures, notices = pretrain(
             parents["tokens"], (config, weights), settings, checkpoints
@@ -61,9 +71,4 @@ def run(section: dict[str, Any], *, tokens: Path, base: Path, model: Path) -> di
         if checkpoints:
             checkpoints.remove()
     rate = {"tokens_per_second": round(state.tokens_per_second, 1)}
-    return {
-        "metrics": {**measures, **rate},
-        "html": None,
-        "confusion": None,
-        "notices": [notice.to_json() for notice in notices],
-    }
+    return StepResult({**measures, **rate}, notices=notices)

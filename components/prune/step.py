@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from bertworks import artifacts
 from bertworks.encoder.config import Head
@@ -14,13 +13,22 @@ from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.checkpoints import Checkpoints
+from components.contract import StepResult, StepSection
 
 PAGE = "pruning.html"
 
 SAVES_MEMORY = f"{Prune.place}.batch_size"  # the setting, when it does not fit
 
 
-def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> dict[str, Any]:
+class Section(StepSection):
+    """The spec's `task` and `prune`, and the metric that the run goes by."""
+
+    task: Task
+    prune: Prune
+    metric: str | None = None
+
+
+def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepResult:
     """Writes a model artifact whose layers have widths of their own.
 
     Args:
@@ -40,7 +48,7 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
     from bertworks.compression.pruning_view import render
     from bertworks.compression.shrink import Model
 
-    settings = Prune.model_validate(section["prune"])
+    settings = section.prune
     parents = {
         "model": artifacts.open_artifact(model, "model"),
         "tokens": artifacts.open_artifact(tokens, "tokens"),
@@ -48,8 +56,8 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
     digests = {name: parent.digest for name, parent in parents.items()}
     config, weights, raw = load_folder(model)
     agent = parents["model"].json("agent.json")
-    handler = for_task(Task.model_validate(section["task"]), agent, section.get("metric"))
-    checkpoints = Checkpoints.for_run({"step": "prune", **section}, digests)
+    handler = for_task(section.task, agent, section.metric)
+    checkpoints = Checkpoints.for_run({"step": "prune", **section.model_dump(mode="json")}, digests)
     with checkpoints or contextlib.nullcontext():
         full = Model(config, weights)
         result = prune(full, parents["tokens"], handler, settings, checkpoints)
@@ -71,9 +79,4 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, pruned: Path) -> 
         if checkpoints:
             checkpoints.remove()
     told = speed_notices(settings.speedup, result.scores["measured_speedup"])
-    return {
-        "metrics": result.scores,
-        "html": PAGE,
-        "confusion": None,
-        "notices": [notice.to_json() for notice in told],
-    }
+    return StepResult(result.scores, html=PAGE, notices=told)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from bertworks.artifacts import Artifact, open_artifact, write, write_json
 from bertworks.compression import choosing, quantization
@@ -25,12 +27,30 @@ from bertworks.spec import Quantize, Task
 from bertworks.tasks import for_task
 from bertworks.training.rows import Rows as Labelled
 from bertworks.training.rows import read_rows
+from components.contract import StepResult, StepSection
 
 PAGE = "candidates.html"
 OWN_MB = 0.05  # agent.json's own part of the bundle, candidates.html and timings.json
 
 
-def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> dict[str, Any]:
+class Section(StepSection):
+    """Parts of the spec, and the metric that the run goes by.
+
+    Attributes:
+        gates: Those of the spec's gates that a choice can meet.
+        serve: Goes into the bundle's agent.json.
+        columns: Likewise: what the sources call the columns that `predict` reads.
+    """
+
+    task: Task
+    quantize: Quantize
+    metric: str | None = None
+    gates: Mapping[str, float | None] = Field(default_factory=dict)
+    serve: Mapping[str, object] = Field(default_factory=dict)
+    columns: Mapping[str, list[str]] = Field(default_factory=dict)
+
+
+def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepResult:
     """Writes the bundle.
 
     Args:
@@ -41,14 +61,14 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
         bundle: Where the bundle artifact is written.
     """
     settings, task = (
-        Quantize.model_validate(section["quantize"]),
-        Task.model_validate(section["task"]),
+        section.quantize,
+        section.task,
     )
     source_model, rows = open_artifact(model, "model"), open_artifact(tokens, "tokens")
     agent, info = source_model.json("agent.json"), rows.json("info.json")
-    handler = for_task(task, agent, section.get("metric"))
+    handler = for_task(task, agent, section.metric)
     source = Source.read(source_model, info["special"]["pad"])
-    limits = Limits.of(settings, section.get("gates") or {}, _beside_mb(source_model))
+    limits = Limits.of(settings, section.gates, _beside_mb(source_model))
 
     length, target = int(info["max_length"]), handler.target_column
     calibration = _sample(rows, "train", settings.calibration_rows, settings.seed, target)
@@ -78,8 +98,8 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
             "engine": chosen.engine,
             "candidates": [to_json(one.tried()) for one in made.candidates],
             "parents": {name: parent.digest for name, parent in parents.items()},
-            "serve": section.get("serve", {}),
-            "columns": section.get("columns", {}),
+            "serve": section.serve,
+            "columns": section.columns,
         }
         write_json(out / "agent.json", {**agent, **own})
         threads = settings.threads or available_threads()
@@ -88,13 +108,8 @@ def run(section: dict[str, Any], *, model: Path, tokens: Path, bundle: Path) -> 
         facts = _facts(made)
         size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
         metadata.update(engine=chosen.name, metrics=facts)
-    notices = choosing.notices(made.candidates)
-    return {
-        "metrics": {"size_mb": size / 1e6, **_speeds(made), **facts},
-        "html": PAGE,
-        "confusion": None,
-        "notices": [one.to_json() for one in notices],
-    }
+    numbers = {"size_mb": size / 1e6, **_speeds(made), **facts}
+    return StepResult(numbers, html=PAGE, notices=choosing.notices(made.candidates))
 
 
 def _beside_mb(model: Artifact) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bertworks import artifacts, failures
 from bertworks.artifacts import Artifact, open_artifact
@@ -17,10 +16,26 @@ from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
 from bertworks.store import Store, Version
 from bertworks.store_outcomes import Outcomes
+from components.contract import StepResult, StepSection
+
+
+class Section(StepSection):
+    """Where the bundle goes.
+
+    Attributes:
+        store: URI or path of the model store.
+        retrain: Whether the bundle is a challenger.
+        recipe: In a retraining, what tells ways to make a challenger apart.
+    """
+
+    name: str
+    store: str
+    retrain: bool = False
+    recipe: str | None = None
 
 
 def run(
-    section: dict[str, Any],
+    section: Section,
     *,
     bundle: Path,
     decision: Path,
@@ -28,7 +43,7 @@ def run(
     model: Path,
     examples: Path,
     registered: Path,
-) -> dict[str, Any]:
+) -> StepResult:
     """Adds the bundle to the store, promotes it and writes down which version it is.
 
     In a retraining a bundle that the gates did not let pass is kept too, marked, and not promoted; and
@@ -58,12 +73,12 @@ def run(
         "examples": open_artifact(examples, "examples"),
     }
 
-    store, name = Store(section["store"]), section["name"]
+    store, name = Store(section.store), section.name
     verdict = DECISION.read(allowed)
-    if section.get("retrain"):
+    if section.retrain:
         verdict = _still(store, name, packed, verdict)
-    made = Made(verdict.champion.digest if verdict.champion else None, section.get("recipe"))
-    if section.get("retrain") and not verdict.passed:
+    made = Made(verdict.champion.digest if verdict.champion else None, section.recipe)
+    if section.retrain and not verdict.passed:
         rows = {"examples": parts["examples"]}
         version = store.refuse(packed, name, verdict, scored, rows, made)
     else:
@@ -76,14 +91,10 @@ def run(
         registered, kind="registered", producer="register", parents=parents, metadata=to_json(facts)
     ) as folder:
         REGISTERED.write(folder, facts)
-    if section.get("retrain") and (run_id := os.environ.get(failures.RUN)):
+    if section.retrain and (run_id := os.environ.get(failures.RUN)):
         _note(section, run_id, version, verdict)
-    return {
-        "metrics": {"version": version.number, "promoted": int(version.champion)},
-        "html": None,
-        "confusion": None,
-        "answer": facts.outcome,
-    }
+    numbers = {"version": version.number, "promoted": int(version.champion)}
+    return StepResult(numbers, answer=facts.outcome)
 
 
 def _still(store: Store, name: str, bundle: Artifact, verdict: Decision) -> Decision:
@@ -97,7 +108,7 @@ def _still(store: Store, name: str, bundle: Artifact, verdict: Decision) -> Deci
     return replace(verdict, passed=False, outcome="kept", reasons=[reason])
 
 
-def _note(section: dict[str, Any], run_id: str, version: Version, verdict: Decision) -> None:
+def _note(section: Section, run_id: str, version: Version, verdict: Decision) -> None:
     """Tells the notify step what became of the challenger."""
     note = Challenge(
         outcome=verdict.outcome,
@@ -108,7 +119,7 @@ def _note(section: dict[str, Any], run_id: str, version: Version, verdict: Decis
         champion=verdict.champion,
         digest=version.digest,
     )
-    Outcomes(section["store"], section["name"]).note(run_id, "register", note)
+    Outcomes(section.store, section.name).note(run_id, "register", note)
 
 
 def _same_bundle(bundle: Artifact, other: Artifact, digest: str | None) -> None:

@@ -18,6 +18,7 @@ from bertworks.tasks import for_task, form_of
 from bertworks.text.encode import check_columns
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.windows import most_tokens
+from components.contract import StepResult, StepSection
 from components.transform.ahead import encoding
 from components.transform.loading import UNUSED, without
 from components.transform.shards import CORPUS, SPLITS, Job, Report, Shard, plan, reports
@@ -26,9 +27,15 @@ from components.transform.vocabulary import train_tokenizer
 WORK = ".work"  # inside the artifact while it is written: the same disk, gone when the step ends
 
 
-def run(
-    section: dict[str, Any], *, examples: Path, corpus: Path, base: Path, tokens: Path
-) -> dict[str, Any]:
+class Section(StepSection):
+    """The spec's `task`, `transform` and `base`."""
+
+    task: Task
+    transform: Transform
+    base: Base
+
+
+def run(section: Section, *, examples: Path, corpus: Path, base: Path, tokens: Path) -> StepResult:
     """Writes the `tokens` artifact.
 
     Args:
@@ -41,8 +48,8 @@ def run(
     Raises:
         DataError: There is no training row, or a label that the train split lacks.
     """
-    task = Task.model_validate(section["task"])
-    settings = Transform.model_validate(section["transform"])
+    task = section.task
+    settings = section.transform
     parents = {
         "examples": artifacts.open_artifact(examples, "examples"),
         "corpus": artifacts.open_artifact(corpus, "corpus"),
@@ -50,7 +57,7 @@ def run(
     }
     shards = _shards(task, settings, parents)
     with artifacts.write(tokens, kind="tokens", producer="transform", parents=parents) as folder:
-        tokenizer = _tokenizer(Base.model_validate(section["base"]), task, parents["base"], shards)
+        tokenizer = _tokenizer(section.base, task, parents["base"], shards)
         tokenizer.save(folder)
         job = Job(
             task=task.model_dump(mode="json"),
@@ -71,8 +78,8 @@ def run(
         info = {**_info(task, tokenizer, facts, done), "clean": clean}
         artifacts.write_json(folder / "info.json", info)
         shutil.rmtree(folder / WORK)
-    told = [notice.to_json() for notice in _notices(task, info)]
-    return {"metrics": _metrics(info), "notices": told, "html": None, "confusion": None}
+    told = [*_notices(task, info)]
+    return StepResult(_metrics(info), notices=told)
 
 
 def _shards(task: Task, settings: Transform, parents: Mapping[str, Artifact]) -> list[Shard]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from google.protobuf import text_format
+from pydantic import Field
 
 from bertworks.artifacts import open_artifact, write
 from bertworks.contracts.statistics import CHECKS, PROFILE
@@ -21,9 +21,17 @@ from bertworks.validation.scan import scan
 from bertworks.validation.schema import infer_schema
 from bertworks.validation.statistics import statistics as feature_statistics
 from bertworks.validation.view import render
+from components.contract import StepResult, StepSection
 
 
-def run(section: dict[str, Any], *, examples: Path, base: Path, statistics: Path) -> dict[str, Any]:
+class Section(StepSection):
+    """The spec's `task` and `validate`."""
+
+    task: Task
+    validate_: Validate = Field(alias="validate")
+
+
+def run(section: Section, *, examples: Path, base: Path, statistics: Path) -> StepResult:
     """Writes the statistics artifact; a failed check of severity "error" then stops the run.
 
     Args:
@@ -38,8 +46,8 @@ def run(section: dict[str, Any], *, examples: Path, base: Path, statistics: Path
         ArtifactError: An input is missing or damaged.
     """
     task, settings = (
-        Task.model_validate(section["task"]),
-        Validate.model_validate(section["validate"]),
+        section.task,
+        section.validate_,
     )
     handler = for_task(task)
     rows, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
@@ -78,9 +86,4 @@ def run(section: dict[str, Any], *, examples: Path, base: Path, statistics: Path
 
     told = notices(found, checks, settings)
     refuse(checks, texts, statistics / VIEW, told)
-    return {
-        "metrics": metrics(found, checks),
-        "notices": [notice.to_json() for notice in told],
-        "html": VIEW,
-        "confusion": None,
-    }
+    return StepResult(metrics(found, checks), html=VIEW, notices=told)

@@ -98,7 +98,8 @@ def learner(tmp_path):
 def test_our_side_trains_as_the_product_does(artifacts, tmp_path):
     tokens, base = artifacts
     section = finetune_section(epochs=1)
-    finetune_step.run(section, tokens=tokens.path, initial=base.path, model=tmp_path / "model")
+    asked = finetune_step.Section.of(section)
+    finetune_step.run(asked, tokens=tokens.path, initial=base.path, model=tmp_path / "model")
     training, evaluate = finetuning(tokens, base, Finetune.model_validate(section["finetune"]))
     first = training.advance(3)
     rest = training.advance(training.total - 3)

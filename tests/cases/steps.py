@@ -6,19 +6,20 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from bertworks.errors import DataError
+from bertworks.notices import Notice
 from bertworks.spec import Base
 from bertworks.spec_file import load
 from bertworks.text.tokenizer import Tokenizer
-from components.ingest.step import run as ingest
-from components.validate.step import run as validate
 from pipelines.prediction_input import Form, read
 from tests.cases.expected import Outcome
+from tests.helpers.steps import ingest, validate
 
 _OUTPUTS = ("examples", "corpus", "rejected", "base")
 
@@ -38,7 +39,7 @@ def data_steps(folder: Path) -> Outcome:
         {**section, "spec_folder": str(folder), "fingerprints": {}},
         **{name: out / name for name in _OUTPUTS},
     )
-    outcome = _read(out, result["notices"])
+    outcome = _read(out, result.notices)
     tokenizer = out / "base" / "tokenizer.json"
     if tokenizer.exists():
         outcome.lowercase = Tokenizer.load(tokenizer).config["do_lower_case"]
@@ -48,7 +49,7 @@ def data_steps(folder: Path) -> Outcome:
         )
     except DataError:
         return outcome  # of a check that this case is not about
-    outcome.notices += [notice["text"] for notice in result.get("notices", [])]
+    outcome.notices += [notice.text for notice in result.notices]
     return outcome
 
 
@@ -81,12 +82,12 @@ def whole_way(folder: Path) -> Outcome:
     return outcome
 
 
-def _read(out: Path, notices: list[dict[str, Any]]) -> Outcome:
+def _read(out: Path, notices: Sequence[Notice]) -> Outcome:
     lines = (out / "rejected" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
     files = sorted((out / "examples").rglob("*.parquet"))
     return Outcome(
         info=json.loads((out / "examples" / "info.json").read_text(encoding="utf-8")),
         rows=[row for file in files for row in pq.read_table(file).to_pylist()],
-        notices=[notice["text"] for notice in notices],
+        notices=[notice.text for notice in notices],
         rejected=[json.loads(line) for line in lines],
     )

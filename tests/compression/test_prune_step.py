@@ -17,7 +17,7 @@ from bertworks.errors import ArtifactError, DataError, SpecError
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.wordpiece import train
 from bertworks.training.checkpoints import ROOT
-from components.prune import step
+from tests.helpers.steps import prune
 
 CONFIG = EncoderConfig(
     vocab_size=30, hidden_size=16, num_heads=(2, 2), head_size=8, intermediate_sizes=(64, 64),
@@ -110,7 +110,7 @@ def run(tmp_path, task: dict, **settings):
         }
         | settings,
     }
-    return step.run(
+    return prune(
         section,
         model=write_model(tmp_path / "model", task),
         tokens=write_tokens(tmp_path / "tokens", task),
@@ -127,7 +127,7 @@ def test_the_artifact_holds_a_narrower_model_and_how_it_came_about(tmp_path, nam
         config, head_of(TASKS[name])
     )
     assert raw["bertworks"]["num_heads"] == list(config.num_heads)
-    scores = result["metrics"]
+    scores = result.metrics
     assert scores["predicted_speedup"] >= 1.8 - 1e-4
     assert scores["measured_speedup"] > 0
     assert sum(config.num_heads) < 4 or sum(config.intermediate_sizes) < 128
@@ -143,7 +143,7 @@ def test_the_artifact_holds_a_narrower_model_and_how_it_came_about(tmp_path, nam
     assert set(history) == {"points"} and history["points"]
     timings = {"seconds", "tokens_per_second", "predicted_speedup", "measured_speedup"}
     assert set(pruned.json("timings.json")) == timings
-    page = (pruned.path / result["html"]).read_text(encoding="utf-8")
+    page = (pruned.path / result.html).read_text(encoding="utf-8")
     assert "Heads kept in each layer" in page and "<script" not in page
     assert not list(tmp_path.glob(".*"))
 
@@ -154,14 +154,14 @@ def test_a_speedup_of_one_passes_the_model_through(tmp_path) -> None:
     config, after, _ = load_folder(tmp_path / "pruned")
     assert config.num_heads == CONFIG.num_heads
     assert all((array == after[name]).all() for name, array in before.items())
-    scores = result["metrics"]
+    scores = result.metrics
     assert scores["predicted_speedup"] == scores["measured_speedup"] == 1.0
-    assert result["notices"] == []
+    assert result.notices == []
     assert scores["validation_accuracy"] == scores["validation_accuracy_teacher"]
 
 
 def test_no_epochs_leave_the_repaired_weights(tmp_path) -> None:
-    scores = run(tmp_path, TASKS["classification"], speedup=1.5, epochs=0)["metrics"]
+    scores = run(tmp_path, TASKS["classification"], speedup=1.5, epochs=0).metrics
     assert scores["validation_accuracy"] == scores["validation_accuracy_before_distillation"]
 
 
@@ -210,11 +210,11 @@ def test_equal_inputs_give_equal_bytes_whatever_the_clock_says(tmp_path, quick_t
         found.append(artifacts.open_artifact(folder).digest)
         table = LatencyTable.from_json(json.loads((folder / "latency.json").read_text()))
         assert table.rounds == 0 and "by the cost model" in (folder / "pruning.html").read_text()
-        told = [notice["text"] for notice in result["notices"]]
+        told = [notice.text for notice in result.notices]
         if name == "one":  # reached 1.125 where 1.5 was asked
             assert "1.5 times" in told[0] and "1.12 times" in told[0]
         else:
-            assert not told and result["metrics"]["measured_speedup"] == 3.0
+            assert not told and result.metrics["measured_speedup"] == 3.0
     assert found[:2] == found[2:] and not quick_table
 
 
@@ -230,6 +230,6 @@ def test_a_split_without_rows_and_a_wrong_artifact_are_refused(tmp_path) -> None
     model = write_model(tmp_path / "model", task)
     tokens = write_tokens(tmp_path / "tokens", task, counts=(4, 0))
     with pytest.raises(DataError, match="validation split has no rows"):
-        step.run(section, model=model, tokens=tokens, pruned=tmp_path / "pruned")
+        prune(section, model=model, tokens=tokens, pruned=tmp_path / "pruned")
     with pytest.raises(ArtifactError, match="kind 'tokens', where 'model' is needed"):
-        step.run(section, model=tokens, tokens=tokens, pruned=tmp_path / "pruned")
+        prune(section, model=tokens, tokens=tokens, pruned=tmp_path / "pruned")

@@ -23,6 +23,7 @@ from bertworks.spec import Quantize, Task
 from bertworks.tasks import for_task
 from bertworks.timing import load_of
 from components.quantize import step
+from tests.helpers.steps import quantize
 
 LABELS = {"classification": ["a", "b"], "tagging": ["B-X", "I-X", "O"], "regression": []}
 
@@ -56,7 +57,7 @@ def prepared(root, task, rows=40):
 def test_bundles_hold_what_the_contract_says(tmp_path, task):
     paths = prepared(tmp_path, task)
     names = ["onnxruntime-int8", "openvino-bf16"]
-    result = step.run(section(task, candidates=names, max_drop=2.0), **paths)
+    result = quantize(section(task, candidates=names, max_drop=2.0), **paths)
     bundle = open_artifact(paths["bundle"], "bundle")
     agent, model = (
         bundle.json("agent.json"),
@@ -73,10 +74,10 @@ def test_bundles_hold_what_the_contract_says(tmp_path, task):
             "compress.quantize.max_drop", "gates.max_drop", "gates.max_size_mb",
         ]  # fmt: skip
     (chosen,) = [one for one in table(bundle) if one.chosen]
-    assert f"{chosen.name} was chosen" in result["notices"][0]["text"]
+    assert f"{chosen.name} was chosen" in result.notices[0].text
     assert (bundle / agent["engine"]["file"]).is_file()
-    assert chosen.name in (bundle / result["html"]).read_text()
-    assert result["metrics"]["speedup"] > 0
+    assert chosen.name in (bundle / result.html).read_text()
+    assert result.metrics["speedup"] > 0
     assert set(bundle.parents) == {"model", "tokens"}
     rows = [(text, text) for text in TEXTS] if task.get("pair") else TEXTS
     assert len(Agent.load(paths["bundle"]).predict(rows)) == len(rows)
@@ -98,10 +99,10 @@ def test_the_reported_metric_is_that_of_the_bundle_asked_row_by_row(
     )
     paths = prepared(tmp_path, task)
     asked = section(task, candidates=[engine], max_drop=2.0)
-    result = step.run(asked, **paths)
+    result = quantize(asked, **paths)
     agent = json.loads((paths["bundle"] / "agent.json").read_text())
-    (chosen,) = [one for one in table(open_artifact(paths["bundle"])) if one["chosen"]]
-    assert chosen["name"] == engine and len(given) == 2
+    (chosen,) = [one for one in table(open_artifact(paths["bundle"])) if one.chosen]
+    assert chosen.name == engine and len(given) == 2
     rows, ids = given[-1]
     loaded = engines.load(paths["bundle"], agent["engine"], 1)
     alone = [
@@ -115,17 +116,17 @@ def test_the_reported_metric_is_that_of_the_bundle_asked_row_by_row(
     handler = for_task(Task.model_validate(asked["task"]), agent)
     expected = value_on_tokens(handler, handler.default_metric, rows.truth, rows.combine(alone))
     assert len(ids.ids) == 16 and expected not in (0.0, 1.0)
-    assert result["metrics"]["metric"] == chosen["metric"] == pytest.approx(expected, rel=1e-5)
+    assert result.metrics["metric"] == chosen.metric == pytest.approx(expected, rel=1e-5)
 
 
 def test_nncf_bundle_answers_like_the_model(tmp_path):
     paths = prepared(tmp_path, {"type": "classification"})
-    result = step.run(
+    result = quantize(
         section({"type": "classification"}, candidates=["openvino-int8"], max_drop=2.0), **paths
     )
     found = table(open_artifact(paths["bundle"]))
     assert found[1].name == "openvino-int8" and found[1].metric is not None, found
-    assert result["metrics"]["size_mb"] > 0
+    assert result.metrics["size_mb"] > 0
 
 
 def test_a_candidate_that_cannot_be_built_is_recorded(tmp_path, monkeypatch):
@@ -135,7 +136,7 @@ def test_a_candidate_that_cannot_be_built_is_recorded(tmp_path, monkeypatch):
 
     monkeypatch.setitem(builders.BUILDERS, "openvino-int8", fail)
     paths = prepared(tmp_path, {"type": "classification"})
-    step.run(section({"type": "classification"}, candidates=["openvino-int8"]), **paths)
+    quantize(section({"type": "classification"}, candidates=["openvino-int8"]), **paths)
     bundle = open_artifact(paths["bundle"], "bundle")
     found = table(bundle)
     assert found[1].times.reason == "RuntimeError: no such instruction"
@@ -152,7 +153,7 @@ def test_errors_in_a_candidate_are_escaped_in_the_page():
 def test_no_validation_rows(tmp_path):
     paths = prepared(tmp_path, {"type": "classification"}, rows=0)
     with pytest.raises(DataError, match="no train rows"):
-        step.run(section({"type": "classification"}), **paths)
+        quantize(section({"type": "classification"}), **paths)
     assert not paths["bundle"].exists()
 
 
@@ -160,7 +161,7 @@ def test_a_damaged_model_leaves_no_bundle(tmp_path):
     paths = prepared(tmp_path, {"type": "classification"})
     (paths["model"] / "config.json").write_text("{}")
     with pytest.raises(ArtifactError, match="config.json"):
-        step.run(section({"type": "classification"}), **paths)
+        quantize(section({"type": "classification"}), **paths)
     assert not paths["bundle"].exists()
 
 
@@ -171,7 +172,7 @@ def test_a_full_disk_ends_the_step(tmp_path, monkeypatch):
     monkeypatch.setitem(builders.BUILDERS, "openvino-bf16", fail)
     paths = prepared(tmp_path, {"type": "classification"})
     with pytest.raises(EnvironmentFault, match="No space left"):
-        step.run(section({"type": "classification"}, candidates=["openvino-bf16"]), **paths)
+        quantize(section({"type": "classification"}, candidates=["openvino-bf16"]), **paths)
     assert not paths["bundle"].exists()
 
 
@@ -180,7 +181,7 @@ def test_equal_results_have_equal_digests(tmp_path):
     asked = section({"type": "classification"}, candidates=["onnxruntime-int8"], max_drop=2.0)
     made = []
     for name in ("one", "two"):
-        step.run(asked, **{**paths, "bundle": tmp_path / name})
+        quantize(asked, **{**paths, "bundle": tmp_path / name})
         made.append(open_artifact(tmp_path / name))
     assert made[0].digest == made[1].digest and made[0].metadata == made[1].metadata
     assert made[0].json("timings.json") != made[1].json("timings.json")
@@ -195,7 +196,7 @@ def test_an_older_bundle_shows_its_candidates_too(tmp_path):
 def test_the_runs_metric_is_what_candidates_are_judged_by(tmp_path):
     paths = prepared(tmp_path, {"type": "classification"})
     asked = section({"type": "classification"}, candidates=["onnxruntime-fp32"])
-    step.run({**asked, "metric": "roc_auc"}, **paths)
+    quantize({**asked, "metric": "roc_auc"}, **paths)
     (one,) = table(open_artifact(paths["bundle"]))
     assert one.drop.metric == "roc_auc" and 0 < one.metric < 1
 
@@ -205,9 +206,9 @@ def test_the_gates_limits_reach_the_choice(tmp_path):
     paths = prepared(tmp_path, {"type": "classification"})
     asked = section({"type": "classification"}, candidates=["onnxruntime-int8"], max_drop=2.0)
     asked["gates"]["max_size_mb"] = 0.001
-    result = step.run(asked, **paths)
-    warning = next(one for one in result["notices"] if one["level"] == "warning")
-    assert "the gates will refuse" in warning["text"] and "gates.max_size_mb" in warning["text"]
+    result = quantize(asked, **paths)
+    warning = next(one for one in result.notices if one.level == "warning")
+    assert "the gates will refuse" in warning.text and "gates.max_size_mb" in warning.text
     found = {one.name: one for one in table(open_artifact(paths["bundle"]))}
     sizes = {name: one.size_mb for name, one in found.items()}
     assert next(name for name, one in found.items() if one.chosen) == min(sizes, key=sizes.get)

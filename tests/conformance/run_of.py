@@ -27,16 +27,19 @@ from bertworks.spec import AgentSpec
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 from bertworks.text.wordpiece import train
-from components.evaluate.step import run as evaluate
-from components.finetune.step import run as finetune
-from components.gate.step import run as gate
-from components.ingest.step import run as ingest
-from components.prune.step import run as prune
-from components.quantize.step import run as quantize
-from components.transform.step import run as transform
-from components.validate.step import run as validate
+from components.contract import StepResult
 from pipelines.dag import Dag
 from pipelines.site import Kubeflow
+from tests.helpers.steps import (
+    evaluate,
+    finetune,
+    gate,
+    ingest,
+    prune,
+    quantize,
+    transform,
+    validate,
+)
 
 ROWS = 150
 MAX_LENGTH = 24
@@ -72,7 +75,7 @@ class Run:
         (folder / "rows.jsonl").write_text("\n".join(lines))
         _write_base(folder / "start", lines)
         (folder / "spec.yaml").write_text(yaml.safe_dump(self._spec()))
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: dict[str, StepResult] = {}
 
     def _spec(self) -> Row:
         quick = {"precision": "float32", "batch_size": 16, "learning_rate": 5e-3}

@@ -123,7 +123,7 @@ class TaskConformance:
 
     def test_it_learns(self, run: Run) -> None:
         assert run.model.kind == "model"
-        value = run.results["finetune"]["metrics"][f"validation_{run.spec.metric}"]
+        value = run.results["finetune"].metrics[f"validation_{run.spec.metric}"]
         better = spec_tasks.lower_is_better(run.spec.metric)
         assert value <= self.case.learns if better else value >= self.case.learns
 
@@ -169,7 +169,7 @@ class TaskConformance:
     def test_the_evaluation_holds_what_the_contract_says(self, run: Run) -> None:
         found, result = run.metrics, run.results["evaluate"]
         assert found.metadata["metric"] == run.spec.metric == run.spec.task.kind.metric
-        assert found.metadata["value"] == result["metrics"][found.metadata["metric"]]
+        assert found.metadata["value"] == result.metrics[found.metadata["metric"]]
         assert set(found.parents) == {"agent", "examples", "tokens"}
         count = len(read_split(run.examples, "test")["id"])
         entries = found.json("metrics.json")
@@ -182,7 +182,7 @@ class TaskConformance:
         for error in found.json("errors.json"):
             assert set(error) - {"spans"} == {"id", "text", "truth", "prediction", "score"}
             assert error["truth"] != error["prediction"] and error["score"] > 0
-        html = (found / result["html"]).read_text()
+        html = (found / result.html).read_text()
         assert "<script" not in html and "http" not in html.replace("http://www.w3.org", "")
 
     def test_answers_survive_their_file(self, run: Run, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ class TaskConformance:
         head = run.handler.head()
         assert {name: array.shape for name, array in weights.items()} == all_shapes(config, head)
         assert sum(config.num_heads) < 4 or sum(config.intermediate_sizes) < 64
-        scores = run.results["prune"]["metrics"]
+        scores = run.results["prune"].metrics
         for stage in ("_teacher", "_before_distillation", ""):
             assert math.isfinite(scores[f"validation_{run.spec.metric}{stage}"])
         agent, before = (one.json("agent.json") for one in (run.pruned, run.model))

@@ -39,15 +39,15 @@ def test_the_registered_version_is_rolled_out_and_noted(
     cluster, fake, section, registered, tmp_path, capsys
 ):
     out = tmp_path / "deployed"
-    told = step.run(section, registered=registered, deployed=out, cluster=cluster)
+    told = step.run(step.Section.of(section), registered=registered, deployed=out, cluster=cluster)
     kept = open_artifact(out, "deployed")
     facts = kept.json("deployed.json")
     assert (facts["name"], facts["version"], facts["digest"]) == ("mood", 3, "a" * 64)
     assert (facts["kind"], facts["namespace"], facts["previous"]) == ("deployment", "runs", None)
     assert facts["answer"] == {"prediction": "good", "skipped": ""}
     assert kept.parents["registered"] == open_artifact(registered).digest
-    assert told["metrics"]["ready"] == 2 and told["metrics"]["version"] == 3
-    page = (out / told["html"]).read_text("utf-8")
+    assert told.metrics["ready"] == 2 and told.metrics["version"] == 3
+    page = (out / told.html).read_text("utf-8")
     assert "mood version 3" in page and "<script" not in page
     assert "2 of 2 ready" in capsys.readouterr().err
     args = fake.get("Deployment", "bertworks-mood")["spec"]["template"]["spec"]["containers"][0][
@@ -59,7 +59,7 @@ def test_the_registered_version_is_rolled_out_and_noted(
 def test_outside_of_a_cluster_it_says_what_to_do(section, registered, tmp_path, monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(EnvironmentFault, match="there is none here") as caught:
-        step.run(section, registered=registered, deployed=tmp_path / "deployed")
+        step.run(step.Section.of(section), registered=registered, deployed=tmp_path / "deployed")
     assert "bertworks deploy SPEC" in caught.value.fix
     assert not (tmp_path / "deployed").exists()
 

@@ -86,12 +86,12 @@ def test_an_example_of_the_project_ingests(index, engine, image, example, monkey
     code = (
         "import json, pathlib, sys, yaml\n"
         "from bertworks.spec import AgentSpec\n"
-        "from components.ingest.step import run\n"
+        "from components.ingest.step import Section, run\n"
         f"file = pathlib.Path('/opt/bertworks/examples/{example.name}')\n"
         "spec = AgentSpec.model_validate(yaml.safe_load(file.read_text()))\n"
         "out = {n: pathlib.Path('/tmp/out', n) for n in ('examples', 'corpus', 'rejected', 'base')}\n"
         "section = {**spec.model_dump(mode='json', by_alias=True), 'spec_folder': str(file.parent)}\n"
-        "print(json.dumps(run(section, **out)['metrics']))"
+        "print(json.dumps(dict(run(Section.of(section), **out).metrics)))"
     )
     out = engine.containers.run(
         full, ["python3", "-c", code], remove=True, network_mode="host", user=user(),

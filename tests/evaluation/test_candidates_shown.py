@@ -11,6 +11,7 @@ from bertworks import artifacts
 from bertworks.compression.candidates import TIMINGS, Limits
 from bertworks.compression.choosing import choose
 from bertworks.contracts.files import to_json
+from bertworks.contracts.runs import RunRecord
 from bertworks.evaluation import report_compression
 
 SPEC = {
@@ -33,7 +34,7 @@ def test_the_report_says_what_each_gate_said(tmp_path: Path) -> None:
         times = {"candidates": {one.name: to_json(one.times()) for one in found}}
         artifacts.write_json(folder / TIMINGS, times)
     bundle = artifacts.open_artifact(tmp_path / "bundle")
-    html = str(report_compression.section({}, {"bundle": bundle}))
+    html = str(report_compression.section(RunRecord(), {"bundle": bundle}))
     rows = {name: html.partition(f"{name}</td>")[2].partition("</tr>")[0] for name in NAMES}
     assert "max_size_mb not met" in rows["onnxruntime-fp32"]
     assert "70.0 MB with the tokenizer, gates.max_size_mb is 25" in rows["onnxruntime-fp32"]

@@ -15,7 +15,7 @@ from bertworks.artifacts import Artifact, open_artifact
 from bertworks.errors import ArtifactError, SpecError
 from bertworks.evaluation.predictions import load
 from bertworks.evaluation.view import page
-from components.evaluate.step import run
+from tests.helpers.steps import evaluate as run
 
 TASKS: dict[str, dict[str, Any]] = {
     "classes": {},
@@ -43,13 +43,13 @@ def test_every_task_is_scored(name: str, tiny: Callable[..., Any], tmp_path: Pat
     result = evaluate(given, tmp_path / "metrics")
     found = open_artifact(tmp_path / "metrics", "metrics")
     assert found.metadata["metric"] == MAIN.get(name, "accuracy")
-    assert found.metadata["value"] == result["metrics"][found.metadata["metric"]]
+    assert found.metadata["value"] == result.metrics[found.metadata["metric"]]
     assert set(found.parents) == {"agent", "examples", "tokens"}
     entries = found.json("metrics.json")
     assert all(set(one) == {"name", "value", "low", "high", "slice", "rows"} for one in entries)
     assert all(one["rows"] == 24 for one in entries)
     floor = {one["name"] for one in found.json("floor.json")}
-    assert floor <= set(result["metrics"]) and floor
+    assert floor <= set(result.metrics) and floor
     confusion = found.json("confusion.json")
     assert (confusion is None) == (name in ("many", "numbers"))
     answers = load(found / "predictions.parquet", given.task, found.metadata["labels"])
@@ -57,7 +57,7 @@ def test_every_task_is_scored(name: str, tiny: Callable[..., Any], tmp_path: Pat
     for error in found.json("errors.json"):
         assert set(error) - {"spans"} == {"id", "text", "truth", "prediction", "score"}
         assert error["truth"] != error["prediction"]
-    html = (found / result["html"]).read_text()
+    html = (found / result.html).read_text()
     assert "<script" not in html and "http" not in html.replace("http://www.w3.org", "")
 
 
@@ -67,7 +67,7 @@ def test_a_bundle_scores_as_its_model_and_is_timed(
     given = tiny()
     first = evaluate(given, tmp_path / "a", "model")
     second = evaluate(given, tmp_path / "b", "bundle")
-    assert first["metrics"] == pytest.approx(second["metrics"])
+    assert first.metrics == pytest.approx(second.metrics)
     latency = json.loads((tmp_path / "b/latency.json").read_text())
     named = {"p50_ms", "p95_ms", "quiet_p95_ms", "load", "rows_per_second", "size_mb", "threads"}
     assert set(latency) == named

@@ -24,9 +24,7 @@ from bertworks.evaluation.predictions import Predictions
 from bertworks.evaluation.remedies import fix
 from bertworks.spec import Gates, Task
 from bertworks.store import Store
-from components.evaluate import step as evaluate_step
-from components.gate.step import run as gate
-from components.register.step import run as register
+from tests.helpers.steps import evaluate, gate, register
 
 QUIET = Load(1.0, 1.0, 1.0, 1.0)
 
@@ -216,7 +214,7 @@ def made(tiny: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
     """A bundle, its metrics and its model's metrics, as keyword arguments of the gate."""
     given = tiny()
     for kind in ("model", "bundle"):
-        evaluate_step.run(
+        evaluate(
             given.section(), agent=getattr(given, kind), examples=given.examples,
             tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
         )  # fmt: skip
@@ -247,7 +245,7 @@ def section(folder: Path, **gates: Any) -> dict[str, Any]:
 
 def test_a_bundle_that_passes_becomes_the_champion(made: dict[str, Any], tmp_path: Path) -> None:
     result = gate(section(tmp_path, max_drop=0.0, max_size_mb=50), **made)
-    assert result["metrics"]["passed"] == 1
+    assert result.metrics["passed"] == 1
     decision = open_artifact(made["decision"], "decision")
     assert decision.parents["bundle"] == open_artifact(made["bundle"]).digest
     assert decision.json("decision.json")["passed"] is True
@@ -262,7 +260,7 @@ def test_a_bundle_that_passes_becomes_the_champion(made: dict[str, Any], tmp_pat
     assert champion.has("model") and champion.has("examples")
     assert champion.digest == open_artifact(made["bundle"]).digest
     # The champion itself, judged again, is not refused for failing to beat itself.
-    assert gate(section(tmp_path, beat_champion=True), **made)["metrics"]["passed"] == 1
+    assert gate(section(tmp_path, beat_champion=True), **made).metrics["passed"] == 1
 
 
 def test_a_refused_bundle_is_kept_with_the_reasons(made: dict[str, Any], tmp_path: Path) -> None:

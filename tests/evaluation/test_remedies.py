@@ -28,8 +28,7 @@ from bertworks.evaluation.drops import Drop
 from bertworks.evaluation.gates import Measured, against_champion, decide
 from bertworks.evaluation.remedies import fix
 from bertworks.spec import Gates
-from components.evaluate import step as evaluate_step
-from components.gate.step import run as gate
+from tests.helpers.steps import evaluate, gate
 
 # "gates.max_drop to 0.02", "gates.beat_floor: false"
 ADVICE = re.compile(r"(gates\.\w+|compress\.quantize\.max_drop)(?:: | to )(-?[\d.]*\d|true|false)")
@@ -129,7 +128,7 @@ def test_float32_alone_and_unpruned_loses_nothing(tiny: Callable[..., Any], tmp_
     assert "compress.prune.enabled: false" in advice and "onnxruntime-fp32 alone" in advice
     given = tiny()
     for kind in ("model", "bundle"):
-        evaluate_step.run(
+        evaluate(
             given.section(), agent=getattr(given, kind), examples=given.examples,
             tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
         )  # fmt: skip
@@ -145,7 +144,7 @@ def test_float32_alone_and_unpruned_loses_nothing(tiny: Callable[..., Any], tmp_
     ((setting, value),) = ADVICE.findall(caught.value.fix)
     assert setting == "gates.max_size_mb"
     section["gates"]["max_size_mb"] = float(value)
-    assert gate(section, **paths)["metrics"]["passed"] == 1
+    assert gate(section, **paths).metrics["passed"] == 1
     rule = DECISION.read(open_artifact(tmp_path / "decision")).rules[0]
     assert rule.name == "max_drop" and rule.value == 0.0
 

@@ -11,13 +11,12 @@ import pytest
 from gate_rules import gate_section
 
 from bertworks import artifacts
+from bertworks.contracts.runs import RunStep
 from bertworks.evaluation import report
 from bertworks.evaluation.report_dag import draw, section
 from bertworks.progress import duration
-from components.evaluate import step as evaluate_step
-from components.gate.step import run as gate
-from components.register.step import run as register
 from pipelines.graph import Graph
+from tests.helpers.steps import evaluate, gate, register
 
 STEPS = ["ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize",
          "evaluate-bundle", "gate", "register"]  # fmt: skip
@@ -40,7 +39,7 @@ def run(tiny: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
 
 def finished(given: Any, folder: Path) -> dict[str, Any]:
     for kind in ("model", "bundle"):
-        evaluate_step.run(
+        evaluate(
             given.section(), agent=getattr(given, kind), examples=given.examples,
             tokens=given.tokens, metrics=folder / f"{kind}_metrics",
         )  # fmt: skip
@@ -178,9 +177,7 @@ def test_hostile_names_are_escaped(run: dict[str, Any], tmp_path: Path) -> None:
 def test_the_gate_stands_under_evaluate_with_and_without_pretraining() -> None:
     for names in (STEPS, [*STEPS[:3], "pretrain", *STEPS[3:]], [n for n in STEPS if n != "prune"]):
         placed = Graph.named(names).drawn()
-        drawn = draw(
-            [{"name": name, "state": "succeeded", "seconds": 1, **placed[name]} for name in names]
-        )
+        drawn = draw([RunStep(name, "succeeded", seconds=1.0, **placed[name]) for name in names])
         boxes = re.findall(r"<title>([\w-]+):.*?<rect[^>]* x=\"(\d+)\" y=\"(\d+)\"", drawn)
         places = {name: (int(x), int(y)) for name, x, y in boxes}
         assert len(set(places.values())) == len(names)

@@ -13,6 +13,7 @@ import pytest
 from bertworks import html
 from bertworks.contracts.decision import Decision, Rule
 from bertworks.contracts.metrics import LabelReport, LabelScores, Metric
+from bertworks.contracts.runs import RUN, RunRecord
 from bertworks.evaluation import errors, gates_view, report, report_dag, report_notices, view
 from bertworks.evaluation.predictions import Predictions
 from bertworks.notices import Notice
@@ -21,6 +22,11 @@ from bertworks.spec import Task
 
 def entry(part: str, name: str, value: float, rows: int = 10) -> Metric:
     return Metric(name, value, slice=part, rows=rows)
+
+
+def ran(*steps: dict[str, Any]) -> RunRecord:
+    """The record of a run with these steps."""
+    return RUN.of({"steps": steps}, "run.json")
 
 
 def first_cells(page: str) -> list[str]:
@@ -107,11 +113,11 @@ def test_a_refusal_says_on_what_and_not_on_which_metric() -> None:
 
 def test_a_cached_step_shows_the_time_of_the_run_that_made_it() -> None:
     step = {"name": "finetune", "state": "cached", "cached": True, "seconds": 0.0}
-    page = report_dag.section({"steps": [{**step, "made_in_seconds": 187.0}]}, {})
+    page = report_dag.section(ran({**step, "made_in_seconds": 187.0}), {})
     assert ">cached: 3 min 07 s</text>" in page
-    assert ">cached</text>" in report_dag.section({"steps": [step]}, {})
+    assert ">cached</text>" in report_dag.section(ran(step), {})
     rest = {"name": "ingest", "state": "succeeded", "seconds": 2.0}
-    both = report_dag.section({"steps": [rest, {**step, "made_in_seconds": 187.0}]}, {})
+    both = report_dag.section(ran(rest, {**step, "made_in_seconds": 187.0}), {})
     assert "From the cache: 1 step, made in 3 min 07 s" in both
 
 
@@ -124,14 +130,12 @@ def test_notices_stand_by_step_with_warnings_first_and_where_to_read_more(tmp_pa
     merged = Notice("3 rows repeat <others> and were merged", "note", 3)
     dropped = Notice("12 rows were dropped", "warning", 12, "rejected.jsonl")
     late = Notice("The best epoch is the last", "warning", None, "history.json")
-    run = {
-        "steps": [
-            {"name": "ingest", "state": "succeeded", "notices": told(merged, dropped),
-             "outputs": {"rejected": str(tmp_path)}},
-            {"name": "validate", "state": "succeeded"},
-            {"name": "finetune", "state": "cached", "notices": told(late)},
-        ]
-    }  # fmt: skip
+    run = ran(
+        {"name": "ingest", "state": "succeeded", "notices": told(merged, dropped),
+         "outputs": {"rejected": str(tmp_path)}},
+        {"name": "validate", "state": "succeeded"},
+        {"name": "finetune", "state": "cached", "notices": told(late)},
+    )  # fmt: skip
     page = str(report_notices.section(run, {}))
     places = [page.index(text) for text in ("2 warnings, 1 note", "<h3>ingest", dropped.text,
               "repeat &lt;others&gt;", "<h3>finetune", late.text)]  # fmt: skip
@@ -146,9 +150,9 @@ def test_notices_stand_by_step_with_warnings_first_and_where_to_read_more(tmp_pa
 def test_many_notes_are_folded_and_no_warning_is() -> None:
     notes = [Notice(f"note {number}") for number in range(15)]
     warnings = [Notice(f"warning {number}", "warning") for number in range(12)]
-    page = str(report_notices.section({"steps": [{"name": "a", "notices": told(*notes)}]}, {}))
+    page = str(report_notices.section(ran({"name": "a", "notices": told(*notes)}), {}))
     assert "<summary>7 notes more</summary>" in page
-    both = {"steps": [{"name": "a", "notices": told(*notes, *warnings)}]}
+    both = ran({"name": "a", "notices": told(*notes, *warnings)})
     shown = str(report_notices.section(both, {})).partition("<details>")[0]
     assert all(notice.text in shown for notice in warnings) and "note 3" not in shown
 

@@ -118,7 +118,7 @@ class Bench:
 
     def ingest(self, *changes: str) -> Path:
         """The step on the spec's sources; the folder that holds its outputs."""
-        from components.ingest.step import run
+        from tests.helpers.steps import ingest as run
 
         self._runs += 1
         folder = self.folder / f"out{self._runs}"

@@ -106,7 +106,7 @@ BROKEN = "caf\ufffd is broken"
 
 def checked(bench: Bench, *changes: str) -> dict[str, Any]:
     """The validate step."""
-    from components.validate.step import run
+    from tests.helpers.steps import validate as run
 
     folder = bench.ingest(*changes)
     section = bench.section("validate", *changes)

@@ -22,6 +22,7 @@ SCRIPT = """
     from bertworks import errors
     from bertworks.notices import Notice
     from components import launch
+    from components.contract import StepResult
 
     root = Path(sys.argv[1])
 
@@ -30,7 +31,7 @@ SCRIPT = """
         notices = []
         {body}
         metrics = {{"rows": 1, "nothing": None, "broken": float("nan")}}
-        return {{"metrics": metrics, "notices": notices, "html": None, "work_seconds": 0.1}}
+        return StepResult(metrics, notices=notices, work_seconds=0.1)
 
     launch.run_step = step
     shown, metadata = {{}}, {{}}
@@ -180,7 +181,7 @@ def test_notices_reach_the_log_the_event_the_artifact_and_the_page(pod):
     """A cached step and a cluster read the artifact's file; `runs show` reads the log."""
     told = Notice("12 rows of <a> were\ndropped: data.x", "warning", 12, "rejected.jsonl")
     note = Notice("3 texts were merged")
-    records = [note.to_json(), told.to_json(), note.to_json()]
+    records = [note, told, note]
     events = pod.root / "events.jsonl"
     code, _, said = pod.run(f"notices = {records!r}", BERTWORKS_EVENTS=str(events))
     assert code == 0

@@ -20,7 +20,6 @@ from bertworks.retraining.rows import rows_of
 from bertworks.spec import Base, Clean, Retrain, Task
 from bertworks.store import Store
 from bertworks.store_outcomes import Outcomes
-from components.compare.step import run
 from tests.helpers.retrain_rows import (
     keep_version,
     made_rows,
@@ -28,6 +27,7 @@ from tests.helpers.retrain_rows import (
     splits_of,
     write_examples,
 )
+from tests.helpers.steps import compare as run
 
 CONFIG = EncoderConfig(30, 8, (2,), 4, (8,), max_positions=16)
 URI = "pypi://made==1/up"
@@ -93,7 +93,7 @@ def compare(
     opened = {one: open_artifact(path) for one, path in outputs.items()}
     assert (opened["comparison"] / "view.html").read_text().startswith("<!doctype html>")
     found = opened["comparison"].json("comparison.json")
-    return {**found, "notices": result["notices"]}, opened
+    return {**found, "notices": result.notices}, opened
 
 
 def test_no_champion_yet(section, base, tmp_path: Path) -> None:
@@ -149,11 +149,9 @@ def test_a_new_label_keeps_the_encoder_and_the_known_rows_of_the_head(
     found, made = compare(section, tmp_path, base, rows)
     assert found["new_labels"] == ["complaint"]
     waits, new, left_out = found["notices"]
-    assert waits["count"] == 1 and "validate.checks.min_label_rows" in waits["text"]
-    assert "'complaint'" in new["text"]
-    assert (
-        left_out["count"] == found["rows"]["left_out"] and "retrain.rehearsal" in left_out["text"]
-    )
+    assert waits.count == 1 and "validate.checks.min_label_rows" in waits.text
+    assert "'complaint'" in new.text
+    assert left_out.count == found["rows"]["left_out"] and "retrain.rehearsal" in left_out.text
     config, start, _ = load_folder(made["initial"].path)
     own = read_tensors(champion["model"] / FILE)
     assert config.hidden_size == CONFIG.hidden_size

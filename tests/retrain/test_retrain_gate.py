@@ -26,10 +26,8 @@ from bertworks.evaluation.gates import Measured, decide
 from bertworks.spec import Gates, Task
 from bertworks.store import Store
 from bertworks.store_outcomes import Outcomes
-from components.evaluate import step as evaluate_step
-from components.gate.step import run as gate
-from components.register.step import run as register
 from tests.evaluation.conftest import Tiny, build
+from tests.helpers.steps import evaluate, gate, register
 
 ALLOWED = Decision(True, "accuracy", [], [])
 OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
@@ -70,7 +68,7 @@ def section(folder: Path, **gates: Any) -> dict[str, Any]:
 def judge(given: Tiny, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Evaluates, judges and registers; what register gives."""
     for kind in ("model", "bundle"):
-        evaluate_step.run(
+        evaluate(
             given.section(), agent=getattr(given, kind), examples=given.examples,
             tokens=given.tokens, metrics=folder / f"{kind}_metrics",
         )  # fmt: skip
@@ -189,7 +187,7 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_overrun(given: Tiny, tmp_
     store = champion(given, tmp_path, turned)
     judge_only = section(tmp_path)
     for kind in ("model", "bundle"):
-        evaluate_step.run(
+        evaluate(
             given.section(), agent=getattr(given, kind), examples=given.examples,
             tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
         )  # fmt: skip
@@ -250,7 +248,7 @@ def test_a_champion_of_each_task_answers_as_evaluate_says(task: Task, tmp_path: 
     from bertworks.evaluation import predictions
 
     given = build(tmp_path, task)
-    evaluate_step.run(
+    evaluate(
         given.section(), agent=given.bundle, examples=given.examples, tokens=given.tokens,
         metrics=tmp_path / "metrics",
     )  # fmt: skip

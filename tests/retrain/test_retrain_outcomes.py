@@ -29,7 +29,7 @@ from bertworks.retraining.outcome import OUTCOMES, Notes, describe
 from bertworks.retraining.outcome_view import KINDS, page
 from bertworks.store import Store
 from bertworks.store_outcomes import Outcomes
-from components.notify.step import run as notify
+from tests.helpers.steps import notify
 
 
 def noted(**steps: dict[str, Any]) -> Notes:
@@ -255,7 +255,7 @@ def test_notify_keeps_and_tells_why_a_step_failed(
     Outcomes(store, "tiny").note("run-7", "compare", COMPARISON.of(CHANGED, "compare.json"))
     section = {"name": "tiny", "store": store, "status": BADLY}
     result = notify(section, outcome=tmp_path / "outcome")
-    assert result["metrics"] == {"kept": 1, "told": 1}
+    assert result.metrics == {"kept": 1, "told": 1}
     (kept,) = to_json(Outcomes(store, "tiny").every())
     assert kept["step"] == "finetune" and "out of memory" in kept["reason"]
     assert handler.told == [kept]
@@ -294,7 +294,7 @@ def test_notify_never_fails(
     monkeypatch.setenv(failures.RUN, "run-8")
     section = {"name": "tiny", "store": str(tmp_path / "store"), "status": BADLY}
     result = notify(section, outcome=tmp_path / "outcome")
-    assert result["metrics"] == {"kept": 0, "told": 0}
+    assert result.metrics == {"kept": 0, "told": 0}
     assert open_artifact(tmp_path / "outcome").json("outcome.json")["outcome"] == "failed"
     said = capsys.readouterr()
     assert said.err.count("warning:") >= 3 and "SECRET" not in said.err + said.out

@@ -18,7 +18,7 @@ import pytest
 
 from bertworks.sources.registries import http, npm_settings, pip_settings
 from bertworks.spec import Base, Corpus, Data, Task
-from components.ingest.step import run
+from tests.helpers.steps import ingest as run
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 

@@ -9,7 +9,7 @@ import yaml
 
 from bertworks.errors import SourceError
 from bertworks.spec import AgentSpec
-from components.ingest.step import run
+from tests.helpers.steps import ingest as run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = {  # name: rows read, rows kept, labels
@@ -48,7 +48,7 @@ def test_an_example_ingests_what_it_says(name, tmp_path, monkeypatch):
     section = load(name).model_dump(mode="json", by_alias=True)
     outputs = {kind: tmp_path / kind for kind in ("examples", "corpus", "rejected", "base")}
     try:
-        metrics = run(section, **outputs)["metrics"]
+        metrics = run(section, **outputs).metrics
     except SourceError as error:
         if "does not answer" not in error.message:
             raise

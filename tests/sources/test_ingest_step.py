@@ -51,7 +51,7 @@ def test_the_artifacts_are_what_the_contract_says(tmp_path, ingest, make):
         }
     ]
     assert done.summary == {"2 columns expected, 1 found": 1}
-    assert done.result["metrics"]["train_rows"] == done.info["rows"]["train"]
+    assert done.result.metrics["train_rows"] == done.info["rows"]["train"]
 
 
 def test_all_that_is_dropped_or_merged_is_told_with_its_count_and_setting(tmp_path, ingest, make):
@@ -67,7 +67,7 @@ def test_all_that_is_dropped_or_merged_is_told_with_its_count_and_setting(tmp_pa
         max_rejected=0.05,
         max_rows=60,
     )
-    told = {notice["text"]: notice for notice in done.result["notices"]}
+    told = {notice.text: notice for notice in done.result.notices}
     counted = {
         "were rejected": (done.info["rejected"], "warning", "data.max_rejected"),
         "stand with different labels": (2, "warning", "conflicting_labels"),
@@ -79,16 +79,16 @@ def test_all_that_is_dropped_or_merged_is_told_with_its_count_and_setting(tmp_pa
     }
     for words, (count, level, setting) in counted.items():
         (text,) = [text for text in told if words in text]
-        assert setting in text and told[text]["level"] == level
-        assert told[text]["count"] == count if count else told[text]["count"] > 0
+        assert setting in text and told[text].level == level
+        assert told[text].count == count if count else told[text].count > 0
     assert done.info["rejected"] > 0 and done.info["left_out"] > 0
-    (rejected,) = [one for one in told.values() if "were rejected" in one["text"]]
-    assert rejected["more"] == "rejected.jsonl" and "2 columns expected" in rejected["text"]
+    (rejected,) = [one for one in told.values() if "were rejected" in one.text]
+    assert rejected.more == "rejected.jsonl" and "2 columns expected" in rejected.text
 
 
 def test_nothing_is_told_of_clean_rows(tmp_path, ingest, make):
     (tmp_path / "a.csv").write_text(make.reviews(100))
-    told = ingest([{"uri": "a.csv"}], corpus={"include_training_text": False}).result["notices"]
+    told = ingest([{"uri": "a.csv"}], corpus={"include_training_text": False}).result.notices
     assert told == []
 
 
@@ -109,7 +109,7 @@ def test_every_task_has_its_columns(tmp_path, ingest, task, row, columns):
         assert {name: found[name] for name in columns} == columns
         assert found["source"] == "a.jsonl"
     texts = 61 if task.get("pair") else 60
-    assert done.result["metrics"]["corpus_rows"] <= texts
+    assert done.result.metrics["corpus_rows"] <= texts
 
 
 def test_a_row_never_changes_split_when_data_grows(tmp_path, ingest, make):

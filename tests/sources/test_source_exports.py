@@ -10,7 +10,7 @@ from bertworks.errors import DataError
 
 
 def told(done) -> str:
-    return "\n".join(notice["text"] for notice in done.result["notices"])
+    return "\n".join(notice.text for notice in done.result.notices)
 
 
 def answered(answers: list[str], count: int = 60, **more) -> str:

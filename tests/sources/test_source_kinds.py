@@ -201,7 +201,7 @@ def test_spans_of_annotation_tools_become_tags(tmp_path, ingest, row):
     done = ingest([{"uri": "a.json"}], task={"type": "tagging"})
     assert {tuple(found["tags"]) for found in done.rows()} == {tuple(WORDS[1])}
     assert all(found["tokens"][:2] == WORDS[0][:2] for found in done.rows())
-    assert any("marked spans" in notice["text"] for notice in done.result["notices"])
+    assert any("marked spans" in notice.text for notice in done.result.notices)
 
 
 def test_words_are_cut_where_a_span_ends_inside_them():
@@ -234,7 +234,7 @@ def test_comments_in_conll_are_skipped_and_the_word_is_not(tmp_path, ingest):
     (tmp_path / "a.conll").write_text(text)
     done = ingest([{"uri": "a.conll"}], task={"type": "tagging"})
     assert all(row["tokens"][1] == "#" and len(row["tokens"]) == 3 for row in done.rows())
-    assert "120 comment lines were skipped" in done.result["notices"][0]["text"]
+    assert "120 comment lines were skipped" in done.result.notices[0].text
 
 
 def test_a_conll_file_without_blank_lines_is_an_error(tmp_path, ingest):

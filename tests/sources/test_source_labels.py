@@ -14,7 +14,7 @@ from bertworks.spec import AgentSpec, Source
 
 
 def told(done) -> str:
-    return "\n".join(notice["text"] for notice in done.result["notices"])
+    return "\n".join(notice.text for notice in done.result.notices)
 
 
 def csv_of(labels: list[str], count: int = 60, column: str = "label") -> str:

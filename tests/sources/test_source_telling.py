@@ -16,7 +16,7 @@ CYRILLIC = "p\u0430y"  # its second letter
 
 
 def told(done) -> str:
-    return "\n".join(notice["text"] for notice in done.result["notices"])
+    return "\n".join(notice.text for notice in done.result.notices)
 
 
 def languages(count: int = 60) -> str:
@@ -28,8 +28,8 @@ def test_a_value_of_where_that_no_row_has_is_told_with_those_that_there_are(tmp_
     (tmp_path / "a.csv").write_text(languages())
     done = ingest([{"uri": "a.csv", "where": {"lang": ["en", "en-GB"], "label": ["a", "b"]}}])
     assert done.info["read"] == 20
-    warned = [notice for notice in done.result["notices"] if notice["level"] == "warning"]
-    assert [notice["text"] for notice in warned] == [
+    warned = [notice for notice in done.result.notices if notice.level == "warning"]
+    assert [notice.text for notice in warned] == [
         "a.csv: no row has lang 'en-GB'; 'lang' holds 'en_GB' (20), 'en' (20), 'de' (20) "
         "(data.sources[].where)"
     ]

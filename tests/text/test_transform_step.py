@@ -20,7 +20,7 @@ from bertworks.errors import ArtifactError, DataError, SpecError
 from bertworks.spec import Base, Task, Transform
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.wordpiece import train
-from components.transform.step import run
+from tests.helpers.steps import transform as run
 
 TEXT = "the film was good bad dull bright and a but not very so slow quick 电 影 naïve"
 WORDS = TEXT.split()
@@ -189,7 +189,7 @@ def test_info_counts_what_was_written(made: dict[str, Made], kind: str) -> None:
     assert one.info["task"] == one.task.model_dump(mode="json")
     assert one.info["clean"] == CLEAN
     assert one.info["corpus_rows"] == 12
-    assert one.result["metrics"]["train_rows"] == 50
+    assert one.result.metrics["train_rows"] == 50
 
 
 def test_schemas_are_those_of_the_contract(made: dict[str, Made]) -> None:
@@ -268,10 +268,10 @@ def test_cut_rows_are_counted(made: dict[str, Made], kind: str) -> None:
                 first = row["text_a" if kind == "pair" else "text"]
                 whole.append(len(one.tokenizer.encode_batch([first], second)[0][0]))
         assert one.info["truncated"][split] == sum(length > 16 for length in whole) > 0
-    (notice,) = one.result["notices"]
-    assert notice["level"] == "warning" and notice["count"] == sum(one.info["truncated"].values())
-    assert "rows have more than 16 tokens and are cut: train " in notice["text"]
-    assert "task.max_length = 16" in notice["text"]
+    (notice,) = one.result.notices
+    assert notice.level == "warning" and notice.count == sum(one.info["truncated"].values())
+    assert "rows have more than 16 tokens and are cut: train " in notice.text
+    assert "task.max_length = 16" in notice.text
 
 
 def test_unknown_share(made: dict[str, Made]) -> None:
@@ -462,9 +462,10 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     inputs = make_inputs(tmp_path, "tagging", _splits("tagging"))
     section = json.dumps(make_section(TASKS["tagging"]))
     code = (
-        "import json, sys\nfrom pathlib import Path\nfrom components.transform.step import run\n"
+        "import json, sys\nfrom pathlib import Path\n"
+        "from components.transform.step import Section, run\n"
         "root = Path(sys.argv[1])\n"
-        "run(json.loads(sys.argv[2]), tokens=root / sys.argv[3], "
+        "run(Section.of(json.loads(sys.argv[2])), tokens=root / sys.argv[3], "
         "**{name: root / name for name in ('examples', 'corpus', 'base')})"
     )
     for name in ("one", "another"):

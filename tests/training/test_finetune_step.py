@@ -17,7 +17,7 @@ from bertworks.artifacts import open_artifact
 from bertworks.encoder.weights import load_folder, read_tensors
 from bertworks.errors import BertworksError, DataError, SpecError
 from bertworks.history import read_history
-from components.finetune.step import run
+from tests.helpers.steps import finetune as run
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_every_task_learns(base, tmp_path, task, options, metric):
     rate = 1e-2 if task == TAGGING else 5e-3
     section = finetune_section(task, epochs=10, learning_rate=rate)
     result = finetune(base, tmp_path, section, **options)
-    assert result["metrics"][f"validation_{metric}"] > 0.9
+    assert result.metrics[f"validation_{metric}"] > 0.9
 
 
 def test_the_artifact_holds_what_the_contract_says(base, tmp_path):
@@ -66,7 +66,7 @@ def test_the_artifact_holds_what_the_contract_says(base, tmp_path):
     assert agent["parents"] == dict(model.parents)
     points = model.json("history.json")["points"]
     last = [point for point in points if point["split"] == "validation"][-1]
-    assert last["value"] == result["metrics"]["validation_accuracy"]
+    assert last["value"] == result.metrics["validation_accuracy"]
     assert {point["name"] for point in points} == {"loss", "accuracy"}
     assert load_folder(model.path)[0].num_layers == 2
 
@@ -83,7 +83,7 @@ def test_the_artifact_holds_what_the_contract_says(base, tmp_path):
 def test_settings_train(base, tmp_path, settings):
     result = finetune(base, tmp_path, finetune_section(epochs=10, **settings))
     metric = settings.get("metric", "accuracy")
-    assert result["metrics"][f"validation_{metric}"] > 0.8
+    assert result.metrics[f"validation_{metric}"] > 0.8
 
 
 def test_accumulated_steps_equal_undivided_ones(base, tmp_path):
@@ -122,7 +122,7 @@ def test_equal_seeds_give_equal_bytes_and_others_do_not(base, tmp_path):
 
 def test_a_scratch_base_starts_fresh(tmp_path):
     base = make_base(tmp_path / "base", scratch=True)
-    assert finetune(base, tmp_path, finetune_section(epochs=1))["metrics"]["best_epoch"] == 1
+    assert finetune(base, tmp_path, finetune_section(epochs=1)).metrics["best_epoch"] == 1
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from bertworks.errors import DataError
 from bertworks.text.packing import pack
 from bertworks.training.corpus import read_texts
 from bertworks.training.masking import groups_of, mask
-from components.finetune.step import run as finetune
-from components.pretrain.step import run as pretrain
+from tests.helpers.steps import finetune, pretrain
 
 SETTINGS = {
     "epochs": 30, "batch_size": 8, "sequence_length": 32, "learning_rate": 1e-2, "held_out": 0.1,
@@ -30,7 +29,7 @@ def test_it_learns_to_predict_and_finetune_takes_it_up(tmp_path, whole_word):
     base = make_base(tmp_path / "base", scratch=whole_word)
     result = pretrain(
         section(whole_word=whole_word), tokens=tokens, base=base, model=tmp_path / "model"
-    )["metrics"]
+    ).metrics
     assert result["pseudo_perplexity_after"] < 0.9 * result["pseudo_perplexity_before"]
     assert result["masked_accuracy_after"] >= result["masked_accuracy_before"]
     model = open_artifact(tmp_path / "model", "model")
@@ -41,7 +40,7 @@ def test_it_learns_to_predict_and_finetune_takes_it_up(tmp_path, whole_word):
         done = finetune(
             finetune_section(epochs=1), tokens=tokens, initial=model.path, model=tmp_path / "tuned"
         )
-        assert done["metrics"]["best_epoch"] == 1
+        assert done.metrics["best_epoch"] == 1
 
 
 def test_a_corpus_without_text_is_refused(tmp_path):

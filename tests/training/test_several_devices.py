@@ -33,8 +33,8 @@ SCRIPT = """
     from bertworks.tasks import for_task
     from bertworks.training import distillation, distribution, stepper
     from bertworks.training.rows import read_splits
-    from components.finetune.step import run as finetune
-    from components.pretrain.step import run as pretrain
+    from tests.helpers.steps import finetune
+    from tests.helpers.steps import pretrain
 
     root = Path(sys.argv[1])
     tokens, base = root / "tokens", root / "base"

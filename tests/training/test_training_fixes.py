@@ -44,7 +44,7 @@ def test_sequences_longer_than_the_encoder_reads(bench: Bench, tmp_path: Path) -
 
 def test_training_that_diverges(bench: Bench, tmp_path: Path) -> None:
     """A rate that is too high ends a real run; the lower one, and warming up, make sound weights."""
-    from components.finetune.step import run
+    from tests.helpers.steps import finetune as run
 
     tokens = make_tokens(tmp_path / "tokens", rows=(32, 8, 8))
     base = make_base(tmp_path / "base")

@@ -152,7 +152,7 @@ def finetune_section(task=CLASSIFICATION, **settings):
 
 
 if __name__ == "__main__":  # run in a process of its own, to be killed
-    from components.finetune.step import run
+    from tests.helpers.steps import finetune as run
 
     root = Path(sys.argv[1])
     section = finetune_section(epochs=int(sys.argv[3]), checkpoint_steps=3)

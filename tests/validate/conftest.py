@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from bertworks.artifacts import write, write_json
 from bertworks.errors import DataError
 from bertworks.spec import Task, Validate
-from components.validate.step import run
+from tests.helpers.steps import validate as run
 
 WORDS = re.findall(
     r"\w+",

@@ -16,7 +16,7 @@ def test_good_data_pass_every_check(bench, good):
     outcome = bench.run(good)
     assert outcome.error is None
     assert outcome.failed() == []
-    assert outcome.result["notices"] == []
+    assert outcome.result.notices == []
     assert list(outcome.checks) == [
         name for name in Checks.model_fields if not name.startswith(("max_", "min_"))
     ]
@@ -93,8 +93,8 @@ def test_rows_of_nothing_but_unknown_tokens_are_told(bench, good):
     outcome = bench.run(good)
     assert outcome.checks["no_known_tokens"]["value"] == 2
     assert len(outcome.checks["no_known_tokens"]["rows"]) == 2
-    told = [one for one in outcome.result["notices"] if "no token that the base" in one["text"]]
-    assert told[0]["level"] == "warning" and told[0]["count"] == 2
+    told = [one for one in outcome.result.notices if "no token that the base" in one.text]
+    assert told[0].level == "warning" and told[0].count == 2
 
 
 def test_unknown_tokens(bench, good):
@@ -203,7 +203,7 @@ def test_a_warning_does_not_stop_the_run(bench, good):
     good["train"][0]["text"] = ""
     outcome = bench.run(good, settings={"checks": {"empty_rows": "warning"}})
     assert (outcome.error, outcome.failed()) == (None, ["empty_rows"])
-    assert outcome.result["metrics"]["checks_failed"] == 1
+    assert outcome.result.metrics["checks_failed"] == 1
 
 
 def test_no_rows_at_all(bench):
@@ -219,7 +219,7 @@ def test_tagging_counts_types_of_entity(bench, make_sentence):
         for n in range(10)
     ]
     outcome = bench.run({"train": rows}, task)
-    assert outcome.failed() == [] and outcome.result["metrics"]["labels"] == 2
+    assert outcome.failed() == [] and outcome.result.metrics["labels"] == 2
     rows[3]["tags"] = ["O", "O", "O", "B-MISC", "O"]
     rows[4]["tokens"], rows[4]["tags"] = [], []
     outcome = bench.run({"train": rows}, task)
@@ -248,7 +248,7 @@ def test_regression_needs_different_scores(bench, make_sentence):
     rows = [{"text": make_sentence(n), "score": n / 10} for n in range(20)]
     outcome = bench.run({"train": rows}, task)
     assert outcome.failed() == [] and outcome.checks["rare_labels"]["value"] is None
-    assert "labels" not in outcome.result["metrics"]
+    assert "labels" not in outcome.result.metrics
     same = [{**row, "score": 1.5} for row in rows]
     assert bench.run({"train": same}, task).failed() == ["single_class"]
 
@@ -259,12 +259,12 @@ def test_every_warning_is_told_with_count_limit_and_page(bench, good):
     good["test"] = [dict(row) for row in good["train"][:10]]
     outcome = bench.run(good)
     assert outcome.error is None
-    told = {notice["text"].partition(":")[0]: notice for notice in outcome.result["notices"]}
+    told = {notice.text.partition(":")[0]: notice for notice in outcome.result.notices}
     assert set(told) == set(outcome.failed()) >= {"encoding_damage", "leakage"}
     damaged = told["encoding_damage"]
-    assert damaged["level"] == "warning" and damaged["count"] == len(good["train"]) + 10
-    assert "(validate.checks.max_encoding_damage = 0.01)" in damaged["text"]
-    assert damaged["more"] == "view.html" and told["leakage"]["count"] == 10
+    assert damaged.level == "warning" and damaged.count == len(good["train"]) + 10
+    assert "(validate.checks.max_encoding_damage = 0.01)" in damaged.text
+    assert damaged.more == "view.html" and told["leakage"].count == 10
 
 
 def test_a_refusal_tells_the_warnings_too(bench, good):
@@ -278,5 +278,5 @@ def test_a_refusal_tells_the_warnings_too(bench, good):
 
 def test_rows_that_were_not_compared_are_counted(bench, good):
     settings = {"max_near_duplicate_rows": 30}
-    (notice,) = bench.run(good, settings=settings).result["notices"]
-    assert notice["count"] == 70 and "validate.max_near_duplicate_rows = 30" in notice["text"]
+    (notice,) = bench.run(good, settings=settings).result.notices
+    assert notice.count == 70 and "validate.max_near_duplicate_rows = 30" in notice.text

@@ -46,11 +46,10 @@ def test_files_and_parents(bench, data):
     schema = text_format.Parse((outcome.path / "schema.pbtxt").read_text(), schema_pb2.Schema())
     assert list(schema.string_domain[0].value) == ["neg", "pos"]
     text_format.Parse((outcome.path / "anomalies.pbtxt").read_text(), anomalies_pb2.Anomalies())
-    assert outcome.result == {
-        "metrics": outcome.result["metrics"], "notices": [], "html": "view.html", "confusion": None,
-    }  # fmt: skip
-    assert outcome.result["metrics"]["rows_train"] == 80
-    assert all(isinstance(value, (int, float)) for value in outcome.result["metrics"].values())
+    told = outcome.result
+    assert (told.notices, told.html, told.confusion) == ([], "view.html", None)
+    assert outcome.result.metrics["rows_train"] == 80
+    assert all(isinstance(value, (int, float)) for value in outcome.result.metrics.values())
 
 
 def test_statistics_of_text_and_numbers(bench, make_sentence):
@@ -150,7 +149,7 @@ def test_damage_is_shown_where_it_stands(bench, data, make_sentence):
 def test_other_arrow_types_of_text(bench, data):
     names = [("id", pa.large_string()), ("text", pa.large_string()), ("label", pa.large_string())]
     outcome = bench.run(data, schema=pa.schema(names))
-    assert outcome.failed() == [] and outcome.result["metrics"]["labels"] == 2
+    assert outcome.failed() == [] and outcome.result.metrics["labels"] == 2
 
 
 class Tags(HTMLParser):
