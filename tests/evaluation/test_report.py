@@ -11,7 +11,7 @@ import pytest
 from gate_rules import gate_section
 
 from bertworks import artifacts
-from bertworks.contracts.runs import RunStep
+from bertworks.contracts.runs import RUN, RunStep
 from bertworks.evaluation import report
 from bertworks.evaluation.report_dag import draw, section
 from bertworks.progress import duration
@@ -188,10 +188,10 @@ def test_the_gate_stands_under_evaluate_with_and_without_pretraining() -> None:
 
 def test_what_was_not_the_steps_work_is_told() -> None:
     steps = [{"name": "ingest", "state": "succeeded", "seconds": 9, "work_seconds": 8}]
-    said = section({"steps": steps, "seconds": 10.5}, {})
+    said = section(RUN.of({"steps": steps, "seconds": 10.5}, "run.json"), {})
     assert "At work: 8.0 s; starting steps and running them: 2.5 s." in said
     older = [{**steps[0], "work_seconds": 0}]
-    assert "At work" not in section({"steps": older, "seconds": 10.5}, {})
+    assert "At work" not in section(RUN.of({"steps": older, "seconds": 10.5}, "run.json"), {})
 
 
 def test_durations_are_readable() -> None:

@@ -8,14 +8,22 @@ from tiny_agent import REPOSITORY
 
 STEP = """
 from bertworks import artifacts
+from bertworks.notices import Notice
+from bertworks.spec import Task
+from components.contract import StepResult, StepSection
+
+
+class Section(StepSection):
+    task: Task
+    word: str
 
 
 def run(section, *, examples, model, counted):
     parents = {"examples": artifacts.open_artifact(examples, "examples")}
     with artifacts.write(counted, kind="counted", producer="toy", parents=parents) as folder:
-        artifacts.write_json(folder / "toy.json", section)
-    told = {"text": "the toy had its say", "level": "warning", "count": None, "more": "toy.json"}
-    return {"metrics": {"sevens": 7}, "notices": [told], "html": None, "confusion": None}
+        artifacts.write_json(folder / "toy.json", section.model_dump(mode="json"))
+    told = Notice("the toy had its say", "warning", more="toy.json")
+    return StepResult({"sevens": 7}, notices=[told])
 """
 COMPONENT = """
 from kfp import dsl
