@@ -83,11 +83,16 @@ test-slow: $(VENV)/.dev .venv-peers/.done ## Run the slow tests: whole runs, kil
 golden: $(VENV)/.dev ## Write the compiled pipelines that the tests compare with; read the difference
 	@BERTWORKS_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/pipelines/test_golden_pipelines.py
 
+.PHONY: docs
+docs: $(VENV)/.runtime ## Write docs/artifacts.md from the types in bertworks/contracts
+	@$(BIN)/python -m bertworks.contracts.describe docs/artifacts.md
+
 .PHONY: lint
-lint: $(VENV)/.dev ## Check style and the direction of imports
+lint: $(VENV)/.dev ## Check style, the direction of imports, and docs/artifacts.md
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m bertworks.contracts.describe --check docs/artifacts.md
 
 .PHONY: format
 format: $(VENV)/.dev ## Rewrite the code in the project's style
