@@ -20,4 +20,4 @@ def execute(notebook: Any, folder: Path, kernels: Path) -> None:
         patched.setenv("JUPYTER_PATH", str(kernels / "share/jupyter"))
         patched.setenv("IPYTHONDIR", str(kernels / "ipython"))
         patched.setenv("PYTHONPATH", str(REPOSITORY))
-        nbclient.NotebookClient(notebook, timeout=550, resources=resources).execute()
+        nbclient.NotebookClient(notebook, timeout=1200, resources=resources).execute()
