@@ -15,7 +15,7 @@ from bertworks import progress
 from bertworks.errors import BertworksError, EnvironmentFault, GateRefused
 from bertworks.locks import lock
 from bertworks.sources.fingerprints import fingerprints
-from bertworks.spec import AgentSpec, task_metric
+from bertworks.spec import AgentSpec
 from bertworks.spec_file import SpecFile
 from pipelines.box import Box
 from pipelines.dag import Dag
@@ -109,7 +109,7 @@ def reasons(evaluation: Path, spec: AgentSpec) -> list[str]:
             else:
                 text = f"{name} is {value:.4f}, the gate asks for {spec.gates.minimum:g}"
             found[text] = None
-    return list(found) or [f"{spec.gates.metric or task_metric(spec.task)} was not measured"]
+    return list(found) or [f"{spec.metric} was not measured"]
 
 
 @contextlib.contextmanager

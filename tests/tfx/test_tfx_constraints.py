@@ -7,6 +7,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.predictions import Predictions
 from bertworks.spec import Checks, Task
+from bertworks.tasks import for_task
 from pipelines.tfx_steps.constraints import constrain
 from pipelines.tfx_steps.rows import FIT, PIECES, WORDS
 
@@ -112,12 +113,10 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_answers_of_a_server_give_the_same_metrics(name):
-    from pipelines.tfx_steps.measure import predictions
-
     task, pairs, wanted = CASES[name]
     ones = np.ones((1, len(pairs)))
 
-    found = measure_of(predictions(task, pairs))(ones)
+    found = measure_of(for_task(task).of_answers(*map(list, zip(*pairs, strict=True))))(ones)
 
     expected = measure_of(wanted)(ones)
     assert set(found) == set(expected)
@@ -126,8 +125,7 @@ def test_answers_of_a_server_give_the_same_metrics(name):
 
 
 def test_a_label_that_no_model_knows_counts_as_wrong():
-    from pipelines.tfx_steps.measure import predictions
-
     pairs = [("new", {"label": "a", "scores": {"a": 0.9, "b": 0.1}})]
 
-    assert measure_of(predictions(Task(), pairs))(np.ones((1, 1)))["accuracy"][0] == 0.0
+    answers = for_task(Task()).of_answers(*map(list, zip(*pairs, strict=True)))
+    assert measure_of(answers)(np.ones((1, 1)))["accuracy"][0] == 0.0
