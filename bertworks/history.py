@@ -7,13 +7,16 @@ which an artifact's digest leaves out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bertworks.artifacts import Artifact, write_json
+from bertworks.contracts.history import HISTORY as FILE
+from bertworks.contracts.history import TIMINGS as TIMES
+from bertworks.contracts.history import History
 
-HISTORY = "history.json"
-TIMINGS = "timings.json"
+HISTORY, TIMINGS = FILE.name, TIMES.name
 _OF_THE_CLOCK = ("seconds", "tokens_per_second")
 
 
@@ -31,9 +34,14 @@ def write_history(folder: Path, history: Mapping[str, Any], **timings: Any) -> N
     write_json(folder / TIMINGS, {**said, **timings})
 
 
-def read_history(model: Artifact) -> dict[str, Any]:
-    """Both in one; of older artifacts too, whose history.json has the times."""
-    found = dict(model.json(HISTORY))
-    if (model / TIMINGS).is_file():
-        found |= model.json(TIMINGS)
-    return found
+def read_history(model: Artifact) -> History:
+    """Both in one; of older artifacts too, whose history.json has the times.
+
+    Raises:
+        ArtifactError: One of the two is not what it should be.
+    """
+    found = FILE.read(model)
+    if not (model / TIMINGS).is_file():
+        return found
+    times = TIMES.read(model)
+    return replace(found, seconds=times.seconds, tokens_per_second=times.tokens_per_second)

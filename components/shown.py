@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from bertworks import html
+from bertworks.contracts.history import HISTORY, History
 from bertworks.notices import Notice
 
 
@@ -24,7 +23,7 @@ def page(task: str, numbers: Mapping[str, float], outputs: Mapping[str, Path]) -
     parts = [html.table(["", "value"], [[name, value] for name, value in numbers.items()], (1,))]
     for folder in outputs.values():
         if (folder / "history.json").is_file():
-            parts += _curves(json.loads((folder / "history.json").read_text(encoding="utf-8")))
+            parts += _curves(HISTORY.read(folder))
     return html.page(task, Markup("\n").join(parts))
 
 
@@ -42,11 +41,11 @@ def with_notices(page: str, notices: Sequence[Notice]) -> str:
     return f"{before}{heading}\n{told}{after}" if heading else f"{told}{page}"
 
 
-def _curves(history: dict[str, Any]) -> Iterator[Markup]:
+def _curves(history: History) -> Iterator[Markup]:
     """A chart a metric, with a curve a split."""
     metrics: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for point in history["points"]:
-        series = metrics.setdefault(point["name"], {}).setdefault(point["split"], [])
-        series.append((point["epoch"], point["value"]))
+    for point in history.points:
+        series = metrics.setdefault(point.name, {}).setdefault(point.split, [])
+        series.append((point.epoch, point.value))
     for name, curves in metrics.items():
         yield html.line_chart(curves, "epoch", name)

@@ -16,13 +16,14 @@ from bertworks.compression.engines import import_openvino
 from bertworks.compression.graph import Form, build_graph
 from bertworks.compression.inference import Batch
 from bertworks.compression.quantizer import Quantizer
+from bertworks.contracts.bundle import EngineFile
 from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.encoder.layout import Weights
 from bertworks.spec import Task
 from bertworks.tasks import form_of
 
 BASELINE = "onnxruntime-fp32"
-Builder = Callable[["Source", Sequence[Batch], Path], dict[str, Any]]
+Builder = Callable[["Source", Sequence[Batch], Path], EngineFile]
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ class Source:
         )  # fmt: skip
 
 
-def _onnxruntime_fp32(source: Source, _: Sequence[Batch], folder: Path) -> dict[str, Any]:
+def _onnxruntime_fp32(source: Source, _: Sequence[Batch], folder: Path) -> EngineFile:
     return _save_onnx(source.graph("float32"), folder)
 
 
-def _onnxruntime_int8(source: Source, calibration: Sequence[Batch], folder: Path) -> dict[str, Any]:
+def _onnxruntime_int8(source: Source, calibration: Sequence[Batch], folder: Path) -> EngineFile:
     quantizers = calibrate(
         source.config, source.weights, source.head, calibration, pair=source.pair,
         max_length=source.max_length,
@@ -82,12 +83,12 @@ def _onnxruntime_int8(source: Source, calibration: Sequence[Batch], folder: Path
     return _save_onnx(source.graph("int8", quantizers), folder)
 
 
-def _openvino_bf16(source: Source, _: Sequence[Batch], folder: Path) -> dict[str, Any]:
+def _openvino_bf16(source: Source, _: Sequence[Batch], folder: Path) -> EngineFile:
     model = _openvino_model(source, "compact")
     return _save_openvino(model, folder, {"INFERENCE_PRECISION_HINT": "bf16"}, halves=True)
 
 
-def _openvino_int8(source: Source, calibration: Sequence[Batch], folder: Path) -> dict[str, Any]:
+def _openvino_int8(source: Source, calibration: Sequence[Batch], folder: Path) -> EngineFile:
     """NNCF's post-training quantization: static ranges from calibration rows, with SmoothQuant.
 
     SmoothQuant (Xiao et al. 2022, section 4) moves outliers of the activations into the weights.
@@ -125,13 +126,13 @@ def _openvino_model(source: Source, form: Form) -> Any:
     return import_openvino().Core().read_model(source.graph(form).SerializeToString())
 
 
-def _save_onnx(model: Any, folder: Path) -> dict[str, Any]:
+def _save_onnx(model: Any, folder: Path) -> EngineFile:
     (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
-    return {"name": "onnxruntime", "file": "model.onnx", "options": {}}
+    return EngineFile("onnxruntime", "model.onnx")
 
 
 def _save_openvino(
-    model: Any, folder: Path, options: dict[str, Any], *, halves: bool
-) -> dict[str, Any]:
+    model: Any, folder: Path, options: dict[str, str], *, halves: bool
+) -> EngineFile:
     import_openvino().save_model(model, str(folder / "model.xml"), compress_to_fp16=halves)
-    return {"name": "openvino", "file": "model.xml", "options": options}
+    return EngineFile("openvino", "model.xml", options)

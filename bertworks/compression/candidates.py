@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bertworks.artifacts import Artifact
 from bertworks.compression.engines import Engine
 from bertworks.compression.inference import Runner
-from bertworks.contracts.bundle import CHOICE, Check, Times, Tried
+from bertworks.contracts.bundle import CHOICE, Check, EngineFile, Times, Tried
 from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.latency import Latency
 from bertworks.evaluation.drops import Drop
@@ -75,7 +75,7 @@ class Candidate:
 
     name: str
     folder: Path
-    engine: dict[str, Any] | None = None
+    engine: EngineFile | None = None
     metric: float | None = None
     at_best: float | None = None
     drop: Drop | None = None

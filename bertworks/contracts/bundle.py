@@ -101,6 +101,21 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class EngineFile:
+    """What runs a bundle's graph.
+
+    Attributes:
+        name: "onnxruntime" or "openvino".
+        file: The graph, a file of the bundle.
+        options: Settings of the engine.
+    """
+
+    name: str
+    file: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Timings:
     """timings.json of a bundle.
 
@@ -123,9 +138,11 @@ class Choice:
 
     Attributes:
         candidates: Every candidate.
+        engine: What runs the chosen one.
     """
 
     candidates: list[Tried] = field(default_factory=list)
+    engine: EngineFile | None = None
 
 
 def _times_apart(agent: Any) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from bertworks import html, spec
 from bertworks.artifacts import Artifact
+from bertworks.contracts.history import Point
 from bertworks.contracts.metrics import (
     CONFUSION,
     ERRORS,
@@ -47,11 +48,11 @@ def curves(run: RunRecord, opened: Opened) -> Markup:
         history = read_history(opened[name])
         charts = Markup("").join(
             Markup("<div>{}</div>").format(html.line_chart(series, "epoch", spoken(metric)))
-            for metric, series in _series(history["points"]).items()
+            for metric, series in _series(history.points).items()
         )
         if charts:
-            speed = history.get("tokens_per_second") or 0
-            note = f"{history.get('seconds') or 0:.0f} s, {html.number(round(speed))} tokens/s"
+            speed = history.tokens_per_second or 0
+            note = f"{history.seconds or 0:.0f} s, {html.number(round(speed))} tokens/s"
             heading = Markup('<h3>{}</h3><p class="soft">{}</p>').format(title, note)
             parts.append(heading + Markup('<div class="pair">{}</div>').format(charts))
     return Markup("\n").join(parts)
@@ -187,11 +188,11 @@ def _mark(truth: Any, given: Any) -> Markup:
     return html.badge("right", "good") if same else html.badge("wrong", "bad")
 
 
-def _series(points: list[dict[str, Any]]) -> dict[str, dict[str, list[tuple[float, float]]]]:
+def _series(points: Sequence[Point]) -> dict[str, dict[str, list[tuple[float, float]]]]:
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for point in points:
-        curve = found.setdefault(point["name"], {}).setdefault(point["split"], [])
-        curve.append((float(point["epoch"]), float(point["value"])))
+        curve = found.setdefault(point.name, {}).setdefault(point.split, [])
+        curve.append((float(point.epoch), float(point.value)))
     # A curve of one point says nothing that a table does not.
     return {
         name: series

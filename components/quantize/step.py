@@ -95,7 +95,7 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
         quantization.take(chosen, out)
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
         own = {
-            "engine": chosen.engine,
+            "engine": to_json(chosen.engine),
             "candidates": [to_json(one.tried()) for one in made.candidates],
             "parents": {name: parent.digest for name, parent in parents.items()},
             "serve": section.serve,

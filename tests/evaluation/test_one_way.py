@@ -7,6 +7,7 @@ from bertworks import artifacts
 from bertworks.artifacts import open_artifact
 from bertworks.compression.builders import BUILDERS, Source
 from bertworks.compression.inference import batches
+from bertworks.contracts.files import to_json
 from bertworks.evaluation import data, predict
 from bertworks.serving.runtime import Agent
 
@@ -26,7 +27,7 @@ def bundle_of(given, root, name):
     rows = data.read_split(open_artifact(given.tokens), "train", ["input_ids"])["input_ids"]
     kinds = [[0] * len(ids) for ids in rows] if source.pair else None
     with artifacts.write(root / name, kind="bundle", producer="test") as folder:
-        engine = BUILDERS[name](source, batches(rows, kinds), folder)
+        engine = to_json(BUILDERS[name](source, batches(rows, kinds), folder))
         (folder / "tokenizer.json").write_bytes((model / "tokenizer.json").read_bytes())
         artifacts.write_json(folder / "agent.json", {**model.json("agent.json"), "engine": engine})
     return Agent.load(root / name)
