@@ -22,8 +22,8 @@ from typing import Any
 from bertworks.contracts.files import File
 
 MODULES = (
-    "statistics", "history", "metrics", "latency", "bundle", "decision", "registered", "retraining",
-    "versions", "runs",
+    "examples", "statistics", "history", "metrics", "latency", "bundle", "decision", "registered",
+    "retraining", "versions", "runs",
 )  # fmt: skip
 _PLACE = re.compile(r"^\{\{(\w+)\.(\w+)\}\}$", re.M)
 _ENTRY = re.compile(r"^ {8}(\w+): ((?:.*\n?)(?: {12,}.*\n?)*)", re.M)

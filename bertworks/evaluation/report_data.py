@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from bertworks import html
 from bertworks.artifacts import Artifact
+from bertworks.contracts.examples import EXAMPLES, Examples
 from bertworks.contracts.runs import RunRecord
 from bertworks.contracts.statistics import CHECKS, Check
 from bertworks.evaluation.data import read_split
-from bertworks.spec import Task
 from bertworks.tasks import for_task
 
 SPLITS = ("train", "validation", "test")
@@ -25,19 +24,22 @@ def section(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
     """Counts, label and length charts, checks, sources."""
     parts = []
     if "examples" in opened:
-        info = opened["examples"].json("info.json")
+        info = EXAMPLES.read(opened["examples"])
         parts += [_counts(info), _charts(opened), _sources(info)]
     if "statistics" in opened:
         parts.append(_checks(CHECKS.read(opened["statistics"])))
     return Markup("\n").join(parts)
 
 
-def _counts(info: dict[str, Any]) -> Markup:
-    rows = info["rows"]
+def _counts(info: Examples) -> Markup:
+    rows = info.rows
     names = {"read": "read", "rejected": "refused", "duplicates": "duplicates removed",
              "conflicts": "conflicting labels removed"}  # fmt: skip
     headers = [*SPLITS, *names.values()]
-    values = [rows.get(split, 0) for split in SPLITS] + [info.get(name, "–") for name in names]
+    values = [rows.get(split, 0) for split in SPLITS] + [
+        "–" if count is None else count
+        for count in (info.read, info.rejected, info.duplicates, info.conflicts)
+    ]
     return html.table(headers, [values], range(len(headers)))
 
 
@@ -48,7 +50,7 @@ def _charts(opened: dict[str, Artifact]) -> Markup:
 
 def _labels(examples: Artifact) -> Markup:
     """Train rows by label; by score for regression; entities by type for tagging."""
-    target = for_task(Task.model_validate(examples.json("info.json")["task"])).target
+    target = for_task(EXAMPLES.read(examples).task).target
     values = read_split(examples, "train", [target.column]).get(target.column, [])
     if target.numeric:
         counts, edges = np.histogram(np.asarray(values, float), bins=24)
@@ -96,9 +98,8 @@ def _mark(check: Check) -> Markup:
     return html.badge(check.severity, "bad" if check.severity == "error" else "warn")
 
 
-def _sources(info: dict[str, Any]) -> Markup:
+def _sources(info: Examples) -> Markup:
     rows = [
-        [one["uri"], one.get("rows", "–"), one.get("license") or "–"]
-        for one in info.get("sources", [])
+        [one.uri, "–" if one.rows is None else one.rows, one.license or "–"] for one in info.sources
     ]
     return html.table(["source", "rows", "licence"], rows, [1]) if rows else Markup("")

@@ -13,6 +13,7 @@ import pytest
 from bertworks.contracts import describe
 from bertworks.contracts.bundle import CHOICE, TIMINGS, Times
 from bertworks.contracts.decision import DECISION, Decision
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.contracts.files import File, to_json
 from bertworks.contracts.history import HISTORY
 from bertworks.contracts.latency import LATENCY
@@ -27,9 +28,9 @@ from bertworks.errors import ArtifactError
 REPOSITORY = Path(__file__).parents[2]
 KEPT: dict[str, File[Any]] = {
     "**/finetune/model": HISTORY, "**/prune/pruned": HISTORY, "**/bundle": TIMINGS,
-    "**/statistics": PROFILE, "**/comparison": COMPARISON, "**/outcome": OUTCOME,
-    "**/decision": DECISION, "**/registered": REGISTERED, "models/tiny": CHAMPION,
-    "models/tiny/versions/*": RECORD,
+    "**/ingest/examples": EXAMPLES, "**/statistics": PROFILE, "**/outcome": OUTCOME,
+    "**/comparison": COMPARISON, "**/decision": DECISION, "**/registered": REGISTERED,
+    "models/tiny": CHAMPION, "models/tiny/versions/*": RECORD,
 }  # fmt: skip
 
 
