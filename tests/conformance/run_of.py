@@ -54,13 +54,13 @@ class Case:
         task: The spec's task section, without max_length.
         row: A source's row, drawn at random; what is learned follows from its words.
         learns: What the run's metric must reach on the validation rows: at least, or where lower is
-            better at most.
+            better at most. None: this small run says nothing; another test shows that it learns.
         finetune: Settings that it learns better with.
     """
 
     task: Row
     row: Callable[[random.Random], Row]
-    learns: float
+    learns: float | None
     finetune: Row = field(default_factory=dict)
 
 
