@@ -33,5 +33,5 @@ setup(
     package_dir={DEPLOY: "k8s/serving"} if MANIFESTS.is_dir() else {},
     package_data={"": ["*.html", "*.css", "py.typed"], DEPLOY: ["*/*.yaml"]},
     install_requires=REQUIREMENTS,
-    entry_points={"console_scripts": ["bertworks = pipelines.cli:main"]},
+    entry_points={"console_scripts": ["bertworks = pipelines.cli.main:main"]},
 )

@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.harness.results import Result, compare
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.compression.builders import Source
 from bertworks.compression.calibration import calibrate
-from bertworks.compression.engines import Engine, OnnxRuntime
-from bertworks.compression.inference import Runner, batches
+from bertworks.runtime.engines import Engine, OnnxRuntime
+from bertworks.runtime.inference import Runner, batches
+from bertworks.storage.artifacts import Artifact, open_artifact
 from pipelines.local import record
 from pipelines.local.root import open_root
 

@@ -2,8 +2,8 @@
 
 Blocks of several encoders are timed at several lengths, each at a handful of widths; the times a unit
 of work are those that come closest to all of them (non-negative least squares of the relative error).
-The result goes into `MEASURED` of bertworks/compression/cost.py by hand: it belongs to the code, so that
-the same commit chooses the same widths.
+The result goes into `MEASURED` of bertworks/compression/pruning/cost.py by hand: it belongs to the
+code, so that the same commit chooses the same widths.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.harness.results import Result, Row
-from bertworks.compression import cost
-from bertworks.compression.cost import Costs, Work
-from bertworks.compression.latency import LatencyTable, Shape, Subject
 from bertworks.compression.measuring import measure
+from bertworks.compression.pruning import cost
+from bertworks.compression.pruning.cost import Costs, Work
+from bertworks.compression.pruning.latency import LatencyTable, Shape, Subject
 
 # Hidden size, width of a head, heads, neurons: MiniLM-L6 and L12, BERT-base, and a small one.
 SIZES = ((384, 32, 12, 1536), (768, 64, 12, 3072), (256, 64, 4, 1024))

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.harness.results import Result, Row, compare
 from benchmarks.harness.sides import OWN_PYTHON, Side, peer_python
 from benchmarks.training_runs import find_run, say
-from bertworks.encoder.config import EncoderConfig
+from bertworks.models.config import EncoderConfig
 
 KINDS = {"bf16": "bfloat16", "fp32": "float32"}
 TRAININGS = {"fine-tuning": "finetune", "pretraining": "pretrain"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.peers.classifying import Classifier, Ways
-from bertworks.serving.runtime import Agent
+from bertworks.runtime.agent import Agent
 
 
 def load(job: dict[str, Any]) -> tuple[Ways, Ways]:

@@ -18,21 +18,21 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.harness.sides import serve
-from bertworks.artifacts import Artifact, open_artifact
-from bertworks.encoder.config import Head
-from bertworks.encoder.model import BertModel, build
+from bertworks.models.config import Head
+from bertworks.models.model import BertModel, build
 from bertworks.spec import Finetune, Optimizer, Pretrain, Task
+from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.tasks import for_task
 from bertworks.training import precision
-from bertworks.training.corpus import Marks, MaskedFeed, read_texts
 from bertworks.training.distribution import strategy
 from bertworks.training.feed import Batch, Feed, ahead
-from bertworks.training.finetuning import label_weights, select_on
 from bertworks.training.initial import load_initial
-from bertworks.training.labelled import LabelledFeed, objective_of
 from bertworks.training.length import length_of
-from bertworks.training.losses import loss_for
-from bertworks.training.mlm import objective as masked_objective
+from bertworks.training.objectives.corpus import Marks, MaskedFeed, read_texts
+from bertworks.training.objectives.finetuning import label_weights, select_on
+from bertworks.training.objectives.labelled import LabelledFeed, objective_of
+from bertworks.training.objectives.losses import loss_for
+from bertworks.training.objectives.mlm import objective as masked_objective
 from bertworks.training.optimizer import AdamW, groups_of
 from bertworks.training.rows import read_splits
 from bertworks.training.schedule import learning_rate
@@ -103,7 +103,7 @@ def counted(batch: Batch) -> dict[str, int]:
 
 
 def finetuning(tokens: Artifact, base: Artifact, settings: Finetune) -> tuple[Training, Any]:
-    """Fine-tuning as `bertworks.training.finetuning` sets it up, and its validation metric."""
+    """As `bertworks.training.objectives.finetuning` sets it up, and its validation metric."""
     info = tokens.json("info.json")
     handler = for_task(Task.model_validate(info["task"]), info)
     rows, validation = read_splits(tokens, handler.target_column)
@@ -125,7 +125,7 @@ def finetuning(tokens: Artifact, base: Artifact, settings: Finetune) -> tuple[Tr
 def pretraining(
     tokens: Artifact, base: Artifact, settings: Pretrain, probe: Path | None
 ) -> tuple[Training, Any]:
-    """Pretraining as `bertworks.training.mlm` sets it up, and its loss on the probe."""
+    """Pretraining as `bertworks.training.objectives.mlm` sets it up, and its loss on the probe."""
     config, weights = load_initial(base, tokens)
     texts, _ = read_texts(tokens, settings.held_out)
     with strategy().scope():

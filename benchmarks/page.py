@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.harness import charts
 from benchmarks.harness.results import FOLDER, Result, goal_text, ratio_text, shown
 from benchmarks.harness.sides import REPOSITORY
-from bertworks.replacing import replacing
+from bertworks.storage.replacing import replacing
 
 PAGE = REPOSITORY / "docs/performance.md"
 BEGIN = "<!-- results: written by `make bench-page` -->"

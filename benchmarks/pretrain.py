@@ -19,10 +19,10 @@ import numpy as np
 from benchmarks.harness.results import Result, Row, compare
 from benchmarks.harness.sides import Side, peer_python
 from benchmarks.training_runs import Course, Trained, advance, find_run, say
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.spec import Pretrain
+from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.text.batching import pad_batch
-from bertworks.training.corpus import Marks, read_texts
+from bertworks.training.objectives.corpus import Marks, read_texts
 
 OWN = {"bertworks bf16": "bfloat16", "bertworks fp32": "float32"}
 LIKE_LENGTH = "batches of like length"

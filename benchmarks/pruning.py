@@ -27,9 +27,9 @@ from benchmarks.pruning_agents import Agent, made, newest_run, say
 from benchmarks.pruning_students import Student, by_magnitude, ours, shallower
 from benchmarks.pruning_training import Classroom, Trained
 from bertworks.compression.graph import build_graph
-from bertworks.compression.latency import LatencyTable, Subject, representative_shapes
 from bertworks.compression.measuring import compare, measure
-from bertworks.compression.shrink import Model, Narrowing
+from bertworks.compression.pruning.latency import LatencyTable, Subject, representative_shapes
+from bertworks.compression.pruning.shrink import Model, Narrowing
 from bertworks.spec import Prune
 from pipelines.local.root import open_root
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.sides import REPOSITORY
-from bertworks import artifacts, spec_file
-from bertworks.compression.shrink import Model
-from bertworks.encoder.weights import load_folder
+from bertworks.compression.pruning.shrink import Model
+from bertworks.models.weights import load_folder
 from bertworks.spec import Task
+from bertworks.spec import file as spec_file
+from bertworks.storage import artifacts
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training.rows import Rows, read_rows

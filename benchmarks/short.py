@@ -28,8 +28,8 @@ from pathlib import Path
 from benchmarks.harness.results import Result, Row, compare
 from benchmarks.harness.sides import OWN_PYTHON, REPOSITORY, Side, in_turn, peer_python
 from benchmarks.short_artifacts import MAX_LENGTH, Made, make
-from bertworks.artifacts import open_artifact
-from bertworks.replacing import replacing
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.replacing import replacing
 
 BASELINE = REPOSITORY / "benchmarks/short_baseline.json"
 LEAST = 2 / 3
@@ -37,7 +37,7 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "am
 STEPS = 4
 START_UP = {
     "import bertworks": ["-c", "import bertworks"],
-    "bertworks --help": ["-m", "pipelines.cli", "--help"],
+    "bertworks --help": ["-m", "pipelines.cli.main", "--help"],
 }
 
 

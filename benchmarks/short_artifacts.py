@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.sentences import write_examples
-from bertworks import artifacts
-from bertworks.artifacts import open_artifact, write_json
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import all_shapes, initialize
-from bertworks.encoder.weights import save_folder
-from bertworks.sources.base import scratch_config
+from bertworks.data.sources.base import scratch_config
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import all_shapes, initialize
+from bertworks.models.weights import save_folder
 from bertworks.spec import Base, Corpus, Data, Quantize, Scratch, Task, Transform
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import open_artifact, write_json
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.wordpiece import train
-from bertworks.training.finetuning import agent_json
+from bertworks.training.objectives.finetuning import agent_json
 from components.ingest import step as ingest
 from components.quantize import step as quantize
 from components.transform import step as transform

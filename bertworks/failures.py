@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bertworks import buckets
+from bertworks.storage import buckets
 
 ROOT = "BERTWORKS_FAILURES"
 RUN = "KFP_RUN_ID"

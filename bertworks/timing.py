@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertworks.compression.engines import SPIN
 from bertworks.contracts.latency import Latency, Load
+from bertworks.runtime.engines import SPIN
 
 Milliseconds = NDArray[np.float64]
 

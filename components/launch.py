@@ -25,12 +25,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bertworks import cpus, failures, progress, temporary
-from bertworks.artifacts import MANIFEST, write_json
+from bertworks import cpus, failures, progress
 from bertworks.contracts.files import to_json
 from bertworks.errors import BertworksError, EnvironmentFault
 from bertworks.notices import Notice, in_order, to_log
-from bertworks.training.checkpoints import CODE
+from bertworks.storage import temporary
+from bertworks.storage.artifacts import MANIFEST, write_json
+from bertworks.storage.checkpoints import CODE
 from components import shown
 from components.contract import StepResult
 

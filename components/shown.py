@@ -7,9 +7,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from bertworks import html
 from bertworks.contracts.history import HISTORY, History
 from bertworks.notices import Notice
+from bertworks.pages import html
 
 
 def page(task: str, numbers: Mapping[str, float], outputs: Mapping[str, Path]) -> str:

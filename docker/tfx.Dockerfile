@@ -1,8 +1,8 @@
-# The image that runs the TFX pipeline: python -m pipelines.tfx_agent SPEC --root DIR
+# The image that runs the TFX pipeline: python -m pipelines.tfx.agent SPEC --root DIR
 #
 #   make images IMAGES=tfx
 #   docker run --rm --user "$(id -u):0" -v "$PWD:/work" -w /work bertworks/tfx:VERSION \
-#     python -m pipelines.tfx_agent examples/spam.yaml --root /work/.bertworks/tfx
+#     python -m pipelines.tfx.agent examples/spam.yaml --root /work/.bertworks/tfx
 #
 # BASE_IMAGE and the build secrets `ca` and `index`: see pipeline.Dockerfile.
 ARG BASE_IMAGE=python:3.13-slim-trixie
@@ -69,7 +69,7 @@ ENV PATH=/opt/bertworks/bin:/usr/local/bin:/usr/bin:/bin \
     XDG_CONFIG_HOME=/tmp/config
 USER 10001:10001
 WORKDIR /home/bertworks
-CMD ["python3", "-m", "pipelines.tfx_agent", "--help"]
+CMD ["python3", "-m", "pipelines.tfx.agent", "--help"]
 
 ARG VERSION
 ARG REVISION

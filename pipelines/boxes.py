@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bertworks.data.sources.fingerprints import UNSEEN
 from bertworks.retraining.webhook import URL
-from bertworks.sources.fingerprints import UNSEEN
 from pipelines import sections as of
 from pipelines.box import Box, Output, Secret
 
@@ -106,7 +106,7 @@ TABLE = (
         there=lambda dag: dag.spec.pretrain.enabled,
         trains=True,
         requests=("1", "4Gi"),
-        ahead=("bertworks.training.mlm",),
+        ahead=("bertworks.training.objectives.mlm",),
         known_as={"model": "pretrained"},
     ),
     Box(
@@ -115,14 +115,14 @@ TABLE = (
         takes={"tokens": TOKENS, "initial": (Output("pretrain", "model"), *START)},
         trains=True,
         requests=("1", "4Gi"),
-        ahead=("bertworks.training.finetuning",),
+        ahead=("bertworks.training.objectives.finetuning",),
     ),
     Box(
         name="evaluate",
         section=of.evaluate_model,
         takes={"agent": TEACHER, "examples": ROWS, "tokens": TOKENS},
         requests=("500m", "3Gi"),
-        ahead=("bertworks.encoder.model",),
+        ahead=("bertworks.models.model",),
         known_as={"metrics": "model_metrics"},
     ),
     Box(
@@ -132,7 +132,7 @@ TABLE = (
         there=lambda dag: dag.spec.compress.prune.enabled,
         trains=True,
         requests=("1", "4Gi"),
-        ahead=("bertworks.compression.prune",),
+        ahead=("bertworks.compression.pruning.prune",),
         row=1,
     ),
     Box(
@@ -140,7 +140,7 @@ TABLE = (
         section=of.quantize,
         takes={"model": MODEL, "tokens": TOKENS},
         requests=("1", "3Gi"),
-        ahead=("bertworks.encoder.model",),
+        ahead=("bertworks.models.model",),
         row=1,
     ),
     Box(
@@ -149,7 +149,7 @@ TABLE = (
         section=of.parts("task", "metric", "evaluate"),
         takes={"agent": BUNDLE, "examples": ROWS, "tokens": TOKENS},
         requests=("500m", "3Gi"),
-        ahead=("bertworks.encoder.model",),
+        ahead=("bertworks.models.model",),
         known_as={"metrics": "bundle_metrics"},
     ),
     Box(

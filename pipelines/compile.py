@@ -6,12 +6,12 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
+from bertworks.data.sources.uri import parse
 from bertworks.errors import SpecError
-from bertworks.replacing import replacing
 from bertworks.secrets import masked
-from bertworks.sources.uri import parse
 from bertworks.spec import AgentSpec
-from bertworks.spec_file import SpecFile
+from bertworks.spec.file import SpecFile
+from bertworks.storage.replacing import replacing
 from pipelines.box import Kind
 from pipelines.dag import Dag, steps_at_work
 from pipelines.site import Kubeflow
@@ -52,7 +52,7 @@ def dag_of(loaded: SpecFile, kind: Kind = "agent", store: str | None = None) -> 
         SpecError: A source lies where pods cannot see it.
         SourceError: A source cannot be looked at.
     """
-    from bertworks.sources.fingerprints import fingerprints
+    from bertworks.data.sources.fingerprints import fingerprints
     from pipelines.resources import places
 
     prints = fingerprints(loaded.spec, loaded.folder, _on_the_volume(loaded))

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bertworks.errors import BertworksError
-from bertworks.spec_file import SpecFile
-from bertworks.store import Version
+from bertworks.spec.file import SpecFile
+from bertworks.storage.store import Version
 from pipelines.local import display, notebook
 from pipelines.local.record import Run
 from pipelines.local.root import find_root, open_root
@@ -82,7 +82,7 @@ def models_of(root: str | None) -> str:
 
 def find(agent: str | None, store: str) -> Version | Path:
     """What a name stands for, as `--agent` does on the command line."""
-    from bertworks.store import Store
-    from pipelines.served import find as find_agent
+    from bertworks.storage.store import Store
+    from pipelines.cli.served import find as find_agent
 
     return find_agent(agent, Store(store))

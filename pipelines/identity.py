@@ -23,7 +23,7 @@ class Identity:
     Attributes:
         agent: The agent's name.
         spec_hash: Of what the spec says beyond the defaults, which belong to the code.
-        data_fingerprint: Of the sources' content, from `bertworks.sources.fingerprints`.
+        data_fingerprint: Of the sources' content, from `bertworks.data.sources.fingerprints`.
         code_version: The package's version, which is also the images' tag.
     """
 

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 
 
 def _end_with_parent() -> None:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertworks import failures
-from bertworks.spec_cluster import NodeMatch, Resources, StepResources
-from bertworks.training.checkpoints import ROOT as CHECKPOINTS
+from bertworks.spec.cluster import NodeMatch, Resources, StepResources
+from bertworks.storage.checkpoints import ROOT as CHECKPOINTS
 from components.launch import TIMEOUT
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import bertworks
 from bertworks.spec import AgentSpec
-from bertworks.spec_base import Section
+from bertworks.spec.section import Section
 from bertworks.tasks import form_of
 from pipelines.deploying import deploy_section
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bertworks.spec import AgentSpec
-from bertworks.spec_file import SpecFile
+from bertworks.spec.file import SpecFile
 
 if TYPE_CHECKING:
     from pipelines.box import Box
@@ -114,7 +114,7 @@ class Kubeflow(Site):
 
 
 def _champion(store: str, spec: AgentSpec) -> str | None:
-    from bertworks.store import Store
+    from bertworks.storage.store import Store
 
     champion = Store(store).champion(spec.name)
     return None if champion is None else champion.digest

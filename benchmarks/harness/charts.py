@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 from benchmarks.harness.results import Row
-from bertworks import html
+from bertworks.pages import html
 
 # Greys and mid tones only, on no background of their own.
 STYLE = """<style>

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.harness.sides import REPOSITORY
 from bertworks.cpus import available_threads
-from bertworks.replacing import replacing
+from bertworks.storage.replacing import replacing
 
 FOLDER = REPOSITORY / "benchmarks/results"
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertworks.artifacts import Artifact
 from bertworks.compression.calibration import calibrate
-from bertworks.compression.engines import import_openvino
 from bertworks.compression.graph import Form, build_graph
-from bertworks.compression.inference import Batch
 from bertworks.compression.quantizer import Quantizer
 from bertworks.contracts.bundle import EngineFile
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import Weights
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import Weights
+from bertworks.runtime.engines import import_openvino
+from bertworks.runtime.inference import Batch
 from bertworks.spec import Task
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import form_of
 
 BASELINE = "onnxruntime-fp32"
@@ -53,8 +53,8 @@ class Source:
         Raises:
             ArtifactError: A file is missing or does not fit.
         """
-        from bertworks.encoder.layout import all_shapes
-        from bertworks.encoder.weights import FILE, check_shapes, load_folder
+        from bertworks.models.layout import all_shapes
+        from bertworks.models.weights import FILE, check_shapes, load_folder
 
         config, weights, raw = load_folder(model.path)
         agent = model.json("agent.json")

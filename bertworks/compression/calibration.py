@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bertworks.compression.engines import Floats, OnnxRuntime
 from bertworks.compression.graph import build_graph
 from bertworks.compression.graph_writer import quantize_rows
-from bertworks.compression.inference import Batch
 from bertworks.compression.quantizer import Quantizer
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import Weights
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import Weights
+from bertworks.runtime.engines import Floats, OnnxRuntime
+from bertworks.runtime.inference import Batch
 
 POWERS = (0.0, 0.5, 0.7, 0.9)
 SAMPLE = 768

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertworks.artifacts import Artifact
-from bertworks.compression.engines import Engine
-from bertworks.compression.inference import Runner
 from bertworks.contracts.bundle import CHOICE, Check, EngineFile, Times, Tried
 from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.latency import Latency
-from bertworks.evaluation.drops import Drop
+from bertworks.evaluation.gating.drops import Drop
+from bertworks.runtime.engines import Engine
+from bertworks.runtime.inference import Runner
 from bertworks.spec import Quantize
-from bertworks.spec_tasks import lower_is_better
+from bertworks.spec.task_kinds import lower_is_better
+from bertworks.storage.artifacts import Artifact
 
 TIMINGS = TIMED.name
 OWN_DROP = "compress.quantize.max_drop"

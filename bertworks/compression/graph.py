@@ -21,9 +21,9 @@ from onnx import TensorProto
 
 from bertworks.compression.graph_writer import MICROSOFT, GraphWriter
 from bertworks.compression.quantizer import UNCALIBRATED, Quantizer
-from bertworks.encoder import layout
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import LayerNames, Weights
+from bertworks.models import layout
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import LayerNames, Weights
 
 Form = Literal["float32", "compact", "int8"]
 

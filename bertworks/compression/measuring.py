@@ -14,10 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bertworks.artifacts import write_json
-from bertworks.compression.engines import OnnxRuntime
 from bertworks.compression.graph import build_graph
-from bertworks.compression.latency import (
+from bertworks.compression.pruning.latency import (
     Curve,
     LatencyTable,
     LayerTimes,
@@ -26,9 +24,11 @@ from bertworks.compression.latency import (
     rising,
 )
 from bertworks.cpus import available_threads
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import all_shapes, initialize
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import all_shapes, initialize
 from bertworks.progress import stage
+from bertworks.runtime.engines import OnnxRuntime
+from bertworks.storage.artifacts import write_json
 
 # The time of a look-up hardly depends on the table's length: a short one keeps the graphs small.
 VOCABULARY = 1024

@@ -15,17 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from bertworks.compression import builders, engines
+from bertworks.compression import builders
 from bertworks.compression.builders import Source
 from bertworks.compression.candidates import Candidate, Limits
 from bertworks.compression.choosing import choose, settled, undecided
-from bertworks.compression.engines import Floats
-from bertworks.compression.inference import ROWS, Batch, Runner, TokenIds, batches
 from bertworks.contracts.latency import Load
 from bertworks.cpus import available_threads
 from bertworks.errors import BertworksError
-from bertworks.evaluation.drops import Drop, best_by_chance
+from bertworks.evaluation.gating.drops import Drop, best_by_chance
 from bertworks.progress import stage
+from bertworks.runtime import engines
+from bertworks.runtime.engines import Floats
+from bertworks.runtime.inference import ROWS, Batch, Runner, TokenIds, batches
 from bertworks.shortened import shortened
 from bertworks.spec import Quantize
 from bertworks.tasks.predictions import Predictions

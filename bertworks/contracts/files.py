@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from bertworks.artifacts import Artifact, write_json
 from bertworks.errors import ArtifactError
+from bertworks.storage.artifacts import Artifact, write_json
 
 T = TypeVar("T")
 FORMAT = "format"

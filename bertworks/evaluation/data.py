@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task
 
 Columns = dict[str, list[Any]]

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bertworks.artifacts import MANIFEST, Artifact
 from bertworks.contracts.latency import Speed
 from bertworks.cpus import available_threads
 from bertworks.evaluation.data import Columns
 from bertworks.progress import Stage, stage
-from bertworks.serving.runtime import Agent
+from bertworks.runtime.agent import Agent
+from bertworks.storage.artifacts import MANIFEST, Artifact
 from bertworks.tasks import form_of
 from bertworks.timing import Product, latency_of, load_of, milliseconds
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertworks.artifacts import copy_artifact, open_artifact
 from bertworks.contracts.metrics import METRICS, overall
 from bertworks.errors import ArtifactError, BertworksError, GateRefused
 from bertworks.facade import asked, settings
@@ -17,10 +16,11 @@ from bertworks.facade.advice import for_python
 from bertworks.facade.given import Given
 from bertworks.facade.report import Report, build
 from bertworks.facade.server import Server
-from bertworks.scratch import Scratch
-from bertworks.serving import runtime
+from bertworks.runtime import agent as runtime
 from bertworks.spec import AgentSpec, Task
-from bertworks.store import REFUSED, Store, Version
+from bertworks.storage.artifacts import copy_artifact, open_artifact
+from bertworks.storage.scratch import Scratch
+from bertworks.storage.store import REFUSED, Store, Version
 
 PathLike = str | os.PathLike[str]
 
@@ -198,7 +198,7 @@ class Agent:
             return cls(Path(named), name=Path(named).resolve().name, **options)
         try:
             kept = Store(os.fspath(store) if store is not None else _models(root))
-            found = _pipelines("pipelines.served").find(named, kept)
+            found = _pipelines("pipelines.cli.served").find(named, kept)
             return cls._of_version(found, kept, **options)
         except BertworksError as error:
             for_python(error)

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertworks import temporary
-from bertworks.artifacts import sha256_of
 from bertworks.errors import DataError
-from bertworks.replacing import replacing
+from bertworks.storage import temporary
+from bertworks.storage.artifacts import sha256_of
+from bertworks.storage.replacing import replacing
 
 Given = Any
 """A path or URI; a DataFrame or another table (pyarrow, polars, …); or dicts, one a row."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertworks.sources.uri import parse
+from bertworks.data.sources.uri import parse
 
 _PATHS = (("base", "uri"), ("validate", "baseline"))
 _WORDS = ("scratch", "auto", "none")

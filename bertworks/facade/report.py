@@ -52,6 +52,6 @@ class Report:
 
 def build(record: Mapping[str, Any], path: Path) -> None:
     """Writes the report of a run, or of what is known of one."""
-    from bertworks.evaluation import report
+    from bertworks.pages.report import page as report
 
     report.build(dict(record), path)

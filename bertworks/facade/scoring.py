@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertworks import temporary
+from bertworks.data.formats.reading import Reader
+from bertworks.data.rows.rejected import RejectedLog
 from bertworks.errors import DataError
 from bertworks.evaluation import metrics
-from bertworks.evaluation.predict import predict
 from bertworks.facade.given import Given, source_of
 from bertworks.facade.settings import columns_of, needed
 from bertworks.progress import quiet
-from bertworks.serving.runtime import Agent
-from bertworks.sources.reading import Reader
-from bertworks.sources.rejected import RejectedLog
+from bertworks.runtime.agent import Agent
+from bertworks.runtime.loading import predict
 from bertworks.spec import Clean, Data, Source
+from bertworks.storage import temporary
 
 SEED = 42
 

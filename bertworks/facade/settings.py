@@ -16,12 +16,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bertworks import spec_file
 from bertworks.errors import SpecError
 from bertworks.facade.given import Given, source_of
 from bertworks.facade.paths import from_here, from_here_too, whole
 from bertworks.spec import AgentSpec, Columns, Task
-from bertworks.spec_file import SpecFile
+from bertworks.spec import file as spec_file
+from bertworks.spec.file import SpecFile
 from bertworks.tasks import for_task
 
 SHORT = {

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bertworks.artifacts import Artifact
-from bertworks.encoder.layout import Weights, initialize
-from bertworks.encoder.weights import FILE, load_raw_config, read_tensors, write_tensors
-from bertworks.history import HISTORY, TIMINGS
+from bertworks.models.layout import Weights, initialize
+from bertworks.models.weights import FILE, load_raw_config, read_tensors, write_tensors
 from bertworks.spec import Base, Retrain, Task
-from bertworks.store import Store, Version
+from bertworks.storage.artifacts import Artifact
+from bertworks.storage.history import HISTORY, TIMINGS
+from bertworks.storage.store import Store, Version
 from bertworks.tasks import for_task
 
 HEAD = "classifier."

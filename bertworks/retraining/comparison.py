@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bertworks.artifacts import Artifact
 from bertworks.contracts.retraining import Comparison as Record
 from bertworks.contracts.retraining import Drift, Version
 from bertworks.notices import Notice
@@ -14,6 +13,7 @@ from bertworks.retraining.drift import FEWEST_ROWS, measure_drift
 from bertworks.retraining.plan import Plan, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys
 from bertworks.spec import Retrain, Task
+from bertworks.storage.artifacts import Artifact
 
 PAGE = "view.html"
 

@@ -17,14 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertworks.artifacts import Artifact
 from bertworks.contracts.retraining import Drift
+from bertworks.data.validation.profile.rows import SPLITS, Batch, batches
+from bertworks.data.validation.profile.scan import VOCABULARY_BUCKETS
+from bertworks.data.validation.profile.summary import raw_divergence
+from bertworks.data.validation.profile.words import split_words
 from bertworks.spec import Task
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task
-from bertworks.validation.profile import raw_divergence
-from bertworks.validation.rows import SPLITS, Batch, batches
-from bertworks.validation.scan import VOCABULARY_BUCKETS
-from bertworks.validation.words import split_words
 
 MOST_ROWS = 4000
 """Rows of each side that are compared, at most; ids are hashes, so the smallest are a fair sample."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import progress
-from bertworks.artifacts import Artifact, write_json
+from bertworks.data.rows.shards import ShardWriter, examples_schema
+from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.retraining.plan import Plan
 from bertworks.retraining.rows import Row, by_id
-from bertworks.sources.shards import ShardWriter, examples_schema
 from bertworks.spec import Task
+from bertworks.storage.artifacts import Artifact, write_json
 from bertworks.tasks import for_task
-from bertworks.validation.rows import SPLITS
 
 
 def write_rows(

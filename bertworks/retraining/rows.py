@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from bertworks.artifacts import Artifact
+from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.spec import Task
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task
-from bertworks.validation.rows import SPLITS
 
 BATCH_ROWS = 4096
 Row = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 from bertworks.errors import ArtifactError, BertworksError
 from bertworks.serving.identity import in_store
-from bertworks.store import Store
+from bertworks.storage.store import Store
 
 
 def facts(uri: str, name: str, number: int | None) -> dict[str, Any]:

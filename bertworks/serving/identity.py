@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.contracts.decision import Decision
 from bertworks.errors import ArtifactError, GateRefused
-from bertworks.store import PASSED, REFUSED, Store
+from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.storage.store import PASSED, REFUSED, Store
 
 
 @dataclass(frozen=True)

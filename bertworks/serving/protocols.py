@@ -18,7 +18,7 @@ from bertworks.errors import DataError
 from bertworks.serving import reading
 from bertworks.serving.refusals import Refused, setting
 from bertworks.spec import Task
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 from bertworks.tasks import for_task, form_of
 from bertworks.tasks.forms.form import Row, RowForm
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from bertworks.serving.refusals import Refused, setting
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 PER_ROW = 4
 """Lists and objects that a row takes, at most: an object, its list of words, a list a dimension."""

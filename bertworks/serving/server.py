@@ -15,13 +15,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from bertworks import __version__
-from bertworks.artifacts import open_artifact
 from bertworks.cpus import available_threads
 from bertworks.errors import EnvironmentFault
+from bertworks.runtime.agent import Agent
 from bertworks.serving.identity import Identity
-from bertworks.serving.runtime import Agent
 from bertworks.spec import Task
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
+from bertworks.storage.artifacts import open_artifact
 from bertworks.tasks import form_of
 
 GRACE_SECONDS = 30

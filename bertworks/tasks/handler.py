@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bertworks.encoder.config import Head
 from bertworks.errors import SpecError
+from bertworks.models.config import Head
 from bertworks.spec import Task
-from bertworks.spec_tasks import TaskKind, lower_is_better
+from bertworks.spec.task_kinds import TaskKind, lower_is_better
 from bertworks.tasks import form_of
 from bertworks.tasks.target import Target
 
@@ -81,7 +81,7 @@ class TaskHandler(ABC):
         """The text and the target of a source's row, in the columns of the examples artifact.
 
         Args:
-            reader: The source's `bertworks.sources.mapping.Mapper`.
+            reader: The source's `bertworks.data.rows.mapping.Mapper`.
             columns: What the source calls its columns.
             values: The row.
         """

@@ -15,9 +15,9 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
     from bertworks.tasks.forms.form import Pieces
-    from bertworks.validation.scan import Scan
 
 Unknown = dict[str, int]
 """How often each label was seen that is not known."""
@@ -60,7 +60,7 @@ class Target(ABC):
         """The target of a source's row, in the columns of the examples artifact.
 
         Args:
-            reader: A `bertworks.sources.labels.LabelReader`; it refuses what is no target.
+            reader: A `bertworks.data.labels.labels.LabelReader`; it refuses what is no target.
             columns: What the source calls its columns.
             values: The row.
         """

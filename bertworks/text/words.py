@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bertworks.sources.aligned import clean_aligned
-from bertworks.sources.clean import clean_text
+from bertworks.data.formats.aligned import clean_aligned
+from bertworks.data.rows.clean import clean_text
 from bertworks.spec import Clean
 
 # Characters that are words of their own: Han, kana and the like, as WordPiece splits them too.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from bertworks.artifacts import Artifact
-from bertworks.encoder.config import EncoderConfig
-from bertworks.encoder.layout import Weights
-from bertworks.encoder.weights import load_folder, load_raw_config
+from bertworks.models.config import EncoderConfig
+from bertworks.models.layout import Weights
+from bertworks.models.weights import load_folder, load_raw_config
+from bertworks.storage.artifacts import Artifact
 
 
 def load_initial(initial: Artifact, tokens: Artifact) -> tuple[EncoderConfig, Weights]:

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from bertworks import progress
-from bertworks.encoder.layout import Weights
-from bertworks.encoder.model import BertModel, get_weights, set_weights_from, slots
 from bertworks.errors import BertworksError
+from bertworks.models.layout import Weights
+from bertworks.models.model import BertModel, get_weights, set_weights_from, slots
 from bertworks.spec import Optimizer
+from bertworks.storage.checkpoints import Checkpoints
 from bertworks.training.averaging import Average
-from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.feed import Batch, Feed, ahead
 from bertworks.training.interruption import Interruption
 from bertworks.training.optimizer import AdamW, groups_of

@@ -14,8 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from bertworks.encoder.layout import all_parameters
-from bertworks.encoder.model import BertModel, slots
+from bertworks.models.layout import all_parameters
+from bertworks.models.model import BertModel, slots
 from bertworks.training.distribution import strategy_of
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bertworks.artifacts import Artifact
 from bertworks.errors import ArtifactError, DataError
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks.tagging.target import IGNORED, Truth
 from bertworks.text import windows
 from bertworks.text.ragged import Ragged

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bertworks.encoder import ops
-from bertworks.encoder.model import BertModel
+from bertworks.models import ops
+from bertworks.models.model import BertModel
 from bertworks.training.distribution import strategy_of
 from bertworks.training.feed import Batch, Feed
 from bertworks.training.optimizer import AdamW, dense

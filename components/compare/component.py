@@ -18,7 +18,7 @@ def compare(
     view: dsl.Output[dsl.HTML],
 ) -> str:
     """Says "changed" or "unchanged", and prepares what a challenger is made from."""
-    from bertworks.artifacts import open_artifact
+    from bertworks.storage.artifacts import open_artifact
     from components.launch import launch
 
     launch(

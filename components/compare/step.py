@@ -6,16 +6,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bertworks import artifacts, failures
-from bertworks.artifacts import open_artifact
+from bertworks import failures
 from bertworks.contracts.retraining import COMPARISON
+from bertworks.pages.comparison import page
 from bertworks.retraining.champion import read_past, write_initial
 from bertworks.retraining.comparison import compare, notices
 from bertworks.retraining.merge import write_rows
-from bertworks.retraining.view import page
 from bertworks.spec import Base, Retrain, Task
-from bertworks.store import Store
-from bertworks.store_outcomes import Outcomes
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.outcomes import Outcomes
+from bertworks.storage.store import Store
 from components.contract import StepResult, StepSection
 
 

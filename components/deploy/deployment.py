@@ -2,7 +2,7 @@
 
 Each object is first applied as a dry run, so that a conflict, a missing permission or somebody else's
 object is known before anything changes. What served before is noted on the object that runs the pods
-(annotation `bertworks/history`), so that any later command can go back to it.
+(annotation `bertworks/storage/history`), so that any later command can go back to it.
 """
 
 from __future__ import annotations

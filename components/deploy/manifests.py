@@ -18,7 +18,7 @@ from bertworks.errors import ArtifactError, SpecError
 from components.deploy.settings import Kind, Serving
 
 MANAGER = "bertworks"
-AGENT, VERSION, HISTORY = "bertworks/agent", "bertworks/version", "bertworks/history"
+AGENT, VERSION, HISTORY = "bertworks/agent", "bertworks/version", "bertworks/storage/history"
 ROLLOUT, UNMARKED = "bertworks/rollout", "none"
 MANAGED_BY, INSTANCE = "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"
 FILES: dict[Kind, tuple[str, ...]] = {

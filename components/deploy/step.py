@@ -6,10 +6,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bertworks import artifacts
-from bertworks.artifacts import open_artifact
 from bertworks.contracts.registered import REGISTERED
-from bertworks.spec_cluster import SecretKey, Serve, Toleration, Volume
+from bertworks.spec.cluster import SecretKey, Serve, Toleration, Volume
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import open_artifact
 from components.contract import StepResult, StepSection
 from components.deploy import deployment, present
 from components.deploy.cluster import Cluster, own_namespace

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bertworks import html
+from bertworks.pages import html
 
 
 def page(told: Mapping[str, Any]) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bertworks import artifacts
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.contracts.latency import LATENCY, Latency
 from bertworks.contracts.metrics import CONFUSION, ERRORS, FLOOR, METRICS, REPORT, Metric
 from bertworks.errors import ArtifactError
-from bertworks.evaluation import calibration, data, errors, floor, predictions, view
+from bertworks.evaluation import calibration, data, errors, floor, predictions
 from bertworks.evaluation import metrics as scoring
-from bertworks.evaluation.gates import FLOOR_ANSWERS
+from bertworks.evaluation.gating.gates import FLOOR_ANSWERS
 from bertworks.evaluation.latency import measure
-from bertworks.evaluation.predict import cleaned_by, load_agent, predict
 from bertworks.evaluation.predictions import Predictions
 from bertworks.evaluation.slices import slice_metrics
 from bertworks.notices import Notice
+from bertworks.pages import evaluation as view
 from bertworks.progress import stage
+from bertworks.runtime.loading import cleaned_by, load_agent, predict
 from bertworks.spec import Evaluate, Task, task_metric
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.tasks import for_task, form_of
 from bertworks.text.windows import most_tokens
 from components.contract import StepResult, StepSection

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from bertworks import artifacts
-from bertworks.encoder.weights import save_folder
-from bertworks.history import TIMINGS, write_history
+from bertworks.models.weights import save_folder
 from bertworks.spec import Finetune, Task
+from bertworks.storage import artifacts
+from bertworks.storage.checkpoints import Checkpoints
+from bertworks.storage.history import TIMINGS, write_history
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
-from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.initial import load_initial
 from components.contract import StepResult, StepSection
 
@@ -39,8 +39,8 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
         The best validation metric, its epoch, and training tokens per second; a notice where more
         epochs may be better.
     """
-    from bertworks.encoder.model import get_weights
-    from bertworks.training.finetuning import agent_json, finetune
+    from bertworks.models.model import get_weights
+    from bertworks.training.objectives.finetuning import agent_json, finetune
 
     settings = section.finetune
     parents = {

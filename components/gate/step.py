@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bertworks import artifacts
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.contracts.decision import DECISION, Compared, Decision, Interval, Verdict
 from bertworks.contracts.metrics import value_of
 from bertworks.errors import ArtifactError, GateRefused
-from bertworks.evaluation import gates, predictions
+from bertworks.evaluation import predictions
 from bertworks.evaluation.bootstrap import Difference
-from bertworks.evaluation.champion import champion_predictions
-from bertworks.evaluation.gates_view import gate_page
-from bertworks.evaluation.new_labels import NewLabels, unknown_to
-from bertworks.evaluation.remedies import fix
+from bertworks.evaluation.gating import gates
+from bertworks.evaluation.gating.champion import champion_predictions
+from bertworks.evaluation.gating.new_labels import NewLabels, unknown_to
+from bertworks.evaluation.gating.remedies import fix
+from bertworks.pages.gates import gate_page
 from bertworks.retraining.champion import same_task
 from bertworks.spec import Gates, Task, task_metric
-from bertworks.store import Store, Version
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.storage.store import Store, Version
 from components.contract import StepResult, StepSection
 
 

@@ -8,14 +8,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bertworks import artifacts
-from bertworks.sources import cache
-from bertworks.sources.base import base_notices, fetch_base
-from bertworks.sources.corpus import CorpusWriter
-from bertworks.sources.examples import write_examples
-from bertworks.sources.reading import Reader
-from bertworks.sources.rejected import RejectedLog
+from bertworks.data.formats.reading import Reader
+from bertworks.data.rows.examples import write_examples
+from bertworks.data.rows.rejected import RejectedLog
+from bertworks.data.sources import cache
+from bertworks.data.sources.base import base_notices, fetch_base
+from bertworks.data.sources.corpus import CorpusWriter
 from bertworks.spec import Base, Corpus, Data, Task
+from bertworks.storage import artifacts
 from bertworks.tasks import form_of
 from components.contract import StepResult, StepSection
 from components.ingest import telling

@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bertworks.data.labels.label_names import label_notices
+from bertworks.data.rows.rejected import LEFT_OUT, RejectedLog
 from bertworks.look_alike import told_apart
 from bertworks.notices import Notice
-from bertworks.sources.label_names import label_notices
-from bertworks.sources.rejected import LEFT_OUT, RejectedLog
 from bertworks.spec import Corpus, Data, Task
 from bertworks.tasks import for_task
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from bertworks import artifacts, failures
+from bertworks import failures
 from bertworks.contracts.files import to_json
 from bertworks.contracts.retraining import OUTCOME, Outcome
+from bertworks.pages.outcome import page
 from bertworks.retraining import webhook
 from bertworks.retraining.outcome import Notes, describe
-from bertworks.retraining.outcome_view import page
-from bertworks.store_outcomes import Outcomes, now
+from bertworks.storage import artifacts
+from bertworks.storage.outcomes import Outcomes, now
 from components.contract import StepResult, StepSection
 
 

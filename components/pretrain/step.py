@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from bertworks import artifacts
-from bertworks.encoder.weights import save_folder
-from bertworks.history import TIMINGS, write_history
+from bertworks.models.weights import save_folder
 from bertworks.spec import Base, Pretrain, Task
+from bertworks.storage import artifacts
+from bertworks.storage.checkpoints import Checkpoints
+from bertworks.storage.history import TIMINGS, write_history
 from bertworks.text.tokenizer import Tokenizer
-from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.initial import load_initial
 from components.contract import StepResult, StepSection
 
@@ -38,9 +38,9 @@ def run(section: Section, *, tokens: Path, base: Path, model: Path) -> StepResul
         Masked accuracy and pseudo-perplexity on held-out text, before and after, and the rate; a notice
         where it taught nothing.
     """
-    from bertworks.encoder.model import get_weights
-    from bertworks.training.finetuning import agent_json
-    from bertworks.training.mlm import pretrain
+    from bertworks.models.model import get_weights
+    from bertworks.training.objectives.finetuning import agent_json
+    from bertworks.training.objectives.mlm import pretrain
 
     settings = section.pretrain
     parents = {

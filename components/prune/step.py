@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from bertworks import artifacts
-from bertworks.encoder.config import Head
-from bertworks.encoder.weights import load_folder, save_folder
-from bertworks.history import TIMINGS, write_history
+from bertworks.models.config import Head
+from bertworks.models.weights import load_folder, save_folder
 from bertworks.spec import Prune, Task
+from bertworks.storage import artifacts
+from bertworks.storage.checkpoints import Checkpoints
+from bertworks.storage.history import TIMINGS, write_history
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
-from bertworks.training.checkpoints import Checkpoints
 from components.contract import StepResult, StepSection
 
 PAGE = "pruning.html"
@@ -44,9 +44,9 @@ def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepRes
     Raises:
         SpecError: No widths are that fast on this machine.
     """
-    from bertworks.compression.prune import prune, speed_notices
-    from bertworks.compression.pruning_view import render
-    from bertworks.compression.shrink import Model
+    from bertworks.compression.pruning.prune import prune, speed_notices
+    from bertworks.compression.pruning.shrink import Model
+    from bertworks.pages.pruning import render
 
     settings = section.prune
     parents = {

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from bertworks.artifacts import Artifact, open_artifact, write, write_json
 from bertworks.compression import choosing, quantization
 from bertworks.compression.builders import Source
 from bertworks.compression.candidates import TIMINGS, Limits
-from bertworks.compression.candidates_view import page
 from bertworks.compression.quantization import Compressed, Rows, Scoring
 from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.bundle import Timings
@@ -23,7 +21,9 @@ from bertworks.contracts.files import to_json
 from bertworks.cpus import available_threads
 from bertworks.errors import DataError
 from bertworks.evaluation.tokenized import answers_on_tokens
+from bertworks.pages.candidates import page
 from bertworks.spec import Quantize, Task
+from bertworks.storage.artifacts import Artifact, open_artifact, write, write_json
 from bertworks.tasks import for_task
 from bertworks.training.rows import Rows as Labelled
 from bertworks.training.rows import read_rows

@@ -18,7 +18,7 @@ def register(
     view: dsl.Output[dsl.HTML],
 ) -> str:
     """Adds the bundle to the model store; says "promoted", "kept" or "refused"."""
-    from bertworks.artifacts import open_artifact
+    from bertworks.storage.artifacts import open_artifact
     from components.launch import launch
 
     launch(

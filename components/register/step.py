@@ -6,16 +6,17 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from bertworks import artifacts, failures
-from bertworks.artifacts import Artifact, open_artifact
+from bertworks import failures
 from bertworks.contracts.decision import DECISION, Decision
 from bertworks.contracts.files import to_json
 from bertworks.contracts.registered import REGISTERED, Registered
 from bertworks.contracts.retraining import Challenge
 from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
-from bertworks.store import Store, Version
-from bertworks.store_outcomes import Outcomes
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.storage.outcomes import Outcomes
+from bertworks.storage.store import Store, Version
 from components.contract import StepResult, StepSection
 
 

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from bertworks import progress
 from bertworks.errors import ArtifactError
-from bertworks.replacing import replacing
 from bertworks.spec import Task
+from bertworks.storage.replacing import replacing
 from bertworks.tasks import for_task
 from bertworks.text.encode import encode, encode_corpus, number_labels
 from bertworks.text.ragged import singletons

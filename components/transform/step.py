@@ -9,11 +9,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from bertworks import artifacts, progress
-from bertworks.artifacts import Artifact
+from bertworks import progress
 from bertworks.errors import DataError
 from bertworks.notices import Notice
 from bertworks.spec import Base, Task, Transform
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task, form_of
 from bertworks.text.encode import check_columns
 from bertworks.text.tokenizer import Tokenizer

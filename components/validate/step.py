@@ -7,20 +7,20 @@ from pathlib import Path
 from google.protobuf import text_format
 from pydantic import Field
 
-from bertworks.artifacts import open_artifact, write
 from bertworks.contracts.statistics import CHECKS, PROFILE
+from bertworks.data.validation.anomalies import anomalies_proto, find_anomalies
+from bertworks.data.validation.baseline import open_baseline
+from bertworks.data.validation.checks import run_checks
+from bertworks.data.validation.profile.rows import texts_of
+from bertworks.data.validation.profile.scan import scan
+from bertworks.data.validation.profile.summary import build_profile, compare
+from bertworks.data.validation.report import VIEW, metrics, notices, refuse
+from bertworks.data.validation.schema import infer_schema
+from bertworks.data.validation.statistics import statistics as feature_statistics
+from bertworks.pages.statistics import render
 from bertworks.spec import Task, Validate
+from bertworks.storage.artifacts import open_artifact, write
 from bertworks.tasks import for_task
-from bertworks.validation.anomalies import anomalies_proto, find_anomalies
-from bertworks.validation.baseline import open_baseline
-from bertworks.validation.checks import run_checks
-from bertworks.validation.profile import build_profile, compare
-from bertworks.validation.report import VIEW, metrics, notices, refuse
-from bertworks.validation.rows import texts_of
-from bertworks.validation.scan import scan
-from bertworks.validation.schema import infer_schema
-from bertworks.validation.statistics import statistics as feature_statistics
-from bertworks.validation.view import render
 from components.contract import StepResult, StepSection
 
 

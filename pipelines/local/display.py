@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bertworks.html import number
 from bertworks.notices import Notice, tally
+from bertworks.pages.html import number
 from bertworks.progress import duration
 from pipelines.local.record import Run, Step
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bertworks.artifacts import write_json
 from bertworks.errors import BertworksError
 from bertworks.notices import Notice, read_notices
+from bertworks.storage.artifacts import write_json
 from pipelines.box import Box, Kind
 from pipelines.graph import Branch, Graph
 from pipelines.local.root import Root

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertworks import temporary
-from bertworks.artifacts import write_json
 from bertworks.errors import EnvironmentFault
-from bertworks.locks import lock
-from bertworks.scratch import remove_abandoned
+from bertworks.storage import temporary
+from bertworks.storage.artifacts import write_json
+from bertworks.storage.locks import lock
+from bertworks.storage.scratch import remove_abandoned
 
 ROOT = "BERTWORKS_ROOT"
 DEFAULT = ".bertworks"

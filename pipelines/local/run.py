@@ -18,14 +18,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bertworks import failures, temporary
-from bertworks.artifacts import open_artifact, write_json
+from bertworks import failures
 from bertworks.errors import BertworksError, GateRefused
 from bertworks.progress import EVENTS
-from bertworks.spec_file import SpecFile
+from bertworks.spec.file import SpecFile
+from bertworks.storage import temporary
+from bertworks.storage.artifacts import open_artifact, write_json
 from components.launch import DEBUG, LOGS, RUNNER
 from pipelines.box import Kind
-from pipelines.command import called
+from pipelines.cli.command import called
 from pipelines.dag import Dag
 from pipelines.local.display import Display
 from pipelines.local.record import Run, Step, newest_first
@@ -76,8 +77,8 @@ def run(
 
 
 def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool) -> Run:
-    from bertworks.sources.cache import cache_in
-    from bertworks.sources.fingerprints import fingerprints
+    from bertworks.data.sources.cache import cache_in
+    from bertworks.data.sources.fingerprints import fingerprints
 
     with cache_in(root.downloads):
         prints = fingerprints(loaded.spec, loaded.folder)
@@ -293,7 +294,7 @@ def _last_words(log: Path) -> str:
 
 def _write_report(current: Run) -> None:
     try:
-        from bertworks.evaluation import report
+        from bertworks.pages.report import page as report
 
         report.build(current.as_json(), current.folder / "report.html")
     except Exception as error:  # the report must never turn a good run into a failed one

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertworks import artifacts
 from bertworks.errors import ArtifactError, EnvironmentFault
+from bertworks.storage import artifacts
 
 
 def write_one(path: Path, content: bytes = b"hello") -> artifacts.Artifact:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertworks.errors import EnvironmentFault
-from bertworks.replacing import replacing
+from bertworks.storage.replacing import replacing
 
 
 def names(folder: Path) -> list[str]:

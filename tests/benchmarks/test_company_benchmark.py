@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 from tiny_model import VOCABULARY, config, random_weights
 
 from benchmarks.company import one_scale_a_batch
-from bertworks.compression.engines import load
 from bertworks.compression.graph import build_graph
-from bertworks.encoder.config import Head
+from bertworks.models.config import Head
+from bertworks.runtime.engines import load
 
 
 def test_older_graphs_still_load_and_their_answers_depend_on_company(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.peak_memory import measured
 from benchmarks.preprocess import Job, equal_share, found_share
 from benchmarks.sentences import repeated, write_examples
-from bertworks import artifacts
+from bertworks.storage import artifacts
 
 
 def _table(rows: list[list[int]], labels: list[int]) -> pa.Table:

@@ -7,11 +7,11 @@ from benchmarks import pruning, pruning_students
 from benchmarks.pruning import DENSE, MAGNITUDE, OURS, Point
 from benchmarks.pruning_agents import Agent
 from benchmarks.pruning_training import Classroom, Trained
-from bertworks.compression.latency import LatencyTable, LayerTimes, Shape, Subject
-from bertworks.compression.shrink import Model
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import all_shapes, initialize
-from bertworks.encoder.model import build
+from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Shape, Subject
+from bertworks.compression.pruning.shrink import Model
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import all_shapes, initialize
+from bertworks.models.model import build
 from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
 from bertworks.text.ragged import Ragged

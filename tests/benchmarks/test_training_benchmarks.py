@@ -20,12 +20,12 @@ from benchmarks.harness.results import Result
 from benchmarks.harness.sides import OWN_PYTHON, Side, peer_python
 from benchmarks.own_training import counted, finetuning, pretraining
 from benchmarks.training_runs import Course, race
-from bertworks.artifacts import open_artifact, write, write_json
-from bertworks.encoder.config import Head
-from bertworks.encoder.layout import encoder_shapes, initialize
-from bertworks.encoder.model import get_weights
-from bertworks.encoder.weights import load_folder, save_folder
+from bertworks.models.config import Head
+from bertworks.models.layout import encoder_shapes, initialize
+from bertworks.models.model import get_weights
+from bertworks.models.weights import load_folder, save_folder
 from bertworks.spec import Finetune, Pretrain
+from bertworks.storage.artifacts import open_artifact, write, write_json
 from bertworks.training.feed import Batch
 from components.finetune import step as finetune_step
 

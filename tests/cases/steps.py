@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from bertworks.errors import DataError
 from bertworks.notices import Notice
 from bertworks.spec import Base
-from bertworks.spec_file import load
+from bertworks.spec.file import load
 from bertworks.text.tokenizer import Tokenizer
-from pipelines.prediction_input import Form, read
+from pipelines.cli.prediction_input import Form, read
 from tests.cases.expected import Outcome
 from tests.helpers.steps import ingest, validate
 
@@ -55,7 +55,7 @@ def data_steps(folder: Path) -> Outcome:
 
 def whole_way(folder: Path) -> Outcome:
     """`bertworks run`, and the agent's answers to the raw rows of the case's data."""
-    program = [sys.executable, "-m", "pipelines.cli"]
+    program = [sys.executable, "-m", "pipelines.cli.main"]
     done = subprocess.run(
         [*program, "run", "spec.yaml"], cwd=folder, capture_output=True, text=True, check=False
     )

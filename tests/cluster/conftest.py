@@ -67,7 +67,7 @@ def bertworks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:
     """Runs the command line in this process: bertworks("runs", "list")."""
-    from pipelines import cli
+    from pipelines.cli import main as cli
 
     def run(*arguments: str) -> Ended:
         capsys.readouterr()

@@ -17,8 +17,8 @@ from fake_kubernetes import FakeKubernetes, Refused, Request
 from test_schedule import scheduler_in
 from typer.testing import CliRunner
 
-from bertworks import spec_file
-from pipelines.cli import app
+from bertworks.spec import file as spec_file
+from pipelines.cli.main import app
 from pipelines.cluster.doctor.checks import engine, images
 from pipelines.cluster.doctor.checks.base import Finding
 from pipelines.cluster.doctor.checks.images import Image

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bertworks import failures, spec_file
+from bertworks import failures
+from bertworks.spec import file as spec_file
 from pipelines.cluster.kfp import submit
 from pipelines.cluster.kfp.connection import connect
 from pipelines.cluster.kfp.facts import documents

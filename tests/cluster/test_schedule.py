@@ -21,9 +21,9 @@ from fake_kfp import FakeKfp
 from fake_kubernetes import FakeKubernetes
 from typer.testing import CliRunner
 
-from bertworks import spec_file
 from bertworks.errors import BertworksError, EnvironmentFault
-from pipelines.cli import app
+from bertworks.spec import file as spec_file
+from pipelines.cli.main import app
 from pipelines.cluster.kfp.connection import Connection, connect
 from pipelines.cluster.schedule import lifecycle as schedule
 from pipelines.cluster.schedule import recurring

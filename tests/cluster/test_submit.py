@@ -20,8 +20,8 @@ from fake_kfp import FakeKfp, Refusal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertworks import spec_file
 from bertworks.errors import EnvironmentFault
+from bertworks.spec import file as spec_file
 from pipelines.cluster.kfp import submit
 from pipelines.cluster.kfp.connection import connect
 from pipelines.cluster.kfp.facts import Facts
@@ -265,7 +265,7 @@ def test_as_a_program(kfp: FakeKfp, tmp_path: Path) -> None:
     """The whole command in a process of its own; Ctrl-C while it waits leaves the run alone."""
     environment = {**os.environ, "KFP_HOST": kfp.url, "HOME": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "submit", SPEC, "--wait"],
+        [sys.executable, "-m", "pipelines.cli.main", "submit", SPEC, "--wait"],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tiny_model import VOCABULARY, random_weights
 
-from bertworks.compression import engines
 from bertworks.compression.builders import BUILDERS, Source
-from bertworks.compression.inference import Runner, batches
-from bertworks.encoder.config import EncoderConfig, Head
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.runtime import engines
+from bertworks.runtime.inference import Runner, batches
 
 LENGTH = 24
 WIDTH = 32

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.cost import fit, samples
-from bertworks.compression import pruning
-from bertworks.compression.cost import MEASURED, modelled
-from bertworks.compression.latency import LatencyTable, Shape, Subject
-from bertworks.compression.pruning import Importance
+from bertworks.compression.pruning import widths as pruning
+from bertworks.compression.pruning.cost import MEASURED, modelled
+from bertworks.compression.pruning.latency import LatencyTable, Shape, Subject
+from bertworks.compression.pruning.widths import Importance
 
 MINILM = Subject(384, 32, 12, 1536, "sequence", pair=False)
 SHAPES = (Shape(32, 16, 0.25), Shape(32, 32, 0.75))

@@ -12,11 +12,11 @@ from hypothesis.extra.numpy import arrays
 from tiny_model import MAX_LENGTH, VOCABULARY, config, random_weights
 
 from bertworks.compression.calibration import calibrate
-from bertworks.compression.engines import OnnxRuntime, OpenVino, import_openvino
 from bertworks.compression.graph import build_graph
 from bertworks.compression.graph_writer import quantize_rows
-from bertworks.compression.inference import Batch
-from bertworks.encoder.config import Head
+from bertworks.models.config import Head
+from bertworks.runtime.engines import OnnxRuntime, OpenVino, import_openvino
+from bertworks.runtime.inference import Batch
 
 SEQUENCE = Head("sequence", ("a", "b", "c"), "single_label_classification")
 TOKEN = Head("token", ("O", "B-X", "I-X", "B-Y"))
@@ -174,7 +174,7 @@ def test_importing_openvino_reports_to_nobody():
         "import socket\n"
         "def refuse(*a, **k): raise SystemExit('somebody calls home')\n"
         "socket.getaddrinfo = refuse\n"
-        "from bertworks.compression.engines import import_openvino\n"
+        "from bertworks.runtime.engines import import_openvino\n"
         "import_openvino()\n"
         "import sys, threading\n"
         "assert not sys.modules['openvino_telemetry']\n"

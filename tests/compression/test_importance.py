@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from bertworks.compression.importance import measure_importance
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import Weights, all_shapes, initialize
-from bertworks.encoder.model import build
+from bertworks.compression.pruning.importance import measure_importance
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import Weights, all_shapes, initialize
+from bertworks.models.model import build
 
 CONFIG = EncoderConfig(
     vocab_size=40, hidden_size=16, num_heads=(4, 2), head_size=4, intermediate_sizes=(24, 0),

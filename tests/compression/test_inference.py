@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks.compression.inference import ROWS, SQUARES, Runner, batches, even_size
+from bertworks.runtime.inference import ROWS, SQUARES, Runner, batches, even_size
 
 
 class Recorder:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertworks.compression import latency, measuring
-from bertworks.compression.latency import LatencyTable, LayerTimes, Shape, Subject
+from bertworks.compression import measuring
+from bertworks.compression.pruning import latency
+from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Shape, Subject
 
 TINY = Subject(16, 8, 2, 64, "sequence", pair=False)
 SHAPES = (Shape(rows=2, length=5, share=1.0),)

@@ -7,16 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bertworks import artifacts
 from bertworks.compression import measuring
-from bertworks.compression.latency import LatencyTable, LayerTimes, Subject
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import all_shapes, initialize
-from bertworks.encoder.weights import load_folder, save_folder
+from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Subject
 from bertworks.errors import ArtifactError, DataError, SpecError
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import all_shapes, initialize
+from bertworks.models.weights import load_folder, save_folder
+from bertworks.storage import artifacts
+from bertworks.storage.checkpoints import ROOT
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.wordpiece import train
-from bertworks.training.checkpoints import ROOT
 from tests.helpers.steps import prune
 
 CONFIG = EncoderConfig(
@@ -166,7 +166,7 @@ def test_no_epochs_leave_the_repaired_weights(tmp_path) -> None:
 
 
 def test_a_killed_run_keeps_its_times_and_its_plan(tmp_path, monkeypatch, quick_table) -> None:
-    from bertworks.training import distillation
+    from bertworks.training.objectives import distillation
 
     monkeypatch.setenv(ROOT, str(tmp_path / "checkpoints"))
     parts = distillation.TaughtFeed.parts
@@ -194,7 +194,7 @@ def test_a_killed_run_keeps_its_times_and_its_plan(tmp_path, monkeypatch, quick_
 
 def test_equal_inputs_give_equal_bytes_whatever_the_clock_says(tmp_path, quick_table, monkeypatch):
     """Widths once followed a latency measured by the clock."""
-    from bertworks.compression import prune
+    from bertworks.compression.pruning import prune
 
     speeds = iter([(9.0, 8.0), (3.0, 1.0)])
     monkeypatch.setattr(prune, "compare", lambda *_, **__: next(speeds))

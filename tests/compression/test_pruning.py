@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks.compression import pruning
-from bertworks.compression.latency import LatencyTable, LayerTimes, Shape, Subject
-from bertworks.compression.pruning import Importance, Plan
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import Weights, all_shapes, initialize
+from bertworks.compression.pruning import widths as pruning
+from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Shape, Subject
+from bertworks.compression.pruning.widths import Importance, Plan
 from bertworks.errors import SpecError
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import Weights, all_shapes, initialize
 
 CONFIG = EncoderConfig(
     vocab_size=30, hidden_size=16, num_heads=(4, 4), head_size=4, intermediate_sizes=(64, 64),
@@ -113,7 +113,7 @@ def test_sliced_weights_have_the_shapes_of_the_narrower_sizes() -> None:
 
 
 def test_units_that_add_nothing_are_cut_without_a_trace() -> None:
-    from bertworks.encoder.model import build
+    from bertworks.models.model import build
 
     head = Head("sequence", ("a", "b", "c"))
     weights = initialize(all_shapes(CONFIG, head), seed=2)

@@ -9,17 +9,18 @@ import pytest
 from made_candidates import measured
 from tiny_model import MAX_LENGTH, TEXTS, make_model, make_tokens
 
-from bertworks.artifacts import open_artifact, write, write_json
-from bertworks.compression import builders, engines
+from bertworks.compression import builders
 from bertworks.compression.candidates import Candidate, table
-from bertworks.compression.candidates_view import page
 from bertworks.compression.choosing import choose
 from bertworks.compression.quantization import Compressed
 from bertworks.contracts.bundle import Times, Tried
 from bertworks.errors import ArtifactError, DataError, EnvironmentFault
 from bertworks.evaluation.tokenized import value_on_tokens
-from bertworks.serving.runtime import Agent
+from bertworks.pages.candidates import page
+from bertworks.runtime import engines
+from bertworks.runtime.agent import Agent
 from bertworks.spec import Quantize, Task
+from bertworks.storage.artifacts import open_artifact, write, write_json
 from bertworks.tasks import for_task
 from bertworks.timing import load_of
 from components.quantize import step

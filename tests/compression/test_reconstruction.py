@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from bertworks.compression import pruning, reconstruction
-from bertworks.compression.pruning import Plan
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import Weights, all_shapes, initialize
+from bertworks.compression.pruning import reconstruction
+from bertworks.compression.pruning import widths as pruning
+from bertworks.compression.pruning.widths import Plan
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import Weights, all_shapes, initialize
 
 CONFIG = EncoderConfig(
     vocab_size=40, hidden_size=16, num_heads=(4, 4), head_size=4, intermediate_sizes=(64, 64),
@@ -26,7 +27,7 @@ def rows() -> list[list[int]]:
 
 
 def last_hidden(config: EncoderConfig, given: Weights, ids: np.ndarray) -> np.ndarray:
-    from bertworks.encoder.model import build
+    from bertworks.models.model import build
 
     outputs = build(config, HEAD, given)({"input_ids": ids.astype(np.int32)}, hidden_states=True)
     return outputs["hidden"][-1].numpy()

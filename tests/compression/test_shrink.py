@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from bertworks.compression import pruning, shrink
-from bertworks.compression.latency import LatencyTable, LayerTimes, Shape, Subject
-from bertworks.compression.pruning import Importance, Plan
-from bertworks.compression.shrink import Model, Narrowing
-from bertworks.encoder.config import EncoderConfig
-from bertworks.encoder.layout import all_shapes, initialize
+from bertworks.compression.pruning import shrink
+from bertworks.compression.pruning import widths as pruning
+from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Shape, Subject
+from bertworks.compression.pruning.shrink import Model, Narrowing
+from bertworks.compression.pruning.widths import Importance, Plan
 from bertworks.errors import SpecError
+from bertworks.models.config import EncoderConfig
+from bertworks.models.layout import all_shapes, initialize
 from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
 from bertworks.text.ragged import Ragged

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from tiny_model import VOCABULARY, config, random_weights
 
-from bertworks.compression import engines
-from bertworks.compression.engines import Engine, OnnxRuntime
 from bertworks.compression.graph import build_graph
-from bertworks.compression.inference import Runner
-from bertworks.encoder.config import Head
 from bertworks.errors import ArtifactError
+from bertworks.models.config import Head
+from bertworks.runtime import engines
+from bertworks.runtime.engines import Engine, OnnxRuntime
+from bertworks.runtime.inference import Runner
 
 SEQUENCE = Head("sequence", ("a", "b", "c"), "single_label_classification")
 TOKEN = Head("token", ("O", "B-X"))

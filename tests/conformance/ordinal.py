@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from bertworks.contracts.metrics import Confusion, LabelReport
-from bertworks.encoder.config import Head
-from bertworks.spec_tasks import TaskKind
+from bertworks.models.config import Head
+from bertworks.spec.task_kinds import TaskKind
 from bertworks.tasks.handler import Columns, Logits, TaskHandler
 from bertworks.tasks.losses import Loss, Losses, SoftLoss
 from bertworks.tasks.measuring import confusion_matrix, label_counts, label_report, ratio

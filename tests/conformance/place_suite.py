@@ -13,12 +13,12 @@ from typing import ClassVar
 
 import pytest
 
-from bertworks import artifacts
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.contracts.decision import Decision
 from bertworks.errors import ArtifactError
-from bertworks.store import Store
-from bertworks.store_places import Place, place
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.storage.places import Place, place
+from bertworks.storage.store import Store
 
 PASSED = Decision(True, "accuracy", [], [])
 REFUSED = Decision(False, "accuracy", [], ["accuracy is 0.5, the gate asks for 0.8"])

@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 import yaml
 
-from bertworks import spec_file
-from bertworks.artifacts import Artifact, open_artifact
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import encoder_shapes, initialize
-from bertworks.encoder.weights import save_folder
-from bertworks.evaluation import latency, report
+from bertworks.evaluation import latency
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import encoder_shapes, initialize
+from bertworks.models.weights import save_folder
+from bertworks.pages.report import page as report
+from bertworks.runtime.agent import Agent
 from bertworks.serving.http.app import application
 from bertworks.serving.http.model import AgentModel
 from bertworks.serving.identity import Identity
-from bertworks.serving.runtime import Agent
 from bertworks.spec import AgentSpec
+from bertworks.spec import file as spec_file
+from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 from bertworks.text.wordpiece import train

@@ -17,28 +17,28 @@ import pytest
 from asgi import post
 from run_of import ROWS, Case, Run
 
-from bertworks import spec_tasks
 from bertworks.compression.candidates import table
 from bertworks.contracts.metrics import METRICS, value_of
-from bertworks.encoder.layout import all_shapes
-from bertworks.encoder.weights import load_folder
+from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.errors import SpecError
-from bertworks.evaluation.champion import champion_predictions
 from bertworks.evaluation.data import labelled_rows, read_split
-from bertworks.evaluation.drops import Drop
-from bertworks.evaluation.gates import against_champion
+from bertworks.evaluation.gating.champion import champion_predictions
+from bertworks.evaluation.gating.drops import Drop
+from bertworks.evaluation.gating.gates import against_champion
 from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.predictions import load, save
 from bertworks.evaluation.tokenized import answers_on_tokens
+from bertworks.models.layout import all_shapes
+from bertworks.models.weights import load_folder
 from bertworks.retraining.rows import read_keys
 from bertworks.spec import metrics_of, task_metric
+from bertworks.spec import task_kinds as spec_tasks
 from bertworks.tasks.predictions import Predictions
 from bertworks.text.encode import encode
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.rows import read_rows
-from bertworks.validation.rows import SPLITS
-from pipelines.hints import question
-from pipelines.prediction_input import Form, read
+from pipelines.cli.hints import question
+from pipelines.cli.prediction_input import Form, read
 
 STEPS = ("finetune", "evaluate", "evaluate-bundle", "prune", "quantize", "gate")
 

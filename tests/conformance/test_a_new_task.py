@@ -8,9 +8,9 @@ import pytest
 from run_of import Case, Row
 from task_suite import TaskConformance
 
-from bertworks import spec_tasks
 from bertworks.errors import SpecError
-from bertworks.spec_file import load
+from bertworks.spec import task_kinds as spec_tasks
+from bertworks.spec.file import load
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from engine_suite import SEQUENCE, EngineConformance, graph_of
 
-from bertworks.compression import engines
-from bertworks.compression.engines import import_openvino
 from bertworks.errors import ArtifactError
+from bertworks.runtime import engines
+from bertworks.runtime.engines import import_openvino
 
 
 def onnx(graph: bytes, folder: Path) -> dict[str, Any]:

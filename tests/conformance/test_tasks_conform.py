@@ -7,7 +7,7 @@ from pathlib import Path
 from run_of import Case, Row
 from task_suite import TaskConformance
 
-from bertworks import spec_tasks
+from bertworks.spec import task_kinds as spec_tasks
 
 WORDS = [
     "film",

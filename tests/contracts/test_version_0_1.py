@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from bertworks.artifacts import open_artifact
 from bertworks.errors import ArtifactError, GateRefused
-from bertworks.evaluation import report
+from bertworks.pages.report import page as report
 from bertworks.retraining.champion import read_past
-from bertworks.serving.runtime import Agent
+from bertworks.runtime.agent import Agent
 from bertworks.spec import Base, Retrain, Task
-from bertworks.store import Store
-from bertworks.store_outcomes import Outcomes
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.outcomes import Outcomes
+from bertworks.storage.store import Store
 from components.launch import run_step
-from pipelines import models_cli, retrain_cli
+from pipelines.cli import models as models_cli
+from pipelines.cli import retrain as retrain_cli
 from pipelines.local.record import latest
 from pipelines.local.root import Root
 

@@ -2,10 +2,10 @@
 
 from tiny_model import bundle_of, make_model
 
-from bertworks import artifacts
-from bertworks.artifacts import open_artifact
 from bertworks.contracts.decision import Decision, Rule
-from bertworks.store import Store
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.store import Store
 
 PASSED = Decision(True, "accuracy", [Rule("max_latency_ms", 25.0, 3.0, True)], [])
 REFUSED = Decision(False, "accuracy", [], ["accuracy 0.1 < 0.8"], outcome="refused")

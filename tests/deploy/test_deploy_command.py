@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from bertworks.errors import ArtifactError, EnvironmentFault, GateRefused, SpecError
 from bertworks.serving import facts
 from components.deploy import lookup, rollout
-from pipelines.cli import app
+from pipelines.cli.main import app
 
 SPEC = """
 name: mood
@@ -193,7 +193,7 @@ def test_dry_run_prints_what_would_be_applied_and_changes_nothing(fake, spec):
     for one in objects:
         kubernetes_validate.validate(one, "1.36", strict=True)
     assert objects[0]["kind"] == "Deployment"
-    assert '"version":1' in objects[0]["metadata"]["annotations"]["bertworks/history"]
+    assert '"version":1' in objects[0]["metadata"]["annotations"]["bertworks/storage/history"]
     limits = objects[0]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
     assert limits == {"cpu": "1", "memory": "2Gi"}
     assert {one.method for one in fake.requests[before:]} == {"GET"}

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks import spec_file
 from bertworks.errors import SpecError
 from bertworks.spec import AgentSpec
+from bertworks.spec import file as spec_file
 from components.deploy import manifests
 from components.deploy.settings import Serving, settings_of
 from pipelines.deploying import deploy_section

@@ -51,7 +51,7 @@ def test_an_update_keeps_what_the_autoscaler_set_and_notes_the_version_before(
     assert (done.previous, fake.serving()) == (1, {2})
     live = fake.get("Deployment", "bertworks-mood")
     assert live["spec"]["replicas"] == 5
-    noted = json.loads(live["metadata"]["annotations"]["bertworks/history"])
+    noted = json.loads(live["metadata"]["annotations"]["bertworks/storage/history"])
     assert [one["version"] for one in noted] == [1, 2]
     assert live["metadata"]["labels"]["bertworks/version"] == "2"
 
@@ -111,7 +111,7 @@ def test_a_version_that_does_not_become_ready_is_taken_back(cluster, fake, servi
     assert fake.serving() == {1}
     live = fake.get("Deployment", "bertworks-mood")
     assert live["metadata"]["labels"]["bertworks/version"] == "1"
-    noted = json.loads(live["metadata"]["annotations"]["bertworks/history"])
+    noted = json.loads(live["metadata"]["annotations"]["bertworks/storage/history"])
     assert [one["version"] for one in noted] == [1]
 
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from bertworks import artifacts, spec_file
-from bertworks.artifacts import open_artifact
 from bertworks.errors import EnvironmentFault
+from bertworks.spec import file as spec_file
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import open_artifact
 from components.deploy import step
 from pipelines.deploying import deploy_section
 

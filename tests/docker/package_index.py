@@ -17,10 +17,10 @@ from packaging.utils import canonicalize_name
 from tiny_agent import BAD, GOOD, THINGS
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-from bertworks.artifacts import write_json
-from bertworks.encoder.config import EncoderConfig
-from bertworks.encoder.layout import encoder_shapes, initialize
-from bertworks.encoder.weights import write_tensors
+from bertworks.models.config import EncoderConfig
+from bertworks.models.layout import encoder_shapes, initialize
+from bertworks.models.weights import write_tensors
+from bertworks.storage.artifacts import write_json
 
 WORDS = [*GOOD, *BAD, *THINGS, "the", "was", "and", "number", "had", "a"]
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from tiny_agent import SPEC, made_up_rows
 
-from bertworks.artifacts import open_artifact
-from bertworks.store import Store
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.store import Store
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1600)]
 

@@ -6,7 +6,7 @@ import pytest
 from tiny_agent import REPOSITORY
 
 from bertworks import __version__
-from bertworks.spec_cluster import Resources
+from bertworks.spec.cluster import Resources
 from components.image import IMAGE
 
 FOLDER = REPOSITORY / "docker"

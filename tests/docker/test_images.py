@@ -117,7 +117,7 @@ def test_an_answer_in_it_reports_to_nobody(engine, image, name, tiny_bundle, tmp
     inside = (
         ["/helpers/served_once.py", "/bundle", "8080"]
         if serves
-        else ["-c", "from bertworks.serving.runtime import Agent\n"
+        else ["-c", "from bertworks.runtime.agent import Agent\n"
                     "assert Agent.load('/bundle').predict(['good film'])"]
     )  # fmt: skip
     script = (

@@ -14,12 +14,12 @@ import yaml
 from confined import CONFINED, user
 from tiny_agent import REPOSITORY, SPEC, made_up_rows, write_rows
 
-from bertworks.artifacts import open_artifact
+from bertworks.data.sources import cache, registries
+from bertworks.data.sources.uri import parse
 from bertworks.errors import SourceError
-from bertworks.sources import cache, registries
-from bertworks.sources.uri import parse
 from bertworks.spec import AgentSpec
-from bertworks.store import Store
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.store import Store
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1600)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from confined import CONFINED, user
 
-from bertworks.serving.runtime import Agent
+from bertworks.runtime.agent import Agent
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1600)]
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cluster_user import REPOSITORY, TINY, User, merged, progress_in, run_id
 
-from bertworks import spec_file
+from bertworks.spec import file as spec_file
 
 RESOURCES = yaml.safe_load((REPOSITORY / "k8s/overlays/kind/resources.yaml").read_text())
 # Every change of the tiny spec that a test makes.
@@ -121,7 +121,15 @@ def test_make_test_never_starts_them_on_a_cluster_that_happens_to_be_configured(
 def test_tiny_agent_goes_the_whole_way_on_this_machine(tmp_path: Path) -> None:
     """What the tests submit does work: a failure on the cluster is the cluster's."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "run", str(TINY), "--root", str(tmp_path / "root")],
+        [
+            sys.executable,
+            "-m",
+            "pipelines.cli.main",
+            "run",
+            str(TINY),
+            "--root",
+            str(tmp_path / "root"),
+        ],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertworks.compression import engines
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.weights import load_folder, save_folder
 from bertworks.errors import ArtifactError
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.weights import load_folder, save_folder
+from bertworks.runtime import engines
 from tests.helpers.tiny_model import config, random_weights
 
 HEAD = Head("encoder")

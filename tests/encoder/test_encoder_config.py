@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_bert import CONFIG, HEADS
 
-from bertworks.encoder.config import EncoderConfig, Head
 from bertworks.errors import ArtifactError
+from bertworks.models.config import EncoderConfig, Head
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50)), min_size=1, max_size=4))

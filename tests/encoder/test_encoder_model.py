@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from random_bert import CONFIG, HEADS, random_inputs, random_weights
 
-from bertworks.encoder.config import Head
-from bertworks.encoder.model import build, get_weights
-from bertworks.encoder.weights import dense, load_folder, save_folder
 from bertworks.errors import ArtifactError
+from bertworks.models.config import Head
+from bertworks.models.model import build, get_weights
+from bertworks.models.weights import dense, load_folder, save_folder
 
 GOLDEN = Path(__file__).parent / "golden/outputs.npz"
 PRUNED = dataclasses.replace(CONFIG, num_heads=(1, 0), intermediate_sizes=(0, 9))
@@ -147,7 +147,7 @@ def test_dropout_is_a_function_of_the_seed():
 
 
 def test_dropout_keeps_the_mean():
-    from bertworks.encoder import ops
+    from bertworks.models import ops
 
     dropped = ops.dropout(tf.ones((200, 200)), 0.1, tf.constant([3, 4]), 1).numpy()
     assert dropped.mean() == pytest.approx(1.0, abs=0.01)

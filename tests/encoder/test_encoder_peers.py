@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from random_bert import CONFIG, HEADS, random_inputs, random_weights
 
-from bertworks.encoder.config import Head
-from bertworks.encoder.model import build
-from bertworks.encoder.weights import dense, load_folder, save_folder
-from bertworks.sources.base import fetch_base
+from bertworks.data.sources.base import fetch_base
+from bertworks.models.config import Head
+from bertworks.models.model import build
+from bertworks.models.weights import dense, load_folder, save_folder
 from bertworks.spec import Base
 
 PRUNED = dataclasses.replace(CONFIG, num_heads=(2, 0), intermediate_sizes=(0, 9))

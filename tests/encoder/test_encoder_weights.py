@@ -6,9 +6,9 @@ import pytest
 from random_bert import CONFIG, HEADS, random_weights
 from safetensors.numpy import save_file
 
-from bertworks.encoder.layout import all_shapes, initialize
-from bertworks.encoder.weights import dense, load_folder, read_tensors, save_folder
 from bertworks.errors import ArtifactError
+from bertworks.models.layout import all_shapes, initialize
+from bertworks.models.weights import dense, load_folder, read_tensors, save_folder
 
 HEAD = HEADS["sequence"]
 

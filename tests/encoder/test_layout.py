@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import (
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import (
     all_parameters,
     all_shapes,
     encoder_parameters,
     initialize,
 )
-from bertworks.encoder.model import build, slots
+from bertworks.models.model import build, slots
 
 CONFIG = EncoderConfig(20, 8, (2, 1), 4, (6, 3), 10)
 HEADS = [

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bertworks.encoder import ops
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.model import build
+from bertworks.models import ops
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.model import build
 
 ROWS, WIDTH = 6, 16
 SEED = tf.constant([7, 11])

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bertworks import artifacts
 from bertworks.spec import Evaluate, Task
+from bertworks.storage import artifacts
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
@@ -125,9 +125,9 @@ def _tokens(
 
 
 def _model(root: Path, task: Task, names: list[str], tokenizer: Path) -> Path:
-    from bertworks.encoder.config import EncoderConfig
-    from bertworks.encoder.layout import all_shapes, initialize
-    from bertworks.encoder.weights import save_folder
+    from bertworks.models.config import EncoderConfig
+    from bertworks.models.layout import all_shapes, initialize
+    from bertworks.models.weights import save_folder
     from bertworks.tasks import for_task
     from bertworks.text.tokenizer import Tokenizer
 

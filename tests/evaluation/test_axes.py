@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertworks import axes, html
+from bertworks.pages import axes, html
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from made_candidates import NAMES, measured
 
-from bertworks import artifacts
 from bertworks.compression.candidates import TIMINGS, Limits
 from bertworks.compression.choosing import choose
 from bertworks.contracts.files import to_json
 from bertworks.contracts.runs import RunRecord
-from bertworks.evaluation import report_compression
+from bertworks.pages.report import compression as report_compression
+from bertworks.storage import artifacts
 
 SPEC = {
     "onnxruntime-fp32": (70.0, 4.0, 0, 0),

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bertworks.errors import ArtifactError
-from bertworks.evaluation.drops import Drop, best_by_chance, shared
+from bertworks.evaluation.gating.drops import Drop, best_by_chance, shared
 from bertworks.evaluation.predictions import Predictions
 from bertworks.spec import Task
 

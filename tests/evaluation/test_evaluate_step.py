@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertworks import artifacts
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.errors import ArtifactError, SpecError
 from bertworks.evaluation.predictions import load
-from bertworks.evaluation.view import page
+from bertworks.pages.evaluation import page
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact, open_artifact
 from tests.helpers.steps import evaluate as run
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -90,7 +90,7 @@ def test_same_inputs_same_bytes(tiny: Callable[..., Any], tmp_path: Path) -> Non
 
 
 def test_predictions_are_the_agents_own(tiny: Callable[..., Any], tmp_path: Path) -> None:
-    from bertworks.serving.runtime import Agent
+    from bertworks.runtime.agent import Agent
 
     given = tiny(type="tagging")
     evaluate(given, tmp_path / "metrics", "bundle")
@@ -172,9 +172,9 @@ def test_slices_agree_with_the_rows_in_them(tiny: Callable[..., Any], tmp_path: 
 
 def test_rows_are_read_as_they_were_cleaned(tiny: Callable[..., Any]) -> None:
     """An agent's clean-up is done once: what ingest left of an escaped tag stays."""
-    from bertworks.evaluation.champion import champion_predictions
-    from bertworks.evaluation.predict import cleaned_by, predict
-    from bertworks.serving.runtime import Agent
+    from bertworks.evaluation.gating.champion import champion_predictions
+    from bertworks.runtime.agent import Agent
+    from bertworks.runtime.loading import cleaned_by, predict
     from bertworks.spec import Clean
 
     given = tiny()

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 from gate_rules import OFF, entries, gate_section
 
-from bertworks import artifacts
-from bertworks.artifacts import open_artifact
 from bertworks.contracts.decision import DECISION, Decision
 from bertworks.contracts.latency import Load, Speed
 from bertworks.contracts.metrics import Metric
 from bertworks.errors import ArtifactError, GateRefused, SpecError
 from bertworks.evaluation.bootstrap import Difference
-from bertworks.evaluation.drops import Drop
-from bertworks.evaluation.gates import Measured, against_champion, decide, notices
-from bertworks.evaluation.gates_view import rules as rules_page
+from bertworks.evaluation.gating.drops import Drop
+from bertworks.evaluation.gating.gates import Measured, against_champion, decide, notices
+from bertworks.evaluation.gating.remedies import fix
 from bertworks.evaluation.predictions import Predictions
-from bertworks.evaluation.remedies import fix
+from bertworks.pages.gates import rules as rules_page
 from bertworks.spec import Gates, Task
-from bertworks.store import Store
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.store import Store
 from tests.helpers.steps import evaluate, gate, register
 
 QUIET = Load(1.0, 1.0, 1.0, 1.0)

@@ -11,8 +11,8 @@ from gate_rules import OFF
 from bertworks.contracts.decision import Decision
 from bertworks.contracts.latency import Load, Speed
 from bertworks.contracts.metrics import Metric
-from bertworks.evaluation.gates import Measured, against_champion, decide
-from bertworks.evaluation.new_labels import NewLabels, unknown_to
+from bertworks.evaluation.gating.gates import Measured, against_champion, decide
+from bertworks.evaluation.gating.new_labels import NewLabels, unknown_to
 from bertworks.evaluation.predictions import Predictions
 from bertworks.spec import Gates, Task
 

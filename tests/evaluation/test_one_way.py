@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from bertworks import artifacts
-from bertworks.artifacts import open_artifact
 from bertworks.compression.builders import BUILDERS, Source
-from bertworks.compression.inference import batches
 from bertworks.contracts.files import to_json
-from bertworks.evaluation import data, predict
-from bertworks.serving.runtime import Agent
+from bertworks.evaluation import data
+from bertworks.runtime import loading as predict
+from bertworks.runtime.agent import Agent
+from bertworks.runtime.inference import batches
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import open_artifact
 
 TASKS = {
     "classes": {},

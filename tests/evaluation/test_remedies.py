@@ -15,19 +15,19 @@ from gate_rules import OFF, entries, gate_section
 from made_candidates import measured as made
 from made_candidates import scored
 
-from bertworks.artifacts import open_artifact
 from bertworks.compression.candidates import Candidate, Limits
 from bertworks.compression.choosing import choose
-from bertworks.compression.inference import batches
 from bertworks.contracts.bundle import Tried
 from bertworks.contracts.decision import DECISION
 from bertworks.contracts.latency import Load, Speed
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.evaluation.bootstrap import Difference
-from bertworks.evaluation.drops import Drop
-from bertworks.evaluation.gates import Measured, against_champion, decide
-from bertworks.evaluation.remedies import fix
+from bertworks.evaluation.gating.drops import Drop
+from bertworks.evaluation.gating.gates import Measured, against_champion, decide
+from bertworks.evaluation.gating.remedies import fix
+from bertworks.runtime.inference import batches
 from bertworks.spec import Gates
+from bertworks.storage.artifacts import open_artifact
 from tests.helpers.steps import evaluate, gate
 
 # "gates.max_drop to 0.02", "gates.beat_floor: false"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from gate_rules import gate_section
 
-from bertworks import artifacts
 from bertworks.contracts.runs import RUN, RunStep
-from bertworks.evaluation import report
-from bertworks.evaluation.report_dag import draw, section
+from bertworks.pages.report import page as report
+from bertworks.pages.report.dag import draw, section
 from bertworks.progress import duration
+from bertworks.storage import artifacts
 from pipelines.graph import Graph
 from tests.helpers.steps import evaluate, gate, register
 

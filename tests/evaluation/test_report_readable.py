@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertworks import html
 from bertworks.contracts.decision import Decision, Rule
 from bertworks.contracts.metrics import LabelReport, LabelScores, Metric
 from bertworks.contracts.runs import RUN, RunRecord
-from bertworks.evaluation import errors, gates_view, report, report_dag, report_notices, view
+from bertworks.evaluation import errors
 from bertworks.evaluation.predictions import Predictions
 from bertworks.notices import Notice
+from bertworks.pages import evaluation as view
+from bertworks.pages import gates as gates_view
+from bertworks.pages import html
+from bertworks.pages.report import dag as report_dag
+from bertworks.pages.report import notices as report_notices
+from bertworks.pages.report import page as report
 from bertworks.spec import Task
 
 

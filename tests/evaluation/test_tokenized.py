@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from bertworks import spec_file
 from bertworks.evaluation.tokenized import answers_on_tokens, value_on_tokens
 from bertworks.spec import Task, metrics_of
-from bertworks.spec_tasks import lower_is_better
+from bertworks.spec import file as spec_file
+from bertworks.spec.task_kinds import lower_is_better
 from bertworks.tasks import for_task
 from pipelines.dag import Dag
 from pipelines.site import Kubeflow

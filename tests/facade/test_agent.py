@@ -14,9 +14,9 @@ import pytest
 
 import bertworks
 from bertworks import Agent
-from bertworks.artifacts import open_artifact
 from bertworks.errors import ArtifactError, BertworksError, DataError
-from bertworks.store import Store
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.store import Store
 from tests.helpers.tiny_model import bundle_of, make_model
 
 REPOSITORY = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ import pytest
 
 from bertworks import Agent
 from bertworks.errors import GateRefused
-from bertworks.store import Store
+from bertworks.storage.store import Store
 from tests.facade.kernel import REPOSITORY, execute
 
 NOTEBOOK = REPOSITORY / "docs/notebook.ipynb"

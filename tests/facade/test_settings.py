@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bertworks import AgentSpec, spec_file
+from bertworks import AgentSpec
 from bertworks.errors import DataError, SpecError
 from bertworks.facade.settings import SHORT, spec_of
 from bertworks.spec import Finetune, Source
+from bertworks.spec import file as spec_file
 from tests.fixes.taking import taken
 
 ARGUMENTS = ("text", "label", "score", "tokens", "tags", "extra")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from bertworks.errors import BertworksError
-from bertworks.spec_file import SpecFile, load
+from bertworks.spec.file import SpecFile, load
 from pipelines.box import KINDS
 from pipelines.dag import Dag
 from pipelines.site import Laptop

@@ -16,10 +16,13 @@ CLUSTER = "tests/cluster or tests/deploy do it on a stand-in for the cluster"
 TFX = "only the tfx image has TFX; the step without TFX has the same advice, which is taken"
 OUTSIDE = {
     # (file, a piece of the advice): why no test here takes it
-    ("bertworks/sources/registries/npm.py", "npm_config__authToken"): "a registry's rights",
-    ("bertworks/sources/registries/npm.py", "Check the network"): "a network",
-    ("bertworks/sources/registries/pypi.py", "PIP_INDEX_URL=https://USER"): "a registry's rights",
-    ("bertworks/sources/registries/pypi.py", "Check the network"): "a network",
+    ("bertworks/data/sources/registries/npm.py", "npm_config__authToken"): "a registry's rights",
+    ("bertworks/data/sources/registries/npm.py", "Check the network"): "a network",
+    (
+        "bertworks/data/sources/registries/pypi.py",
+        "PIP_INDEX_URL=https://USER",
+    ): "a registry's rights",
+    ("bertworks/data/sources/registries/pypi.py", "Check the network"): "a network",
     ("components/launch.py", "timeout_minutes"): "the container's time: tests/launch ends by it",
     (
         "components/launch.py",
@@ -28,7 +31,7 @@ OUTSIDE = {
     "tried by test_taken_steps.py::test_a_step_out_of_memory",
     ("components/launch.py", "or change --root"): "a disk; tried by "
     "test_taken_commands.py::test_a_disk_that_fills_up, where no error is raised",
-    ("pipelines/cli.py", "Run with --no-cache once."): "a whole run, in tests/pipelines",
+    ("pipelines/cli/main.py", "Run with --no-cache once."): "a whole run, in tests/pipelines",
     ("components/deploy/deployment.py", "Then: bertworks deploy"): CLUSTER,
     ("pipelines/cluster/kfp/connection.py", "KFP_NAMESPACE to your profile's"): CLUSTER,
     ("pipelines/cluster/deploy/cli.py", "--status shows it"): CLUSTER,
@@ -40,10 +43,10 @@ OUTSIDE = {
     ): CLUSTER,
     ("pipelines/cluster/schedule/cli.py", '--cron "0 3 * * 1"'): CLUSTER,
     ("pipelines/cluster/kfp/submit.py", "or name another one with --experiment"): CLUSTER,
-    ("pipelines/tfx_agent.py", "Run it in the tfx image"): TFX,
-    ("pipelines/tfx_steps/checking.py", "to warning."): TFX,
-    ("pipelines/tfx_steps/running.py", ""): TFX,
-    ("pipelines/tfx_steps/tokens.py", ""): TFX,
+    ("pipelines/tfx/agent.py", "Run it in the tfx image"): TFX,
+    ("pipelines/tfx/steps/checking.py", "to warning."): TFX,
+    ("pipelines/tfx/running.py", ""): TFX,
+    ("pipelines/tfx/steps/tokens.py", ""): TFX,
 }
 NOT_YET = {
     # Ingest folds line breaks in labels: what reads examples made in another way is left.

@@ -10,8 +10,8 @@ import typer.main
 from pydantic import BaseModel
 
 from bertworks.spec import AgentSpec
-from bertworks.spec_cluster import StepName
-from pipelines.cli import app
+from bertworks.spec.cluster import StepName
+from pipelines.cli.main import app
 from tests.fixes.collected import REPOSITORY, UNKNOWN, Advice, advice
 
 ALL = list(advice())

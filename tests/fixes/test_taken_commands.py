@@ -15,18 +15,19 @@ from typing import Any
 import pytest
 import typer.main
 
-from bertworks import artifacts, temporary
-from bertworks.artifacts import write, write_json
 from bertworks.errors import BertworksError
-from bertworks.store import Store
+from bertworks.storage import artifacts, temporary
+from bertworks.storage.artifacts import write, write_json
+from bertworks.storage.store import Store
 from bertworks.tasks.forms import form_named
-from pipelines import models_cli, predictions, served
-from pipelines.cli import app
+from pipelines.cli import models as models_cli
+from pipelines.cli import predictions, served
+from pipelines.cli.main import app
+from pipelines.cli.prediction_input import Form, read
 from pipelines.cluster.schedule.cron import parse
 from pipelines.cluster.schedule.zones import place
 from pipelines.local import record
 from pipelines.local import root as roots
-from pipelines.prediction_input import Form, read
 from tests.fixes.taking import Bench, taken
 from tests.helpers.retrain_rows import keep_version
 
@@ -124,9 +125,9 @@ def test_a_step_whose_folder_cannot_be_written(tmp_path: Path, error: int) -> No
 
     by = option("--root", tmp_path / "other")
     if error == 28:
-        taken("bertworks/replacing.py", "choose another disk with --root", attempt, by)
+        taken("bertworks/storage/replacing.py", "choose another disk with --root", attempt, by)
     else:
-        taken("bertworks/replacing.py", "or choose another one with --root.", attempt, by)
+        taken("bertworks/storage/replacing.py", "or choose another one with --root.", attempt, by)
     assert artifacts.open_artifact(tmp_path / "other/artifact")
 
 
@@ -161,7 +162,7 @@ def test_no_agent_in_the_root(store: Store, tmp_path: Path, agent: str | None) -
     def attempt(root: str = str(tmp_path / "new")) -> Any:
         return served.find(agent, Store(roots.find_root(root).models))
 
-    taken("pipelines/served.py", "or name another folder with --root", attempt,
+    taken("pipelines/cli/served.py", "or name another folder with --root", attempt,
           option("--root", str(tmp_path / "kept")))  # fmt: skip
 
 
@@ -169,18 +170,18 @@ def test_no_model_in_the_root(store: Store, tmp_path: Path) -> None:
     def attempt(root: str = str(tmp_path / "new")) -> Any:
         return models_cli.named(Store(roots.find_root(root).models), "tiny")
 
-    taken("pipelines/models_cli.py", "--root names another folder", attempt,
+    taken("pipelines/cli/models.py", "--root names another folder", attempt,
           option("--root", str(tmp_path / "kept")))  # fmt: skip
 
 
 def test_no_retraining_in_the_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from bertworks.store_outcomes import _KEYS, Outcomes
-    from pipelines.retrain_cli import outcomes
+    from bertworks.storage.outcomes import _KEYS, Outcomes
+    from pipelines.cli.retrain import outcomes
 
     other = str(tmp_path / "other")
     facts = {**dict.fromkeys(_KEYS, "x"), "run": "1", "time": "2026-11-26T00:00:00Z"}
     Outcomes(other, "tiny").add({**facts, "text": "tiny: promoted"})
-    taken("pipelines/retrain_cli.py", "or name the model store with --store.",
+    taken("pipelines/cli/retrain.py", "or name the model store with --store.",
           refused_then(lambda store: outcomes("tiny", store=store), str(tmp_path / "none")),
           option("--store", given("models outcomes", "tiny", "--store", other)["store"]))  # fmt: skip
     assert "promoted" in capsys.readouterr().out
@@ -191,7 +192,7 @@ def test_a_name_that_no_store_takes(store: Store, bench: Bench) -> None:
         assert "`name` of the spec" in fix
         return (bench.spec().spec.name,)
 
-    found = taken("bertworks/store.py", "Give the `name` of the spec.",
+    found = taken("bertworks/storage/store.py", "Give the `name` of the spec.",
                   refused_then(store.list, "../tiny"), by)  # fmt: skip
     assert [one.number for one in found] == [1]
 
@@ -206,7 +207,7 @@ def test_a_store_needs_a_name_and_a_number(store: Store) -> None:
         assert words["agent"] == "sentiment/3"
         return words["store"], words["agent"].replace("sentiment/3", "tiny/1")
 
-    taken("pipelines/served.py", "For example: --store /bertworks/models --agent sentiment/3",
+    taken("pipelines/cli/served.py", "For example: --store /bertworks/models --agent sentiment/3",
           attempt, by)  # fmt: skip
 
 
@@ -215,7 +216,7 @@ def test_a_limit_that_is_none() -> None:
         name = re.findall(r"one of ([a-z_]+)", fix)[0]
         return (given("serve", "--limit", f"{name}=3")["limit"],)
 
-    taken("pipelines/served.py", "Give --limit NAME=VALUE with one of ",
+    taken("pipelines/cli/served.py", "Give --limit NAME=VALUE with one of ",
           lambda words=["size=1"]: served.limits_of(None, words), by)  # fmt: skip
 
 
@@ -233,13 +234,13 @@ def test_a_file_where_an_agent_is_meant(store: Store, tmp_path: Path) -> None:
         assert option("--file", 1)(fix) and "NAME/VERSION" in fix
         return words["agent"], words["file"]
 
-    taken("pipelines/served.py", "texts to predict for are given with --file", attempt, by)
+    taken("pipelines/cli/served.py", "texts to predict for are given with --file", attempt, by)
 
 
 def test_an_output_of_no_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
-    from bertworks.serving import runtime
+    from bertworks.runtime import agent as runtime
 
     agent = SimpleNamespace(
         task=SimpleNamespace(type="classification", pair=False), info={},
@@ -252,10 +253,13 @@ def test_an_output_of_no_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     by = lambda fix: (tmp_path / re.findall(r"OUT\.\w+", fix)[0],)  # noqa: E731
     taken(
-        "pipelines/predictions.py", "Name the file OUT.jsonl, or give --format jsonl.", attempt, by
+        "pipelines/cli/predictions.py",
+        "Name the file OUT.jsonl, or give --format jsonl.",
+        attempt,
+        by,
     )
     assert (tmp_path / "OUT.jsonl").read_text()
-    taken("pipelines/predictions.py", "give --format jsonl.",
+    taken("pipelines/cli/predictions.py", "give --format jsonl.",
           lambda form="xls": attempt(None, form), option("--format", "jsonl"))  # fmt: skip
 
 
@@ -270,7 +274,7 @@ def test_a_file_without_the_texts_column(tmp_path: Path, way: str) -> None:
         assert "data.sources[].columns" in fix
         return (re.findall(r"Name the column (\w+)", fix)[0] if way == "text" else "review",)
 
-    rows = taken("pipelines/prediction_input.py", "data.sources[].columns did", attempt, by)
+    rows = taken("pipelines/cli/prediction_input.py", "data.sources[].columns did", attempt, by)
     assert rows == ["good"]
 
 
@@ -287,7 +291,7 @@ def test_sentences_for_an_agent_that_does_no_tagging(tmp_path: Path, way: str) -
         assert ".txt file" in fix and option("--agent", 1)(fix)
         return ("rows.txt",) if way == "lines" else ("rows.conll", True)
 
-    taken("pipelines/prediction_rows.py", "or name another agent with --agent", attempt, by)
+    taken("pipelines/cli/prediction_rows.py", "or name another agent with --agent", attempt, by)
 
 
 def free_port() -> int:
@@ -306,8 +310,8 @@ def test_an_address_that_is_not_ours() -> None:
 
 
 def test_a_text_that_is_not_utf8_goes_into_a_file(tmp_path: Path) -> None:
-    from pipelines.command import check_arguments
-    from pipelines.prediction_input import Form, read
+    from pipelines.cli.command import check_arguments
+    from pipelines.cli.prediction_input import Form, read
 
     text = "caf\xe9".encode("cp1252")
 
@@ -321,7 +325,7 @@ def test_a_text_that_is_not_utf8_goes_into_a_file(tmp_path: Path) -> None:
         file.write_text(text.decode(encoding), encoding="utf-8")
         return "--file", str(file)
 
-    found = taken("pipelines/command.py", "give a text in a file: --file", attempt, by)
+    found = taken("pipelines/cli/command.py", "give a text in a file: --file", attempt, by)
     assert found == ["caf\xe9"]
 
 
@@ -373,7 +377,7 @@ def test_clocks_that_drift_apart(way: str) -> None:
 
 
 def test_a_compile_for_a_store_that_pods_cannot_see() -> None:
-    from pipelines.cli import compile as compile_
+    from pipelines.cli.main import compile as compile_
 
     def attempt(store: str = "models") -> None:
         try:
@@ -383,7 +387,8 @@ def test_a_compile_for_a_store_that_pods_cannot_see() -> None:
                 raise
 
     for place_ in range(2):
-        taken("pipelines/cli.py", "Write for example s3://bucket/models or /bertworks/models", attempt,
+        taken("pipelines/cli/main.py",
+              "Write for example s3://bucket/models or /bertworks/models", attempt,
               lambda fix, n=place_: (re.findall(r"\S*/models", fix)[n],))  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def test_nothing_to_go_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """ "bertworks deploy mood --version N": the command takes these words."""
     import typer.main
 
-    from pipelines.cli import app
+    from pipelines.cli.main import app
 
     monkeypatch.setattr(deployment, "kinds_of", lambda _: ["deployment"])
     monkeypatch.setattr(deployment, "live", lambda *_: None)

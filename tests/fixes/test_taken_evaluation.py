@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import tiny_model
 
-from bertworks.artifacts import open_artifact, write, write_json
 from bertworks.contracts.decision import Decision
 from bertworks.contracts.latency import Load, Speed
 from bertworks.contracts.metrics import Metric
-from bertworks.evaluation.gates import Measured, against_champion, decide
+from bertworks.evaluation.gating.gates import Measured, against_champion, decide
 from bertworks.evaluation.metrics import score
 from bertworks.evaluation.predictions import Predictions
 from bertworks.evaluation.slices import slice_values
 from bertworks.spec import Task
+from bertworks.storage.artifacts import open_artifact, write, write_json
 from tests.fixes.taking import Bench, as_written, change, checkpoint, reviews, taken
 
 
@@ -25,7 +25,7 @@ def test_a_corpus_of_one_text(bench: Bench, tmp_path: Path, way: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from bertworks.training.corpus import read_texts
+    from bertworks.training.objectives.corpus import read_texts
 
     bench.rows(reviews(60))
     bench.rows("\n".join(f"a text {n}" for n in range(9)), "more.txt")
@@ -50,7 +50,12 @@ def test_a_corpus_of_one_text(bench: Bench, tmp_path: Path, way: str) -> None:
         "sources": change("corpus.sources", [{"uri": "more.txt"}]),
         "include_training_text": change("corpus.include_training_text", True),
     }
-    taken("bertworks/training/corpus.py", "Give corpus.sources in the spec", attempt, ways[way])
+    taken(
+        "bertworks/training/objectives/corpus.py",
+        "Give corpus.sources in the spec",
+        attempt,
+        ways[way],
+    )
 
 
 def answers(ids: list[str]) -> Predictions:
@@ -105,7 +110,9 @@ def test_a_floor_that_was_not_measured(bench: Bench, piece: str) -> None:
         assert piece in fix
         return as_written(piece)
 
-    decision = taken("bertworks/evaluation/gates.py", "Set evaluate.floor: true", attempt, by)
+    decision = taken(
+        "bertworks/evaluation/gating/gates.py", "Set evaluate.floor: true", attempt, by
+    )
     assert decision.passed
 
 
@@ -134,12 +141,12 @@ def test_a_champion_tested_on_other_rows(bench: Bench, way: str) -> None:
             against_champion(answers(ours), champion, "accuracy", seed=1)
 
     by = as_written if way.endswith("false") else change("data.salt", "")
-    taken("bertworks/evaluation/gates.py", "Set gates.beat_champion: false", attempt, by)
+    taken("bertworks/evaluation/gating/gates.py", "Set gates.beat_champion: false", attempt, by)
 
 
 def test_a_speed_up_that_nothing_can_reach(bench: Bench) -> None:
-    from bertworks.compression.latency import LatencyTable, LayerTimes, Shape, Subject
-    from bertworks.compression.pruning import check_reachable
+    from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Shape, Subject
+    from bertworks.compression.pruning.widths import check_reachable
 
     table = LatencyTable(
         inner=LayerTimes({0: 1.0, 4: 5.0}, {0: 1.0, 64: 9.0}),
@@ -156,7 +163,9 @@ def test_a_speed_up_that_nothing_can_reach(bench: Bench) -> None:
         below = float(fix.rpartition(" ")[2].rstrip("."))
         return change("compress.prune.speedup", below - 0.1)(fix)
 
-    taken("bertworks/compression/pruning.py", "Set compress.prune.speedup below ", attempt, by)
+    taken(
+        "bertworks/compression/pruning/widths.py", "Set compress.prune.speedup below ", attempt, by
+    )
 
 
 @pytest.mark.parametrize("split", ["validation"])

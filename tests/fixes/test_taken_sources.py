@@ -21,7 +21,7 @@ def total(counts: dict[str, int]) -> int:
 
 def test_more_rows_may_be_rejected(bench: Bench) -> None:
     bench.rows(reviews(ALL) + "a row without a label,\n" * 3)
-    taken("bertworks/sources/rejected.py", "raise data.max_rejected", bench.counts,
+    taken("bertworks/data/rows/rejected.py", "raise data.max_rejected", bench.counts,
           change("data.max_rejected", 0.1))  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def test_longer_rows_are_taken(bench: Bench) -> None:
         {"text": f"{'very ' * 40_000 * (n == 9)}good {n}", "label": "ab"[n % 2]} for n in range(ALL)
     ]
     bench.rows(json.dumps(rows, indent=1), "rows.json")
-    counts = taken("bertworks/sources/json_rows.py", "Raise data.max_row_bytes", bench.counts,
+    counts = taken("bertworks/data/formats/json_rows.py", "Raise data.max_row_bytes", bench.counts,
                    change("data.max_row_bytes", 10**6))  # fmt: skip
     assert total(counts) == ALL
 
@@ -40,19 +40,19 @@ def test_longer_rows_are_taken(bench: Bench) -> None:
 def test_the_filter_is_corrected(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["sources"][0]["where"] = {"label": ["Good"]}
-    taken("bertworks/sources/reading.py", "Correct the filter's columns and values", bench.counts,
+    taken("bertworks/data/formats/reading.py", "Correct the filter's columns and values", bench.counts,
           lambda _: ('data.sources.0.where={"label": ["good", "bad"]}',))  # fmt: skip
 
 
 def test_a_column_of_another_name(bench: Bench) -> None:
     bench.rows(reviews(ALL, label="mood"))
-    taken("bertworks/sources/rows.py", "Name the right column in the source's `columns`",
+    taken("bertworks/data/rows/rows.py", "Name the right column in the source's `columns`",
           bench.counts, own("columns", {"label": "mood"}))  # fmt: skip
 
 
 def test_a_column_that_is_missing_is_a_constant(bench: Bench) -> None:
     bench.rows("text\n" + "\n".join(f"review {n}" for n in range(ALL)))
-    counts = taken("bertworks/sources/rows.py", "add it under `constants`", bench.counts,
+    counts = taken("bertworks/data/rows/rows.py", "add it under `constants`", bench.counts,
                    own("constants", {"label": "good"}))  # fmt: skip
     assert total(counts) == ALL
 
@@ -62,7 +62,7 @@ def test_another_delimiter(bench: Bench, delimiter: str) -> None:
     bench.rows(reviews(ALL).replace(",", delimiter))
     bench.content["data"]["sources"][0]["delimiter"] = "^"
     by = lambda fix: (f"data.sources.0.delimiter={re.findall('delimiter: (.*)[.]', fix)[0]}",)  # noqa: E731
-    counts = taken("bertworks/sources/rows.py", "Set the source's delimiter: ", bench.counts, by)
+    counts = taken("bertworks/data/rows/rows.py", "Set the source's delimiter: ", bench.counts, by)
     assert total(counts) == ALL
 
 
@@ -70,13 +70,13 @@ def test_another_delimiter(bench: Bench, delimiter: str) -> None:
 def test_another_encoding(bench: Bench, encoding: str) -> None:
     bench.rows(reviews(ALL).encode(encoding))
     by = lambda fix: (f"data.sources.0.encoding={re.findall('encoding: ([^ .]*)', fix)[0]}",)  # noqa: E731
-    taken("bertworks/sources/first_bytes.py", "Set the source's encoding: ", bench.counts, by)
+    taken("bertworks/data/sources/first_bytes.py", "Set the source's encoding: ", bench.counts, by)
 
 
 def test_an_encoding_that_does_not_fit(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["sources"][0]["encoding"] = "utf-16"
-    taken("bertworks/sources/rows.py", "Set the source's `encoding`.", bench.counts,
+    taken("bertworks/data/rows/rows.py", "Set the source's `encoding`.", bench.counts,
           own("encoding", "utf-8"))  # fmt: skip
 
 
@@ -87,26 +87,26 @@ def test_an_encoding_that_nobody_knows(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return ("data.sources.0.encoding=" + re.findall(r"\bcp1252\b", fix)[0],)
 
-    taken("bertworks/sources/rows.py", "Write for example utf-8", bench.counts, by)
+    taken("bertworks/data/rows/rows.py", "Write for example utf-8", bench.counts, by)
 
 
 def test_an_ending_that_says_nothing(bench: Bench) -> None:
     bench.rows(reviews(ALL), "rows.data")
     bench.content["data"]["sources"][0]["uri"] = "rows.data"
-    taken("bertworks/sources/rows.py", "Set the source's format: csv", bench.counts,
+    taken("bertworks/data/rows/rows.py", "Set the source's format: csv", bench.counts,
           own("format", "csv"))  # fmt: skip
 
 
 def test_a_parquet_file_that_is_none(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["sources"][0]["format"] = "parquet"
-    taken("bertworks/sources/rows.py", "set `format`", bench.counts, own("format", "csv"))
+    taken("bertworks/data/rows/rows.py", "set `format`", bench.counts, own("format", "csv"))
 
 
 def test_no_header(bench: Bench) -> None:
     bench.rows(reviews(ALL).partition("\n")[2])
     bench.content["data"]["sources"][0]["header"] = False
-    counts = taken("bertworks/sources/rows.py", "List the columns' names in `names`.",
+    counts = taken("bertworks/data/rows/rows.py", "List the columns' names in `names`.",
                    bench.counts, own("names", ["text", "label"]))  # fmt: skip
     assert total(counts) == ALL
 
@@ -119,20 +119,20 @@ def test_a_header_that_is_no_row(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return (*own("header", False)(fix), *own("names", ["text", "label"])(fix))
 
-    taken("bertworks/sources/rows.py", "Set `header: false` and `names`.", bench.counts, by)
+    taken("bertworks/data/rows/rows.py", "Set `header: false` and `names`.", bench.counts, by)
 
 
 def test_quotes_that_are_plain_text(bench: Bench) -> None:
     bench.rows("text\n" + "".join(f"review {n}\n" for n in range(ALL)) + '"open\n' + "b\n" * 1000)
     bench.content["data"]["sources"][0]["constants"] = {"label": "x"}
     by = lambda fix: (f"data.sources.0.{re.findall('`(quote: .*?)`', fix)[0].replace(': ', '=')}",)  # noqa: E731
-    taken("bertworks/sources/csv_rows.py", "set the source's `quote: ''`", bench.counts, by)
+    taken("bertworks/data/formats/csv_rows.py", "set the source's `quote: ''`", bench.counts, by)
 
 
 def test_a_split_without_rows(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["test"] = 0.0
-    taken("bertworks/sources/examples.py", "raise data.", bench.counts, change("data.test", 0.2))
+    taken("bertworks/data/rows/examples.py", "raise data.", bench.counts, change("data.test", 0.2))
 
 
 def test_a_split_of_its_own(bench: Bench) -> None:
@@ -145,13 +145,13 @@ def test_a_split_of_its_own(bench: Bench) -> None:
         assert "`split: test`" in fix
         return (f"data.sources={json.dumps(sources)}",)
 
-    counts = taken("bertworks/sources/examples.py", "a source with `split: ", bench.counts, by)
+    counts = taken("bertworks/data/rows/examples.py", "a source with `split: ", bench.counts, by)
     assert counts["test"] == 2 * ALL
 
 
 def test_a_text_column_that_is_constant(bench: Bench) -> None:
     bench.rows("text,label,body\n" + "".join(f"same,good,review {n}\n" for n in range(2 * ALL)))
-    taken("bertworks/sources/examples.py", "data.sources[].columns.text names the text",
+    taken("bertworks/data/rows/examples.py", "data.sources[].columns.text names the text",
           bench.counts, change("data.sources.0.columns.text", "body"))  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def test_a_file_of_an_archive(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return (f"data.sources.0.uri={re.findall(r'rows.zip!/.*', fix)[0]}",)
 
-    taken("bertworks/sources/first_bytes.py", "Name the file in it: uri:", bench.counts, by)
+    taken("bertworks/data/sources/first_bytes.py", "Name the file in it: uri:", bench.counts, by)
 
 
 def test_a_folder_needs_a_glob(bench: Bench) -> None:
@@ -171,18 +171,18 @@ def test_a_folder_needs_a_glob(bench: Bench) -> None:
     bench.rows(reviews(ALL), "parts/one.csv")
     bench.content["data"]["sources"] = [{"uri": "parts"}]
     by = lambda fix: (f"data.sources.0.uri={fix.removeprefix('Give a glob: ')}",)  # noqa: E731
-    taken("bertworks/sources/fetch.py", "Give a glob: ", bench.counts, by)
+    taken("bertworks/data/sources/fetch.py", "Give a glob: ", bench.counts, by)
 
 
 def test_one_pin_for_many_files(bench: Bench) -> None:
     bench.rows(reviews(ALL), "a1.csv")
     bench.rows(reviews(ALL).replace("number", "no"), "a2.csv")
     bench.content["data"]["sources"] = [{"uri": "a*.csv", "sha256": "0" * 64}]
-    taken("bertworks/sources/fetch.py", "Leave sha256 out", bench.counts, own("sha256", None))
+    taken("bertworks/data/sources/fetch.py", "Leave sha256 out", bench.counts, own("sha256", None))
 
 
 def test_a_pattern_that_does_not_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bertworks.sources import patterns
+    from bertworks.data.labels import patterns
 
     monkeypatch.setattr(patterns, "SECONDS", 0.02)
     bench.rows("\n".join(f"{'a' * (60 + n)}b" for n in range(ALL)), "rows.txt")
@@ -190,7 +190,7 @@ def test_a_pattern_that_does_not_end(bench: Bench, monkeypatch: pytest.MonkeyPat
         "uri": "rows.txt", "format": "lines", "constants": {"label": "x"},
         "pattern": "(?P<text>(?:a|aa)+$)",
     }]  # fmt: skip
-    taken("bertworks/sources/patterns.py", "without repetitions inside repetitions", bench.counts,
+    taken("bertworks/data/labels/patterns.py", "without repetitions inside repetitions", bench.counts,
           lambda _: ("data.sources.0.pattern=^(?P<text>a+)b$",))  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def test_a_base_with_fewer_positions(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return as_written(fix.partition(" or ")[0])
 
-    taken("bertworks/sources/base.py", "Set task.max_length: ", bench.ingest, by)
+    taken("bertworks/data/sources/base.py", "Set task.max_length: ", bench.ingest, by)
 
 
 def test_a_base_whose_files_do_not_agree(bench: Bench) -> None:
@@ -212,7 +212,8 @@ def test_a_base_whose_files_do_not_agree(bench: Bench) -> None:
     bench.content["base"] = {"uri": "./model"}
     bench.content["task"] = {"max_length": 16}
     bench.rows(reviews(ALL))
-    taken("bertworks/sources/checkpoint.py", "Give a checkpoint whose two files agree", bench.ingest,
+    taken("bertworks/data/sources/checkpoint.py",
+          "Give a checkpoint whose two files agree", bench.ingest,
           change("base.uri", "./whole"))  # fmt: skip
 
 
@@ -226,7 +227,7 @@ def test_labels_that_are_flags(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return own("one_hot", ["joy", "anger"], of="data.sources.0.columns")(fix)
 
-    taken("bertworks/sources/rows.py", "one_hot", bench.counts, by)
+    taken("bertworks/data/rows/rows.py", "one_hot", bench.counts, by)
 
 
 def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:
@@ -238,7 +239,7 @@ def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:
         where = re.findall(r"`where: (\{answer: [^`]*\})`", fix)[0]
         return (f"data.sources.0.where={where}",)
 
-    counts = taken("bertworks/sources/reading.py", "name the answers in the source's `where:",
+    counts = taken("bertworks/data/formats/reading.py", "name the answers in the source's `where:",
                    bench.counts, by)  # fmt: skip
     assert total(counts) == ALL
 
@@ -246,6 +247,6 @@ def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:
 def test_words_for_empty_cells_are_read_on_demand(bench: Bench) -> None:
     bench.rows(reviews(ALL) + "nan,good\n" * 9)
     # Advice of a rule, which the log of refused rows gathers.
-    counts = taken("bertworks/sources/rejected.py", "raise ", bench.counts,
+    counts = taken("bertworks/data/rows/rejected.py", "raise ", bench.counts,
                    own("empty_words", []))  # fmt: skip
     assert total(counts) == ALL + 1

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bertworks.secrets import filled_in
-from bertworks.spec_file import load
+from bertworks.spec.file import load
 from tests.fixes.taking import Bench, taken
 
 
@@ -17,7 +17,7 @@ def test_a_set_without_a_value(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return tuple(re.findall(r"--set (\S+)", fix))
 
-    loaded = taken("bertworks/spec_file.py", "Write for example --set ",
+    loaded = taken("bertworks/spec/file.py", "Write for example --set ",
                    lambda change="finetune.epochs": bench.spec(change), by)  # fmt: skip
     assert loaded.spec.finetune.epochs == 2
 
@@ -27,7 +27,7 @@ def test_a_list_is_numbered_from_0(bench: Bench) -> None:
         assert fix == "Number them from 0."
         return ("data.sources.0.license=MIT",)
 
-    taken("bertworks/spec_file.py", "Number them from 0.",
+    taken("bertworks/spec/file.py", "Number them from 0.",
           lambda change="data.sources.1=MIT": bench.spec(change), by)  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_a_spec_starts_with_a_name(tmp_path: Path) -> None:
         file.write_text(content, encoding="utf-8")
         return load(file)
 
-    taken("bertworks/spec_file.py", "Start with `name: my-agent`.", attempt,
+    taken("bertworks/spec/file.py", "Start with `name: my-agent`.", attempt,
           lambda fix: tuple(re.findall("`(.*)`", fix)))  # fmt: skip
 
 

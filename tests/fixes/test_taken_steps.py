@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bertworks import artifacts
 from bertworks.spec import Base, Task, Transform
-from bertworks.spec_base import Section
+from bertworks.spec.section import Section
+from bertworks.storage import artifacts
 from tests.fixes.taking import Bench, as_written, change, reviews, taken
 
 ROWS = 60
@@ -124,7 +124,8 @@ def test_a_check_that_is_too_strict(bench: Bench, setting: str) -> None:
         assert "change limits and severities in the spec's validate.checks" in fix
         return (f"{setting}={0.5 if '.max_' in setting else 'warning'}",)
 
-    taken("bertworks/validation/report.py", "change limits and severities in the spec's validate.checks",
+    taken("bertworks/data/validation/report.py",
+          "change limits and severities in the spec's validate.checks",
           lambda *changes: checked(bench, *changes), by)  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def test_a_change_against_the_baseline_that_is_meant(bench: Bench) -> None:
         "baseline": str(bench.folder / "out1/s"), "checks": {"drift": "error", "rare_labels": "ignore"},
     }  # fmt: skip
     bench.rows(reviews(ROWS).replace(",bad", ",good").replace("number 7,good", "number 7,bad"))
-    taken("bertworks/validation/report.py", "--set validate.baseline=none",
+    taken("bertworks/data/validation/report.py", "--set validate.baseline=none",
           lambda *changes: checked(bench, *changes), as_written)  # fmt: skip
 
 
@@ -152,7 +153,8 @@ def test_a_baseline_of_another_version(bench: Bench) -> None:
         artifacts.write_json(folder / "profile.json", {**profile, "format": 0})
     bench.content["validate"] = {"baseline": str(old)}
     by = change("validate.baseline", str(statistics.path))
-    taken("bertworks/validation/profile.py", "Set validate.baseline to a statistics artifact",
+    taken("bertworks/data/validation/profile/summary.py",
+          "Set validate.baseline to a statistics artifact",
           lambda *changes: checked(bench, *changes), by)  # fmt: skip
     with pytest.raises(Exception, match="has format 0"):
         checked(bench)
@@ -170,7 +172,9 @@ def test_a_train_split_without_rows(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return (*change("data.validation", 0.2)(fix), *change("data.test", 0.2)(fix))
 
-    taken("bertworks/sources/examples.py", "lower data.validation and data.test", bench.counts, by)
+    taken(
+        "bertworks/data/rows/examples.py", "lower data.validation and data.test", bench.counts, by
+    )
 
     def attempt(*changes: str) -> None:
         folder = bench.ingest("data.validation=0.2", "data.test=0.2", *changes)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from bertworks.compression.candidates import Candidate, Limits
-from bertworks.evaluation.drops import Drop, best_by_chance
+from bertworks.evaluation.gating.drops import Drop, best_by_chance
 from bertworks.evaluation.predictions import Predictions
 from bertworks.spec import Task
 from bertworks.timing import latency_of, load_of

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bertworks import artifacts
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.contracts.decision import Decision
 from bertworks.contracts.versions import Made
-from bertworks.sources.shards import ShardWriter, examples_schema
-from bertworks.sources.split import content_id, split_of
+from bertworks.data.rows.shards import ShardWriter, examples_schema
+from bertworks.data.rows.split import content_id, split_of
 from bertworks.spec import Task
-from bertworks.store import Store
+from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.storage.store import Store
 
 SPLITS = ("train", "validation", "test")
 PASSED = Decision(True, "accuracy", [], [])

@@ -31,7 +31,16 @@ def ask(port: str) -> None:
 
 
 def main(bundle: str, port: str) -> int:
-    command = [sys.executable, "-m", "pipelines.cli", "serve", "--agent", bundle, "--port", port]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli.main",
+        "serve",
+        "--agent",
+        bundle,
+        "--port",
+        port,
+    ]
     with subprocess.Popen(command, env={**os.environ}) as server:
         try:
             ask(port)

@@ -7,11 +7,11 @@ import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-from bertworks.artifacts import open_artifact, write, write_json
-from bertworks.encoder.config import EncoderConfig
-from bertworks.encoder.layout import all_shapes
-from bertworks.encoder.weights import save_folder
+from bertworks.models.config import EncoderConfig
+from bertworks.models.layout import all_shapes
+from bertworks.models.weights import save_folder
 from bertworks.spec import Task
+from bertworks.storage.artifacts import open_artifact, write, write_json
 from bertworks.tasks import for_task
 
 WORDS = ["good", "bad", "film", "story", "so", "the", "##s", ",", ".", "a", "b", "very", "plot"]

@@ -10,7 +10,7 @@ from rendering import K8S, REPOSITORY, SETS, objects, render
 from rules import RULES
 
 import bertworks
-from bertworks.spec_cluster import Resources, Serve
+from bertworks.spec.cluster import Resources, Serve
 
 pytestmark = pytest.mark.usefixtures("kubectl")
 
@@ -196,7 +196,7 @@ def test_settings_for_specs_are_valid(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", ["kind", "gpu"])
 def test_settings_join_to_a_spec_as_their_comment_says(overlay: str, tmp_path: Path) -> None:
-    from bertworks import spec_file
+    from bertworks.spec import file as spec_file
 
     joined = tmp_path / "joined.yaml"
     joined.write_text(

@@ -17,11 +17,12 @@ import yaml
 from kfp import compiler
 from tiny_agent import REPOSITORY
 
-from bertworks import progress, spec_file
+from bertworks import progress
 from bertworks.contracts.runs import RUN, RunStep
-from bertworks.evaluation.report_dag import draw
+from bertworks.pages.report.dag import draw
 from bertworks.spec import AgentSpec
-from bertworks.spec_base import Section, StepName
+from bertworks.spec import file as spec_file
+from bertworks.spec.section import Section, StepName
 from pipelines.box import KINDS, Box, Kind, Output
 from pipelines.boxes import TABLE
 from pipelines.cluster.runs.steps import declared_steps
@@ -147,7 +148,7 @@ def test_the_spec_knows_the_steps_that_are_installed_and_needs_none() -> None:
     assert set(get_args(StepName)) == {box.step for box in TABLE}
     code = (
         "import sys; sys.modules['components'] = None\n"
-        "from bertworks.spec_cluster import Resources\n"
+        "from bertworks.spec.cluster import Resources\n"
         "print(Resources(steps={'gate': {'cpu': '2'}}).of('gate').cpu)"
     )
     done = subprocess.run(

@@ -15,8 +15,9 @@ from asgi import post
 from bertworks.contracts.decision import DECISION, Decision, Rule
 from bertworks.contracts.registered import REGISTERED, Registered
 from bertworks.errors import DataError, SpecError
-from pipelines import cli, command
-from pipelines.prediction_input import Form, read
+from pipelines.cli import command
+from pipelines.cli import main as cli
+from pipelines.cli.prediction_input import Form, read
 
 
 def test_a_command_in_a_message_can_be_typed_as_it_stands(
@@ -31,7 +32,7 @@ def test_a_command_in_a_message_can_be_typed_as_it_stands(
     assert command.called() == str(program)
     monkeypatch.setenv("PATH", str(program.parent))
     assert command.called() == "bertworks"
-    monkeypatch.setattr(sys, "argv", ["pipelines/cli.py"])
+    monkeypatch.setattr(sys, "argv", ["pipelines/cli/main.py"])
     assert command.called() == "bertworks"
 
 

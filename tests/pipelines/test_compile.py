@@ -14,8 +14,8 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tiny_agent import REPOSITORY, SPEC
 
-from bertworks import spec_file
 from bertworks.errors import SpecError
+from bertworks.spec import file as spec_file
 from pipelines.compile import compile_agent, dag_of
 from pipelines.identity import identity
 
@@ -69,7 +69,7 @@ def test_what_reads_the_champion_is_not_cached(tmp_path):
 
 
 def test_the_store_is_not_looked_into(tmp_path, monkeypatch):
-    monkeypatch.setattr("bertworks.store.Store.__init__", lambda *_: pytest.fail("looked"))
+    monkeypatch.setattr("bertworks.storage.store.Store.__init__", lambda *_: pytest.fail("looked"))
     tasks_of(tmp_path, PACKAGED.replace("gates: {", "gates: {beat_champion: true, "))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_agent import REPOSITORY
 
-from bertworks import spec_file
+from bertworks.spec import file as spec_file
 from pipelines.compile import compile_agent
 
 GOLDEN = Path(__file__).parent / "golden"

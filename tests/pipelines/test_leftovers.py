@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from bertworks.errors import EnvironmentFault
-from bertworks.scratch import LOCK, Scratch, remove_abandoned
+from bertworks.storage.scratch import LOCK, Scratch, remove_abandoned
 from pipelines.local import root as roots
 from pipelines.local.record import latest
 
 HOLD = """
 import sys
 from pathlib import Path
-from bertworks.scratch import Scratch
+from bertworks.storage.scratch import Scratch
 from pipelines.local.root import locked, open_root
 with locked(open_root(sys.argv[1])), Scratch() as folder:
     print(folder, flush=True)

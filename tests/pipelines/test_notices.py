@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bertworks import notices, progress
-from bertworks.evaluation import report
 from bertworks.notices import Notice
+from bertworks.pages.report import page as report
 from pipelines.local.child import CacheHits
 from pipelines.local.display import Lines, LiveTable, figures, grouped, wrapped
 from pipelines.local.record import Run, Step

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertworks.data.sources.first_bytes import PACKED
 from bertworks.errors import DataError
-from bertworks.serving import runtime
-from bertworks.sources.first_bytes import PACKED
+from bertworks.runtime import agent as runtime
 from bertworks.spec import Task
 from bertworks.tasks.forms import form_named
-from pipelines import predictions
-from pipelines.prediction_input import Form, read
+from pipelines.cli import predictions
+from pipelines.cli.prediction_input import Form, read
 
 
 class Stub:
@@ -382,8 +382,8 @@ def test_text_that_no_file_can_hold_is_escaped(tmp_path, monkeypatch) -> None:
 
 
 def test_a_quote_that_is_never_closed_is_answered_with_what_predict_takes(tmp_path: Path) -> None:
-    from bertworks.sources.tally import Tally
-    from pipelines import prediction_rows
+    from bertworks.data.rows.tally import Tally
+    from pipelines.cli import prediction_rows
 
     file = tmp_path / "texts.csv"
     file.write_text('text\n"a warm film\nand a cold one\n', encoding="utf-8")

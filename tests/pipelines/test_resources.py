@@ -7,9 +7,9 @@ import pytest
 import yaml
 from tiny_agent import SPEC
 
-from bertworks import spec_file
 from bertworks.errors import SpecError
-from bertworks.spec_cluster import Resources, StepResources
+from bertworks.spec import file as spec_file
+from bertworks.spec.cluster import Resources, StepResources
 from pipelines.boxes import TABLE
 from pipelines.compile import compile_agent, notes
 from pipelines.resources import places

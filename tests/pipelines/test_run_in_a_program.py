@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertworks import progress
-from bertworks.sources.cache import cache_folder, cache_in
+from bertworks.data.sources.cache import cache_folder, cache_in
 from pipelines.local import notebook
 from pipelines.local.run import _ended_by_signals, _Terminated
 

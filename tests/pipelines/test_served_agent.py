@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bertworks.artifacts import write, write_json
 from bertworks.errors import BertworksError
-from bertworks.store import Store
-from pipelines import hints, models_cli
-from pipelines.served import find, locate, split
+from bertworks.storage.artifacts import write, write_json
+from bertworks.storage.store import Store
+from pipelines.cli import hints
+from pipelines.cli import models as models_cli
+from pipelines.cli.served import find, locate, split
 from tests.helpers.retrain_rows import keep_version
 
 

@@ -29,7 +29,7 @@ def test_the_library_itself_imports_next_to_nothing() -> None:
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["schedule", "--help"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     program = f"import sys; sys.argv = ['bertworks', *{words}]\n"
-    found = imported(f"{program}from pipelines.cli import app\napp(standalone_mode=False)")
+    found = imported(f"{program}from pipelines.cli.main import app\napp(standalone_mode=False)")
     heavy = {"tensorflow", "keras", "kfp", "pandas", "numpy", "apache_beam", "bertworks.spec"}
     assert not heavy & found
     assert len(found) < 700, "each hundred modules more are felt"

@@ -9,7 +9,7 @@ import yaml
 from tiny_agent import REPOSITORY
 from toy_step import add_toy, touched
 
-from bertworks.artifacts import open_artifact
+from bertworks.storage.artifacts import open_artifact
 from pipelines.cluster.runs.steps import declared_steps
 
 STEPS = [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bertworks.retraining import webhook
-from pipelines import retrain_cli
+from pipelines.cli import retrain as retrain_cli
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_webhook_that_was_not_told_is_noticed(
 
 
 def test_the_help_breaks_lines_where_the_terminal_does() -> None:
-    from pipelines.cli import app
+    from pipelines.cli.main import app
 
     command = next(one for one in app.registered_commands if one.callback is retrain_cli.retrain)
     assert command.help is not None

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from bertworks import failures
-from bertworks.artifacts import Artifact, open_artifact, write, write_json
 from bertworks.contracts.retraining import COMPARISON
 from bertworks.contracts.versions import Made
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import all_shapes, initialize
-from bertworks.encoder.weights import FILE, load_folder, read_tensors, save_folder
 from bertworks.errors import ArtifactError
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import all_shapes, initialize
+from bertworks.models.weights import FILE, load_folder, read_tensors, save_folder
 from bertworks.retraining.rows import rows_of
 from bertworks.spec import Base, Clean, Retrain, Task
-from bertworks.store import Store
-from bertworks.store_outcomes import Outcomes
+from bertworks.storage.artifacts import Artifact, open_artifact, write, write_json
+from bertworks.storage.outcomes import Outcomes
+from bertworks.storage.store import Store
 from tests.helpers.retrain_rows import (
     keep_version,
     made_rows,

@@ -13,7 +13,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tiny_agent import REPOSITORY
 
-from bertworks import spec_file
+from bertworks.spec import file as spec_file
 from pipelines.compile import compile_agent, dag_of
 
 SENTIMENT = REPOSITORY / "examples/sentiment.yaml"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from bertworks.data.rows.split import content_id
 from bertworks.retraining.drift import measure_drift
 from bertworks.retraining.rows import read_keys
-from bertworks.sources.split import content_id
 from bertworks.spec import Task
 from tests.helpers.retrain_rows import write_examples
 

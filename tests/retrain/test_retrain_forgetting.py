@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bertworks.artifacts import Artifact, open_artifact, write, write_json
-from bertworks.encoder.config import EncoderConfig
-from bertworks.encoder.layout import encoder_shapes, initialize
+from bertworks.models.config import EncoderConfig
+from bertworks.models.layout import encoder_shapes, initialize
 from bertworks.retraining.plan import make_plan
 from bertworks.retraining.rows import Key
 from bertworks.spec import Finetune, Task
+from bertworks.storage.artifacts import Artifact, open_artifact, write, write_json
 from bertworks.tasks import for_task
 
 CONFIG = EncoderConfig(40, 16, (2, 2), 8, (32, 32), max_positions=32)
@@ -58,8 +58,8 @@ def tokens(path: Path, train: dict[str, Row], validation: dict[str, Row]) -> Art
 
 def train(path: Path, rows: dict[str, Row], held: dict[str, Row], start: Any, rate: float) -> Any:
     """The weights after fine-tuning."""
-    from bertworks.encoder.model import get_weights
-    from bertworks.training.finetuning import finetune
+    from bertworks.models.model import get_weights
+    from bertworks.training.objectives.finetuning import finetune
 
     made = tokens(path, rows, held)
     handler = for_task(Task(max_length=16), made.json("info.json"))
@@ -70,8 +70,8 @@ def train(path: Path, rows: dict[str, Row], held: dict[str, Row], start: Any, ra
 
 
 def accuracy(path: Path, weights: Any, rows: dict[str, Row]) -> float:
-    from bertworks.encoder.model import build
-    from bertworks.training.labelled import Predictor
+    from bertworks.models.model import build
+    from bertworks.training.objectives.labelled import Predictor
     from bertworks.training.rows import read_rows
 
     made = tokens(path, rows, {})

@@ -14,18 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertworks import failures
-from bertworks.artifacts import open_artifact
 from bertworks.contracts.decision import Decision
 from bertworks.contracts.files import to_json
 from bertworks.contracts.latency import Load, Speed
 from bertworks.contracts.metrics import Metric
 from bertworks.contracts.versions import Made
 from bertworks.evaluation.bootstrap import Difference
-from bertworks.evaluation.champion import champion_predictions
-from bertworks.evaluation.gates import Measured, decide
+from bertworks.evaluation.gating.champion import champion_predictions
+from bertworks.evaluation.gating.gates import Measured, decide
 from bertworks.spec import Gates, Task
-from bertworks.store import Store
-from bertworks.store_outcomes import Outcomes
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.outcomes import Outcomes
+from bertworks.storage.store import Store
 from tests.evaluation.conftest import Tiny, build
 from tests.helpers.steps import evaluate, gate, register
 
@@ -91,7 +91,7 @@ def register_(given: Tiny, folder: Path, settings: dict[str, Any]) -> dict[str, 
 
 def change_bundle(given: Tiny, change: Callable[[dict[str, Any]], None], target: Path) -> Any:
     """A copy of the bundle with another agent.json."""
-    from bertworks import artifacts
+    from bertworks.storage import artifacts
 
     with artifacts.write(target, kind="bundle", producer="test") as folder:
         for file in given.bundle.iterdir():
@@ -162,7 +162,7 @@ def test_a_better_one_is_promoted_and_a_broken_gate_refuses_it(given: Tiny, tmp_
 
 def always_right(given: Tiny, path: Path) -> Tiny:
     """The same agent, with test rows whose labels are what it answers."""
-    from bertworks import artifacts
+    from bertworks.storage import artifacts
 
     told = champion_predictions(
         open_artifact(given.bundle), open_artifact(given.examples), given.task, ["down", "up"]

@@ -19,16 +19,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bertworks import failures
-from bertworks.artifacts import open_artifact
 from bertworks.contracts.files import to_json
 from bertworks.contracts.retraining import CHALLENGE, COMPARISON, OUTCOME, Ending, Outcome
 from bertworks.errors import ArtifactError
 from bertworks.failures import Failure
+from bertworks.pages.outcome import KINDS, page
 from bertworks.retraining import webhook
 from bertworks.retraining.outcome import OUTCOMES, Notes, describe
-from bertworks.retraining.outcome_view import KINDS, page
-from bertworks.store import Store
-from bertworks.store_outcomes import Outcomes
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.outcomes import Outcomes
+from bertworks.storage.store import Store
 from tests.helpers.steps import notify
 
 

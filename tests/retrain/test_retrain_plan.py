@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks.artifacts import Artifact
 from bertworks.retraining.merge import write_rows
 from bertworks.retraining.plan import LABEL_ROWS, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys, rows_of
 from bertworks.spec import Task
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task
 from tests.helpers.retrain_rows import made_rows, row, splits_of, write_examples
 

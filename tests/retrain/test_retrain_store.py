@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bertworks.artifacts import Artifact
 from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
-from bertworks.store import Store
+from bertworks.storage.artifacts import Artifact
+from bertworks.storage.store import Store
 from tests.helpers.retrain_rows import PASSED, keep_version, small_artifact
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from tiny_model import MAX_LENGTH, bundle_of, make_model
 
+from bertworks.data.rows.clean import clean_text
 from bertworks.errors import ArtifactError
+from bertworks.runtime.agent import Agent
 from bertworks.serving import protocols
-from bertworks.serving.runtime import Agent
-from bertworks.sources.clean import clean_text
 from bertworks.spec import Clean, Task
 
 CLEAN = {"html": True, "unicode": "NFKC", "whitespace": True}

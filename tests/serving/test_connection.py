@@ -13,7 +13,7 @@ import uvicorn
 from bertworks.serving.http import connection, log
 from bertworks.serving.http.connection import Connection
 from bertworks.serving.http.gate import Gate
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 GET = b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n"
 POST = b"POST /v1/models/mood:predict HTTP/1.1\r\nhost: a\r\n"

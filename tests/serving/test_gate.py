@@ -15,7 +15,7 @@ from bertworks.serving.http import log
 from bertworks.serving.http.gate import TICKET, Gate
 from bertworks.serving.http.line import Line, Ticket
 from bertworks.serving.refusals import Cancelled, Refused
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 PREDICT = "/v1/models/mood:predict"
 BODY = b'{"instances": ["a"]}'

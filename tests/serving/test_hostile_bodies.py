@@ -8,12 +8,12 @@ import pytest
 from asgi import get, post
 from tiny_model import make_model
 
+from bertworks.runtime.agent import Agent
 from bertworks.serving.http.app import application
 from bertworks.serving.http.gate import Gate
 from bertworks.serving.http.model import AgentModel
 from bertworks.serving.identity import Identity
-from bertworks.serving.runtime import Agent
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 V1, V2 = "/v1/models/{}:predict", "/v2/models/{}/infer"
 LIMITS = Limits(rows=8, characters=200, body_mb=0.05)

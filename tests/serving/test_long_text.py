@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tiny_model import MAX_LENGTH, make_model
 
-from bertworks.evaluation.predict import predict
-from bertworks.serving.runtime import Agent
+from bertworks.runtime.agent import Agent
+from bertworks.runtime.loading import predict
 
 TAGS = ["O", "B-X", "I-X"]
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import TEXTS, bundle_of, make_model
 
-from bertworks import artifacts
 from bertworks.errors import ArtifactError, DataError
-from bertworks.serving.runtime import Agent
+from bertworks.runtime.agent import Agent
+from bertworks.storage import artifacts
 from bertworks.text import words
 
 
@@ -182,7 +182,7 @@ def test_loading_needs_no_training_library(tmp_path):
     bundle = bundle_of(model, tmp_path / "bundle")
     code = (
         "import json, sys\n"
-        "from bertworks.serving.runtime import Agent\n"
+        "from bertworks.runtime.agent import Agent\n"
         f"print(len(Agent.load({str(bundle)!r}).predict(['good film'])))\n"
         "heavy = ['tensorflow', 'keras', 'transformers', 'torch', 'pandas', 'sklearn', 'onnx']\n"
         "print(json.dumps([name for name in heavy if name in sys.modules]))"

@@ -219,8 +219,8 @@ def test_server_answers_both_protocols_and_stops(running):
 SLOW = """
 import threading
 from bertworks.serving import server
-from bertworks.serving.runtime import Agent
-from bertworks.spec_limits import Limits
+from bertworks.runtime.agent import Agent
+from bertworks.spec.limits import Limits
 
 class Slow(Agent):
     def predict(self, rows, advance=lambda rows: None, **more):

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from bertworks.sources.registries import http, npm_settings, pip_settings
+from bertworks.data.sources.registries import http, npm_settings, pip_settings
 from bertworks.spec import Base, Corpus, Data, Task
 from tests.helpers.steps import ingest as run
 

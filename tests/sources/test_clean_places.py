@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bertworks.sources.aligned import clean_aligned
-from bertworks.sources.clean import clean_text, strip_html
+from bertworks.data.formats.aligned import clean_aligned
+from bertworks.data.rows.clean import clean_text, strip_html
 from bertworks.spec import Clean
 
 BITS = [

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bertworks.artifacts import open_artifact
-from bertworks.sources.spill import Spill
-from bertworks.sources.split import content_id
-from bertworks.sources.values import is_blank
+from bertworks.data.rows.spill import Spill
+from bertworks.data.rows.split import content_id
+from bertworks.data.rows.values import is_blank
+from bertworks.storage.artifacts import open_artifact
 
 SPLITS = ("train", "validation", "test")
 
@@ -287,7 +287,7 @@ def test_spill_groups_come_ordered_and_whole(tmp_path):
 
 
 def test_shards_are_cut_at_a_number_of_rows(tmp_path, monkeypatch):
-    from bertworks.sources import shards
+    from bertworks.data.rows import shards
 
     monkeypatch.setattr(shards, "_PART_ROWS", 100)
     monkeypatch.setattr(shards, "_BATCH_ROWS", 50)

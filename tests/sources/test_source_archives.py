@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bertworks.data.rows.rows import read_rows
+from bertworks.data.sources import archives
+from bertworks.data.sources.fetch import Fetched, local_files
+from bertworks.data.sources.first_bytes import PACKED
 from bertworks.errors import BertworksError, SourceError
-from bertworks.sources import archives
-from bertworks.sources.fetch import Fetched, local_files
-from bertworks.sources.first_bytes import PACKED
-from bertworks.sources.rows import read_rows
 from bertworks.spec import Source
 
 TEXT = b"text,label\n" + b"".join(b"a fine film %d,good\n" % n for n in range(2000))

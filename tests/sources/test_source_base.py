@@ -9,8 +9,8 @@ import socket
 import pytest
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
+from bertworks.data.sources.base import base_notices, fetch_base, pin_of
 from bertworks.errors import SourceError, SpecError
-from bertworks.sources.base import base_notices, fetch_base, pin_of
 from bertworks.spec import Base, Scratch
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "Ä", "##b"]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bertworks import temporary
+from bertworks.data.sources import cache
+from bertworks.data.sources.fetch import fetch
 from bertworks.errors import EnvironmentFault
-from bertworks.sources import cache
-from bertworks.sources.fetch import fetch
+from bertworks.storage import temporary
 from pipelines.local.root import find_root, open_root
 from pipelines.local.run import _last_words
 
@@ -145,7 +145,9 @@ def test_no_room_for_a_file_of_a_bucket_is_not_called_unreachable(place, monkeyp
             tries.append(name)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
 
-    monkeypatch.setattr("bertworks.sources.fetch.remote_files", lambda uri: (Bucket(), ["b/x.csv"]))
+    monkeypatch.setattr(
+        "bertworks.data.sources.fetch.remote_files", lambda uri: (Bucket(), ["b/x.csv"])
+    )
     with (
         pytest.raises(EnvironmentFault, match="downloads cannot be written: No space left"),
         fetch("s3://b/x.csv", None, Path()),

@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bertworks.data.sources.fetch import fetch
 from bertworks.errors import SourceError
-from bertworks.sources.fetch import fetch
 
 
 def made(subject: str, issuer=None):

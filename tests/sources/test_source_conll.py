@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks.sources.conll import Sentences, to_iob2
+from bertworks.data.formats.conll import Sentences, to_iob2
 
 ENTITIES = st.lists(
     st.tuples(st.sampled_from(["", "PER", "LOC", "B-X"]), st.integers(1, 4)), max_size=8

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from bertworks.data.sources import fingerprints as module
+from bertworks.data.sources.fingerprints import fingerprint, fingerprints
 from bertworks.errors import EnvironmentFault, SourceError
-from bertworks.sources import fingerprints as module
-from bertworks.sources.fingerprints import fingerprint, fingerprints
 from bertworks.spec import AgentSpec, Source
 
 
@@ -98,7 +98,7 @@ def test_a_spec_has_one_for_each_source_and_the_base(tmp_path):
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys, bertworks.sources.fingerprints, bertworks.sources.base\n"
+        "import sys, bertworks.data.sources.fingerprints, bertworks.data.sources.base\n"
         "heavy = {'numpy', 'pyarrow', 'fsspec', 'tokenizers', 'pandas', 'apache_beam'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

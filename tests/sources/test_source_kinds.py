@@ -11,12 +11,12 @@ import zipfile
 
 import pytest
 
+from bertworks.data.formats.spans import Span, tagged
+from bertworks.data.rows.rows import Refusal, Row, read_rows
+from bertworks.data.rows.tally import Tally
+from bertworks.data.sources.encodings import likely_encoding
+from bertworks.data.sources.fetch import Fetched, local_files
 from bertworks.errors import DataError
-from bertworks.sources.encodings import likely_encoding
-from bertworks.sources.fetch import Fetched, local_files
-from bertworks.sources.rows import Refusal, Row, read_rows
-from bertworks.sources.spans import Span, tagged
-from bertworks.sources.tally import Tally
 from bertworks.spec import Source
 from bertworks.text.words import split
 

@@ -326,7 +326,7 @@ def test_words_and_tags_that_were_written_as_text(tmp_path, ingest, written):
 
 
 def test_a_slow_pattern_is_bounded_and_named(tmp_path, ingest, make, monkeypatch):
-    from bertworks.sources import patterns
+    from bertworks.data.labels import patterns
 
     monkeypatch.setattr(patterns, "SECONDS", 0.02)
     slow = "(?:a|aa)+$"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks.sources.clean import clean_text, strip_html
-from bertworks.sources.labels import Refused
-from bertworks.sources.mapping import Mapper
-from bertworks.sources.split import content_id, split_of
+from bertworks.data.labels.labels import Refused
+from bertworks.data.rows.clean import clean_text, strip_html
+from bertworks.data.rows.mapping import Mapper
+from bertworks.data.rows.split import content_id, split_of
 from bertworks.spec import Clean, Source, Task
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bertworks.data.sources.fetch import fetch
 from bertworks.errors import SourceError
-from bertworks.sources.fetch import fetch
 
 URI = "npm://@scope/tiny@1.0.0/data.txt"
 

@@ -8,10 +8,10 @@ import random
 
 import pytest
 
+from bertworks.data.rows.rows import Refusal, Row, read_rows
+from bertworks.data.rows.tally import Kind, Tally
+from bertworks.data.sources.fetch import Fetched
 from bertworks.errors import DataError
-from bertworks.sources.fetch import Fetched
-from bertworks.sources.rows import Refusal, Row, read_rows
-from bertworks.sources.tally import Kind, Tally
 from bertworks.spec import Source
 
 

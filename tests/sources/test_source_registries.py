@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bertworks.data.sources.fetch import fetch
+from bertworks.data.sources.registries import http
+from bertworks.data.sources.registries.pip_settings import pip_settings
 from bertworks.errors import SourceError
-from bertworks.sources.fetch import fetch
-from bertworks.sources.registries import http
-from bertworks.sources.registries.pip_settings import pip_settings
 
 WHEEL = "pypi://tinydata==1.0/tinydata/rows.csv"
 SDIST = "pypi://tinydata==1.0?sdist/data/rows.csv"

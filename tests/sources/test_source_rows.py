@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bertworks.data.labels.labels import Refused
+from bertworks.data.rows.mapping import Mapper
+from bertworks.data.rows.rows import Refusal, Row, read_rows
+from bertworks.data.rows.values import is_blank
+from bertworks.data.sources.fetch import Fetched
 from bertworks.errors import DataError
-from bertworks.sources.fetch import Fetched
-from bertworks.sources.labels import Refused
-from bertworks.sources.mapping import Mapper
-from bertworks.sources.rows import Refusal, Row, read_rows
-from bertworks.sources.values import is_blank
 from bertworks.spec import Clean, Source, Task
 
 RAW = Clean(html=False, unicode="none", whitespace=False)

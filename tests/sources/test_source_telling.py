@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertworks.data.labels.label_names import look_alikes
 from bertworks.errors import DataError
 from bertworks.look_alike import told_apart
-from bertworks.sources.label_names import look_alikes
 
 CYRILLIC = "p\u0430y"  # its second letter
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bertworks.data.sources.uri import Location, parse
 from bertworks.errors import SourceError
 from bertworks.secrets import masked
-from bertworks.sources.uri import Location, parse
 
 
 @pytest.mark.parametrize(

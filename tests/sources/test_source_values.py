@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from bertworks.sources.label_names import label_notices, look_alikes, several_in_one
-from bertworks.sources.values import is_blank, is_missing, list_in, number, plain, tidy
+from bertworks.data.labels.label_names import label_notices, look_alikes, several_in_one
+from bertworks.data.rows.values import is_blank, is_missing, list_in, number, plain, tidy
 
 
 @pytest.mark.parametrize(

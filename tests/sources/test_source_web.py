@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from web_site import Site
 
+from bertworks.data.sources.fetch import fetch
+from bertworks.data.sources.fingerprints import fingerprint
 from bertworks.errors import SourceError
-from bertworks.sources.fetch import fetch
-from bertworks.sources.fingerprints import fingerprint
 from bertworks.spec import Source
 
 CONTENT = b"text,label\n" + b"".join(b"row %d,%d\n" % (number, number % 2) for number in range(60))

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertworks import bounded_yaml, spec_file
+from bertworks import bounded_yaml
 from bertworks.errors import BertworksError, SpecError
+from bertworks.spec import file as spec_file
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertworks.spec import AgentSpec
-from bertworks.spec_file import load
+from bertworks.spec.file import load
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertworks import secrets, spec_file
+from bertworks import secrets
 from bertworks.errors import SourceError, SpecError
+from bertworks.spec import file as spec_file
 
 SECRET = "S3cr3tS3cr3tS3cr3t"
 WITH_SECRET = [

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertworks import spec_file
 from bertworks.errors import SpecError
 from bertworks.spec import AgentSpec, task_metric
-from bertworks.spec_base import Section
+from bertworks.spec import file as spec_file
+from bertworks.spec.section import Section
 
 MINIMAL = "name: tiny\ndata:\n  sources:\n    - uri: rows.csv\n"
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))

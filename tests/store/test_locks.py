@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bertworks.locks import lock
+from bertworks.storage.locks import lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from bertworks.locks import lock
+from bertworks.storage.locks import lock
 with lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

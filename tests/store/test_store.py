@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from bertworks import artifacts, sealed, store_places
-from bertworks.artifacts import Artifact, open_artifact
 from bertworks.contracts.decision import Decision
 from bertworks.errors import ArtifactError, EnvironmentFault, GateRefused
-from bertworks.store import Store
+from bertworks.storage import artifacts, sealed
+from bertworks.storage import places as store_places
+from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.storage.store import Store
 
 PASSED = Decision(True, "accuracy", [], [])
 REFUSED = replace(PASSED, passed=False, reasons=["accuracy is 0.5, the gate asks for 0.8"])

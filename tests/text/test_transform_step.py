@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bertworks import artifacts
 from bertworks.errors import ArtifactError, DataError, SpecError
 from bertworks.spec import Base, Task, Transform
+from bertworks.storage import artifacts
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.wordpiece import train
 from tests.helpers.steps import transform as run

@@ -19,13 +19,13 @@ NO_TFX = "tfx is not installed: its wheels need glibc 2.39 or newer (make tfx-te
 
 @pytest.fixture(scope="session")
 def tfx_agent() -> Callable[..., Done]:
-    """Runs `python -m pipelines.tfx_agent` in a process of its own; skips where there is no tfx."""
+    """Runs `python -m pipelines.tfx.agent` in a process of its own; skips where there is no tfx."""
     if not find_spec("tfx"):
         pytest.skip(NO_TFX)
 
     def call(folder: Path, *arguments: str, spec: str = "spec.yaml") -> Done:
         return subprocess.run(
-            [sys.executable, "-m", "pipelines.tfx_agent", spec, "--root", "root", *arguments],
+            [sys.executable, "-m", "pipelines.tfx.agent", spec, "--root", "root", *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             capture_output=True,

@@ -8,8 +8,8 @@ from bertworks.evaluation.measures import measure_of
 from bertworks.evaluation.predictions import Predictions
 from bertworks.spec import Checks, Task
 from bertworks.tasks import for_task
-from pipelines.tfx_steps.constraints import constrain
-from pipelines.tfx_steps.rows import FIT, PIECES, WORDS
+from pipelines.tfx.steps.constraints import constrain
+from pipelines.tfx.steps.rows import FIT, PIECES, WORDS
 
 
 def _inferred(*names):

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 from tiny_agent import SPEC, made_up_rows, write_rows
 
-from bertworks.artifacts import open_artifact
-from bertworks.serving.runtime import Agent
+from bertworks.runtime.agent import Agent
+from bertworks.storage.artifacts import open_artifact
 
 BOXES = (
     "Ingest", "ExampleGen", "StatisticsGen", "SchemaGen", "TextSchema", "ExampleValidator", "Checks",
@@ -171,7 +171,7 @@ def test_token_ids_are_those_of_the_transform_step(tiny, retold):
 def test_the_weights_are_those_of_the_finetune_step(tiny, retold):
     import numpy as np
 
-    from bertworks.encoder.weights import read_tensors
+    from bertworks.models.weights import read_tensors
 
     ours = read_tensors(tiny.first("Trainer", "Model") / "Format-Serving/model.safetensors")
     theirs = read_tensors(retold / "model/model.safetensors")
@@ -184,7 +184,7 @@ def test_the_weights_are_those_of_the_finetune_step(tiny, retold):
 @pytest.fixture(scope="module")
 def retold(tiny, tmp_path_factory):
     """The transform and finetune steps of the other DAG, called on the rows of the TFX run."""
-    from bertworks import spec_file
+    from bertworks.spec import file as spec_file
     from components.launch import run_step
     from pipelines.dag import Dag
     from pipelines.site import Kubeflow
@@ -214,7 +214,7 @@ def test_an_anomaly_is_as_serious_as_the_spec_says(capsys):
     pytest.importorskip("tfx", reason="tfx is not installed (make tfx-test runs this)")
     from bertworks.errors import DataError
     from bertworks.spec import Checks
-    from pipelines.tfx_steps.checking import refuse
+    from pipelines.tfx.steps.checking import refuse
 
     found = [
         {"split": "test", "feature": "row.fit", "short": "", "message": "cut (~9%)."},

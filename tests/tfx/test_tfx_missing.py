@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from bertworks.errors import EnvironmentFault
-from pipelines import tfx_agent
+from pipelines.tfx import agent as tfx_agent
 
 
 def test_it_names_what_is_missing_and_the_image(monkeypatch):

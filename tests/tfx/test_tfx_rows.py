@@ -12,7 +12,7 @@ from bertworks.text import wordpiece
 from bertworks.text.encode import encode
 from bertworks.text.tokenizer import Tokenizer
 from components.transform.shards import CORPUS, Shard
-from pipelines.tfx_steps import rows
+from pipelines.tfx.steps import rows
 
 SETTINGS = Transform(batch_rows=7)
 WORDS = "the plot was lovely and moving but a cold dull end came"

@@ -6,7 +6,7 @@ import pytest
 from tfx_runs import Run, write_agent
 from tiny_agent import BAD, GOOD, THINGS
 
-from bertworks.serving.runtime import Agent
+from bertworks.runtime.agent import Agent
 
 CHANCE = random.Random(3)
 

@@ -24,7 +24,7 @@ class Run:
 
     @property
     def lineage(self):
-        from pipelines.tfx_steps.lineage import Lineage
+        from pipelines.tfx.lineage import Lineage
 
         return Lineage(self.root / "metadata.sqlite")
 

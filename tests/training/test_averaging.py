@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.model import build, get_weights
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.model import build, get_weights
 from bertworks.spec import Optimizer, Task
+from bertworks.storage.checkpoints import Checkpoints
 from bertworks.training.averaging import SPAN, Average
-from bertworks.training.checkpoints import Checkpoints
 from bertworks.training.feed import Batch
-from bertworks.training.labelled import objective_of
 from bertworks.training.loop import Selection, train
-from bertworks.training.losses import loss_for
+from bertworks.training.objectives.labelled import objective_of
+from bertworks.training.objectives.losses import loss_for
 
 TINY = EncoderConfig(20, 8, (1,), 8, (8,), 8, dropout=0.0, attention_dropout=0.0)
 

@@ -12,8 +12,8 @@ from test_resume import finish, start
 from tiny_tokens import make_base, make_tokens
 
 from bertworks.errors import EnvironmentFault
-from bertworks.training import checkpoint_bucket
-from bertworks.training.checkpoints import Checkpoints
+from bertworks.storage import checkpoint_bucket
+from bertworks.storage.checkpoints import Checkpoints
 
 ARRAYS = {"m": np.arange(6, dtype=np.float32)}
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import all_shapes, initialize
-from bertworks.encoder.model import BertModel, build, get_weights
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import all_shapes, initialize
+from bertworks.models.model import BertModel, build, get_weights
 from bertworks.spec import Prune, Task
+from bertworks.storage.checkpoints import Checkpoints
 from bertworks.tasks import for_task
 from bertworks.text.ragged import Ragged
-from bertworks.training import distillation
-from bertworks.training.checkpoints import Checkpoints
-from bertworks.training.distillation import Split
-from bertworks.training.labelled import LabelledFeed, Predictor
+from bertworks.training.objectives import distillation
+from bertworks.training.objectives.distillation import Split
+from bertworks.training.objectives.labelled import LabelledFeed, Predictor
 from bertworks.training.rows import Rows
 
 LABELS = {"labels": ["a", "b"]}

@@ -13,10 +13,10 @@ from tiny_tokens import (
     make_tokens,
 )
 
-from bertworks.artifacts import open_artifact
-from bertworks.encoder.weights import load_folder, read_tensors
 from bertworks.errors import BertworksError, DataError, SpecError
-from bertworks.history import read_history
+from bertworks.models.weights import load_folder, read_tensors
+from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.history import read_history
 from tests.helpers.steps import finetune as run
 
 

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_tokens import CLASSIFICATION, finetune_section, make_base, make_tokens
 
-from bertworks.artifacts import open_artifact
-from bertworks.encoder.weights import load_folder
 from bertworks.errors import DataError
+from bertworks.models.weights import load_folder
+from bertworks.storage.artifacts import open_artifact
 from bertworks.text.packing import pack
-from bertworks.training.corpus import read_texts
-from bertworks.training.masking import groups_of, mask
+from bertworks.training.objectives.corpus import read_texts
+from bertworks.training.objectives.masking import groups_of, mask
 from tests.helpers.steps import finetune, pretrain
 
 SETTINGS = {
@@ -51,7 +51,7 @@ def test_a_corpus_without_text_is_refused(tmp_path):
 
 
 def open_artifact_unchecked(path):
-    from bertworks.artifacts import Artifact
+    from bertworks.storage.artifacts import Artifact
 
     class Emptied(Artifact):
         def json(self, name):

@@ -15,7 +15,7 @@ import pytest
 from tiny_tokens import make_base, make_tokens
 
 from bertworks.errors import EnvironmentFault
-from bertworks.training.checkpoints import Checkpoints
+from bertworks.storage.checkpoints import Checkpoints
 
 HERE = Path(__file__).parent
 EPOCHS = 12

@@ -25,10 +25,10 @@ SCRIPT = """
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-    from bertworks.artifacts import open_artifact
-    from bertworks.encoder.config import Head
-    from bertworks.encoder.model import build, get_weights
-    from bertworks.encoder.weights import load_folder
+    from bertworks.storage.artifacts import open_artifact
+    from bertworks.models.config import Head
+    from bertworks.models.model import build, get_weights
+    from bertworks.models.weights import load_folder
     from bertworks.spec import Prune, Task
     from bertworks.tasks import for_task
     from bertworks.training import distillation, distribution, stepper

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from tiny_tokens import CLASSIFICATION, CONFIG, make_base, make_tokens
 
-from bertworks.artifacts import open_artifact, write, write_json
-from bertworks.encoder.weights import check_finite, load_folder
+from bertworks.models.weights import check_finite, load_folder
+from bertworks.storage.artifacts import open_artifact, write, write_json
 from tests.fixes.taking import Bench, bench, change, taken
 
 __all__ = ["bench"]
 
 
 def test_texts_longer_than_the_encoder_reads(bench: Bench, tmp_path: Path) -> None:
-    from bertworks.training.finetuning import _config_for
+    from bertworks.training.objectives.finetuning import _config_for
 
     with write(tmp_path / "tokens", kind="tokens", producer="transform") as out:
         write_json(out / "info.json", {})
@@ -28,17 +28,17 @@ def test_texts_longer_than_the_encoder_reads(bench: Bench, tmp_path: Path) -> No
         (tmp_path / "tokens/info.json").write_text(json.dumps(info), encoding="utf-8")
         _config_for(CONFIG, tokens, spec.finetune)
 
-    taken("bertworks/training/finetuning.py", "Lower task.max_length.", attempt,
+    taken("bertworks/training/objectives/finetuning.py", "Lower task.max_length.", attempt,
           change("task.max_length", CONFIG.max_positions))  # fmt: skip
 
 
 def test_sequences_longer_than_the_encoder_reads(bench: Bench, tmp_path: Path) -> None:
-    from bertworks.training.mlm import _check_positions
+    from bertworks.training.objectives.mlm import _check_positions
 
     def attempt(*changes: str) -> None:
         _check_positions(bench.spec(*changes).spec.pretrain, CONFIG)
 
-    taken("bertworks/training/mlm.py", "Lower pretrain.sequence_length.", attempt,
+    taken("bertworks/training/objectives/mlm.py", "Lower pretrain.sequence_length.", attempt,
           change("pretrain.sequence_length", 16))  # fmt: skip
 
 
@@ -73,4 +73,4 @@ def test_training_that_diverges(bench: Bench, tmp_path: Path) -> None:
         assert change("finetune.learning_rate", 0.001)(fix)
         return (model,)
 
-    taken("bertworks/encoder/weights.py", "lower finetune.learning_rate", checked, lowered)
+    taken("bertworks/models/weights.py", "lower finetune.learning_rate", checked, lowered)

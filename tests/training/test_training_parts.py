@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.model import build
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.model import build
 from bertworks.spec import Optimizer, Task
 from bertworks.text.ragged import Ragged
 from bertworks.training.feed import Batch, ahead
-from bertworks.training.labelled import LabelledFeed, evaluation_batches
-from bertworks.training.losses import loss_for
+from bertworks.training.objectives.labelled import LabelledFeed, evaluation_batches
+from bertworks.training.objectives.losses import loss_for
 from bertworks.training.optimizer import AdamW, Group, groups_of
 from bertworks.training.rows import Rows
 from bertworks.training.schedule import learning_rate
@@ -136,11 +136,11 @@ def test_two_replicas_train_as_one():
         from pathlib import Path
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        from bertworks.encoder.config import EncoderConfig, Head
-        from bertworks.encoder.model import build, get_weights
+        from bertworks.models.config import EncoderConfig, Head
+        from bertworks.models.model import build, get_weights
         from bertworks.training.feed import Batch
-        from bertworks.training.labelled import objective_of
-        from bertworks.training.losses import loss_for
+        from bertworks.training.objectives.labelled import objective_of
+        from bertworks.training.objectives.losses import loss_for
         from bertworks.training.optimizer import AdamW, groups_of
         from bertworks.training.stepper import Stepper
         from bertworks.spec import Task

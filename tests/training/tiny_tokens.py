@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-from bertworks.artifacts import write, write_json
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import encoder_shapes, initialize
-from bertworks.encoder.weights import save_folder
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import encoder_shapes, initialize
+from bertworks.models.weights import save_folder
+from bertworks.storage.artifacts import write, write_json
 
 CONFIG = EncoderConfig(
     vocab_size=40,

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from bertworks.artifacts import write, write_json
 from bertworks.errors import DataError
 from bertworks.spec import Task, Validate
+from bertworks.storage.artifacts import write, write_json
 from tests.helpers.steps import validate as run
 
 WORDS = re.findall(

@@ -7,9 +7,9 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
+from bertworks.data.validation.profile.summary import divergence
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
-from bertworks.validation.profile import divergence
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from bertworks.artifacts import open_artifact, write
 from bertworks.errors import ArtifactError, DataError
 from bertworks.spec import Task
+from bertworks.storage.artifacts import open_artifact, write
 
 
 @pytest.fixture

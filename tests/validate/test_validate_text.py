@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from bertworks import html
-from bertworks.validation.duplicates import THRESHOLD, ShingleSets, shingle
-from bertworks.validation.encoding import damaged
-from bertworks.validation.words import TopValues, split_words, stable_hashes
+from bertworks.data.validation.profile.duplicates import THRESHOLD, ShingleSets, shingle
+from bertworks.data.validation.profile.encoding import damaged
+from bertworks.data.validation.profile.words import TopValues, split_words, stable_hashes
+from bertworks.pages import html
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 texts = st.lists(any_text, min_size=1, max_size=8)

@@ -36,7 +36,7 @@ from bertworks.serving.http import decoding
 from bertworks.serving.http.gate import TICKET
 from bertworks.serving.http.model import AgentModel
 from bertworks.serving.refusals import Cancelled, Refused
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 REPOSITORY = "/v2/repository/{path:path}"
 VERSION = "/v2/models/{model_name}/versions/{model_version}"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bertworks.serving import reading
 from bertworks.serving.refusals import Refused
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 JSON_LENGTH = "inference-header-content-length"
 _EVENT = ("specversion", "id", "source", "type")

@@ -18,7 +18,7 @@ from bertworks.serving.http import log
 from bertworks.serving.http.line import Line, Ticket, current
 from bertworks.serving.meters import Turned
 from bertworks.serving.refusals import Cancelled, Refused, setting
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from bertworks.serving.refusals import Cancelled, Refused, setting
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 FORGET_SECONDS = 60.0
 """Of busy time, after which what was measured before counts half."""

@@ -13,12 +13,12 @@ import kserve
 from kserve.protocol.infer_type import InferRequest, RequestedOutput
 
 from bertworks.errors import DataError
+from bertworks.runtime.agent import Agent
 from bertworks.serving import protocols
 from bertworks.serving.http.line import Ticket, current
 from bertworks.serving.identity import Identity
 from bertworks.serving.meters import Meters
-from bertworks.serving.runtime import Agent
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 from bertworks.tasks.forms.form import Row
 
 STUCK = 2

@@ -15,7 +15,7 @@ from bertworks.serving.http.app import Repository, application
 from bertworks.serving.http.connection import Connection
 from bertworks.serving.http.gate import Gate
 from bertworks.serving.http.model import AgentModel
-from bertworks.spec_limits import Limits
+from bertworks.spec.limits import Limits
 
 KEEP_ALIVE_SECONDS = 65
 """Longer than proxies keep theirs, or they would send requests into a closing connection."""

@@ -1,6 +1,6 @@
 """Classification: one label a row."""
 
-from bertworks.spec_tasks import TaskKind, register
+from bertworks.spec.task_kinds import TaskKind, register
 
 KIND = TaskKind(
     name="classification",

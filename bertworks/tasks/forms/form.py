@@ -67,7 +67,7 @@ class Pieces:
 
 
 class TextReader(Protocol):
-    """Reads a source's text columns (`bertworks.sources.mapping`)."""
+    """Reads a source's text columns (`bertworks.data.rows.mapping`)."""
 
     def text(self, values: Mapping[str, Any], column: str) -> str:
         """The cleaned text of a column; refuses the row where there is none."""

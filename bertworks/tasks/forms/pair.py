@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bertworks.data.rows.clean import clean_text
 from bertworks.errors import DataError
-from bertworks.sources.clean import clean_text
 from bertworks.tasks.forms.form import Encoded, Pieces, Row, RowForm
 
 if TYPE_CHECKING:

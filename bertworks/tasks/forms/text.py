@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bertworks.sources.clean import clean_text
+from bertworks.data.rows.clean import clean_text
 from bertworks.tasks.forms.form import Encoded, Pieces, Row, RowForm
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertworks.sources.values import list_in
+from bertworks.data.rows.values import list_in
 from bertworks.tasks.forms.form import Encoded, Pieces, Row, RowForm, TextReader
 from bertworks.text import words
 from bertworks.text.alignment import first_pieces

@@ -1,6 +1,6 @@
 """Multi-label classification: any number of labels a row."""
 
-from bertworks.spec_tasks import TaskKind, register
+from bertworks.spec.task_kinds import TaskKind, register
 
 KIND = TaskKind(
     name="multi_label",

@@ -12,8 +12,8 @@ from bertworks.tasks.target import Target, Unknown, Variety
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
-    from bertworks.validation.scan import Scan
 
 
 class LabelsTarget(Target):

@@ -1,6 +1,6 @@
 """Regression: a number a row."""
 
-from bertworks.spec_tasks import TaskKind, register
+from bertworks.spec.task_kinds import TaskKind, register
 
 KIND = TaskKind(
     name="regression",

@@ -1,6 +1,6 @@
 """Tagging (named entities): a tag a word."""
 
-from bertworks.spec_tasks import TaskKind, register
+from bertworks.spec.task_kinds import TaskKind, register
 
 KIND = TaskKind(
     name="tagging",

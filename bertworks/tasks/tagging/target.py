@@ -14,9 +14,9 @@ from bertworks.tasks.target import Target, Unknown, Variety
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
     from bertworks.tasks.forms.form import Pieces
-    from bertworks.validation.scan import Scan
 
 IGNORED = -100
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertworks.encoder.config import Head
+from bertworks.models.config import Head
 from bertworks.tasks.handler import Columns, Logits, TaskHandler
 from bertworks.tasks.measuring import softmax
 from bertworks.tasks.predictions import Predictions

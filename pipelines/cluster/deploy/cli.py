@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bertworks.errors import EnvironmentFault, SpecError
-from pipelines.command import called
-from pipelines.options import DebugOption, SetOption
+from pipelines.cli.command import called
+from pipelines.cli.options import DebugOption, SetOption
 
 if TYPE_CHECKING:
     from components.deploy.cluster import Cluster
@@ -137,7 +137,7 @@ def _section(
                 f"--set and --store need a spec, and {agent!r} is a name.", "Give the spec's file."
             )
         return None, agent
-    from bertworks import spec_file
+    from bertworks.spec import file as spec_file
     from pipelines.deploying import deploy_section
     from pipelines.resources import places
 

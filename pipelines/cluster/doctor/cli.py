@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bertworks.errors import EnvironmentFault
-from pipelines.options import (
+from pipelines.cli.options import (
     DebugOption,
     HostOption,
     InsecureOption,
@@ -71,7 +71,7 @@ def doctor(
 
     loaded = None
     if spec is not None:
-        from bertworks import spec_file
+        from bertworks.spec import file as spec_file
 
         loaded = spec_file.load(spec, set_ or []).spec
     found = examine(loaded, host=host, namespace=namespace, insecure=insecure, deadline=timeout)

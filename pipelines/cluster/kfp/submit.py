@@ -17,8 +17,8 @@ from typing import Any
 
 from bertworks.errors import EnvironmentFault
 from bertworks.retries import retrying
-from bertworks.scratch import Scratch
-from bertworks.spec_file import SpecFile
+from bertworks.spec.file import SpecFile
+from bertworks.storage.scratch import Scratch
 from pipelines.box import Kind
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts, documents

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bertworks.errors import BertworksError
-from pipelines.options import (
+from pipelines.cli.options import (
     DebugOption,
     HostOption,
     InsecureOption,
@@ -203,6 +203,6 @@ def _agent_name(given: str | None) -> str | None:
     """The name in a spec, or the name as it is."""
     if given is None or not (given.endswith((".yaml", ".yml")) or Path(given).is_file()):
         return given
-    from bertworks import spec_file
+    from bertworks.spec import file as spec_file
 
     return spec_file.load(given).spec.name

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.options import (
+from pipelines.cli.options import (
     DebugOption,
     HostOption,
     InsecureOption,
@@ -44,7 +44,7 @@ def submit(
     printed. With --wait the exit code is the run's outcome: 0 succeeded, 6 a gate refused the model,
     8 failed, 9 cancelled.
     """
-    from bertworks import spec_file
+    from bertworks.spec import file as spec_file
 
     loaded = spec_file.load(spec, set_ or [])
     from pipelines.cluster.kfp import submit as submitting

@@ -16,8 +16,8 @@ import typer
 from typer.core import TyperGroup
 
 from bertworks.errors import SpecError
-from pipelines.command import called
-from pipelines.options import (
+from pipelines.cli.command import called
+from pipelines.cli.options import (
     DebugOption,
     HostOption,
     InsecureOption,
@@ -114,7 +114,7 @@ def set_(
     KFP's scheduler reads all cron lines on one clock, UTC as installed. Other zones are converted where
     their clocks do not drift apart.
     """
-    from bertworks import spec_file
+    from bertworks.spec import file as spec_file
     from pipelines.cluster.schedule import shown
     from pipelines.cluster.schedule.cron import parse
     from pipelines.cluster.schedule.zones import place

@@ -12,12 +12,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.cli.command import called
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.submit import Uploaded
 from pipelines.cluster.schedule.lifecycle import Outcome
 from pipelines.cluster.schedule.view import Schedule
 from pipelines.cluster.schedule.zones import Placed, zone_of
-from pipelines.command import called
 
 NEXT = 3
 """How many of the next times are shown."""

@@ -11,7 +11,7 @@ import numpy as np
 from random_bert import CONFIG, HEADS, random_inputs, random_weights
 from transformers_outputs import outputs
 
-from bertworks.encoder.weights import save_folder
+from bertworks.models.weights import save_folder
 
 if __name__ == "__main__":
     arrays = {}

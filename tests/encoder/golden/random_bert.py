@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bertworks.encoder.config import EncoderConfig, Head
-from bertworks.encoder.layout import all_shapes
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import all_shapes
 
 CONFIG = EncoderConfig(
     vocab_size=61,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from bertworks.spec import AgentSpec
-from bertworks.spec_cluster import Resources, StepResources
+from bertworks.spec.cluster import Resources, StepResources
 from pipelines.dag import requests, steps_at_work
 
 Level = Literal["ok", "warning", "error", "skipped"]

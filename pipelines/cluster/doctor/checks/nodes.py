@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bertworks.spec_cluster import NodeMatch
+from bertworks.spec.cluster import NodeMatch
 from pipelines.cluster.doctor.checks.base import (
     Case,
     Finding,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from bertworks.spec_cluster import SecretKey
+from bertworks.spec.cluster import SecretKey
 from pipelines.cluster.doctor.checks.base import (
     Case,
     Finding,

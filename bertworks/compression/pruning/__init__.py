@@ -1,0 +1,1 @@
+"""Which heads and neurons go, and what makes up for them."""

@@ -1,0 +1,78 @@
+"""How much the loss depends on each attention head and each feed-forward neuron.
+
+Every unit's output is multiplied by a gate of 1. The gradient of the loss with respect to the gate
+is the sum, over tokens, of activation times gradient: the first-order estimate of how the loss
+changes when the unit is removed. Its size was proposed for heads by Michel, Levy, Neubig, "Are
+Sixteen Heads Really Better than One?" (2019), section 4.1, and, squared and averaged over mini-
+batches, for neurons by Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance Estimation for Neural
+Network Pruning" (2019), section 3. The squared form is used here for both, so that heads and
+neurons are in one currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from bertworks.compression.pruning.widths import Importance
+from bertworks.progress import stage
+
+Batch = Mapping[str, Any]
+# (the model's outputs, the batch) -> the batch's loss, a scalar tensor.
+Loss = Callable[[Mapping[str, Any], Batch], Any]
+
+
+def measure_importance(
+    model: Any, batches: Iterable[Batch], loss: Loss, total: int | None = None
+) -> Importance:
+    """Scores every head and neuron of a model.
+
+    Args:
+        model: A `bertworks.models.model.BertModel`.
+        batches: Small batches (a few rows: each gives one sample of the squared gradient) of model
+            inputs and whatever `loss` needs. Arrays of the same names and ranks in every batch.
+        loss: The task's loss.
+        total: Number of batches, for the progress report.
+
+    Returns:
+        The mean over the batches of the squared gate gradient of each unit.
+    """
+    import tensorflow as tf
+
+    config = model.config
+    gates = (
+        [tf.ones(heads) for heads in config.num_heads],
+        [tf.ones(neurons) for neurons in config.intermediate_sizes],
+    )
+
+    def squares(batch: Batch) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(gates)
+            outputs = model({**batch, "head_gates": gates[0], "neuron_gates": gates[1]})
+            value = loss(outputs, batch)
+        gradients = tape.gradient(value, gates, unconnected_gradients="zero")
+        return [[tf.square(tf.cast(one, tf.float32)) for one in part] for part in gradients]
+
+    heads = [np.zeros(count) for count in config.num_heads]
+    neurons = [np.zeros(count) for count in config.intermediate_sizes]
+    done, graph = 0, None
+    with stage("scoring heads and neurons", total=total, unit="batches") as progress:
+        for batch in batches:
+            tensors = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
+            if graph is None:  # every size is left open: traced once
+                specs = {
+                    name: tf.TensorSpec([None] * value.ndim, value.dtype)
+                    for name, value in tensors.items()
+                }
+                graph = tf.function(squares, autograph=False, input_signature=[specs])
+            for sums, parts in zip((heads, neurons), graph(tensors), strict=True):
+                for layer, part in zip(sums, parts, strict=True):
+                    layer += part.numpy()
+            done += 1
+            progress.advance()
+    return Importance(
+        heads=tuple(layer / max(1, done) for layer in heads),
+        neurons=tuple(layer / max(1, done) for layer in neurons),
+    )

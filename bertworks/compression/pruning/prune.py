@@ -1,0 +1,169 @@
+"""The whole of pruning: score, choose, cut, repair, distil, and measure what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertworks import progress
+from bertworks.compression.graph import build_graph
+from bertworks.compression.measuring import compare, load_or_measure
+from bertworks.compression.pruning.cost import modelled
+from bertworks.compression.pruning.latency import (
+    LatencyTable,
+    Shape,
+    Subject,
+    representative_shapes,
+)
+from bertworks.compression.pruning.shrink import Model, cut_and_repair, plan_for
+from bertworks.compression.pruning.widths import Plan
+from bertworks.models.model import BertModel, build, get_weights
+from bertworks.notices import Notice
+from bertworks.spec import Prune
+from bertworks.storage.artifacts import Artifact
+from bertworks.storage.checkpoints import Checkpoints
+from bertworks.tasks.handler import TaskHandler
+from bertworks.training import precision
+from bertworks.training.distribution import strategy
+from bertworks.training.objectives.distillation import Split, distill
+from bertworks.training.objectives.labelled import Predictor
+from bertworks.training.rows import Rows, read_splits
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What pruning gave.
+
+    Attributes:
+        model: The narrower model, distilled.
+        plan: What stayed.
+        table: The times that the choice was made by.
+        scores: Name to number, for the run's metrics.
+        history: history.json.
+    """
+
+    model: Model
+    plan: Plan
+    table: LatencyTable
+    scores: dict[str, float]
+    history: dict[str, Any]
+
+
+def prune(
+    full: Model,
+    tokens: Artifact,
+    handler: TaskHandler,
+    settings: Prune,
+    checkpoints: Checkpoints | None = None,
+) -> Pruned:
+    """Prunes a fine-tuned model and distils it into what is left.
+
+    A speed-up of 1 changes nothing.
+
+    Args:
+        full: The fine-tuned model.
+        tokens: The rows that it was trained on.
+        handler: The task.
+        settings: The spec's prune section.
+        checkpoints: Already entered, or None. Measured times and the plan are kept there too, as a
+            resumed run must go on with the same widths.
+
+    Raises:
+        DataError: A split has no rows.
+        SpecError: No widths are that fast.
+    """
+    info = tokens.json("info.json")
+    split, pad = Split(*read_splits(tokens, handler.target_column)), info["special"]["pad"]
+    kept = checkpoints.folder if checkpoints else None
+    subject = Subject.of(full.config, handler.head(), handler.form.two_texts)
+    shapes = representative_shapes(info["length_quantiles"])
+    table = _table(settings, subject, shapes, kept)
+
+    precision.prepare_devices()
+    kind = precision.resolve(settings.precision)
+    with strategy().scope():
+        teacher = build(full.config, handler.head(), full.weights, precision=kind)
+    saved = kept and kept / "plan.json"
+    plan = plan_for(full, split.train, handler, table, settings, pad=pad, saved=saved)
+    metric = handler.default_metric
+    scores = {f"validation_{metric}_teacher": _score(teacher, split.validation, handler, pad)}
+    history: dict[str, Any] = {"points": [], "seconds": 0.0, "tokens_per_second": 0.0}
+    cut = full
+    if settings.speedup > 1.0:
+        cut = cut_and_repair(full, plan, split.train, settings)
+        with strategy().scope():
+            student = build(cut.config, handler.head(), cut.weights, precision=kind)
+        before = _score(student, split.validation, handler, pad)
+        scores[f"validation_{metric}_before_distillation"] = before
+        if settings.epochs:
+            state = distill(
+                student, teacher, split, handler, settings, pad=pad, checkpoints=checkpoints
+            )
+            history = state.history()
+        scores[f"validation_{metric}"] = _score(student, split.validation, handler, pad)
+        cut = Model(cut.config, get_weights(student))
+    else:
+        scores[f"validation_{metric}"] = scores[f"validation_{metric}_teacher"]
+    scores |= _sizes(full, cut, plan)
+    scores["measured_speedup"] = _measured_speedup(full, cut, handler, info, table)
+    return Pruned(cut, plan, table, scores, history)
+
+
+def speed_notices(asked: float, speedup: float) -> list[Notice]:
+    """A notice where the narrower graph, timed on this machine, is slower than asked by a tenth."""
+    if speedup >= 0.9 * asked:
+        return []
+    text = (
+        f"Pruned for {asked:g} times the speed, measured here {speedup:.2f} times. Raise prune.speedup, "
+        "or set prune.latency: measured to choose the widths by this machine's clock."
+    )
+    return [Notice(text)]
+
+
+def _table(
+    settings: Prune, subject: Subject, shapes: Sequence[Shape], kept: Path | None
+) -> LatencyTable:
+    if settings.latency == "modelled":
+        return modelled(subject, shapes)
+    return load_or_measure(kept and kept / "latency.json", subject, shapes)
+
+
+def _score(model: BertModel, rows: Rows, handler: TaskHandler, pad: int) -> float:
+    return handler.metric(None, rows.truth, rows.combine(Predictor(model).logits(rows, pad)))
+
+
+def _sizes(full: Model, cut: Model, plan: Plan) -> dict[str, float]:
+    """How much is left, and how fast it should be."""
+    heads = sum(cut.config.num_heads) / max(1, sum(full.config.num_heads))
+    neurons = sum(cut.config.intermediate_sizes) / max(1, sum(full.config.intermediate_sizes))
+    return {
+        "predicted_speedup": round(plan.speedup, 4),
+        "kept_heads": round(heads, 4),
+        "kept_neurons": round(neurons, 4),
+        "kept_importance": round(plan.kept_importance, 4),
+        "parameters": float(sum(array.size for array in cut.weights.values())),
+    }
+
+
+def _measured_speedup(
+    full: Model, cut: Model, handler: TaskHandler, info: Mapping[str, Any], table: LatencyTable
+) -> float:
+    """How many times as fast the narrow model's whole int8 graph is as the full one's."""
+    if cut is full:
+        return 1.0
+    pair = handler.form.two_texts
+    graphs = [
+        build_graph(
+            model.config, model.weights, handler.head(), pair=pair,
+            max_length=info["max_length"], form="int8",
+        ).SerializeToString()
+        for model in (full, cut)
+    ]  # fmt: skip
+    with progress.stage("measuring the speed-up"):
+        before, after = compare(
+            graphs, table.shapes, pair=pair, vocabulary=full.config.vocab_size,
+            threads=table.threads if table.rounds else None,
+        )  # fmt: skip
+    return round(before / after, 4)

@@ -1,0 +1,189 @@
+"""From a fine-tuned model to a narrower one, before any training: score, choose, cut, repair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bertworks.compression.pruning import reconstruction
+from bertworks.compression.pruning import widths as pruning
+from bertworks.compression.pruning.importance import measure_importance
+from bertworks.compression.pruning.latency import LatencyTable
+from bertworks.compression.pruning.widths import Importance, Plan, check_reachable
+from bertworks.models.config import EncoderConfig
+from bertworks.models.layout import Weights
+from bertworks.models.model import build
+from bertworks.spec import Prune
+from bertworks.storage.artifacts import write_json
+from bertworks.tasks.handler import TaskHandler
+from bertworks.training import precision
+from bertworks.training.objectives.labelled import LabelledFeed
+from bertworks.training.objectives.losses import loss_for
+from bertworks.training.rows import Rows
+
+# Rows of each sample of the squared gradient: the fewer the better, but small batches are slow.
+SAMPLE_ROWS = 4
+# Tokens that the repair looks at: more costs time in proportion and gains little.
+REPAIR_TOKENS = 8_000
+# Speed-up from one scoring to the next.
+STAGE = 1.35
+
+
+@dataclass(frozen=True)
+class Model:
+    """Sizes and weights."""
+
+    config: EncoderConfig
+    weights: Weights
+
+
+def plan_for(
+    full: Model,
+    rows: Rows,
+    handler: TaskHandler,
+    table: LatencyTable,
+    settings: Prune,
+    *,
+    pad: int = 0,
+    saved: Path | None = None,
+) -> Plan:
+    """Chooses what to keep of a model; takes the plan that an earlier try of the same run saved.
+
+    Args:
+        full: The fine-tuned model.
+        rows: Training rows, of which `importance_rows` are looked at.
+        handler: The task.
+        table: Measured times.
+        settings: `speedup`, `importance_rows` and `precision` are read.
+        pad: Id of the padding token.
+        saved: Where the plan is kept for a resumed run; None: nowhere.
+    """
+    if saved is not None and saved.exists():
+        return Plan.from_json(json.loads(saved.read_text(encoding="utf-8")))
+    plan = Narrowing(full, rows, handler, table, settings, pad).plan(settings.speedup)
+    if saved is not None:
+        write_json(saved, plan.to_json())
+    return plan
+
+
+class Narrowing:
+    """Chooses what to keep of a model in stages: drop a little, repair, score anew, drop more.
+
+    What a unit matters depends on what else is there: of two heads that do the same, either may go,
+    not both. Scores of the full model do not see that, those of a model that lost one of them do.
+    Dropping little at a time is as in Molchanov et al. (2019), section 3.3, though nothing is trained
+    in between; repair takes the place of training.
+
+    Args:
+        full: The fine-tuned model.
+        rows: Training rows.
+        handler: The task.
+        table: Measured times.
+        settings: `importance_rows` and `precision` are read.
+        pad: Id of the padding token.
+    """
+
+    def __init__(
+        self,
+        full: Model,
+        rows: Rows,
+        handler: TaskHandler,
+        table: LatencyTable,
+        settings: Prune,
+        pad: int = 0,
+    ) -> None:
+        self.full, self.rows, self.handler, self.table = full, rows, handler, table
+        self.settings, self.pad = settings, pad
+        config = full.config
+        time = table.encoder_time(config.num_heads, config.intermediate_sizes)
+        self._kept, self._stage = Plan.everything(config, time), 1.0
+        self._importance: Importance | None = None
+
+    def plan(self, speedup: float) -> Plan:
+        """What to keep for a speed-up; asked for several, they must rise.
+
+        The stages are the same for all, so that each costs one scoring however many are asked for.
+
+        Raises:
+            SpecError: No widths are that fast.
+        """
+        if speedup < self._stage:
+            raise ValueError(f"`speedup` must rise. Received: {speedup:g} after {self._stage:g}")
+        if speedup == 1.0:
+            return self._kept
+        check_reachable(self.table, self.full.config.num_layers, self._kept.full_ms, speedup)
+        while speedup > self._stage * STAGE:
+            self._stage *= STAGE
+            self._kept = self._choose(self._stage)
+            self._importance = None
+        return self._choose(speedup)
+
+    def _choose(self, speedup: float) -> Plan:
+        if self._importance is None:
+            self._importance = self._score()
+        return pruning.choose(self._importance, self.table, speedup, self._kept)
+
+    def _score(self) -> Importance:
+        model = self.full
+        if self._stage > 1.0:
+            model = cut_and_repair(model, self._kept, self.rows, self.settings)
+        return importance_of(
+            build(
+                model.config,
+                self.handler.head(),
+                model.weights,
+                precision=precision.resolve(self.settings.precision),
+            ),
+            self.rows,
+            self.handler,
+            self.settings.importance_rows,
+            pad=self.pad,
+        )
+
+
+def importance_of(
+    teacher: Any, rows: Rows, handler: TaskHandler, count: int, *, pad: int = 0
+) -> Importance:
+    """Scores a model's heads and neurons by the task's loss on at most `count` of the rows."""
+    chosen = spread(rows.lengths, count)
+    loss = loss_for(handler.task)
+    return measure_importance(
+        teacher,
+        _batches(rows, handler, chosen, pad),
+        lambda outputs, batch: loss(outputs["logits"], batch["targets"]),
+        total=-(-len(chosen) // SAMPLE_ROWS),
+    )
+
+
+def cut_and_repair(full: Model, plan: Plan, rows: Rows, settings: Prune) -> Model:
+    """Cuts what a plan drops, and lets the output projections make up for it."""
+    config, cut = pruning.slice_weights(full.config, full.weights, plan)
+    chosen = spread(rows.lengths, settings.importance_rows)
+    most = max(1, int(REPAIR_TOKENS / max(1.0, float(rows.lengths[chosen].mean()))))
+    chosen = chosen[spread(rows.lengths[chosen], most)]
+    types = None if rows.type_ids is None else [rows.type_ids[row].tolist() for row in chosen]
+    groups = reconstruction.group_rows([rows.input_ids[row].tolist() for row in chosen], types)
+    repaired = reconstruction.reconstruct((full.config, full.weights), (config, cut), groups)
+    return Model(config, repaired)
+
+
+def spread(lengths: np.ndarray, count: int) -> np.ndarray:
+    """Indices of at most `count` rows, by rising length, taken evenly over all lengths."""
+    order = np.argsort(lengths, kind="stable")
+    if len(order) <= count:
+        return order
+    return np.asarray(order[np.linspace(0, len(order) - 1, count).round().astype(np.int64)])
+
+
+def _batches(
+    rows: Rows, handler: TaskHandler, chosen: np.ndarray, pad: int
+) -> Iterator[dict[str, np.ndarray]]:
+    feed = LabelledFeed(rows, handler.task, SAMPLE_ROWS, seed=0, pad=pad)
+    for start in range(0, len(chosen), SAMPLE_ROWS):
+        (batch,) = feed.parts(chosen[start : start + SAMPLE_ROWS], 0, 0, 1)
+        yield batch.arrays

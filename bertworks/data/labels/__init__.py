@@ -1,0 +1,1 @@
+"""What stands in label and tag cells, cleaned and named."""

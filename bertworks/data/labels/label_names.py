@@ -1,0 +1,120 @@
+"""Labels that look like mistakes: nearly the same, several in one, or words for "there is none"."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from bertworks.data.rows.values import number
+from bertworks.look_alike import appearance, told_apart
+from bertworks.notices import Notice
+
+_MISSING = frozenset(
+    ("nan", "na", "n/a", "none", "null", "nil", "nat", "<na>", "#n/a", "-", "?", "undefined")
+)
+_GAPS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
+_LETTERS = re.compile(r"[^\W\d_]")
+_SEPARATORS = "|,;/\t"
+_QUOTES = "\"'`´‘’‚“”„«»‹›"
+_SHOWN = 5
+_LONGEST_NUMBER = 28  # digits that a Decimal keeps
+
+
+def label_notices(
+    counts: Mapping[str, int], several: bool, separator: str, more: str = ""
+) -> list[Notice]:
+    """What the names of the labels give away.
+
+    Args:
+        counts: Rows a label, or a type of entity.
+        several: Whether a row has several.
+        separator: What parts several labels in one cell.
+        more: Where to read more.
+    """
+    found = []
+    for group in look_alikes(counts):
+        named = zip(told_apart(group), group, strict=True)
+        shown = ", ".join(f"{name} ({counts[label]})" for name, label in named)
+        found.append(
+            Notice(
+                f"{len(group)} labels are nearly the same: {shown}. If they are one, rename them with "
+                "the source's `label_map`.",
+                "warning", sum(counts[label] for label in group), more,
+            )
+        )  # fmt: skip
+    alike = {label for group in look_alikes(counts) for label in group}
+    quoted = [one for one in counts if one not in alike and one.strip(_QUOTES) not in (one, "")]
+    if quoted:
+        shown = ", ".join(f"{label!r} ({counts[label]})" for label in sorted(quoted)[:_SHOWN])
+        found.append(
+            Notice(
+                f"{len(quoted)} labels begin or end with a quotation mark: {shown}. If it is none of "
+                "theirs, mend the file (a space before a quoted cell keeps the quotes), or rename them "
+                "with `label_map`.",
+                "warning", sum(counts[label] for label in quoted), more,
+            )
+        )  # fmt: skip
+    missing = [label for label in counts if label.strip().lower() in _MISSING]
+    if missing:
+        shown = ", ".join(f"{label!r} ({counts[label]})" for label in sorted(missing))
+        found.append(
+            Notice(
+                f"{shown} is a label like any other, though such words often say that there is none. "
+                "Leave those rows out with the source's `where`, or rename them with `label_map`.",
+                "warning", sum(counts[label] for label in missing), more,
+            )
+        )  # fmt: skip
+    if several and (joined := several_in_one(counts, separator)):
+        shown = ", ".join(map(repr, joined[:_SHOWN]))
+        found.append(
+            Notice(
+                f"{len(joined)} labels seem to be several in one: {shown}. What separates them is "
+                f"data.label_separator, now {separator!r}.",
+                "warning", sum(counts[label] for label in joined), more,
+            )
+        )  # fmt: skip
+    if not several:
+        lists = [label for label in counts if label.startswith("[") and label.endswith("]")]
+        if len(lists) > 1:
+            shown = ", ".join(map(repr, sorted(lists)[:_SHOWN]))
+            found.append(
+                Notice(
+                    f"{len(lists)} labels look like lists: {shown}. If a row has several labels, set "
+                    "task.multi_label: true.",
+                    "warning", sum(counts[label] for label in lists), more,
+                )
+            )  # fmt: skip
+    return found
+
+
+def look_alikes(labels: Iterable[str]) -> list[list[str]]:
+    """Groups of labels that differ only in how they look: case, gaps, stray quotes, like letters, …"""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        groups[_skeleton(label)].append(label)
+    return [sorted(group) for _, group in sorted(groups.items()) if len(group) > 1]
+
+
+def several_in_one(labels: Iterable[str], separator: str) -> list[str]:
+    """Labels whose parts, at a separator other than the one that is set, are labels too."""
+    known = set(labels)
+    return sorted(
+        label
+        for label in known
+        for mark in _SEPARATORS
+        if mark != separator and mark in label
+        and len(parts := [part.strip() for part in label.split(mark)]) > 1
+        and sum(part in known for part in parts) * 2 >= len(parts)
+    )  # fmt: skip
+
+
+def _skeleton(label: str) -> str:
+    text = appearance(label)
+    text = text.strip(_QUOTES).strip() or text  # a stray quote; but the quotes may be all of it
+    if len(text) < _LONGEST_NUMBER and number(text) is not None:
+        return str(Decimal(text).normalize() + 0)  # exact: 2.50 is 2.5, and 01 may be 1
+    if _LETTERS.search(text) is None:
+        return label
+    return _GAPS.sub(" ", text.casefold()).strip()

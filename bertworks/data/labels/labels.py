@@ -1,0 +1,302 @@
+"""What a row's label column holds: one label, several, a number; the same however it was written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertworks.data.labels.patterns import Pattern, Slow
+from bertworks.data.rows.tally import Kind
+from bertworks.data.rows.values import is_missing, list_in, number, plain, tidy
+from bertworks.spec import Source
+
+TIDIED = Kind(
+    "label_spelling",
+    "{count} labels are written in another way than they are read: {details} (first: {first})",
+    fix="To keep two of them apart, rename them with the source's `label_map`.",
+)
+LIST_AS_TEXT = Kind(
+    "list_as_text",
+    "{count} cells hold a list that was written as text; it was read as a list (first: {first})",
+)
+FLAGGED = Kind(
+    "flagged_labels",
+    "{count} labels stand as an object of 0 and 1; the one that is marked was read (first: {first})",
+)
+NAMES = "Name the places in order in the source's `label_names: [NAME, …]`."
+UNDECODABLE = "bytes that are not in the encoding"
+_ON, _OFF = ("1", "true"), ("0", "false")
+_FLAG_GAP = re.compile(r"\s*[,;|/]\s*|\s+")  # a vector may stand without brackets: 0,1,1
+
+
+class Refused(Exception):
+    """A row breaks a rule: `rule` in words, `value` as received, `fix` where a setting mends it."""
+
+    def __init__(self, rule: str, value: Any, fix: str = "") -> None:
+        super().__init__(rule)
+        self.rule, self.value, self.fix = rule, value, fix
+
+
+class LabelReader:
+    """Reads the label column of one source's rows.
+
+    The task says which of its methods reads the column (`bertworks.tasks.target.Target.read`).
+
+    Args:
+        source: Its names, patterns and map.
+        separator: Separates the labels of a multi-label cell.
+        renames: Whether the map applies: a number is not renamed.
+
+    Attributes:
+        unmatched: Keys of `label_map` that no label has had so far.
+        mended: What was read otherwise than it stands there: (kind, value, detail), to be emptied by
+            the caller.
+    """
+
+    def __init__(self, source: Source, separator: str, renames: bool = True) -> None:
+        self._source, self._separator = source, separator
+        self._pattern = (
+            Pattern(source.label_pattern, "label_pattern") if source.label_pattern else None
+        )
+        self._map = _by_canonical(source.label_map)
+        self._vectors = False
+        self.unmatched = set(source.label_map) if renames else set()
+        self.mended: list[tuple[Kind, str, str]] = []
+
+    @staticmethod
+    def cell(values: Mapping[str, Any], column: str) -> Any:
+        """A row's cell; see `cell`."""
+        return cell(values, column)
+
+    def label(self, value: Any) -> str:
+        """The label that a value stands for.
+
+        Raises:
+            Refused: It stands for none.
+        """
+        if isinstance(value, dict):
+            raise _is_object(value)
+        if is_missing(value) or isinstance(value, list):
+            raise Refused("no label", value)
+        text = value if isinstance(value, str) else plain(value)
+        if self._pattern is not None:
+            text = self._matched(self._pattern, text)
+        text = text.strip()
+        if text in self._source.label_map:
+            label = self.renamed(text)
+        else:
+            label = plain(tidy(text))
+            if self._pattern is None and isinstance(value, str) and label != text:
+                self.mended.append((TIDIED, value, f"{value!r} as {label!r}"))
+            label = self.renamed(label)
+        label = tidy(label)
+        if not label:
+            raise Refused("no label", value)
+        return whole(label)
+
+    @staticmethod
+    def _matched(pattern: Pattern, text: str) -> str:
+        try:
+            match = pattern.search(text)
+        except Slow:
+            raise Refused(pattern.rule, text) from None
+        if match is None:
+            raise Refused("label does not match label_pattern", text)
+        return (match[1] if pattern.groups else match[0]) or ""
+
+    def renamed(self, label: str) -> str:
+        """The label by `label_map`, as it is written there or as it is read, else by `label_names`."""
+        if label in self._source.label_map:
+            self.unmatched.discard(label)
+            return self._source.label_map[label]
+        if label in self._map:
+            key, new = self._map[label]
+            self.unmatched.discard(key)
+            return new
+        names = self._source.label_names
+        if not names or label in names:
+            return label
+        if not label.isascii() or not label.isdigit() or int(label) >= len(names):
+            raise Refused(
+                f"label is none of the {len(names)} label_names and no place in them", label
+            )
+        return names[int(label)]
+
+    def one(self, value: Any) -> Any:
+        """The one item of a list, where a list came for a single label.
+
+        Raises:
+            Refused: It has several.
+        """
+        value = _choices(value)
+        if (flags := _marked(value)) is not None:
+            if len(flags) != 1:
+                rule = f"an object marks {len(flags)} labels where one is expected"
+                raise Refused(rule, value, "Set task.multi_label: true.")
+            self.mended.append((FLAGGED, plain(value), ""))
+            return flags[0]
+        if isinstance(value, str) and value.lstrip().startswith(("['", '["')):
+            items: Any = list_in(value)
+            if items is not None and len(items) == 1:
+                self.mended.append((LIST_AS_TEXT, value, ""))
+        else:
+            items = value
+        if not isinstance(items, list) or not items:
+            return value
+        if len(items) > 1:
+            raise Refused(
+                "several labels where one is expected", value, "Set task.multi_label: true."
+            )
+        return items[0]
+
+    def several(self, value: Any) -> Sequence[Any]:
+        """The items of a multi-label cell.
+
+        Raises:
+            Refused: It is neither a list nor a text, or has no value.
+        """
+        value = _choices(value)
+        if is_missing(value):
+            raise Refused("no label", value)
+        if isinstance(value, str):
+            if (items := list_in(value)) is None:
+                flags = _FLAG_GAP.split(value.strip())
+                if self._is_vector(flags):
+                    return self._places(flags)
+                return [part for part in value.split(self._separator) if part.strip()]
+            self.mended.append((LIST_AS_TEXT, value, ""))
+            value = items
+        if (flagged := _marked(value)) is not None:
+            return flagged
+        if isinstance(value, dict):
+            raise _is_object(value)
+        if not isinstance(value, list):
+            raise Refused("labels are neither a list nor a text", value)
+        return self._places(value) if self._is_vector(value) else value
+
+    def _is_vector(self, items: list[Any]) -> bool:
+        """Whether a list has a 0 or 1 for each label: a list of labels names none twice."""
+        flags = [plain(item) for item in items if not isinstance(item, list | dict)]
+        if len(items) < 2 or len(flags) < len(items) or not set(flags) <= {*_ON, *_OFF}:
+            return False
+        named = len(items) == len(self._source.label_names)
+        self._vectors |= named or len(set(flags)) < len(flags)
+        return self._vectors
+
+    def _places(self, flags: list[Any]) -> list[str]:
+        names = self._source.label_names
+        if not names:
+            raise Refused("labels are a vector of 0 and 1 without names", flags, NAMES)
+        if len(names) != len(flags):
+            raise Refused(
+                f"a vector of {len(flags)} places for {len(names)} label_names", flags, NAMES
+            )
+        return [name for name, flag in zip(names, flags, strict=True) if plain(flag) in _ON]
+
+    def one_hot(self, values: Mapping[str, Any]) -> list[str]:
+        """The labels whose columns hold 1.
+
+        Raises:
+            Refused: One holds neither 0 nor 1.
+        """
+        found = []
+        for column in self._source.columns.one_hot:
+            value = cell(values, column)
+            flag = plain(value).strip()
+            if flag not in _ON + _OFF:
+                raise Refused(f"column {column!r} is neither 0 nor 1", value)
+            if flag in _ON:
+                found.append(self.label(column))
+        return sorted(set(found))
+
+    def number(self, value: Any) -> float:
+        """The number that a value stands for.
+
+        Raises:
+            Refused: It is none.
+        """
+        if isinstance(value, dict):
+            raise _is_object(value)
+        score = number(value, self._source.decimal)
+        if score is None:
+            fix = ""
+            if isinstance(value, str) and number(value, ",") is not None:
+                fix = "Set the source's `decimal: ','` if its numbers have a decimal comma."
+            raise Refused("label is not a number", value, fix)
+        return score
+
+
+def _marked(value: Any) -> list[str] | None:
+    """The keys of an object that hold 1, as spaCy's `cats`; None: not all of it is 0 and 1."""
+    if not isinstance(value, dict) or not value:
+        return None
+    if not all(plain(one) in _ON + _OFF for one in value.values()):
+        return None
+    return [name for name, one in value.items() if plain(one) in _ON]
+
+
+def _choices(value: Any) -> Any:
+    """What Label Studio's {"choices": [...]} holds, as an object or as text; all else as it is."""
+    found = value
+    if isinstance(value, str) and value.lstrip().startswith('{"choices"'):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return value
+    if (
+        isinstance(found, dict)
+        and list(found) == ["choices"]
+        and isinstance(found["choices"], list)
+    ):
+        return found["choices"]
+    return value
+
+
+def _is_object(value: Mapping[str, Any]) -> Refused:
+    keys = [str(key) for key in value]
+    likely = next((key for key in ("label", "name", "value", "id") if key in keys), None)
+    shown = ", ".join(map(repr, keys[:5])) + (" and more" if len(keys) > 5 else "")
+    return Refused(
+        f"the label is an object with the keys {shown}",
+        json.dumps(value, ensure_ascii=False, default=str),
+        "Give the label as a text or a number"
+        + (f", for example: jq -c '.label = .label.{likely}' FILE." if likely else ".")
+        + " An object of labels to 0 and 1 is read, too.",
+    )
+
+
+def _by_canonical(label_map: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Labels as they are read to (key, new name); keys that are read as one but differ are left out."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for key, new in label_map.items():
+        found.setdefault(plain(tidy(key)), []).append((key, new))
+    return {label: keys[0] for label, keys in found.items() if len({new for _, new in keys}) == 1}
+
+
+def cell(values: Mapping[str, Any], column: str) -> Any:
+    """A row's cell.
+
+    Raises:
+        Refused: The row has no such column.
+    """
+    if column not in values:
+        raise Refused(f"no column {column!r}", ", ".join(map(str, values)))
+    return values[column]
+
+
+def whole(text: str) -> str:
+    """The text, if it can be stored as UTF-8 and holds no NUL.
+
+    Raises:
+        Refused: It cannot.
+    """
+    if "\0" in text:
+        raise Refused("NUL byte", text)
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Refused(UNDECODABLE, text) from None
+    return text

@@ -1,0 +1,1 @@
+"""From rows to examples: filtered, mapped, cleaned, merged, split; refused ones in the log."""

@@ -1,0 +1,187 @@
+"""Labelled rows, merged: duplicates and conflicts removed, split by content, written as shards."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bertworks import progress
+from bertworks.data.formats.reading import Reader
+from bertworks.data.rows.agreement import agreed
+from bertworks.data.rows.rejected import CONFLICT, RATED, RejectedLog
+from bertworks.data.rows.shards import ShardWriter, examples_schema
+from bertworks.data.rows.spill import Record, Spill
+from bertworks.data.rows.split import SPLITS, content_id, split_of
+from bertworks.errors import DataError
+from bertworks.spec import Data, Task
+from bertworks.storage.artifacts import write_json
+from bertworks.tasks import for_task
+from bertworks.tasks.handler import TaskHandler
+
+# A content that stands in several pinned splits belongs to the one that must stay unseen.
+_PINNED = ("test", "validation", "train")
+
+Taker = Callable[[str, Record], None]
+
+
+def write_examples(
+    folder: Path, task: Task, data: Data, reader: Reader, scratch: Path, take: Taker
+) -> dict[str, Any]:
+    """Reads all sources of `data` and writes the examples artifact's files.
+
+    Args:
+        folder: Where the splits and info.json go.
+        task: What an example holds.
+        data: Sources, clean-up, shares.
+        reader: Set up for this task.
+        scratch: An empty folder for rows on their way, on a disk with room for all of them.
+        take: Called with (split, row) for every row that is kept.
+
+    Returns:
+        What is written to info.json.
+
+    Raises:
+        DataError: Too many rejected rows, only one distinct row, or a split without rows.
+    """
+    handler = for_task(task)
+    extra = sorted({name for source in data.sources for name in source.columns.extra})
+    spill = Spill(scratch)
+    repeats: Counter[str] = Counter()  # of official rows only, and those files are small
+    for found in reader.examples(data.sources):
+        record = {
+            **found.example,
+            "_split": found.source.split,
+            "_keep_all": found.source.keep_all,
+            "_file": found.file,
+            "_row": found.row,
+        }
+        if found.source.keep_all:
+            record["id"] = _official_id(record["id"], repeats)
+        spill.add(record)
+    reader.log.check(reader.read, reader.rejected, data.max_rejected, "data.sources")
+    counts: Counter[str] = Counter()
+    labels: set[str] = set()
+    label_rows: Counter[str] = Counter()
+    with contextlib.ExitStack() as stack:
+        schema = examples_schema(task, extra)
+        writers = {
+            split: stack.enter_context(ShardWriter(folder / split, schema)) for split in SPLITS
+        }
+        with progress.stage("merging and splitting", total=reader.read, unit="rows") as stage:
+            merged = _merged(spill, handler, data, reader.log, counts, stage.advance)
+            for split, row in merged:
+                writers[split].add(row)
+                labels.update(handler.target.stored(row))
+                label_rows.update(handler.target.counted(row[handler.target.column]))
+                take(split, row)
+    rows = {split: writer.rows for split, writer in writers.items()}
+    _check_rows(rows, counts, reader.read, data)
+    info = {
+        "task": task.model_dump(mode="json"),
+        "clean": data.clean.model_dump(mode="json"),
+        "rows": rows,
+        "labels": sorted(labels),
+        "label_rows": dict(sorted(label_rows.items())),
+        "unmatched": [{"uri": uri, "label": label} for uri, label in reader.unmatched],
+        "extra": extra,
+        "read": reader.read,
+        "duplicates": counts["duplicates"],
+        "conflicts": counts["conflicts"],
+        "conflicting_texts": counts["conflicting_texts"],
+        "settled": counts["settled"],
+        "settled_texts": counts["settled_texts"],
+        "left_out": counts["left_out"],
+        "rejected": reader.rejected,
+        "sources": reader.sources,
+    }
+    write_json(folder / "info.json", info)
+    return info
+
+
+def _merged(
+    spill: Spill,
+    handler: TaskHandler,
+    data: Data,
+    log: RejectedLog,
+    counts: Counter[str],
+    advance: Callable[[int], None],
+) -> Iterator[tuple[str, Record]]:
+    """Yields (split, row) in the order of ids: one row for each content that has one label.
+
+    Rows of a source with `keep_all` are all kept, and leave no room for others of their content.
+    """
+    target = handler.target
+    for group in spill.groups():
+        advance(len(group))
+        official = [row for row in group if row["_keep_all"]]
+        for row in official:
+            yield row["_split"], row
+        conflict = len({target.text(row[target.column]) for row in group}) > 1
+        others = [row for row in group if not row["_keep_all"]]
+        settled = agreed(others, target, data) if conflict and not official else None
+        if conflict and settled is None:
+            counts["conflicts"] += len(others)
+            counts["conflicting_texts"] += 1
+            for row in others:
+                rule = RATED if target.numeric else CONFLICT
+                text = " | ".join(handler.form.corpus_texts(row))
+                value = f"{target.text(row[target.column])}: {text}"
+                log.add(row["_file"], row["_row"], rule, value)
+        elif official:
+            counts["duplicates"] += len(others)
+        else:
+            counts["duplicates"] += len(others) - 1
+            if settled is not None:
+                counts["settled_texts"] += 1
+                counts["settled"] += len(others)
+            if data.max_rows is not None and counts["kept"] >= data.max_rows:
+                counts["left_out"] += 1
+                continue
+            counts["kept"] += 1
+            split, row = _placed(others, data)
+            yield split, {**row, **(settled or {})}
+
+
+def _placed(group: list[Record], data: Data) -> tuple[str, Record]:
+    """The split of a content, and the row that stands for it there."""
+    pinned = {row["_split"]: row for row in reversed(group)}
+    for split in _PINNED:
+        if split in pinned:
+            return split, pinned[split]
+    row = group[0]
+    return split_of(row["id"], data.salt, data.validation, data.test), row
+
+
+def _official_id(identity: str, repeats: Counter[str]) -> str:
+    """The content id at its first appearance in an official file; then one that tells them apart."""
+    repeats[identity] += 1
+    number = repeats[identity]
+    return identity if number == 1 else content_id(identity, str(number))
+
+
+def _check_rows(rows: dict[str, int], counts: Counter[str], read: int, data: Data) -> None:
+    total = sum(rows.values())
+    if total <= 1 < read:
+        raise DataError(
+            f"Of {read} rows only {total} distinct row{'s' if total != 1 else ''} with one label "
+            f"remained: {counts['duplicates']} are duplicates, {counts['conflicts']} carry "
+            "conflicting labels.",
+            "Check that data.sources[].columns.text names the text and not a constant column. Rows that "
+            "do not agree are settled by `data.conflicting_labels: majority`, scores by "
+            "`data.repeated_scores: mean`.",
+        )
+    for split in SPLITS:
+        if not rows[split]:
+            shares = f"data.validation = {data.validation}, data.test = {data.test}"
+            raise DataError(
+                f"The {split} split has no rows: {total} rows in all, {shares}.",
+                (
+                    "Give more rows, lower data.validation and data.test, "
+                    if split == "train"
+                    else f"Give more rows, raise data.{split}, "
+                )
+                + f"or give a source with `split: {split}`.",
+            )

@@ -1,0 +1,137 @@
+"""From a source's columns to one example, by the source's mapping and the task's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bertworks.data.formats.annotators import unfolded
+from bertworks.data.labels.labels import LabelReader, Refused, cell, whole
+from bertworks.data.labels.tagging import Tagged
+from bertworks.data.rows.clean import clean_text
+from bertworks.data.rows.filters import Filter
+from bertworks.data.rows.missing import MissingTexts
+from bertworks.data.rows.split import content_id
+from bertworks.data.rows.tally import Kind
+from bertworks.data.rows.values import is_blank, plain
+from bertworks.spec import Clean, Source, Task
+from bertworks.tasks import for_task
+
+Example = dict[str, Any]
+
+
+class Mapper:
+    """Makes examples of one source's rows.
+
+    Args:
+        source: Columns, constants, filter and label rules.
+        task: What an example must hold; None: unlabelled text (the corpus).
+        clean: Clean-up for every text.
+        separator: Separates the labels of a multi-label cell.
+        origin: The example's `source` where no column is named for it.
+    """
+
+    def __init__(
+        self, source: Source, task: Task | None, clean: Clean, separator: str, origin: str
+    ) -> None:
+        self._source, self._clean = source, clean
+        self._origin = origin
+        self.filter = Filter(source.where)
+        self._handler = None if task is None else for_task(task)
+        numeric = self._handler is not None and self._handler.target.numeric
+        self.labels = LabelReader(source, separator, renames=not numeric)
+        self._missing = MissingTexts(source.empty_words)
+        self._answers = "answer" in self._own()
+
+    @property
+    def unmatched(self) -> set[str]:
+        """Keys of `label_map` that no label has had so far."""
+        return self.labels.unmatched if self._handler is not None else set()
+
+    def mended(self) -> list[tuple[Kind, str, str]]:
+        """What was mended since the last call: kind, value, detail."""
+        found, self.labels.mended = self.labels.mended, []
+        return found
+
+    def begin(self, kind: str) -> None:
+        """Says which format the rows that come next were read from."""
+        self._missing.untyped = kind in ("csv", "tsv")
+
+    @property
+    def needed(self) -> list[str]:
+        """The columns that every row must have."""
+        names, columns = self._own(), self._source.columns
+        if self._handler is not None:
+            names += [*columns.extra, *([columns.source] if columns.source else [])]
+        return list(dict.fromkeys([*names, *self._source.where]))
+
+    def _own(self) -> list[str]:
+        """The columns of the texts and of what is learned, and those of the filter."""
+        columns, filtered = self._source.columns, list(self._source.where)
+        if self._handler is None:
+            return [columns.text, *filtered]
+        texts = self._handler.form.source_columns(columns)
+        return [*texts, *self._handler.target.source_columns(columns), *filtered]
+
+    def unfolded(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The row with what annotation tools wrap brought into the source's columns.
+
+        Raises:
+            LeftOut: Its annotators did not accept it, or never saw it.
+        """
+        if self._handler is None:
+            return values
+        return unfolded(values, self._source.columns, self._answers)
+
+    def example(self, values: Mapping[str, Any]) -> Example:
+        """The example of a row, with its `id`.
+
+        Raises:
+            Refused: The row breaks a rule.
+        """
+        values = {**values, **self._source.constants}
+        columns = self._source.columns
+        if self._handler is None:
+            text = self._corpus_text(values)
+            return {"id": content_id(text), "text": text}
+        made = self._handler.example(self, columns, values)
+        example = {"id": content_id(*self._handler.form.parts(made)), **made}
+        origin = self._name(values, columns.source) if columns.source else self._origin
+        example["source"] = origin
+        for column in columns.extra:
+            example[column] = self._name(values, column)
+        return example
+
+    def text(self, values: Mapping[str, Any], column: str) -> str:
+        """The cleaned text of a column.
+
+        Raises:
+            Refused: There is none.
+        """
+        value = cell(values, column)
+        if not isinstance(value, str):
+            raise Refused(f"column {column!r} is not text", value)
+        text = clean_text(whole(value), self._clean)
+        if is_blank(text):
+            raise Refused(f"column {column!r} is empty", value)
+        if (note := self._missing.look(text, column)) is not None:
+            self.labels.mended.append(note)
+        return whole(text)
+
+    def words_and_tags(self, values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+        """Cleaned words and their IOB2 tags, as many.
+
+        Raises:
+            Refused: They do not fit together, or a tag is of no known scheme.
+        """
+        return Tagged(self._source.columns, self._clean, self.labels, self._missing).read(values)
+
+    def _corpus_text(self, values: Mapping[str, Any]) -> str:
+        columns = self._source.columns
+        tokens = values.get(columns.tokens)
+        if columns.text not in values and isinstance(tokens, list):
+            return self.text({columns.text: " ".join(map(str, tokens))}, columns.text)
+        return self.text(values, columns.text)
+
+    def _name(self, values: Mapping[str, Any], column: str) -> str:
+        return whole(plain(cell(values, column)))

@@ -1,0 +1,104 @@
+"""The log of refused rows, and the limit on how many there may be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bertworks.data.rows.tally import Tally
+from bertworks.data.rows.values import plain
+from bertworks.errors import DataError
+from bertworks.storage.artifacts import write_json
+
+CONFLICT = "conflicting labels"
+RATED = "several scores"
+LEFT_OUT = (CONFLICT, RATED)
+"""Rules of rows that are listed but do not count as rejected: they are good, but do not agree."""
+
+_VALUE_LENGTH = 200
+_SHOWN_LENGTH = 60
+
+
+class RejectedLog:
+    """Writes `rejected.jsonl`, `summary.json` and `changed.json` (docs/artifacts.md).
+
+    Args:
+        folder: Where the files go.
+        keep: Where the rows are kept when the run stops because of them.
+
+    Attributes:
+        rules: How many rows broke each rule.
+        tally: What was read otherwise than it stands in the files.
+    """
+
+    def __init__(self, folder: Path, keep: Path) -> None:
+        self._file, self._keep = folder / "rejected.jsonl", keep
+        self._summary, self._changed = folder / "summary.json", folder / "changed.json"
+        self._stream = self._file.open("w", encoding="utf-8")
+        self.rules: Counter[str] = Counter()
+        self.tally = Tally()
+        self._first: dict[str, str] = {}
+        self._fixes: dict[str, str] = {}
+
+    def __enter__(self) -> RejectedLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+        write_json(self._summary, dict(self.rules))
+        write_json(self._changed, self.tally.to_json())
+
+    def add(self, file: str, row: int, rule: str, value: Any, fix: str = "") -> None:
+        """Notes a refused row. Conflicting labels are listed but do not count as rejected."""
+        self.rules[rule] += 1
+        if fix:
+            self._fixes.setdefault(rule, fix)
+        text = (value if isinstance(value, str) else plain(value))[:_VALUE_LENGTH]
+        self._first.setdefault(rule, f"{file} row {row}: {text[:_SHOWN_LENGTH]!r}")
+        entry = {"file": file, "row": row, "rule": rule, "value": text}
+        # ASCII: the value may hold what no encoding can write.
+        self._stream.write(json.dumps(entry) + "\n")
+
+    @property
+    def count(self) -> int:
+        """Rejected rows, those those that do not agree left out."""
+        return self.rules.total() - sum(self.rules[rule] for rule in LEFT_OUT)
+
+    def check(self, read: int, rejected: int, limit: float, what: str) -> None:
+        """Stops when more than `limit` of the rows read were rejected.
+
+        Raises:
+            DataError: With the most frequent rules, an example, and where the rows are kept.
+        """
+        if not read or rejected <= limit * read:
+            return
+        top = [(rule, count) for rule, count in self.rules.most_common(4) if rule not in LEFT_OUT]
+        raise DataError(
+            f"{rejected} of {read} rows of {what} were rejected ({rejected / read:.1%}), which is "
+            f"more than data.max_rejected = {limit:.1%}. Rules: "
+            + "; ".join(f"{rule} ({count}, first {self._first[rule]})" for rule, count in top[:3])
+            + f". The rejected rows are in {self.keep()}",
+            (f"{self.advice()} " if self.advice() else "")
+            + "Look at that file, then mend the data or the source's settings, or raise "
+            "data.max_rejected.",
+        )
+
+    def advice(self) -> str:
+        """The settings that mend the most frequent rules; "" where none does."""
+        top = [rule for rule, _ in self.rules.most_common(4) if rule not in LEFT_OUT][:3]
+        return " ".join(self._fixes[rule] for rule in top if rule in self._fixes)
+
+    def keep(self) -> Path:
+        """Copies the log to its place beside the output, for a run that stops; returns that."""
+        self._stream.flush()
+        shutil.copyfile(self._file, self._keep)
+        return self._keep

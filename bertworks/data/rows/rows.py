@@ -1,0 +1,424 @@
+"""Rows out of one file, one at a time: csv, tsv, jsonl, parquet, conll, lines.
+
+Every reader yields `Row`s and `Refusal`s and never holds more than one row (parquet: one batch). A
+row longer than `limit` bytes is skipped in blocks, without being held. Bytes that break the encoding
+become `MARK` and are found by the mapping, so that they cost only their own row.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import gzip
+import io
+import json
+import lzma
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bertworks.data.formats.conll import Sentences
+from bertworks.data.formats.csv_cells import Dialect
+from bertworks.data.formats.csv_rows import TOO_LONG, CsvReader, CsvRecord
+from bertworks.data.formats.json_rows import JsonRow, parse_object, read_spanning, spans_lines
+from bertworks.data.formats.json_tables import LONGEST, may_be_table, table_in
+from bertworks.data.formats.lines import Lines
+from bertworks.data.formats.parquet_names import named, names_in
+from bertworks.data.labels.patterns import Pattern, Slow
+from bertworks.data.rows.tally import Kind, Tally
+from bertworks.data.rows.values import plain
+from bertworks.data.sources.fetch import Fetched
+from bertworks.data.sources.first_bytes import (
+    check_parquet,
+    check_text,
+    open_bytes,
+    refuse_packed,
+    unpacked_name,
+)
+from bertworks.errors import DataError
+from bertworks.look_alike import told_apart
+from bertworks.shortened import shortened
+from bertworks.spec import Source
+
+MARK = "\udcff"
+_PARQUET_BATCH = 1024
+_ENDINGS = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".conll": "conll", ".bio": "conll",
+    ".iob": "conll", ".txt": "lines", ".text": "lines",
+}  # fmt: skip
+_HEAD = 65_536
+OLD_MAC = Kind(
+    "carriage_returns",
+    "{count} files end their lines with carriage returns alone; they were read so (first: {first})",
+)
+COMMENTS = Kind("comments", "{count} comment lines were skipped (first: {first})")
+NAMED = Kind(
+    "named_by_metadata",
+    "{count} files name their labels in their metadata; the names were used: {details} (first: "
+    "{first})",
+    fix="For other names set the source's `label_names`.",
+)
+JSON_TABLE = Kind(
+    "json_table",
+    "{count} files are one JSON object of columns; its rows were read (first: {first})",
+)
+JSON_ARRAY = Kind("json_array", "{count} files hold JSON over several lines (first: {first})")
+
+codecs.register_error("bertworks.mark", lambda error: (MARK, getattr(error, "end", 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as read: its line number (parquet: row number), from 1, and its columns."""
+
+    number: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that cannot be used: where, the rule that it breaks, and what was received."""
+
+    number: int
+    rule: str
+    value: str
+    fix: str = ""
+
+
+def read_rows(
+    file: Fetched, source: Source, needed: Sequence[str], limit: int, tally: Tally | None = None
+) -> Iterator[Row | Refusal]:
+    """Yields the rows of one file.
+
+    Args:
+        file: The file.
+        source: Its format, encoding and columns.
+        needed: Columns that must be there (csv, tsv and parquet say so before the first row).
+        limit: Longest row, in bytes.
+        tally: Takes what is guessed while reading.
+
+    Raises:
+        DataError: An empty file, an unknown format or encoding, bytes of another kind of file, or a
+            missing column.
+    """
+    if file.path.stat().st_size == 0:
+        raise DataError(f"{file.name} is empty.", "Give a file with rows, or take the source out.")
+    kind = format_of(file, source)
+    tally = tally or Tally()
+    if kind == "parquet":
+        check_parquet(file.path, file.name)
+        return _whole(file, source, _parquet(file, source, needed, tally))
+    encoding = _encoding(file, source)
+    check_text(file.path, file.name, encoding)
+    if kind in ("csv", "tsv"):
+        delimiter = source.delimiter or ("\t" if kind == "tsv" else ",")
+        rows = _csv(file, source, needed, Dialect(delimiter, source.quote), limit, tally)
+        return _whole(file, source, rows)
+    if kind == "jsonl":
+        table = _table(file, encoding, source, needed, tally)
+        return _whole(file, source, table or _json(file, source, encoding, needed, limit, tally))
+    newline = "\n"
+    if _old_mac(file, encoding):
+        newline = "\r"
+        tally.add(OLD_MAC, file.name, 1)
+    lines = Lines(_text(file, encoding, newline), limit)
+    rows = _conll(file, lines, source, tally) if kind == "conll" else _plain(lines, source)
+    return _whole(file, source, rows)
+
+
+def missing_column(
+    name: str, column: str, found: Sequence[str], constants: Sequence[str] = (), hint: str = ""
+) -> DataError:
+    """The error for a column that a file does not have: names those it has, and the nearest."""
+    columns = [*found, *constants]
+    near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
+    fix = _reading_setting(found) or hint
+    mean = f" Did you mean {told_apart(near, [column])[0]}?" if near and not fix else ""
+    shown = ", ".join(told_apart(columns[:50], [column])) or "none"
+    error = DataError(
+        f"{name} has no column {column!r}. Its columns: {shown}.{mean}",
+        "Name the right column in the source's `columns` or `where`, or add it under `constants`.",
+    )
+    error.fix = fix or error.fix
+    return error
+
+
+def _reading_setting(header: Sequence[str]) -> str:
+    """What to set when the column names look as if the file was read in the wrong way; else ""."""
+    if any("\0" in name for name in header):
+        first = header[0][:1]  # "utf-16" needs the byte order mark, which is no ASCII
+        kind = "utf-16" if not first.isascii() else "utf-16-be" if first == "\0" else "utf-16-le"
+        return f"The names hold NUL bytes: set the source's encoding: {kind}."
+    found = next((one for one in ";\t,|^~" if len(header) == 1 and one in header[0]), None)
+    return f"Set the source's delimiter: {json.dumps(found)}." if found else ""
+
+
+def _whole(file: Fetched, source: Source, rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
+    """The rows; a file that turns out to be damaged on the way is an error, not a short file."""
+    try:
+        yield from rows
+    except UnicodeError as error:
+        raise DataError(
+            f"{file.name} cannot be read as {source.encoding}: {error}",
+            "Set the source's `encoding`.",
+        ) from None
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{file.name} is a damaged compressed file: {error}", "Fetch or make it again."
+        ) from None
+
+
+def format_of(file: Fetched, source: Source) -> str:
+    """The format that a file is read as: the source's, or by the file's ending.
+
+    Raises:
+        DataError: The ending says nothing.
+    """
+    if source.format != "auto":
+        return source.format
+    path = Path(file.name.lower().removesuffix("?***"))  # a masked web query is no ending
+    path = Path(unpacked_name(str(path)))
+    if (kind := _ENDINGS.get(path.suffix)) is None:
+        refuse_packed(file.path, file.name)
+        raise DataError(
+            f"{file.name}: the format cannot be told from the ending {path.suffix!r}.",
+            "Set the source's format: csv, tsv, jsonl, parquet, conll or lines.",
+        )
+    return kind
+
+
+def _encoding(file: Fetched, source: Source) -> str:
+    try:
+        encoding = codecs.lookup(source.encoding).name
+        "".encode(encoding)  # some codecs are of bytes to bytes
+    except LookupError:
+        raise DataError(
+            f"{file.name}: {source.encoding!r} is not a text encoding that Python knows.",
+            "Write for example utf-8, latin-1, cp1252, gb18030 or utf-16.",
+        ) from None
+    return "utf-8-sig" if encoding == "utf-8" else encoding  # a byte order mark is no text
+
+
+def _text(file: Fetched, encoding: str, newline: str) -> io.TextIOWrapper:
+    stream = open_bytes(file.path, file.name)
+    return io.TextIOWrapper(stream, encoding, errors="bertworks.mark", newline=newline)
+
+
+def _head(file: Fetched, encoding: str) -> str:
+    try:
+        with _text(file, encoding, "") as stream:
+            return stream.read(_HEAD)
+    except (UnicodeError, OSError, EOFError, zlib.error, lzma.LZMAError):
+        return ""  # says so itself when it is read
+
+
+def _old_mac(file: Fetched, encoding: str) -> bool:
+    """Whether lines end with carriage returns alone: else the whole file would be one line."""
+    head = _head(file, encoding)
+    return "\r" in head and "\n" not in head
+
+
+def _csv(
+    file: Fetched,
+    source: Source,
+    needed: Sequence[str],
+    dialect: Dialect,
+    limit: int,
+    tally: Tally,
+) -> Iterator[Row | Refusal]:
+    names = source.names
+    if not source.header and not names:
+        raise DataError(
+            f"{file.name}: `header: false` needs `names`.", "List the columns' names in `names`."
+        )
+    lines = Lines(_text(file, _encoding(file, source), ""), limit, source.quote)
+    reader = CsvReader(
+        file.name, lines, dialect, given=source.delimiter is not None,
+        width=0 if source.header else len(names), tally=tally,
+    )  # fmt: skip
+    records = reader.records()
+    if source.header:
+        header = next(records, None)
+        if header is None or header.cells is None:
+            raise DataError(f"{file.name} has no header row.", "Set `header: false` and `names`.")
+        names = [name.strip() for name in header.cells]
+    for column in needed:
+        if column not in names and column not in source.constants:
+            hint = "" if column != source.columns.label else _one_hot_columns(names, records)
+            raise missing_column(file.name, column, names, list(source.constants), hint)
+        _check_once(file.name, column, names)
+    for record in records:
+        if record.cells is None:
+            yield Refusal(record.number, record.fault, record.sample)
+        elif len(record.cells) != len(names):
+            rule = f"{len(names)} columns expected, {len(record.cells)} found"
+            yield Refusal(
+                record.number, rule, shortened(reader.dialect.delimiter.join(record.cells), 300)
+            )
+        else:
+            yield Row(record.number, dict(zip(names, record.cells, strict=True)))
+
+
+def _check_once(file: str, column: str, names: Sequence[str]) -> None:
+    if names.count(column) > 1:
+        raise DataError(
+            f"{file} has {names.count(column)} columns {column!r}.",
+            "Rename all but one of them in the file.",
+        )
+
+
+def _one_hot_columns(names: Sequence[str], records: Iterator[CsvRecord]) -> str:
+    """What to set when no column holds labels but some hold 0 and 1."""
+    rows = [record.cells for record in islice(records, 50) if record.cells]
+    flags = [
+        name
+        for place, name in enumerate(names)
+        if rows and all(len(row) == len(names) and plain(row[place]) in ("0", "1") for row in rows)
+    ]
+    return one_hot_fix(flags)
+
+
+def one_hot_fix(flags: Sequence[str]) -> str:
+    """The fix that names columns of 0 and 1 as labels; "" where there are not two of them."""
+    if len(flags) < 2:
+        return ""
+    return (
+        "If each of its columns of 0 and 1 stands for a label, name them: "
+        f"columns: {{one_hot: [{', '.join(flags[:20])}]}}, with task.multi_label: true."
+    )
+
+
+def _table(
+    file: Fetched, encoding: str, source: Source, needed: Sequence[str], tally: Tally
+) -> Iterator[Row | Refusal] | None:
+    """The rows of a file that is one JSON object of columns; None where it is none."""
+    columns = [name for name in needed if name not in source.constants]
+    lists = source.columns.tokens in columns
+    if not may_be_table(_head(file, encoding), columns, lists):
+        return None
+    try:
+        with _text(file, encoding, "") as stream:
+            text = stream.read(LONGEST + 1)
+    except (UnicodeError, OSError, EOFError, zlib.error, lzma.LZMAError):
+        return None  # says so itself when it is read
+    try:
+        found = table_in(json.loads(text), columns, lists) if len(text) <= LONGEST else None
+    except (ValueError, RecursionError):
+        return None
+    if found is None:
+        return None
+    tally.add(JSON_TABLE, file.name, 1)
+    return (Row(number, values) for number, values in enumerate(found, 1))
+
+
+def _json(
+    file: Fetched, source: Source, encoding: str, needed: Sequence[str], limit: int, tally: Tally
+) -> Iterator[Row | Refusal]:
+    text = source.columns.text
+    found: Iterator[JsonRow]
+    if spans_lines(_head(file, encoding)):
+        tally.add(JSON_ARRAY, file.name, 1)
+        found = read_spanning(_text(file, encoding, ""), file.name, limit, needed, text)
+    else:
+        newline = "\r" if _old_mac(file, encoding) else "\n"
+        lines = Lines(_text(file, encoding, newline), limit)
+        found = (
+            JsonRow(number, None, TOO_LONG, lines.sample)
+            if line is None
+            else parse_object(line, number, needed, text)
+            for number, line in lines.each()
+            if line is None or line.strip()
+        )
+    for row in found:
+        if row.values is None:
+            yield Refusal(row.number, row.fault, row.sample)
+        else:
+            yield Row(row.number, row.values)
+
+
+def _plain(lines: Lines, source: Source) -> Iterator[Row | Refusal]:
+    pattern = Pattern(source.pattern, "pattern") if source.pattern else None
+    for number, line in lines.each():
+        if line is None:
+            yield Refusal(number, TOO_LONG, lines.sample)
+            continue
+        line = line.rstrip("\r\n")
+        if not line.strip():
+            continue
+        if pattern is None:
+            yield Row(number, {source.columns.text: line})
+            continue
+        try:
+            match = pattern.search(line)
+        except Slow:
+            yield Refusal(number, pattern.rule, shortened(line, 300))
+            continue
+        if match is None:
+            yield Refusal(number, "does not match the source's pattern", shortened(line, 300))
+        else:
+            yield Row(number, match.groupdict())
+
+
+def _conll(file: Fetched, lines: Lines, source: Source, tally: Tally) -> Iterator[Row | Refusal]:
+    names = source.columns
+    sentences = Sentences(
+        lines.each(), source.token_column, source.tag_column, lines.limit, file.name,
+        on_comment=lambda number, text: tally.add(COMMENTS, file.name, number, text),
+    )  # fmt: skip
+    for number, tokens, tags, fault in sentences:
+        if fault is not None:
+            yield Refusal(number, *fault)
+        else:
+            yield Row(number, {names.tokens: tokens, names.tags: tags})
+
+
+def _parquet(
+    file: Fetched, source: Source, needed: Sequence[str], tally: Tally
+) -> Iterator[Row | Refusal]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(file.path)
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(file, error) from None
+    columns = table.schema_arrow.names
+    for column in needed:
+        if column not in columns and column not in source.constants:
+            flags = [] if column != source.columns.label else _parquet_flags(table)
+            constants = list(source.constants)
+            raise missing_column(file.name, column, columns, constants, one_hot_fix(flags))
+        _check_once(file.name, column, columns)
+    wanted = [column for column in dict.fromkeys(needed) if column in columns]
+    classes = names_in(table.schema_arrow, source, wanted)
+    for column, names in classes.items():
+        tally.add(NAMED, file.name, 1, column, ", ".join(names[:8]))
+    number = 0
+    try:
+        for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=wanted):
+            for values in batch.to_pylist():
+                number += 1
+                for column, names in classes.items():
+                    values[column] = named(values[column], names)
+                yield Row(number, values)
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(file, error) from None
+
+
+def _parquet_flags(table: Any) -> list[str]:
+    """Columns whose first rows hold only 0 and 1."""
+    rows = next(table.iter_batches(batch_size=50)).to_pylist() if table.metadata.num_rows else []
+    return [
+        name for name in table.schema_arrow.names
+        if rows and all(plain(row[name]) in ("0", "1") for row in rows)
+    ]  # fmt: skip
+
+
+def _not_parquet(file: Fetched, error: Exception) -> DataError:
+    return DataError(
+        f"{file.name} is not a whole Parquet file: {error}", "Check the file, or set `format`."
+    )

@@ -1,0 +1,1 @@
+"""Bytes from files, the web, buckets and package registries, checked and unpacked."""

@@ -1,0 +1,228 @@
+"""The pretrained encoder to start from, in Hugging Face layout."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertworks.data.sources import checkpoint
+from bertworks.data.sources.archives import MissingMember
+from bertworks.data.sources.fetch import fetch
+from bertworks.data.sources.uri import parse
+from bertworks.errors import SourceError, SpecError
+from bertworks.notices import Notice
+from bertworks.secrets import masked
+from bertworks.spec import Base, Scratch
+from bertworks.storage.artifacts import write_json
+
+MODEL_TYPES = ("bert",)
+SETTINGS = "tokenizer_config.json"
+
+
+def fetch_base(
+    base: Base, into: Path, spec_folder: Path = Path(), max_length: int | None = None
+) -> dict[str, Any]:
+    """Writes config.json, model.safetensors and tokenizer.json of the base encoder into a folder.
+
+    With `uri: scratch` only config.json is written. A missing tokenizer.json is built from vocab.txt
+    and tokenizer_config.json. transformers reads configuration and tokenizer too, and must come to the
+    same ids.
+
+    Args:
+        base: The spec's section.
+        into: An existing folder.
+        spec_folder: What a local path is relative to.
+        max_length: task.max_length, for which the encoder must have positions; None: not asked.
+
+    Returns:
+        The artifact's metadata: scratch, uri, sha256 (of what was fetched), and for scratch the
+        vocabulary's size and whether it is lower-cased.
+
+    Raises:
+        SourceError: Not there, not the pinned bytes, no safetensors weights, not a BERT, or its files
+            contradict each other.
+        SpecError: The rows may be longer than the encoder has positions for; told before its weights
+            are fetched.
+    """
+    if base.uri == "scratch":
+        write_json(into / "config.json", scratch_config(base.scratch))
+        _check_positions(base, into / "config.json", max_length)
+        return {
+            "scratch": True,
+            "uri": "scratch",
+            "vocab_size": base.scratch.vocab_size,
+            "lowercase": base.scratch.lowercase,
+        }
+    config = _take(base, "config.json", into, spec_folder)
+    if config is None:
+        raise _no_file(base, "config.json", "Give the folder that holds the checkpoint's files.")
+    _check_config(base, into / "config.json")
+    _check_positions(base, into / "config.json", max_length)
+    weights = _take(base, "model.safetensors", into, spec_folder)
+    if weights is None:
+        pickled = _take(base, "pytorch_model.bin", into, spec_folder)
+        (into / "pytorch_model.bin").unlink(missing_ok=True)
+        fix = "Give a checkpoint with safetensors weights."
+        if pickled is not None:
+            fix = (
+                "It has pytorch_model.bin, whose reading can run any code, so it is not read: "
+                "convert it with transformers (save_pretrained writes safetensors)."
+            )
+        raise _no_file(base, "model.safetensors", fix)
+    facts = {"scratch": False, "uri": masked(base.uri), "sha256": weights}
+    settings: dict[str, Any] = {}
+    if _take(base, SETTINGS, into, spec_folder) is not None:
+        settings = _settings(base, into / SETTINGS)
+        (into / SETTINGS).unlink()
+    if _take(base, "tokenizer.json", into, spec_folder) is None:
+        facts |= _build_tokenizer(base, settings, into, spec_folder)
+    checkpoint.check(into, settings, masked(base.uri))
+    return facts
+
+
+def base_notices(facts: Mapping[str, Any]) -> list[Notice]:
+    """What was guessed of the base, by the metadata that `fetch_base` returned."""
+    if "guessed_lowercase" not in facts:
+        return []
+    how = (
+        "lower-case, as its vocabulary has no capitals"
+        if facts["guessed_lowercase"]
+        else "with their case, as its vocabulary has capitals"
+    )
+    return [
+        Notice(
+            f"{facts['uri']} does not say whether it is lower-cased (do_lower_case in "
+            f"tokenizer_config.json): texts are read {how}."
+        )
+    ]
+
+
+def pin_of(base: Base) -> str | None:
+    """The pin that holds: the default sha256 belongs to the default uri, not to another one."""
+    fields = Base.model_fields
+    if base.uri != fields["uri"].default and base.sha256 == fields["sha256"].default:
+        return None
+    return base.sha256
+
+
+def scratch_config(scratch: Scratch) -> dict[str, Any]:
+    """The config.json, with Hugging Face's key names, of a BERT of the asked sizes."""
+    return {
+        "model_type": "bert",
+        "architectures": ["BertForMaskedLM"],
+        "vocab_size": scratch.vocab_size,
+        "hidden_size": scratch.hidden_size,
+        "num_hidden_layers": scratch.layers,
+        "num_attention_heads": scratch.heads,
+        "intermediate_size": scratch.intermediate_size,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+    }
+
+
+def _take(base: Base, name: str, into: Path, spec_folder: Path) -> str | None:
+    """Copies one file of the checkpoint; returns what was fetched's sha256, None if not there."""
+    location = parse(base.uri)
+    folder = not location.inner
+    # A plain folder has no archive to pin: there the pin is that of the weights.
+    pin = pin_of(base) if not folder or name == "model.safetensors" else None
+    try:
+        with fetch(f"{base.uri.rstrip('/')}/{name}", pin, spec_folder) as files:
+            if name.endswith((".json", ".txt")):
+                content = files[0].path.read_bytes()  # an editor may have put a mark before it
+                (into / name).write_bytes(content.removeprefix(codecs.BOM_UTF8))
+            else:
+                shutil.copyfile(files[0].path, into / name)
+            return files[0].sha256
+    except MissingMember:
+        return None
+
+
+def _check_config(base: Base, file: Path) -> None:
+    try:
+        kind = json.loads(file.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError):
+        raise SourceError(
+            f"{masked(base.uri)}/config.json is not a JSON object.", "Give a whole checkpoint."
+        ) from None
+    if kind not in MODEL_TYPES:
+        raise SourceError(
+            f"{masked(base.uri)} is a model of type {kind!r}. Supported: {', '.join(MODEL_TYPES)}.",
+            "Give a BERT checkpoint (config.json with model_type: bert).",
+        )
+
+
+def _check_positions(base: Base, file: Path, max_length: int | None) -> None:
+    positions = json.loads(file.read_text(encoding="utf-8")).get("max_position_embeddings")
+    if max_length is None or not isinstance(positions, int) or max_length <= positions:
+        return
+    raise SpecError(
+        f"task.max_length is {max_length}, the base has {positions} positions "
+        f"(max_position_embeddings in {masked(base.uri)}/config.json).",
+        f"Set task.max_length: {positions} or less, or give a base with more positions.",
+    )
+
+
+def _build_tokenizer(
+    base: Base, settings: dict[str, Any], into: Path, spec_folder: Path
+) -> dict[str, Any]:
+    """Writes tokenizer.json for vocab.txt and what tokenizer_config.json says.
+
+    Without `do_lower_case` the vocabulary says it: one that is read in lower case has no capitals.
+
+    Returns:
+        `guessed_lowercase`, where that had to be guessed.
+    """
+    if _take(base, "vocab.txt", into, spec_folder) is None:
+        raise _no_file(
+            base, "tokenizer.json", "It needs tokenizer.json or vocab.txt beside config.json."
+        )
+    from tokenizers import BertWordPieceTokenizer
+
+    guessed: dict[str, Any] = {}
+    if not isinstance(lowercase := settings.get("do_lower_case"), bool):
+        lowercase = not _has_capitals(into / "vocab.txt")
+        guessed["guessed_lowercase"] = lowercase
+    tokenizer = BertWordPieceTokenizer(
+        str(into / "vocab.txt"),
+        lowercase=lowercase,
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+    )
+    tokenizer.save(str(into / "tokenizer.json"))
+    (into / "vocab.txt").unlink()
+    return guessed
+
+
+def _settings(base: Base, file: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise SourceError(
+            f"{masked(base.uri)}/{file.name} is not a JSON object.", "Give a whole checkpoint."
+        )
+    return settings
+
+
+def _has_capitals(vocabulary: Path) -> bool:
+    """Whether entries other than marks such as [CLS] hold capital letters."""
+    entries = vocabulary.read_text(encoding="utf-8").splitlines()
+    return any(
+        entry != entry.lower() for entry in entries if not (entry[:1] == "[" and entry[-1:] == "]")
+    )
+
+
+def _no_file(base: Base, name: str, fix: str) -> SourceError:
+    return SourceError(f"{masked(base.uri)} has no {name}.", fix)

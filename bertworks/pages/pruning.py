@@ -1,0 +1,80 @@
+"""The prune step's HTML view: what was asked, what came out, and the width of every block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from bertworks.compression.pruning.latency import Curve, LatencyTable
+from bertworks.compression.pruning.widths import Plan
+from bertworks.pages import html
+
+
+def render(
+    plan: Plan, table: LatencyTable, scores: Mapping[str, float], history: Mapping[str, Any]
+) -> str:
+    """A self-contained page.
+
+    Args:
+        plan: What stays.
+        table: The times that the widths were chosen by.
+        scores: The step's metrics.
+        history: history.json.
+    """
+    numbers = [(name.replace("_", " "), value) for name, value in scores.items()]
+    layers = [f"layer {layer}" for layer in range(1, len(plan.heads) + 1)]
+    body = [
+        html.table(["measure", "value"], numbers, numeric_columns=[1]),
+        _heading("Heads kept in each layer"),
+        html.bar_chart(layers, plan.num_heads),
+        _heading("Feed-forward neurons kept in each layer"),
+        html.bar_chart(layers, plan.intermediate_sizes),
+        _heading("Time of a block (ms per 1,000 tokens)"),
+        Markup('<p class="soft">{}</p>').format(_source(table)),
+        html.line_chart(_shares(table), "share of the units kept", "ms"),
+    ]
+    curve = [
+        (float(point["epoch"]), float(point["value"]))
+        for point in history["points"]
+        if point["split"] == "train"
+    ]
+    if curve:
+        body += [_heading("Distillation"), html.line_chart({"loss": curve}, "epoch", "loss")]
+    return html.page("Pruning", Markup("\n").join(body))
+
+
+def _source(table: LatencyTable) -> str:
+    shapes = ", ".join(f"{shape.rows} x {shape.length}" for shape in table.shapes)
+    if not table.rounds:
+        return (
+            f"int8 on onnxruntime, by the cost model, batches of {shapes} (rows x tokens). Embeddings "
+            f"and head: {table.fixed:.2f} ms. What the machine's clock says is the measured speedup."
+        )
+    return (
+        f"int8 on onnxruntime, {table.threads} threads, batches of {shapes} (rows x tokens), "
+        f"{table.rounds} rounds, spread {100 * table.spread:.0f} %. Embeddings and head: "
+        f"{table.fixed:.2f} ms."
+    )
+
+
+def _shares(table: LatencyTable) -> dict[str, list[tuple[float, float]]]:
+    """The curves over the share of a full block's units, so that they fit one picture."""
+
+    def over_share(curve: Curve) -> list[tuple[float, float]]:
+        full = max(curve)
+        return [(width / full, ms) for width, ms in sorted(curve.items())] if full else []
+
+    found = {
+        "attention": over_share(table.inner.attention),
+        "feed-forward": over_share(table.inner.feed_forward),
+    }
+    if table.last != table.inner:
+        found["attention, last layer"] = over_share(table.last.attention)
+        found["feed-forward, last layer"] = over_share(table.last.feed_forward)
+    return found
+
+
+def _heading(text: str) -> Markup:
+    return Markup("<h2>{}</h2>").format(text)

@@ -1,0 +1,1 @@
+"""The engines that run a bundle, and the agent that answers: needs no TensorFlow."""

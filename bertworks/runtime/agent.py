@@ -1,0 +1,223 @@
+"""The runtime: loads a bundle and answers.
+
+Needs numpy, `tokenizers` and the bundle's one engine; no TensorFlow, no transformers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bertworks.errors import ArtifactError
+from bertworks.runtime import engines
+from bertworks.runtime.engines import Engine, Floats
+from bertworks.runtime.inference import Runner
+from bertworks.spec import Clean, Task
+from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.tasks import for_task
+from bertworks.tasks.forms.form import Encoded, Row
+from bertworks.tasks.handler import TaskHandler
+from bertworks.text import windows
+from bertworks.text.tokenizer import Tokenizer
+
+_FORMAT = 1  # of agent.json
+
+
+class Agent:
+    """A loaded agent. Any number of threads may share one.
+
+    Attributes:
+        info: agent.json as read.
+        task: What the agent does.
+        handler: The task, which knows what rows and answers are.
+        form: The form of its rows.
+        labels: Label names; empty for regression.
+        clean: How texts are cleaned before they are read, as ingest cleaned those of the training;
+            None: not at all (agents of before this was recorded).
+        max_length: Tokens that are read at once; longer rows are cut, or read in windows.
+        most_tokens: Tokens that are read of a row; what stands behind them is cut.
+        max_batch: Rows that one forward pass takes, at most.
+    """
+
+    def __init__(
+        self, info: Mapping[str, Any], tokenizer: Tokenizer, engine: Engine, max_batch: int = 32
+    ) -> None:
+        self.info = dict(info)
+        # Before there were windows, all rows were cut.
+        self.task = Task.model_validate({"long_text": "cut", **info["task"]})
+        self.labels: list[str] = list(info.get("labels") or [])
+        self.clean = _clean_of(info)
+        self.max_length = int(info["max_length"])
+        self.most_tokens = windows.most_tokens(self.task)
+        self.max_batch = max_batch
+        self._tokenizer = tokenizer
+        self._runner = Runner(engine, size=max_batch, pad=tokenizer.special.pad)
+        self.handler: TaskHandler = for_task(self.task, info)
+        self.form = self.handler.form
+
+    @classmethod
+    def load(
+        cls, folder: str | os.PathLike[str], *, threads: int | None = None, max_batch: int = 32
+    ) -> Agent:
+        """Loads a bundle, after checking every file's sha256.
+
+        Args:
+            folder: A bundle artifact.
+            threads: CPU threads of one forward pass; None: all that may be used.
+            max_batch: Rows that one forward pass takes, at most.
+
+        Raises:
+            ArtifactError: Not a bundle, damaged, or its engine is not installed.
+        """
+        bundle = open_artifact(folder, "bundle")
+        info = _agent_json(bundle)
+        tokenizer = Tokenizer.load(bundle.path)
+        engine = engines.load(bundle.path, info.get("engine") or {}, threads)
+        return cls(info, tokenizer, engine, max_batch)._fitting(bundle.path)
+
+    @classmethod
+    def from_model(
+        cls, folder: str | os.PathLike[str], *, threads: int | None = None, max_batch: int = 32
+    ) -> Agent:
+        """Loads an uncompressed model artifact: its float32 graph is built in memory.
+
+        Arguments and errors are those of `load`, for a model artifact with a head.
+        """
+        from bertworks.compression.builders import Source
+
+        model = open_artifact(folder, "model")
+        info, tokenizer = _agent_json(model), Tokenizer.load(model.path)
+        source = Source.read(model, tokenizer.special.pad)
+        if source.head.kind not in ("sequence", "token"):
+            raise ArtifactError(
+                f"{model.path} has no head for a task: it is a {source.head.kind} model.",
+                "Give the model that the finetune or prune step wrote.",
+            )
+        graph = source.graph("float32").SerializeToString()
+        engine = engines.OnnxRuntime(graph, {}, threads)
+        return cls(info, tokenizer, engine, max_batch)._fitting(model.path)
+
+    def _fitting(self, folder: Path) -> Agent:
+        """This agent, once its graph has given as many outputs as agent.json names.
+
+        Raises:
+            ArtifactError: More or fewer: labels would be given to answers that mean others.
+        """
+        marks = [self._tokenizer.special.cls, self._tokenizer.special.sep]
+        try:
+            (logits,) = self.predict_logits([marks], [[0, 0]] if self.form.two_texts else None)
+            if logits.ndim != (2 if self.handler.target.per_word else 1):
+                raise ValueError(f"a row's have the shape {logits.shape}")
+        except (IndexError, ValueError) as error:
+            raise ArtifactError(
+                f"{folder}: agent.json says {self.task.kind.type}, and its graph gives no such answers "
+                f"({error}).",
+                "Make it anew with the step that wrote it (finetune, prune or quantize).",
+            ) from None
+        wanted = self.handler.outputs
+        if logits.shape[-1] != wanted:
+            raise ArtifactError(
+                f"{folder}: agent.json names {wanted} outputs, its graph gives {logits.shape[-1]}.",
+                "Make it anew with the step that wrote it (finetune, prune or quantize).",
+            )
+        return self
+
+    def predict(
+        self,
+        rows: Sequence[Row],
+        advance: Callable[[int], None] = lambda rows: None,
+        *,
+        cleaned: Clean | None = None,
+    ) -> list[dict[str, Any]]:
+        """Answers for each row, in the order given.
+
+        Args:
+            rows: Texts; for pair tasks two texts a row; for tagging texts or lists of words.
+            advance: Told the number of rows done after each batch; what it raises ends the work.
+            cleaned: What the rows were cleaned by already, as those of an examples artifact are: where
+                that is the agent's own way, it is not done again. None: they come as they are.
+
+        Returns:
+            A dict a row. Classification: label, score (its probability), scores (label to
+            probability). Multi-label: labels, scores. Regression: score, in the data's own unit.
+            Tagging: tokens, tags, scores, and entities with type, text, start, end (characters of
+            the text as it was given, or of the words joined by one space) and score. All: truncated,
+            whether the end of the row was not read; in tagging, the words there get the tag O and
+            score 0.
+
+        Raises:
+            DataError: A row is not of the shape that the task takes.
+        """
+        encoded = self.encode(rows, cleaned=cleaned)
+        logits = self.predict_logits(encoded.ids, encoded.types, advance)
+        answers = self.handler.decode(logits, encoded.starts) if logits else []
+        answers = self.handler.answers(rows, encoded, answers)
+        return [
+            {**answer, "truncated": cut}
+            for answer, cut in zip(answers, encoded.truncated, strict=True)
+        ]
+
+    def predict_logits(
+        self,
+        input_ids: Sequence[Sequence[int]],
+        type_ids: Sequence[Sequence[int]] | None = None,
+        advance: Callable[[int], None] = lambda rows: None,
+    ) -> list[Floats]:
+        """Logits of rows that are tokenized already, in the order given.
+
+        Args:
+            input_ids: Token ids of each row, marks included, at most `most_tokens`. Rows of more than
+                `max_length` are read in windows.
+            type_ids: Token types of each row, for pair tasks.
+            advance: See `predict`.
+
+        Returns:
+            (outputs,) for each row; (tokens, outputs) for tagging.
+        """
+        if type_ids is not None:
+            return self._runner.logits(input_ids, type_ids, advance)
+        parts, _ = windows.split(input_ids, self.max_length)
+        lengths = [len(ids) for ids in input_ids]
+        answers = self._runner.logits(parts, None, advance)
+        return windows.combine(answers, lengths, self.max_length)
+
+    def encode(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> Encoded:
+        """Cleans and tokenizes rows as training did.
+
+        Args:
+            rows: As for `predict`; so is `cleaned`.
+            cleaned: See `predict`.
+
+        Raises:
+            DataError: A row is not of the shape that the task takes.
+        """
+        for place, row in enumerate(rows):
+            self.form.check(place, row)
+        clean = None if cleaned == self.clean else self.clean
+        return self.form.encode(self._tokenizer, rows, self.most_tokens, clean)
+
+
+def _clean_of(info: Mapping[str, Any]) -> Clean | None:
+    """agent.json's clean; an agent of before it was recorded cleans nothing, as it did then."""
+    recorded = info.get("clean")
+    return None if recorded is None else Clean.model_validate(recorded)
+
+
+def _agent_json(artifact: Artifact) -> dict[str, Any]:
+    try:
+        info = artifact.json("agent.json")
+        if info.get("format", _FORMAT) != _FORMAT:
+            raise ValueError(f"its format is {info['format']}, this version reads {_FORMAT}")
+        Task.model_validate({**info["task"], "max_length": info["max_length"]})
+        labels = info.get("labels") or []
+        if not all(isinstance(one, str) for one in labels) or len(set(labels)) < len(labels):
+            raise ValueError(f"labels must be texts, none twice: {str(labels)[:80]}")
+        _clean_of(info)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{artifact.path / 'agent.json'} cannot be read: {error}.",
+            "Run the step that makes it again.",
+        ) from None
+    return dict(info)

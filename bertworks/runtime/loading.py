@@ -1,0 +1,82 @@
+"""Answers of a model or bundle on labelled rows, through the runtime that serves it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bertworks.errors import ArtifactError
+from bertworks.evaluation.data import Columns
+from bertworks.evaluation.predictions import decode
+from bertworks.progress import stage
+from bertworks.runtime.agent import Agent
+from bertworks.spec import Clean
+from bertworks.storage.artifacts import Artifact
+from bertworks.tasks import form_of
+from bertworks.tasks.forms.form import Encoded
+from bertworks.tasks.predictions import Predictions
+
+
+def load_agent(source: Artifact, threads: int | None = None) -> Agent:
+    """Loads a bundle, or an uncompressed model as a float32 graph.
+
+    Raises:
+        ArtifactError: The artifact is neither.
+    """
+    if source.kind == "bundle":
+        return Agent.load(source.path, threads=threads)
+    if source.kind == "model":
+        return Agent.from_model(source.path, threads=threads)
+    raise ArtifactError(
+        f"{source.path} is of kind {source.kind!r}: only a model or a bundle can be evaluated.",
+        "Give the output of the finetune, prune or quantize step.",
+    )
+
+
+def cleaned_by(agent: Agent, examples: Artifact) -> Clean | None:
+    """What the rows of an examples artifact were cleaned by.
+
+    An artifact of before this was recorded counts as cleaned in the agent's own way.
+    """
+    recorded = examples.json("info.json").get("clean")
+    return agent.clean if recorded is None else Clean.model_validate(recorded)
+
+
+def predict(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Predictions:
+    """Answers every row, from the text on: what is scored is what will serve.
+
+    Args:
+        agent: The loaded agent.
+        rows: Rows as from `data.test_rows`; their tokens may be left out.
+        cleaned: What the rows were cleaned by; the agent does not do it again.
+
+    Raises:
+        ArtifactError: The agent cuts text into other tokens than those that it was trained on.
+        DataError: The answers do not fit the task.
+    """
+    encoded = agent.encode(form_of(agent.task).rows(rows), cleaned=cleaned)
+    if "input_ids" in rows:
+        _check_tokens(encoded, rows)
+    logits = answer(agent, encoded)
+    asked: Columns = {
+        "id": rows["id"],
+        "truth": rows["truth"],
+        "starts": encoded.starts or [],
+        "kept": encoded.kept or [],
+    }
+    return decode(agent.task, agent.labels, asked, logits, agent.info.get("score"))
+
+
+def answer(agent: Agent, encoded: Encoded) -> list[np.ndarray]:
+    """The logits of every row, from the call that serves."""
+    with stage("predicting", total=len(encoded.ids), unit="rows") as current:
+        return list(agent.predict_logits(encoded.ids, encoded.types, current.advance))
+
+
+def _check_tokens(encoded: Encoded, rows: Columns) -> None:
+    for name, ours, theirs in zip(rows["id"], encoded.ids, rows["input_ids"], strict=True):
+        if list(ours) != list(theirs):
+            raise ArtifactError(
+                f"Row {name}: the agent's tokenizer gives {len(ours)} tokens that differ from the "
+                f"{len(theirs)} in the tokens artifact.",
+                "Evaluate the agent on the tokens that it was trained on.",
+            )

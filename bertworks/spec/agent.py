@@ -1,0 +1,182 @@
+"""The agent spec: one declaration of what an agent is for, what it is made from and what it may cost.
+
+Every field has a default that works, a unit where it has one, and a description: `bertworks spec
+schema` prints them as JSON schema. Reading a spec from a file, with line numbers in the errors, is in
+`file.py`.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from bertworks.secrets import masked, secret_in
+from bertworks.spec.base import Base
+from bertworks.spec.checks import Validate
+from bertworks.spec.cluster import Resources, Schedule, Serve
+from bertworks.spec.compress import Compress
+from bertworks.spec.data import Corpus, Data
+from bertworks.spec.judging import Evaluate, Gates, Retrain
+from bertworks.spec.section import Section
+from bertworks.spec.task import Task, metrics_of, task_metric
+from bertworks.spec.training import Finetune, Pretrain, Transform
+
+
+class AgentSpec(Section):
+    """One agent, declared.
+
+    Made from a YAML file by `bertworks.spec.file`, or here; a section may be given as a mapping:
+
+    >>> spec = AgentSpec(
+    ...     name="reviews",
+    ...     data={"sources": [{"uri": "reviews.csv", "columns": {"text": "review"}}]},
+    ...     finetune={"epochs": 3},
+    ... )
+    >>> spec.finetune.epochs, spec.task.type, spec.metric
+    (3, 'classification', 'accuracy')
+
+    `bertworks.Agent.fit(spec=spec)` runs it, and so does the command line:
+
+    >>> print(spec.to_yaml())
+    name: reviews
+    data:
+      sources:
+      - uri: reviews.csv
+        columns:
+          text: review
+    finetune:
+      epochs: 3
+    <BLANKLINE>
+    """
+
+    name: str = Field(
+        pattern="^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$",
+        description="Lower-case letters, digits and dashes; names the pipeline, models and server.",
+    )
+    description: str = Field("", description="What the agent is for.")
+    task: Task = Field(default_factory=Task)
+    data: Data
+    corpus: Corpus = Field(default_factory=Corpus)
+    base: Base = Field(default_factory=Base)
+    validate_: Validate = Field(default_factory=Validate, alias="validate")
+    transform: Transform = Field(default_factory=Transform)
+    pretrain: Pretrain = Field(default_factory=Pretrain)
+    finetune: Finetune = Field(default_factory=Finetune)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+    compress: Compress = Field(default_factory=Compress)
+    gates: Gates = Field(default_factory=Gates)
+    serve: Serve = Field(default_factory=Serve)
+    resources: Resources = Field(default_factory=Resources)
+    schedule: Schedule = Field(default_factory=Schedule)
+    retrain: Retrain = Field(default_factory=Retrain)
+
+    @field_validator("data")
+    @classmethod
+    def _one_hot_is_multi_label(cls, data: Data, info: ValidationInfo) -> Data:
+        task = info.data.get("task")
+        if task is not None and not task.multi_label:
+            for source in data.sources:
+                if source.columns.one_hot:
+                    raise ValueError(
+                        "`columns.one_hot` needs task.multi_label: true. "
+                        f"Received: {source.columns.one_hot}"
+                    )
+        return data
+
+    @field_validator("data")
+    @classmethod
+    def _splits_leave_training_rows(cls, data: Data) -> Data:
+        if data.validation + data.test >= 1.0:
+            raise ValueError(
+                "`validation` and `test` must leave rows to train on. "
+                f"Received: validation={data.validation}, test={data.test}"
+            )
+        return data
+
+    @field_validator("data", "corpus", "base")
+    @classmethod
+    def _no_passwords(cls, part: Data | Corpus | Base) -> Data | Corpus | Base:
+        """A spec is copied into records, reports and compiled pipelines."""
+        for uri in [part.uri] if isinstance(part, Base) else [one.uri for one in part.sources]:
+            if found := secret_in(uri):
+                raise ValueError(
+                    f"a secret does not belong in a spec, and {found} may be one: the drivers of "
+                    "buckets take theirs from the environment; in a web address write ${NAME} for "
+                    f"the environment variable NAME. Received: {masked(uri)}"
+                )
+        return part
+
+    @property
+    def metric(self) -> str:
+        """What every step of the run judges by; `finetune.metric` alone may say otherwise there."""
+        return self.gates.metric or task_metric(self.task)
+
+    def to_yaml(self) -> str:
+        """The spec as a file for the command line; what is as by default is left out."""
+        import yaml
+
+        plain = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+    # What follows would otherwise come to light only after minutes of training.
+
+    @field_validator("finetune", "gates")
+    @classmethod
+    def _metric_is_measured(cls, value: Finetune | Gates, info: ValidationInfo) -> Finetune | Gates:
+        task = info.data.get("task")
+        if task is None or value.metric is None:
+            return value
+        known = metrics_of(task)
+        if value.metric not in known:
+            raise ValueError(
+                f"`metric` must be one of {', '.join(known)} for this task. "
+                f"Received: {value.metric}"
+            )
+        return value
+
+    @field_validator("finetune")
+    @classmethod
+    def _settings_fit_the_task(cls, value: Finetune, info: ValidationInfo) -> Finetune:
+        task = info.data.get("task")
+        if task is None:
+            return value
+        if value.class_weights != "none" and "class_weights" not in task.kind.settings:
+            raise ValueError(
+                "`class_weights` goes with task.type: classification; leave it out or set it to none. "
+                f"Received: class_weights={value.class_weights}, task.type={task.type}"
+            )
+        if value.label_smoothing > 0 and "label_smoothing" not in task.kind.settings:
+            raise ValueError(
+                f"`label_smoothing` does not go with task.type: {task.type}; leave it out or set it to "
+                f"0. Received: label_smoothing={value.label_smoothing:g}"
+            )
+        return value
+
+    @field_validator("evaluate")
+    @classmethod
+    def _slices_are_columns(cls, evaluate: Evaluate, info: ValidationInfo) -> Evaluate:
+        if "data" not in info.data:
+            return evaluate
+        known = {"length", "source", "label"}
+        known |= {name for source in info.data["data"].sources for name in source.columns.extra}
+        if unknown := sorted(set(evaluate.slices) - known):
+            raise ValueError(
+                "`slices` may name length, source, label, and columns kept in "
+                f"data.sources[].columns.extra. Received: {unknown}"
+            )
+        return evaluate
+
+    @field_validator("gates")
+    @classmethod
+    def _floor_is_there_to_beat(cls, gates: Gates, info: ValidationInfo) -> Gates:
+        evaluate = info.data.get("evaluate")
+        if evaluate is not None and gates.beat_floor and not evaluate.floor:
+            raise ValueError("`beat_floor` needs evaluate.floor: true; or set beat_floor: false.")
+        return gates
+
+    @model_validator(mode="after")
+    def _scratch_needs_pretraining_text(self) -> AgentSpec:
+        if self.base.uri == "scratch" and not (
+            self.corpus.sources or self.corpus.include_training_text
+        ):
+            raise ValueError("`base: scratch` needs text: give corpus.sources.")
+        return self

@@ -1,0 +1,101 @@
+"""What an agent does, and what it may be judged by."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticKnownError
+
+from bertworks.spec import task_kinds as spec_tasks
+from bertworks.spec.section import Section
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+Severity = Literal["ignore", "warning", "error"]
+
+
+def _task_types(schema: dict[str, Any]) -> None:
+    schema["enum"] = spec_tasks.types()
+
+
+class Task(Section):
+    """What the agent does."""
+
+    type: str = Field("classification", json_schema_extra=_task_types)
+    pair: bool = Field(False, description="Two texts a row (text_a, text_b) instead of one.")
+    multi_label: bool = Field(False, description="Classification: any number of labels a row.")
+    max_length: int = Field(
+        128,
+        ge=8,
+        le=512,
+        description="Tokens that are read at once; see `long_text` for longer rows.",
+    )
+    long_text: Literal["cut", "windows"] = Field(
+        "cut",
+        description="Rows of more than `max_length` tokens: `cut` reads the beginning, `windows` reads "
+        "all of it in overlapping windows (tagging: each word's tag is from the window where it has the "
+        "most context; otherwise each window is trained with the row's label, and their logits are "
+        "averaged). Tagging: `windows` when unset.",
+    )
+    max_windows: int = Field(
+        16,
+        ge=2,
+        le=256,
+        description="Windows a row at most, with `long_text: windows`; longer is cut.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long_text_of_the_task(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            kind = spec_tasks.find(str(value.get("type")), bool(value.get("multi_label")))
+            return {"long_text": kind.long_text, **value} if kind else value
+        return value
+
+    @field_validator("type")
+    @classmethod
+    def _type_is_known(cls, value: str) -> str:
+        if value not in spec_tasks.types():
+            *most, last = map(repr, spec_tasks.types())
+            raise PydanticKnownError("literal_error", {"expected": f"{', '.join(most)} or {last}"})
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Task:
+        kind = spec_tasks.find(self.type, self.multi_label)
+        if kind is None:
+            raise ValueError(f"`multi_label` needs type: classification. Received: {self.type}")
+        if self.pair and "pair" not in kind.forms:
+            raise ValueError(f"`pair` cannot be combined with type: {self.type}.")
+        if self.pair and self.long_text == "windows":
+            raise ValueError("`long_text: windows` cannot be combined with `pair`; leave it out.")
+        return self
+
+    @property
+    def kind(self) -> spec_tasks.TaskKind:
+        """The task that is asked for."""
+        kind = spec_tasks.find(self.type, self.multi_label)
+        if kind is None:
+            raise ValueError(f"There is no task of type {self.type!r}.")
+        return kind
+
+    @property
+    def form(self) -> str:
+        """The form of its rows, see `bertworks.tasks.forms`."""
+        return "pair" if self.pair else self.kind.forms[0]
+
+    def like(self, other: Task) -> bool:
+        """Whether agents of the two can be asked the same question, whatever is read of a row."""
+        return (self.kind, self.form) == (other.kind, other.form)
+
+
+def metrics_of(task: Task) -> tuple[str, ...]:
+    """The metrics that a task can be judged by."""
+    return task.kind.metrics
+
+
+def task_metric(task: Task) -> str:
+    """The metric that a task is judged by unless the spec names another."""
+    return task.kind.metric

@@ -1,0 +1,257 @@
+"""Checkpoints: what a killed training run goes on from.
+
+They lie under BERTWORKS_CHECKPOINTS, in a folder named by what determines the result: the step's
+section of the spec and its inputs' digests. So a run that differs in any of these never picks up
+another's state, and the same run finds its own. Without the variable none are written.
+
+A checkpoint is one safetensors file, written beside its place, flushed to disk and renamed into it.
+The best weights so far are a file of their own, which the checkpoint names. Where the variable is a
+bucket's URI, the files are kept in a temporary folder and copied to the bucket after each checkpoint,
+see `checkpoint_bucket.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import bertworks
+from bertworks.errors import Busy, EnvironmentFault
+from bertworks.storage.checkpoint_bucket import CheckpointBucket
+from bertworks.storage.locks import lock
+from bertworks.storage.replacing import replacing
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+ROOT = "BERTWORKS_CHECKPOINTS"
+CODE = "BERTWORKS_CODE"  # a fingerprint of the code, where the runner gives one
+LATEST = "latest.safetensors"
+KEPT_SECONDS = 30 * 86_400  # of runs that were given up
+LOCK_WAIT = 120.0  # seconds: a pod that was evicted may still be at its end
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+Arrays = dict[str, np.ndarray]
+
+
+class Checkpoints:
+    """The checkpoints of one training run. Use as a context: it holds a lock on the folder.
+
+    Args:
+        folder: Where they lie; with a bucket, where the copies that are worked on lie.
+        bucket: Where they are kept; None: in the folder.
+        lock_wait: Seconds to wait for another process that trains the same run.
+    """
+
+    def __init__(
+        self, folder: Path, bucket: CheckpointBucket | None = None, lock_wait: float = LOCK_WAIT
+    ) -> None:
+        self.folder = folder
+        self.bucket = bucket
+        self._lock_wait = lock_wait
+        self._writer: threading.Thread | None = None
+        self._failure: OSError | None = None
+        self._lock: FileLock | None = None
+
+    @classmethod
+    def for_run(cls, section: Mapping[str, Any], inputs: Mapping[str, str]) -> Checkpoints | None:
+        """The checkpoints of the run that is determined by a section and its inputs' digests.
+
+        Returns:
+            None where BERTWORKS_CHECKPOINTS is not set.
+
+        Raises:
+            EnvironmentFault: It is a bucket without a driver.
+        """
+        root = os.environ.get(ROOT)
+        if not root:
+            return None
+        code = os.environ.get(CODE, "")
+        identity = json.dumps([bertworks.__version__, code, section, dict(inputs)], sort_keys=True)
+        name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        if "://" in root and not root.startswith("file://"):
+            scratch = Path(tempfile.gettempdir()) / f"bertworks-{name}-{uuid.uuid4().hex[:8]}"
+            return cls(scratch, CheckpointBucket(f"{root.rstrip('/')}/{name}"))
+        return cls(Path(root.removeprefix("file://")) / name)
+
+    def __enter__(self) -> Checkpoints:
+        """Takes the lock, which the system frees when the process dies; fetches from the bucket.
+
+        Raises:
+            EnvironmentFault: Another process trains the same run now, or the place is not writable.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self.bucket is None and self._take_lock():
+                for left in self.folder.glob(".*.partial"):
+                    left.unlink(missing_ok=True)
+                _remove_given_up(self.folder)
+        except OSError as error:
+            raise _fault(error, self.folder) from None
+        if self.bucket is not None:
+            self.bucket.fetch(self.folder)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._writer is not None:
+            self._writer.join()
+        if self._lock is not None:
+            self._lock.release()
+        if self.bucket is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _take_lock(self) -> bool:
+        """Whether the folder is ours alone.
+
+        Waits for the lock; a volume that knows none (some network file systems) is used without.
+
+        There two processes that trained the same run at the same time could each remove what the
+        other goes on from; work would be lost, but nothing wrong computed.
+        """
+        self._lock = lock(self.folder / ".lock", self._lock_wait)
+        try:
+            try:
+                self._lock.acquire(timeout=0.0)
+            except TimeoutError:
+                print("waiting for a process that trains the same run", file=sys.stderr)
+                self._lock.acquire()
+        except TimeoutError:
+            raise Busy(
+                f"Another process is training the same run (it holds {self.folder / '.lock'}).",
+                "Wait for it, or end it first.",
+            ) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            print(f"note: {self.folder} cannot be locked: {error.strerror}", file=sys.stderr)
+            return False
+        return True
+
+    def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:
+        """Writes a checkpoint in a thread; a failure of the write before this one is raised here.
+
+        Args:
+            state: JSON; `best_file` names the best weights' file, when there is one.
+            arrays: Weights and moments; they must not change afterwards.
+        """
+        self.flush()
+        self._writer = threading.Thread(target=self._save, args=(dict(state), arrays))
+        self._writer.start()
+
+    def flush(self) -> None:
+        """Waits until the last checkpoint is on disk.
+
+        Raises:
+            EnvironmentFault: It could not be written.
+        """
+        if self._writer is not None:
+            self._writer.join()
+        if self._failure is not None:
+            raise _fault(self._failure, self.folder)
+
+    def save_best(self, name: str, arrays: Arrays) -> None:
+        """Writes the best weights so far, before the checkpoint that names them."""
+        self.flush()
+        try:
+            _write(self.folder / name, arrays, {})
+        except OSError as error:
+            raise _fault(error, self.folder) from None
+
+    def load(self) -> tuple[dict[str, Any], Arrays, Arrays | None] | None:
+        """The last checkpoint: its state, its arrays and the best weights; None where there is none.
+
+        One that cannot be read (a disk that lost it) is named on stderr and taken as none.
+        """
+        from safetensors import SafetensorError
+
+        latest = self.folder / LATEST
+        if not latest.exists():
+            return None
+        try:
+            state, arrays = _read(latest)
+            best = state.get("best_file")
+            return state, arrays, _read(self.folder / best)[1] if best else None
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            print(f"{latest} cannot be read, training begins anew: {error}", file=sys.stderr)
+            return None
+
+    def remove(self) -> None:
+        """Removes the run's checkpoints: its result is safe elsewhere."""
+        self.flush()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.bucket is not None:
+            self.bucket.remove()
+
+    def _save(self, state: dict[str, Any], arrays: Arrays) -> None:
+        try:
+            _write(self.folder / LATEST, arrays, state)
+            for file in self.folder.glob("best-*.safetensors"):
+                if file.name != state.get("best_file"):
+                    file.unlink(missing_ok=True)
+        except OSError as error:
+            self._failure = error
+            return
+        if self.bucket is None:
+            return
+        try:
+            self.bucket.push(self.folder)
+        except Exception as error:  # a network that is down must not cost the training
+            print(
+                f"note: a checkpoint did not reach {self.bucket.uri}, the next one is tried again: "
+                f"{type(error).__name__}: {error}",
+                file=sys.stderr,
+            )
+
+
+def _remove_given_up(folder: Path) -> None:
+    """Removes the checkpoints beside these that nobody went on from for a month.
+
+    A volume would fill up with them; a bucket has rules of its own for that.
+    """
+    for other in folder.parent.glob("*"):
+        if other == folder or re.fullmatch("[0-9a-f]{32}", other.name) is None:
+            continue
+        with contextlib.suppress(OSError):
+            newest = max(file.stat().st_mtime for file in [other, *other.iterdir()])
+            if time.time() - newest > KEPT_SECONDS:
+                shutil.rmtree(other)
+
+
+def _write(target: Path, arrays: Arrays, state: dict[str, Any]) -> None:
+    from safetensors.numpy import save
+
+    with replacing(target, durable=True, fault=lambda *_: None) as beside:
+        beside.write_bytes(save(arrays, metadata={"state": json.dumps(state)}))
+
+
+def _read(file: Path) -> tuple[dict[str, Any], Arrays]:
+    from safetensors import safe_open
+
+    with safe_open(file, framework="numpy") as opened:
+        state = json.loads((opened.metadata() or {})["state"])
+        return state, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+
+
+def _fault(error: OSError, folder: Path) -> EnvironmentFault:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return EnvironmentFault(
+        f"Checkpoints cannot be written to {folder}: {error.strerror}.",
+        "Free some space; training goes on from the last checkpoint."
+        if full
+        else f"Make the folder writable, or set {ROOT} to another one.",
+    )

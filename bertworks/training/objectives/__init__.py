@@ -1,0 +1,1 @@
+"""What is trained: fine-tuning, masked words, distillation."""

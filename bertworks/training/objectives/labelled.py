@@ -1,0 +1,114 @@
+"""Batches of labelled rows, and a model's logits on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bertworks.models.model import BertModel
+from bertworks.spec import Task
+from bertworks.tasks import for_task
+from bertworks.tasks.losses import Loss
+from bertworks.text.batching import batches, pad_batch, padded_length
+from bertworks.training.feed import Batch
+from bertworks.training.rows import Rows
+from bertworks.training.stepper import Objective
+
+INPUTS = ("input_ids", "mask", "type_ids")
+EVALUATION_TOKENS = 4096
+"""Places of an evaluation batch, padding included: bounds memory however long rows are."""
+
+
+class LabelledFeed:
+    """Batches of rows of like length, shuffled anew each epoch."""
+
+    def __init__(self, rows: Rows, task: Task, batch_size: int, seed: int, pad: int = 0) -> None:
+        self.rows, self.task, self.batch_size = rows, task, batch_size
+        self._target = for_task(task).target
+        self.seed, self.pad = seed, pad
+
+    def steps(self, epoch: int) -> Sequence[np.ndarray]:
+        """Row indices of each optimizer step."""
+        return batches(self.rows.lengths, self.batch_size, self.seed, epoch)
+
+    def shape(self, item: np.ndarray) -> tuple[int, int]:
+        """(rows, tokens a row) of a step."""
+        return len(item), padded_length(int(self.rows.lengths[item].max(initial=0)))
+
+    def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
+        """The step's rows in `parts` micro-batches, of which the last may be empty."""
+        return [self._batch(chosen) for chosen in np.array_split(item, parts)]
+
+    def _batch(self, chosen: np.ndarray) -> Batch:
+        arrays = inputs_of(self.rows, chosen, self.pad)
+        arrays["targets"], count = self._target.batch(self.rows.targets, chosen)
+        return Batch(arrays, count, int(self.rows.lengths[chosen].sum()))
+
+
+def inputs_of(rows: Rows, chosen: Sequence[int] | np.ndarray, pad: int = 0) -> dict[str, Any]:
+    """The model inputs of some rows, padded to the longest of them, rounded up to 8."""
+    ids = pad_batch([rows.input_ids[row] for row in chosen], pad)
+    lengths = rows.lengths[np.asarray(chosen, np.int64)]
+    mask = (np.arange(ids.shape[1]) < lengths[:, np.newaxis]).astype(np.int32)
+    found = {"input_ids": ids, "mask": mask}
+    if rows.type_ids is not None:
+        found["type_ids"] = pad_batch([rows.type_ids[row] for row in chosen], 0)
+    return found
+
+
+def objective_of(loss: Loss) -> Objective:
+    """A task's loss as the training loop wants it."""
+
+    def objective(model: BertModel, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+        inputs = {name: batch[name] for name in INPUTS if name in batch}
+        return loss(model({**inputs, "seed": seed})["logits"], batch["targets"])
+
+    return objective
+
+
+class Predictor:
+    """Computes logits with a model as it is at the time; traced once."""
+
+    def __init__(self, model: BertModel) -> None:
+        self.model = model
+        self._graph: Any = None
+
+    def logits(self, rows: Rows, pad: int = 0) -> list[np.ndarray]:
+        """Logits of all rows, in their order.
+
+        Returns:
+            One float32 array a row: (outputs,), or (length, outputs) for a token head.
+        """
+        found: list[Any] = [None] * len(rows)
+        for chosen in evaluation_batches(rows.lengths):
+            inputs = inputs_of(rows, chosen, pad)
+            answers = self._run(inputs).numpy()
+            for row, answer in zip(chosen, answers, strict=True):
+                tokens = self.model.head.kind == "token"
+                found[row] = answer[: rows.lengths[row]] if tokens else answer
+        return found
+
+    def _run(self, inputs: dict[str, np.ndarray]) -> tf.Tensor:
+        if self._graph is None:
+            signature = {name: tf.TensorSpec([None, None], tf.int32) for name in inputs}
+            self._graph = tf.function(
+                lambda given: self.model(given)["logits"],
+                autograph=False,
+                input_signature=[signature],
+            )
+        return self._graph(inputs)
+
+
+def evaluation_batches(lengths: np.ndarray, places: int = EVALUATION_TOKENS) -> list[np.ndarray]:
+    """Row indices by falling length, each batch at most `places` tokens wide times high."""
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    found, at = [], 0
+    while at < len(order):
+        longest = max(8, -(-int(lengths[order[at]]) // 8) * 8)
+        size = max(1, places // longest)
+        found.append(order[at : at + size])
+        at += size
+    return found

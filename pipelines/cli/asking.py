@@ -1,0 +1,163 @@
+"""`bertworks predict` and `bertworks serve`: ask an agent.
+
+Nothing heavy is imported at module level, so that `bertworks --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli.options import DebugOption, RootOption
+
+AgentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--agent",
+        help="A bundle's folder, or NAME, NAME/VERSION or NAME/latest in the model store; "
+        "the newest champion when not given.",
+    ),
+]
+
+
+def _bundle(agent: str | None, root: str | None) -> Path:
+    """The folder of the bundle that `--agent` names."""
+    from pipelines.cli.served import find
+
+    store = _store(root)
+    found = find(agent, store)
+    if isinstance(found, Path):
+        return found
+    if found.state != "passed":
+        typer.echo(
+            f"warning: {found.name}/{found.number} is {found.state}: its gates did not pass",
+            err=True,
+        )
+    bundle: Path = store.fetch(found.name, found.number).path
+    return bundle
+
+
+def predict(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Texts; read from stdin or --file when none is given."),
+    ] = None,
+    agent: AgentOption = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            help="Texts to read: .txt, .csv, .tsv, .jsonl, .json, .conll (also .csv.gz, …), .parquet.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write to .jsonl, .csv or .tsv; stdout by default."),
+    ] = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="jsonl, csv or tsv, for stdout.")
+    ] = "jsonl",
+    top: Annotated[
+        int, typer.Option("--top", help="Labels to give scores of, the best ones.", min=1)
+    ] = 5,
+    keep_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--keep-formulas",
+            help="In csv and tsv, leave cells that a spreadsheet would run as formulas.",
+        ),
+    ] = False,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Ask the agent: texts from arguments, stdin (one a line) or a file.
+
+    For a pair task give two texts, or lines with a tab between the two. A file's other columns stand
+    beside the answers.
+    """
+    from pipelines.cli.predictions import predict_stream
+
+    predict_stream(
+        _bundle(agent, root), texts or [], file, out, format_, top=top, keep_formulas=keep_formulas
+    )
+
+
+def serve(
+    agent: AgentOption = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port to listen on; the spec's serve.port by default.",
+            min=1,
+            max=65535,
+            # Not ..._PORT: Kubernetes sets such names itself for a service called "bertworks".
+            envvar="BERTWORKS_LISTEN",
+        ),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on: this machine's own by default; 0.0.0.0 for all.",
+            envvar="BERTWORKS_HOST",
+        ),
+    ] = "127.0.0.1",
+    name: Annotated[str, typer.Option(help="The model's name in the protocols' URLs.")] = "agent",
+    threads: Annotated[
+        int | None,
+        typer.Option(help="CPU threads; the spec's serve.threads by default.", min=1),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Model store, a folder or bucket, where --agent is NAME/VERSION."),
+    ] = None,
+    digest: Annotated[
+        str | None, typer.Option(help="Refuse to serve a bundle with another digest.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A limit instead of the spec's serve.limits, e.g. rows=2048; may be repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    repository: Annotated[
+        bool,
+        typer.Option(
+            "--repository", help="Let whoever can call unload and load the model over HTTP."
+        ),
+    ] = False,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Serve the agent over HTTP: the V1 and V2 inference protocols, health, metrics.
+
+    Only this machine can call, unless --host says otherwise. On a cluster: serve --host 0.0.0.0
+    --store /bertworks/models --agent NAME/VERSION, or --agent /mnt/models.
+    """
+    from bertworks.serving.server import serve as serve_bundle
+    from pipelines.cli.served import limits_of, locate
+
+    found = locate(agent, store, digest, lambda: _bundle(agent, root))
+    folder = found.folder
+    said = json.loads((folder / "agent.json").read_text("utf-8")).get("serve", {})
+    serve_bundle(
+        folder,
+        port=port or said.get("port", 8080),
+        name=name,
+        threads=threads or said.get("threads"),
+        max_batch=said.get("max_batch", 32),
+        identity=found.identity,
+        host=host,
+        limits=limits_of(said.get("limits"), limit or []),
+        repository=repository,
+    )
+
+
+def _store(root: str | None) -> Any:
+    from bertworks.storage.store import Store
+    from pipelines.local.root import find_root
+
+    return Store(str(find_root(root).models))

@@ -1,0 +1,186 @@
+"""What `bertworks predict` reads: texts from arguments, stdin or a file, with their columns."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bertworks.data.rows.tally import Tally
+from bertworks.data.rows.values import is_blank
+from bertworks.errors import DataError
+from bertworks.tasks import form_of
+from bertworks.tasks.forms import form_named
+from bertworks.tasks.forms.form import RowForm
+from pipelines.cli.prediction_rows import CONLL, ending_of, file_lines, json_records, read_records
+
+ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
+
+
+class Given(NamedTuple):
+    """A row as the agent takes it, and the columns that it came with."""
+
+    row: Any
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What an agent takes.
+
+    Attributes:
+        form: The form of its rows.
+        columns: The form's roles ("text", "tokens", …) to the names that the spec's sources have for
+            them, which files to predict for probably have too.
+    """
+
+    form: RowForm = field(default_factory=lambda: form_named("text"))
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, agent: Any) -> Form:
+        """The form of a loaded agent."""
+        known = getattr(agent, "info", {}).get("columns") or {}
+        return cls(form_of(agent.task), known)
+
+
+def read(texts: Sequence[str], file: Path | None, form: Form) -> Iterator[Given]:
+    """The rows of arguments, of a file, or of stdin.
+
+    Raises:
+        DataError: The file or a row of it cannot be read; it names the row and what to do.
+    """
+    if texts:
+        found = _arguments(texts, form)
+    elif file is None:
+        if sys.stdin.isatty():
+            print("reading texts from the keyboard, one a line; end with Ctrl-D", file=sys.stderr)
+        found = _lines(_stdin_lines(), "stdin line", form)
+    else:
+        found = _file(file, form)
+    yield from _telling_of_blanks(found)
+
+
+def _telling_of_blanks(found: Iterator[Given]) -> Iterator[Given]:
+    """The rows; how many show nothing is said on stderr: the agent has learned from no such row."""
+    blank, first, number = 0, 0, 0
+    for number, given in enumerate(found, 1):
+        parts = [given.row] if isinstance(given.row, str) else given.row
+        shown = [not is_blank(part) for part in parts]
+        if not (all(shown) if isinstance(given.row, tuple) else any(shown)):
+            blank, first = blank + 1, first or number
+        yield given
+    if blank:
+        print(
+            f"note: {blank} of {number} rows have no text (first: row {first}); their answers are "
+            "what the agent says of nothing",
+            file=sys.stderr,
+        )
+    if not number:
+        print("note: no rows were given, so there are no answers", file=sys.stderr)
+
+
+def column_names(file: Path | None) -> list[str]:
+    """The columns of all rows of a file whose rows need not have the same; else none."""
+    if file is None or ending_of(file) not in (".json", ".jsonl"):
+        return []
+    return list(dict.fromkeys(name for record in json_records(file) for name in record))
+
+
+def _arguments(texts: Sequence[str], form: Form) -> Iterator[Given]:
+    together = form.form.of_lines(texts)
+    if together is None:
+        yield from _lines(texts, "argument", form)
+    else:
+        for row in together:
+            yield Given(row, dict(zip(form.form.roles, row, strict=True)))
+
+
+def _stdin_lines() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"stdin line {number} is not UTF-8: {error.reason}. Received: {line[:100]!r}",
+                "Convert the text to UTF-8.",
+            ) from None
+
+
+def _lines(lines: Iterable[str], where: str, form: Form) -> Iterator[Given]:
+    for number, line in enumerate(lines, 1):
+        record = form.form.of_line(line, f"{where} {number}")
+        texts = tuple(record.values())
+        yield Given(texts if len(texts) > 1 else texts[0], record)
+
+
+def _file(file: Path, form: Form) -> Iterator[Given]:
+    """The file's rows; what was guessed while reading is said on stderr."""
+    try:
+        if ending_of(file) == ".txt":
+            yield from _lines(file_lines(file), f"{file} line", form)
+            return
+        told: set[str] = set()
+        tally = Tally()
+        for number, record in enumerate(read_records(file, tally, form.form.pretokenized), 1):
+            yield Given(_row(record, f"{file} row {number}", form, told), record)
+        for kind in tally.counts:
+            print(tally.text(kind), file=sys.stderr)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} is not UTF-8: {error}.",
+            f"Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 {file}",
+        ) from None
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{file} is a damaged compressed file: {error}", "Fetch or make it again."
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be read: {error.strerror or error}.", "Check the path and its rights."
+        ) from None
+
+
+def _row(record: dict[str, Any], where: str, form: Form, told: set[str]) -> Any:
+    """What the agent takes of a record: a text, a pair, or a list of words."""
+    return form.form.of_record(
+        record,
+        lambda role: _column(record, role, form),
+        lambda role: _text(record, role, where, form, told),
+    )
+
+
+def _column(record: dict[str, Any], role: str, form: Form) -> str | None:
+    """The column that holds what the agent takes as `role`: by the spec's names, by ours."""
+    names = (*form.columns.get(role, ()), role)
+    return next((name for name in names if name in record), None)
+
+
+def _text(record: dict[str, Any], role: str, where: str, form: Form, told: set[str]) -> str:
+    """A cell's text; null and a cell that is not there (a short csv row) are the empty text."""
+    column = _column(record, role, form)
+    if column is None and role == "text" and len(record) == 1:
+        column = next(iter(record))
+    if column is None:
+        names = " or ".join(map(repr, dict.fromkeys((*form.columns.get(role, ()), role))))
+        raise DataError(
+            f"{where}: no column {names}. Its columns: {', '.join(map(repr, record))}",
+            f"Name the column {form.form.wanted}, or as the spec's "
+            "data.sources[].columns did when the agent was made.",
+        )
+    if column != role and column not in told:
+        told.add(column)
+        file = where.rpartition(" row ")[0]
+        print(f"{file}: reading the texts from its column {column[:100]!r}", file=sys.stderr)
+    value = record[column]
+    if isinstance(value, list | dict):
+        raise DataError(
+            f"{where}: column {column!r} is not text. Received: {str(value)[:100]}",
+            "Give one text a row.",
+        )
+    return "" if value is None else str(value)

@@ -1,0 +1,203 @@
+"""The files that `bertworks predict` is given, row by row, with all their columns."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bertworks.data.formats.conll import Sentences
+from bertworks.data.formats.csv_cells import Dialect
+from bertworks.data.formats.csv_rows import CsvReader, CsvRecord
+from bertworks.data.formats.json_rows import read_spanning, spans_lines
+from bertworks.data.formats.lines import Lines
+from bertworks.data.rows.tally import Tally
+from bertworks.data.sources.first_bytes import check_parquet, check_text, open_bytes, unpacked_name
+from bertworks.errors import DataError
+
+CHUNK_ROWS = 1024
+_LONGEST_ROW = 2**31 - 1
+_HEAD = 65_536
+CONLL = (".conll", ".iob", ".iob2", ".bio")
+
+
+def read_records(file: Path, tally: Tally, words: bool) -> Iterator[dict[str, Any]]:
+    """The rows of a file, column to value, in order.
+
+    Args:
+        file: A file with one of the endings of `prediction_input.ENDINGS` other than .txt.
+        tally: Takes what was guessed while reading.
+        words: Whether the agent takes lists of words.
+
+    Raises:
+        DataError: The file or a row of it cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    ending = ending_of(file)
+    if ending in CONLL:
+        return _conll_records(file, words)
+    if ending == ".parquet":
+        return _parquet_records(file)
+    if ending in (".csv", ".tsv"):
+        return _csv_records(file, "\t" if ending == ".tsv" else ",", tally)
+    return json_records(file)
+
+
+def ending_of(file: Path) -> str:
+    """The ending that says the format, behind which another may say how the file is packed."""
+    return Path(unpacked_name(file.name)).suffix.lower()
+
+
+def file_lines(file: Path) -> Iterator[str]:
+    """The lines, cut at newlines only, as from stdin: U+2028 and form feeds are text."""
+    _check(file)
+    head = _head(file)
+    newline = "\r" if "\r" in head and "\n" not in head else "\n"
+    with _open(file, newline) as stream:
+        for line in stream:
+            yield line.rstrip("\r\n")
+
+
+def _check(file: Path) -> None:
+    """Refuses what is no UTF-8 text by its first bytes."""
+    try:
+        check_text(file, str(file), "utf-8")
+    except DataError as error:
+        if "encoding:" in error.fix:
+            kind = error.fix.rpartition(" ")[2].rstrip(".")
+            error.fix = f"Convert it, for example: iconv -f {kind.upper()} -t UTF-8 {file}"
+        raise
+
+
+def _open(file: Path, newline: str | None) -> io.TextIOWrapper:
+    """The file's text, unpacked where its name says that it is packed."""
+    return io.TextIOWrapper(open_bytes(file, str(file)), "utf-8-sig", newline=newline)
+
+
+def _head(file: Path) -> str:
+    with _open(file, "") as stream:
+        return stream.read(_HEAD)
+
+
+def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[dict[str, Any]]:
+    _check(file)
+    with _open(file, "") as stream:
+        lines = Lines(stream, _LONGEST_ROW, '"')
+        reader = CsvReader(str(file), lines, Dialect(delimiter), tally=tally)
+        names: list[str] | None = None
+        for record in _with_own_advice(reader.records()):
+            cells = record.cells
+            if cells is None:
+                raise DataError(
+                    f"{file}, line {record.number}: {record.fault}. Received: {record.sample[:100]!r}",
+                    "Mend the line.",
+                )
+            if names is None:
+                names = _header([name.strip() for name in cells], file)
+            elif len(cells) > len(names):
+                raise DataError(
+                    f"{file}, line {record.number}: {len(names)} columns expected, {len(cells)} "
+                    f"found. Received: {reader.dialect.delimiter.join(cells)[:100]!r}",
+                    "Quote cells that hold the delimiter.",
+                )
+            else:
+                yield dict(zip(names, [*cells, *[None] * (len(names) - len(cells))], strict=True))
+
+
+def _with_own_advice(records: Iterator[CsvRecord]) -> Iterator[CsvRecord]:
+    """The records; a quote that is never closed is not answered with a setting of sources."""
+    try:
+        yield from records
+    except DataError as error:
+        raise DataError(
+            error.message,
+            "Close the quote, or give the texts one a line in a .txt file, where quotes are plain text.",
+        ) from None
+
+
+def _header(names: list[str], file: Path) -> list[str]:
+    """The column names, those without one numbered."""
+    if len(names) == 1 and (found := next((one for one in ";\t" if one in names[0]), None)):
+        raise DataError(
+            f"{file} has a single column {names[0][:100]!r}: its delimiter seems to be {found!r}.",
+            "Write it with commas as .csv, or with tabs as .tsv.",
+        )
+    _check_once(names, file)
+    return [name or f"column {number}" for number, name in enumerate(names, 1)]
+
+
+def _check_once(names: list[str], file: Path) -> None:
+    if (double := next((one for one in names if one and names.count(one) > 1), None)) is not None:
+        raise DataError(
+            f"{file} has {names.count(double)} columns {double!r}.",
+            "Rename all but one of them in the file.",
+        )
+
+
+def _parquet_records(file: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check_parquet(file, str(file))
+    try:
+        with pq.ParquetFile(file) as table:
+            _check_once(table.schema_arrow.names, file)
+            for batch in table.iter_batches(batch_size=CHUNK_ROWS):
+                yield from batch.to_pylist()
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{file} is not a whole Parquet file: {error}", "Fetch or make it again."
+        ) from None
+
+
+def json_records(file: Path) -> Iterator[dict[str, Any]]:
+    _check(file)
+    if spans_lines(_head(file)):
+        with _open(file, None) as stream:
+            for row in read_spanning(stream, str(file), _LONGEST_ROW):
+                if row.values is None:
+                    raise DataError(
+                        f"{file}:{row.number}: {row.fault}. Received: {row.sample[:100]!r}",
+                        "Give one object a row.",
+                    )
+                yield row.values
+        return
+    for number, line in enumerate(file_lines(file), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{file}:{number}: not JSON: {error}. Received: {line[:100]!r}",
+                "Mend the line; each line is one JSON object.",
+            ) from None
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            yield from ({"text": item} for item in value)
+        else:
+            yield value if isinstance(value, dict) else {"text": value}
+
+
+def _conll_records(file: Path, words: bool) -> Iterator[dict[str, Any]]:
+    """Sentences, a word a line in the first column; the last of several columns has its tag."""
+    if not words:
+        raise DataError(
+            f"{file} holds sentences word by word, and this agent does no tagging.",
+            "Write one text a line into a .txt file, or name another agent with --agent.",
+        )
+    first = next((line for line in file_lines(file) if line.strip() and line[:1] != "#"), "")
+    bare = not re.search(r"\S[ \t]+\S", first)
+    lines = (
+        (number, f"{line}\tO" if bare and line.strip() else line)
+        for number, line in enumerate(file_lines(file), 1)
+    )
+    for number, tokens, tags, fault in Sentences(lines, 0, -1, name=str(file)):
+        if fault is not None:
+            raise DataError(
+                f"{file}, line {number}: {fault[0]}. Received: {fault[1][:100]!r}",
+                "Mend the line: one word a line, a blank line after each sentence.",
+            )
+        yield {"tokens": tokens} if bare else {"tokens": tokens, "tags": tags}

@@ -1,0 +1,161 @@
+"""Which bundle `predict` and `serve` take: a folder, a version of a store, or the local champion."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bertworks.errors import ArtifactError, BertworksError, SpecError
+from bertworks.serving.identity import Located, in_folder, in_store
+from bertworks.spec.limits import Limits
+from bertworks.storage.store import Store, Version
+
+LATEST, CHAMPION = "latest", "champion"
+_LIST = "`bertworks models list` shows what there is."
+
+
+def locate(
+    agent: str | None, store: str | None, digest: str | None, local: Callable[[], Path]
+) -> Located:
+    """The bundle to serve.
+
+    Args:
+        agent: A bundle's folder, NAME/VERSION, or what `local` makes of it.
+        store: URI or path of a model store; then `agent` must be NAME/VERSION.
+        digest: What the bundle's digest must be; None: any.
+        local: Finds `agent` among this machine's own models.
+
+    Raises:
+        ArtifactError: There is no such bundle, or it is damaged or another one.
+        GateRefused: The version did not pass its gates.
+    """
+    if store is not None:
+        parts = re.fullmatch(r"([^/]+)/([1-9][0-9]*)", agent or "")
+        if parts is None:
+            raise ArtifactError(
+                f"With --store, --agent must be NAME/VERSION. Received: {agent!r}",
+                "For example: --store /bertworks/models --agent sentiment/3",
+            )
+        return in_store(store, parts[1], int(parts[2]), digest)
+    if agent and Path(agent).is_absolute():  # No name: say what is wrong with the folder.
+        refuse_file(agent)
+        return in_folder(Path(agent), digest)
+    return in_folder(local(), digest)
+
+
+def limits_of(bundle: Mapping[str, Any] | None, given: Sequence[str]) -> Limits:
+    """The server's limits: those of the command line, else the bundle's, else the defaults.
+
+    Args:
+        bundle: What the bundle's agent.json says.
+        given: NAME=VALUE.
+
+    Raises:
+        SpecError: There is no such limit, or it is out of range.
+    """
+    values = {**(bundle or {}), **dict(one.partition("=")[::2] for one in given)}
+    try:
+        return Limits.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        name = ".".join(map(str, found["loc"]))
+        raise SpecError(
+            f"The limit {name} cannot be {found['input']!r:.40}: {found['msg']}.",
+            f"Give --limit NAME=VALUE with one of {', '.join(Limits.model_fields)}.",
+        ) from None
+
+
+def refuse_file(agent: str) -> None:
+    """Raises where --agent names a file, such as one of the bundle's."""
+    if Path(agent).is_file():
+        raise BertworksError(
+            f"{agent} is a file, not an agent.",
+            "Name the bundle's folder, or NAME or NAME/VERSION in the model store; texts to predict "
+            "for are given with --file.",
+        )
+
+
+def find(agent: str | None, store: Store) -> Version | Path:
+    """What `--agent` names: a bundle's folder, or a version of the store.
+
+    Args:
+        agent: A folder, NAME (its champion), NAME/VERSION, NAME/champion or NAME/latest (the newest
+            version); None: the newest champion of all agents.
+        store: This machine's models.
+
+    Raises:
+        BertworksError: There is no such agent or version, or it is a file.
+    """
+    if agent is None:
+        return _newest_champion(store)
+    if (Path(agent) / "manifest.json").is_file():
+        return Path(agent)
+    refuse_file(agent)
+    known = agent.partition("/")[0] in store.names()
+    if not known and (Path(agent).is_dir() or agent.startswith(("/", ".", "~"))):
+        is_there = "is a folder without a bundle in it" if Path(agent).is_dir() else "is not there"
+        raise BertworksError(
+            f"{agent} {is_there}.",
+            f"Name a bundle's folder, or NAME or NAME/VERSION in the model store; {_LIST}",
+        )
+    name, wanted = split(agent)
+    if not known:
+        raise BertworksError(
+            f"There is no agent {name!r} in {store.uri}.",
+            f"Make one with `bertworks run SPEC`, or name another folder with --root; {_LIST}",
+        )
+    if isinstance(wanted, int):
+        return store.show(name, wanted)
+    if wanted == LATEST:
+        newest = store.list(name)[-1]
+        print(f"{agent} is {name}/{newest.number}", file=sys.stderr)
+        return newest
+    found = store.champion(name)
+    if found is None:
+        raise BertworksError(
+            f"{name} has no champion in {store.uri}: no version has passed its gates.",
+            f"Name a version, NAME/VERSION; {_LIST}",
+        )
+    return found
+
+
+def split(given: str) -> tuple[str, int | str | None]:
+    """NAME or NAME/VERSION, the version a number, "latest" or "champion"; None where there is none.
+
+    Raises:
+        BertworksError: The version is none of these.
+    """
+    name, slash, version = given.partition("/")
+    if not slash:
+        return name, None
+    if version in (LATEST, CHAMPION):
+        return name, version
+    if re.fullmatch("[1-9][0-9]{0,8}", version):
+        return name, int(version)
+    raise BertworksError(
+        f"{given!r} names no version. Received: {version!r} after the name {name!r}",
+        f"Write NAME, or NAME/ and a number, {LATEST} or {CHAMPION}; {_LIST}",
+    )
+
+
+def _newest_champion(store: Store) -> Version:
+    champions = [one for name in store.names() if (one := store.champion(name)) is not None]
+    if not champions:
+        raise BertworksError(
+            f"No agent in {store.uri}.",
+            f"Make one with `bertworks run SPEC`, or name another folder with --root; {_LIST}",
+        )
+    found = max(champions, key=lambda one: one.created)
+    if len(champions) > 1:
+        others = len(champions) - 1
+        more = "another agent" if others == 1 else f"{others} others"
+        print(
+            f"the newest champion answers, {found.name}/{found.number}; --agent names {more}",
+            file=sys.stderr,
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The same work as a TFX DAG."""
