@@ -31,7 +31,7 @@ class Site:
 
     Attributes:
         store: URI or path of the model store, as the steps see it.
-        fingerprints: Of each source's content, from `bertworks.sources`: new data breaks the cache.
+        fingerprints: Of each source's content, from `bertworks.data.sources`: new data breaks the cache.
         folder: What relative paths of the spec start from, as the steps see it.
         baseline: The statistics that `validate.baseline: auto` stands for.
         champion: The digest of the version that serves, as far as it can be known beforehand: a gate
