@@ -52,7 +52,7 @@ class File(Generic[T]):
         try:
             raw = file.read_bytes()
         except OSError as error:
-            raise ArtifactError(f"{file} cannot be read: {error.strerror}.", self.fix) from None
+            raise self._unreadable(str(file), error.strerror) from None
         return self.parse(raw, str(file))
 
     def parse(self, raw: bytes | str, shown: str) -> T:
@@ -60,7 +60,7 @@ class File(Generic[T]):
         try:
             value = json.loads(raw)
         except (ValueError, RecursionError) as error:
-            raise ArtifactError(f"{shown} cannot be read: {error}.", self.fix) from None
+            raise self._unreadable(shown, error) from None
         version = value.get(FORMAT, 1) if isinstance(value, dict) else 1
         if type(version) is not int or not 1 <= version <= self.version:
             raise ArtifactError(
@@ -89,8 +89,11 @@ class File(Generic[T]):
         try:
             value: T = _adapter(self.kind).validate_json(raw, strict=True)
         except ValidationError as error:
-            raise ArtifactError(f"{shown} cannot be read: {_told(error)}.", self.fix) from None
+            raise self._unreadable(shown, _told(error)) from None
         return value
+
+    def _unreadable(self, shown: str, reason: object) -> ArtifactError:
+        return ArtifactError(f"{shown} cannot be read: {reason}.", self.fix)
 
 
 def to_json(value: Any) -> Any:

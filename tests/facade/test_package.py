@@ -77,7 +77,7 @@ def test_three_lines_from_an_installed_wheel(tmp_path: Path) -> None:
     write_rows(elsewhere / "rows.csv", made_up_rows(300))
     made = (
         "Agent.fit('rows.csv', base={'uri': 'scratch', 'scratch': {'vocab_size': 200, 'layers': 2, "
-        "'hidden_size': 32, 'heads': 2, 'intermediate_size': 64}}, epochs=3, learning_rate=0.003, "
+        "'hidden_size': 32, 'heads': 2, 'intermediate_size': 64}}, epochs=12, learning_rate=0.003, "
         "batch_size=16, max_length=32, compress={'prune': {'enabled': False}, 'quantize': "
         "{'candidates': ['onnxruntime-fp32']}}, gates={'beat_floor': False})"
     )

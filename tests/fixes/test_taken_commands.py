@@ -175,12 +175,13 @@ def test_no_model_in_the_root(store: Store, tmp_path: Path) -> None:
 
 
 def test_no_retraining_in_the_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from bertworks.storage.outcomes import _KEYS, Outcomes
+    from bertworks.contracts.retraining import Outcome
+    from bertworks.storage.outcomes import Outcomes
     from pipelines.cli.retrain import outcomes
 
     other = str(tmp_path / "other")
-    facts = {**dict.fromkeys(_KEYS, "x"), "run": "1", "time": "2026-11-26T00:00:00Z"}
-    Outcomes(other, "tiny").add({**facts, "text": "tiny: promoted"})
+    ended = Outcome("tiny", "1", "2026-11-26T00:00:00Z", "promoted", "tiny: promoted")
+    Outcomes(other, "tiny").add(ended)
     taken("pipelines/cli/retrain.py", "or name the model store with --store.",
           refused_then(lambda store: outcomes("tiny", store=store), str(tmp_path / "none")),
           option("--store", given("models outcomes", "tiny", "--store", other)["store"]))  # fmt: skip
@@ -241,11 +242,11 @@ def test_an_output_of_no_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     from types import SimpleNamespace
 
     from bertworks.runtime import agent as runtime
+    from bertworks.spec import Task
 
     agent = SimpleNamespace(
-        task=SimpleNamespace(type="classification", pair=False), info={},
-        predict=lambda rows: [{"label": "a"} for _ in rows],
-    )  # fmt: skip
+        task=Task(), info={}, predict=lambda rows: [{"label": "a"} for _ in rows]
+    )
     monkeypatch.setattr(runtime.Agent, "load", lambda _: agent)
 
     def attempt(out: Path | None = tmp_path / "out.xls", form: str = "jsonl") -> None:

@@ -140,7 +140,14 @@ def test_a_change_against_the_baseline_that_is_meant(bench: Bench) -> None:
           lambda *changes: checked(bench, *changes), as_written)  # fmt: skip
 
 
-def test_a_baseline_of_another_version(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "change_of, told",
+    [
+        ({"format": 0}, "its format is 0"),
+        ({"vocabulary": {"buckets": 8, "counts": []}}, "in 8 buck"),
+    ],
+)
+def test_a_baseline_of_another_version(bench: Bench, change_of: dict[str, Any], told: str) -> None:
     bench.rows(reviews(ROWS))
     checked(bench)
     old = bench.folder / "old"
@@ -150,13 +157,13 @@ def test_a_baseline_of_another_version(bench: Bench) -> None:
             if file.name not in ("manifest.json", "profile.json"):
                 (folder / file.name).write_bytes(file.read_bytes())
         profile = statistics.json("profile.json")
-        artifacts.write_json(folder / "profile.json", {**profile, "format": 0})
+        artifacts.write_json(folder / "profile.json", {**profile, **change_of})
     bench.content["validate"] = {"baseline": str(old)}
     by = change("validate.baseline", str(statistics.path))
-    taken("bertworks/data/validation/profile/summary.py",
+    taken("bertworks/data/validation/baseline.py",
           "Set validate.baseline to a statistics artifact",
           lambda *changes: checked(bench, *changes), by)  # fmt: skip
-    with pytest.raises(Exception, match="has format 0"):
+    with pytest.raises(Exception, match=told):
         checked(bench)
     del bench.content["validate"]["baseline"]  # "or remove it"
     checked(bench)

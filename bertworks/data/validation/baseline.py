@@ -8,6 +8,8 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from bertworks.contracts.statistics import PROFILE, Profile
+from bertworks.data.validation.profile.scan import VOCABULARY_BUCKETS
+from bertworks.errors import ArtifactError
 from bertworks.storage.artifacts import Artifact, open_artifact
 
 
@@ -24,11 +26,27 @@ def open_baseline(path: str) -> Baseline | None:
     """Opens the statistics artifact at `path`; None for "none", and for an "auto" left unresolved.
 
     Raises:
-        ArtifactError: It is missing, damaged or no statistics artifact.
+        ArtifactError: It is missing, damaged, of another version or no statistics artifact.
     """
     if path in ("auto", "none"):
         return None
     artifact = open_artifact(path, "statistics")
     text = (artifact / "schema.pbtxt").read_text(encoding="utf-8")
     schema = text_format.Parse(text, schema_pb2.Schema())
-    return Baseline(artifact, schema, PROFILE.read(artifact))
+    return Baseline(artifact, schema, _profile(artifact))
+
+
+def _profile(artifact: Artifact) -> Profile:
+    """Its profile, where this version can compare with it."""
+    try:
+        profile: Profile = PROFILE.read(artifact)
+        buckets = profile.vocabulary.buckets
+        if buckets == VOCABULARY_BUCKETS:
+            return profile
+        reason = f"{artifact / PROFILE.name} counts words in {buckets} buckets, this version in "
+        reason += f"{VOCABULARY_BUCKETS}."
+    except ArtifactError as error:
+        reason = error.message
+    raise ArtifactError(
+        reason, "Set validate.baseline to a statistics artifact of this version, or remove it."
+    )

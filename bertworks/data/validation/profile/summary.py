@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from bertworks.contracts.statistics import Histogram, Profile, Vocabulary
 from bertworks.data.validation.profile.scan import VOCABULARY_BUCKETS, Scan
-from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.tasks import for_task
 
@@ -63,17 +62,7 @@ def build_profile(scan: Scan, task: Task) -> Profile:
 
 
 def compare(baseline: Profile, profile: Profile, scan: Scan) -> list[Drift]:
-    """The drift of length, vocabulary and labels (or scores) from the baseline's profile.
-
-    Raises:
-        ArtifactError: The baseline counts words in other buckets.
-    """
-    if baseline.vocabulary.buckets != profile.vocabulary.buckets:
-        raise ArtifactError(
-            f"The baseline's profile.json counts words in {baseline.vocabulary.buckets} buckets; this "
-            f"version has {profile.vocabulary.buckets}.",
-            "Set validate.baseline to a statistics artifact of this version, or remove it.",
-        )
+    """The drift of length, vocabulary and labels (or scores) from the baseline's profile."""
     lengths = baseline.lengths
     drifts = [
         Drift(
