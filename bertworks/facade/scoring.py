@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertworks.data.formats.reading import Reader
+from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.errors import DataError
 from bertworks.evaluation import metrics

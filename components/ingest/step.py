@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bertworks.data.formats.reading import Reader
 from bertworks.data.rows.examples import write_examples
+from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.data.sources import cache
 from bertworks.data.sources.base import base_notices, fetch_base

@@ -40,19 +40,19 @@ def test_longer_rows_are_taken(bench: Bench) -> None:
 def test_the_filter_is_corrected(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["sources"][0]["where"] = {"label": ["Good"]}
-    taken("bertworks/data/formats/reading.py", "Correct the filter's columns and values", bench.counts,
+    taken("bertworks/data/rows/reading.py", "Correct the filter's columns and values", bench.counts,
           lambda _: ('data.sources.0.where={"label": ["good", "bad"]}',))  # fmt: skip
 
 
 def test_a_column_of_another_name(bench: Bench) -> None:
     bench.rows(reviews(ALL, label="mood"))
-    taken("bertworks/data/rows/rows.py", "Name the right column in the source's `columns`",
+    taken("bertworks/data/formats/rows.py", "Name the right column in the source's `columns`",
           bench.counts, own("columns", {"label": "mood"}))  # fmt: skip
 
 
 def test_a_column_that_is_missing_is_a_constant(bench: Bench) -> None:
     bench.rows("text\n" + "\n".join(f"review {n}" for n in range(ALL)))
-    counts = taken("bertworks/data/rows/rows.py", "add it under `constants`", bench.counts,
+    counts = taken("bertworks/data/formats/rows.py", "add it under `constants`", bench.counts,
                    own("constants", {"label": "good"}))  # fmt: skip
     assert total(counts) == ALL
 
@@ -62,7 +62,9 @@ def test_another_delimiter(bench: Bench, delimiter: str) -> None:
     bench.rows(reviews(ALL).replace(",", delimiter))
     bench.content["data"]["sources"][0]["delimiter"] = "^"
     by = lambda fix: (f"data.sources.0.delimiter={re.findall('delimiter: (.*)[.]', fix)[0]}",)  # noqa: E731
-    counts = taken("bertworks/data/rows/rows.py", "Set the source's delimiter: ", bench.counts, by)
+    counts = taken(
+        "bertworks/data/formats/rows.py", "Set the source's delimiter: ", bench.counts, by
+    )
     assert total(counts) == ALL
 
 
@@ -76,7 +78,7 @@ def test_another_encoding(bench: Bench, encoding: str) -> None:
 def test_an_encoding_that_does_not_fit(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["sources"][0]["encoding"] = "utf-16"
-    taken("bertworks/data/rows/rows.py", "Set the source's `encoding`.", bench.counts,
+    taken("bertworks/data/formats/rows.py", "Set the source's `encoding`.", bench.counts,
           own("encoding", "utf-8"))  # fmt: skip
 
 
@@ -87,26 +89,26 @@ def test_an_encoding_that_nobody_knows(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return ("data.sources.0.encoding=" + re.findall(r"\bcp1252\b", fix)[0],)
 
-    taken("bertworks/data/rows/rows.py", "Write for example utf-8", bench.counts, by)
+    taken("bertworks/data/formats/rows.py", "Write for example utf-8", bench.counts, by)
 
 
 def test_an_ending_that_says_nothing(bench: Bench) -> None:
     bench.rows(reviews(ALL), "rows.data")
     bench.content["data"]["sources"][0]["uri"] = "rows.data"
-    taken("bertworks/data/rows/rows.py", "Set the source's format: csv", bench.counts,
+    taken("bertworks/data/formats/rows.py", "Set the source's format: csv", bench.counts,
           own("format", "csv"))  # fmt: skip
 
 
 def test_a_parquet_file_that_is_none(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["sources"][0]["format"] = "parquet"
-    taken("bertworks/data/rows/rows.py", "set `format`", bench.counts, own("format", "csv"))
+    taken("bertworks/data/formats/rows.py", "set `format`", bench.counts, own("format", "csv"))
 
 
 def test_no_header(bench: Bench) -> None:
     bench.rows(reviews(ALL).partition("\n")[2])
     bench.content["data"]["sources"][0]["header"] = False
-    counts = taken("bertworks/data/rows/rows.py", "List the columns' names in `names`.",
+    counts = taken("bertworks/data/formats/rows.py", "List the columns' names in `names`.",
                    bench.counts, own("names", ["text", "label"]))  # fmt: skip
     assert total(counts) == ALL
 
@@ -119,7 +121,7 @@ def test_a_header_that_is_no_row(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return (*own("header", False)(fix), *own("names", ["text", "label"])(fix))
 
-    taken("bertworks/data/rows/rows.py", "Set `header: false` and `names`.", bench.counts, by)
+    taken("bertworks/data/formats/rows.py", "Set `header: false` and `names`.", bench.counts, by)
 
 
 def test_quotes_that_are_plain_text(bench: Bench) -> None:
@@ -227,7 +229,7 @@ def test_labels_that_are_flags(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return own("one_hot", ["joy", "anger"], of="data.sources.0.columns")(fix)
 
-    taken("bertworks/data/rows/rows.py", "one_hot", bench.counts, by)
+    taken("bertworks/data/formats/rows.py", "one_hot", bench.counts, by)
 
 
 def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:
@@ -239,7 +241,7 @@ def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:
         where = re.findall(r"`where: (\{answer: [^`]*\})`", fix)[0]
         return (f"data.sources.0.where={where}",)
 
-    counts = taken("bertworks/data/formats/reading.py", "name the answers in the source's `where:",
+    counts = taken("bertworks/data/rows/reading.py", "name the answers in the source's `where:",
                    bench.counts, by)  # fmt: skip
     assert total(counts) == ALL
 

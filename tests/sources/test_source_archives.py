@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bertworks.data.rows.rows import read_rows
+from bertworks.data.formats.rows import read_rows
 from bertworks.data.sources import archives
 from bertworks.data.sources.fetch import Fetched, local_files
 from bertworks.data.sources.first_bytes import PACKED

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from bertworks.data.rows.rows import Refusal, Row, read_rows
+from bertworks.data.formats.rows import Refusal, Row, read_rows
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.sources.fetch import Fetched
 from bertworks.errors import DataError

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import progress
-from bertworks.data.formats.reading import Reader
 from bertworks.data.rows.agreement import agreed
+from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import CONFLICT, RATED, RejectedLog
 from bertworks.data.rows.shards import ShardWriter, examples_schema
 from bertworks.data.rows.spill import Record, Spill

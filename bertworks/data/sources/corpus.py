@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bertworks.data.formats.reading import Reader
+from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.shards import CORPUS_SCHEMA, ShardWriter
 from bertworks.data.rows.spill import Record, Spill
 from bertworks.data.rows.split import content_id

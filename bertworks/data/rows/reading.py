@@ -10,10 +10,10 @@ from typing import Any
 
 from bertworks import progress
 from bertworks.data.formats.annotators import LeftOut
+from bertworks.data.formats.rows import Refusal, format_of, missing_column, one_hot_fix, read_rows
 from bertworks.data.labels.labels import UNDECODABLE, Refused
 from bertworks.data.rows.mapping import Example, Mapper
 from bertworks.data.rows.rejected import RejectedLog
-from bertworks.data.rows.rows import Refusal, format_of, missing_column, one_hot_fix, read_rows
 from bertworks.data.rows.values import plain
 from bertworks.data.sources.encodings import likely_encoding
 from bertworks.data.sources.fetch import Fetched, combined_sha256, fetch
