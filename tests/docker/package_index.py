@@ -86,4 +86,5 @@ def _tokenizer(vocabulary: list[str]) -> tokenizers.Tokenizer:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
     )  # fmt: skip
+    made.add_special_tokens(vocabulary[:5])  # as every checkpoint's: whole where a text has them
     return made
