@@ -70,7 +70,8 @@ class Agent:
         targets: Any = [target for part in self.held_out for target in part.truth]
         if self.handler.task.type != "tagging":
             targets = np.array(targets)
-        names = sorted(self.handler.metrics, key=lambda name: name != self.handler.default_metric)
+        default = self.handler.default_metric
+        names = sorted(self.handler.kind.metrics, key=lambda name: name != default)
         return {name: self.handler.metric(name, targets, together) for name in names}
 
 

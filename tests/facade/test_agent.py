@@ -201,7 +201,7 @@ def test_a_lone_folder_has_no_scores_and_a_short_report(agent_of) -> None:
     assert agent.report.save(agent.path.parent / "r.html").read_text() == agent.report.html
 
 
-@pytest.mark.parametrize("module", ["bertworks.spec", "bertworks.facade.advice"])
+@pytest.mark.parametrize("module", ["bertworks.spec.agent", "bertworks.facade.advice"])
 def test_examples_in_docstrings(module: str) -> None:
     tried = doctest.testmod(sys.modules.get(module) or __import__(module, fromlist=["x"]))
     assert tried.attempted and not tried.failed

@@ -17,7 +17,7 @@ from rich.text import Text
 from pipelines.cli.command import print_anywhere, takes
 from pipelines.local.display import Lines, LiveTable
 from pipelines.local.record import Run, Step
-from pipelines import predictions
+from pipelines.cli import predictions
 from pipelines.cli.prediction_input import Given
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_nothing_that_is_printed_is_an_error(tmp_path: Path, encoding: str) -> N
 
 def test_a_table_of_data_is_utf8_whatever_the_output_shows(tmp_path: Path) -> None:
     code = (
-        "from pipelines.cli.command import print_anywhere; from pipelines import predictions as p;"
+        "from pipelines.cli.command import print_anywhere; from pipelines.cli import predictions as p;"
         "from pipelines.cli.prediction_input import Given; print_anywhere();"
         "w = p.Writer('csv'); w.write(p._data_stream('csv'), Given('', {'text': 'é'}), {'label': '电'})"
     )

@@ -142,7 +142,7 @@ def test_the_same_spec_gives_the_same_bytes_on_another_machine(tmp_path):
         folder.mkdir(parents=True)
         (folder / "spec.yaml").write_text(PACKAGED)
         script = (
-            "from pathlib import Path; from bertworks import spec_file;"
+            "from pathlib import Path; from bertworks.spec import file as spec_file;"
             "from pipelines.compile import compile_agent;"
             "compile_agent(spec_file.load('spec.yaml'), Path('p.yaml'))"
         )

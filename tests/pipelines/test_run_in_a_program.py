@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,23 +13,32 @@ import pytest
 from bertworks import progress
 from bertworks.data.sources.cache import cache_folder, cache_in
 from pipelines.local import notebook
-from pipelines.local.run import _ended_by_signals, _Terminated
+from pipelines.local.run import _ended_by_signals
 
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
+SIGNALLED = """
+import signal
+from pipelines.local.run import _ended_by_signals, _Terminated
+endings, heard = (signal.SIGTERM, signal.SIGHUP), []
+signal.signal(signal.SIGHUP, lambda number, frame: heard.append(number))
+found = [signal.getsignal(one) for one in endings]
+ended = False
+try:
+    with _ended_by_signals():
+        signal.raise_signal(signal.SIGTERM)
+except _Terminated:
+    ended = True
+assert ended and [signal.getsignal(one) for one in endings] == found
+signal.raise_signal(signal.SIGHUP)
+assert heard == [signal.SIGHUP]
+"""
+
+
 def test_signals_end_a_run_and_then_do_what_they_did_before() -> None:
-    heard = []
-    before = signal.signal(signal.SIGHUP, lambda number, frame: heard.append(number))
-    try:
-        found = [signal.getsignal(one) for one in ENDINGS]
-        with pytest.raises(_Terminated), _ended_by_signals():
-            signal.raise_signal(signal.SIGTERM)
-        assert [signal.getsignal(one) for one in ENDINGS] == found
-        signal.raise_signal(signal.SIGHUP)
-        assert heard == [signal.SIGHUP]
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    """In a process of its own: a signal that comes late must not end those that test."""
+    subprocess.run([sys.executable, "-c", SIGNALLED], check=True)
 
 
 def test_a_run_in_another_thread_leaves_signals_alone() -> None:

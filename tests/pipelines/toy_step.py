@@ -7,7 +7,7 @@ from pathlib import Path
 from tiny_agent import REPOSITORY
 
 STEP = """
-from bertworks import artifacts
+from bertworks.storage import artifacts
 from bertworks.notices import Notice
 from bertworks.spec import Task
 from components.contract import StepResult, StepSection
