@@ -125,7 +125,7 @@ def bertworks(arguments: Sequence[str], environment: dict[str, str]) -> float:
     """Runs the command line; its seconds from start to end."""
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.main", *arguments],
+        [sys.executable, "-m", "pipelines.cli", *arguments],
         env={**os.environ, **environment},
         stdout=sys.stderr,
         stderr=subprocess.PIPE if environment else None,

@@ -82,7 +82,7 @@ def ask(
     Raises:
         SystemExit: The run failed otherwise than at its gates.
     """
-    command = [sys.executable, "-m", "pipelines.cli.main", "run", spec, "--root", str(root)]
+    command = [sys.executable, "-m", "pipelines.cli", "run", spec, "--root", str(root)]
     for change in [*(f"{name}={seed}" for name in SEEDED), *changes]:
         command += ["--set", change]
     began = time.monotonic()

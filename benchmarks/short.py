@@ -37,7 +37,7 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "am
 STEPS = 4
 START_UP = {
     "import bertworks": ["-c", "import bertworks"],
-    "bertworks --help": ["-m", "pipelines.cli.main", "--help"],
+    "bertworks --help": ["-m", "pipelines.cli", "--help"],
 }
 
 

@@ -20,8 +20,8 @@ TEXT = "a warm, clever and moving film"
 COMMANDS: dict[str, tuple[list[str], float | None]] = {
     "python -c pass": (["-c", "pass"], None),
     "import bertworks": (["-c", "import bertworks"], 0.1),
-    "bertworks --help": (["-m", "pipelines.cli.main", "--help"], 0.4),
-    'bertworks predict "..."': (["-m", "pipelines.cli.main", "predict", TEXT], 1.0),
+    "bertworks --help": (["-m", "pipelines.cli", "--help"], 0.4),
+    'bertworks predict "..."': (["-m", "pipelines.cli", "predict", TEXT], 1.0),
 }
 
 

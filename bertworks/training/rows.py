@@ -11,8 +11,9 @@ import numpy as np
 
 from bertworks.errors import ArtifactError, DataError
 from bertworks.storage.artifacts import Artifact
-from bertworks.tasks.tagging.target import IGNORED, Truth
+from bertworks.tasks.tagging.target import Truth
 from bertworks.text import windows
+from bertworks.text.alignment import IGNORE
 from bertworks.text.ragged import Ragged
 
 
@@ -53,7 +54,7 @@ class Rows:
             return self.targets
         tags, words = self.words
         return [
-            Truth(tags[row], words[row], np.flatnonzero(self.targets[row] != IGNORED))
+            Truth(tags[row], words[row], np.flatnonzero(self.targets[row] != IGNORE))
             for row in range(len(self))
         ]
 
@@ -172,7 +173,7 @@ def ragged(column: Any) -> Ragged:
 
 def _answered(tags: np.ndarray, part: windows.Window) -> np.ndarray:
     """A window's tags: those of the pieces that it answers, and what is ignored elsewhere."""
-    found = np.full(part.end - part.start + windows.MARKS, IGNORED, np.int32)
+    found = np.full(part.end - part.start + windows.MARKS, IGNORE, np.int32)
     begin = 1 - part.start
     found[part.first + begin : part.last + begin] = tags[part.first + 1 : part.last + 1]
     return found

@@ -282,7 +282,3 @@ def _let_help_flow(group: typer.Typer) -> None:
 
 
 _let_help_flow(app)
-
-
-if __name__ == "__main__":
-    main()

@@ -55,7 +55,7 @@ def data_steps(folder: Path) -> Outcome:
 
 def whole_way(folder: Path) -> Outcome:
     """`bertworks run`, and the agent's answers to the raw rows of the case's data."""
-    program = [sys.executable, "-m", "pipelines.cli.main"]
+    program = [sys.executable, "-m", "pipelines.cli"]
     done = subprocess.run(
         [*program, "run", "spec.yaml"], cwd=folder, capture_output=True, text=True, check=False
     )

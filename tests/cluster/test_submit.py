@@ -265,7 +265,7 @@ def test_as_a_program(kfp: FakeKfp, tmp_path: Path) -> None:
     """The whole command in a process of its own; Ctrl-C while it waits leaves the run alone."""
     environment = {**os.environ, "KFP_HOST": kfp.url, "HOME": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli.main", "submit", SPEC, "--wait"],
+        [sys.executable, "-m", "pipelines.cli", "submit", SPEC, "--wait"],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,

@@ -109,7 +109,7 @@ def running(store, tmp_path_factory):
                  "--name=mood", "--host=0.0.0.0", f"--port={port}", "--threads=1"]  # fmt: skip
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli.main", *arguments], stdout=stream, stderr=stream
+            [sys.executable, "-m", "pipelines.cli", *arguments], stdout=stream, stderr=stream
         )
     base = f"http://127.0.0.1:{port}"
     for _ in range(240):
@@ -246,7 +246,7 @@ def test_open_requests_are_answered_after_sigterm(running):
 
 def test_a_version_that_may_not_serve_ends_the_server_with_its_reason(store):
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.main", "serve", f"--store={store[0]}", "--agent=mood/2"],
+        [sys.executable, "-m", "pipelines.cli", "serve", f"--store={store[0]}", "--agent=mood/2"],
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 6

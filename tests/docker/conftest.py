@@ -86,7 +86,7 @@ def run_in_containers(image, tmp_path_factory) -> Callable[..., Ran]:
         on_volume = spec.replace("uri: rows.csv", "uri: /bertworks/data/rows.csv")
         (folder / "spec.yaml").write_text(on_volume, encoding="utf-8")
         compiled = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli.main", "compile", "spec.yaml", "-o", "pipeline.yaml"],
+            [sys.executable, "-m", "pipelines.cli", "compile", "spec.yaml", "-o", "pipeline.yaml"],
             cwd=folder, env=environment(), capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert compiled.returncode == 0, compiled.stdout + compiled.stderr

@@ -77,7 +77,7 @@ class User:
     ) -> subprocess.CompletedProcess[str]:
         """Calls the command line; its exit code must be `code`, unless that is None."""
         done = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli.main", *map(str, arguments)],
+            [sys.executable, "-m", "pipelines.cli", *map(str, arguments)],
             cwd=REPOSITORY,
             env={**os.environ, "COLUMNS": "200"},
             capture_output=True,

@@ -124,7 +124,7 @@ def test_tiny_agent_goes_the_whole_way_on_this_machine(tmp_path: Path) -> None:
         [
             sys.executable,
             "-m",
-            "pipelines.cli.main",
+            "pipelines.cli",
             "run",
             str(TINY),
             "--root",

@@ -34,7 +34,7 @@ def main(bundle: str, port: str) -> int:
     command = [
         sys.executable,
         "-m",
-        "pipelines.cli.main",
+        "pipelines.cli",
         "serve",
         "--agent",
         bundle,

@@ -20,7 +20,7 @@ def bertworks() -> Callable[..., subprocess.CompletedProcess[str]]:
         *arguments: str, cwd: Path, environment: dict[str, str] | None = None, text: str = ""
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pipelines.cli.main", *map(str, arguments)],
+            [sys.executable, "-m", "pipelines.cli", *map(str, arguments)],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})},
             input=text,

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def start(folder: Path) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli.main", "run", "spec.yaml"],
+        [sys.executable, "-m", "pipelines.cli", "run", "spec.yaml"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,

@@ -68,7 +68,7 @@ def hook() -> Iterator[tuple[list[dict[str, Any]], str]]:
 def bertworks(folder: Path, *arguments: str, hook: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "BERTWORKS_WEBHOOK": hook}
     return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.main", *arguments],
+        [sys.executable, "-m", "pipelines.cli", *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=550,
     )  # fmt: skip
 

@@ -70,7 +70,7 @@ def test_the_watch_sees_a_name_and_a_file(watch):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_predict_reports_to_nobody(watch, bundles, engine):
-    command = ["-m", "pipelines.cli.main", "predict", "good film", "--agent", str(bundles[engine])]
+    command = ["-m", "pipelines.cli", "predict", "good film", "--agent", str(bundles[engine])]
     assert watch(*command) == ([], [])
 
 

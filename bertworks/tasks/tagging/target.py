@@ -10,6 +10,7 @@ import numpy as np
 
 from bertworks.tasks.tagging.entities import OUTSIDE
 from bertworks.tasks.target import Target, Unknown, Variety
+from bertworks.text.alignment import IGNORE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
     from bertworks.tasks.forms.form import Pieces
-
-IGNORED = -100
 
 
 class Truth(NamedTuple):
@@ -40,7 +39,7 @@ def truth_of(row: Truth | Any) -> Truth:
     if isinstance(row, Truth):
         return row
     tags = np.asarray(row)
-    starts = np.flatnonzero(tags != IGNORED)
+    starts = np.flatnonzero(tags != IGNORE)
     return Truth(tags[starts], np.arange(len(starts)), starts)
 
 
@@ -127,5 +126,5 @@ class TagsTarget(Target):
         """Tags on pieces, (rows, length), ignored where padded; divided by the words."""
         from bertworks.text.batching import pad_batch
 
-        found: Any = pad_batch([targets[row] for row in chosen], IGNORED)
+        found: Any = pad_batch([targets[row] for row in chosen], IGNORE)
         return found, float((found >= 0).sum())
