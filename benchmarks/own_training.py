@@ -25,7 +25,7 @@ from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.tasks import for_task
 from bertworks.training import precision
 from bertworks.training.distribution import strategy
-from bertworks.training.feed import Batch, Feed, ahead
+from bertworks.training.feed import Feed, MicroBatch, ahead
 from bertworks.training.initial import load_initial
 from bertworks.training.length import length_of
 from bertworks.training.objectives.corpus import Marks, MaskedFeed, read_texts
@@ -64,7 +64,7 @@ class Training:
         """Trains some steps; preparing their batches is part of the time."""
         parts = self.settings.accumulate * self.stepper.replicas
         counts: Counter[str] = Counter()
-        taken: list[Batch] = []
+        taken: list[MicroBatch] = []
         loss = 0.0
         began = time.perf_counter()
         for batches in ahead(self.feed, self.done, self.done + steps, parts):
@@ -78,7 +78,7 @@ class Training:
         return {"seconds": seconds, "steps": steps, "loss": loss / steps, **counts}
 
 
-def counted(batch: Batch) -> dict[str, int]:
+def counted(batch: MicroBatch) -> dict[str, int]:
     """What a batch holds, as `benchmarks.efficiency` needs it to count operations.
 
     Returns:

@@ -20,7 +20,7 @@ from bertworks.spec import file as spec_file
 from bertworks.storage import artifacts
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
-from bertworks.training.rows import Rows, read_rows
+from bertworks.training.rows import LabelledRows, read_rows
 from components.finetune import step as finetune
 from components.ingest import step as ingest
 from components.transform import step as transform
@@ -47,8 +47,8 @@ class Agent:
     full: Model
     handler: TaskHandler
     info: dict[str, Any]
-    train: Rows
-    held_out: tuple[Rows, ...]
+    train: LabelledRows
+    held_out: tuple[LabelledRows, ...]
 
     @classmethod
     def load(cls, name: str, model: Path, tokens: Path, splits: Sequence[str]) -> Agent:

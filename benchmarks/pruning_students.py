@@ -11,7 +11,7 @@ import numpy as np
 from bertworks.compression.pruning import widths as pruning
 from bertworks.compression.pruning.latency import LatencyTable
 from bertworks.compression.pruning.shrink import Model, Narrowing, cut_and_repair
-from bertworks.compression.pruning.widths import Plan, feed_forward_widths
+from bertworks.compression.pruning.widths import PruningPlan, feed_forward_widths
 from bertworks.models.config import EncoderConfig
 
 
@@ -99,7 +99,7 @@ def _narrowed(full: Model, width: int) -> Model:
         norms = np.square(inner).sum(axis=1) + np.square(outer).sum(axis=0)
         neurons.append(tuple(sorted(np.argsort(-norms, kind="stable")[:width].tolist())))
     heads = tuple(tuple(range(count)) for count in config.num_heads)
-    plan = Plan(heads, tuple(neurons), 1.0, 1.0, 1.0)
+    plan = PruningPlan(heads, tuple(neurons), 1.0, 1.0, 1.0)
     return Model(*pruning.slice_weights(config, full.weights, plan))
 
 

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import bertworks
 from bertworks.spec import AgentSpec
-from pipelines import identity
 from pipelines.box import KINDS, Box, Kind
 from pipelines.boxes import TABLE
 from pipelines.graph import Graph
+from pipelines.provenance import Provenance, provenance_of
 from pipelines.sections import as_json
 from pipelines.site import Kubeflow, Site
 
@@ -47,9 +47,9 @@ class Dag:
         return self.graph.boxes
 
     @cached_property
-    def identity(self) -> identity.Identity:
+    def provenance(self) -> Provenance:
         """What it is made of."""
-        return identity.identity(self.spec, self.site.fingerprints)
+        return provenance_of(self.spec, self.site.fingerprints)
 
     def sections(self) -> dict[str, str]:
         """Each box's part of the spec, as JSON: the settings, and what tells the code."""

@@ -199,9 +199,9 @@ def _set_labels(task: Any, box: Box, dag: Dag) -> None:
 
     labels = {
         "app.kubernetes.io/name": "bertworks",
-        "app.kubernetes.io/instance": dag.identity.agent,
+        "app.kubernetes.io/instance": dag.provenance.agent,
         "app.kubernetes.io/component": box.name,
-        **dag.identity.labels(),
+        **dag.provenance.labels(),
     }
     for key, value in labels.items():
         kubernetes.add_pod_label(task, key, value)

@@ -17,13 +17,13 @@ from bertworks.contracts.bundle import EngineFile
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import Weights
 from bertworks.runtime.engines import import_openvino
-from bertworks.runtime.inference import Batch
+from bertworks.runtime.inference import PaddedBatch
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import form_of
 
 BASELINE = "onnxruntime-fp32"
-Builder = Callable[["Source", Sequence[Batch], Path], EngineFile]
+Builder = Callable[["Source", Sequence[PaddedBatch], Path], EngineFile]
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,13 @@ class Source:
         )  # fmt: skip
 
 
-def _onnxruntime_fp32(source: Source, _: Sequence[Batch], folder: Path) -> EngineFile:
+def _onnxruntime_fp32(source: Source, _: Sequence[PaddedBatch], folder: Path) -> EngineFile:
     return _save_onnx(source.graph("float32"), folder)
 
 
-def _onnxruntime_int8(source: Source, calibration: Sequence[Batch], folder: Path) -> EngineFile:
+def _onnxruntime_int8(
+    source: Source, calibration: Sequence[PaddedBatch], folder: Path
+) -> EngineFile:
     quantizers = calibrate(
         source.config, source.weights, source.head, calibration, pair=source.pair,
         max_length=source.max_length,
@@ -83,12 +85,12 @@ def _onnxruntime_int8(source: Source, calibration: Sequence[Batch], folder: Path
     return _save_onnx(source.graph("int8", quantizers), folder)
 
 
-def _openvino_bf16(source: Source, _: Sequence[Batch], folder: Path) -> EngineFile:
+def _openvino_bf16(source: Source, _: Sequence[PaddedBatch], folder: Path) -> EngineFile:
     model = _openvino_model(source, "compact")
     return _save_openvino(model, folder, {"INFERENCE_PRECISION_HINT": "bf16"}, halves=True)
 
 
-def _openvino_int8(source: Source, calibration: Sequence[Batch], folder: Path) -> EngineFile:
+def _openvino_int8(source: Source, calibration: Sequence[PaddedBatch], folder: Path) -> EngineFile:
     """NNCF's post-training quantization: static ranges from calibration rows, with SmoothQuant.
 
     SmoothQuant (Xiao et al. 2022, section 4) moves outliers of the activations into the weights.
@@ -99,7 +101,7 @@ def _openvino_int8(source: Source, calibration: Sequence[Batch], folder: Path) -
     nncf.set_log_level(logging.ERROR)
     names = ("input_ids", "attention_mask", "type_ids")[: 3 if source.pair else 2]
 
-    def feeds(batch: Batch) -> Mapping[str, Any]:
+    def feeds(batch: PaddedBatch) -> Mapping[str, Any]:
         return {name: getattr(batch, name) for name in names}
 
     # NNCF draws progress bars on standard output, which belongs to the caller.

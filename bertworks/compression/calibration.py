@@ -20,7 +20,7 @@ from bertworks.compression.quantizer import Quantizer
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import Weights
 from bertworks.runtime.engines import Floats, OnnxRuntime
-from bertworks.runtime.inference import Batch
+from bertworks.runtime.inference import PaddedBatch
 
 POWERS = (0.0, 0.5, 0.7, 0.9)
 SAMPLE = 768
@@ -54,7 +54,7 @@ def calibrate(
     config: EncoderConfig,
     weights: Weights,
     head: Head,
-    rows: Sequence[Batch],
+    rows: Sequence[PaddedBatch],
     *,
     pair: bool = False,
     max_length: int | None = None,
@@ -132,7 +132,7 @@ def _weight(weights: Weights, site: str) -> NDArray[np.float32]:
     return np.concatenate([weights[f"{site}.{part}.weight"] for part in parts])
 
 
-def _parts(rows: Sequence[Batch]) -> Iterator[Batch]:
+def _parts(rows: Sequence[PaddedBatch]) -> Iterator[PaddedBatch]:
     """Batches of no more than `AT_ONCE` tokens, or of one row."""
     for batch in rows:
         size = max(1, AT_ONCE // batch.input_ids.shape[1])
@@ -140,7 +140,7 @@ def _parts(rows: Sequence[Batch]) -> Iterator[Batch]:
             yield batch.part(slice(start, start + size))
 
 
-def _observe(engine: OnnxRuntime, parts: Sequence[Batch]) -> dict[str, Inputs]:
+def _observe(engine: OnnxRuntime, parts: Sequence[PaddedBatch]) -> dict[str, Inputs]:
     """Runs the rows, and keeps of every site its range and a sample drawn evenly from the runs."""
     stream = np.random.default_rng(SEED)
     share = -(-SAMPLE // len(parts))

@@ -26,7 +26,7 @@ from bertworks.evaluation.gating.drops import Drop, best_by_chance
 from bertworks.progress import stage
 from bertworks.runtime import engines
 from bertworks.runtime.engines import Floats
-from bertworks.runtime.inference import ROWS, Batch, Runner, TokenIds, batches
+from bertworks.runtime.inference import ROWS, PaddedBatch, Runner, TokenIds, batches
 from bertworks.shortened import shortened
 from bertworks.spec import Quantize
 from bertworks.tasks.predictions import Predictions
@@ -42,15 +42,15 @@ Answers = Callable[[list[Floats]], Predictions]
 
 
 @dataclass(frozen=True)
-class Rows:
+class TokenizedRows:
     """Token ids of labelled rows, with token types for pairs."""
 
     ids: Sequence[TokenIds]
     types: Sequence[TokenIds] | None = None
 
-    def first(self, count: int) -> Rows:
+    def first(self, count: int) -> TokenizedRows:
         """The first `count` rows."""
-        return Rows(self.ids[:count], None if self.types is None else self.types[:count])
+        return TokenizedRows(self.ids[:count], None if self.types is None else self.types[:count])
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def compress(
     source: Source,
     settings: Quantize,
     limits: Limits,
-    calibration: Rows,
-    validation: Rows,
+    calibration: TokenizedRows,
+    validation: TokenizedRows,
     scoring: Scoring,
     folder: Path,
 ) -> Compressed:
@@ -117,7 +117,9 @@ def compress(
     return Compressed(candidates, load)
 
 
-def _build(candidate: Candidate, source: Source, calibration: Rows, settings: Quantize) -> None:
+def _build(
+    candidate: Candidate, source: Source, calibration: TokenizedRows, settings: Quantize
+) -> None:
     """Builds and loads; a failure is noted in the candidate and stops nothing."""
     candidate.folder.mkdir(parents=True)
     try:
@@ -142,7 +144,7 @@ def _fail(candidate: Candidate, error: Exception) -> None:
 
 
 def _score(
-    candidates: Sequence[Candidate], rows: Rows, scoring: Scoring, confidence: float
+    candidates: Sequence[Candidate], rows: TokenizedRows, scoring: Scoring, confidence: float
 ) -> None:
     """Metric and drop of each on the same rows; a failure is noted, as when building."""
     baseline: Predictions | None = None
@@ -167,7 +169,7 @@ class _Rounds:
     def __init__(
         self,
         candidates: Sequence[Candidate],
-        rows: Rows,
+        rows: TokenizedRows,
         settings: Quantize,
         limits: Limits,
         pad: int,
@@ -225,7 +227,7 @@ class _Rounds:
             one.judge(self.limits)
 
 
-def _singles(rows: list[Batch]) -> list[Batch]:
+def _singles(rows: list[PaddedBatch]) -> list[PaddedBatch]:
     """Evenly spaced over the lengths, in the same mixed order for all."""
     places = np.unique(np.linspace(0, len(rows) - 1, SINGLE_ROWS).round().astype(int))
     return [rows[place] for place in np.random.default_rng(0).permutation(places)]

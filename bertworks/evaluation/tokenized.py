@@ -17,7 +17,7 @@ def answers_on_tokens(
 ) -> Predictions:
     """Truth and answers of rows of a tokens artifact.
 
-    Words that were cut count as answered with "O" where `targets` knows them (`Rows.truth`).
+    Words that were cut count as answered with "O" where `targets` knows them (`LabelledRows.truth`).
 
     Args:
         handler: The task.

@@ -8,12 +8,12 @@ from typing import Any
 from markupsafe import Markup
 
 from bertworks.compression.pruning.latency import Curve, LatencyTable
-from bertworks.compression.pruning.widths import Plan
+from bertworks.compression.pruning.widths import PruningPlan
 from bertworks.pages import html
 
 
 def render(
-    plan: Plan, table: LatencyTable, scores: Mapping[str, float], history: Mapping[str, Any]
+    plan: PruningPlan, table: LatencyTable, scores: Mapping[str, float], history: Mapping[str, Any]
 ) -> str:
     """A self-contained page.
 

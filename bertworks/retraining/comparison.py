@@ -10,7 +10,7 @@ from bertworks.contracts.retraining import Drift, Version
 from bertworks.notices import Notice
 from bertworks.retraining.champion import Past
 from bertworks.retraining.drift import FEWEST_ROWS, measure_drift
-from bertworks.retraining.plan import Plan, counts, make_plan
+from bertworks.retraining.plan import RetrainingPlan, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys
 from bertworks.spec import Retrain, Task
 from bertworks.storage.artifacts import Artifact
@@ -34,7 +34,7 @@ class Comparison:
 
     changed: bool
     reason: str
-    plan: Plan
+    plan: RetrainingPlan
     new: int
     drifts: list[Drift]
     past: Past
@@ -150,7 +150,7 @@ def _reason(changed: bool, new: int, settings: Retrain, drifts: list[Drift], pas
 
 
 def _label_table(
-    known: dict[str, Key], rows: dict[str, Key], plan: Plan
+    known: dict[str, Key], rows: dict[str, Key], plan: RetrainingPlan
 ) -> dict[str, tuple[int, int]]:
     """Rows a label: those known before, and the new ones."""
     found: dict[str, tuple[int, int]] = {}

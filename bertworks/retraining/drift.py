@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertworks.contracts.retraining import Drift
-from bertworks.data.validation.profile.rows import SPLITS, Batch, batches
+from bertworks.data.validation.profile.rows import SPLITS, ExamplesBatch, batches
 from bertworks.data.validation.profile.scan import VOCABULARY_BUCKETS
 from bertworks.data.validation.profile.summary import raw_divergence
 from bertworks.data.validation.profile.words import split_words
@@ -107,7 +107,7 @@ def _chosen(
                 yield batch.text.filter(here), _column(batch, column).filter(here)
 
 
-def _column(batch: Batch, name: str) -> pa.Array:
+def _column(batch: ExamplesBatch, name: str) -> pa.Array:
     return batch.columns.column(name)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from bertworks import progress
 from bertworks.data.rows.shards import ShardWriter, examples_schema
 from bertworks.data.validation.profile.rows import SPLITS
-from bertworks.retraining.plan import Plan
+from bertworks.retraining.plan import RetrainingPlan
 from bertworks.retraining.rows import Row, by_id
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact, write_json
@@ -20,7 +20,7 @@ from bertworks.tasks import for_task
 def write_rows(
     task: Task,
     sources: Sequence[Artifact],
-    plan: Plan,
+    plan: RetrainingPlan,
     examples: Path,
     history: Path,
 ) -> None:
@@ -66,7 +66,7 @@ def _row(group: list[tuple[int, str, Row]], fresh: bool) -> Row:
 
 
 def _info(
-    current: Artifact, plan: Plan, rows: dict[str, int], labels: set[str], sampled: bool
+    current: Artifact, plan: RetrainingPlan, rows: dict[str, int], labels: set[str], sampled: bool
 ) -> dict[str, Any]:
     """info.json: the rows that are not rehearsed count as left out."""
     left_out = plan.left_out if sampled else 0

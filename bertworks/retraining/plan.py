@@ -22,7 +22,7 @@ Keys = Mapping[str, Key]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RetrainingPlan:
     """Which rows go where.
 
     Attributes:
@@ -60,7 +60,7 @@ def make_plan(
     rehearsal: float | None,
     seed: str,
     min_label_rows: int,
-) -> Plan:
+) -> RetrainingPlan:
     """Sorts the rows of the sources and of the champion.
 
     Args:
@@ -93,7 +93,7 @@ def make_plan(
         least = max(LABEL_ROWS, *unknown) if unknown and rehearsal else LABEL_ROWS
         rehearsed = _sample(known, old, have, round(rehearsal * len(new)), least, seed)
     labels = set(have) | set(_label_rows(known, rehearsed))
-    return Plan(
+    return RetrainingPlan(
         fresh=frozenset(fresh),
         relabelled=sum(one in fresh for one in changed),
         waiting=frozenset(one for one in waiting if one not in known),
@@ -142,7 +142,7 @@ def _label_rows(keys: Keys, ids: Iterable[str]) -> Counter[str]:
     return Counter(label for one in ids for label in keys[one].labels)
 
 
-def counts(plan: Plan) -> Counts:
+def counts(plan: RetrainingPlan) -> Counts:
     """The plan in numbers."""
     used = Counter(where for one, where in plan.split.items() if plan.used(one))
     return Counts(

@@ -29,7 +29,7 @@ many numbers a head, so that 16 rows of 512 tokens take half a gigabyte, and two
 
 
 @dataclass(frozen=True)
-class Batch:
+class PaddedBatch:
     """Padded rows.
 
     Attributes:
@@ -46,10 +46,10 @@ class Batch:
     attention_mask: Integers
     type_ids: Integers | None
 
-    def part(self, rows: slice) -> Batch:
+    def part(self, rows: slice) -> PaddedBatch:
         """Some of its rows, padded as they are."""
         types = None if self.type_ids is None else self.type_ids[rows]
-        return Batch(
+        return PaddedBatch(
             self.rows[rows], self.lengths[rows], self.input_ids[rows], self.attention_mask[rows],
             types,
         )  # fmt: skip
@@ -65,7 +65,7 @@ def batches(
     *,
     size: int = ROWS,
     pad: int = 0,
-) -> list[Batch]:
+) -> list[PaddedBatch]:
     """Sorts rows by length and cuts them into batches, each padded to its own longest row.
 
     Args:
@@ -86,12 +86,12 @@ def _groups(ids: Sequence[TokenIds], size: int) -> list[Integers]:
 
 def _batch(
     rows: Integers, ids: Sequence[TokenIds], types: Sequence[TokenIds] | None, pad: int
-) -> Batch:
+) -> PaddedBatch:
     padded = _pad([ids[row] for row in rows], pad)
     lengths = np.fromiter((len(ids[row]) for row in rows), np.int64, len(rows))
     inside = np.arange(padded.shape[1]) < lengths[:, np.newaxis]
     kinds = None if types is None else _pad([types[row] for row in rows], 0)
-    return Batch(rows, lengths, padded, inside.astype(np.int64), kinds)
+    return PaddedBatch(rows, lengths, padded, inside.astype(np.int64), kinds)
 
 
 def _cut(order: Integers, lengths: Integers, size: int) -> Iterator[Integers]:
@@ -148,7 +148,7 @@ class Runner:
         """
         groups = _groups(ids, even_size(len(ids), self._engine.threads, self._size))
 
-        def run(rows: Integers, engine: Engine) -> tuple[Batch, Floats]:
+        def run(rows: Integers, engine: Engine) -> tuple[PaddedBatch, Floats]:
             batch = _batch(rows, ids, types, self._pad)
             return batch, batch.run(engine)
 
@@ -161,8 +161,8 @@ class Runner:
         return [found[row] for row in range(len(ids))]
 
     def _run(
-        self, run: Callable[[Integers, Engine], tuple[Batch, Floats]], groups: list[Integers]
-    ) -> Iterator[tuple[Batch, Floats]]:
+        self, run: Callable[[Integers, Engine], tuple[PaddedBatch, Floats]], groups: list[Integers]
+    ) -> Iterator[tuple[PaddedBatch, Floats]]:
         if len(groups) < 2 or self._engine.threads == 1:
             return (run(rows, self._engine) for rows in groups)
         engine, pool = self._side_by_side()

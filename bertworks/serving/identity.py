@@ -17,7 +17,7 @@ from bertworks.storage.store import PASSED, REFUSED, Store
 
 
 @dataclass(frozen=True)
-class Identity:
+class BundleIdentity:
     """What a server says about its bundle.
 
     Attributes:
@@ -43,7 +43,7 @@ class Located:
     """A bundle on this machine. `store` keeps a bucket's copy alive."""
 
     folder: Path
-    identity: Identity
+    identity: BundleIdentity
     store: Store | None = None
 
 
@@ -59,7 +59,7 @@ def in_folder(folder: Path, digest: str | None = None) -> Located:
     """
     bundle = open_artifact(folder, "bundle")
     _check_digest(bundle, digest)
-    return Located(folder, Identity(bundle.digest))
+    return Located(folder, BundleIdentity(bundle.digest))
 
 
 def in_store(uri: str, name: str, number: int, digest: str | None = None) -> Located:
@@ -89,7 +89,7 @@ def in_store(uri: str, name: str, number: int, digest: str | None = None) -> Loc
         )
     bundle = store.fetch(name, number)
     _check_digest(bundle, digest)
-    identity = Identity(
+    identity = BundleIdentity(
         digest=bundle.digest,
         version=number,
         created=_timestamp(version.created),

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from bertworks.errors import DataError
-from bertworks.serving.identity import Identity
+from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.refusals import Cancelled
 
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 4, 8)
@@ -29,7 +29,7 @@ class Meters:
         engine: What runs its graph.
     """
 
-    def __init__(self, name: str, identity: Identity, engine: str) -> None:
+    def __init__(self, name: str, identity: BundleIdentity, engine: str) -> None:
         self._name, self._all = name, _registered()
         self._all["info"].labels(
             name, str(identity.version or ""), identity.digest[:12], engine

@@ -18,7 +18,7 @@ from bertworks import __version__
 from bertworks.cpus import available_threads
 from bertworks.errors import EnvironmentFault
 from bertworks.runtime.agent import Agent
-from bertworks.serving.identity import Identity
+from bertworks.serving.identity import BundleIdentity
 from bertworks.spec import Task
 from bertworks.spec.limits import Limits
 from bertworks.storage.artifacts import open_artifact
@@ -36,7 +36,7 @@ def serve(
     name: str = "agent",
     threads: int | None = None,
     max_batch: int = 32,
-    identity: Identity | None = None,
+    identity: BundleIdentity | None = None,
     *,
     host: str = LOOPBACK,
     limits: Limits | None = None,
@@ -68,7 +68,7 @@ def serve(
     for rows in (1, 2 * (threads or available_threads())):
         agent.predict([agent.form.sample] * rows)
     _check_address(host, port)
-    known = identity or Identity(open_artifact(folder, "bundle", verify=False).digest)
+    known = identity or BundleIdentity(open_artifact(folder, "bundle", verify=False).digest)
     limits = limits or Limits()
     running = limits.running or max(2, threads or available_threads())
     executor = ThreadPoolExecutor(running, "answers")
@@ -95,7 +95,9 @@ def serve(
         os._exit(0)
 
 
-def _greeting(task: Task, name: str, identity: Identity, host: str, port: int) -> tuple[str, ...]:
+def _greeting(
+    task: Task, name: str, identity: BundleIdentity, host: str, port: int
+) -> tuple[str, ...]:
     """What serves where, and how to ask it."""
     version = "" if identity.version is None else f" version {identity.version}"
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

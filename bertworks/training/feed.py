@@ -14,7 +14,7 @@ AHEAD = 4
 
 
 @dataclass(frozen=True)
-class Batch:
+class MicroBatch:
     """What one forward and backward pass takes.
 
     Attributes:
@@ -37,7 +37,7 @@ class Feed(Protocol):
     def shape(self, item: Any) -> tuple[int, int]:
         """(rows, tokens a row) of the batch of one of `steps(epoch)`, or of a part of it."""
 
-    def parts(self, item: Any, epoch: int, number: int, parts: int) -> list[Batch]:
+    def parts(self, item: Any, epoch: int, number: int, parts: int) -> list[MicroBatch]:
         """The micro-batches of one step.
 
         Args:
@@ -48,12 +48,12 @@ class Feed(Protocol):
         """
 
 
-def ahead(feed: Feed, first: int, total: int, parts: int) -> Iterator[list[Batch]]:
+def ahead(feed: Feed, first: int, total: int, parts: int) -> Iterator[list[MicroBatch]]:
     """Yields the batches of optimizer steps `first` to `total`, made in a thread a few steps ahead."""
-    made: queue.Queue[list[Batch] | BaseException | None] = queue.Queue(AHEAD)
+    made: queue.Queue[list[MicroBatch] | BaseException | None] = queue.Queue(AHEAD)
     stop = threading.Event()
 
-    def put(item: list[Batch] | BaseException | None) -> None:
+    def put(item: list[MicroBatch] | BaseException | None) -> None:
         while not stop.is_set():
             try:
                 made.put(item, timeout=0.1)
@@ -83,7 +83,7 @@ def ahead(feed: Feed, first: int, total: int, parts: int) -> Iterator[list[Batch
         worker.join()
 
 
-def _in_order(feed: Feed, first: int, total: int, parts: int) -> Iterator[list[Batch]]:
+def _in_order(feed: Feed, first: int, total: int, parts: int) -> Iterator[list[MicroBatch]]:
     per_epoch = len(feed.steps(0))
     done = first
     while done < total:

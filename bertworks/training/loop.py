@@ -24,7 +24,7 @@ from bertworks.models.model import BertModel, get_weights, set_weights_from, slo
 from bertworks.spec import Optimizer
 from bertworks.storage.checkpoints import Checkpoints
 from bertworks.training.averaging import Average
-from bertworks.training.feed import Batch, Feed, ahead
+from bertworks.training.feed import Feed, MicroBatch, ahead
 from bertworks.training.interruption import Interruption
 from bertworks.training.optimizer import AdamW, groups_of
 from bertworks.training.schedule import learning_rate
@@ -204,7 +204,7 @@ class _Run:
         if self.best_weights is not None:
             set_weights_from(self.model, self.best_weights)
 
-    def _count(self, batches: list[Batch], loss: float, seconds: float) -> None:
+    def _count(self, batches: list[MicroBatch], loss: float, seconds: float) -> None:
         state = self.state
         if not math.isfinite(loss):
             raise BertworksError(

@@ -18,7 +18,7 @@ from bertworks.text.ragged import Ragged
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledRows:
     """The rows of one split, or the windows that they are read in.
 
     Attributes:
@@ -64,19 +64,19 @@ class Rows:
             return logits
         return windows.combine(logits, self.texts.rows.lengths.tolist(), self.texts.max_length)
 
-    def take(self, places: np.ndarray) -> Rows:
+    def take(self, places: np.ndarray) -> LabelledRows:
         """The texts at the given places, in their order."""
 
         def pick(values: Any) -> Any:
             return values.take(places) if isinstance(values, Ragged) else values[places]
 
-        return Rows(
+        return LabelledRows(
             [self.ids[place] for place in places], pick(self.input_ids),
             None if self.type_ids is None else pick(self.type_ids), pick(self.targets),
             None if self.words is None else (pick(self.words[0]), pick(self.words[1])),
         )  # fmt: skip
 
-    def windowed(self, max_length: int) -> Rows:
+    def windowed(self, max_length: int) -> LabelledRows:
         """The windows of these texts as rows of their own: what one forward pass takes.
 
         A window has its text's target. In tagging it keeps the tags of the words that it answers, so
@@ -97,18 +97,18 @@ class Rows:
         else:
             targets = targets[of]
         names = [self.ids[row] for row in of]
-        return Rows(names, Ragged.of(ids), None, targets, None, Texts(self, max_length))
+        return LabelledRows(names, Ragged.of(ids), None, targets, None, Texts(self, max_length))
 
 
 @dataclass(frozen=True)
 class Texts:
     """The texts that windows were made of, and the windows' length in tokens."""
 
-    rows: Rows
+    rows: LabelledRows
     max_length: int
 
 
-def read_splits(tokens: Artifact, target: str) -> tuple[Rows, Rows]:
+def read_splits(tokens: Artifact, target: str) -> tuple[LabelledRows, LabelledRows]:
     """Reads the train and validation rows of a tokens artifact, long ones in their windows.
 
     Raises:
@@ -123,7 +123,7 @@ def read_splits(tokens: Artifact, target: str) -> tuple[Rows, Rows]:
     return train.windowed(length), validation.windowed(length)
 
 
-def read_rows(folder: Path, target: str) -> Rows:
+def read_rows(folder: Path, target: str) -> LabelledRows:
     """Reads one split of a tokens artifact, whole texts in the order of its shards.
 
     Args:
@@ -141,7 +141,7 @@ def read_rows(folder: Path, target: str) -> Rows:
             "Run the transform step again with the same task.",
         )
     has_types = "type_ids" in table.column_names
-    return Rows(
+    return LabelledRows(
         ids=table["id"].to_pylist(),
         input_ids=ragged(table["input_ids"]),
         type_ids=ragged(table["type_ids"]) if has_types else None,

@@ -12,7 +12,7 @@ import tensorflow as tf
 from bertworks.models import ops
 from bertworks.models.model import BertModel
 from bertworks.training.distribution import strategy_of
-from bertworks.training.feed import Batch, Feed
+from bertworks.training.feed import Feed, MicroBatch
 from bertworks.training.optimizer import AdamW, dense
 
 Objective = Callable[[BertModel, dict[str, tf.Tensor], tf.Tensor], tf.Tensor]
@@ -75,7 +75,7 @@ class Stepper:
         self._sums: list[Any] = []
         self._graphs: dict[tuple[bool, bool], Any] = {}
 
-    def step(self, batches: list[Batch], number: int, rate: float) -> float:
+    def step(self, batches: list[MicroBatch], number: int, rate: float) -> float:
         """Trains on one optimizer step's micro-batches.
 
         Args:
@@ -124,7 +124,7 @@ class Stepper:
             )
         )
 
-    def _graph(self, batch: Batch, last: bool, accumulated: bool) -> Any:
+    def _graph(self, batch: MicroBatch, last: bool, accumulated: bool) -> Any:
         """The graph of a pass: one that adds gradients up, or the last one, which also updates."""
         if accumulated and not self._sums:
             with self.strategy.scope():
@@ -145,7 +145,9 @@ class Stepper:
             self._graphs[key] = self._trace(batch, function, compiled=key[1])
         return self._graphs[key]
 
-    def _trace(self, batch: Batch, function: Callable[..., tf.Tensor], *, compiled: bool) -> Any:
+    def _trace(
+        self, batch: MicroBatch, function: Callable[..., tf.Tensor], *, compiled: bool
+    ) -> Any:
         def run(*arguments: Any) -> Any:
             with ops.compiled(compiled):
                 return self.strategy.run(function, args=arguments)

@@ -14,7 +14,7 @@ from pydantic import Field
 from bertworks.compression import choosing, quantization
 from bertworks.compression.builders import Source
 from bertworks.compression.candidates import TIMINGS, Limits
-from bertworks.compression.quantization import Compressed, Rows, Scoring
+from bertworks.compression.quantization import Compressed, Scoring, TokenizedRows
 from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.bundle import Timings
 from bertworks.contracts.files import to_json
@@ -25,8 +25,7 @@ from bertworks.pages.candidates import page
 from bertworks.spec import Quantize, Task
 from bertworks.storage.artifacts import Artifact, open_artifact, write, write_json
 from bertworks.tasks import for_task
-from bertworks.training.rows import Rows as Labelled
-from bertworks.training.rows import read_rows
+from bertworks.training.rows import LabelledRows, read_rows
 from components.contract import StepResult, StepSection
 
 PAGE = "candidates.html"
@@ -124,7 +123,7 @@ def _timings(made: Compressed, threads: int) -> Timings:
     return Timings(times, made.load, threads, _speeds(made))
 
 
-def _sample(tokens: Artifact, split: str, count: int, seed: int, target: str) -> Labelled:
+def _sample(tokens: Artifact, split: str, count: int, seed: int, target: str) -> LabelledRows:
     """A random sample of a split, the same for equal seeds."""
     if not tokens.json("info.json")["rows"].get(split):
         raise DataError(
@@ -137,9 +136,11 @@ def _sample(tokens: Artifact, split: str, count: int, seed: int, target: str) ->
     return rows.take(np.random.default_rng(seed).permutation(len(rows))[:count])
 
 
-def _inputs(rows: Labelled) -> Rows:
+def _inputs(rows: LabelledRows) -> TokenizedRows:
     """What the graph takes of the rows."""
-    return Rows(list(rows.input_ids), None if rows.type_ids is None else list(rows.type_ids))
+    return TokenizedRows(
+        list(rows.input_ids), None if rows.type_ids is None else list(rows.type_ids)
+    )
 
 
 def _facts(made: Compressed) -> dict[str, float]:

@@ -59,8 +59,8 @@ def run(section: Section, *, examples: Path, base: Path, statistics: Path) -> St
     schema = baseline.schema if baseline else infer_schema(summary, handler.target.column, labels)
     anomalies = find_anomalies(summary, schema, labels)
     profile = build_profile(found, task)
-    drifts = compare(baseline.profile, profile, found) if baseline else None
-    checks = run_checks(found, task, settings.checks, anomalies, drifts)
+    divergences = compare(baseline.profile, profile, found) if baseline else None
+    checks = run_checks(found, task, settings.checks, anomalies, divergences)
     shown = {row for check in checks for row in (*check.rows, *check.twins.values())}
     texts = texts_of(rows, task, shown)
 

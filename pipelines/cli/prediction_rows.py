@@ -13,7 +13,7 @@ from bertworks.data.formats.conll import Sentences
 from bertworks.data.formats.csv_cells import Dialect
 from bertworks.data.formats.csv_rows import CsvReader, CsvRecord
 from bertworks.data.formats.json_rows import read_spanning, spans_lines
-from bertworks.data.formats.lines import Lines
+from bertworks.data.formats.lines import BoundedLines
 from bertworks.data.rows.tally import Tally
 from bertworks.data.sources.first_bytes import check_parquet, check_text, open_bytes, unpacked_name
 from bertworks.errors import DataError
@@ -85,7 +85,7 @@ def _head(file: Path) -> str:
 def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[dict[str, Any]]:
     _check(file)
     with _open(file, "") as stream:
-        lines = Lines(stream, _LONGEST_ROW, '"')
+        lines = BoundedLines(stream, _LONGEST_ROW, '"')
         reader = CsvReader(str(file), lines, Dialect(delimiter), tally=tally)
         names: list[str] | None = None
         for record in _with_own_advice(reader.records()):

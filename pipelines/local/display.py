@@ -42,7 +42,7 @@ class Display(Protocol):
 
 def choose() -> Display:
     """A live table in a terminal, lines elsewhere."""
-    return LiveTable() if sys.stdout.isatty() else Lines()
+    return LiveTable() if sys.stdout.isatty() else ProgressLines()
 
 
 class Nothing:
@@ -55,7 +55,7 @@ class Nothing:
     def stop(self, run: Run) -> None: ...
 
 
-class Lines:
+class ProgressLines:
     """One line when a step starts, ends, or enters a new stage; at most one each 15 s between."""
 
     def __init__(self) -> None:

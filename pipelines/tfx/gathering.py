@@ -20,7 +20,7 @@ from bertworks.text.tokenizer import Tokenizer
 from components.launch import run_step
 from components.transform.shards import CORPUS, SPLITS, Shard, plan
 from components.transform.vocabulary import train_tokenizer
-from pipelines.tfx.steps.kinds import Rows, inside, served
+from pipelines.tfx.steps.kinds import RowsArtifact, inside, served
 from pipelines.tfx.steps.rows import tf_examples
 
 Examples = tfx.types.standard_artifacts.Examples
@@ -30,10 +30,10 @@ Model = tfx.types.standard_artifacts.Model
 @tfx.dsl.components.component
 def Ingest(
     section: tfx.dsl.components.Parameter[str],
-    rows: tfx.dsl.components.OutputArtifact[Rows],
-    corpus: tfx.dsl.components.OutputArtifact[Rows],
-    rejected: tfx.dsl.components.OutputArtifact[Rows],
-    base: tfx.dsl.components.OutputArtifact[Rows],
+    rows: tfx.dsl.components.OutputArtifact[RowsArtifact],
+    corpus: tfx.dsl.components.OutputArtifact[RowsArtifact],
+    rejected: tfx.dsl.components.OutputArtifact[RowsArtifact],
+    base: tfx.dsl.components.OutputArtifact[RowsArtifact],
 ) -> None:
     """Runs the ingest step: rows cleaned, deduplicated and split by hash; the base encoder."""
     outputs = {
@@ -48,9 +48,9 @@ def Ingest(
 @tfx.dsl.components.component(use_beam=True)
 def ExampleGen(
     section: tfx.dsl.components.Parameter[str],
-    rows: tfx.dsl.components.InputArtifact[Rows],
-    corpus: tfx.dsl.components.InputArtifact[Rows],
-    base: tfx.dsl.components.InputArtifact[Rows],
+    rows: tfx.dsl.components.InputArtifact[RowsArtifact],
+    corpus: tfx.dsl.components.InputArtifact[RowsArtifact],
+    base: tfx.dsl.components.InputArtifact[RowsArtifact],
     examples: tfx.dsl.components.OutputArtifact[Examples],
     texts: tfx.dsl.components.OutputArtifact[Examples],
     encoder: tfx.dsl.components.OutputArtifact[Model],

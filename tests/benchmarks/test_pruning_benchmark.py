@@ -15,7 +15,7 @@ from bertworks.models.model import build
 from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
 from bertworks.text.ragged import Ragged
-from bertworks.training.rows import Rows
+from bertworks.training.rows import LabelledRows
 
 CONFIG = EncoderConfig(
     vocab_size=30, hidden_size=16, num_heads=(4,) * 6, head_size=4, intermediate_sizes=(64,) * 6,
@@ -105,13 +105,13 @@ def test_a_curve_begins_with_the_unpruned_model() -> None:
     assert pruning.interpolated(curves[MAGNITUDE], 2.6) is None
 
 
-def rows_of(task: Task, count: int, seed: int) -> Rows:
+def rows_of(task: Task, count: int, seed: int) -> LabelledRows:
     random = np.random.default_rng(seed)
     ids = [random.integers(1, 30, random.integers(4, 9)) for _ in range(count)]
     targets: object = np.array([int(row[1] > 15) for row in ids], np.int32)
     if task.type == "tagging":
         targets = ragged([np.where(row % 4 == 0, -100, row % 2) for row in ids])
-    return Rows(list(map(str, range(count))), ragged(ids), None, targets)
+    return LabelledRows(list(map(str, range(count))), ragged(ids), None, targets)
 
 
 def ragged(rows: list[np.ndarray]) -> Ragged:

@@ -26,7 +26,7 @@ from bertworks.models.model import get_weights
 from bertworks.models.weights import load_folder, save_folder
 from bertworks.spec import Finetune, Pretrain
 from bertworks.storage.artifacts import open_artifact, write, write_json
-from bertworks.training.feed import Batch
+from bertworks.training.feed import MicroBatch
 from components.finetune import step as finetune_step
 
 LEARNER = """
@@ -130,13 +130,13 @@ def test_pretraining_lowers_the_loss_on_the_probe(artifacts, tmp_path):
 
 def test_what_a_batch_holds():
     mask = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.int32)
-    padded = Batch({"input_ids": mask, "mask": mask}, 2.0, 5)
+    padded = MicroBatch({"input_ids": mask, "mask": mask}, 2.0, 5)
     assert counted(padded) == {
         "rows": 2, "tokens": 5, "squares": 13, "places": 8, "place_squares": 32, "predicted": 0,
     }  # fmt: skip
     segments = np.array([[1, 1, 2, 0], [1, 2, 2, 2]], np.int32)
     arrays = {"input_ids": segments, "segments": segments, "masked": np.arange(2)}
-    packed = counted(Batch(arrays, 2.0, 7))
+    packed = counted(MicroBatch(arrays, 2.0, 7))
     assert (packed["tokens"], packed["squares"], packed["predicted"]) == (7, 4 + 1 + 1 + 9, 2)
 
 

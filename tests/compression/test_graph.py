@@ -16,7 +16,7 @@ from bertworks.compression.graph import build_graph
 from bertworks.compression.graph_writer import quantize_rows
 from bertworks.models.config import Head
 from bertworks.runtime.engines import OnnxRuntime, OpenVino, import_openvino
-from bertworks.runtime.inference import Batch
+from bertworks.runtime.inference import PaddedBatch
 
 SEQUENCE = Head("sequence", ("a", "b", "c"), "single_label_classification")
 TOKEN = Head("token", ("O", "B-X", "I-X", "B-Y"))
@@ -119,7 +119,7 @@ def test_small_forms_stay_close_and_are_valid(form, widths, head):
     sizes = config(*widths)
     weights = random_weights(sizes, head)
     ids, mask, types = example(rows=64)
-    rows = [Batch(np.arange(64), mask.sum(1), ids, mask, types)]
+    rows = [PaddedBatch(np.arange(64), mask.sum(1), ids, mask, types)]
     quantizers = calibrate(sizes, weights, head, rows, pair=True) if form == "int8" else None
     graph = build_graph(sizes, weights, head, form=form, pair=True, quantizers=quantizers)
     if form == "compact":  # the checker does not know the other form's operations

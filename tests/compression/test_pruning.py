@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bertworks.compression.pruning import widths as pruning
 from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Shape, Subject
-from bertworks.compression.pruning.widths import Importance, Plan
+from bertworks.compression.pruning.widths import Importance, PruningPlan
 from bertworks.errors import SpecError
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import Weights, all_shapes, initialize
@@ -61,7 +61,7 @@ def test_the_most_important_units_of_a_block_stay() -> None:
 
 
 def test_no_speedup_keeps_everything() -> None:
-    plan = Plan.everything(CONFIG, TABLE.encoder_time((4, 4), (64, 64)))
+    plan = PruningPlan.everything(CONFIG, TABLE.encoder_time((4, 4), (64, 64)))
     assert plan.num_heads == (4, 4) and plan.intermediate_sizes == (64, 64)
     assert plan.speedup == plan.kept_importance == 1.0
     config, same = pruning.slice_weights(CONFIG, weights_of(CONFIG), plan)
@@ -118,7 +118,7 @@ def test_units_that_add_nothing_are_cut_without_a_trace() -> None:
     head = Head("sequence", ("a", "b", "c"))
     weights = initialize(all_shapes(CONFIG, head), seed=2)
     weights = {name: 20 * array if array.ndim == 2 else array for name, array in weights.items()}
-    plan = Plan(
+    plan = PruningPlan(
         heads=((0, 3), ()), neurons=(tuple(range(1, 64, 2)), (5, 9)),
         full_ms=2.0, pruned_ms=1.0, kept_importance=0.5,
     )  # fmt: skip
@@ -142,4 +142,4 @@ def test_a_plan_survives_json() -> None:
     import json
 
     plan = pruning.choose(scores(7), TABLE, 2.0)
-    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert PruningPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan

@@ -4,7 +4,7 @@ import numpy as np
 
 from bertworks.compression.pruning import reconstruction
 from bertworks.compression.pruning import widths as pruning
-from bertworks.compression.pruning.widths import Plan
+from bertworks.compression.pruning.widths import PruningPlan
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import Weights, all_shapes, initialize
 
@@ -13,7 +13,7 @@ CONFIG = EncoderConfig(
     max_positions=16,
 )  # fmt: skip
 HEAD = Head("sequence", ("a", "b"))
-PLAN = Plan(((0, 2), ()), (tuple(range(0, 64, 2)), tuple(range(32))), 2.0, 1.0, 0.5)
+PLAN = PruningPlan(((0, 2), ()), (tuple(range(0, 64, 2)), tuple(range(32))), 2.0, 1.0, 0.5)
 
 
 def weights() -> Weights:
@@ -65,7 +65,7 @@ def test_repair_brings_the_cut_encoder_nearer_on_rows_it_has_not_seen() -> None:
 
 def test_an_encoder_that_lost_nothing_is_left_as_it_was() -> None:
     full = weights()
-    everything = Plan((tuple(range(4)),) * 2, (tuple(range(64)),) * 2, 1.0, 1.0, 1.0)
+    everything = PruningPlan((tuple(range(4)),) * 2, (tuple(range(64)),) * 2, 1.0, 1.0, 1.0)
     config, same = pruning.slice_weights(CONFIG, full, everything)
     repaired = reconstruction.reconstruct(
         (CONFIG, full), (config, same), reconstruction.group_rows(rows())

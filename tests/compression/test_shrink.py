@@ -7,14 +7,14 @@ from bertworks.compression.pruning import shrink
 from bertworks.compression.pruning import widths as pruning
 from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Shape, Subject
 from bertworks.compression.pruning.shrink import Model, Narrowing
-from bertworks.compression.pruning.widths import Importance, Plan
+from bertworks.compression.pruning.widths import Importance, PruningPlan
 from bertworks.errors import SpecError
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import all_shapes, initialize
 from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
 from bertworks.text.ragged import Ragged
-from bertworks.training.rows import Rows
+from bertworks.training.rows import LabelledRows
 
 CONFIG = EncoderConfig(
     vocab_size=30, hidden_size=16, num_heads=(4, 4), head_size=4, intermediate_sizes=(64, 64),
@@ -34,7 +34,9 @@ def narrowing(rows: int = 24) -> Narrowing:
     ids = [random.integers(1, 30, random.integers(4, 12)) for _ in range(rows)]
     offsets = np.cumsum([0, *(len(row) for row in ids)])
     targets = np.array([int(row[1] > 15) for row in ids], np.int32)
-    given = Rows(list(map(str, range(rows))), Ragged(np.concatenate(ids), offsets), None, targets)
+    given = LabelledRows(
+        list(map(str, range(rows))), Ragged(np.concatenate(ids), offsets), None, targets
+    )
     weights = initialize(all_shapes(CONFIG, HANDLER.head()), seed=3)
     loud = {name: 8 * array if array.ndim == 2 else array for name, array in weights.items()}
     settings = Prune(precision="float32", importance_rows=16)
@@ -42,8 +44,8 @@ def narrowing(rows: int = 24) -> Narrowing:
 
 
 def test_a_plan_after_a_plan_names_the_units_of_the_full_model() -> None:
-    first = Plan(((0, 2, 3), ()), ((1, 5, 9), (4,)), 8.0, 4.0, 0.8)
-    second = Plan(((1,), ()), ((0, 2), ()), 8.0, 2.0, 0.5)
+    first = PruningPlan(((0, 2, 3), ()), ((1, 5, 9), (4,)), 8.0, 4.0, 0.8)
+    second = PruningPlan(((1,), ()), ((0, 2), ()), 8.0, 2.0, 0.5)
     both = first.then(second)
     assert both.heads == ((2,), ()) and both.neurons == ((1, 9), ())
     assert both.speedup == 4.0 and both.kept_importance == pytest.approx(0.4)
@@ -84,7 +86,7 @@ def test_the_full_speed_keeps_everything_and_an_unreachable_one_is_refused_at_on
     monkeypatch,
 ) -> None:
     monkeypatch.setattr(shrink, "importance_of", None)
-    assert narrowing().plan(1.0) == Plan.everything(CONFIG, 25.0)
+    assert narrowing().plan(1.0) == PruningPlan.everything(CONFIG, 25.0)
     with pytest.raises(SpecError, match="cannot be reached"):
         narrowing().plan(19.0)
 

@@ -21,7 +21,7 @@ from bertworks.pages.report import page as report
 from bertworks.runtime.agent import Agent
 from bertworks.serving.http.app import application
 from bertworks.serving.http.model import AgentModel
-from bertworks.serving.identity import Identity
+from bertworks.serving.identity import BundleIdentity
 from bertworks.spec import AgentSpec
 from bertworks.spec import file as spec_file
 from bertworks.storage.artifacts import Artifact, open_artifact
@@ -210,7 +210,7 @@ class Run:
     @cached_property
     def app(self) -> Any:
         """What serves the bundle, to be asked in this process."""
-        model = AgentModel(self.agent, "one", Identity(self.bundle.digest, 1))
+        model = AgentModel(self.agent, "one", BundleIdentity(self.bundle.digest, 1))
         return application([model])[0]
 
     @cached_property

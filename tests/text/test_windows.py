@@ -13,7 +13,7 @@ from bertworks.text.ragged import Ragged
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.windows import combine, most_tokens, split, windows
 from bertworks.text.wordpiece import train
-from bertworks.training.rows import Rows
+from bertworks.training.rows import LabelledRows
 
 LENGTHS = st.integers(8, 512)
 
@@ -86,7 +86,7 @@ def tagged(count, task):
     assert not unknown
     row = {name: table.column(name).to_pylist()[0] for name in table.column_names}
     assert counts["windowed"] == (row["length"] > task.max_length)
-    read = Rows(
+    read = LabelledRows(
         ["1"], Ragged.of([row["input_ids"]]), None, Ragged.of([row["tags"]]),
         (Ragged.of([row["word_tags"]]), Ragged.of([row["read_words"]])),
     )  # fmt: skip
@@ -119,7 +119,7 @@ def test_a_tail_that_is_cut_is_counted_and_missed():
 
 def test_a_window_of_another_task_has_its_texts_target():
     ids = [[1, *range(10, 10 + length), 2] for length in (3, 40, 14)]
-    rows = Rows(["a", "b", "c"], Ragged.of(ids), None, np.array([0, 1, 2]))
+    rows = LabelledRows(["a", "b", "c"], Ragged.of(ids), None, np.array([0, 1, 2]))
     parts = rows.windowed(16)
     assert parts.ids == ["a", *["b"] * (len(parts) - 2), "c"]
     assert parts.targets.tolist() == [0, *[1] * (len(parts) - 2), 2]

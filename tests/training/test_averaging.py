@@ -9,7 +9,7 @@ from bertworks.models.model import build, get_weights
 from bertworks.spec import Optimizer, Task
 from bertworks.storage.checkpoints import Checkpoints
 from bertworks.training.averaging import SPAN, Average
-from bertworks.training.feed import Batch
+from bertworks.training.feed import MicroBatch
 from bertworks.training.loop import Selection, train
 from bertworks.training.objectives.labelled import objective_of
 from bertworks.training.objectives.losses import loss_for
@@ -59,7 +59,7 @@ def test_a_mean_that_is_taken_up_goes_on_as_if_undisturbed():
     np.testing.assert_array_equal(whole.arrays()["average/w"], again.arrays()["average/w"])
 
 
-class Rows:
+class ParityFeed:
     """Two steps an epoch of rows whose label is their first token's parity."""
 
     def steps(self, epoch):
@@ -71,7 +71,7 @@ class Rows:
     def parts(self, item, epoch, number, parts):
         ids = np.random.default_rng(2 * epoch + number).integers(0, 20, (8, 8)).astype("i4")
         arrays = {"input_ids": ids, "mask": np.ones_like(ids), "targets": ids[:, 0] % 2}
-        return [Batch(arrays, 8.0, 64)]
+        return [MicroBatch(arrays, 8.0, 64)]
 
 
 def trained(scores, checkpoints=None, total=6, stop=None):
@@ -90,7 +90,7 @@ def trained(scores, checkpoints=None, total=6, stop=None):
         return best is None or value > best
 
     state = train(
-        model, Rows(), objective_of(loss_for(Task())),
+        model, ParityFeed(), objective_of(loss_for(Task())),
         Optimizer(learning_rate=1e-2, precision="float32"), total=total,
         selection=Selection("accuracy", evaluate, better, patience=9), checkpoints=checkpoints,
     )  # fmt: skip
@@ -135,7 +135,7 @@ def test_a_budget_in_minutes_ends_at_an_epochs_end(monkeypatch):
     monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
     model = build(TINY, Head("sequence", ("a", "b")), seed=1)
     state = train(
-        model, Rows(), objective_of(loss_for(Task())), Optimizer(precision="float32"), total=20,
+        model, ParityFeed(), objective_of(loss_for(Task())), Optimizer(precision="float32"), total=20,
         selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 2.5),
     )  # fmt: skip
     assert (state.step, state.stopped) == (4, "minutes")

@@ -14,7 +14,7 @@ from bertworks.text.ragged import Ragged
 from bertworks.training.objectives import distillation
 from bertworks.training.objectives.distillation import Split
 from bertworks.training.objectives.labelled import LabelledFeed, Predictor
-from bertworks.training.rows import Rows
+from bertworks.training.rows import LabelledRows
 
 LABELS = {"labels": ["a", "b"]}
 TASKS = {
@@ -42,7 +42,7 @@ def ragged(rows: list[np.ndarray]) -> Ragged:
     return Ragged(np.concatenate(rows), np.cumsum([0, *(len(row) for row in rows)]))
 
 
-def rows(task: Task, count: int = 40, seed: int = 0) -> Rows:
+def rows(task: Task, count: int = 40, seed: int = 0) -> LabelledRows:
     random = np.random.default_rng(seed)
     ids = [random.integers(1, 30, random.integers(3, 12)) for _ in range(count)]
     targets: object = np.array([int(row[1] > 15) for row in ids], np.int32)
@@ -52,7 +52,7 @@ def rows(task: Task, count: int = 40, seed: int = 0) -> Rows:
         targets = ragged([np.where(row % 3 == 0, -100, row % 2) for row in ids])
     elif task.multi_label:
         targets = random.integers(0, 2, (count, 2)).astype(np.int8)
-    return Rows([str(row) for row in range(count)], ragged(ids), None, targets)
+    return LabelledRows([str(row) for row in range(count)], ragged(ids), None, targets)
 
 
 def settings(**more: object) -> Prune:
@@ -121,7 +121,7 @@ def test_kept_answers_give_the_same_loss_as_asking_each_time(name: str) -> None:
     assert len(taught.parts(taught.steps(0)[0], 0, 0, 3)) == 3
 
 
-def distance(student: BertModel, teacher: BertModel, data: Rows) -> float:
+def distance(student: BertModel, teacher: BertModel, data: LabelledRows) -> float:
     pairs = zip(Predictor(student).logits(data), Predictor(teacher).logits(data), strict=True)
     return float(np.mean([np.square(one - other).mean() for one, other in pairs]))
 

@@ -12,11 +12,11 @@ from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.model import build
 from bertworks.spec import Optimizer, Task
 from bertworks.text.ragged import Ragged
-from bertworks.training.feed import Batch, ahead
+from bertworks.training.feed import MicroBatch, ahead
 from bertworks.training.objectives.labelled import LabelledFeed, evaluation_batches
 from bertworks.training.objectives.losses import loss_for
 from bertworks.training.optimizer import AdamW, Group, groups_of
-from bertworks.training.rows import Rows
+from bertworks.training.rows import LabelledRows
 from bertworks.training.schedule import learning_rate
 from bertworks.training.stepper import frequent_shapes
 
@@ -108,7 +108,7 @@ class Counting:
     def parts(self, item, epoch, number, parts):
         if item == 12 and parts == 2:
             raise ValueError("broken row")
-        return [Batch({"item": np.array([item])}, 1.0, 1)] * parts
+        return [MicroBatch({"item": np.array([item])}, 1.0, 1)] * parts
 
 
 def test_the_feed_goes_on_in_the_middle_of_an_epoch():
@@ -159,7 +159,7 @@ def test_two_replicas_train_as_one():
             for step in range(3):
                 split = [dict(zip(batch, p)) for p in zip(*(np.array_split(a, parts)
                          for a in batch.values()))]
-                loss = stepper.step([Batch(p, len(p["targets"]), 1) for p in split], step, 1e-2)
+                loss = stepper.step([MicroBatch(p, len(p["targets"]), 1) for p in split], step, 1e-2)
             found.append((stepper.replicas, loss, get_weights(model)))
         assert [replicas for replicas, _, _ in found] == [1, 2, 2]
         for _, loss, weights in found[1:]:
@@ -181,7 +181,9 @@ def test_shapes_that_come_back_often_are_compiled_for():
     lengths = [6] * 64 + [14] * 32 + [30] * 4
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     values = np.ones(int(offsets[-1]), np.int32)
-    rows = Rows([str(i) for i in range(100)], Ragged(values, offsets), None, np.zeros(100, int))
+    rows = LabelledRows(
+        [str(i) for i in range(100)], Ragged(values, offsets), None, np.zeros(100, int)
+    )
     feed = LabelledFeed(rows, Task(), 32, seed=0)
     steps = len(feed.steps(0))
     assert steps == 4

@@ -19,13 +19,13 @@ import numpy as np
 from bertworks.compression.pruning.widths import Importance
 from bertworks.progress import stage
 
-Batch = Mapping[str, Any]
+Tensors = Mapping[str, Any]  # by name
 # (the model's outputs, the batch) -> the batch's loss, a scalar tensor.
-Loss = Callable[[Mapping[str, Any], Batch], Any]
+Loss = Callable[[Tensors, Tensors], Any]
 
 
 def measure_importance(
-    model: Any, batches: Iterable[Batch], loss: Loss, total: int | None = None
+    model: Any, batches: Iterable[Tensors], loss: Loss, total: int | None = None
 ) -> Importance:
     """Scores every head and neuron of a model.
 
@@ -47,7 +47,7 @@ def measure_importance(
         [tf.ones(neurons) for neurons in config.intermediate_sizes],
     )
 
-    def squares(batch: Batch) -> Any:
+    def squares(batch: Tensors) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(gates)
             outputs = model({**batch, "head_gates": gates[0], "neuron_gates": gates[1]})

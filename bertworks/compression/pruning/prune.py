@@ -18,7 +18,7 @@ from bertworks.compression.pruning.latency import (
     representative_shapes,
 )
 from bertworks.compression.pruning.shrink import Model, cut_and_repair, plan_for
-from bertworks.compression.pruning.widths import Plan
+from bertworks.compression.pruning.widths import PruningPlan
 from bertworks.models.model import BertModel, build, get_weights
 from bertworks.notices import Notice
 from bertworks.spec import Prune
@@ -29,7 +29,7 @@ from bertworks.training import precision
 from bertworks.training.distribution import strategy
 from bertworks.training.objectives.distillation import Split, distill
 from bertworks.training.objectives.labelled import Predictor
-from bertworks.training.rows import Rows, read_splits
+from bertworks.training.rows import LabelledRows, read_splits
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Pruned:
     """
 
     model: Model
-    plan: Plan
+    plan: PruningPlan
     table: LatencyTable
     scores: dict[str, float]
     history: dict[str, Any]
@@ -130,11 +130,11 @@ def _table(
     return load_or_measure(kept and kept / "latency.json", subject, shapes)
 
 
-def _score(model: BertModel, rows: Rows, handler: TaskHandler, pad: int) -> float:
+def _score(model: BertModel, rows: LabelledRows, handler: TaskHandler, pad: int) -> float:
     return handler.metric(None, rows.truth, rows.combine(Predictor(model).logits(rows, pad)))
 
 
-def _sizes(full: Model, cut: Model, plan: Plan) -> dict[str, float]:
+def _sizes(full: Model, cut: Model, plan: PruningPlan) -> dict[str, float]:
     """How much is left, and how fast it should be."""
     heads = sum(cut.config.num_heads) / max(1, sum(full.config.num_heads))
     neurons = sum(cut.config.intermediate_sizes) / max(1, sum(full.config.intermediate_sizes))

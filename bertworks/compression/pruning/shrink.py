@@ -14,7 +14,7 @@ from bertworks.compression.pruning import reconstruction
 from bertworks.compression.pruning import widths as pruning
 from bertworks.compression.pruning.importance import measure_importance
 from bertworks.compression.pruning.latency import LatencyTable
-from bertworks.compression.pruning.widths import Importance, Plan, check_reachable
+from bertworks.compression.pruning.widths import Importance, PruningPlan, check_reachable
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import Weights
 from bertworks.models.model import build
@@ -24,7 +24,7 @@ from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
 from bertworks.training.objectives.labelled import LabelledFeed
 from bertworks.training.objectives.losses import loss_for
-from bertworks.training.rows import Rows
+from bertworks.training.rows import LabelledRows
 
 # Rows of each sample of the squared gradient: the fewer the better, but small batches are slow.
 SAMPLE_ROWS = 4
@@ -44,14 +44,14 @@ class Model:
 
 def plan_for(
     full: Model,
-    rows: Rows,
+    rows: LabelledRows,
     handler: TaskHandler,
     table: LatencyTable,
     settings: Prune,
     *,
     pad: int = 0,
     saved: Path | None = None,
-) -> Plan:
+) -> PruningPlan:
     """Chooses what to keep of a model; takes the plan that an earlier try of the same run saved.
 
     Args:
@@ -64,7 +64,7 @@ def plan_for(
         saved: Where the plan is kept for a resumed run; None: nowhere.
     """
     if saved is not None and saved.exists():
-        return Plan.from_json(json.loads(saved.read_text(encoding="utf-8")))
+        return PruningPlan.from_json(json.loads(saved.read_text(encoding="utf-8")))
     plan = Narrowing(full, rows, handler, table, settings, pad).plan(settings.speedup)
     if saved is not None:
         write_json(saved, plan.to_json())
@@ -91,7 +91,7 @@ class Narrowing:
     def __init__(
         self,
         full: Model,
-        rows: Rows,
+        rows: LabelledRows,
         handler: TaskHandler,
         table: LatencyTable,
         settings: Prune,
@@ -101,10 +101,10 @@ class Narrowing:
         self.settings, self.pad = settings, pad
         config = full.config
         time = table.encoder_time(config.num_heads, config.intermediate_sizes)
-        self._kept, self._stage = Plan.everything(config, time), 1.0
+        self._kept, self._stage = PruningPlan.everything(config, time), 1.0
         self._importance: Importance | None = None
 
-    def plan(self, speedup: float) -> Plan:
+    def plan(self, speedup: float) -> PruningPlan:
         """What to keep for a speed-up; asked for several, they must rise.
 
         The stages are the same for all, so that each costs one scoring however many are asked for.
@@ -123,7 +123,7 @@ class Narrowing:
             self._importance = None
         return self._choose(speedup)
 
-    def _choose(self, speedup: float) -> Plan:
+    def _choose(self, speedup: float) -> PruningPlan:
         if self._importance is None:
             self._importance = self._score()
         return pruning.choose(self._importance, self.table, speedup, self._kept)
@@ -147,7 +147,7 @@ class Narrowing:
 
 
 def importance_of(
-    teacher: Any, rows: Rows, handler: TaskHandler, count: int, *, pad: int = 0
+    teacher: Any, rows: LabelledRows, handler: TaskHandler, count: int, *, pad: int = 0
 ) -> Importance:
     """Scores a model's heads and neurons by the task's loss on at most `count` of the rows."""
     chosen = spread(rows.lengths, count)
@@ -160,7 +160,7 @@ def importance_of(
     )
 
 
-def cut_and_repair(full: Model, plan: Plan, rows: Rows, settings: Prune) -> Model:
+def cut_and_repair(full: Model, plan: PruningPlan, rows: LabelledRows, settings: Prune) -> Model:
     """Cuts what a plan drops, and lets the output projections make up for it."""
     config, cut = pruning.slice_weights(full.config, full.weights, plan)
     chosen = spread(rows.lengths, settings.importance_rows)
@@ -181,7 +181,7 @@ def spread(lengths: np.ndarray, count: int) -> np.ndarray:
 
 
 def _batches(
-    rows: Rows, handler: TaskHandler, chosen: np.ndarray, pad: int
+    rows: LabelledRows, handler: TaskHandler, chosen: np.ndarray, pad: int
 ) -> Iterator[dict[str, np.ndarray]]:
     feed = LabelledFeed(rows, handler.task, SAMPLE_ROWS, seed=0, pad=pad)
     for start in range(0, len(chosen), SAMPLE_ROWS):

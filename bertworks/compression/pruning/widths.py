@@ -45,7 +45,7 @@ class Importance:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PruningPlan:
     """Which units stay.
 
     Attributes:
@@ -63,7 +63,7 @@ class Plan:
     kept_importance: float
 
     @classmethod
-    def everything(cls, config: EncoderConfig, time: float) -> Plan:
+    def everything(cls, config: EncoderConfig, time: float) -> PruningPlan:
         """The plan that drops nothing; `time` is the predicted time."""
         return cls(
             heads=tuple(tuple(range(count)) for count in config.num_heads),
@@ -88,7 +88,7 @@ class Plan:
         """Number of neurons of each layer."""
         return tuple(map(len, self.neurons))
 
-    def then(self, later: Plan) -> Plan:
+    def then(self, later: PruningPlan) -> PruningPlan:
         """A plan of what this one leaves, as a plan of the full model."""
 
         def units(first: Units, second: Units) -> Units:
@@ -97,7 +97,7 @@ class Plan:
                 for kept, layer in zip(first, second, strict=True)
             )
 
-        return Plan(
+        return PruningPlan(
             heads=units(self.heads, later.heads),
             neurons=units(self.neurons, later.neurons),
             full_ms=self.full_ms,
@@ -110,7 +110,7 @@ class Plan:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Plan:
+    def from_json(cls, value: Mapping[str, Any]) -> PruningPlan:
         """Reads what `to_json` gave."""
         return cls(
             heads=tuple(tuple(map(int, layer)) for layer in value["heads"]),
@@ -132,8 +132,8 @@ class _Block:
 
 
 def choose(
-    importance: Importance, table: LatencyTable, speedup: float, before: Plan | None = None
-) -> Plan:
+    importance: Importance, table: LatencyTable, speedup: float, before: PruningPlan | None = None
+) -> PruningPlan:
     """Chooses the units to keep so that the predicted time is at most the full time / speedup.
 
     Args:
@@ -163,7 +163,7 @@ def choose(
     total = sum(float(block.values[-1]) for block in blocks)
     value = sum(float(block.values[pick]) for block, pick in zip(blocks, picks, strict=True))
     time = sum(float(block.times[pick]) for block, pick in zip(blocks, picks, strict=True))
-    plan = Plan(
+    plan = PruningPlan(
         heads=tuple(kept[:layers]),
         neurons=tuple(kept[layers:]),
         full_ms=full,
@@ -230,7 +230,7 @@ def knapsack(
 
 
 def slice_weights(
-    config: EncoderConfig, weights: Weights, plan: Plan
+    config: EncoderConfig, weights: Weights, plan: PruningPlan
 ) -> tuple[EncoderConfig, Weights]:
     """Cuts the units that a plan drops out of the weights. Nothing else changes.
 

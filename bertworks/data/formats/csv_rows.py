@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bertworks.data.formats.csv_cells import Dialect, Record, State, forgiving
 from bertworks.data.formats.csv_profile import Profile
-from bertworks.data.formats.lines import Lines
+from bertworks.data.formats.lines import BoundedLines
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.errors import DataError
 
@@ -77,7 +77,7 @@ class CsvReader:
     def __init__(
         self,
         name: str,
-        lines: Lines,
+        lines: BoundedLines,
         dialect: Dialect,
         *,
         given: bool = False,
@@ -132,7 +132,7 @@ class CsvReader:
             self._ahead.append(line)
             held += len(line[1] or "")
             if line[1] is None:
-                break  # what `Lines` knows of it is lost with the next one
+                break  # what `BoundedLines` knows of it is lost with the next one
         sample = [line for _, line in self._ahead if line is not None]
         if self._escapes(sample):
             self.dialect = Dialect(self.dialect.delimiter, self.dialect.quote, escape=True)

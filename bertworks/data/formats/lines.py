@@ -9,7 +9,7 @@ _BLOCK = 65_536
 _SAMPLE = 300
 
 
-class Lines:
+class BoundedLines:
     """The lines of a text stream; one longer than `limit` is skipped in blocks, not held.
 
     Args:

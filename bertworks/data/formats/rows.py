@@ -25,7 +25,7 @@ from bertworks.data.formats.csv_cells import Dialect
 from bertworks.data.formats.csv_rows import TOO_LONG, CsvReader, CsvRecord
 from bertworks.data.formats.json_rows import JsonRow, parse_object, read_spanning, spans_lines
 from bertworks.data.formats.json_tables import LONGEST, may_be_table, table_in
-from bertworks.data.formats.lines import Lines
+from bertworks.data.formats.lines import BoundedLines
 from bertworks.data.formats.parquet_names import named, names_in
 from bertworks.data.labels.patterns import Pattern, Slow
 from bertworks.data.rows.tally import Kind, Tally
@@ -125,7 +125,7 @@ def read_rows(
     if _old_mac(file, encoding):
         newline = "\r"
         tally.add(OLD_MAC, file.name, 1)
-    lines = Lines(_text(file, encoding, newline), limit)
+    lines = BoundedLines(_text(file, encoding, newline), limit)
     rows = _conll(file, lines, source, tally) if kind == "conll" else _plain(lines, source)
     return _whole(file, source, rows)
 
@@ -235,7 +235,7 @@ def _csv(
         raise DataError(
             f"{file.name}: `header: false` needs `names`.", "List the columns' names in `names`."
         )
-    lines = Lines(_text(file, _encoding(file, source), ""), limit, source.quote)
+    lines = BoundedLines(_text(file, _encoding(file, source), ""), limit, source.quote)
     reader = CsvReader(
         file.name, lines, dialect, given=source.delimiter is not None,
         width=0 if source.header else len(names), tally=tally,
@@ -325,7 +325,7 @@ def _json(
         found = read_spanning(_text(file, encoding, ""), file.name, limit, needed, text)
     else:
         newline = "\r" if _old_mac(file, encoding) else "\n"
-        lines = Lines(_text(file, encoding, newline), limit)
+        lines = BoundedLines(_text(file, encoding, newline), limit)
         found = (
             JsonRow(number, None, TOO_LONG, lines.sample)
             if line is None
@@ -340,7 +340,7 @@ def _json(
             yield Row(row.number, row.values)
 
 
-def _plain(lines: Lines, source: Source) -> Iterator[Row | Refusal]:
+def _plain(lines: BoundedLines, source: Source) -> Iterator[Row | Refusal]:
     pattern = Pattern(source.pattern, "pattern") if source.pattern else None
     for number, line in lines.each():
         if line is None:
@@ -363,7 +363,9 @@ def _plain(lines: Lines, source: Source) -> Iterator[Row | Refusal]:
             yield Row(number, match.groupdict())
 
 
-def _conll(file: Fetched, lines: Lines, source: Source, tally: Tally) -> Iterator[Row | Refusal]:
+def _conll(
+    file: Fetched, lines: BoundedLines, source: Source, tally: Tally
+) -> Iterator[Row | Refusal]:
     names = source.columns
     sentences = Sentences(
         lines.each(), source.token_column, source.tag_column, lines.limit, file.name,

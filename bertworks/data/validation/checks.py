@@ -11,7 +11,7 @@ from bertworks.contracts.statistics import Check
 from bertworks.data.validation.anomalies import Anomaly
 from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.data.validation.profile.scan import LENGTHS, Scan
-from bertworks.data.validation.profile.summary import Drift
+from bertworks.data.validation.profile.summary import Divergence
 from bertworks.data.validation.profile.tokens import TokenCounts
 from bertworks.spec import Checks, Task
 from bertworks.tasks import for_task, form_of
@@ -26,7 +26,7 @@ def run_checks(
     task: Task,
     settings: Checks,
     anomalies: list[Anomaly],
-    drifts: list[Drift] | None,
+    divergences: list[Divergence] | None,
 ) -> list[Check]:
     """All checks, in the order of the spec; one whose severity is "ignore" only says so.
 
@@ -35,7 +35,7 @@ def run_checks(
         task: The spec's task.
         settings: Severities and limits.
         anomalies: What breaks the schema.
-        drifts: The drift from the baseline; None without one.
+        divergences: From the baseline; None without one.
     """
     outcomes = [
         _empty_rows(scan),
@@ -48,7 +48,7 @@ def run_checks(
         _label_balance(scan, task, settings),
         _single_class(scan, task),
         _rare_labels(scan, task, settings),
-        _drift(drifts, settings),
+        _drift(divergences, settings),
         _schema_anomalies(scan, anomalies),
     ]
     return [_with_severity(outcome, getattr(settings, outcome.name)) for outcome in outcomes]
@@ -208,14 +208,14 @@ def _rare_labels(scan: Scan, task: Task, settings: Checks) -> Check:
     )
 
 
-def _drift(drifts: list[Drift] | None, settings: Checks) -> Check:
-    if drifts is None:
+def _drift(divergences: list[Divergence] | None, settings: Checks) -> Check:
+    if divergences is None:
         return _skipped("drift", "no baseline to compare with", settings.max_drift)
-    value = max(drift.divergence for drift in drifts)
+    value = max(one.bits for one in divergences)
     parts = [
-        f"{drift.name} {drift.divergence:.3f}"
-        + (f" ({drift.detail})" if drift.detail and drift.divergence > settings.max_drift else "")
-        for drift in drifts
+        f"{one.name} {one.bits:.3f}"
+        + (f" ({one.detail})" if one.detail and one.bits > settings.max_drift else "")
+        for one in divergences
     ]
     message = "Jensen-Shannon divergence from the baseline, in bits: " + ", ".join(parts)
     return _at_most("drift", message, value, settings.max_drift, [])

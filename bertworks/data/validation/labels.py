@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertworks.data.validation.profile.rows import SPLITS, Batch
+from bertworks.data.validation.profile.rows import SPLITS, ExamplesBatch
 from bertworks.spec import Task
 from bertworks.tasks import for_task
 
@@ -34,7 +34,7 @@ class LabelCounter:
         self.values: dict[str, set[str]] = {split: set() for split in SPLITS}
         self.ids: dict[str, list[str]] = {}
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: ExamplesBatch) -> None:
         """Counts a batch; a column that is missing or is not text is left to the schema check."""
         name = self._target.column
         if self._target.numeric or name not in batch.columns.schema.names:

@@ -16,7 +16,7 @@ from bertworks.errors import DataError
 from bertworks.runtime.agent import Agent
 from bertworks.serving import protocols
 from bertworks.serving.http.line import Ticket, current
-from bertworks.serving.identity import Identity
+from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.meters import Meters
 from bertworks.spec.limits import Limits
 from bertworks.tasks.forms.form import Row
@@ -40,7 +40,7 @@ class AgentModel(kserve.Model):
         self,
         agent: Agent,
         name: str,
-        identity: Identity,
+        identity: BundleIdentity,
         limits: Limits | None = None,
         executor: Executor | None = None,
     ) -> None:

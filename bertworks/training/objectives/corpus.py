@@ -13,7 +13,7 @@ from bertworks.spec import Pretrain
 from bertworks.storage.artifacts import Artifact
 from bertworks.text.packing import Packed, pack
 from bertworks.text.ragged import Ragged
-from bertworks.training.feed import Batch
+from bertworks.training.feed import MicroBatch
 from bertworks.training.objectives.masking import groups_of, mask
 from bertworks.training.rows import ragged, read_table
 
@@ -96,14 +96,14 @@ class MaskedFeed:
         """(rows, tokens a row) of a step."""
         return len(item), self.packed.input_ids.shape[1]
 
-    def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
+    def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[MicroBatch]:
         """The step's rows, masked as a whole, so that it does not matter how many devices share them."""
         whole = self.batch(item, np.random.default_rng([self.settings.seed, epoch, number, 0]))
         edges = [len(rows) for rows in np.array_split(item, parts)]
         ends = np.cumsum(edges).tolist()
         return [_cut(whole, end - size, end) for size, end in zip(edges, ends, strict=True)]
 
-    def batch(self, chosen: np.ndarray, random: np.random.Generator) -> Batch:
+    def batch(self, chosen: np.ndarray, random: np.random.Generator) -> MicroBatch:
         """Some packed rows, masked."""
         packed, marks = self.packed, self.marks
         groups = self.groups[chosen]
@@ -116,10 +116,12 @@ class MaskedFeed:
             "masked": found.places,
             "targets": found.targets,
         }
-        return Batch(arrays, float(len(found.places)), int((packed.segment_ids[chosen] > 0).sum()))
+        return MicroBatch(
+            arrays, float(len(found.places)), int((packed.segment_ids[chosen] > 0).sum())
+        )
 
 
-def _cut(batch: Batch, first: int, end: int) -> Batch:
+def _cut(batch: MicroBatch, first: int, end: int) -> MicroBatch:
     """Some rows of a masked batch."""
     width = batch.arrays["input_ids"].shape[1]
     places = batch.arrays["masked"]
@@ -129,7 +131,7 @@ def _cut(batch: Batch, first: int, end: int) -> Batch:
         "masked": places[inside] - np.int32(first * width),
         "targets": batch.arrays["targets"][inside],
     }
-    return Batch(arrays, float(inside.sum()), int((arrays["segments"] > 0).sum()))
+    return MicroBatch(arrays, float(inside.sum()), int((arrays["segments"] > 0).sum()))
 
 
 def pack_texts(texts: Texts, marks: Marks, length: int) -> Packed:

@@ -24,7 +24,7 @@ from bertworks.storage.checkpoints import Checkpoints
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 from bertworks.tasks.losses import SoftLoss
-from bertworks.training.feed import Batch
+from bertworks.training.feed import MicroBatch
 from bertworks.training.loop import State, train
 from bertworks.training.objectives.finetuning import select_on
 from bertworks.training.objectives.labelled import (
@@ -34,7 +34,7 @@ from bertworks.training.objectives.labelled import (
     inputs_of,
 )
 from bertworks.training.objectives.losses import loss_for
-from bertworks.training.rows import Rows
+from bertworks.training.rows import LabelledRows
 
 # The teacher's answers are kept in memory up to this size; beyond it they are computed as needed.
 KEPT_BYTES = 1_500_000_000
@@ -44,8 +44,8 @@ KEPT_BYTES = 1_500_000_000
 class Split:
     """Labelled rows to train on and to choose the epoch by."""
 
-    train: Rows
-    validation: Rows
+    train: LabelledRows
+    validation: LabelledRows
 
 
 def distill(
@@ -120,13 +120,13 @@ class TaughtFeed:
         """(rows, tokens a row) of a step."""
         return self.feed.shape(item)
 
-    def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
+    def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[MicroBatch]:
         """The step's rows in `parts` micro-batches, of which the last may be empty."""
         plain = self.feed.parts(item, epoch, number, parts)
         chosen = np.array_split(item, parts)
         return [self._taught(*pair) for pair in zip(plain, chosen, strict=True)]
 
-    def _taught(self, batch: Batch, rows: np.ndarray) -> Batch:
+    def _taught(self, batch: MicroBatch, rows: np.ndarray) -> MicroBatch:
         if not len(rows):
             return batch
         width = batch.arrays["input_ids"].shape[1]
@@ -135,15 +135,15 @@ class TaughtFeed:
             "taught_logits": _stack(logits, width) if _is_wide(logits) else np.array(logits),
             "taught_hidden": _stack([self.answers.hidden[row] for row in rows], width),
         }
-        return Batch({**batch.arrays, **more}, batch.count, batch.tokens)
+        return MicroBatch({**batch.arrays, **more}, batch.count, batch.tokens)
 
 
-def answer_bytes(teacher: BertModel, rows: Rows) -> int:
+def answer_bytes(teacher: BertModel, rows: LabelledRows) -> int:
     """Memory that the teacher's hidden states of all rows take."""
     return int(rows.lengths.sum()) * teacher.config.num_layers * teacher.config.hidden_size * 2
 
 
-def answers(teacher: BertModel, rows: Rows, pad: int = 0) -> Answers:
+def answers(teacher: BertModel, rows: LabelledRows, pad: int = 0) -> Answers:
     """Computes the teacher's answers for all rows."""
     logits: list[Any] = [None] * len(rows)
     hidden: list[Any] = [None] * len(rows)

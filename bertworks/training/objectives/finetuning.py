@@ -23,7 +23,7 @@ from bertworks.training.length import length_of
 from bertworks.training.loop import Selection, State, train
 from bertworks.training.objectives.labelled import LabelledFeed, Predictor, objective_of
 from bertworks.training.objectives.losses import loss_for
-from bertworks.training.rows import Rows, read_splits
+from bertworks.training.rows import LabelledRows, read_splits
 
 
 def finetune(
@@ -79,7 +79,7 @@ def finetune(
 
 def select_on(
     model: BertModel,
-    validation: Rows,
+    validation: LabelledRows,
     handler: TaskHandler,
     metric: str | None,
     patience: int,

@@ -13,8 +13,8 @@ from bertworks.spec import Task
 from bertworks.tasks import for_task
 from bertworks.tasks.losses import Loss
 from bertworks.text.batching import batches, pad_batch, padded_length
-from bertworks.training.feed import Batch
-from bertworks.training.rows import Rows
+from bertworks.training.feed import MicroBatch
+from bertworks.training.rows import LabelledRows
 from bertworks.training.stepper import Objective
 
 INPUTS = ("input_ids", "mask", "type_ids")
@@ -25,7 +25,9 @@ EVALUATION_TOKENS = 4096
 class LabelledFeed:
     """Batches of rows of like length, shuffled anew each epoch."""
 
-    def __init__(self, rows: Rows, task: Task, batch_size: int, seed: int, pad: int = 0) -> None:
+    def __init__(
+        self, rows: LabelledRows, task: Task, batch_size: int, seed: int, pad: int = 0
+    ) -> None:
         self.rows, self.task, self.batch_size = rows, task, batch_size
         self._target = for_task(task).target
         self.seed, self.pad = seed, pad
@@ -38,17 +40,19 @@ class LabelledFeed:
         """(rows, tokens a row) of a step."""
         return len(item), padded_length(int(self.rows.lengths[item].max(initial=0)))
 
-    def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[Batch]:
+    def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[MicroBatch]:
         """The step's rows in `parts` micro-batches, of which the last may be empty."""
         return [self._batch(chosen) for chosen in np.array_split(item, parts)]
 
-    def _batch(self, chosen: np.ndarray) -> Batch:
+    def _batch(self, chosen: np.ndarray) -> MicroBatch:
         arrays = inputs_of(self.rows, chosen, self.pad)
         arrays["targets"], count = self._target.batch(self.rows.targets, chosen)
-        return Batch(arrays, count, int(self.rows.lengths[chosen].sum()))
+        return MicroBatch(arrays, count, int(self.rows.lengths[chosen].sum()))
 
 
-def inputs_of(rows: Rows, chosen: Sequence[int] | np.ndarray, pad: int = 0) -> dict[str, Any]:
+def inputs_of(
+    rows: LabelledRows, chosen: Sequence[int] | np.ndarray, pad: int = 0
+) -> dict[str, Any]:
     """The model inputs of some rows, padded to the longest of them, rounded up to 8."""
     ids = pad_batch([rows.input_ids[row] for row in chosen], pad)
     lengths = rows.lengths[np.asarray(chosen, np.int64)]
@@ -76,7 +80,7 @@ class Predictor:
         self.model = model
         self._graph: Any = None
 
-    def logits(self, rows: Rows, pad: int = 0) -> list[np.ndarray]:
+    def logits(self, rows: LabelledRows, pad: int = 0) -> list[np.ndarray]:
         """Logits of all rows, in their order.
 
         Returns:

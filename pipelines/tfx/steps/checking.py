@@ -17,7 +17,7 @@ from bertworks.spec import Task, Validate
 from bertworks.storage.artifacts import write_json
 from components.launch import run_step
 from pipelines.tfx.steps.constraints import SEVERITIES, constrain
-from pipelines.tfx.steps.kinds import Report, Rows, inside
+from pipelines.tfx.steps.kinds import Report, RowsArtifact, inside
 
 Schema = tfx.types.standard_artifacts.Schema
 Statistics = tfx.types.standard_artifacts.ExampleStatistics
@@ -47,8 +47,8 @@ def TextSchema(
 @tfx.dsl.components.component
 def Checks(
     section: tfx.dsl.components.Parameter[str],
-    rows: tfx.dsl.components.InputArtifact[Rows],
-    base: tfx.dsl.components.InputArtifact[Rows],
+    rows: tfx.dsl.components.InputArtifact[RowsArtifact],
+    base: tfx.dsl.components.InputArtifact[RowsArtifact],
     anomalies: tfx.dsl.components.InputArtifact[Anomalies],
     report: tfx.dsl.components.OutputArtifact[Report],
 ) -> None:

@@ -14,7 +14,7 @@ from bertworks.spec import Gates, Task, task_metric
 from bertworks.storage import artifacts
 from components.launch import run_step
 from components.transform.shards import SPLITS
-from pipelines.tfx.steps.kinds import Report, Rows, inside, served
+from pipelines.tfx.steps.kinds import Report, RowsArtifact, inside, served
 from pipelines.tfx.steps.tokens import write_tokens
 
 Examples = tfx.types.standard_artifacts.Examples
@@ -32,7 +32,7 @@ def Compressor(
     model: tfx.dsl.components.InputArtifact[Model],
     clean: tfx.dsl.components.Parameter[str],
     bundle: tfx.dsl.components.OutputArtifact[Model],
-    tokens: tfx.dsl.components.OutputArtifact[Rows],
+    tokens: tfx.dsl.components.OutputArtifact[RowsArtifact],
 ) -> None:
     """Runs the prune step (where the spec asks for it: `prune` is not empty) and the quantize step."""
     task = Task.model_validate(json.loads(quantize)["settings"]["task"])
@@ -50,8 +50,8 @@ def Compressor(
 def Budget(
     evaluate: tfx.dsl.components.Parameter[str],
     gate: tfx.dsl.components.Parameter[str],
-    rows: tfx.dsl.components.InputArtifact[Rows],
-    tokens: tfx.dsl.components.InputArtifact[Rows],
+    rows: tfx.dsl.components.InputArtifact[RowsArtifact],
+    tokens: tfx.dsl.components.InputArtifact[RowsArtifact],
     model: tfx.dsl.components.InputArtifact[Model],
     bundle: tfx.dsl.components.InputArtifact[Model],
     report: tfx.dsl.components.OutputArtifact[Report],

@@ -8,7 +8,7 @@ SERVING = "Format-Serving"
 """Where TFX looks for the model inside a Model artifact."""
 
 
-class Rows(types.Artifact):
+class RowsArtifact(types.Artifact):
     """A folder with one artifact of docs/artifacts.md: examples, corpus, rejected or base."""
 
     TYPE_NAME = "BertworksRows"

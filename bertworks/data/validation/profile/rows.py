@@ -19,7 +19,7 @@ BATCH_ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Batch:
+class ExamplesBatch:
     """Up to `BATCH_ROWS` rows of one split.
 
     Attributes:
@@ -45,7 +45,7 @@ class Batch:
 
 def batches(
     examples: Artifact, task: Task, split: str, columns: list[str] | None = None
-) -> Iterator[Batch]:
+) -> Iterator[ExamplesBatch]:
     """The rows of a split, in the order of the files; memory holds one batch at a time.
 
     Args:
@@ -73,7 +73,7 @@ def batches(
                 fields = [_as_text(columns_read.column(name)) for name in needed[1:]]
                 text = fields[0] if len(fields) == 1 else pc.binary_join_element_wise(*fields, " ")
                 ids = columns_read.column("id").cast(pa.string())
-                yield Batch(split, first, columns_read, ids, text, fields)
+                yield ExamplesBatch(split, first, columns_read, ids, text, fields)
                 first += len(ids)
 
 

@@ -13,7 +13,7 @@ from bertworks.data.validation.labels import LabelCounter
 from bertworks.data.validation.profile.columns import Column, NumberColumn, new_column
 from bertworks.data.validation.profile.duplicates import ShingleSets, Twins
 from bertworks.data.validation.profile.encoding import damaged
-from bertworks.data.validation.profile.rows import SPLITS, Batch, batches
+from bertworks.data.validation.profile.rows import SPLITS, ExamplesBatch, batches
 from bertworks.data.validation.profile.tokens import TokenCounter, TokenCounts
 from bertworks.data.validation.profile.words import TopValues, split_words
 from bertworks.spec import Task, Validate
@@ -33,7 +33,7 @@ class Finding:
     count: int = 0
     ids: list[str] = field(default_factory=list)
 
-    def add(self, batch: Batch, mask: npt.NDArray[np.bool_]) -> None:
+    def add(self, batch: ExamplesBatch, mask: npt.NDArray[np.bool_]) -> None:
         """Adds the batch's rows where `mask` is true."""
         self.count += int(mask.sum())
         room = _KEPT_IDS - len(self.ids)
@@ -132,7 +132,7 @@ def compared_rows(rows: dict[str, int], limit: int) -> dict[str, int]:
 
 
 def _add(
-    result: Scan, batch: Batch, counter: TokenCounter | None, sets: ShingleSets, budget: int
+    result: Scan, batch: ExamplesBatch, counter: TokenCounter | None, sets: ShingleSets, budget: int
 ) -> None:
     """Adds one batch to everything that is collected."""
     split = batch.split
@@ -166,7 +166,7 @@ def _add(
 
 
 def _longest(
-    before: list[tuple[int, str]], lengths: npt.NDArray[np.int64], batch: Batch
+    before: list[tuple[int, str]], lengths: npt.NDArray[np.int64], batch: ExamplesBatch
 ) -> list[tuple[int, str]]:
     """The rows with the most words, of those before and of this batch."""
     rows = np.argsort(-lengths, kind="stable")[:_KEPT_IDS]
@@ -174,7 +174,7 @@ def _longest(
     return sorted(before + here, key=lambda entry: (-entry[0], entry[1]))[:_KEPT_IDS]
 
 
-def _empty(batch: Batch) -> npt.NDArray[np.bool_]:
+def _empty(batch: ExamplesBatch) -> npt.NDArray[np.bool_]:
     """Rows in which a text is empty or only white space. bool (rows,)."""
     empty = [
         pc.equal(pc.binary_length(pc.utf8_trim_whitespace(column)), 0).to_numpy(

@@ -27,17 +27,17 @@ Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Drift:
+class Divergence:
     """How far one side of the data has moved.
 
     Attributes:
         name: "length", "vocabulary" or "labels".
-        divergence: Jensen-Shannon divergence in bits, 0 (same) to 1, above what chance explains.
+        bits: Jensen-Shannon divergence, 0 (same) to 1, above what chance explains.
         detail: What moved most, in words.
     """
 
     name: str
-    divergence: float
+    bits: float
     detail: str
 
 
@@ -61,16 +61,16 @@ def build_profile(scan: Scan, task: Task) -> Profile:
     )
 
 
-def compare(baseline: Profile, profile: Profile, scan: Scan) -> list[Drift]:
-    """The drift of length, vocabulary and labels (or scores) from the baseline's profile."""
+def compare(baseline: Profile, profile: Profile, scan: Scan) -> list[Divergence]:
+    """How far length, vocabulary and labels (or scores) are from the baseline's profile."""
     lengths = baseline.lengths
-    drifts = [
-        Drift(
+    found = [
+        Divergence(
             "length",
             divergence(lengths.counts, _binned(scan, "row.words", lengths.edges)),
             f"mean of about {_mean(lengths):.1f} words before, {_mean(profile.lengths):.1f} now",
         ),
-        Drift(
+        Divergence(
             "vocabulary",
             divergence(baseline.vocabulary.counts, profile.vocabulary.counts),
             _moved(baseline.words, profile.words),
@@ -80,11 +80,11 @@ def compare(baseline: Profile, profile: Profile, scan: Scan) -> list[Drift]:
     if before and now:
         names = sorted({*before, *now})
         sides = [[side.get(name, 0) for name in names] for side in (before, now)]
-        drifts.append(Drift("labels", divergence(*sides), _moved(before, now)))
+        found.append(Divergence("labels", divergence(*sides), _moved(before, now)))
     if baseline.scores and profile.scores:
         counts = _binned(scan, "score", baseline.scores.edges)
-        drifts.append(Drift("scores", divergence(baseline.scores.counts, counts), ""))
-    return drifts
+        found.append(Divergence("scores", divergence(baseline.scores.counts, counts), ""))
+    return found
 
 
 def divergence(first: list[int], second: list[int]) -> float:

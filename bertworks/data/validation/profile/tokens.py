@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
 
-from bertworks.data.validation.profile.rows import Batch
+from bertworks.data.validation.profile.rows import ExamplesBatch
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact
@@ -72,7 +72,7 @@ class TokenCounter:
         self._form, self._sample_rows, self._most = form_of(task), sample_rows, most_tokens(task)
         self.counts = TokenCounts()
 
-    def add(self, batch: Batch) -> list[int]:
+    def add(self, batch: ExamplesBatch) -> list[int]:
         """Counts the batch's rows that belong to the sample; returns their lengths in tokens."""
         rows = max(0, min(self._sample_rows - batch.first, len(batch)))
         if not rows:

@@ -1,6 +1,6 @@
 """What a pipeline was made of: the spec, the data, the code. Labels of pods, runs and versions.
 
-The same spec, data and code give the same identity on every machine.
+The same spec, data and code have the same provenance on every machine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DIGITS = 16
 
 
 @dataclass(frozen=True)
-class Identity:
+class Provenance:
     """What determines a run's result.
 
     Attributes:
@@ -42,10 +42,10 @@ class Identity:
         }
 
 
-def identity(spec: AgentSpec, fingerprints: Mapping[str, str]) -> Identity:
-    """The identity of a spec on data with these fingerprints."""
+def provenance_of(spec: AgentSpec, fingerprints: Mapping[str, str]) -> Provenance:
+    """The provenance of a run of a spec on data with these fingerprints."""
     said = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return Identity(
+    return Provenance(
         agent=spec.name,
         spec_hash=_digest(said),
         data_fingerprint=_digest(dict(fingerprints)),
