@@ -1,8 +1,9 @@
 """The agent benchmark: how a side chooses its settings, what it answers, which rows are short."""
 
+import numpy as np
 import pytest
 
-from benchmarks.agent import TORCH, _check, _short
+from benchmarks.agent import _drop, _short
 from benchmarks.peers.classifying import Classifier, fastest, in_batches
 
 
@@ -48,7 +49,22 @@ def test_short_texts_come_from_the_shorter_half_in_mixed_order() -> None:
     assert len(_short(texts[:5], 20)) == 3
 
 
-def test_a_bundle_that_lost_too_much_accuracy_fails_the_benchmark() -> None:
-    _check({TORCH: 0.84, "bertworks": 0.83})
-    with pytest.raises(SystemExit, match="0.0200 below fp32's"):
-        _check({TORCH: 0.84, "bertworks": 0.82})
+def test_a_bundle_that_lost_more_accuracy_than_chance_explains_fails_the_benchmark() -> None:
+    theirs = np.ones(1000, bool)
+    theirs[:10] = False
+    ours = np.ones(1000, bool)
+    ours[10:35] = False
+    value, low, high = _drop(ours, theirs)
+    assert value == pytest.approx(0.015)
+    assert 0.0 < low < 0.01 < value < high
+    ours[10:70] = False
+    with pytest.raises(SystemExit, match="0.0500 .* below fp32's"):
+        _drop(ours, theirs)
+
+
+def test_a_bundle_that_lost_a_few_rows_by_chance_is_compared() -> None:
+    right, other = np.ones(100, bool), np.ones(100, bool)
+    right[:2] = False
+    value, low, high = _drop(right, other)
+    assert (value, low) == (0.02, 0.0)
+    assert high > 0.02
