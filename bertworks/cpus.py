@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: of the machine, and of its container's share.
+"""How many CPUs this process may use, of the machine and of its container's share, and what they can.
 
 A container with a limit of two CPUs on a machine with 64 sees all 64; threads for all of them are then
 stopped most of the time, and everything takes many times longer.
@@ -12,6 +12,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
 # What TensorFlow, oneDNN and the linear algebra under NumPy take their number of threads from.
 VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -44,3 +45,12 @@ def bound_threads(environment: MutableMapping[str, str]) -> None:
     if quota() is not None:
         for name in VARIABLES:
             environment.setdefault(name, str(available_threads()))
+
+
+def instructions(cpuinfo: Path = CPUINFO) -> set[str]:
+    """The CPUs' features as Linux names them on x86, "avx2" for example; none where it tells none."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith("flags") for flag in line.split()[2:]}

@@ -12,11 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bertworks.cpus import available_threads
+from bertworks.cpus import available_threads, instructions
 from bertworks.errors import ArtifactError
 
 SPIN = 100
 """Microseconds that an idle thread of ONNX Runtime waits awake: the gaps between products are less."""
+
+EXACT = frozenset({"avx512_vnni", "avx_vnni"})
+"""With one of these instructions ONNX Runtime sums int8 products exactly. On x86 without them it sums
+pairs in 16 bits, which overflow: a bundle would answer otherwise than where it was measured. So it is
+told to be exact there, by other products; with VNNI those would take twice the time, for the same."""
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -136,9 +141,8 @@ class OnnxRuntime:
         # server's own thread, or other sessions, which become several times slower. Threads that
         # sleep at once are woken anew at each product, which takes a quarter of a short row's time.
         settings.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN))
-        # Without VNNI instructions ONNX Runtime sums pairs of products in 16 bits, which overflow: the
-        # same bundle would answer otherwise there than where it was measured. Exact is slower there.
-        settings.add_session_config_entry("session.x64quantprecision", "1")
+        if not EXACT & instructions():
+            settings.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = onnxruntime.InferenceSession(
                 graph if isinstance(graph, bytes) else str(graph),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from bertworks.cpus import instructions
 from bertworks.errors import EnvironmentFault
 
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -25,7 +24,7 @@ def resolve(wanted: str) -> str:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         capable = all(found.get("compute_capability", (0, 0)) >= (8, 0) for found in details)
         return "bfloat16" if capable else "float32"
-    return "bfloat16" if _BFLOAT16_FLAGS & _cpu_flags() else "float32"
+    return "bfloat16" if _BFLOAT16_FLAGS & instructions() else "float32"
 
 
 def prepare_devices() -> None:
@@ -40,12 +39,3 @@ def prepare_devices() -> None:
                 f"The GPU was set up before training began: {error}.",
                 "Run each step in a process of its own.",
             ) from None
-
-
-def _cpu_flags() -> set[str]:
-    """The CPU's features as Linux names them; none where /proc/cpuinfo is missing."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return {flag for line in lines if line.startswith("flags") for flag in line.split()[2:]}

@@ -15,6 +15,7 @@ from bertworks.compression.calibration import calibrate
 from bertworks.compression.graph import build_graph
 from bertworks.compression.graph_writer import quantize_rows
 from bertworks.models.config import Head
+from bertworks.runtime import engines
 from bertworks.runtime.engines import OnnxRuntime, OpenVino, import_openvino
 from bertworks.runtime.inference import PaddedBatch
 
@@ -129,6 +130,27 @@ def test_small_forms_stay_close_and_are_valid(form, widths, head):
     if head.kind == "token":
         found, expected = found[mask == 1], expected[mask == 1]
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+def test_int8_products_are_exact_on_every_processor_and_take_the_short_way_where_one_is(
+    monkeypatch,
+):
+    sizes, weights = config(), random_weights(config(), SEQUENCE)
+    ids, mask, types = example(rows=64)
+    rows = [Batch(np.arange(64), mask.sum(1), ids, mask, types)]
+    quantizers = calibrate(sizes, weights, SEQUENCE, rows)
+    graph = build_graph(sizes, weights, SEQUENCE, form="int8", quantizers=quantizers)
+    here = OnnxRuntime(graph.SerializeToString(), {}).run(ids, mask)
+    for known in ({"avx2"}, {"avx2", "avx512_vnni"}, {"avx_vnni"}):
+        monkeypatch.setattr(engines, "instructions", lambda known=known: known)
+        engine = OnnxRuntime(graph.SerializeToString(), {})
+        told = engine._session.get_session_options()
+        if known == {"avx2"}:
+            assert told.get_session_config_entry("session.x64quantprecision") == "1"
+            np.testing.assert_array_equal(engine.run(ids, mask), here)
+        else:
+            with pytest.raises(RuntimeError, match="x64quantprecision"):
+                told.get_session_config_entry("session.x64quantprecision")
 
 
 def test_batches_side_by_side_give_what_one_run_gives():

@@ -1,4 +1,4 @@
-"""The container's limit, as both versions of control groups say it."""
+"""The container's limit, as both versions of control groups say it, and the CPUs' instructions."""
 
 import os
 
@@ -45,3 +45,12 @@ def test_libraries_are_told_of_a_limit_unless_the_spec_said_otherwise(monkeypatc
     assert environment == {
         "OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1",
     }  # fmt: skip
+
+
+def test_instructions_are_those_that_linux_names(tmp_path):
+    file = tmp_path / "cpuinfo"
+    file.write_text(
+        "processor\t: 0\nmodel name\t: one\nflags\t\t: fpu avx2 avx512_vnni\nbugs\t: x\n"
+    )
+    assert cpus.instructions(file) == {"fpu", "avx2", "avx512_vnni"}
+    assert cpus.instructions(tmp_path / "none") == set()
