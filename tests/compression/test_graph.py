@@ -137,7 +137,7 @@ def test_int8_products_are_exact_on_every_processor_and_take_the_short_way_where
 ):
     sizes, weights = config(), random_weights(config(), SEQUENCE)
     ids, mask, types = example(rows=64)
-    rows = [Batch(np.arange(64), mask.sum(1), ids, mask, types)]
+    rows = [PaddedBatch(np.arange(64), mask.sum(1), ids, mask, types)]
     quantizers = calibrate(sizes, weights, SEQUENCE, rows)
     graph = build_graph(sizes, weights, SEQUENCE, form="int8", quantizers=quantizers)
     here = OnnxRuntime(graph.SerializeToString(), {}).run(ids, mask)
