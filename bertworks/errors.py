@@ -74,6 +74,25 @@ class GateRefused(BertworksError):
     agent: Any = None
 
 
+class StepFailed(BertworksError):
+    """A step of a run on this machine failed; its exit code is that of the step's own error.
+
+    Attributes:
+        step: Which box of the DAG, for example "finetune".
+        reason: Why, in the step's words; what to do about it is `fix`.
+        log: Path of its log.
+        alone: The command that runs this step alone.
+    """
+
+    def __init__(self, step: str, reason: str, fix: str, log: str, alone: str) -> None:
+        super().__init__(f"Step {step} failed.\n{reason}", fix)
+        self.args = step, reason, fix, log, alone  # so that it may pass from process to process
+        self.step, self.reason, self.log, self.alone = step, reason, log, alone
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n  log: {self.log}\n  this step alone: {self.alone}"
+
+
 class EnvironmentFault(BertworksError):
     """The machine says no: disk full, folder not writable, another run holds the lock."""
 

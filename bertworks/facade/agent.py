@@ -141,7 +141,8 @@ class Agent:
             SpecError: A setting is not known or breaks a rule.
             DataError: The rows are no rows, or lack a column.
             GateRefused: A gate refused the agent; the error's `agent` is it nevertheless.
-            BertworksError: A step failed: which, why, and where its log is.
+            StepFailed: A step failed: its `step`, `reason`, `fix` and `log` say which, why, what to do
+                and where to read more.
         """
         pipelines = _pipelines("pipelines.facade")
         place = None if root is None else os.fspath(root)

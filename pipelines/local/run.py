@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import failures
-from bertworks.errors import BertworksError, GateRefused
+from bertworks.errors import BertworksError, GateRefused, StepFailed
 from bertworks.progress import EVENTS
 from bertworks.spec.file import SpecFile
 from bertworks.storage import temporary
@@ -53,8 +53,9 @@ def run(
     its last checkpoint.
 
     Raises:
-        BertworksError: A step failed; the message says which, why, where its log is, and how to run
-            just that step again. GateRefused when the bundle was made but refused.
+        StepFailed: A step failed: which, why, where its log is, and how to run just that step again.
+        GateRefused: The bundle was made but refused.
+        BertworksError: The run was interrupted, or its runner ended before a step began.
     """
     with locked(root), temporary.scratch() as scratch:
         current = _prepare(loaded, root, kind, cache)
@@ -255,14 +256,17 @@ def _judge(current: Run, exit_code: int, log: Path) -> None:
         unfinished.state = "failed"
         unfinished.message = _last_words(step_log if step_log.exists() else log)
     current.message = f"{unfinished.name}: {unfinished.message}"
-    hints = [
-        unfinished.message,
-        f"  log: {step_log if step_log.exists() else log}",
-        f"  this step alone: {called()} step {unfinished.name} --run {current.id} --root "
+    reason, _, fix = unfinished.message.partition("\n  fix: ")
+    found = StepFailed(
+        unfinished.name,
+        reason,
+        fix=fix,
+        log=str(step_log if step_log.exists() else log),
+        alone=f"{called()} step {unfinished.name} --run {current.id} --root "
         f"{shlex.quote(str(current.folder.parent.parent))} --debug",
-    ]
-    kind = GateRefused if unfinished.exit_code == GateRefused.exit_code else BertworksError
-    error = kind(f"Step {unfinished.name} failed.\n" + "\n".join(hints))
+    )
+    kind = GateRefused if unfinished.exit_code == GateRefused.exit_code else None
+    error = kind(str(found)) if kind else found
     error.exit_code = unfinished.exit_code or 1
     raise error
 

@@ -1,0 +1,29 @@
+"""A run in which a step fails, as a program sees it."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from bertworks import Agent
+from bertworks.errors import DataError, StepFailed
+
+SIZES = {"vocab_size": 200, "layers": 1, "hidden_size": 32, "heads": 2, "intermediate_size": 64}
+
+
+def test_a_step_that_fails_says_which_why_where_and_what_to_do(tmp_path: Path) -> None:
+    rows = [{"text": f"the plot {number}", "label": "good"} for number in range(60)]
+    with pytest.raises(StepFailed) as raised:
+        Agent.fit(
+            rows, base={"uri": "scratch", "scratch": SIZES}, root=tmp_path, progress=False,
+            set={"validate.checks.near_duplicates": "ignore"},
+        )  # fmt: skip
+    failed = raised.value
+    assert failed.step == "validate" and "at least 2 needed" in failed.reason
+    assert failed.fix and failed.fix not in failed.reason
+    assert Path(failed.log).is_file() and failed.log.endswith("logs/validate.log")
+    assert failed.exit_code == DataError.exit_code
+    for said in (failed.step, failed.reason, f"fix: {failed.fix}", f"log: {failed.log}", "--debug"):
+        assert said in str(failed)
+    again = pickle.loads(pickle.dumps(failed))
+    assert str(again) == str(failed) and vars(again) == vars(failed)
