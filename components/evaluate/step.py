@@ -18,7 +18,7 @@ from bertworks.notices import Notice
 from bertworks.pages import evaluation as view
 from bertworks.progress import stage
 from bertworks.runtime.loading import cleaned_by, load_agent, predict
-from bertworks.spec import Evaluate, Task, task_metric
+from bertworks.spec import Evaluate, Task
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.tasks import for_task, form_of
@@ -31,7 +31,7 @@ class Section(StepSection):
 
     task: Task
     evaluate: Evaluate
-    metric: str | None = None
+    metric: str
 
 
 def run(
@@ -62,11 +62,7 @@ def run(
     rows = data.test_rows(task, rows_of, pieces_of)
 
     parents = {"agent": source, "examples": rows_of, "tokens": pieces_of}
-    facts: dict[str, Any] = {
-        "metric": section.metric or task_metric(task),
-        "split": "test",
-        "labels": labels,
-    }
+    facts: dict[str, Any] = {"metric": section.metric, "split": "test", "labels": labels}
     with artifacts.write(
         metrics, kind="metrics", producer="evaluate", parents=parents, metadata=facts,
         measured=("latency.json", "view.html"),
@@ -87,7 +83,7 @@ def run(
         predictions.save(folder / "predictions.parquet", answers)
         if floor_answers is not None:
             predictions.save(folder / FLOOR_ANSWERS, floor_answers)
-        facts["value"] = next((one.value for one in overall if one.name == facts["metric"]), None)
+        facts["value"] = next((one.value for one in overall if one.name == section.metric), None)
         page = view.page(f"Evaluation of the {source.kind}", folder)
         (folder / "view.html").write_text(page, encoding="utf-8")
     values = {one.name: one.value for one in overall}

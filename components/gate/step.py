@@ -16,7 +16,7 @@ from bertworks.evaluation.gating.new_labels import NewLabels, unknown_to
 from bertworks.evaluation.gating.remedies import fix
 from bertworks.pages.gates import gate_page
 from bertworks.retraining.champion import same_task
-from bertworks.spec import Gates, Task, task_metric
+from bertworks.spec import Gates, Task
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.storage.store import Store, Version
@@ -38,7 +38,7 @@ class Section(StepSection):
     task: Task
     gates: Gates
     store: str
-    metric: str | None = None
+    metric: str
     retrain: bool = False
     min_new_label_recall: float = 0.5
 
@@ -73,7 +73,7 @@ def run(
     retrain = section.retrain
     task = section.task
     rules = section.gates
-    metric = section.metric or rules.metric or task_metric(task)
+    metric = section.metric
     packed = open_artifact(bundle, "bundle")
     ours, before = open_artifact(bundle_metrics, "metrics"), open_artifact(model_metrics, "metrics")
     rows = open_artifact(examples, "examples")

@@ -140,7 +140,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
         example_splits=["test"],
         model=compressor.outputs["bundle"],
         baseline_model=last_blessed.outputs["model"],
-        eval_config=evaluating.eval_config(spec.task, spec.gates, spec.evaluate),
+        eval_config=evaluating.eval_config(spec),
         module_path="pipelines.tfx.steps.evaluating",
     )
     evaluator.add_upstream_node(budget)

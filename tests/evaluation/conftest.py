@@ -37,6 +37,7 @@ class Tiny:
         quick = {"bootstrap": 50, "slices": [], **settings}
         return {
             "task": self.task.model_dump(mode="json"),
+            "metric": self.task.kind.metric,
             "evaluate": Evaluate.model_validate(quick).model_dump(mode="json"),
         }
 

@@ -21,6 +21,7 @@ def gate_section(store: Path, task: Task, **gates: Any) -> dict[str, Any]:
     return {
         "name": "tiny",
         "task": task.model_dump(mode="json"),
+        "metric": gates.get("metric") or task.kind.metric,
         "gates": rules,
         "store": str(store),
     }

@@ -62,7 +62,7 @@ def section(folder: Path, **gates: Any) -> dict[str, Any]:
     rules = Gates(**{**OFF, **gates}).model_dump(mode="json")
     task = Task(max_length=16).model_dump(mode="json")
     own = {"name": "tiny", "store": str(folder / "store"), "retrain": True, "recipe": "r"}
-    return {**own, "task": task, "gates": rules}
+    return {**own, "task": task, "metric": "accuracy", "gates": rules}
 
 
 def judge(given: Tiny, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from bertworks.contracts.decision import DECISION
 from bertworks.errors import GateRefused
 from bertworks.evaluation.gating import gates
 from bertworks.evaluation.gating.remedies import fix
-from bertworks.spec import Gates, Task, task_metric
+from bertworks.spec import Gates, Task
 from bertworks.storage import artifacts
 from components.launch import run_step
 from components.transform.shards import SPLITS
@@ -75,7 +75,7 @@ def Budget(
         }
         run_step("evaluate", evaluate, inputs, {"metrics": out})
         found[name] = artifacts.open_artifact(out, "metrics")
-    metric = settings.get("metric") or rules.metric or task_metric(task)
+    metric = settings["metric"]
     packed = artifacts.open_artifact(served(bundle), "bundle")
     measured = gates.Measured.of(packed, found["bundle"], found["model"], task, metric, rules)
     kept = rules.model_copy(update={"minimum": None, "beat_champion": False})

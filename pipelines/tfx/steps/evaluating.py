@@ -16,7 +16,7 @@ from tfx.dsl.components.base import executor_spec
 
 from bertworks.evaluation.data import Columns
 from bertworks.runtime.loading import load_agent
-from bertworks.spec import Evaluate, Gates, Task, task_metric
+from bertworks.spec import AgentSpec, Evaluate, Gates, Task
 from bertworks.spec.task_kinds import lower_is_better
 from bertworks.storage.artifacts import open_artifact
 from bertworks.tasks import for_task, form_of
@@ -54,28 +54,29 @@ def _digest(uri: str) -> str:
     return open_artifact(Path(uri) / SERVING, verify=False).digest
 
 
-def eval_config(task: Task, gates: Gates, evaluate: Evaluate) -> Any:
+def eval_config(spec: AgentSpec) -> Any:
     """What TFMA measures, by which slices, and the thresholds that bless.
 
     `gates.minimum` is the absolute threshold of the gates' metric; `gates.beat_champion` is the
     relative one: a strictly positive change against the last blessed bundle.
     """
-    gated = gates.metric or task_metric(task)
     # A threshold that names no slice would be asked of every slice.
     overall = config.PerSliceMetricThreshold(
-        slicing_specs=[config.SlicingSpec()], threshold=_threshold(gates, gated)
+        slicing_specs=[config.SlicingSpec()], threshold=_threshold(spec.gates, spec.metric)
     )
     metrics = [
         config.MetricConfig(
             class_name="Measure",
             module="pipelines.tfx.steps.measure",
-            config=json.dumps({"name": name, "task": task.model_dump(mode="json")}),
-            per_slice_thresholds=[overall] if name == gated else [],
+            config=json.dumps({"name": name, "task": spec.task.model_dump(mode="json")}),
+            per_slice_thresholds=[overall] if name == spec.metric else [],
         )
-        for name in task.kind.metrics
+        for name in spec.task.kind.metrics
     ]
     slices = [config.SlicingSpec()]
-    slices += [config.SlicingSpec(feature_keys=[name]) for name in slice_keys(task, evaluate)]
+    slices += [
+        config.SlicingSpec(feature_keys=[name]) for name in slice_keys(spec.task, spec.evaluate)
+    ]
     return config.EvalConfig(
         model_specs=[
             config.ModelSpec(name=CANDIDATE, model_type=tfma.TF_GENERIC),
