@@ -31,7 +31,10 @@ setup(
         *([DEPLOY] if MANIFESTS.is_dir() else []),
     ],
     package_dir={DEPLOY: "k8s/serving"} if MANIFESTS.is_dir() else {},
-    package_data={"": ["*.html", "*.css", "py.typed"], DEPLOY: ["*/*.yaml"]},
+    package_data={
+        "bertworks.pages": ["templates/**/*.html.j2", "templates/**/*.css"],
+        DEPLOY: ["*/*.yaml"],
+    },
     install_requires=REQUIREMENTS,
     entry_points={"console_scripts": ["bertworks = pipelines.cli.main:main"]},
 )

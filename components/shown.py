@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from markupsafe import Markup
-
 from bertworks.contracts.history import HISTORY, History
 from bertworks.notices import Notice
-from bertworks.pages import html
+from bertworks.pages.charts import LineChart, line_chart
+from bertworks.pages.parts import Badge, PlainPage, Table
+from bertworks.pages.report.notices import KINDS
+from bertworks.pages.views import View
+
+TITLE_ENDS = "</h1>"
 
 
 def page(task: str, numbers: Mapping[str, float], outputs: Mapping[str, Path]) -> str:
@@ -20,32 +23,29 @@ def page(task: str, numbers: Mapping[str, float], outputs: Mapping[str, Path]) -
         numbers: Its metrics.
         outputs: Its output folders; one that holds history.json trained a model.
     """
-    parts = [html.table(["", "value"], [[name, value] for name, value in numbers.items()], (1,))]
+    rows = [[name, value] for name, value in numbers.items()]
+    parts: list[View] = [Table(["", "value"], rows, (1,))]
     for folder in outputs.values():
         if (folder / "history.json").is_file():
             parts += _curves(HISTORY.read(folder))
-    return html.page(task, Markup("\n").join(parts))
+    return str(PlainPage(task, parts))
 
 
 def with_notices(page: str, notices: Sequence[Notice]) -> str:
-    """A page with the notices under its first heading; as it is where there are none."""
+    """A page, be it the step's own, with the notices under its title; as it is without any."""
     if not notices:
         return page
-    kinds = {"warning": "warn", "note": "plain"}
-    rows = [
-        [html.badge(notice.level, kinds[notice.level]), notice.text, notice.more]
-        for notice in notices
-    ]
-    before, heading, after = page.partition("</h1>")
-    told = html.table(["", "what the step tells", "more"], rows)
-    return f"{before}{heading}\n{told}{after}" if heading else f"{told}{page}"
+    rows = [[Badge(one.level, KINDS[one.level]), one.text, one.more] for one in notices]
+    told = Table(["", "what the step tells", "more"], rows)
+    before, title, after = page.partition(TITLE_ENDS)
+    return f"{before}{title}\n{told}{after}" if title else f"{told}{page}"
 
 
-def _curves(history: History) -> Iterator[Markup]:
+def _curves(history: History) -> Iterator[LineChart]:
     """A chart a metric, with a curve a split."""
     metrics: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for point in history.points:
         series = metrics.setdefault(point.name, {}).setdefault(point.split, [])
         series.append((point.epoch, point.value))
     for name, curves in metrics.items():
-        yield html.line_chart(curves, "epoch", name)
+        yield line_chart(curves, "epoch", name)

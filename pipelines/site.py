@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pipelines.dag import Dag
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+CODE_ENDINGS = (".py", ".j2", ".css")
+"""Endings of what a step's result depends on: modules, and the templates and styles of its page."""
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,16 @@ def code_fingerprint(step: str) -> str:
         steps / "shown.py",
         REPOSITORY / "requirements/runtime.txt",
     ):
-        total.update(_hash_of(place).encode())
+        total.update(code_of(place).encode())
     return total.hexdigest()[:32]
 
 
 @cache
-def _hash_of(place: Path) -> str:
-    """The hash of a folder's Python files, or of one file; of nothing where it was not installed."""
+def code_of(place: Path) -> str:
+    """The hash of a folder's code, or of one file; of nothing where it was not installed."""
     if not place.is_dir():
         return hashlib.sha256(place.read_bytes()).hexdigest() if place.exists() else ""
     folder, total = place, hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
+    for file in sorted(one for one in folder.rglob("*") if one.suffix in CODE_ENDINGS):
         total.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()

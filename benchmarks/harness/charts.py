@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Mapping, Sequence
-from xml.sax.saxutils import escape
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
 
 from benchmarks.harness.results import Row
-from bertworks.pages import html
+from bertworks.pages import charts, views
+from bertworks.pages.text import cut
 
-# Greys and mid tones only, on no background of their own.
-STYLE = """<style>
-svg { --line: #80808055; --c0: #3f86c9; --c1: #d0722a; --c2: #379b66; --c3: #9a60c0;
-  --c4: #cc4f66; --c5: #4c9bab; }
-text { fill: #7d8590; font: 12px system-ui, sans-serif; }
-.grid { stroke: var(--line); } .curve { fill: none; stroke-width: 2; }
-.met { fill: #379b66; } .short { fill: #d0722a; } .plain { fill: #3f86c9; }
-.goal { stroke: #7d8590; stroke-width: 2; }
-</style>"""
 WIDTH, LABELS, NUMBERS = 760, 330, 110
+
+
+@dataclass(frozen=True)
+class RatioBar:
+    """A bar with its label on the left and its value on the right; `goal` is where a line stands."""
+
+    y: int
+    kind: str
+    width: str
+    label: str
+    full: str
+    value: str
+    value_at: str
+    goal: str | None
 
 
 def ratio_chart(rows: Sequence[Row]) -> str:
@@ -29,36 +38,37 @@ def ratio_chart(rows: Sequence[Row]) -> str:
     """
     most = max(max(row.ratio or 0.0, row.goal or 0.0) for row in rows)
     scale = (WIDTH - LABELS - NUMBERS) / (most or 1.0)
-    shapes = []
+    bars = []
     for number, row in enumerate(rows):
-        y, ratio = 26 * number + 4, row.ratio or 0.0
-        kind = {None: "plain", True: "met", False: "short"}[row.met]
-        shapes.append(
-            f'<text x="{LABELS - 8}" y="{y + 14}" text-anchor="end">'
-            f"{escape(html.cut(f'{row.what}: {row.peer}', 54))}</text>"
-            f'<rect class="{kind}" x="{LABELS}" y="{y + 2}" height="16" rx="2" '
-            f'width="{ratio * scale:.1f}"><title>{escape(f"{row.what}: {row.peer}")}</title></rect>'
-            f'<text x="{LABELS + max(ratio, row.goal or 0.0) * scale + 8:.1f}" y="{y + 14}">'
-            f"{ratio:.2f}x{'' if row.goal is None else f' of {row.goal:g}x'}</text>"
+        ratio, name = row.ratio or 0.0, f"{row.what}: {row.peer}"
+        bars.append(
+            RatioBar(
+                y=26 * number + 4,
+                kind={None: "plain", True: "met", False: "short"}[row.met],
+                width=f"{ratio * scale:.1f}",
+                label=cut(name, 54),
+                full=name,
+                value=f"{ratio:.2f}x{'' if row.goal is None else f' of {row.goal:g}x'}",
+                value_at=f"{LABELS + max(ratio, row.goal or 0.0) * scale + 8:.1f}",
+                goal=None if row.goal is None else f"{LABELS + row.goal * scale:.1f}",
+            )
         )
-        if row.goal is not None:
-            x = LABELS + row.goal * scale
-            shapes.append(f'<line class="goal" x1="{x:.1f}" x2="{x:.1f}" y1="{y}" y2="{y + 20}"/>')
-    return _document("".join(shapes), WIDTH, 26 * len(rows) + 8)
+    template = _environment().get_template("ratios.svg.j2")
+    return template.render(bars=bars, left=LABELS, width=WIDTH, height=26 * len(rows) + 8)
 
 
 def line_chart(
     curves: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str
 ) -> str:
     """One curve a name, through its points in the order of x."""
-    drawn = str(html.line_chart({k: sorted(v) for k, v in curves.items()}, x_label, y_label))
-    width, height = re.search(r'viewBox="0 0 (\d+) (\d+)"', drawn).groups()  # type: ignore[union-attr]
-    inner = drawn[drawn.index(">") + 1 : drawn.rindex("</svg>")]
-    return _document(inner, int(width), int(height))
+    chart = charts.line_chart({k: sorted(v) for k, v in curves.items()}, x_label, y_label)
+    template = _environment().get_template("curves.svg.j2")
+    return template.render(chart=chart, width=chart.width, height=chart.height)
 
 
-def _document(shapes: str, width: int, height: int) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}">\n{STYLE}\n{shapes}\n</svg>\n'
-    )
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """That of the pages, with this folder's templates."""
+    pages = views.environment()
+    here = jinja2.FileSystemLoader(Path(__file__).parent)
+    return pages.overlay(loader=jinja2.ChoiceLoader([here, pages.loader]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import shutil
 import webbrowser
 from collections.abc import Mapping
@@ -40,11 +39,9 @@ class Report:
 
     def _repr_html_(self) -> str:
         """A frame that holds the page itself: its styles stay in it, and the notebook can be mailed."""
-        page = html.escape(self.html, quote=True)
-        return (
-            f'<iframe srcdoc="{page}" title="report" sandbox="allow-popups" '
-            f'style="width: 100%; height: {self.HEIGHT}px; border: 0"></iframe>'
-        )
+        from bertworks.pages.parts import Frame
+
+        return str(Frame(self.html, self.HEIGHT))
 
     def __repr__(self) -> str:
         return f"Report({str(self.path)!r})"

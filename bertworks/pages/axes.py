@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 Span = tuple[float, float]
 _EPS = 1e-9  # of a step: binary fractions miss round values by less
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis: where, in pixels, and what stands there."""
+
+    at: float
+    label: str
 
 
 def span(values: Sequence[float]) -> Span:
@@ -49,12 +57,10 @@ def around(low: float, high: float) -> tuple[Span, list[float]]:
     return (ticks[0], ticks[-1]), ticks
 
 
-def labelled(
-    ticks: Sequence[float], between: Span, origin: float, length: float
-) -> list[dict[str, Any]]:
-    """Ticks along an axis of `length` pixels that begins at `origin`: where, and what stands there."""
+def labelled(ticks: Sequence[float], between: Span, origin: float, length: float) -> list[Tick]:
+    """Ticks along an axis of `length` pixels that begins at `origin`."""
     return [
-        {"at": round(origin + length * place(tick, between), 1), "label": label}
+        Tick(round(origin + length * place(tick, between), 1), label)
         for tick, label in zip(ticks, _labels(ticks), strict=True)
     ]
 

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from markupsafe import Markup
+from dataclasses import dataclass
 
 from bertworks.compression.candidates import Candidate
 from bertworks.compression.quantization import Compressed
 from bertworks.contracts.bundle import Check
-from bertworks.pages import html
+from bertworks.pages.charts import BarChart, bar_chart
+from bertworks.pages.parts import Badge, BadgeKind, Part, Table
+from bertworks.pages.views import View
 from bertworks.runtime.inference import ROWS
+
+
+@dataclass(frozen=True)
+class CandidatesPage(View):
+    """The table of all candidates, how they were measured, and a chart of their speed."""
+
+    template = "candidates.html.j2"
+
+    threads: int
+    rounds: int
+    batch: int
+    load: str
+    table: Table
+    speed: BarChart
+
+
+@dataclass(frozen=True)
+class LimitLines(Part):
+    """A line a limit: how it ended, and value and limit in words."""
+
+    macro = "limits"
+
+    lines: Sequence[tuple[Badge, str]]
 
 
 def page(made: Compressed, metric: str, threads: int) -> str:
@@ -19,20 +43,17 @@ def page(made: Compressed, metric: str, threads: int) -> str:
         "candidate", metric, "drop", "graph, MB", "rows/s", "one row, ms", "p95, ms", "limits", "",
         "reason",
     ]  # fmt: skip
-    rows = [_row(one) for one in made.candidates]
     timed = [one for one in made.candidates if one.rows_per_second is not None]
-    chart = html.bar_chart(
-        [one.name for one in timed], [one.rows_per_second or 0.0 for one in timed], "rows/s"
+    names, speeds = [one.name for one in timed], [one.rows_per_second or 0.0 for one in timed]
+    view = CandidatesPage(
+        threads=threads,
+        rounds=max((len(one.batch_ms) for one in timed), default=0),
+        batch=ROWS,
+        load=str(made.load),
+        table=Table(headers, [_row(one) for one in made.candidates], numeric=range(1, 7)),
+        speed=bar_chart(names, speeds, "rows/s"),
     )
-    rounds = max((len(one.batch_ms) for one in timed), default=0)
-    note = Markup("<p>{}</p>").format(
-        f"Measured on validation rows with {threads} CPU threads, in up to {rounds} interleaved rounds: "
-        f"speed in batches of at most {ROWS} rows sorted by length, one thread each, and one row at a "
-        f"time; {made.load}. Among those that meet every limit the fastest is chosen; where the rounds "
-        "do not tell two apart, the smaller."
-    )
-    table = html.table(headers, rows, numeric_columns=range(1, 7))
-    return html.page("Quantization candidates", note + table + chart)
+    return str(view)
 
 
 def _row(one: Candidate) -> list[object]:
@@ -51,16 +72,15 @@ def _row(one: Candidate) -> list[object]:
     ]
 
 
-def limits(checks: Sequence[Check]) -> Markup:
+def limits(checks: Sequence[Check]) -> LimitLines:
     """A line a limit: met, not met, or not judged, and what was measured."""
-    kinds = {True: "good", False: "bad", None: "warn"}
+    kinds: dict[bool | None, BadgeKind] = {True: "good", False: "bad", None: "warn"}
     words = {True: "", False: " not met", None: " not judged"}
-    return Markup("").join(
-        Markup('<div class="limit">{} {}</div>').format(
-            html.badge(f"{_short(check.setting)}{words[check.met]}", kinds[check.met]),
-            html.visible(check.said),
-        )
-        for check in checks
+    return LimitLines(
+        [
+            (Badge(f"{_short(check.setting)}{words[check.met]}", kinds[check.met]), check.said)
+            for check in checks
+        ]
     )
 
 

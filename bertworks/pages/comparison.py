@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bertworks.pages import html
+from bertworks.pages.parts import Badge, Table
+from bertworks.pages.views import View
 from bertworks.retraining.comparison import Comparison
 from bertworks.retraining.plan import counts
 
@@ -20,51 +22,69 @@ _ROWS = {
 }
 
 
+@dataclass(frozen=True)
+class ServingChampion:
+    """The version that serves."""
+
+    number: int
+    created: str
+
+
+@dataclass(frozen=True)
+class ComparisonPage(View):
+    """The verdict with its reason, rows, drift and labels; None where there is nothing to show."""
+
+    template = "comparison.html.j2"
+
+    name: str
+    verdict: Badge
+    reason: str
+    champion: ServingChampion | None
+    notes: Sequence[str]
+    rows: Table
+    drift: Table | None
+    labels: Table | None
+
+
 def page(name: str, found: Comparison) -> str:
     """The page of one comparison."""
-    verdict = (
-        html.badge("train a challenger", "warn") if found.changed else html.badge("keep", "good")
-    )
-    parts = [Markup("<p>{} {}</p>").format(verdict, html.visible(found.reason))]
     champion = found.past.champion
-    if champion:
-        about = Markup('<p class="soft">Champion: version {} of {}</p>')
-        parts.append(about.format(champion.number, champion.created))
-    parts += [Markup("<p>{}</p>").format(html.visible(note)) for note in found.past.notes]
     numbers = vars(counts(found.plan))
-    parts.append(Markup("<h2>Rows</h2>"))
-    parts.append(
-        html.table(["rows", ""], [[numbers[key], text] for key, text in _ROWS.items()], [0])
+    view = ComparisonPage(
+        name=name,
+        verdict=Badge("train a challenger", "warn") if found.changed else Badge("keep", "good"),
+        reason=found.reason,
+        champion=ServingChampion(champion.number, champion.created) if champion else None,
+        notes=found.past.notes,
+        rows=Table(["rows", ""], [[numbers[key], text] for key, text in _ROWS.items()], [0]),
+        drift=_drift(found) if found.drifts else None,
+        labels=_labels(found) if found.labels else None,
     )
-    if found.drifts:
-        parts += [Markup("<h2>Drift of the new rows</h2>"), _drift(found)]
-    if found.labels:
-        parts += [Markup("<h2>Labels</h2>"), _labels(found)]
-    return html.page(f"What is new: {name}", Markup("\n").join(parts))
+    return str(view)
 
 
-def _drift(found: Comparison) -> Markup:
+def _drift(found: Comparison) -> Table:
     rows = [
         [
             one.name,
             round(one.value, 4),
             one.limit,
-            html.badge("change", "warn") if one.is_change else html.badge("as before", "good"),
+            Badge("change", "warn") if one.is_change else Badge("as before", "good"),
             "chance explains as much" if one.by_chance else "",
         ]
         for one in found.drifts
     ]
-    return html.table(["", "divergence, bits", "limit", "", ""], rows, [1, 2])
+    return Table(["", "divergence, bits", "limit", "", ""], rows, [1, 2])
 
 
-def _labels(found: Comparison) -> Markup:
+def _labels(found: Comparison) -> Table:
     rows = [
         [
             label,
             before,
             new,
-            html.badge("new label", "warn") if label in found.plan.new_labels else "",
+            Badge("new label", "warn") if label in found.plan.new_labels else "",
         ]
         for label, (before, new) in found.labels.items()
     ]
-    return html.table(["label", "known rows", "new rows", ""], rows, [1, 2])
+    return Table(["label", "known rows", "new rows", ""], rows, [1, 2])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-from markupsafe import Markup
 
 from bertworks.contracts.latency import LATENCY, Speed
 from bertworks.contracts.metrics import (
@@ -25,7 +24,19 @@ from bertworks.contracts.metrics import (
     WrongRow,
     overall,
 )
-from bertworks.pages import html
+from bertworks.pages.charts import HeatTable, heat_table
+from bertworks.pages.parts import (
+    Badge,
+    BadgeKind,
+    Bar,
+    MarkedSentence,
+    MarkedWord,
+    Short,
+    Table,
+    marked,
+)
+from bertworks.pages.text import cut, number
+from bertworks.pages.views import View
 from bertworks.spec.task_kinds import lower_is_better
 from bertworks.storage.artifacts import Artifact
 
@@ -36,6 +47,78 @@ UNFOLDED = 20
 """Rows of a table that are shown at once; the others are there at a click."""
 
 
+@dataclass(frozen=True)
+class EvaluationPage(View):
+    """All that was measured; None where there is nothing to show."""
+
+    template = "evaluation.html.j2"
+
+    title: str
+    scores: ScoreTable
+    speed: SpeedLine
+    confusion: HeatTable | MostConfused | None
+    slices: SliceTables | None
+    by_label: LabelTables | None
+    worst: Table | None
+
+
+class ScoreView(View):
+    """A part that a macro of scores.html.j2 shows."""
+
+    template = "scores.html.j2"
+
+
+@dataclass(frozen=True)
+class ScoreTable(ScoreView):
+    """A table of metrics, and how many rows they are of."""
+
+    macro = "scores"
+
+    table: Table
+    rows: str
+
+
+@dataclass(frozen=True)
+class SpeedLine(ScoreView):
+    """Speed and size as they are written."""
+
+    macro = "speed"
+
+    median: str
+    p95: str
+    rows_per_second: str
+    size: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class MostConfused(ScoreView):
+    """What stands for a confusion matrix of too many labels."""
+
+    macro = "most_confused"
+
+    labels: int
+    pairs: Table
+
+
+@dataclass(frozen=True)
+class SliceTables(ScoreView):
+    """A table a slicing column."""
+
+    macro = "slices"
+
+    tables: Sequence[Table]
+
+
+@dataclass(frozen=True)
+class LabelTables(ScoreView):
+    """Tables by label, each with its heading."""
+
+    macro = "by_label"
+
+    tables: Mapping[str, Table]
+
+
 def page(title: str, metrics: Artifact | Path) -> str:
     """The page of a metrics folder.
 
@@ -44,20 +127,19 @@ def page(title: str, metrics: Artifact | Path) -> str:
         metrics: A metrics artifact, or its folder while it is written.
     """
     entries = METRICS.read(metrics)
-    parts = [
-        Markup("<h2>Scores on the test split</h2>"),
-        scores(entries, FLOOR.read(metrics)),
-        latency_line(LATENCY.read(metrics)),
-        confusion(CONFUSION.read(metrics)),
-        slices(entries),
-        report(REPORT.read(metrics)),
-        worst(ERRORS.read(metrics)),
-    ]
-    style = Markup("<style>.short { white-space: nowrap; }</style>")
-    return html.page(title, style + Markup("\n").join(parts))
+    view = EvaluationPage(
+        title=title,
+        scores=scores(entries, FLOOR.read(metrics)),
+        speed=speed_line(LATENCY.read(metrics)),
+        confusion=confusion(CONFUSION.read(metrics)),
+        slices=slices(entries),
+        by_label=report(REPORT.read(metrics)),
+        worst=worst(ERRORS.read(metrics)),
+    )
+    return str(view)
 
 
-def scores(entries: Sequence[Metric], floor: Sequence[Metric]) -> Markup:
+def scores(entries: Sequence[Metric], floor: Sequence[Metric]) -> ScoreTable:
     """Every metric over all rows with its interval, and the floor's."""
     known = overall(floor)
     rows = []
@@ -66,37 +148,32 @@ def scores(entries: Sequence[Metric], floor: Sequence[Metric]) -> Markup:
         gain: object = ""
         if below is not None:
             better = one.value - below.value
-            kind = "good" if (better < 0) == lower_is_better(one.name) else "bad"
-            gain = html.badge(f"{better:+.3f}", kind if abs(better) >= 5e-4 else "plain")
+            kind: BadgeKind = "good" if (better < 0) == lower_is_better(one.name) else "bad"
+            gain = Badge(f"{better:+.3f}", kind if abs(better) >= 5e-4 else "plain")
         rows.append([spoken(one.name), decimal(one), interval(one), decimal(below), gain])
     headers = ["metric", "model", "95 % interval", "floor", "gain"]
     rows_used = next((one.rows for one in entries), 0)
-    note = Markup('<p class="soft">{} rows. The floor is a linear model on word counts.</p>')
-    return html.table(headers, rows, numeric_columns=(1, 3)) + note.format(html.number(rows_used))
+    return ScoreTable(Table(headers, rows, (1, 3)), number(rows_used))
 
 
-def latency_line(latency: Speed) -> Markup:
+def speed_line(latency: Speed) -> SpeedLine:
     """One line on speed and size."""
-    return Markup(
-        "<p>One row at a time: <b>{} ms</b> in the middle, <b>{} ms</b> at the 95th percentile. "
-        "In batches: <b>{} rows/s</b>. Size: <b>{} MB</b>. Threads: {}.</p>"
-    ).format(
-        f"{latency.p50_ms:.2f}",
-        f"{latency.p95_ms:.2f}",
-        html.number(round(latency.rows_per_second)),
-        f"{latency.size_mb:.1f}",
-        latency.threads,
+    return SpeedLine(
+        median=f"{latency.p50_ms:.2f}",
+        p95=f"{latency.p95_ms:.2f}",
+        rows_per_second=number(round(latency.rows_per_second)),
+        size=f"{latency.size_mb:.1f}",
+        threads=latency.threads,
     )
 
 
-def confusion(table: Confusion | None) -> Markup:
-    """The confusion matrix as a heat table."""
+def confusion(table: Confusion | None) -> HeatTable | MostConfused | None:
+    """The confusion matrix as a heat table; of many labels the most frequent confusions."""
     if table is None:
-        return Markup("")
-    heading = Markup("<h2>Confusion matrix</h2>")
+        return None
     labels, matrix = table.labels, table.matrix
     if len(labels) <= MOST_LABELS:
-        return heading + html.heat_table(labels, matrix)
+        return heat_table(labels, matrix)
     pairs = [
         (matrix[row][column], labels[row], labels[column])
         for row in range(len(labels))
@@ -105,20 +182,17 @@ def confusion(table: Confusion | None) -> Markup:
     ]
     pairs.sort(key=lambda pair: -pair[0])
     rows = [[true, predicted, count] for count, true, predicted in pairs[:20]]
-    note = Markup('<p class="soft">{} labels; the most frequent confusions.</p>')
-    return heading + note.format(len(labels)) + html.table(["true", "predicted", "rows"], rows, [2])
+    return MostConfused(len(labels), Table(["true", "predicted", "rows"], rows, [2]))
 
 
-def slices(entries: Sequence[Metric]) -> Markup:
+def slices(entries: Sequence[Metric]) -> SliceTables | None:
     """A table a slicing column: rows, and each metric that was computed by slice."""
     parts: dict[str, dict[str, dict[str, Metric]]] = {}
     for one in entries:
         if one.slice:
             column, _, value = one.slice.partition("=")
             parts.setdefault(column, {}).setdefault(value, {})[one.name] = one
-    if not parts:
-        return Markup("")
-    found = Markup("<h2>Slices</h2>")
+    tables = []
     for column, values in parts.items():
         names = list(dict.fromkeys(name for one in values.values() for name in one))
         rows = [
@@ -128,8 +202,8 @@ def slices(entries: Sequence[Metric]) -> Markup:
             for value, by_name in _worst_first(values, names[0])
         ]
         headers = [column, "rows", *map(spoken, names), ""]
-        found += folded(headers, rows, range(1, 2 + len(names)))
-    return found
+        tables.append(Table(headers, rows, range(1, 2 + len(names)), UNFOLDED))
+    return SliceTables(tables) if tables else None
 
 
 def _worst_first(
@@ -148,61 +222,44 @@ def _worst_first(
     return sorted(parts, key=badness)
 
 
-def folded(
-    headers: Sequence[object], rows: Sequence[Sequence[object]], numeric_columns: Sequence[int] = ()
-) -> Markup:
-    """A table of the first `UNFOLDED` rows, and the others folded below it."""
-    table = html.table(headers, rows[:UNFOLDED], numeric_columns)
-    if len(rows) <= UNFOLDED:
-        return table
-    rest = html.table(headers, rows[UNFOLDED:], numeric_columns)
-    more = f"{len(rows) - UNFOLDED} more, of {len(rows)}"
-    return table + Markup("<details><summary>{}</summary>{}</details>").format(more, rest)
-
-
-def report(tables: LabelReport) -> Markup:
+def report(tables: LabelReport) -> LabelTables | None:
     """Precision, recall, F1 and support by label, and by entity type for tagging."""
-    found = Markup("")
     parts = {"By entity type": tables.entities, "By label": tables.labels}
-    for heading, table in parts.items():
-        if table:
-            rows = [
-                [
-                    label,
-                    *(f"{value:.3f}" for value in (one.precision, one.recall, one.f1)),
-                    one.support,
-                ]
-                for label, one in sorted(table.items(), key=_lowest_f1)
-            ]
-            headers = ["", "precision", "recall", "F1", "support"]
-            found += Markup("<h2>{}</h2>").format(heading) + folded(headers, rows, range(1, 5))
-    return found
+    found = {heading: _by_label(table) for heading, table in parts.items() if table}
+    return LabelTables(found) if found else None
+
+
+def _by_label(table: Mapping[str, LabelScores]) -> Table:
+    rows = [
+        [label, *(f"{value:.3f}" for value in (one.precision, one.recall, one.f1)), one.support]
+        for label, one in sorted(table.items(), key=_lowest_f1)
+    ]
+    headers = ["", "precision", "recall", "F1", "support"]
+    return Table(headers, rows, range(1, 5), UNFOLDED)
 
 
 def _lowest_f1(entry: tuple[str, LabelScores]) -> tuple[float, int]:
     return entry[1].f1, -entry[1].support
 
 
-def worst(errors: Sequence[WrongRow], most: int = 50) -> Markup:
+def worst(errors: Sequence[WrongRow], most: int = 50) -> Table | None:
     """The worst errors; in tagging with both their answers marked in the sentence."""
     if not errors:
-        return Markup("")
+        return None
     shown = errors[:most]
-    heading = Markup("<h2>Worst errors</h2>")
     spans = [one.spans for one in shown if one.spans is not None]
     if len(spans) == len(shown):
         kinds = kinds_of(spans)
-        marked = [
+        found = [
             [sentences(one.text, both, kinds), f"{one.score:.3f}"]
             for one, both in zip(shown, spans, strict=True)
         ]
-        return heading + html.table(["text", "how sure"], marked, [1])
+        return Table(["text", "how sure"], found, [1])
     rows = [
-        [html.cut(one.text, 300), answer(one.truth), answer(one.prediction), f"{one.score:.3f}"]
+        [cut(one.text, 300), answer(one.truth), answer(one.prediction), f"{one.score:.3f}"]
         for one in shown
     ]  # fmt: skip
-    headers = ["text", "truth", "prediction", "how sure or how far"]
-    return heading + html.table(headers, rows, [3])
+    return Table(["text", "truth", "prediction", "how sure or how far"], rows, [3])
 
 
 def kinds_of(many: Iterable[Spans]) -> list[str]:
@@ -210,31 +267,26 @@ def kinds_of(many: Iterable[Spans]) -> list[str]:
     return sorted({span[0] for both in many for span in (*both.truth, *both.prediction)})
 
 
-def sentences(text: str, spans: Spans, kinds: Sequence[str]) -> Markup:
+def sentences(text: str, spans: Spans, kinds: Sequence[str]) -> MarkedSentence:
     """A sentence with its entities marked: once where the answer is right, else truth and answer."""
     words = text.split(" ")
     if spans.truth == spans.prediction:
-        return _marked(words, spans.truth, kinds)
-    line = Markup('<div><span class="soft">{}:</span> {}</div>')
-    return Markup("").join(
-        line.format(who, _marked(words, found, kinds))
-        for who, found in (("truth", spans.truth), ("prediction", spans.prediction))
-    )
+        return MarkedSentence([("", _marked(words, spans.truth, kinds))])
+    both = (("truth", spans.truth), ("prediction", spans.prediction))
+    return MarkedSentence([(name, _marked(words, found, kinds)) for name, found in both])
 
 
-def _marked(words: list[str], spans: Sequence[Span], kinds: Sequence[str]) -> Markup:
+def _marked(words: list[str], spans: Sequence[Span], kinds: Sequence[str]) -> list[MarkedWord]:
     """Of a text that was cut, the entities that are still in it."""
     inside = [(kind, start, end) for kind, start, end in spans if end <= len(words)]
-    return html.marked(words, inside, kinds)
+    return marked(words, inside, kinds)
 
 
 def answer(value: object) -> object:
     """A truth or prediction as a cell: lists are joined, none is a dash."""
     if isinstance(value, list):
         value = "; ".join(map(str, value)) or "–"
-    if isinstance(value, str) and len(value) <= 24:
-        return Markup('<span class="short">{}</span>').format(html.visible(value))
-    return value
+    return Short(value) if isinstance(value, str) and len(value) <= 24 else value
 
 
 def spoken(name: str) -> str:
@@ -260,11 +312,6 @@ def interval(one: Metric) -> str:
     return f"{one.low:.4f} to {one.high:.4f}"
 
 
-def _bar(one: Metric | None) -> Markup:
-    if one is None or not 0 <= one.value <= 1:
-        return Markup("")
-    return Markup(
-        '<svg viewBox="0 0 120 12" width="120" height="12" role="img">'
-        '<rect width="120" height="12" rx="2" fill="var(--panel)"/>'
-        '<rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
-    ).format(round(120 * one.value, 1))
+def _bar(one: Metric | None) -> Bar | str:
+    """The metric as a share of 1; empty where it is no share."""
+    return "" if one is None or not 0 <= one.value <= 1 else Bar.of(one.value, 120)

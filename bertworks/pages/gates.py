@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from dataclasses import dataclass
 
 from bertworks.contracts.decision import Decision, Rule
-from bertworks.pages import html
 from bertworks.pages.evaluation import spoken
+from bertworks.pages.parts import Badge, BadgeKind, PlainPage, Table
+from bertworks.pages.text import number
+from bertworks.pages.views import View
 
 _TITLES = {
     "minimum": "minimum score",
@@ -28,22 +30,33 @@ _ON = {
     "beat_champion": "the champion",
     "beat_noise": "the champion",
 }
-_VERDICTS = {
+_VERDICTS: dict[str, tuple[str, BadgeKind]] = {
     "promoted": ("passed", "good"),
     "kept": ("the champion stays", "warn"),
     "refused": ("refused", "bad"),
 }
 
 
+@dataclass(frozen=True)
+class GateRules(View):
+    """The verdict, what it was refused on ("" where it was not), and a row a rule."""
+
+    template = "gates.html.j2"
+
+    verdict: Badge
+    refused_on: str
+    metric: str
+    rules: Table
+
+
 def gate_page(name: str, decision: Decision) -> str:
     """The page of one decision."""
-    return html.page(f"Gate: {name}", rules(decision))
+    return str(PlainPage(f"Gate: {name}", [rules(decision)]))
 
 
-def rules(decision: Decision) -> Markup:
+def rules(decision: Decision) -> GateRules:
     """The verdict and a row a rule."""
     word, kind = _VERDICTS[decision.outcome]
-    verdict = html.badge(word, kind)
     rows = [
         [
             _TITLES.get(rule.name, rule.name),
@@ -54,9 +67,12 @@ def rules(decision: Decision) -> Markup:
         ]
         for rule in decision.rules
     ]
-    on = f" {failed}" if (failed := refused_on(decision)) else ""
-    head = Markup("<p>{}{} (metric: {})</p>").format(verdict, on, spoken(decision.metric))
-    return head + html.table(["rule", "value", "limit", "", ""], rows, [1, 2])
+    return GateRules(
+        verdict=Badge(word, kind),
+        refused_on=refused_on(decision),
+        metric=spoken(decision.metric),
+        rules=Table(["rule", "value", "limit", "", ""], rows, [1, 2]),
+    )
 
 
 def refused_on(decision: Decision) -> str:
@@ -66,11 +82,11 @@ def refused_on(decision: Decision) -> str:
     return f"on {', '.join(before)} and {last}" if before else f"on {last}" if last else ""
 
 
-def _badge(rule: Rule) -> Markup:
+def _badge(rule: Rule) -> Badge:
     if not rule.passed:
-        return html.badge("not met", "bad")
-    return html.badge("met", "good") if rule.judged else html.badge("not judged", "warn")
+        return Badge("not met", "bad")
+    return Badge("met", "good") if rule.judged else Badge("not judged", "warn")
 
 
 def _plain(value: float | None) -> str:
-    return "–" if value is None else html.number(round(value, 4))
+    return "–" if value is None else number(round(value, 4))

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from markupsafe import Markup
 
 from bertworks.compression.pruning.latency import Curve, LatencyTable
 from bertworks.compression.pruning.widths import PruningPlan
-from bertworks.pages import html
+from bertworks.pages.charts import BarChart, LineChart, bar_chart, line_chart
+from bertworks.pages.parts import Table
+from bertworks.pages.views import View
+
+
+@dataclass(frozen=True)
+class PruningPage(View):
+    """What was asked, what came out, the width of every block, and how distillation went."""
+
+    template = "pruning.html.j2"
+
+    measures: Table
+    heads: BarChart
+    neurons: BarChart
+    timed_by: str
+    times: LineChart
+    distillation: LineChart | None
 
 
 def render(
@@ -25,24 +40,20 @@ def render(
     """
     numbers = [(name.replace("_", " "), value) for name, value in scores.items()]
     layers = [f"layer {layer}" for layer in range(1, len(plan.heads) + 1)]
-    body = [
-        html.table(["measure", "value"], numbers, numeric_columns=[1]),
-        _heading("Heads kept in each layer"),
-        html.bar_chart(layers, plan.num_heads),
-        _heading("Feed-forward neurons kept in each layer"),
-        html.bar_chart(layers, plan.intermediate_sizes),
-        _heading("Time of a block (ms per 1,000 tokens)"),
-        Markup('<p class="soft">{}</p>').format(_source(table)),
-        html.line_chart(_shares(table), "share of the units kept", "ms"),
-    ]
     curve = [
         (float(point["epoch"]), float(point["value"]))
         for point in history["points"]
         if point["split"] == "train"
     ]
-    if curve:
-        body += [_heading("Distillation"), html.line_chart({"loss": curve}, "epoch", "loss")]
-    return html.page("Pruning", Markup("\n").join(body))
+    view = PruningPage(
+        measures=Table(["measure", "value"], numbers, numeric=[1]),
+        heads=bar_chart(layers, plan.num_heads),
+        neurons=bar_chart(layers, plan.intermediate_sizes),
+        timed_by=_source(table),
+        times=line_chart(_shares(table), "share of the units kept", "ms"),
+        distillation=line_chart({"loss": curve}, "epoch", "loss") if curve else None,
+    )
+    return str(view)
 
 
 def _source(table: LatencyTable) -> str:
@@ -74,7 +85,3 @@ def _shares(table: LatencyTable) -> dict[str, list[tuple[float, float]]]:
         found["attention, last layer"] = over_share(table.last.attention)
         found["feed-forward, last layer"] = over_share(table.last.feed_forward)
     return found
-
-
-def _heading(text: str) -> Markup:
-    return Markup("<h2>{}</h2>").format(text)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from bertworks.contracts.statistics import Check
 from bertworks.data.validation.profile.encoding import damage_at
 from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.data.validation.profile.scan import LENGTHS, Scan
-from bertworks.pages import html
+from bertworks.pages.charts import BarChart, HistogramChart, bar_chart, histogram
+from bertworks.pages.parts import Badge, BadgeKind, Table
+from bertworks.pages.text import cut, number
+from bertworks.pages.views import View
 
 _TEXT_LENGTH = 240
 _MAX_LABELS = 40
@@ -20,6 +23,38 @@ _BINS = 30
 
 Texts = Mapping[str, tuple[str, str]]
 """Row id to its split and text."""
+
+
+@dataclass(frozen=True)
+class SampledRows:
+    """The rows that broke a check."""
+
+    check: str
+    rows: int
+    table: Table
+
+
+@dataclass(frozen=True)
+class LabelChart:
+    """The most frequent labels, and how many rarer ones there are."""
+
+    chart: BarChart
+    hidden: int
+
+
+@dataclass(frozen=True)
+class StatisticsPage(View):
+    """Verdict, splits, checks with samples, labels (None where there are none) and lengths."""
+
+    template = "statistics.html.j2"
+
+    verdict: Badge
+    read: str
+    splits: Table
+    checks: Table
+    samples: Sequence[SampledRows]
+    labels: LabelChart | None
+    lengths: Sequence[tuple[str, HistogramChart]]
 
 
 def render(scan: Scan, checks: list[Check], texts: Texts, info: Mapping[str, Any]) -> str:
@@ -31,21 +66,19 @@ def render(scan: Scan, checks: list[Check], texts: Texts, info: Mapping[str, Any
         texts: The rows that the checks name.
         info: info.json of the examples artifact.
     """
-    parts = [
-        _verdict(checks, info),
-        _heading("Splits"),
-        _splits(scan),
-        _heading("Checks"),
-        _checks(checks),
-        *(_samples(check, texts) for check in checks if not check.passed and check.rows),
-        *_labels(scan),
-        _heading("Lengths"),
-        _lengths(scan),
-    ]
-    return html.page("Data validation", Markup("\n").join(parts))
+    view = StatisticsPage(
+        verdict=_verdict(checks),
+        read=_read(info),
+        splits=_splits(scan),
+        checks=_checks(checks),
+        samples=[_samples(check, texts) for check in checks if not check.passed and check.rows],
+        labels=_labels(scan),
+        lengths=_lengths(scan),
+    )
+    return str(view)
 
 
-def mark(check: Check) -> tuple[str, str]:
+def mark(check: Check) -> tuple[str, BadgeKind]:
     """The word and the colour for an outcome: green, amber, red, or grey when it did not run."""
     if check.passed:
         return ("passed", "good") if check.value is not None else ("not run", "plain")
@@ -55,29 +88,29 @@ def mark(check: Check) -> tuple[str, str]:
 def excerpt(check: Check, text: str, length: int) -> str:
     """The part of a row's text that shows what is wrong: its beginning, or where it is damaged."""
     start = max(0, damage_at(text) - length // 2) if check.name == "encoding_damage" else 0
-    return html.cut(("…" if start else "") + text[start:], length)
+    return cut(("…" if start else "") + text[start:], length)
 
 
-def _verdict(checks: list[Check], info: Mapping[str, Any]) -> Markup:
+def _verdict(checks: list[Check]) -> Badge:
     failed = [check for check in checks if not check.passed]
-    errors = [check for check in failed if check.severity == "error"]
-    text = f"{len(errors)} failed, {len(failed) - len(errors)} warnings"
-    badge = (
-        html.badge(text, "bad" if errors else "warn") if failed else html.badge("all good", "good")
-    )
-    read = ", ".join(
-        f"{html.number(info.get(key, 0))} {what}"
-        for key, what in {
-            "read": "rows read",
-            "duplicates": "duplicates removed",
-            "conflicts": "with conflicting labels removed",
-            "rejected": "rejected",
-        }.items()
-    )
-    return Markup('<p>{} <span class="soft">{}</span></p>').format(badge, read)
+    if not failed:
+        return Badge("all good", "good")
+    errors = sum(check.severity == "error" for check in failed)
+    text = f"{errors} failed, {len(failed) - errors} warnings"
+    return Badge(text, "bad" if errors else "warn")
 
 
-def _splits(scan: Scan) -> Markup:
+def _read(info: Mapping[str, Any]) -> str:
+    names = {
+        "read": "rows read",
+        "duplicates": "duplicates removed",
+        "conflicts": "with conflicting labels removed",
+        "rejected": "rejected",
+    }
+    return ", ".join(f"{number(info.get(key, 0))} {what}" for key, what in names.items())
+
+
+def _splits(scan: Scan) -> Table:
     rows = []
     for split in SPLITS:
         words, tokens = scan.numbers("row.words", split), scan.numbers("row.tokens", split)
@@ -85,7 +118,7 @@ def _splits(scan: Scan) -> Markup:
         rows.append([split, scan.rows[split], labels, *_quantiles(words), *_quantiles(tokens)])
     headers = ["split", "rows", "labels", "words: median", "95 %", "longest"]
     headers += ["tokens (sample): median", "95 %", "longest"]
-    return html.table(headers, rows, range(1, len(headers)))
+    return Table(headers, rows, range(1, len(headers)))
 
 
 def _quantiles(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[object]:
@@ -94,30 +127,28 @@ def _quantiles(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[object]:
     return [float(round(value)) for value in np.quantile(values, [0.5, 0.95, 1.0])]
 
 
-def _checks(checks: list[Check]) -> Markup:
+def _checks(checks: list[Check]) -> Table:
     rows = [
         [
-            html.badge(*mark(check)),
+            Badge(*mark(check)),
             check.name,
-            html.cut(check.message, 1000),
+            cut(check.message, 1000),
             "" if check.value is None else check.value,
             "" if check.limit is None else check.limit,
             check.severity,
         ]
         for check in checks
     ]
-    return html.table(["", "check", "finding", "value", "limit", "severity"], rows, [3, 4])
+    return Table(["", "check", "finding", "value", "limit", "severity"], rows, [3, 4])
 
 
-def _samples(check: Check, texts: Texts) -> Markup:
+def _samples(check: Check, texts: Texts) -> SampledRows:
     headers = ["row", "split", "text"]
     rows = [_sample(row, texts, check) for row in check.rows]
     if check.twins:
         headers += ["resembles", "split", "text"]
         rows = [row + _sample(check.twins.get(row[0], ""), texts, check) for row in rows]
-    return Markup("<details><summary>{}: {} rows</summary>{}</details>").format(
-        check.name, len(rows), html.table(headers, rows)
-    )
+    return SampledRows(check.name, len(rows), Table(headers, rows))
 
 
 def _sample(row: str, texts: Texts, check: Check) -> list[str]:
@@ -125,19 +156,16 @@ def _sample(row: str, texts: Texts, check: Check) -> list[str]:
     return [row, split, excerpt(check, text, _TEXT_LENGTH)]
 
 
-def _labels(scan: Scan) -> list[Markup]:
+def _labels(scan: Scan) -> LabelChart | None:
     labels = scan.labels.total().most_common()
     if not labels:
-        return []
-    chart = html.bar_chart(
-        [label for label, _ in labels[:_MAX_LABELS]], [rows for _, rows in labels[:_MAX_LABELS]]
-    )
-    hidden = len(labels) - _MAX_LABELS
-    note = Markup('<p class="soft">and {} rarer labels</p>').format(hidden) if hidden > 0 else ""
-    return [_heading("Labels (rows)"), chart, Markup(note)]
+        return None
+    shown = labels[:_MAX_LABELS]
+    chart = bar_chart([label for label, _ in shown], [rows for _, rows in shown])
+    return LabelChart(chart, hidden=len(labels) - len(shown))
 
 
-def _lengths(scan: Scan) -> Markup:
+def _lengths(scan: Scan) -> list[tuple[str, HistogramChart]]:
     """A histogram of words (and of scores and tokens, where there are any) for each split."""
     charts = []
     for name in ("score", *LENGTHS):
@@ -153,10 +181,6 @@ def _lengths(scan: Scan) -> Markup:
             values = values[np.isfinite(values)]
             if len(values):
                 counts, _ = np.histogram(np.minimum(values, edges[-1]), edges)
-                chart = html.histogram(edges.tolist(), counts.tolist(), LENGTHS.get(name, name))
-                charts.append(Markup("<div><h3>{}</h3>{}</div>").format(split, chart))
-    return Markup('<div class="row">{}</div>').format(Markup("\n").join(charts))
-
-
-def _heading(text: str) -> Markup:
-    return Markup("<h2>{}</h2>").format(text)
+                chart = histogram(edges.tolist(), counts.tolist(), LENGTHS.get(name, name))
+                charts.append((split, chart))
+    return charts

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
-from bertworks.pages import html
+from bertworks.pages.parts import Badge, PlainPage, Table
 
 
 def page(told: Mapping[str, Any]) -> str:
@@ -29,5 +27,4 @@ def page(told: Mapping[str, Any]) -> str:
         ("seconds", told["seconds"]),
         ("asked", answer.get("prediction") or f"not asked: {answer.get('skipped', '')}"),
     ]
-    parts = [html.badge("serves", "good"), html.table(["what", "value"], rows)]
-    return str(html.page("Deployed", Markup("").join(parts)))
+    return str(PlainPage("Deployed", [Badge("serves", "good"), Table(["what", "value"], rows)]))

@@ -148,7 +148,7 @@ def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[st
 
 
 def _rule(rule: Rule) -> str:
-    from bertworks.pages.html import number
+    from bertworks.pages.text import number
 
     shown = "" if rule.value is None else number(rule.value)
     limit = "" if rule.limit is None else f" (limit {number(rule.limit)})"
@@ -167,7 +167,7 @@ def step(
 ) -> None:
     """Run one step of an earlier run again, in this process, on the same inputs."""
     from bertworks.notices import in_order
-    from bertworks.pages.html import number
+    from bertworks.pages.text import number
     from components.launch import run_step
     from pipelines.local import record
     from pipelines.local import root as roots

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bertworks.notices import Notice, tally
-from bertworks.pages.html import number
+from bertworks.pages.text import number
 from bertworks.progress import duration
 from pipelines.local.record import Run, Step
 

@@ -199,14 +199,14 @@ def test_a_busy_machine_alone_refuses_nothing() -> None:
     assert (
         said.level == "warning" and "could not be judged" in said.text and "3 attempts" in said.text
     )
-    assert "not judged" in rules_page(found)
+    assert "not judged" in str(rules_page(found))
     # Within the limit as it is: no load can have made it faster.
     assert decide(rules, "accuracy", busy(4.9, 4.8, undisturbed=0.01)).rules[0].judged
 
 
 def test_what_was_refused_is_named_by_its_rule() -> None:
     found = decide(Gates(**OFF, max_size_mb=10.0), "accuracy", MEASURED)
-    assert "refused</span> on size (metric: accuracy)" in rules_page(found)
+    assert "refused</span> on size (metric: accuracy)" in str(rules_page(found))
 
 
 @pytest.fixture

@@ -177,7 +177,8 @@ def test_hostile_names_are_escaped(run: dict[str, Any], tmp_path: Path) -> None:
 def test_the_gate_stands_under_evaluate_with_and_without_pretraining() -> None:
     for names in (STEPS, [*STEPS[:3], "pretrain", *STEPS[3:]], [n for n in STEPS if n != "prune"]):
         placed = Graph.named(names).drawn()
-        drawn = draw([RunStep(name, "succeeded", seconds=1.0, **placed[name]) for name in names])
+        steps = [RunStep(name, "succeeded", seconds=1.0, **placed[name]) for name in names]
+        drawn = str(draw(steps))
         boxes = re.findall(r"<title>([\w-]+):.*?<rect[^>]* x=\"(\d+)\" y=\"(\d+)\"", drawn)
         places = {name: (int(x), int(y)) for name, x, y in boxes}
         assert len(set(places.values())) == len(names)
@@ -188,10 +189,11 @@ def test_the_gate_stands_under_evaluate_with_and_without_pretraining() -> None:
 
 def test_what_was_not_the_steps_work_is_told() -> None:
     steps = [{"name": "ingest", "state": "succeeded", "seconds": 9, "work_seconds": 8}]
-    said = section(RUN.of({"steps": steps, "seconds": 10.5}, "run.json"), {})
+    said = str(section(RUN.of({"steps": steps, "seconds": 10.5}, "run.json"), {}))
     assert "At work: 8.0 s; starting steps and running them: 2.5 s." in said
     older = [{**steps[0], "work_seconds": 0}]
-    assert "At work" not in section(RUN.of({"steps": older, "seconds": 10.5}, "run.json"), {})
+    before = str(section(RUN.of({"steps": older, "seconds": 10.5}, "run.json"), {}))
+    assert "At work" not in before
 
 
 def test_durations_are_readable() -> None:

@@ -18,10 +18,10 @@ from bertworks.evaluation.predictions import Predictions
 from bertworks.notices import Notice
 from bertworks.pages import evaluation as view
 from bertworks.pages import gates as gates_view
-from bertworks.pages import html
+from bertworks.pages.parts import PlainPage, Table
 from bertworks.pages.report import dag as report_dag
 from bertworks.pages.report import notices as report_notices
-from bertworks.pages.report import page as report
+from bertworks.pages.views import environment
 from bertworks.spec import Task
 
 
@@ -85,7 +85,7 @@ def test_entities_are_marked_in_their_sentences() -> None:
     assert len(set(re.findall(r"(var\(--c\d\))\">Bob", page))) == 1
     spans = errors.both_spans(TAGS, 1)
     assert spans is not None
-    right = view.sentences("Rome wins", spans, ["LOC", "PER"])
+    right = str(view.sentences("Rome wins", spans, ["LOC", "PER"]))
     assert right.count("<mark") == 1 and "truth" not in right
 
 
@@ -110,7 +110,7 @@ def test_a_refusal_says_on_what_and_not_on_which_metric() -> None:
     rules = [Rule(name, 25.0, 70.0, False) for name in ("max_size_mb", "minimum", "max_latency_ms")]
     decision = Decision(False, "accuracy", rules[:1], [], outcome="refused")
     assert gates_view.refused_on(decision) == "on size"
-    assert "refused</span> on size (metric: accuracy)" in gates_view.rules(decision)
+    assert "refused</span> on size (metric: accuracy)" in str(gates_view.rules(decision))
     assert gates_view.refused_on(replace(decision, rules=rules)) == "on size, the score and latency"
     met = [replace(one, passed=True) for one in rules]
     assert gates_view.refused_on(replace(decision, rules=met)) == ""
@@ -118,11 +118,11 @@ def test_a_refusal_says_on_what_and_not_on_which_metric() -> None:
 
 def test_a_cached_step_shows_the_time_of_the_run_that_made_it() -> None:
     step = {"name": "finetune", "state": "cached", "cached": True, "seconds": 0.0}
-    page = report_dag.section(ran({**step, "made_in_seconds": 187.0}), {})
+    page = str(report_dag.section(ran({**step, "made_in_seconds": 187.0}), {}))
     assert ">cached: 3 min 07 s</text>" in page
-    assert ">cached</text>" in report_dag.section(ran(step), {})
+    assert ">cached</text>" in str(report_dag.section(ran(step), {}))
     rest = {"name": "ingest", "state": "succeeded", "seconds": 2.0}
-    both = report_dag.section(ran(rest, {**step, "made_in_seconds": 187.0}), {})
+    both = str(report_dag.section(ran(rest, {**step, "made_in_seconds": 187.0}), {}))
     assert "From the cache: 1 step, made in 3 min 07 s" in both
 
 
@@ -148,7 +148,7 @@ def test_notices_stand_by_step_with_warnings_first_and_where_to_read_more(tmp_pa
     assert f"see <code>{tmp_path / 'rejected.jsonl'}</code>" in page
     assert "see <code>history.json</code>" in page
     # On the drawing each of the two has a dot.
-    drawn = report_dag.section(run, {})
+    drawn = str(report_dag.section(run, {}))
     assert drawn.count('class="warnings" cx') == 2 and "<title>1 warning</title>" in drawn
 
 
@@ -164,14 +164,12 @@ def test_many_notes_are_folded_and_no_warning_is() -> None:
 
 def test_only_cells_with_room_to_wrap_may_break_a_word() -> None:
     """A narrow page scrolls its tables: a column of short words is as wide as its longest word."""
-    page = str(
-        html.table(
-            ["label", "text"], [["Brandenburg", "a sentence of so many words that it must wrap"]]
-        )
-    )
-    assert '<td dir="auto">Brandenburg</td>' in page and page.count('class="text"') == 1
-    everywhere = re.findall(
-        r"([^{}]*)\{[^{}]*overflow-wrap: anywhere", html.page("x", page) + report._STYLE
-    )
+    words = "a sentence of so many words that it must wrap"
+    table = Table(["label", "text"], [["Brandenburg", words]])
+    cells = str(table)
+    assert '<td dir="auto">Brandenburg</td>' in cells and cells.count('class="text"') == 1
+    page = str(PlainPage("x", [table]))
+    style = environment().from_string("{{ css('report/report.css') }}").render()
+    everywhere = re.findall(r"([^{}]*)\{[^{}]*overflow-wrap: anywhere", page + style)
     assert not [rule for rule in everywhere if re.search(r"(^|[\s,])t[dh]\s*(,|$)", rule.strip())]
-    assert re.search(r"td\.text \{ min-width: 13rem", html.page("x", page))
+    assert re.search(r"td\.text \{ min-width: 13rem", page)

@@ -161,7 +161,7 @@ def test_a_line_over_a_box_bends_above_it() -> None:
     """A step that nobody takes anything of stands between two that go on."""
     names = ("first", "beside", "last")
     after = {"first": [], "beside": ["first"], "last": ["first"]}
-    drawn = draw([RunStep(name, "succeeded", after=after[name]) for name in names])
+    drawn = str(draw([RunStep(name, "succeeded", after=after[name]) for name in names]))
     tops = {int(y) for y in re.findall(r'<rect class="box[^>]* y="(\d+)"', drawn)}
     (top,) = tops
     paths = [
@@ -245,8 +245,9 @@ def test_a_record_of_before_is_read_with_its_picture(tmp_path: Path, kind: Kind)
     old["steps"].append({**old["steps"][0], "name": "since-removed"})
     file.write_text(json.dumps(old), encoding="utf-8")
     found = latest(find_root(str(tmp_path)))
-    drawn = draw(RUN.of(found, "run.json").steps)
+    drawn = str(draw(RUN.of(found, "run.json").steps))
     gone = found["steps"].pop()
     assert found == new
     assert gone["name"] == "since-removed"
-    assert drawn.count('class="edge"') == draw(RUN.of(new, "run.json").steps).count('edge"') > 9
+    whole = str(draw(RUN.of(new, "run.json").steps))
+    assert drawn.count('class="edge"') == whole.count('edge"') > 9

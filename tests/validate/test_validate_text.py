@@ -10,12 +10,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from markupsafe import Markup
 
 from bertworks.data.validation.profile.duplicates import THRESHOLD, ShingleSets, shingle
 from bertworks.data.validation.profile.encoding import damaged
 from bertworks.data.validation.profile.words import TopValues, split_words, stable_hashes
-from bertworks.pages import html
+from bertworks.pages import charts
+from bertworks.pages.parts import Badge, PlainPage, Table
+from bertworks.pages.text import cut, number, visible
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 texts = st.lists(any_text, min_size=1, max_size=8)
@@ -58,8 +59,8 @@ def test_utf8_read_as_latin1_is_always_damage(value):
 
 def test_top_values_are_exact_until_full_and_keep_the_frequent_ones():
     top = TopValues(capacity=10)
-    for number in range(200):
-        top.add(words_of(f"often often rare{number}").counts)
+    for place in range(200):
+        top.add(words_of(f"often often rare{place}").counts)
     name, count = top.most_common(1)[0]
     assert name == "often" and 400 - 200 <= count <= 400 and len(top.counts) <= 10
     exact = TopValues(capacity=10)
@@ -135,41 +136,43 @@ class Text(HTMLParser):
 
 @given(st.lists(st.lists(any_text, min_size=2, max_size=2), max_size=4), any_text)
 def test_html_is_always_escaped(rows, title):
-    table = html.table(["a", "b"], rows)
+    table = str(Table(["a", "b"], rows))
     assert Text(table).tags.count("td") == 2 * len(rows)
     assert set(Text(table).tags) <= {"div", "table", "thead", "tbody", "tr", "th", "td"}
     labels = [row[0] for row in rows]
     values = [float(len(row[1])) for row in rows]
     for chart in (
-        html.bar_chart(labels, values, title),
-        html.histogram([0.0, *np.cumsum(values)], values, title),
-        html.line_chart({label: [(0, 1), (1, 2)] for label in labels}, title, title),
+        charts.bar_chart(labels, values, title),
+        charts.histogram([0.0, *np.cumsum(values)], values, title),
+        charts.line_chart({label: [(0, 1), (1, 2)] for label in labels}, title, title),
     ):
-        root = ElementTree.fromstring(chart)
+        root = ElementTree.fromstring(str(chart))
         assert {one.tag for one in root.iter()} <= {
             "svg", "text", "rect", "title", "line", "polyline", "circle",
         }  # fmt: skip
-    heat = html.heat_table(labels, [[1] * len(rows)] * len(rows))
+    heat = str(charts.heat_table(labels, [[1] * len(rows)] * len(rows)))
     assert Text(heat).tags.count("td") == len(rows) ** 2
-    page = html.page(title, Markup("<p>{}</p>").format(html.badge(title, "good")))
+    page = str(PlainPage(title, [Badge(title, "good")]))
     page.encode("utf-8")
     assert "script" not in Text(page).tags and page.startswith("<!doctype html>")
 
 
 def test_html_shows_what_a_browser_would_hide():
-    assert html.visible("a\x00b\u202ec\ud800") == "a\\x00b\\u202ec\\ud800"
-    assert html.cut("abcdef", 4) == "abc…" and html.cut("abcd", 4) == "abcd"
-    shown = [html.number(value) for value in (1234567, 0.123456, float("nan"), 2.0, 12345.67)]
+    assert visible("a\x00b\u202ec\ud800") == "a\\x00b\\u202ec\\ud800"
+    assert cut("abcdef", 4) == "abc…" and cut("abcd", 4) == "abcd"
+    shown = [number(value) for value in (1234567, 0.123456, float("nan"), 2.0, 12345.67)]
     assert shown == ["1,234,567", "0.1235", "n/a", "2", "12,345.7"]
     with pytest.raises(ValueError, match="kind"):
-        html.badge("x", "purple")
+        Badge("x", "purple")
 
 
 def test_charts_take_numbers_that_are_not_finite():
-    chart = html.line_chart({"loss": [(0, 1.0), (1, float("nan")), (2, 0.5)], "empty": []})
+    points = [(0, 1.0), (1, float("nan")), (2, 0.5)]
+    chart = str(charts.line_chart({"loss": points, "empty": []}))
     assert "nan" not in chart and ElementTree.fromstring(chart).find("polyline") is not None
-    assert "n/a" in html.bar_chart(["x"], [float("nan")])
-    assert html.histogram([], []) and html.bar_chart([], []) and html.heat_table([], [])
+    assert "n/a" in str(charts.bar_chart(["x"], [float("nan")]))
+    empty = charts.histogram([], []), charts.bar_chart([], []), charts.heat_table([], [])
+    assert all(str(chart) for chart in empty)
 
 
 @settings(

@@ -10,8 +10,8 @@ from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.data.validation.profile.scan import Scan
 from bertworks.errors import DataError
 from bertworks.notices import Notice
-from bertworks.pages import html
 from bertworks.pages.statistics import Texts, excerpt
+from bertworks.pages.text import cut
 from bertworks.spec import Validate
 
 _SHOWN_ROWS = 5
@@ -68,7 +68,7 @@ def _sentence(check: Check) -> str:
     limit = _LIMITS.get(check.name)
     setting = f"validate.checks.{limit or check.name}"
     held = f" = {check.limit:g}" if limit and check.limit is not None else ""
-    return f"{check.name}: {html.cut(check.message, 300)} ({setting}{held})"
+    return f"{check.name}: {cut(check.message, 300)} ({setting}{held})"
 
 
 def refuse(checks: list[Check], texts: Texts, view: Path, told: Sequence[Notice] = ()) -> None:
@@ -82,7 +82,7 @@ def refuse(checks: list[Check], texts: Texts, view: Path, told: Sequence[Notice]
         return
     lines = [f"The data failed {len(failed)} of {len(checks)} checks."]
     for check in failed:
-        lines.append(f"- {check.name}: {html.cut(check.message, 500)}")
+        lines.append(f"- {check.name}: {cut(check.message, 500)}")
         for row in check.rows[:_SHOWN_ROWS]:
             split, text = texts.get(row, ("", ""))
             lines.append(f"    {row} ({split}): {excerpt(check, text, _TEXT_LENGTH)!r}")

@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bertworks.compression.candidates import table
 from bertworks.contracts.bundle import Loss, Times
 from bertworks.contracts.latency import Speed
 from bertworks.contracts.runs import RunRecord
-from bertworks.pages import html
 from bertworks.pages.candidates import limits
 from bertworks.pages.evaluation import spoken
+from bertworks.pages.parts import Badge, Bar, Table
 from bertworks.pages.report.verdict import latency
+from bertworks.pages.text import number
+from bertworks.pages.views import View
 from bertworks.storage.artifacts import Artifact
 
 Opened = dict[str, Artifact]
 WORDS = (("slower", "faster"), ("larger", "smaller"))
 
 
-def section(run: RunRecord, opened: Opened) -> Markup:
+@dataclass(frozen=True)
+class BeforeAndAfter:
+    """The model before and after compression: bars side by side, and all numbers."""
+
+    bars: Sequence[Table]
+    table: Table
+    threads: int
+
+
+@dataclass(frozen=True)
+class CompressionPart(View):
+    """What compression did; None where a run has nothing to show of it."""
+
+    template = "report/compression.html.j2"
+
+    change: BeforeAndAfter | None
+    candidates: Table | None
+    widths: Table | None
+
+
+def section(run: RunRecord, opened: Opened) -> View | None:
     """The table of before and after, the candidates, and the widths of a pruned encoder."""
-    return _before_and_after(opened) + _candidates(opened) + _widths(opened)
+    change, candidates, widths = _before_and_after(opened), _candidates(opened), _widths(opened)
+    if change is None and candidates is None and widths is None:
+        return None
+    return CompressionPart(change, candidates, widths)
 
 
-def _before_and_after(opened: Opened) -> Markup:
+def _before_and_after(opened: Opened) -> BeforeAndAfter | None:
     before, after = opened.get("model_metrics"), opened.get("bundle_metrics")
     old, new = latency(before), latency(after)
     if before is None or after is None or old is None or new is None:
-        return Markup("")
+        return None
     name = after.metadata["metric"]
     rows: list[list[object]] = [
         [spoken(name), _score(before), _score(after), _signed(before, after)],
@@ -42,36 +68,32 @@ def _before_and_after(opened: Opened) -> Markup:
         ratio = other / one if title == "rows/s in batches" else one / other
         word = WORDS[title == "size, MB"][ratio >= 1]
         factor = ratio if ratio >= 1 else 1 / ratio
-        gain = html.badge(f"{factor:.1f}× {word}", "good" if ratio >= 1 else "bad")
+        gain = Badge(f"{factor:.1f}× {word}", "good" if ratio >= 1 else "bad")
         rows.append([title, f"{one:,.{digits}f}", f"{other:,.{digits}f}", gain])
-    note = Markup(
-        '<p class="soft">Test rows, text to answer, {} threads; the uncompressed model runs as a '
-        "float32 graph in ONNX Runtime.</p>"
-    )
-    table = html.table(["", "uncompressed model", "bundle", ""], rows, (1, 2))
-    return _bars(old, new) + table + note.format(new.threads)
+    table = Table(["", "uncompressed model", "bundle", ""], rows, (1, 2))
+    return BeforeAndAfter(_bars(old, new), table, new.threads)
 
 
-def _bars(old: Speed, new: Speed) -> Markup:
+def _bars(old: Speed, new: Speed) -> list[Table]:
     """Size, latency and throughput before and after, side by side."""
-    charts = Markup("")
     measures = {
         "Size, MB": (old.size_mb, new.size_mb),
         "Median latency, ms": (old.p50_ms, new.p50_ms),
         "Rows/s in batches": (old.rows_per_second, new.rows_per_second),
     }
+    tables = []
     for title, pair in measures.items():
         rows = [
-            [name, _bar(value, max(pair)), html.number(round(value, 1))]
+            [name, _bar(value, max(pair)), number(round(value, 1))]
             for name, value in zip(("uncompressed", "bundle"), pair, strict=True)
         ]
-        charts += Markup("<div>{}</div>").format(html.table([title, "", ""], rows, [2]))
-    return Markup('<div class="three">{}</div>').format(charts)
+        tables.append(Table([title, "", ""], rows, [2]))
+    return tables
 
 
-def _candidates(opened: Opened) -> Markup:
+def _candidates(opened: Opened) -> Table | None:
     if "bundle" not in opened:
-        return Markup("")
+        return None
     rows = [
         [
             one.name,
@@ -80,7 +102,7 @@ def _candidates(opened: Opened) -> Markup:
             _number(times.p95_ms, 2),
             _number(times.rows_per_second, 0),
             _number(one.metric, 4),
-            html.badge("chosen", "good") if one.chosen else "",
+            Badge("chosen", "good") if one.chosen else "",
             times.reason,
             _drop(one.drop),
             limits(times.checks),
@@ -92,19 +114,17 @@ def _candidates(opened: Opened) -> Markup:
         "candidate", "MB", "ms", "p95 ms", "rows/s", "validation metric", "", "why", "drop",
         "what each limit says",
     ]  # fmt: skip
-    if not rows:
-        return Markup("")
-    return Markup("<h3>Candidates</h3>") + html.table(headers, rows, range(1, 6))
+    return Table(headers, rows, range(1, 6)) if rows else None
 
 
-def _widths(opened: Opened) -> Markup:
+def _widths(opened: Opened) -> Table | None:
     """Heads and neurons that each layer keeps, as bars against what it had."""
     if "pruned" not in opened:
-        return Markup("")
+        return None
     config = opened["pruned"].json("config.json")
     kept = config.get("bertworks")
     if not kept:
-        return Markup("")
+        return None
     heads, neurons = config["num_attention_heads"], config["intermediate_size"]
     if "model" in opened:
         before = opened["model"].json("config.json")
@@ -114,16 +134,11 @@ def _widths(opened: Opened) -> Markup:
         [layer, _bar(has, heads), f"{has} of {heads}", _bar(wide, neurons), f"{wide} of {neurons}"]
         for layer, (has, wide) in enumerate(pairs, start=1)
     ]
-    headers = ["layer", "heads", "", "neurons", ""]
-    return Markup("<h3>What pruning kept</h3>") + html.table(headers, rows)
+    return Table(["layer", "heads", "", "neurons", ""], rows)
 
 
-def _bar(value: float, most: float) -> Markup:
-    return Markup(
-        '<svg viewBox="0 0 150 12" width="150" height="12" role="img">'
-        '<rect width="150" height="12" rx="2" fill="var(--panel)"/>'
-        '<rect width="{}" height="12" rx="2" fill="var(--c0)"/></svg>'
-    ).format(round(150 * min(1.0, value / most) if most else 0, 1))
+def _bar(value: float, most: float) -> Bar:
+    return Bar.of(min(1.0, value / most) if most else 0, 150)
 
 
 def _drop(drop: Loss | None) -> str:

@@ -3,78 +3,125 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from markupsafe import Markup
+from dataclasses import dataclass
 
 from bertworks.contracts.runs import RunRecord, RunStep
 from bertworks.notices import tally
-from bertworks.pages import html
+from bertworks.pages.views import View
 from bertworks.progress import duration
 from bertworks.storage.artifacts import Artifact
 
 WIDTH, GAP, HEIGHT, ROW, ARC = 124, 20, 60, 96, 18
 COLORS = [f"var(--c{number})" for number in range(6)]
 
-_SVG = Markup(
-    '<div class="scroll"><svg class="dag" role="img" viewBox="0 0 {0} {1}" width="{0}" height="{1}" '
-    'style="min-width: {3}px"><defs>'
-    '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" '
-    'orient="auto"><path d="M0 0 8 4 0 8z" fill="var(--soft)"/></marker></defs>{2}</svg></div>'
-)
-_BOX = Markup(
-    '<g class="step {state}"><title>{name}: {state}, {time}</title>'
-    '<rect class="box {state}" x="{x}" y="{y}" width="{w}" height="{h}" rx="8"/>'
-    '<text class="name" x="{mid}" y="{line1}" text-anchor="middle">{name}</text>'
-    '<text x="{mid}" y="{line2}" text-anchor="middle">{time}</text>{warnings}'
-    '<rect class="share" x="{bar}" y="{low}" width="{share}" height="3" rx="1.5"/></g>'
-)
-_WARNINGS = Markup(
-    '<g class="warnings"><title>{0}</title><circle class="warnings" cx="{1}" cy="{2}" r="4.5"/></g>'
-)
-_EDGE = Markup(
-    '<path class="edge" d="M{} {} C{} {} {} {} {} {}" fill="none" marker-end="url(#tip)"/>'
-)
+
+DrawnEdge = tuple[float, float, float, float, float, float, float, float]
+"""A curve: where it begins, two points that bend it, and where it ends."""
 
 
-def section(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
+@dataclass(frozen=True)
+class DrawnBox:
+    """A step as drawn: the place of its left upper corner, and how wide the bar of its time is."""
+
+    name: str
+    state: str
+    time: str
+    warnings: str
+    x: int
+    y: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Drawing(View):
+    """The DAG as inline SVG of `width` by `height` pixels, all boxes of one size.
+
+    On a screen narrower than `least_width` it is scrolled: made to fit, nobody could read it.
+    """
+
+    template = "report/drawing.html.j2"
+
+    boxes: Sequence[DrawnBox]
+    edges: Sequence[DrawnEdge]
+    width: int
+    height: int
+    least_width: int
+    box_width: int = WIDTH
+    box_height: int = HEIGHT
+
+
+@dataclass(frozen=True)
+class TimeSpent:
+    """A step's share of the time, in percent and as colour; narrow ones have no place in the legend."""
+
+    label: str
+    percent: str
+    color: str
+    in_legend: bool
+
+
+@dataclass(frozen=True)
+class CacheSaving:
+    """Steps that were taken from the cache, and how long they took when they were made."""
+
+    steps: int
+    time: str
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """How long the steps were at work, and what went into starting them and the runner itself."""
+
+    work: str
+    rest: str
+
+
+@dataclass(frozen=True)
+class DagPart(View):
+    """The drawing, and where the time went."""
+
+    template = "report/dag.html.j2"
+
+    drawing: Drawing
+    spent: Sequence[TimeSpent]
+    saved: CacheSaving | None
+    overhead: Overhead | None
+
+
+def section(run: RunRecord, opened: dict[str, Artifact]) -> View | None:
     """The drawing, and one bar that shows where the time went."""
     steps = run.steps
     if not steps:
-        return Markup("")
-    return draw(steps) + _where_time_went(steps) + _overhead(run, steps)
+        return None
+    spent = _where_time_went(steps)
+    return DagPart(draw(steps), spent, _saved(steps) if spent else None, _overhead(run, steps))
 
 
-def draw(steps: Sequence[RunStep]) -> Markup:
+def draw(steps: Sequence[RunStep]) -> Drawing:
     """The DAG as inline SVG."""
     edges = _edges(steps)
     places = _places(steps, edges)
     most = max([step.seconds for step in steps] + [1e-9])
-    shapes = [_edge(places[parent], places[name]) for parent, name in edges]
-    for step in steps:
-        x, y = places[step.name]
-        seconds = step.seconds
-        shapes.append(
-            _BOX.format(
-                name=step.name,
-                state=step.state,
-                time=_time(step),
-                warnings=_warnings(step, x + WIDTH - 10, y + 10),
-                x=x,
-                y=y,
-                w=WIDTH,
-                h=HEIGHT,
-                mid=x + WIDTH / 2,
-                line1=y + 23,
-                line2=y + 40,
-                bar=x + 10,
-                low=y + HEIGHT - 9,
-                share=round((WIDTH - 20) * seconds / most, 1),
-            )
+    boxes = [
+        DrawnBox(
+            name=step.name,
+            state=step.state,
+            time=_time(step),
+            warnings=tally([one for one in step.told() if one.level == "warning"]),
+            x=places[step.name][0],
+            y=places[step.name][1],
+            share=round((WIDTH - 20) * step.seconds / most, 1),
         )
-    right = max(x for x, _ in places.values()) + WIDTH + 2
-    low = max(y for _, y in places.values()) + HEIGHT + 2
-    # On a phone it is scrolled: made to fit, nobody could read it.
-    return _SVG.format(right, low, Markup("").join(shapes), round(0.85 * right))
+        for step in steps
+    ]
+    width = max(x for x, _ in places.values()) + WIDTH + 2
+    return Drawing(
+        boxes,
+        [_edge(places[parent], places[name]) for parent, name in edges],
+        width=width,
+        height=max(y for _, y in places.values()) + HEIGHT + 2,
+        least_width=round(0.85 * width),
+    )
 
 
 def _places(steps: Sequence[RunStep], edges: list[tuple[str, str]]) -> dict[str, tuple[int, int]]:
@@ -108,21 +155,21 @@ def _edges(steps: Sequence[RunStep]) -> list[tuple[str, str]]:
     return [(parent, step.name) for step in steps for parent in step.after if parent in names]
 
 
-def _edge(start: tuple[int, int], end: tuple[int, int]) -> Markup:
+def _edge(start: tuple[int, int], end: tuple[int, int]) -> DrawnEdge:
     """A curve from the right side, or from below to the box's top in the next line.
 
     Over boxes that stand between the two in their line it bends above them.
     """
     if start[1] == end[1] and end[0] - start[0] > WIDTH + GAP:
         x1, x2, top = start[0] + WIDTH / 2, end[0] + WIDTH / 2, start[1]
-        return _EDGE.format(x1, top, x1, top - ARC, x2, top - ARC, x2, top)
+        return (x1, top, x1, top - ARC, x2, top - ARC, x2, top)
     if start[1] == end[1]:
         middle = start[1] + HEIGHT / 2
         right, left = start[0] + WIDTH, end[0]
-        return _EDGE.format(right, middle, right + 8, middle, left - 8, middle, left, middle)
+        return (right, middle, right + 8, middle, left - 8, middle, left, middle)
     x1, y1 = start[0] + WIDTH / 2, start[1] + HEIGHT
     x2, y2 = end[0] + WIDTH / 2, end[1]
-    return _EDGE.format(x1, y1, x1, y1 + 16, x2, y2 - 16, x2, y2)
+    return (x1, y1, x1, y1 + 16, x2, y2 - 16, x2, y2)
 
 
 def _time(step: RunStep) -> str:
@@ -136,50 +183,28 @@ def _time(step: RunStep) -> str:
     return duration(step.seconds)
 
 
-def _warnings(step: RunStep, x: float, y: float) -> Markup:
-    """A dot on the box of a step that warns of something."""
-    told = [one for one in step.told() if one.level == "warning"]
-    return _WARNINGS.format(tally(told), x, y) if told else Markup("")
-
-
-def _where_time_went(steps: Sequence[RunStep]) -> Markup:
+def _where_time_went(steps: Sequence[RunStep]) -> list[TimeSpent]:
     timed = [(one.name, one.seconds) for one in steps]
     timed = [(name, seconds) for name, seconds in timed if seconds > 0]
     total = sum(seconds for _, seconds in timed)
-    if total <= 0:
-        return Markup("")
-    bars, legend = Markup(""), Markup("")
-    for index, (name, seconds) in enumerate(timed):
-        color, share = COLORS[index % 6], 100 * seconds / total
-        label = f"{name} {duration(seconds)}"
-        bars += Markup('<span style="width:{:.2f}%;background:{}" title="{}"></span>').format(
-            share, color, html.visible(label)
+    return [
+        TimeSpent(
+            label=f"{name} {duration(seconds)}",
+            percent=f"{100 * seconds / total:.2f}",
+            color=COLORS[index % 6],
+            in_legend=100 * seconds / total >= 2,
         )
-        if share >= 2:
-            legend += Markup(
-                '<span><span class="swatch" style="background:{}"></span>{}</span>'
-            ).format(color, html.visible(label))
-    drawn = Markup('<div class="stack">{}</div><div class="legend">{}</div>').format(bars, legend)
-    return drawn + _saved(steps)
+        for index, (name, seconds) in enumerate(timed)
+    ]
 
 
-def _saved(steps: Sequence[RunStep]) -> Markup:
+def _saved(steps: Sequence[RunStep]) -> CacheSaving | None:
     """What the cached steps took in the run that made them."""
     made = [step.made_in_seconds for step in steps if step.from_cache]
-    if not any(made):
-        return Markup("")
-    count = f"{len(made)} steps" if len(made) > 1 else "1 step"
-    return Markup('<p class="soft">From the cache: {}, made in {} by earlier runs.</p>').format(
-        count, duration(sum(made))
-    )
+    return CacheSaving(len(made), duration(sum(made))) if any(made) else None
 
 
-def _overhead(run: RunRecord, steps: Sequence[RunStep]) -> Markup:
-    """How long the steps were at work, and what went into starting them and the runner itself."""
+def _overhead(run: RunRecord, steps: Sequence[RunStep]) -> Overhead | None:
     work = sum(step.work_seconds for step in steps)
     whole = run.seconds
-    if not 0 < work <= whole:
-        return Markup("")
-    return Markup('<p class="soft">At work: {}; starting steps and running them: {}.</p>').format(
-        duration(work), duration(whole - work)
-    )
+    return Overhead(duration(work), duration(whole - work)) if 0 < work <= whole else None

@@ -2,49 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-from markupsafe import Markup
 
 from bertworks.contracts.runs import RunRecord, RunStep
 from bertworks.notices import Notice, tally
-from bertworks.pages import html
+from bertworks.pages.parts import Badge, BadgeKind
+from bertworks.pages.views import View
 from bertworks.storage.artifacts import Artifact
 
-_KINDS = {"warning": "warn", "note": "plain"}
+KINDS: dict[str, BadgeKind] = {"warning": "warn", "note": "plain"}
 SHOWN = 8
 """More notes of one step than these are folded; a warning never is."""
 
 
-def section(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
+@dataclass(frozen=True)
+class NoticeLine:
+    """A notice, and where to read more; "" where there is no more."""
+
+    level: Badge
+    text: str
+    more: str
+
+
+@dataclass(frozen=True)
+class StepNotices:
+    """What one step tells, the first lines unfolded.
+
+    Attributes:
+        step: The box's name.
+        tally: How many there are of each level.
+        shown: Those that stand there at once.
+        folded: Those that are there at a click.
+        folded_tally: How many those are.
+    """
+
+    step: str
+    tally: str
+    shown: Sequence[NoticeLine]
+    folded: Sequence[NoticeLine]
+    folded_tally: str
+
+
+@dataclass(frozen=True)
+class NoticesPart(View):
+    """How many notices there are in all, and those of each step."""
+
+    template = "report/notices.html.j2"
+
+    tally: str
+    steps: Sequence[StepNotices]
+
+
+def section(run: RunRecord, opened: dict[str, Artifact]) -> View | None:
     """Step by step, the warnings first; nothing where there is nothing to tell."""
     steps = [(step, step.told()) for step in run.steps]
     told = [notice for _, notices in steps for notice in notices]
     if not told:
-        return Markup("")
-    parts = [Markup('<p class="soft">{}</p>').format(tally(told))]
-    parts += [_of_step(step, notices) for step, notices in steps if notices]
-    return Markup("\n").join(parts)
+        return None
+    return NoticesPart(tally(told), [_of_step(step, notices) for step, notices in steps if notices])
 
 
-def _of_step(step: RunStep, notices: list[Notice]) -> Markup:
-    lines = [_line(notice, _placed(notice.more, step)) for notice in notices]
+def _of_step(step: RunStep, notices: list[Notice]) -> StepNotices:
+    lines = [
+        NoticeLine(
+            Badge(notice.level, KINDS[notice.level]), notice.text, _placed(notice.more, step)
+        )
+        for notice in notices
+    ]
     first = max(SHOWN, sum(notice.level == "warning" for notice in notices))
-    shown, rest = lines[:first], lines[first:]
-    folded = Markup("<details><summary>{} more</summary>{}</details>").format(
-        tally(notices[first:]), Markup("").join(rest)
-    )
-    return Markup('<h3>{} <span class="soft">{}</span></h3>{}{}').format(
-        html.visible(step.name), tally(notices), Markup("").join(shown), folded if rest else ""
-    )
-
-
-def _line(notice: Notice, more: str) -> Markup:
-    see = Markup(' <span class="soft">see <code>{}</code></span>').format(html.visible(more))
-    return Markup('<p class="notice">{}<span>{}{}</span></p>').format(
-        html.badge(notice.level, _KINDS[notice.level]),
-        html.visible(notice.text),
-        see if more else "",
+    return StepNotices(
+        step.name, tally(notices), lines[:first], lines[first:], tally(notices[first:])
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import dataclass
 from importlib import metadata
-
-from markupsafe import Markup
 
 import bertworks
 from bertworks.contracts.runs import RunRecord
-from bertworks.pages import html
+from bertworks.pages.parts import Code, Table
+from bertworks.pages.text import visible_lines
+from bertworks.pages.views import View
 from bertworks.storage.artifacts import Artifact
 
 LIBRARIES = (
@@ -19,29 +20,35 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-def section(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
+@dataclass(frozen=True)
+class OriginPart(View):
+    """Artifacts (None where there are none), versions, and the spec ("" where it is not known)."""
+
+    template = "report/origin.html.j2"
+
+    artifacts: Table | None
+    versions: str
+    spec: str
+
+
+def section(run: RunRecord, opened: dict[str, Artifact]) -> View:
     """A row an artifact, the versions of the libraries, and the spec as it was run."""
     names = {one.digest: name for name, one in opened.items()}
     rows = [
         [
             name,
             one.producer,
-            Markup("<code>{}</code>").format(one.digest[:16]),
+            Code(one.digest[:16]),
             ", ".join(names.get(digest, digest[:8]) for digest in one.parents.values()),
         ]
         for name, one in opened.items()
     ]
-    parts = []
-    if rows:
-        parts.append(html.table(["artifact", "made by", "sha256", "from"], rows))
-    parts.append(Markup('<p class="soft">{}</p>').format(" · ".join(_versions())))
-    if run.spec:
-        lines = json.dumps(run.spec, indent=2, ensure_ascii=False).splitlines()
-        shown = "\n".join(html.visible(line) for line in lines)
-        parts.append(
-            Markup("<details><summary>The spec</summary><pre>{}</pre></details>").format(shown)
-        )
-    return Markup("\n").join(parts)
+    spec = json.dumps(run.spec, indent=2, ensure_ascii=False) if run.spec else ""
+    return OriginPart(
+        artifacts=Table(["artifact", "made by", "sha256", "from"], rows) if rows else None,
+        versions=" · ".join(_versions()),
+        spec=visible_lines(spec),
+    )
 
 
 def _versions() -> list[str]:

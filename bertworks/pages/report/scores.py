@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from markupsafe import Markup
 
 from bertworks import spec
 from bertworks.contracts.history import Point
@@ -24,8 +23,11 @@ from bertworks.evaluation import errors
 from bertworks.evaluation.data import read_split
 from bertworks.evaluation.predictions import Predictions, load
 from bertworks.pages import evaluation as view
-from bertworks.pages import html
+from bertworks.pages.charts import Intervals, LineChart, Whisker, line_chart
 from bertworks.pages.evaluation import answer, decimal, interval, spoken
+from bertworks.pages.parts import Badge, Table
+from bertworks.pages.text import cut, number
+from bertworks.pages.views import View
 from bertworks.storage.artifacts import Artifact
 from bertworks.storage.history import read_history
 from bertworks.tasks import form_of
@@ -41,31 +43,68 @@ TRAINED = {
 }
 
 
-def curves(run: RunRecord, opened: Opened) -> Markup:
+@dataclass(frozen=True)
+class TrainingCurves:
+    """How one training went."""
+
+    title: str
+    seconds: str
+    tokens_per_second: str
+    charts: Sequence[LineChart]
+
+
+@dataclass(frozen=True)
+class CurvesPart(View):
+    """The trainings of a run."""
+
+    template = "report/curves.html.j2"
+
+    trainings: Sequence[TrainingCurves]
+
+
+@dataclass(frozen=True)
+class ScoresPart(View):
+    """The run's metric with its intervals (None without), all metrics, and of how many rows."""
+
+    template = "report/scores.html.j2"
+
+    intervals: Intervals | None
+    table: Table
+    rows: str
+
+
+@dataclass(frozen=True)
+class LabelsPart(View):
+    """Precision, recall and F1 a label, folded."""
+
+    template = "report/labels.html.j2"
+
+    by_label: view.LabelTables
+
+
+def curves(run: RunRecord, opened: Opened) -> View | None:
     """Charts of history.json of each step that trained: one a metric, a curve a split."""
-    parts = []
+    trainings = []
     for name, title in TRAINED.items():
         if name not in opened or not (opened[name] / "history.json").is_file():
             continue
         history = read_history(opened[name])
-        charts = Markup("").join(
-            Markup("<div>{}</div>").format(html.line_chart(series, "epoch", spoken(metric)))
+        charts = [
+            line_chart(series, "epoch", spoken(metric))
             for metric, series in _series(history.points).items()
-        )
+        ]
         if charts:
-            speed = history.tokens_per_second or 0
-            note = f"{history.seconds or 0:.0f} s, {html.number(round(speed))} tokens/s"
-            heading = Markup('<h3>{}</h3><p class="soft">{}</p>').format(title, note)
-            parts.append(heading + Markup('<div class="pair">{}</div>').format(charts))
-    return Markup("\n").join(parts)
+            speed = number(round(history.tokens_per_second or 0))
+            trainings.append(TrainingCurves(title, f"{history.seconds or 0:.0f}", speed, charts))
+    return CurvesPart(trainings) if trainings else None
 
 
-def scores(run: RunRecord, opened: Opened) -> Markup:
+def scores(run: RunRecord, opened: Opened) -> View | None:
     """Every metric over all test rows: floor, uncompressed model, bundle."""
     bundle, model = opened.get("bundle_metrics"), opened.get("model_metrics")
     last = bundle or model
     if last is None:
-        return Markup("")
+        return None
     known = [_overall(one) for one in (model, bundle)]
     floor = overall(FLOOR.read(last))
     rows = [
@@ -75,21 +114,23 @@ def scores(run: RunRecord, opened: Opened) -> Markup:
     ]  # fmt: skip
     count = next(iter(_overall(last).values())).rows if rows else 0
     headers = ["metric", "floor", "uncompressed model", "bundle", "95 % interval"]
-    note = Markup('<p class="soft">{} test rows. The floor is a linear model on word counts.</p>')
     name = last.metadata["metric"]
     entries = {
         "floor": floor.get(name), "uncompressed": known[0].get(name), "bundle": known[1].get(name)
     }  # fmt: skip
-    plot = intervals({title: entry for title, entry in entries.items() if entry}, spoken(name))
-    return plot + html.table(headers, rows, (1, 2, 3, 4)) + note.format(html.number(count))
+    return ScoresPart(
+        intervals({title: entry for title, entry in entries.items() if entry}, spoken(name)),
+        Table(headers, rows, (1, 2, 3, 4)),
+        number(count),
+    )
 
 
-def intervals(entries: Mapping[str, Metric], title: str) -> Markup:
+def intervals(entries: Mapping[str, Metric], title: str) -> Intervals | None:
     """A dot with its 95 % interval for each entry, on one scale."""
     ends = [end for one in entries.values() for end in (one.low, one.value, one.high)]
     finite = [end for end in ends if end is not None]
     if not finite:
-        return Markup("")
+        return None
     low, high = min(finite), max(finite)
     margin = 0.08 * (high - low) or 0.01
     low, high = low - margin, high + margin
@@ -97,61 +138,50 @@ def intervals(entries: Mapping[str, Metric], title: str) -> Markup:
     def at(value: float) -> float:
         return round(112 + 268 * (value - low) / (high - low), 1)
 
-    shapes = Markup("")
-    for index, (name, one) in enumerate(entries.items()):
-        y, color = 22 + 30 * index, f"var(--c{index})"
-        if one.low is not None and one.high is not None:
-            shapes += _LINE.format(at(one.low), at(one.high), y, color)
-        shapes += _DOT.format(name, y, at(one.value), color, f"{one.value:.3f}")
-    height = 10 + 30 * len(entries)
-    drawing = Markup('<svg role="img" viewBox="0 0 400 {0}" width="400" height="{0}">{1}</svg>')
-    return Markup("<h3>{}</h3>").format(title) + drawing.format(height, shapes)
+    whiskers = [
+        Whisker(
+            name=name,
+            value=f"{one.value:.3f}",
+            y=22 + 30 * index,
+            at=at(one.value),
+            ends=None if one.low is None or one.high is None else (at(one.low), at(one.high)),
+            color=f"var(--c{index})",
+        )
+        for index, (name, one) in enumerate(entries.items())
+    ]
+    return Intervals(title, whiskers, height=10 + 30 * len(entries))
 
 
-_LINE = Markup(
-    '<line x1="{0}" x2="{1}" y1="{2}" y2="{2}" stroke="{3}" stroke-width="6" opacity=".35" '
-    'stroke-linecap="round"/>'
-)
-_DOT = Markup(
-    '<text x="100" y="{1}" dy="4" text-anchor="end">{0}</text>'
-    '<circle cx="{2}" cy="{1}" r="5.5" fill="{3}"/><text x="{2}" y="{1}" dy="-8" '
-    'text-anchor="middle">{4}</text>'
-)
-
-
-def confusion(run: RunRecord, opened: Opened) -> Markup:
+def confusion(run: RunRecord, opened: Opened) -> View | None:
     """The confusion matrix of the last agent that was evaluated."""
     found = _last(opened)
-    return _bare(view.confusion(CONFUSION.read(found))) if found else Markup("")
+    return view.confusion(CONFUSION.read(found)) if found else None
 
 
-def slices(run: RunRecord, opened: Opened) -> Markup:
+def slices(run: RunRecord, opened: Opened) -> View | None:
     """The slices of the last agent that was evaluated."""
     found = _last(opened)
-    return _bare(view.slices(METRICS.read(found))) if found else Markup("")
+    return view.slices(METRICS.read(found)) if found else None
 
 
-def by_label(run: RunRecord, opened: Opened) -> Markup:
+def by_label(run: RunRecord, opened: Opened) -> View | None:
     """Precision, recall and F1 a label."""
     found = _last(opened)
-    if found is None:
-        return Markup("")
-    tables = view.report(REPORT.read(found))
-    box = Markup("<details><summary>Precision, recall, F1</summary>{}</details>")
-    return box.format(tables) if tables else Markup("")
+    tables = view.report(REPORT.read(found)) if found else None
+    return LabelsPart(tables) if tables else None
 
 
-def worst(run: RunRecord, opened: Opened) -> Markup:
+def worst(run: RunRecord, opened: Opened) -> View | None:
     """Where the last agent was surest and wrong."""
     found = _last(opened)
-    return _bare(view.worst(ERRORS.read(found), WORST)) if found else Markup("")
+    return view.worst(ERRORS.read(found), WORST) if found else None
 
 
-def samples(run: RunRecord, opened: Opened) -> Markup:
+def samples(run: RunRecord, opened: Opened) -> View | None:
     """Test rows as they come (by the hash of their content), with what the agent answers."""
     found, examples = _last(opened), opened.get("examples")
     if found is None or examples is None:
-        return Markup("")
+        return None
     task = spec.Task.model_validate(examples.json("info.json")["task"])
     rows = read_split(examples, "test")
     texts = dict(zip(rows["id"], form_of(task).shown(rows), strict=True))
@@ -163,11 +193,11 @@ def samples(run: RunRecord, opened: Opened) -> Markup:
         text = texts.get(answers.ids[row], "")
         truth = errors.readable(answers, answers.truth, row, text)
         given = errors.readable(answers, answers.prediction, row, text)
-        table.append([html.cut(text, 300), answer(truth), answer(given), _mark(truth, given)])
-    return html.table(["text", "truth", "prediction", ""], table)
+        table.append([cut(text, 300), answer(truth), answer(given), _mark(truth, given)])
+    return Table(["text", "truth", "prediction", ""], table)
 
 
-def _tagged_samples(answers: Predictions, texts: dict[str, str]) -> Markup:
+def _tagged_samples(answers: Predictions, texts: dict[str, str]) -> Table:
     """In tagging the entities are marked in their sentences."""
     rows = range(min(SAMPLES, len(answers)))
     found = [spans for row in rows if (spans := errors.both_spans(answers, row)) is not None]
@@ -179,15 +209,15 @@ def _tagged_samples(answers: Predictions, texts: dict[str, str]) -> Markup:
         ]
         for row, spans in zip(rows, found, strict=True)
     ]
-    return html.table(["text", ""], table)
+    return Table(["text", ""], table)
 
 
-def _mark(truth: Any, given: Any) -> Markup:
+def _mark(truth: Any, given: Any) -> Badge:
     if isinstance(truth, float):
         miss = abs(truth - given)
-        return html.badge(f"{miss:.2f} off")
+        return Badge(f"{miss:.2f} off")
     same = json.dumps(truth) == json.dumps(given)
-    return html.badge("right", "good") if same else html.badge("wrong", "bad")
+    return Badge("right", "good") if same else Badge("wrong", "bad")
 
 
 def _series(points: Sequence[Point]) -> dict[str, dict[str, list[tuple[float, float]]]]:
@@ -209,9 +239,3 @@ def _overall(metrics: Artifact | None) -> dict[str, Metric]:
 
 def _last(opened: Opened) -> Artifact | None:
     return opened.get("bundle_metrics") or opened.get("model_metrics")
-
-
-def _bare(part: Markup) -> Markup:
-    """Without its own heading: the report has one."""
-    _, end, rest = part.partition("</h2>")
-    return Markup(rest) if end else part

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from markupsafe import Markup
 
 from bertworks.contracts.decision import DECISION
 from bertworks.contracts.latency import LATENCY, Speed
 from bertworks.contracts.metrics import FLOOR, METRICS, overall
 from bertworks.contracts.retraining import OUTCOME
 from bertworks.contracts.runs import RunRecord
-from bertworks.pages import html
 from bertworks.pages.evaluation import interval, spoken
-from bertworks.pages.gates import refused_on, rules
+from bertworks.pages.gates import GateRules, refused_on, rules
 from bertworks.pages.outcome import KINDS
+from bertworks.pages.parts import BadgeKind
+from bertworks.pages.text import number, visible_lines
+from bertworks.pages.views import View
 from bertworks.progress import duration
 from bertworks.storage.artifacts import Artifact
 
@@ -28,15 +30,47 @@ _ENDINGS = {
 }
 
 
-def verdict(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
+@dataclass(frozen=True)
+class Banner:
+    """How the run ended, as its colour, in a few words, and in full ("" where that is all)."""
+
+    kind: BadgeKind
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number of the agent."""
+
+    name: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True)
+class VerdictPart(View):
+    """The top of the report; `rules` is None where no gate decided."""
+
+    template = "report/verdict.html.j2"
+
+    subtitle: str
+    banner: Banner
+    tiles: Sequence[Tile]
+    rules: GateRules | None
+
+
+def verdict(run: RunRecord, opened: dict[str, Artifact]) -> View:
     """The banner, the tiles, and the gate's rules."""
-    parts = [_subtitle(run), _banner(run, opened), _tiles(run, opened)]
-    if "decision" in opened:
-        parts.append(rules(DECISION.read(opened["decision"])))
-    return Markup("\n").join(parts)
+    return VerdictPart(
+        subtitle=_subtitle(run),
+        banner=_banner(run, opened),
+        tiles=_tiles(run, opened),
+        rules=rules(DECISION.read(opened["decision"])) if "decision" in opened else None,
+    )
 
 
-def _subtitle(run: RunRecord) -> Markup:
+def _subtitle(run: RunRecord) -> str:
     spec = run.spec
     started = run.started
     if isinstance(started, (int, float)):
@@ -49,95 +83,80 @@ def _subtitle(run: RunRecord) -> Markup:
         f"started {started}" if started else "",
         f"took {duration(run.seconds)}" if run.seconds else "",
     ]
-    return Markup('<p class="soft">{}</p>').format(" · ".join(word for word in words if word))
+    return " · ".join(word for word in words if word)
 
 
-def _banner(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
-    box = Markup('<div class="verdict {}"><b>{}</b>{}</div>')
+def _banner(run: RunRecord, opened: dict[str, Artifact]) -> Banner:
     failed = next((one for one in run.steps if one.state == "failed"), None)
     decision = DECISION.read(opened["decision"]) if "decision" in opened else None
     if "outcome" in opened:  # of a retraining, whose steps may all have done well all the same
         ended = OUTCOME.read(opened["outcome"])
-        kind = {"plain": "warn"}.get(KINDS[ended.outcome], KINDS[ended.outcome])
-        return box.format(kind, _ENDINGS[ended.outcome], _lines(ended.text))
+        kind = KINDS[ended.outcome]
+        title = _ENDINGS[ended.outcome]
+        return Banner("warn" if kind == "plain" else kind, title, visible_lines(ended.text))
     if decision is not None and not decision.passed:
         reasons = "\n".join(f"– {reason}" for reason in decision.reasons)
         title = f"Refused by the gates {refused_on(decision)}".rstrip()
-        return box.format("bad", title, _lines(reasons))
+        return Banner("bad", title, visible_lines(reasons))
     if failed is not None:
         message = failed.message or "The step left no message."
-        return box.format("bad", f"Failed in {failed.name}", _lines(message))
+        return Banner("bad", f"Failed in {failed.name}", visible_lines(message))
     state = run.state
     if state == "failed":  # not in a step: a damaged artifact, or the runner itself
-        return box.format("bad", "Failed", _lines(run.message or "See the run's log."))
+        return Banner("bad", "Failed", visible_lines(run.message or "See the run's log."))
     if decision is not None and state in ("", "succeeded"):
         noted = opened["registered"].metadata if "registered" in opened else None
         text = "Passed all gates"
         if noted:
             text += f": {noted['name']} version {noted['version']}"
-        return box.format("good", text, "")
-    return box.format("warn", f"Not finished ({state or 'not begun'})", _lines(run.message or ""))
+        return Banner("good", text, "")
+    ended_so = f"Not finished ({state or 'not begun'})"
+    return Banner("warn", ended_so, visible_lines(run.message or ""))
 
 
-def _lines(text: str) -> Markup:
-    return (
-        Markup("<pre>{}</pre>").format("\n".join(html.visible(line) for line in text.splitlines()))
-        if text
-        else Markup("")
-    )
-
-
-def _tiles(run: RunRecord, opened: dict[str, Artifact]) -> Markup:
+def _tiles(run: RunRecord, opened: dict[str, Artifact]) -> list[Tile]:
     scored = opened.get("bundle_metrics") or opened.get("model_metrics")
     if scored is None:
-        return Markup("")
-    tiles = [*_score_tiles(run, opened, scored), *_speed_tiles(opened)]
-    tile = Markup(
-        '<div class="tile"><div class="name">{}</div><div class="value">{}</div>'
-        '<div class="note">{}</div></div>'
-    )
-    return Markup('<div class="tiles" style="max-width: {}rem">{}</div>').format(
-        12 * len(tiles), Markup("").join(tile.format(*one) for one in tiles)
-    )
+        return []
+    return [*_score_tiles(run, opened, scored), *_speed_tiles(opened)]
 
 
-def _score_tiles(
-    run: RunRecord, opened: dict[str, Artifact], scored: Artifact
-) -> list[tuple[str, str, str]]:
+def _score_tiles(run: RunRecord, opened: dict[str, Artifact], scored: Artifact) -> list[Tile]:
     gates = run.spec.get("gates") or {}
     name = gates.get("metric") or scored.metadata["metric"]
     ours = overall(METRICS.read(scored)).get(name)
     if ours is None:
         return []
-    tiles = [(spoken(name), f"{ours.value:.3f}", f"95 %: {interval(ours)}")]
+    tiles = [Tile(spoken(name), f"{ours.value:.3f}", f"95 %: {interval(ours)}")]
     if "bundle_metrics" in opened and "model_metrics" in opened:
         before = overall(METRICS.read(opened["model_metrics"])).get(name)
         if before is not None:
             change = ours.value - before.value
             note = f"uncompressed: {before.value:.3f}"
-            tiles.append(("change by compression", f"{change:+.3f}", note))
+            tiles.append(Tile("change by compression", f"{change:+.3f}", note))
     below = overall(FLOOR.read(scored)).get(name)
     if below is not None:
         gain = f"{ours.value - below.value:+.3f} against a linear model on words"
-        tiles.append(("floor", f"{below.value:.3f}", gain))
+        tiles.append(Tile("floor", f"{below.value:.3f}", gain))
     return tiles
 
 
-def _speed_tiles(opened: dict[str, Artifact]) -> list[tuple[str, str, str]]:
+def _speed_tiles(opened: dict[str, Artifact]) -> list[Tile]:
     if "bundle_metrics" not in opened:
         return []
     now = LATENCY.read(opened["bundle_metrics"])
     before = latency(opened.get("model_metrics"))
-    many = html.number(round(now.rows_per_second))
+    many = number(round(now.rows_per_second))
     tiles = [
-        ("p95 latency", f"{now.p95_ms:.1f} ms", f"median {now.p50_ms:.1f} ms, one row"),
-        ("throughput", f"{many}/s", f"rows in batches, {now.threads} threads"),
-        ("size", f"{now.size_mb:.1f} MB", "the whole bundle"),
+        Tile("p95 latency", f"{now.p95_ms:.1f} ms", f"median {now.p50_ms:.1f} ms, one row"),
+        Tile("throughput", f"{many}/s", f"rows in batches, {now.threads} threads"),
+        Tile("size", f"{now.size_mb:.1f} MB", "the whole bundle"),
     ]
     if before:
         faster = now.rows_per_second / before.rows_per_second
         smaller = before.size_mb / now.size_mb
-        tiles.append(("speed-up", f"{faster:.1f}×", f"and {smaller:.1f}× smaller than before"))
+        note = f"and {smaller:.1f}× smaller than before"
+        tiles.append(Tile("speed-up", f"{faster:.1f}×", note))
     return tiles
 
 
