@@ -1,8 +1,6 @@
 """The manifests: as files, as `bertworks deploy` fills them, and as they are installed."""
 
 import subprocess
-import sys
-import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from bertworks.spec import file as spec_file
 from components.deploy import manifests
 from components.deploy.settings import Serving, settings_of
 from pipelines.deploying import deploy_section
+from tests.helpers import wheels
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ["deployment", "kserve"]
@@ -207,27 +206,16 @@ def test_stores_that_the_pods_cannot_reach_are_refused(changes, namespace, messa
 
 
 def test_the_wheel_holds_the_manifests(tmp_path):
-    told = subprocess.run(
-        [sys.executable, "setup.py", "-q", "build", "-b", tmp_path / "build",
-         "egg_info", "-e", tmp_path, "bdist_wheel", "-d", tmp_path],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert told.returncode == 0, told.stderr
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    site = wheels.installed(tmp_path)
     wanted = {
         f"components/deploy/serving/{kind}/{file}.yaml"
         for kind, files in manifests.FILES.items()
         for file in files
     }
-    assert wanted <= set(names)
-    site = tmp_path / "site"
-    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(site)
+    assert all((site / file).is_file() for file in wanted)
     code = (
         "from components.deploy import manifests as m, settings as s;"
         "print(m.__file__, len(m.render(s.Serving('mood', 1, '', '/b/m', 'i:1'), 'kserve', 'n')))"
     )
-    told = subprocess.run(
-        [sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True,
-        env={"PYTHONPATH": str(site), "PATH": "/usr/bin"},
-    )  # fmt: skip
-    assert told.stdout.split() == [str(site / "components/deploy/manifests.py"), "2"], told.stderr
+    told = wheels.run(site, code)
+    assert told.split() == [str(site / "components/deploy/manifests.py"), "2"]
