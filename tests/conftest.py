@@ -6,6 +6,7 @@ import os
 import signal
 
 import hypothesis
+import pytest
 
 # KFP asks for the whole stack, source lines included, at each setting of a task, to name a function in
 # an error. Under pytest's deep stack that takes seconds a pipeline; without the lines it does not.
@@ -26,3 +27,14 @@ hypothesis.settings.load_profile("any machine")
 for name in [name for name in os.environ if name.startswith("BERTWORKS_")]:
     if name != "BERTWORKS_WRITE_GOLDEN":
         del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def warm_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A program that is Python with all imported that steps need; all workers of a session share it."""
+    from tests.helpers.warm_python import executable
+
+    folder, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder, owner = folder.parent, os.getppid()
+    return executable(folder / "warm-python", owner)

@@ -13,14 +13,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
 
 @pytest.fixture(scope="session")
-def bertworks() -> Callable[..., subprocess.CompletedProcess[str]]:
+def bertworks(warm_python: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command line in a process of its own."""
 
     def call(
         *arguments: str, cwd: Path, environment: dict[str, str] | None = None, text: str = ""
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", *map(str, arguments)],
+            [warm_python, "-m", "pipelines.cli", *map(str, arguments)],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})},
             input=text,

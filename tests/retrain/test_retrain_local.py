@@ -7,9 +7,8 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +64,21 @@ def hook() -> Iterator[tuple[list[dict[str, Any]], str]]:
     server.shutdown()
 
 
-def bertworks(folder: Path, *arguments: str, hook: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "BERTWORKS_WEBHOOK": hook}
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=550,
-    )  # fmt: skip
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def bertworks(warm_python: str) -> Cli:
+    """Runs the command line in a process of its own."""
+
+    def call(folder: Path, *arguments: str, hook: str = "") -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "BERTWORKS_WEBHOOK": hook}
+        return subprocess.run(
+            [warm_python, "-m", "pipelines.cli", *arguments],
+            cwd=folder, env=environment, capture_output=True, text=True, timeout=550,
+        )  # fmt: skip
+
+    return call
 
 
 def latest(folder: Path) -> dict[str, Any]:
@@ -80,7 +88,7 @@ def latest(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def trained(
-    tmp_path_factory: pytest.TempPathFactory, hook: tuple[list[dict[str, Any]], str]
+    tmp_path_factory: pytest.TempPathFactory, hook: tuple[list[dict[str, Any]], str], bertworks: Cli
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A first retraining: without a champion the whole agent is trained."""
     folder = tmp_path_factory.mktemp("retrain")
@@ -98,7 +106,7 @@ def test_without_a_champion_the_agent_is_trained(trained, hook) -> None:
     assert (folder / ".bertworks/models/tiny/versions/1/model/model.safetensors").exists()
 
 
-def test_nothing_new_ends_well(trained, hook) -> None:
+def test_nothing_new_ends_well(trained, hook, bertworks: Cli) -> None:
     folder, _ = trained
     outcome = bertworks(folder, "retrain", "spec.yaml", hook=hook[1])
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
@@ -114,7 +122,7 @@ def test_nothing_new_ends_well(trained, hook) -> None:
     assert hook[0][-1]["outcome"] == "unchanged"
 
 
-def test_a_step_that_fails_is_told_with_its_reason(trained, hook) -> None:
+def test_a_step_that_fails_is_told_with_its_reason(trained, hook, bertworks: Cli) -> None:
     folder, _ = trained
     whole = (folder / "rows.csv").read_text("utf-8")
     try:
@@ -134,7 +142,7 @@ def test_a_step_that_fails_is_told_with_its_reason(trained, hook) -> None:
 
 
 def test_new_rows_make_a_challenger_that_wins(
-    trained, hook, monkeypatch: pytest.MonkeyPatch
+    trained, hook, bertworks: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = trained
     write_rows(folder / "rows.csv", made_up_rows(300) + newer_rows(200, monkeypatch))
@@ -169,7 +177,7 @@ def splits(examples: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.slow
-def test_more_of_the_same_makes_a_challenger_that_loses(trained, hook) -> None:
+def test_more_of_the_same_makes_a_challenger_that_loses(trained, hook, bertworks: Cli) -> None:
     folder, _ = trained
     write_rows(folder / "rows.csv", made_up_rows(300) + made_up_rows(150, seed=99))
     for expected in ("kept", "unchanged"):  # The same rows are not tried twice.

@@ -184,12 +184,12 @@ def test_the_pointer_names_size_and_hash(bucket):
     assert facts["size"] > 0 and len(facts["sha256"]) == 64
 
 
-def test_terminated_and_resumed_from_a_bucket_equals_undisturbed(tmp_path):
+def test_terminated_and_resumed_from_a_bucket_equals_undisturbed(tmp_path, warm_python):
     """A folder seen through fsspec stands in for the bucket, as it outlives the processes."""
     make_tokens(tmp_path / "tokens", rows=(256, 32, 16))
     make_base(tmp_path / "base")
     place = f"local://{tmp_path}/bucket"
-    cut = start(tmp_path, "resumed", place)
+    cut = start(warm_python, tmp_path, "resumed", place)
     while not list((tmp_path / "bucket").glob("*/latest.json")):
         assert cut.poll() is None, cut.communicate()[1][-2000:]
         time.sleep(0.01)
@@ -198,8 +198,8 @@ def test_terminated_and_resumed_from_a_bucket_equals_undisturbed(tmp_path):
     assert cut.returncode == -signal.SIGTERM, said[-2000:]
     assert "the checkpoint is written" in said
     assert not (tmp_path / "resumed").exists()
-    undisturbed = start(tmp_path, "undisturbed")
-    output = finish(start(tmp_path, "resumed", place))
+    undisturbed = start(warm_python, tmp_path, "undisturbed")
+    output = finish(start(warm_python, tmp_path, "resumed", place))
     finish(undisturbed)
     first, second = (tmp_path / name / "model.safetensors" for name in ("undisturbed", "resumed"))
     assert first.read_bytes() == second.read_bytes()

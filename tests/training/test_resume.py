@@ -5,7 +5,6 @@ import fcntl
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -21,13 +20,13 @@ HERE = Path(__file__).parent
 EPOCHS = 12
 
 
-def start(root, model, checkpoints=None):
+def start(python, root, model, checkpoints=None):
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment.pop("BERTWORKS_CHECKPOINTS", None)
     if checkpoints:
         environment["BERTWORKS_CHECKPOINTS"] = str(checkpoints)
-    command = [sys.executable, HERE / "tiny_tokens.py", root, model, str(EPOCHS)]
+    command = [python, HERE / "tiny_tokens.py", root, model, str(EPOCHS)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -37,12 +36,12 @@ def finish(process):
     return output
 
 
-def test_killed_and_resumed_equals_undisturbed(tmp_path):
+def test_killed_and_resumed_equals_undisturbed(tmp_path, warm_python):
     make_tokens(tmp_path / "tokens", rows=(256, 32, 16))
     make_base(tmp_path / "base")
     kept = tmp_path / "checkpoints"
-    undisturbed = start(tmp_path, "undisturbed")
-    killed = start(tmp_path, "resumed", kept)
+    undisturbed = start(warm_python, tmp_path, "undisturbed")
+    killed = start(warm_python, tmp_path, "resumed", kept)
     while not list(kept.glob("*/latest.safetensors")):
         assert killed.poll() is None, killed.communicate()[1][-2000:]
         time.sleep(0.01)
@@ -50,7 +49,7 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path):
     killed.kill()
     killed.communicate()
     was_cut = not (tmp_path / "resumed").exists()
-    output = finish(start(tmp_path, "resumed", kept))
+    output = finish(start(warm_python, tmp_path, "resumed", kept))
     finish(undisturbed)
     first, second = (tmp_path / name / "model.safetensors" for name in ("undisturbed", "resumed"))
     assert first.read_bytes() == second.read_bytes()
