@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.harness.results import Result, compare
 from bertworks.compression.builders import Source
 from bertworks.compression.calibration import calibrate
+from bertworks.contracts.tokens import TOKENS
 from bertworks.runtime.engines import Engine, OnnxRuntime
 from bertworks.runtime.inference import Runner, batches
 from bertworks.storage.artifacts import Artifact, open_artifact
@@ -42,9 +43,7 @@ def main() -> None:
         places = record.latest(open_root(options.root), options.run)["artifacts"]
         options.model, options.tokens = places["model"], places["tokens"]
     tokens = open_artifact(options.tokens, "tokens")
-    source = Source.read(
-        open_artifact(options.model, "model"), tokens.json("info.json")["special"]["pad"]
-    )
+    source = Source.read(open_artifact(options.model, "model"), TOKENS.read(tokens).special.pad)
     if source.pair or source.head.kind != "sequence":
         raise SystemExit("error: the run must be of a classification spec with one text a row")
     held_out = _ids(tokens, "validation") + _ids(tokens, "test")

@@ -18,9 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.harness.sides import serve
+from bertworks.contracts.tokens import TOKENS
 from bertworks.models.config import Head
 from bertworks.models.model import BertModel, build
-from bertworks.spec import Finetune, Optimizer, Pretrain, Task
+from bertworks.spec import Finetune, Optimizer, Pretrain
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.tasks import for_task
 from bertworks.training import precision
@@ -104,14 +105,14 @@ def counted(batch: MicroBatch) -> dict[str, int]:
 
 def finetuning(tokens: Artifact, base: Artifact, settings: Finetune) -> tuple[Training, Any]:
     """As `bertworks.training.objectives.finetuning` sets it up, and its validation metric."""
-    info = tokens.json("info.json")
-    handler = for_task(Task.model_validate(info["task"]), info)
+    info = TOKENS.read(tokens)
+    handler = for_task(info.task, info.labels, info.score)
     rows, validation = read_splits(tokens, handler.target_column)
     config, weights = load_initial(base, tokens)
     with strategy().scope():
         kind = precision.resolve(settings.precision)
         model = build(config, handler.head(), weights, precision=kind, seed=settings.seed)
-    pad = info["special"]["pad"]
+    pad = info.special.pad
     feed = LabelledFeed(rows, handler.task, settings.batch_size, settings.seed, pad)
     balance = label_weights(handler, rows.targets, settings.class_weights)
     loss = loss_for(handler.task, settings.label_smoothing, balance)

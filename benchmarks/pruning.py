@@ -102,7 +102,7 @@ def curve_points(
 ) -> list[Point]:
     """Makes, trains, scores and times the students of an agent, all methods at every speed."""
     info, full, handler = agent.info, agent.full, agent.handler
-    shapes = representative_shapes(info["length_quantiles"])
+    shapes = representative_shapes(info.length_quantiles)
     subject = Subject.of(full.config, handler.head(), handler.task.pair)
     table = measure(subject, shapes, seconds=options.table_seconds)
     narrowing = Narrowing(full, agent.train, handler, table, settings, classroom.pad)
@@ -149,7 +149,7 @@ def timed(agent: Agent, table: LatencyTable, points: list[Point], seconds: float
     def graph(model: Model) -> bytes:
         built = build_graph(
             model.config, model.weights, agent.handler.head(), pair=task.pair,
-            max_length=agent.info["max_length"], form="int8",
+            max_length=agent.info.max_length, form="int8",
         )  # fmt: skip
         return bytes(built.SerializeToString())
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.harness.sides import REPOSITORY
 from bertworks.compression.pruning.shrink import Model
+from bertworks.contracts.tokens import TOKENS, Tokens
 from bertworks.models.weights import load_folder
-from bertworks.spec import Task
 from bertworks.spec import file as spec_file
 from bertworks.storage import artifacts
 from bertworks.tasks import for_task
@@ -46,7 +46,7 @@ class Agent:
     name: str
     full: Model
     handler: TaskHandler
-    info: dict[str, Any]
+    info: Tokens
     train: LabelledRows
     held_out: tuple[LabelledRows, ...]
 
@@ -54,11 +54,11 @@ class Agent:
     def load(cls, name: str, model: Path, tokens: Path, splits: Sequence[str]) -> Agent:
         """Reads a model and a tokens artifact; `splits` are held out."""
         opened = artifacts.open_artifact(tokens, "tokens")
-        info = opened.json("info.json")
-        handler = for_task(Task.model_validate(info["task"]), info)
+        info = TOKENS.read(opened)
+        handler = for_task(info.task, info.labels, info.score)
         config, weights, _ = load_folder(model)
         train, *held_out = (
-            read_rows(opened / split, handler.target_column).windowed(info["max_length"])
+            read_rows(opened / split, handler.target_column).windowed(info.max_length)
             for split in ("train", *splits)
         )
         return cls(name, Model(config, weights), handler, info, train, tuple(held_out))

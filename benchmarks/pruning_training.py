@@ -49,7 +49,7 @@ class Classroom:
 
     def __init__(self, agent: Agent, settings: Prune) -> None:
         self.agent, self.settings = agent, settings
-        self.pad = agent.info["special"]["pad"]
+        self.pad = agent.info.special.pad
         self.precision = precision.resolve(settings.precision)
         self.teacher = self._build(agent.full)
         self.told = answers(self.teacher, agent.train, self.pad)

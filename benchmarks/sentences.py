@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.harness.sides import REPOSITORY
+from bertworks.contracts.examples import EXAMPLES, Examples
 from bertworks.data.rows.clean import clean_text
 from bertworks.data.rows.shards import CORPUS_SCHEMA, ShardWriter, examples_schema
 from bertworks.data.sources.base import fetch_base
@@ -67,7 +68,7 @@ def write_examples(folder: Path, rows: Iterator[Sentence]) -> int:
     Returns:
         How many rows there are.
     """
-    task = Task()
+    task, counts = Task(), {}
     with artifacts.write(folder / "examples", kind="examples", producer="ingest") as out:
         for split in SPLITS:
             with ShardWriter(out / split, examples_schema(task, [])) as writer:
@@ -75,15 +76,14 @@ def write_examples(folder: Path, rows: Iterator[Sentence]) -> int:
                     writer.add(
                         {"id": f"{number:016x}", "text": text, "label": label, "source": "imdb"}
                     )
-            if split == "train":
-                written = writer.rows
-        artifacts.write_json(out / "info.json", {"task": task.model_dump(mode="json")})
+            counts[split] = writer.rows
+        EXAMPLES.write(out, Examples(task, counts))
     with (
         artifacts.write(folder / "corpus", kind="corpus", producer="ingest") as out,
         ShardWriter(out, CORPUS_SCHEMA),
     ):
         pass
-    return written
+    return counts["train"]
 
 
 def write_base(folder: Path) -> Path:

@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.sentences import write_examples
+from bertworks.contracts.agent import AGENT, AgentRecord
+from bertworks.contracts.tokens import TOKENS
 from bertworks.data.sources.base import scratch_config
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import all_shapes, initialize
 from bertworks.models.weights import save_folder
 from bertworks.spec import Base, Corpus, Data, Quantize, Scratch, Task, Transform
 from bertworks.storage import artifacts
-from bertworks.storage.artifacts import open_artifact, write_json
+from bertworks.storage.artifacts import open_artifact
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.wordpiece import train
-from bertworks.training.objectives.finetuning import agent_json
 from components.ingest import step as ingest
 from components.quantize import step as quantize
 from components.transform import step as transform
@@ -130,13 +131,13 @@ def encoder(folder: Path, texts: list[str], seed: int) -> None:
 def untrained(folder: Path, base: Path, tokens: Path, seed: int) -> None:
     """Writes a model artifact whose head is as it starts."""
     rows = open_artifact(tokens, "tokens")
-    info = rows.json("info.json")
-    head = for_task(Task.model_validate(info["task"]), info).head()
-    sizes = SIZES.model_copy(update={"vocab_size": info["vocab_size"]})
+    info = TOKENS.read(rows)
+    head = for_task(info.task, info.labels).head()
+    sizes = SIZES.model_copy(update={"vocab_size": info.vocab_size})
     config = EncoderConfig.from_huggingface(scratch_config(sizes))
     with artifacts.write(
         folder, kind="model", producer="finetune", parents={"tokens": rows}
     ) as out:
         save_folder(out, config, initialize(all_shapes(config, head), seed), head)
         Tokenizer.load(base).save(out)
-        write_json(out / "agent.json", agent_json(rows, "untrained", {}))
+        AGENT.write(out, AgentRecord.of(info, "untrained", {}))

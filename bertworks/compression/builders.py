@@ -13,12 +13,12 @@ from typing import Any
 from bertworks.compression.calibration import calibrate
 from bertworks.compression.graph import Form, build_graph
 from bertworks.compression.quantizer import Quantizer
+from bertworks.contracts.agent import AGENT
 from bertworks.contracts.bundle import EngineFile
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import Weights
 from bertworks.runtime.engines import import_openvino
 from bertworks.runtime.inference import PaddedBatch
-from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import form_of
 
@@ -57,11 +57,11 @@ class Source:
         from bertworks.models.weights import FILE, check_shapes, load_folder
 
         config, weights, raw = load_folder(model.path)
-        agent = model.json("agent.json")
+        agent = AGENT.read(model)
         head = Head.from_huggingface(raw)
         check_shapes(weights, all_shapes(config, head), str(model / FILE))
-        pair = form_of(Task.model_validate(agent["task"])).two_texts
-        return cls(config, weights, head, pair, agent["max_length"], pad)
+        pair = form_of(agent.task).two_texts
+        return cls(config, weights, head, pair, agent.max_length, pad)
 
     def graph(self, form: Form, quantizers: Mapping[str, Quantizer] | None = None) -> Any:
         """The ONNX model in one of the forms."""

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertworks.contracts.bundle import CHOICE, Check, EngineFile, Times, Tried
+from bertworks.contracts.agent import AGENT
 from bertworks.contracts.bundle import TIMINGS as TIMED
+from bertworks.contracts.bundle import Check, EngineFile, Times, Tried
 from bertworks.contracts.latency import Latency
 from bertworks.evaluation.gating.drops import Drop
 from bertworks.runtime.engines import Engine
@@ -143,7 +144,7 @@ class Candidate:
 
 def table(bundle: Artifact) -> list[Tried]:
     """The candidates of a bundle, with their times; of older bundles too, which have both in one."""
-    found = CHOICE.read(bundle).candidates
+    found = AGENT.read(bundle).candidates or []
     times = TIMED.read(bundle).candidates if (bundle / TIMINGS).is_file() else {}
     return [replace(one, times=times.get(one.name) or one.times or Times()) for one in found]
 

@@ -126,7 +126,7 @@ def _build(
         build = builders.BUILDERS[candidate.name]
         rows = batches(calibration.ids, calibration.types, size=16, pad=source.pad)
         candidate.engine = build(source, rows, candidate.folder)
-        candidate.loaded = engines.load(candidate.folder, vars(candidate.engine), settings.threads)
+        candidate.loaded = engines.load(candidate.folder, candidate.engine, settings.threads)
         candidate.runner = Runner(candidate.loaded, pad=source.pad)
         files = [file for file in candidate.folder.iterdir() if file.is_file()]
         candidate.size_mb = sum(file.stat().st_size for file in files) / 1e6

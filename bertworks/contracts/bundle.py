@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from bertworks.contracts.files import OMIT, UNWRITTEN, File
 from bertworks.contracts.latency import Load
@@ -132,29 +130,4 @@ class Timings:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The part of agent.json that tells what a bundle was chosen from.
-
-    Attributes:
-        candidates: Every candidate.
-        engine: What runs the chosen one.
-    """
-
-    candidates: list[Tried] = field(default_factory=list)
-    engine: EngineFile | None = None
-
-
-def _times_apart(agent: Any) -> Any:
-    """Before there was timings.json, agent.json had the times and reasons beside the rest."""
-    return {**agent, "candidates": [_apart(one) for one in agent.get("candidates") or []]}
-
-
-def _apart(candidate: Mapping[str, Any]) -> dict[str, Any]:
-    times = {key: candidate[key] for key in Times.__dataclass_fields__ if key in candidate}
-    kept = {key: value for key, value in candidate.items() if key not in times}
-    return {**kept, "times": times} if times else kept
-
-
 TIMINGS: File[Timings] = File("timings.json", Timings)
-CHOICE: File[Choice] = File("agent.json", Choice, migrate=_times_apart)

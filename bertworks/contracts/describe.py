@@ -15,15 +15,15 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bertworks.contracts.files import File
 
 MODULES = (
-    "examples", "statistics", "history", "metrics", "latency", "bundle", "decision", "registered",
-    "retraining", "versions", "runs",
+    "examples", "statistics", "tokens", "history", "metrics", "latency", "agent", "bundle",
+    "decision", "registered", "retraining", "versions", "runs",
 )  # fmt: skip
 _PLACE = re.compile(r"^\{\{(\w+)\.(\w+)\}\}$", re.M)
 _ENTRY = re.compile(r"^ {8}(\w+): ((?:.*\n?)(?: {12,}.*\n?)*)", re.M)
@@ -122,10 +122,12 @@ def _shown(kind: Any) -> str:
         return f"list of {_shown(parts[0])}"
     if origin is tuple:
         return f"[{', '.join(map(_shown, parts))}]"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"{_shown(parts[0])} to {_shown(parts[1])}"
     plain = {str: "text", int: "integer", float: "number", bool: "boolean", type(None): "null"}
-    return plain.get(kind, "any" if kind is Any else f"the spec's {kind.__name__.lower()}")
+    return plain.get(
+        kind, "any" if kind in (Any, object) else f"the spec's {kind.__name__.lower()}"
+    )
 
 
 def main(arguments: list[str]) -> int:

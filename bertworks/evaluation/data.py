@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact
@@ -51,7 +52,7 @@ def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
         rows[name] = [pieces[name][row] for row in order]
     handler = for_task(task)
     rows["shown"] = handler.form.shown(rows)
-    rows["truth"] = handler.truth(rows, tokens.json("info.json")["labels"])
+    rows["truth"] = handler.truth(rows, TOKENS.read(tokens).labels)
     return rows
 
 

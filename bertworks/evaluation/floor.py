@@ -23,5 +23,5 @@ def floor_predictions(
         test: Columns of the test rows, with `truth` as in `Predictions.truth`.
         seed: Of the linear model.
     """
-    given = for_task(task, {"labels": labels}).floor(train, test, seed)
+    given = for_task(task, labels).floor(train, test, seed)
     return Predictions(task, labels, test["id"], test["truth"], given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def decode(
     labels: list[str],
     rows: dict[str, list[Any]],
     logits: list[np.ndarray],
-    score: dict[str, float] | None = None,
+    score: Mapping[str, float] | None = None,
 ) -> Predictions:
     """Turns logits into predictions.
 
@@ -37,7 +38,7 @@ def decode(
     Raises:
         DataError: A row has no answer of the right shape.
     """
-    handler = for_task(task, {"labels": labels, "score": score})
+    handler = for_task(task, labels, score)
     _check(handler, rows["id"], logits)
     return handler.predictions(rows, logits)
 
@@ -76,7 +77,7 @@ def load(file: Path, task: Task, labels: list[str]) -> Predictions:
     import pyarrow.parquet as pq
 
     fix = "Run the evaluate step again: it writes this file."
-    handler = for_task(task, {"labels": labels})
+    handler = for_task(task, labels)
     try:
         table = pq.read_table(file).to_pydict()
         truth, prediction = (

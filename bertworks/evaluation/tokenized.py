@@ -27,10 +27,9 @@ def answers_on_tokens(
     """
     names = [str(row) for row in range(len(targets))] if ids is None else list(ids)
     rows, given = handler.on_tokens(targets, logits)
-    score = None if handler.score is None else dict(handler.score)
     return decode(
         handler.task, list(handler.labels), {"id": names, **rows},
-        [np.asarray(row) for row in given], score,
+        [np.asarray(row) for row in given], handler.score,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -249,7 +250,12 @@ class Agent:
     @property
     def info(self) -> dict[str, Any]:
         """The bundle's agent.json."""
-        return dict(self._runtime.info)
+        return dict(json.loads((self.path / "agent.json").read_text("utf-8")))
+
+    @property
+    def _columns(self) -> Mapping[str, list[str]]:
+        """What the sources call the columns that it is asked with, by role."""
+        return self._runtime.info.columns or {}
 
     def predict(self, rows: Any) -> asked.Answers:
         """Answers for each row, in the order given.
@@ -268,8 +274,7 @@ class Agent:
         Raises:
             DataError: A row is not as the task takes it.
         """
-        columns = self.info.get("columns") or {}
-        given = asked.rows_of(rows, self._runtime.form.roles, columns)
+        given = asked.rows_of(rows, self._runtime.form.roles, self._columns)
         return asked.like(rows, self._runtime.predict(given))
 
     def evaluate(
@@ -295,7 +300,7 @@ class Agent:
         from bertworks.facade import scoring
 
         told = {"text": text, "label": label, "score": score, "tokens": tokens, "tags": tags}
-        like = settings.source_like(self.spec, self.info.get("columns") or {})
+        like = settings.source_like(self.spec, self._columns)
         return scoring.scores(self._runtime, rows, told, like)
 
     @property
@@ -356,7 +361,7 @@ class Agent:
             EnvironmentFault: It cannot listen there.
         """
         if port is None:
-            port = (self.info.get("serve") or {}).get("port", 8080)
+            port = self._runtime.info.port
         server = Server(self.path, {"port": port, "host": host, "threads": threads}, "agent")
         self._servers.append(server)  # it ends with its handle, which a cell may throw away
         return server

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.agent import AGENT
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.models.layout import Weights, initialize
 from bertworks.models.weights import FILE, load_raw_config, read_tensors, write_tensors
-from bertworks.spec import Base, Retrain, Task
+from bertworks.spec import Base, Clean, Retrain, Task
 from bertworks.storage.artifacts import Artifact
 from bertworks.storage.history import HISTORY, TIMINGS
 from bertworks.storage.store import Store, Version
@@ -56,7 +57,7 @@ def read_past(
     base: Base,
     settings: Retrain,
     recipe: str,
-    clean: dict[str, Any] | None = None,
+    clean: Clean | None = None,
 ) -> Past:
     """Reads the champion, and what has challenged it.
 
@@ -101,24 +102,18 @@ def _weights(
 
 
 def _rows(
-    store: Store, version: Version, task: Task, clean: dict[str, Any] | None
+    store: Store, version: Version, task: Task, clean: Clean | None
 ) -> tuple[Artifact | None, str]:
     """The rows that a version knows; None and why where they were not kept, or are of no use."""
     if not version.has("examples"):
         return None, _NO_ROWS
     found = store.fetch(version.name, version.number, "examples")
-    info = found.json("info.json")
-    if not same_task(info["task"], task):
+    known = EXAMPLES.read(found)
+    if not known.task.like(task):
         return None, _OTHER_TASK
-    known = info.get("clean")
-    if None not in (known, clean) and known != clean:
+    if None not in (known.clean, clean) and known.clean != clean:
         return None, _OTHER_CLEAN
     return found, ""
-
-
-def same_task(before: dict[str, Any], now: Task) -> bool:
-    """Whether an agent of the one task can be asked what the other one is about."""
-    return Task.model_validate(before).like(now)
 
 
 def _tried(store: Store, name: str, champion: Version | None, recipe: str) -> Version | None:
@@ -133,7 +128,7 @@ def _tried(store: Store, name: str, champion: Version | None, recipe: str) -> Ve
 
 def same_base(base: Base, model: Artifact) -> bool:
     """Whether a model goes back to the base that the spec names."""
-    if model.json("agent.json")["base"] != base.uri:
+    if AGENT.read(model).base != base.uri:
         return False
     if base.uri != "scratch":
         return True
@@ -146,7 +141,7 @@ def same_base(base: Base, model: Artifact) -> bool:
 
 def write_initial(
     folder: Path, base: Artifact, past: Past, labels: set[str], task: Task
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Writes the base artifact's files for a challenger: the champion's weights, or the base's.
 
     Of the champion's head each known label keeps its row, and new labels start fresh.
@@ -166,15 +161,13 @@ def write_initial(
         _copy(base, folder)
         return dict(base.metadata)
     _copy(model, folder, leave=_LEFT)
+    agent = AGENT.read(model)
     ordered = for_task(task).target.ordered(labels)
-    before, now = (
-        list(for_task(task, {"labels": names}).head().labels)
-        for names in (model.json("agent.json")["labels"], ordered)
-    )
+    before, now = (list(for_task(task, names).head().labels) for names in (agent.labels, ordered))
     write_tensors(folder / FILE, with_labels(read_tensors(model / FILE), before, now))
     return {
         "scratch": False,
-        "uri": model.json("agent.json")["base"],
+        "uri": agent.base,
         "champion": champion.number,
         "sha256": model.digest,
     }

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bertworks import progress
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.data.rows.shards import ShardWriter, examples_schema
 from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.retraining.plan import RetrainingPlan
 from bertworks.retraining.rows import Row, by_id
 from bertworks.spec import Task
-from bertworks.storage.artifacts import Artifact, write_json
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task
 
 
@@ -35,9 +36,9 @@ def write_rows(
         history: Folder for all rows, which the next retraining compares with.
     """
     target, current = for_task(task).target, sources[-1]
-    extra = list(current.json("info.json")["extra"])
-    schema = examples_schema(task, extra)
-    blank = dict.fromkeys(extra, "")
+    known = EXAMPLES.read(current)
+    schema = examples_schema(task, known.extra)
+    blank = dict.fromkeys(known.extra, "")
     labels: tuple[set[str], set[str]] = (set(), set())
     with contextlib.ExitStack() as stack:
         writers = [
@@ -56,27 +57,21 @@ def write_rows(
                 stage.advance()
     for number, folder in enumerate((examples, history)):
         rows = {split: writer.rows for split, writer in writers[number].items()}
-        write_json(folder / "info.json", _info(current, plan, rows, labels[number], number == 0))
+        left_out = plan.left_out if number == 0 else 0  # those that are not rehearsed
+        info = replace(
+            known,
+            rows=rows,
+            labels=sorted(labels[number]),
+            read=sum(rows.values()) + left_out,
+            duplicates=0,
+            conflicts=0,
+            left_out=left_out,
+            rejected=0,
+        )
+        EXAMPLES.write(folder, info)
 
 
 def _row(group: list[tuple[int, str, Row]], fresh: bool) -> Row:
     """The row that stands for a content: the newest when it counts as new, else the oldest."""
     ordered = sorted(group, key=lambda one: one[0])
     return ordered[-1 if fresh else 0][2]
-
-
-def _info(
-    current: Artifact, plan: RetrainingPlan, rows: dict[str, int], labels: set[str], sampled: bool
-) -> dict[str, Any]:
-    """info.json: the rows that are not rehearsed count as left out."""
-    left_out = plan.left_out if sampled else 0
-    return {
-        **current.json("info.json"),
-        "rows": rows,
-        "labels": sorted(labels),
-        "read": sum(rows.values()) + left_out,
-        "duplicates": 0,
-        "conflicts": 0,
-        "left_out": left_out,
-        "rejected": 0,
-    }

@@ -6,30 +6,29 @@ Needs numpy, `tokenizers` and the bundle's one engine; no TensorFlow, no transfo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.errors import ArtifactError
 from bertworks.runtime import engines
 from bertworks.runtime.engines import Engine, Floats
 from bertworks.runtime.inference import Runner
-from bertworks.spec import Clean, Task
-from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.spec import Clean
+from bertworks.storage.artifacts import open_artifact
 from bertworks.tasks import for_task
 from bertworks.tasks.forms.form import Encoded, Row
 from bertworks.tasks.handler import TaskHandler
 from bertworks.text import windows
 from bertworks.text.tokenizer import Tokenizer
 
-_FORMAT = 1  # of agent.json
-
 
 class Agent:
     """A loaded agent. Any number of threads may share one.
 
     Attributes:
-        info: agent.json as read.
+        info: agent.json.
         task: What the agent does.
         handler: The task, which knows what rows and answers are.
         form: The form of its rows.
@@ -42,19 +41,16 @@ class Agent:
     """
 
     def __init__(
-        self, info: Mapping[str, Any], tokenizer: Tokenizer, engine: Engine, max_batch: int = 32
+        self, info: AgentRecord, tokenizer: Tokenizer, engine: Engine, max_batch: int = 32
     ) -> None:
-        self.info = dict(info)
-        # Before there were windows, all rows were cut.
-        self.task = Task.model_validate({"long_text": "cut", **info["task"]})
-        self.labels: list[str] = list(info.get("labels") or [])
-        self.clean = _clean_of(info)
-        self.max_length = int(info["max_length"])
+        self.info = info
+        self.task, self.labels, self.clean = info.task, info.labels, info.clean
+        self.max_length = info.max_length
         self.most_tokens = windows.most_tokens(self.task)
         self.max_batch = max_batch
         self._tokenizer = tokenizer
         self._runner = Runner(engine, size=max_batch, pad=tokenizer.special.pad)
-        self.handler: TaskHandler = for_task(self.task, info)
+        self.handler: TaskHandler = for_task(self.task, info.labels, info.score)
         self.form = self.handler.form
 
     @classmethod
@@ -72,9 +68,9 @@ class Agent:
             ArtifactError: Not a bundle, damaged, or its engine is not installed.
         """
         bundle = open_artifact(folder, "bundle")
-        info = _agent_json(bundle)
+        info = AGENT.read(bundle)
         tokenizer = Tokenizer.load(bundle.path)
-        engine = engines.load(bundle.path, info.get("engine") or {}, threads)
+        engine = engines.load(bundle.path, info.engine, threads)
         return cls(info, tokenizer, engine, max_batch)._fitting(bundle.path)
 
     @classmethod
@@ -88,7 +84,7 @@ class Agent:
         from bertworks.compression.builders import Source
 
         model = open_artifact(folder, "model")
-        info, tokenizer = _agent_json(model), Tokenizer.load(model.path)
+        info, tokenizer = AGENT.read(model), Tokenizer.load(model.path)
         source = Source.read(model, tokenizer.special.pad)
         if source.head.kind not in ("sequence", "token"):
             raise ArtifactError(
@@ -197,27 +193,3 @@ class Agent:
             self.form.check(place, row)
         clean = None if cleaned == self.clean else self.clean
         return self.form.encode(self._tokenizer, rows, self.most_tokens, clean)
-
-
-def _clean_of(info: Mapping[str, Any]) -> Clean | None:
-    """agent.json's clean; an agent of before it was recorded cleans nothing, as it did then."""
-    recorded = info.get("clean")
-    return None if recorded is None else Clean.model_validate(recorded)
-
-
-def _agent_json(artifact: Artifact) -> dict[str, Any]:
-    try:
-        info = artifact.json("agent.json")
-        if info.get("format", _FORMAT) != _FORMAT:
-            raise ValueError(f"its format is {info['format']}, this version reads {_FORMAT}")
-        Task.model_validate({**info["task"], "max_length": info["max_length"]})
-        labels = info.get("labels") or []
-        if not all(isinstance(one, str) for one in labels) or len(set(labels)) < len(labels):
-            raise ValueError(f"labels must be texts, none twice: {str(labels)[:80]}")
-        _clean_of(info)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(
-            f"{artifact.path / 'agent.json'} cannot be read: {error}.",
-            "Run the step that makes it again.",
-        ) from None
-    return dict(info)

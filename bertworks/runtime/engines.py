@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bertworks.contracts.bundle import EngineFile
 from bertworks.cpus import available_threads, instructions
 from bertworks.errors import ArtifactError
 
@@ -61,46 +62,41 @@ class Engine(Protocol):
         ...
 
 
-def load(folder: Path, engine: Mapping[str, Any], threads: int | None = None) -> Engine:
+def load(folder: Path, engine: EngineFile | None, threads: int | None = None) -> Engine:
     """Loads the graph of a bundle.
 
     Args:
         folder: The bundle.
-        engine: agent.json's "engine": name, file and options.
+        engine: agent.json's "engine".
         threads: CPU threads of one run; None: all that may be used.
 
     Raises:
         ArtifactError: The engine is not one of ours or not installed, or refuses the graph.
     """
     engines: dict[Any, Callable[..., Engine]] = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
-    name = engine.get("name")
-    if name not in engines:
+    name = engine and engine.name
+    if engine is None or name not in engines:
         raise ArtifactError(
             f"{folder / 'agent.json'}: `engine.name` must be one of {', '.join(engines)}. "
             f"Received: {name!r}",
             "Load the bundle with the version of bertworks that made it.",
         )
-    file, options = engine.get("file"), engine.get("options") or {}
-    if not isinstance(file, str) or Path(file).name != file or not (folder / file).is_file():
+    file = engine.file
+    if Path(file).name != file or not (folder / file).is_file():
         raise ArtifactError(
             f"{folder / 'agent.json'}: `engine.file` must be the name of a file of the bundle. "
             f"Received: {file!r:.80}",
             "Make the bundle anew with the quantize step.",
         )
-    if not isinstance(options, dict):
-        raise ArtifactError(
-            f"{folder / 'agent.json'}: `engine.options` must be an object. Received: {options!r:.80}",
-            "Make the bundle anew with the quantize step.",
-        )
     try:
-        return engines[name](folder / file, options, threads)
+        return engines[engine.name](folder / file, engine.options, threads)
     except ImportError:
         raise ArtifactError(
             f"The bundle {folder} runs on {name}, which is not installed.", f"pip install {name}"
         ) from None
     except (RuntimeError, OSError) as error:
         raise ArtifactError(
-            f"{name} cannot load {folder / engine['file']}: {error}",
+            f"{name} cannot load {folder / file}: {error}",
             "Make the bundle anew with the quantize step on this machine.",
         ) from error
 

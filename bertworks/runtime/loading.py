@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.errors import ArtifactError
 from bertworks.evaluation.data import Columns
 from bertworks.evaluation.predictions import decode
@@ -37,8 +38,7 @@ def cleaned_by(agent: Agent, examples: Artifact) -> Clean | None:
 
     An artifact of before this was recorded counts as cleaned in the agent's own way.
     """
-    recorded = examples.json("info.json").get("clean")
-    return agent.clean if recorded is None else Clean.model_validate(recorded)
+    return EXAMPLES.read(examples).clean or agent.clean
 
 
 def predict(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Predictions:
@@ -63,7 +63,7 @@ def predict(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Predic
         "starts": encoded.starts or [],
         "kept": encoded.kept or [],
     }
-    return decode(agent.task, agent.labels, asked, logits, agent.info.get("score"))
+    return decode(agent.task, agent.labels, asked, logits, agent.info.score)
 
 
 def answer(agent: Agent, encoded: Encoded) -> list[np.ndarray]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bertworks.spec import Task
@@ -24,20 +24,23 @@ for _found in pkgutil.iter_modules(__path__):
 
 
 def for_task(
-    task: Task, info: Mapping[str, Any] | None = None, metric: str | None = None
+    task: Task,
+    labels: Sequence[str] = (),
+    score: Mapping[str, float] | None = None,
+    metric: str | None = None,
 ) -> TaskHandler:
     """The handler of a task.
 
     Args:
         task: What the agent does.
-        info: info.json of a tokens artifact or agent.json of a model: `labels` and `score`; None
-            where no more is asked than what holds for any labels.
+        labels: What an agent may answer, in the order of the logits; none where no more is asked than
+            what holds for any labels.
+        score: Where a number is learned mean and std of the training scores.
         metric: What it is judged by; None: the task's own.
     """
     module, _, name = task.kind.handler.partition(":")
-    known = info or {}
-    handler = getattr(importlib.import_module(module), name)
-    return handler(task, known.get("labels") or (), known.get("score"), metric)
+    handler: type[TaskHandler] = getattr(importlib.import_module(module), name)
+    return handler(task, labels, score, metric)
 
 
 def form_of(task: Task) -> RowForm:

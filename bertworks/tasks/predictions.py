@@ -41,7 +41,7 @@ class Predictions:
     @cached_property
     def handler(self) -> TaskHandler:
         """The task, which knows what the answers mean."""
-        return for_task(self.task, {"labels": self.labels})
+        return for_task(self.task, self.labels)
 
     def named(self, values: Any, row: int) -> Any:
         """Row `row` of truth or prediction as plain JSON: a label, labels, tags or a number."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import Weights
 from bertworks.models.weights import load_folder, load_raw_config
@@ -24,5 +25,4 @@ def load_initial(initial: Artifact, tokens: Artifact) -> tuple[EncoderConfig, We
         config, weights, _ = load_folder(initial.path)
         return config, weights
     config = EncoderConfig.from_huggingface(load_raw_config(initial.path))
-    size = int(tokens.json("info.json")["vocab_size"])
-    return dataclasses.replace(config, vocab_size=size), {}
+    return dataclasses.replace(config, vocab_size=TOKENS.read(tokens).vocab_size), {}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import ArtifactError, DataError
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks.tagging.target import Truth
@@ -114,13 +115,12 @@ def read_splits(tokens: Artifact, target: str) -> tuple[LabelledRows, LabelledRo
     Raises:
         DataError: One of the two has no rows.
     """
-    info = tokens.json("info.json")
-    counts, length = info["rows"], int(info["max_length"])
+    info = TOKENS.read(tokens)
     for split, advice in (("train", "Give more data."), ("validation", "Raise data.validation.")):
-        if not counts.get(split):
+        if not info.rows.get(split):
             raise DataError(f"The {split} split has no rows ({tokens.path}).", advice)
     train, validation = (read_rows(tokens / split, target) for split in ("train", "validation"))
-    return train.windowed(length), validation.windowed(length)
+    return train.windowed(info.max_length), validation.windowed(info.max_length)
 
 
 def read_rows(folder: Path, target: str) -> LabelledRows:

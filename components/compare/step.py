@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import failures
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.contracts.retraining import COMPARISON
 from bertworks.pages.comparison import page
 from bertworks.retraining.champion import read_past, write_initial
@@ -72,7 +73,7 @@ def run(
     current, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
     wanted = section.base
     store = Store(section.store)
-    clean = current.json("info.json").get("clean")
+    clean = EXAMPLES.read(current).clean
     past = read_past(store, section.name, task, wanted, settings, section.recipe, clean)
     found = compare(task, settings, current, past, section.min_label_rows)
     facts = found.record()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bertworks.contracts.agent import AGENT
 from bertworks.contracts.latency import LATENCY, Latency
 from bertworks.contracts.metrics import CONFUSION, ERRORS, FLOOR, METRICS, REPORT, Metric
+from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import ArtifactError
 from bertworks.evaluation import calibration, data, errors, floor, predictions
 from bertworks.evaluation import metrics as scoring
@@ -106,7 +108,7 @@ def _notices(speed: Latency) -> list[Notice]:
 
 def _cut(task: Task, tokens: Artifact, rows: int) -> list[Notice]:
     """How many texts were cut: they are scored by their beginning."""
-    cut = (tokens.json("info.json").get("truncated") or {}).get("test", 0)
+    cut = (TOKENS.read(tokens).truncated or {}).get("test", 0)
     if not cut:
         return []
     what = (
@@ -119,13 +121,13 @@ def _cut(task: Task, tokens: Artifact, rows: int) -> list[Notice]:
 
 
 def _labels(source: Artifact, tokens: Artifact) -> list[str]:
-    labels, wanted = source.json("agent.json")["labels"], tokens.json("info.json")["labels"]
+    labels, wanted = AGENT.read(source).labels, TOKENS.read(tokens).labels
     if labels != wanted:
         raise ArtifactError(
             f"{source.path} answers with the labels {labels}, the rows have {wanted}.",
             "Evaluate the agent on the tokens that it was trained on.",
         )
-    return list(labels)
+    return labels
 
 
 def _floor(

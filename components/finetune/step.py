@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from bertworks.contracts.agent import AGENT, AgentRecord
+from bertworks.contracts.tokens import TOKENS
 from bertworks.models.weights import save_folder
 from bertworks.spec import Finetune, Task
 from bertworks.storage import artifacts
@@ -40,7 +42,7 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
         epochs may be better.
     """
     from bertworks.models.model import get_weights
-    from bertworks.training.objectives.finetuning import agent_json, finetune
+    from bertworks.training.objectives.finetuning import finetune
 
     settings = section.finetune
     parents = {
@@ -49,7 +51,8 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
     }
     digests = {name: parent.digest for name, parent in parents.items()}
     task = section.task
-    handler = for_task(task, parents["tokens"].json("info.json"), section.metric)
+    known = TOKENS.read(parents["tokens"])
+    handler = for_task(task, known.labels, known.score, section.metric)
     start = load_initial(parents["initial"], parents["tokens"])
     checkpoints = Checkpoints.for_run(
         {"step": "finetune", **section.model_dump(mode="json")}, digests
@@ -70,9 +73,7 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
         ) as folder:  # fmt: skip
             save_folder(folder, trained.config, get_weights(trained), handler.head())
             Tokenizer.load(parents["tokens"].path).save(folder)
-            artifacts.write_json(
-                folder / "agent.json", agent_json(parents["tokens"], base, digests)
-            )
+            AGENT.write(folder, AgentRecord.of(known, base, digests))
             write_history(folder, state.history())
         if checkpoints:
             checkpoints.remove()

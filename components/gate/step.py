@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from bertworks.contracts.agent import AGENT
 from bertworks.contracts.decision import DECISION, Compared, Decision, Interval, Verdict
 from bertworks.contracts.metrics import value_of
 from bertworks.errors import ArtifactError, GateRefused
@@ -15,7 +16,6 @@ from bertworks.evaluation.gating.champion import champion_predictions
 from bertworks.evaluation.gating.new_labels import NewLabels, unknown_to
 from bertworks.evaluation.gating.remedies import fix
 from bertworks.pages.gates import gate_page
-from bertworks.retraining.champion import same_task
 from bertworks.spec import Gates, Task
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
@@ -163,13 +163,13 @@ def _against(
     And what it does with labels that the champion does not know, where it has any. None and None where
     the champion does another task.
     """
-    agent = bundle.json("agent.json")
+    agent = AGENT.read(bundle)
     theirs = store.fetch(champion.name, champion.number)
-    before = theirs.json("agent.json")
-    if not same_task(before["task"], task):
+    before = AGENT.read(theirs)
+    if not before.task.like(task):
         return None, None
-    answers = predictions.load(ours / "predictions.parquet", task, agent["labels"])
-    champions = champion_predictions(theirs, rows, task, agent["labels"])
+    answers = predictions.load(ours / "predictions.parquet", task, agent.labels)
+    champions = champion_predictions(theirs, rows, task, agent.labels)
     gap = gates.against_champion(answers, champions, metric, gates.SEED)
     unknown = unknown_to(before, agent)
     if not unknown:

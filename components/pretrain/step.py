@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from bertworks.contracts.agent import AGENT, AgentRecord
+from bertworks.contracts.tokens import TOKENS
 from bertworks.models.weights import save_folder
 from bertworks.spec import Base, Pretrain, Task
 from bertworks.storage import artifacts
@@ -39,7 +41,6 @@ def run(section: Section, *, tokens: Path, base: Path, model: Path) -> StepResul
         where it taught nothing.
     """
     from bertworks.models.model import get_weights
-    from bertworks.training.objectives.finetuning import agent_json
     from bertworks.training.objectives.mlm import pretrain
 
     settings = section.pretrain
@@ -66,7 +67,8 @@ def run(section: Section, *, tokens: Path, base: Path, model: Path) -> StepResul
             kept = {name: array for name, array in weights.items() if name.startswith("bert.")}
             save_folder(folder, config, {**kept, **get_weights(trained)}, trained.head)
             Tokenizer.load(parents["tokens"].path).save(folder)
-            artifacts.write_json(folder / "agent.json", agent_json(parents["tokens"], uri, digests))
+            known = TOKENS.read(parents["tokens"])
+            AGENT.write(folder, AgentRecord.of(known, uri, digests))
             write_history(folder, state.history())
         if checkpoints:
             checkpoints.remove()

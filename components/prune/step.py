@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
+from bertworks.contracts.agent import AGENT
 from bertworks.models.config import Head
 from bertworks.models.weights import load_folder, save_folder
 from bertworks.spec import Prune, Task
@@ -55,15 +57,15 @@ def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepRes
     }
     digests = {name: parent.digest for name, parent in parents.items()}
     config, weights, raw = load_folder(model)
-    agent = parents["model"].json("agent.json")
-    handler = for_task(section.task, agent, section.metric)
+    agent = AGENT.read(parents["model"])
+    handler = for_task(section.task, agent.labels, agent.score, section.metric)
     checkpoints = Checkpoints.for_run({"step": "prune", **section.model_dump(mode="json")}, digests)
     with checkpoints or contextlib.nullcontext():
         full = Model(config, weights)
         result = prune(full, parents["tokens"], handler, settings, checkpoints)
         speeds = {name: value for name, value in result.scores.items() if name.endswith("_speedup")}
         scores = {name: value for name, value in result.scores.items() if name not in speeds}
-        metadata = {"base": agent["base"], "scores": scores}
+        metadata = {"base": agent.base, "scores": scores}
         with artifacts.write(
             pruned, kind="model", producer="prune", parents=parents, metadata=metadata,
             measured=(TIMINGS, "latency.json", PAGE),
@@ -71,7 +73,7 @@ def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepRes
             student = result.model
             save_folder(folder, student.config, student.weights, Head.from_huggingface(raw))
             Tokenizer.load(parents["model"].path).save(folder)
-            artifacts.write_json(folder / "agent.json", {**agent, "parents": digests})
+            AGENT.write(folder, replace(agent, parents=digests))
             write_history(folder, result.history, **speeds)
             artifacts.write_json(folder / "latency.json", result.table.to_json())
             page = render(result.plan, result.table, result.scores, result.history)

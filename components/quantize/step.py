@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ from bertworks.compression import choosing, quantization
 from bertworks.compression.builders import Source
 from bertworks.compression.candidates import TIMINGS, Limits
 from bertworks.compression.quantization import Compressed, Scoring, TokenizedRows
+from bertworks.contracts.agent import AGENT
 from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.bundle import Timings
-from bertworks.contracts.files import to_json
+from bertworks.contracts.tokens import TOKENS
 from bertworks.cpus import available_threads
 from bertworks.errors import DataError
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.pages.candidates import page
 from bertworks.spec import Quantize, Task
-from bertworks.storage.artifacts import Artifact, open_artifact, write, write_json
+from bertworks.storage.artifacts import Artifact, open_artifact, write
 from bertworks.tasks import for_task
 from bertworks.training.rows import LabelledRows, read_rows
 from components.contract import StepResult, StepSection
@@ -64,12 +66,12 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
         section.task,
     )
     source_model, rows = open_artifact(model, "model"), open_artifact(tokens, "tokens")
-    agent, info = source_model.json("agent.json"), rows.json("info.json")
-    handler = for_task(task, agent, section.metric)
-    source = Source.read(source_model, info["special"]["pad"])
+    agent, info = AGENT.read(source_model), TOKENS.read(rows)
+    handler = for_task(task, agent.labels, agent.score, section.metric)
+    source = Source.read(source_model, info.special.pad)
     limits = Limits.of(settings, section.gates, _beside_mb(source_model))
 
-    length, target = int(info["max_length"]), handler.target_column
+    length, target = info.max_length, handler.target_column
     calibration = _sample(rows, "train", settings.calibration_rows, settings.seed, target)
     measured = _sample(rows, "validation", settings.measure_rows, settings.seed, target)
     validation = measured.windowed(length)
@@ -93,14 +95,15 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
         chosen = made.chosen
         quantization.take(chosen, out)
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
-        own = {
-            "engine": to_json(chosen.engine),
-            "candidates": [to_json(one.tried()) for one in made.candidates],
-            "parents": {name: parent.digest for name, parent in parents.items()},
-            "serve": section.serve,
-            "columns": section.columns,
-        }
-        write_json(out / "agent.json", {**agent, **own})
+        bundled = replace(
+            agent,
+            engine=chosen.engine,
+            candidates=[one.tried() for one in made.candidates],
+            parents={name: parent.digest for name, parent in parents.items()},
+            serve=section.serve,
+            columns=dict(section.columns),
+        )
+        AGENT.write(out, bundled)
         threads = settings.threads or available_threads()
         TIMED.write(out, _timings(made, threads))
         (out / PAGE).write_text(page(made, handler.default_metric, threads), encoding="utf-8")
@@ -125,7 +128,7 @@ def _timings(made: Compressed, threads: int) -> Timings:
 
 def _sample(tokens: Artifact, split: str, count: int, seed: int, target: str) -> LabelledRows:
     """A random sample of a split, the same for equal seeds."""
-    if not tokens.json("info.json")["rows"].get(split):
+    if not TOKENS.read(tokens).rows.get(split):
         raise DataError(
             f"{tokens.path} has no {split} rows, which quantization needs.",
             f"Give more data, or raise data.{split} in the spec."

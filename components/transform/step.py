@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from bertworks import progress
+from bertworks.contracts.examples import EXAMPLES
+from bertworks.contracts.tokens import TOKENS, SpecialIds, Tokens
 from bertworks.errors import DataError
 from bertworks.notices import Notice
-from bertworks.spec import Base, Task, Transform
+from bertworks.spec import Base, Clean, Task, Transform
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task, form_of
@@ -75,9 +77,9 @@ def run(section: Section, *, examples: Path, corpus: Path, base: Path, tokens: P
         facts = execute(settings, task, job, shards)
         done = reports(folder / WORK)
         _refuse(task, facts, done)
-        clean = parents["examples"].json("info.json").get("clean")
-        info = {**_info(task, tokenizer, facts, done), "clean": clean}
-        artifacts.write_json(folder / "info.json", info)
+        clean = EXAMPLES.read(parents["examples"]).clean
+        info = _info(task, tokenizer, facts, done, clean)
+        TOKENS.write(folder, info)
         shutil.rmtree(folder / WORK)
     told = [*_notices(task, info)]
     return StepResult(_metrics(info), notices=told)
@@ -148,48 +150,56 @@ def _count(done: list[Report], split: str, name: str) -> int:
 
 
 def _info(
-    task: Task, tokenizer: Tokenizer, facts: Mapping[str, Any], done: list[Report]
-) -> dict[str, Any]:
-    """info.json, as docs/artifacts.md says."""
+    task: Task,
+    tokenizer: Tokenizer,
+    facts: Mapping[str, Any],
+    done: list[Report],
+    clean: Clean | None,
+) -> Tokens:
     unknown, tokens = (_count(done, "train", name) for name in ("unknown_tokens", "tokens"))
-    return {
-        "task": task.model_dump(mode="json"),
-        "labels": facts["labels"],
-        "max_length": task.max_length,
-        "vocab_size": tokenizer.vocab_size,
-        "special": tokenizer.special._asdict(),
-        "rows": {split: _count(done, split, "rows") for split in SPLITS},
-        "corpus_rows": _count(done, CORPUS, "rows"),
-        "length_quantiles": facts["length_quantiles"],
-        "score": facts["score"],
-        "windowed": {split: _count(done, split, "windowed") for split in SPLITS},
-        "truncated": {split: _count(done, split, "truncated") for split in SPLITS},
-        "unknown_share": unknown / tokens,
-    }
+    return Tokens(
+        task=task,
+        max_length=task.max_length,
+        vocab_size=tokenizer.vocab_size,
+        special=SpecialIds(*tokenizer.special),
+        rows=_counts(done, "rows"),
+        labels=facts["labels"],
+        corpus_rows=_count(done, CORPUS, "rows"),
+        length_quantiles=facts["length_quantiles"],
+        score=facts["score"],
+        clean=clean,
+        truncated=_counts(done, "truncated"),
+        windowed=_counts(done, "windowed"),
+        unknown_share=unknown / tokens,
+    )
 
 
-def _notices(task: Task, info: Mapping[str, Any]) -> Iterator[Notice]:
+def _counts(done: list[Report], name: str) -> dict[str, int]:
+    return {split: _count(done, split, name) for split in SPLITS}
+
+
+def _notices(task: Task, info: Tokens) -> Iterator[Notice]:
     """How many rows are read in windows, and how many are cut, split by split."""
-    if long := sum(info["windowed"].values()):
+    if long := sum((info.windowed or {}).values()):
         text = f"{long:,} rows have more than {task.max_length} tokens and are read in windows"
         setting = f"task.long_text = windows, task.max_length = {task.max_length}"
         yield Notice(
             f"{text} of {task.max_length} that overlap ({setting})", "note", long, "info.json"
         )
-    cut = info["truncated"]
+    cut = info.truncated or {}
     if count := sum(cut.values()):
-        where = ", ".join(f"{split} {cut[split]:,} of {info['rows'][split]:,}" for split in SPLITS)
+        where = ", ".join(f"{split} {cut[split]:,} of {info.rows[split]:,}" for split in SPLITS)
         text = f"{count:,} rows have more than {most_tokens(task):,} tokens and are cut: {where}"
         yield Notice(f"{text} ({form_of(task).remedy(task)})", "warning", count, "info.json")
 
 
-def _metrics(info: Mapping[str, Any]) -> dict[str, float]:
-    rows, truncated = info["rows"], info["truncated"]
+def _metrics(info: Tokens) -> dict[str, float | None]:
+    cut = sum((info.truncated or {}).values())
     return {
-        **{f"{split}_rows": rows[split] for split in SPLITS},
-        "corpus_rows": info["corpus_rows"],
-        "vocab_size": info["vocab_size"],
-        "median_length": info["length_quantiles"][2],
-        "truncated_share": sum(truncated.values()) / sum(rows.values()),
-        "unknown_share": info["unknown_share"],
+        **{f"{split}_rows": info.rows[split] for split in SPLITS},
+        "corpus_rows": info.corpus_rows,
+        "vocab_size": info.vocab_size,
+        "median_length": info.length_quantiles[2],
+        "truncated_share": cut / sum(info.rows.values()),
+        "unknown_share": info.unknown_share,
     }

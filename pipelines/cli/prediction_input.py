@@ -45,8 +45,7 @@ class Form:
     @classmethod
     def of(cls, agent: Any) -> Form:
         """The form of a loaded agent."""
-        known = getattr(agent, "info", {}).get("columns") or {}
-        return cls(form_of(agent.task), known)
+        return cls(form_of(agent.task), agent.info.columns or {})
 
 
 def read(texts: Sequence[str], file: Path | None, form: Form) -> Iterator[Given]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bertworks.contracts.bundle import EngineFile
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
 from tiny_model import VOCABULARY, config, random_weights
@@ -22,7 +24,7 @@ def test_older_graphs_still_load_and_their_answers_depend_on_company(tmp_path):
     names = [node.op_type for node in old.graph.node]
     assert "DynamicQuantizeLinear" in names and "QuantizeLinear" not in names
     (tmp_path / "model.onnx").write_bytes(old.SerializeToString())
-    engine = load(tmp_path, {"name": "onnxruntime", "file": "model.onnx", "options": {}}, 1)
+    engine = load(tmp_path, EngineFile("onnxruntime", "model.onnx"), 1)
     ids = np.random.default_rng(0).integers(5, len(VOCABULARY), (12, 9))
     among = engine.run(ids, np.ones_like(ids))
     alone = np.concatenate([engine.run(row[np.newaxis], np.ones((1, 9), np.int64)) for row in ids])

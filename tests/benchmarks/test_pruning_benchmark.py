@@ -16,6 +16,7 @@ from bertworks.spec import Prune, Task
 from bertworks.tasks import for_task
 from bertworks.text.ragged import Ragged
 from bertworks.training.rows import LabelledRows
+from tests.helpers.records import tokens_info
 
 CONFIG = EncoderConfig(
     vocab_size=30, hidden_size=16, num_heads=(4,) * 6, head_size=4, intermediate_sizes=(64,) * 6,
@@ -124,9 +125,9 @@ def ragged(rows: list[np.ndarray]) -> Ragged:
 def test_students_learn_for_the_given_time_and_are_scored_on_all_held_out_rows(
     task: Task, labels: list[str]
 ) -> None:
-    handler = for_task(task, {"labels": labels, "score": None})
+    handler = for_task(task, labels)
     full = Model(CONFIG, initialize(all_shapes(CONFIG, handler.head()), seed=1))
-    info = {"special": {"pad": 0}, "max_length": 12, "length_quantiles": [4, 5, 6, 6, 7, 8, 8]}
+    info = tokens_info(max_length=12, length_quantiles=[4, 5, 6, 6, 7, 8, 8])
     held_out = (rows_of(task, 20, 1), rows_of(task, 30, 2))
     agent = Agent("tiny", full, handler, info, rows_of(task, 64, 0), held_out)
     room = Classroom(agent, Prune(precision="float32", batch_size=8))

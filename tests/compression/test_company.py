@@ -59,8 +59,7 @@ def built(tmp_path_factory):
         folder = tmp_path_factory.mktemp(name)
         rows = rows_of(64, seed=1)
         calibration = batches(rows, types_of(rows), size=16)
-        options = vars(BUILDERS[name](source(kind), calibration, folder))
-        return engines.load(folder, options, threads)
+        return engines.load(folder, BUILDERS[name](source(kind), calibration, folder), threads)
 
     return build
 

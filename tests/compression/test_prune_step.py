@@ -9,6 +9,7 @@ import pytest
 
 from bertworks.compression import measuring
 from bertworks.compression.pruning.latency import LatencyTable, LayerTimes, Subject
+from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import ArtifactError, DataError, SpecError
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import all_shapes, initialize
@@ -17,6 +18,7 @@ from bertworks.storage import artifacts
 from bertworks.storage.checkpoints import ROOT
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.wordpiece import train
+from tests.helpers.records import tokens_info
 from tests.helpers.steps import prune
 
 CONFIG = EncoderConfig(
@@ -59,13 +61,11 @@ def write_tokens(folder, task: dict, counts=(48, 16)):
                 types = [(np.arange(len(row)) > 2).astype(np.int8) for row in ids]
                 columns["type_ids"] = pa.array(types, pa.list_(pa.int8()))
             pq.write_table(pa.table(columns), out / split / "part-00000.parquet")
-        info = {
-            "task": task, "labels": list(head_of(task).labels), "max_length": 16,
-            "vocab_size": 30, "special": {"pad": 0}, "rows": dict(zip(
-                ("train", "validation"), counts, strict=True)),
-            "length_quantiles": [4, 5, 7, 9, 10, 11, 11], "score": None,
-        }  # fmt: skip
-        artifacts.write_json(out / "info.json", info)
+        TOKENS.write(out, tokens_info(
+            task=task, labels=list(head_of(task).labels),
+            rows=dict(zip(("train", "validation"), counts, strict=True)),
+            length_quantiles=[4, 5, 7, 9, 10, 11, 11],
+        ))  # fmt: skip
     return folder
 
 

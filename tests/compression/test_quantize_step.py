@@ -13,7 +13,7 @@ from bertworks.compression import builders
 from bertworks.compression.candidates import Candidate, table
 from bertworks.compression.choosing import choose
 from bertworks.compression.quantization import Compressed
-from bertworks.contracts.bundle import Times, Tried
+from bertworks.contracts.bundle import EngineFile, Times, Tried
 from bertworks.errors import ArtifactError, DataError, EnvironmentFault
 from bertworks.evaluation.tokenized import value_on_tokens
 from bertworks.pages.candidates import page
@@ -105,7 +105,7 @@ def test_the_reported_metric_is_that_of_the_bundle_asked_row_by_row(
     (chosen,) = [one for one in table(open_artifact(paths["bundle"])) if one.chosen]
     assert chosen.name == engine and len(given) == 2
     rows, ids = given[-1]
-    loaded = engines.load(paths["bundle"], agent["engine"], 1)
+    loaded = engines.load(paths["bundle"], EngineFile(**agent["engine"]), 1)
     alone = [
         loaded.run(
             np.array([ids.ids[row]]),
@@ -114,7 +114,7 @@ def test_the_reported_metric_is_that_of_the_bundle_asked_row_by_row(
         )[0]
         for row in range(len(ids.ids))
     ]
-    handler = for_task(Task.model_validate(asked["task"]), agent)
+    handler = for_task(Task.model_validate(asked["task"]), agent["labels"], agent["score"])
     expected = value_on_tokens(handler, handler.default_metric, rows.truth, rows.combine(alone))
     assert len(ids.ids) == 16 and expected not in (0.0, 1.0)
     assert result.metrics["metric"] == chosen.metric == pytest.approx(expected, rel=1e-5)
@@ -190,7 +190,8 @@ def test_equal_results_have_equal_digests(tmp_path):
 
 def test_an_older_bundle_shows_its_candidates_too(tmp_path):
     with write(tmp_path / "old", kind="bundle", producer="quantize") as out:
-        write_json(out / "agent.json", {"candidates": [{"name": "x", "p95_ms": 2.0}]})
+        agent = {"task": {}, "max_length": 16, "candidates": [{"name": "x", "p95_ms": 2.0}]}
+        write_json(out / "agent.json", agent)
     assert table(open_artifact(tmp_path / "old")) == [Tried("x", times=Times(p95_ms=2.0))]
 
 

@@ -26,7 +26,7 @@ TABLE = LatencyTable(
     fixed=1.0, spread=0.0, rounds=5, threads=1,
     subject=Subject(16, 4, 4, 64, "sequence", pair=False), shapes=(Shape(1, 8, 1.0),),
 )  # fmt: skip
-HANDLER = for_task(Task(), {"labels": ["a", "b"], "score": None})
+HANDLER = for_task(Task(), ["a", "b"])
 
 
 def narrowing(rows: int = 24) -> Narrowing:

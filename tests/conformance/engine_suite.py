@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from tiny_model import VOCABULARY, config, random_weights
 
 from bertworks.compression.graph import build_graph
+from bertworks.contracts.agent import AGENT
+from bertworks.contracts.bundle import EngineFile
 from bertworks.errors import ArtifactError
 from bertworks.models.config import Head
 from bertworks.runtime import engines
@@ -25,7 +28,7 @@ SEQUENCE = Head("sequence", ("a", "b", "c"), "single_label_classification")
 TOKEN = Head("token", ("O", "B-X"))
 TOLERANCE = 2e-5
 
-Write = Callable[[bytes, Path], dict[str, Any]]
+Write = Callable[[bytes, Path], EngineFile]
 """From an ONNX graph and a bundle's folder to agent.json's `engine`, its files written."""
 
 
@@ -112,10 +115,14 @@ class EngineConformance:
 
     def test_a_damaged_graph_is_refused_by_its_file(self, tmp_path: Path) -> None:
         record = type(self).write(graph_of(SEQUENCE), tmp_path)
-        (tmp_path / record["file"]).write_bytes(b"no graph")
-        with pytest.raises(ArtifactError, match=record["file"]) as refused:
+        (tmp_path / record.file).write_bytes(b"no graph")
+        with pytest.raises(ArtifactError, match=record.file) as refused:
             engines.load(tmp_path, record, 1)
         assert "quantize" in refused.value.fix
-        for wrong in ({"file": "../x"}, {"file": "gone"}, {"file": 3}, {"options": "fast"}):
+        for file in ("../x", "gone"):
             with pytest.raises(ArtifactError, match=r"`engine\."):
-                engines.load(tmp_path, {**record, **wrong}, 1)
+                engines.load(tmp_path, replace(record, file=file), 1)
+        for wrong in ({"file": 3}, {"options": "fast"}):
+            agent = {"task": {}, "max_length": 16, "engine": {**vars(record), **wrong}}
+            with pytest.raises(ArtifactError, match=r"cannot be read: engine\."):
+                AGENT.of(agent, "agent.json")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.evaluation import latency
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import encoder_shapes, initialize
@@ -126,7 +127,8 @@ class Run:
     @property
     def handler(self) -> TaskHandler:
         """The task, with the labels that the run has found."""
-        return for_task(self.spec.task, self.tokens.json("info.json"), self.spec.metric)
+        known = TOKENS.read(self.tokens)
+        return for_task(self.spec.task, known.labels, known.score, self.spec.metric)
 
     def _step(self, step: Any, name: str, inputs: dict[str, Artifact], *outputs: str) -> Artifact:
         paths = {one: self.folder / f"{name}-{one}" for one in outputs}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bertworks.contracts import describe
-from bertworks.contracts.bundle import CHOICE, TIMINGS, Times
+from bertworks.contracts.agent import AGENT
+from bertworks.contracts.bundle import TIMINGS, Times
 from bertworks.contracts.decision import DECISION, Decision
 from bertworks.contracts.examples import EXAMPLES
 from bertworks.contracts.files import File, to_json
@@ -72,8 +73,10 @@ def test_older_forms_are_migrated() -> None:
     assert DECISION.of(refused, "decision.json").outcome == "refused"
     record = {"digest": "d", "state": "passed", "metrics": [], "decision": refused, "format": 1}
     assert RECORD.of(record, "record.json").decision.outcome == "refused"
-    (one,) = CHOICE.of({"candidates": [{"name": "x", "p95_ms": 2.0}]}, "agent.json").candidates
-    assert one.times == Times(p95_ms=2.0)
+    plain = {"task": {"type": "tagging"}, "max_length": 16}
+    agent = AGENT.of({**plain, "candidates": [{"name": "x", "p95_ms": 2.0}]}, "agent.json")
+    assert agent.candidates and agent.candidates[0].times == Times(p95_ms=2.0)
+    assert agent.task.long_text == "cut" and agent.task.max_length == 16 and agent.clean is None
     speed = LATENCY.of({"p50_ms": 1.0, "p95_ms": 2.0}, "latency.json")
     assert speed.quiet_p95_ms == 2.0 and not speed.load.busy
 

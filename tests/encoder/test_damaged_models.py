@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bertworks.contracts.agent import AGENT
 from bertworks.errors import ArtifactError
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.weights import load_folder, save_folder
@@ -66,8 +67,10 @@ def test_a_bundle_runs_only_its_own_graph(tmp_path: Path, file: Any) -> None:
     (tmp_path / "model.onnx").write_bytes(b"")
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle/model.onnx").write_bytes(b"")
+    engine = {"name": "onnxruntime", "file": file}
     with pytest.raises(ArtifactError, match=r"engine\.file"):
-        engines.load(tmp_path / "bundle", {"name": "onnxruntime", "file": file})
+        record = AGENT.of({"task": {}, "max_length": 16, "engine": engine}, "agent.json")
+        engines.load(tmp_path / "bundle", record.engine)
 
 
 def test_the_example_is_sound(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.spec import Evaluate, Task
 from bertworks.storage import artifacts
+from tests.helpers.records import tokens_info
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
@@ -121,7 +123,8 @@ def _tokens(
                 for row, (ids, _) in zip(rows, encoded, strict=True)
             ]
             _parquet(folder / split, sorted(table, key=lambda row: row["length"]))
-        artifacts.write_json(folder / "info.json", {"labels": names, "rows": ROWS})
+        info = tokens_info(task=task.model_dump(), labels=names, rows=ROWS)
+        TOKENS.write(folder, info)
     return root / "tokens"
 
 
@@ -139,7 +142,7 @@ def _model(root: Path, task: Task, names: list[str], tokenizer: Path) -> Path:
     }  # fmt: skip
     size = Tokenizer.load(tokenizer).vocab_size
     config = EncoderConfig(size, 16, (2, 2), 8, (16, 16), max_positions=32)
-    head = for_task(task, info).head()
+    head = for_task(task, names).head()
     weights = initialize(all_shapes(config, head), seed=3)
     random_ = np.random.default_rng(3)
     for name in weights:

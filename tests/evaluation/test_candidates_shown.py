@@ -9,9 +9,11 @@ from made_candidates import NAMES, measured
 
 from bertworks.compression.candidates import TIMINGS, Limits
 from bertworks.compression.choosing import choose
+from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.contracts.files import to_json
 from bertworks.contracts.runs import RunRecord
 from bertworks.pages.report import compression as report_compression
+from bertworks.spec import Task
 from bertworks.storage import artifacts
 
 SPEC = {
@@ -29,8 +31,7 @@ def test_the_report_says_what_each_gate_said(tmp_path: Path) -> None:
     with artifacts.write(
         tmp_path / "bundle", kind="bundle", producer="test", measured=(TIMINGS,)
     ) as folder:
-        kept = {"candidates": [to_json(one.tried()) for one in found]}
-        artifacts.write_json(folder / "agent.json", kept)
+        AGENT.write(folder, AgentRecord(Task(), 16, candidates=[one.tried() for one in found]))
         times = {"candidates": {one.name: to_json(one.times()) for one in found}}
         artifacts.write_json(folder / TIMINGS, times)
     bundle = artifacts.open_artifact(tmp_path / "bundle")

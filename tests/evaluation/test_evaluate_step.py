@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def test_rows_are_read_as_they_were_cleaned(tiny: Callable[..., Any]) -> None:
     given = tiny()
     loaded = Agent.load(given.bundle)
     agent = Agent(
-        {**loaded.info, "clean": Clean(html=True).model_dump()},
+        replace(loaded.info, clean=Clean(html=True)),
         loaded._tokenizer,
         loaded._runner._engine,
     )

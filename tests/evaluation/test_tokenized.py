@@ -42,18 +42,18 @@ def test_every_metric_of_the_evaluation_can_be_asked_on_tokens(kind):
     task, labels = TASKS[kind]
     task = Task.model_validate(task)
     targets, logits = rows(kind)
-    info = {"labels": labels, "score": SCORE if kind == "regression" else None}
+    score = SCORE if kind == "regression" else None
     for metric in metrics_of(task):
-        handler = for_task(task, info, metric)
+        handler = for_task(task, labels, score, metric)
         assert handler.default_metric == metric
         found = handler.metric(None, targets, logits)
         assert found == pytest.approx(value_on_tokens(handler, metric, targets, logits), abs=1e-9)
         assert handler.is_better(None, 0.1, 0.2) == lower_is_better(metric)
-    assert len(answers_on_tokens(for_task(task, info), targets, logits)) == len(targets)
+    assert len(answers_on_tokens(for_task(task, labels, score), targets, logits)) == len(targets)
 
 
 def test_a_metric_that_the_rows_do_not_define_is_0():
-    handler = for_task(Task(), {"labels": ["a", "b"]}, "roc_auc")
+    handler = for_task(Task(), ["a", "b"], metric="roc_auc")
     assert handler.metric(None, np.zeros(4, int), np.eye(2)[[0, 1, 0, 1]]) == 0.0
 
 

@@ -1,6 +1,7 @@
 """A bundle with random weights, for what needs no training."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def agent_of(tmp_path: Path) -> Callable[..., Agent]:
     def make(labels: list[str], score: Any = None, columns: Any = None, **task: Any) -> Agent:
         model = make_model(tmp_path / "model", {"type": "classification", **task}, labels, score)
         agent = Agent.load(bundle_of(model, tmp_path / "bundle"))
-        agent._runtime.info["columns"] = columns or {}
+        agent._runtime.info = replace(agent._runtime.info, columns=columns)
         return agent
 
     return make

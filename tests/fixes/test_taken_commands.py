@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from bertworks.contracts.agent import AgentRecord
 from bertworks.errors import BertworksError
 from bertworks.storage import artifacts, temporary
 from bertworks.storage.artifacts import write, write_json
@@ -245,7 +246,9 @@ def test_an_output_of_no_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     from bertworks.spec import Task
 
     agent = SimpleNamespace(
-        task=Task(), info={}, predict=lambda rows: [{"label": "a"} for _ in rows]
+        task=Task(),
+        info=AgentRecord(Task(), 128),
+        predict=lambda rows: [{"label": "a"} for _ in rows],
     )
     monkeypatch.setattr(runtime.Agent, "load", lambda _: agent)
 

@@ -11,13 +11,15 @@ import tiny_model
 from bertworks.contracts.decision import Decision
 from bertworks.contracts.latency import Load, Speed
 from bertworks.contracts.metrics import Metric
+from bertworks.contracts.tokens import TOKENS
 from bertworks.evaluation.gating.gates import Measured, against_champion, decide
 from bertworks.evaluation.metrics import score
 from bertworks.evaluation.predictions import Predictions
 from bertworks.evaluation.slices import slice_values
 from bertworks.spec import Task
-from bertworks.storage.artifacts import open_artifact, write, write_json
+from bertworks.storage.artifacts import open_artifact, write
 from tests.fixes.taking import Bench, as_written, change, checkpoint, reviews, taken
+from tests.helpers.records import tokens_info
 
 
 @pytest.mark.parametrize("way", ["sources", "include_training_text"])
@@ -43,7 +45,7 @@ def test_a_corpus_of_one_text(bench: Bench, tmp_path: Path, way: str) -> None:
             (out / "corpus").mkdir()
             if table:
                 pq.write_table(pa.Table.from_pylist(table), out / "corpus/part-00000.parquet")
-            write_json(out / "info.json", {"corpus_rows": len(table)})
+            TOKENS.write(out, tokens_info(corpus_rows=len(table)))
         read_texts(open_artifact(folder / "tokens"), 0.1)
 
     ways = {
@@ -181,7 +183,7 @@ def test_no_rows_to_quantize_on(bench: Bench, tmp_path: Path, split: str) -> Non
             tiny_model.make_tokens(path, {}, ["a", "b"], rows=rows)
         else:
             with write(path, kind="tokens", producer="transform") as out:
-                write_json(out / "info.json", {"rows": {split: 0}})
+                TOKENS.write(out, tokens_info(rows={split: 0}))
         _sample(open_artifact(path), split, 9, 1, "label")
 
     taken("components/quantize/step.py", "Give more data, or raise data.", attempt,
@@ -191,11 +193,9 @@ def test_no_rows_to_quantize_on(bench: Bench, tmp_path: Path, split: str) -> Non
 def test_the_metric_is_corrected(bench: Bench) -> None:
     from bertworks.tasks import for_task
 
-    info = {"labels": ["a", "b"], "score": None}
-
     def attempt(metric: str = "pearson") -> float:
         targets = np.array([0, 1, 1])
-        return for_task(Task(), info).metric(metric, targets, np.eye(2)[[0, 1, 0]])
+        return for_task(Task(), ["a", "b"]).metric(metric, targets, np.eye(2)[[0, 1, 0]])
 
     taken("bertworks/tasks/handler.py", "Correct `metric` in the spec.", attempt,
           lambda _: ("macro_f1",))  # fmt: skip

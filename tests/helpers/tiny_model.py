@@ -7,12 +7,14 @@ import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import all_shapes
 from bertworks.models.weights import save_folder
 from bertworks.spec import Task
 from bertworks.storage.artifacts import open_artifact, write, write_json
 from bertworks.tasks import for_task
+from tests.helpers.records import tokens_info
 
 WORDS = ["good", "bad", "film", "story", "so", "the", "##s", ",", ".", "a", "b", "very", "plot"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
@@ -60,7 +62,7 @@ def make_model(path, task, labels, score=None, sizes=None, clean=None):
     """Writes a model artifact with random weights; returns its path."""
     task = Task.model_validate({"max_length": MAX_LENGTH, **task})
     info = {"labels": labels, "score": score, **({"clean": clean} if clean else {})}
-    head, sizes = for_task(task, info).head(), sizes or config()
+    head, sizes = for_task(task, labels, score).head(), sizes or config()
     with write(path, kind="model", producer="finetune") as out:
         save_folder(out, sizes, random_weights(sizes, head), head)
         tokenizer().save(str(out / "tokenizer.json"))
@@ -110,8 +112,8 @@ def make_tokens(path, task, labels, rows=40, seed=0):
             (out / split).mkdir()
             table = pa.Table.from_pylist([row(index) for index in range(rows)])
             pq.write_table(table, Path(out) / split / "part-00000.parquet")
-        write_json(out / "info.json", {
-            "labels": labels, "special": {"pad": 0}, "max_length": MAX_LENGTH,
-            "rows": dict.fromkeys(("train", "validation", "test"), rows),
-        })  # fmt: skip
+        TOKENS.write(out, tokens_info(
+            task=task.model_dump(), labels=labels, max_length=MAX_LENGTH,
+            rows=dict.fromkeys(("train", "validation", "test"), rows),
+        ))  # fmt: skip
     return path

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertworks.contracts.agent import AgentRecord
 from bertworks.data.sources.first_bytes import PACKED
 from bertworks.errors import DataError
 from bertworks.runtime import agent as runtime
@@ -28,7 +29,7 @@ class Stub:
 
     def __init__(self, type_: str = "classification", pair: bool = False, **columns: Any) -> None:
         self.task = Task.model_validate({"type": type_, "pair": pair})
-        self.info = {"columns": columns}
+        self.info = AgentRecord(self.task, self.task.max_length, columns=columns)
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         return [{"label": "Straße", "parts": ["ü"] * len(row)} for row in rows]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bertworks import failures
+from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.contracts.retraining import COMPARISON
 from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
@@ -62,7 +63,7 @@ def model(path: Path, labels: list[str], uri: str = URI) -> Artifact:
     with write(path, kind="model", producer="test") as folder:
         save_folder(folder, CONFIG, initialize(all_shapes(CONFIG, head), 5), head)
         write_json(folder / "tokenizer.json", {"vocabulary": "the champion's"})
-        write_json(folder / "agent.json", {"labels": labels, "base": uri})
+        AGENT.write(folder, AgentRecord(Task(), 128, labels, base=uri))
         write_json(folder / "history.json", {})
     return open_artifact(path)
 

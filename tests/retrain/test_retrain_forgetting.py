@@ -9,13 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import encoder_shapes, initialize
 from bertworks.retraining.plan import make_plan
 from bertworks.retraining.rows import Key
 from bertworks.spec import Finetune, Task
-from bertworks.storage.artifacts import Artifact, open_artifact, write, write_json
+from bertworks.storage.artifacts import Artifact, open_artifact, write
 from bertworks.tasks import for_task
+from tests.helpers.records import tokens_info
 
 CONFIG = EncoderConfig(40, 16, (2, 2), 8, (32, 32), max_positions=32)
 GOOD, BAD, NEW_GOOD, NEW_BAD = 10, 11, 12, 13
@@ -47,12 +49,8 @@ def tokens(path: Path, train: dict[str, Row], validation: dict[str, Row]) -> Art
                 "label": pa.array([label for _, label in rows.values()], pa.int32()),
             }
             pq.write_table(pa.table(table), folder / split / "part-00000.parquet")
-        info = {
-            "task": Task(max_length=16).model_dump(mode="json"), "labels": ["n", "y"],
-            "max_length": 16, "vocab_size": 40, "special": {"pad": 0},
-            "rows": {"train": len(train), "validation": len(validation), "test": 0}, "score": None,
-        }  # fmt: skip
-        write_json(folder / "info.json", info)
+        rows = {"train": len(train), "validation": len(validation), "test": 0}
+        TOKENS.write(folder, tokens_info(labels=["n", "y"], vocab_size=40, rows=rows))
     return open_artifact(path)
 
 
@@ -62,7 +60,7 @@ def train(path: Path, rows: dict[str, Row], held: dict[str, Row], start: Any, ra
     from bertworks.training.objectives.finetuning import finetune
 
     made = tokens(path, rows, held)
-    handler = for_task(Task(max_length=16), made.json("info.json"))
+    handler = for_task(Task(max_length=16), ["n", "y"])
     settings = Finetune(
         epochs=10, patience=10, learning_rate=rate, batch_size=16, precision="float32", dropout=0.0
     )
@@ -75,7 +73,7 @@ def accuracy(path: Path, weights: Any, rows: dict[str, Row]) -> float:
     from bertworks.training.rows import read_rows
 
     made = tokens(path, rows, {})
-    handler = for_task(Task(max_length=16), made.json("info.json"))
+    handler = for_task(Task(max_length=16), ["n", "y"])
     found = read_rows(made / "train", "label")
     logits = Predictor(build(CONFIG, handler.head(), weights)).logits(found)
     return float((np.argmax(logits, axis=1) == found.targets).mean())

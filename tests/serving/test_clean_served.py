@@ -5,6 +5,8 @@ import json
 import pytest
 from tiny_model import MAX_LENGTH, bundle_of, make_model
 
+from bertworks.contracts.agent import AGENT
+from bertworks.contracts.files import to_json
 from bertworks.data.rows.clean import clean_text
 from bertworks.errors import ArtifactError
 from bertworks.runtime.agent import Agent
@@ -45,8 +47,9 @@ def test_rows_that_were_cleaned_are_not_cleaned_again(agent):
 def test_an_agent_of_before_cleans_nothing(tmp_path, recorded):
     model = make_model(tmp_path / "m", {"type": "classification"}, ["a", "b"])
     agent = Agent.load(bundle_of(model, tmp_path / "b"))
-    info = {name: value for name, value in agent.info.items() if name != "clean"}
-    old = Agent({**info, **recorded}, agent._tokenizer, agent._runner._engine)
+    known = {name: value for name, value in to_json(agent.info).items() if name != "clean"}
+    info = AGENT.of({**known, **recorded}, "agent.json")
+    old = Agent(info, agent._tokenizer, agent._runner._engine)
     assert old.clean is None
     assert len(old.encode(["<b>"]).ids[0]) == 5  # three marks and words of text, as it is
 

@@ -1,9 +1,13 @@
 """Texts longer than a window, asked of an agent: whole, alike in any company, as they are scored."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_model import MAX_LENGTH, make_model
 
+from bertworks.contracts.agent import AGENT
+from bertworks.contracts.files import to_json
 from bertworks.runtime.agent import Agent
 from bertworks.runtime.loading import predict
 
@@ -28,8 +32,8 @@ def test_the_tail_of_a_text_is_tagged_as_it_is_scored(tmp_path):
 
 def test_a_text_of_one_window_is_answered_as_when_texts_are_cut(tmp_path):
     agent = agent_of(tmp_path, {"type": "tagging"}, TAGS)
-    cut = Agent({**agent.info, "task": {**agent.info["task"], "long_text": "cut"}},
-                agent._tokenizer, agent._runner._engine)  # fmt: skip
+    task = agent.task.model_copy(update={"long_text": "cut"})
+    cut = Agent(replace(agent.info, task=task), agent._tokenizer, agent._runner._engine)
     text = ["good"] * (MAX_LENGTH - 2)
     assert agent.predict([text]) == cut.predict([text])
     assert cut.predict([[*text, "bad"]])[0]["truncated"]
@@ -37,9 +41,11 @@ def test_a_text_of_one_window_is_answered_as_when_texts_are_cut(tmp_path):
 
 def test_an_agent_of_before_cuts(tmp_path):
     agent = agent_of(tmp_path, {"type": "tagging"}, TAGS)
-    task = {name: one for name, one in agent.info["task"].items() if "wind" not in name}
-    del task["long_text"]
-    old = Agent({**agent.info, "task": task}, agent._tokenizer, agent._runner._engine)
+    recorded = to_json(agent.info)
+    for name in ("long_text", "max_windows"):
+        del recorded["task"][name]
+    info = AGENT.of(recorded, "agent.json")
+    old = Agent(info, agent._tokenizer, agent._runner._engine)
     assert old.most_tokens == MAX_LENGTH
 
 

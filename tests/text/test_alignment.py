@@ -57,7 +57,7 @@ def test_there_and_back(pieces: list[int]) -> None:
         "kept": [np.asarray(words)[read.starts].tolist()],
     }
     logits = np.eye(len(labels))[np.maximum(aligned, 0)]
-    back = for_task(Task(type="tagging"), {"labels": labels}).predictions(rows, [logits])
+    back = for_task(Task(type="tagging"), labels).predictions(rows, [logits])
     wanted = [tag if count else "O" for tag, count in zip(tags, pieces, strict=True)]
     assert back.prediction == [wanted]
 

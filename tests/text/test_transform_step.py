@@ -91,7 +91,7 @@ def make_inputs(
             half = len(rows) // 2
             for part, some in enumerate((rows[:half], rows[half:])):
                 _write_parquet(folder / split, some, schema, part)
-        artifacts.write_json(folder / "info.json", {"clean": CLEAN})
+        artifacts.write_json(folder / "info.json", {"task": {}, "rows": {}, "clean": CLEAN})
     with artifacts.write(root / "corpus", kind="corpus", producer="ingest") as folder:
         texts = [{"id": _id(number), "text": _text(number)} for number in range(corpus)]
         _write_parquet(folder, texts, pa.schema([("id", pa.string()), ("text", pa.string())]), 0)

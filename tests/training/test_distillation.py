@@ -16,7 +16,7 @@ from bertworks.training.objectives.distillation import Split
 from bertworks.training.objectives.labelled import LabelledFeed, Predictor
 from bertworks.training.rows import LabelledRows
 
-LABELS = {"labels": ["a", "b"]}
+LABELS = ["a", "b"]
 TASKS = {
     "classification": Task(),
     "multi-label": Task(multi_label=True),

@@ -68,7 +68,7 @@ SCRIPT = """
         pretrain(section, tokens=tokens, base=base, model=root / name)
 
     def distilled(name, kept_bytes):
-        handler = for_task(Task.model_validate(task), {"labels": ["n", "y"]})
+        handler = for_task(Task.model_validate(task), ["n", "y"])
         split = distillation.Split(*read_splits(open_artifact(tokens), handler.target_column))
         config, known, _ = load_folder(root / "finetune-1")
         _, plain, _ = load_folder(base)

@@ -9,9 +9,9 @@ from bertworks.tasks import for_task
 from bertworks.tasks.tagging.entities import spans
 from bertworks.tasks.tagging.target import Truth
 
-LABELS = {"labels": ["a", "b", "c"]}
-SCORE = {"labels": [], "score": {"mean": 3.0, "std": 2.0, "min": 0.0, "max": 9.0}}
-TAGS = {"labels": ["B-X", "I-X", "O"]}
+LABELS = ["a", "b", "c"]
+SCORE = {"mean": 3.0, "std": 2.0, "min": 0.0, "max": 9.0}
+TAGS = ["B-X", "I-X", "O"]
 
 
 def one_hot(*indices, width=3):
@@ -42,7 +42,7 @@ def test_multi_label():
 
 
 def test_regression_answers_in_the_datas_unit():
-    handler = for_task(Task(type="regression"), SCORE)
+    handler = for_task(Task(type="regression"), score=SCORE)
     logits = np.array([[0.0], [1.0], [-1.0]])
     assert [row["score"] for row in handler.decode(logits)] == [3.0, 5.0, 1.0]
     assert handler.metric(None, [0.1, 0.9, -1.2], logits) == pytest.approx(
@@ -73,7 +73,7 @@ def test_words_that_were_not_read_count_as_evaluate_counts_them():
     told = np.array([0, 1, 2, 2, 0])
     row = Truth(told, np.array([0, 1, 3]), np.array([1, 2, 4]))
     logits = one_hot(2, 0, 1, 0, 2, 2)
-    names = list(TAGS["labels"])
+    names = TAGS
     rows = {
         "id": ["1"], "truth": [[names[one] for one in told]], "starts": [[1, 2, 4]],
         "kept": [[0, 1, 3]],

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 from tiny_tokens import CLASSIFICATION, CONFIG, make_base, make_tokens
 
 from bertworks.models.weights import check_finite, load_folder
-from bertworks.storage.artifacts import open_artifact, write, write_json
 from tests.fixes.taking import Bench, bench, change, taken
+from tests.helpers.records import tokens_info
 
 __all__ = ["bench"]
 
 
-def test_texts_longer_than_the_encoder_reads(bench: Bench, tmp_path: Path) -> None:
+def test_texts_longer_than_the_encoder_reads(bench: Bench) -> None:
     from bertworks.training.objectives.finetuning import _config_for
-
-    with write(tmp_path / "tokens", kind="tokens", producer="transform") as out:
-        write_json(out / "info.json", {})
-    tokens = open_artifact(tmp_path / "tokens")
 
     def attempt(*changes: str) -> None:
         spec = bench.spec("task.max_length=64", *changes).spec
-        info = {"vocab_size": 18, "max_length": spec.task.max_length}
-        (tmp_path / "tokens/info.json").write_text(json.dumps(info), encoding="utf-8")
-        _config_for(CONFIG, tokens, spec.finetune)
+        info = tokens_info(vocab_size=18, max_length=spec.task.max_length)
+        _config_for(CONFIG, info, spec.finetune)
 
     taken("bertworks/training/objectives/finetuning.py", "Lower task.max_length.", attempt,
           change("task.max_length", CONFIG.max_positions))  # fmt: skip

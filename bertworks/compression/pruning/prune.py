@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from bertworks.compression.pruning.latency import (
 )
 from bertworks.compression.pruning.shrink import Model, cut_and_repair, plan_for
 from bertworks.compression.pruning.widths import PruningPlan
+from bertworks.contracts.tokens import TOKENS
 from bertworks.models.model import BertModel, build, get_weights
 from bertworks.notices import Notice
 from bertworks.spec import Prune
@@ -74,11 +75,11 @@ def prune(
         DataError: A split has no rows.
         SpecError: No widths are that fast.
     """
-    info = tokens.json("info.json")
-    split, pad = Split(*read_splits(tokens, handler.target_column)), info["special"]["pad"]
+    info = TOKENS.read(tokens)
+    split, pad = Split(*read_splits(tokens, handler.target_column)), info.special.pad
     kept = checkpoints.folder if checkpoints else None
     subject = Subject.of(full.config, handler.head(), handler.form.two_texts)
-    shapes = representative_shapes(info["length_quantiles"])
+    shapes = representative_shapes(info.length_quantiles)
     table = _table(settings, subject, shapes, kept)
 
     precision.prepare_devices()
@@ -107,7 +108,7 @@ def prune(
     else:
         scores[f"validation_{metric}"] = scores[f"validation_{metric}_teacher"]
     scores |= _sizes(full, cut, plan)
-    scores["measured_speedup"] = _measured_speedup(full, cut, handler, info, table)
+    scores["measured_speedup"] = _measured_speedup(full, cut, handler, info.max_length, table)
     return Pruned(cut, plan, table, scores, history)
 
 
@@ -148,7 +149,7 @@ def _sizes(full: Model, cut: Model, plan: PruningPlan) -> dict[str, float]:
 
 
 def _measured_speedup(
-    full: Model, cut: Model, handler: TaskHandler, info: Mapping[str, Any], table: LatencyTable
+    full: Model, cut: Model, handler: TaskHandler, length: int, table: LatencyTable
 ) -> float:
     """How many times as fast the narrow model's whole int8 graph is as the full one's."""
     if cut is full:
@@ -157,7 +158,7 @@ def _measured_speedup(
     graphs = [
         build_graph(
             model.config, model.weights, handler.head(), pair=pair,
-            max_length=info["max_length"], form="int8",
+            max_length=length, form="int8",
         ).SerializeToString()
         for model in (full, cut)
     ]  # fmt: skip

@@ -35,7 +35,7 @@ def champion_predictions(
     rows = data.labelled_rows(task, examples, every)
     encoded = agent.encode(form_of(agent.task).rows(rows), cleaned=cleaned_by(agent, examples))
     logits = answer(agent, encoded)
-    handler = for_task(task, {"labels": every})
+    handler = for_task(task, every)
     logits = [handler.widened(one, agent.labels) for one in logits]
     asked: dict[str, list[Any]] = {
         "id": rows["id"],
@@ -43,4 +43,4 @@ def champion_predictions(
         "starts": encoded.starts or [],
         "kept": encoded.kept or [],
     }
-    return decode(task, every, asked, logits, agent.info.get("score"))
+    return decode(task, every, asked, logits, agent.info.score)

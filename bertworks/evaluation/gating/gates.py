@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bertworks.compression import candidates
+from bertworks.contracts.agent import AGENT
 from bertworks.contracts.bundle import Tried
 from bertworks.contracts.decision import Decision, Rule, Verdict
 from bertworks.contracts.latency import LATENCY, Latency, Speed
@@ -77,7 +78,7 @@ class Measured:
         Raises:
             ArtifactError: The two were measured on other rows, or the answers cannot be read.
         """
-        labels = bundle.json("agent.json")["labels"]
+        labels = AGENT.read(bundle).labels
         answers = predictions.load(ours / "predictions.parquet", task, labels)
         model = predictions.load(before / "predictions.parquet", task, labels)
         drop = Drop.between(*shared(answers, model), metric, gates.confidence, SEED)

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.agent import AgentRecord
 from bertworks.errors import ArtifactError
 from bertworks.evaluation.bootstrap import Difference, paired
 from bertworks.evaluation.gating.drops import Drop, shared
 from bertworks.evaluation.measures import measure_of
-from bertworks.spec import Task
 from bertworks.tasks import for_task
 from bertworks.tasks.predictions import Predictions
 
@@ -90,10 +90,10 @@ class NewLabels:
         )
 
 
-def unknown_to(champion: dict[str, Any], challenger: dict[str, Any]) -> set[str]:
-    """The challenger's labels that the champion cannot give, by their agent.json."""
-    outside = for_task(Task.model_validate(challenger["task"])).target.outside
-    return set(challenger["labels"]) - set(champion["labels"]) - {outside}
+def unknown_to(champion: AgentRecord, challenger: AgentRecord) -> set[str]:
+    """The challenger's labels that the champion cannot give."""
+    outside = for_task(challenger.task).target.outside
+    return set(challenger.labels) - set(champion.labels) - {outside}
 
 
 def _found(answers: Predictions, labels: set[str]) -> dict[str, tuple[int, int]]:

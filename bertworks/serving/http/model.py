@@ -50,7 +50,7 @@ class AgentModel(kserve.Model):
         self.identity = identity
         self._agent, self._limits = agent, limits or Limits()
         self._executor = executor or ThreadPoolExecutor(2, "answers")
-        engine = str((agent.info.get("engine") or {}).get("name", ""))
+        engine = agent.info.engine.name if agent.info.engine else ""
         self._meters = Meters(name, identity, engine)
 
     async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:

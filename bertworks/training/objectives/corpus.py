@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import DataError
 from bertworks.spec import Pretrain
 from bertworks.storage.artifacts import Artifact
@@ -31,9 +32,9 @@ class Marks:
     @classmethod
     def of(cls, tokens: Artifact) -> Marks:
         """Reads them from a tokens artifact."""
-        info = tokens.json("info.json")
-        ids = info["special"]
-        return cls(ids["pad"], ids["cls"], ids["sep"], ids["mask"], int(info["vocab_size"]))
+        info = TOKENS.read(tokens)
+        ids = info.special
+        return cls(ids.pad, ids.cls, ids.sep, ids.mask, info.vocab_size)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def read_texts(tokens: Artifact, held_out: float) -> tuple[Texts, Texts]:
     Raises:
         DataError: There are fewer than two texts that are not empty.
     """
-    table = read_table(Path(tokens / "corpus")) if tokens.json("info.json")["corpus_rows"] else None
+    table = read_table(Path(tokens / "corpus")) if TOKENS.read(tokens).corpus_rows else None
     if table is None or table.num_rows < 2:
         raise DataError(
             f"The corpus of {tokens.path} has fewer than two texts.",

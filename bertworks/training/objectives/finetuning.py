@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.tokens import TOKENS, Tokens
 from bertworks.errors import DataError, SpecError
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import Weights
@@ -51,12 +52,13 @@ def finetune(
         SpecError: A setting does not go with the task.
     """
     train_rows, validation = read_splits(tokens, handler.target_column)
-    config = _config_for(initial[0], tokens, settings)
+    info = TOKENS.read(tokens)
+    config = _config_for(initial[0], info, settings)
     precision.prepare_devices()
     with strategy().scope():
         kind = precision.resolve(settings.precision)
         model = build(config, handler.head(), initial[1], precision=kind, seed=settings.seed)
-    pad = tokens.json("info.json")["special"]["pad"]
+    pad = info.special.pad
     weights = label_weights(handler, train_rows.targets, settings.class_weights)
     feed = LabelledFeed(train_rows, handler.task, settings.batch_size, settings.seed, pad)
     length = length_of(settings, handler.task, len(handler.labels), len(feed.steps(0)))
@@ -102,33 +104,17 @@ def label_weights(handler: TaskHandler, targets: Any, wanted: str) -> np.ndarray
     return None if wanted == "none" else handler.label_weights(targets)
 
 
-def agent_json(tokens: Artifact, base: str, parents: dict[str, str]) -> dict[str, Any]:
-    """What agent.json holds, see docs/artifacts.md."""
-    info = tokens.json("info.json")
-    return {
-        "format": 1,
-        "task": info["task"],
-        "labels": info["labels"],
-        "max_length": info["max_length"],
-        "clean": info.get("clean"),
-        "score": info.get("score"),
-        "base": base,
-        "parents": parents,
-    }
-
-
-def _config_for(config: EncoderConfig, tokens: Artifact, settings: Finetune) -> EncoderConfig:
+def _config_for(config: EncoderConfig, info: Tokens, settings: Finetune) -> EncoderConfig:
     """Checks that the rows fit the encoder; overrides its dropout where asked."""
-    info = tokens.json("info.json")
-    if info["vocab_size"] > config.vocab_size:
+    if info.vocab_size > config.vocab_size:
         raise DataError(
-            f"The tokenizer has {info['vocab_size']} tokens, the encoder knows {config.vocab_size}.",
+            f"The tokenizer has {info.vocab_size} tokens, the encoder knows {config.vocab_size}.",
             "Use the tokenizer that belongs to the encoder.",
         )
-    if info["max_length"] > config.max_positions:
+    if info.max_length > config.max_positions:
         raise SpecError(
             f"task.max_length must be at most {config.max_positions} with this encoder. "
-            f"Received: {info['max_length']}",
+            f"Received: {info.max_length}",
             "Lower task.max_length.",
         )
     if settings.dropout is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bertworks.contracts.tokens import TOKENS, SpecialIds, Tokens
 from bertworks.errors import DataError
-from bertworks.spec import Task
+from bertworks.spec import Clean, Task
 from bertworks.storage import artifacts
 from bertworks.tasks import for_task, form_of
 from bertworks.tasks.target import Target
@@ -62,8 +62,7 @@ def write_tokens(
             for split in (*SPLITS, CORPUS)
         }
         shutil.copytree(transform_graph / "transform_fn", folder / "transform" / "transform_fn")
-        info = {**_info(task, words, facts, counted), "clean": dict(clean)}
-        artifacts.write_json(folder / "info.json", info)
+        TOKENS.write(folder, _info(task, words, facts, counted, Clean.model_validate(clean)))
 
 
 def _write_split(
@@ -153,16 +152,18 @@ def _info(
     tokenizer: Tokenizer,
     facts: Mapping[str, Any],
     counted: Mapping[str, Mapping[str, int]],
-) -> dict[str, Any]:
+    clean: Clean,
+) -> Tokens:
     """info.json without the counts of cut rows and unknown tokens, which TFDV's statistics have."""
-    return {
-        "task": task.model_dump(mode="json"),
-        "labels": facts["labels"],
-        "max_length": task.max_length,
-        "vocab_size": tokenizer.vocab_size,
-        "special": tokenizer.special._asdict(),
-        "rows": {split: counted[split]["rows"] for split in SPLITS},
-        "corpus_rows": counted[CORPUS]["rows"],
-        "length_quantiles": json.loads(json.dumps(np.asarray(facts["length_quantiles"]).tolist())),
-        "score": facts["score"],
-    }
+    return Tokens(
+        task=task,
+        max_length=task.max_length,
+        vocab_size=tokenizer.vocab_size,
+        special=SpecialIds(*tokenizer.special),
+        rows={split: counted[split]["rows"] for split in SPLITS},
+        labels=facts["labels"],
+        corpus_rows=counted[CORPUS]["rows"],
+        length_quantiles=np.asarray(facts["length_quantiles"]).tolist(),
+        score=facts["score"],
+        clean=clean,
+    )
