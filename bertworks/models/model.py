@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
@@ -25,6 +25,14 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 _VERY_SMALL = -1e9
 
 
+class Outputs(TypedDict, total=False):
+    """What a model gives out, see `BertModel.call`."""
+
+    logits: tf.Tensor
+    last_hidden: tf.Tensor
+    hidden: list[tf.Tensor]
+
+
 class BertModel(keras.Model):
     """An encoder and its head. Build it with `build`.
 
@@ -41,7 +49,7 @@ class BertModel(keras.Model):
         self.head_layer = build_head(config, head, policy)
         self.built = True
 
-    def call(self, inputs: Mapping[str, Any], hidden_states: bool = False) -> dict[str, Any]:
+    def call(self, inputs: Mapping[str, Any], hidden_states: bool = False) -> Outputs:
         """Runs the encoder and its head.
 
         Args:
@@ -80,7 +88,7 @@ class BertModel(keras.Model):
                 rows = block(rows, shared, own, only)
             every.append(rows)
         shape = (batch, length, self.config.hidden_size)
-        outputs: dict[str, Any] = {}
+        outputs: Outputs = {}
         if hidden_states:
             outputs["hidden"] = [tf.reshape(state, shape) for state in every]
         if read is not None and not early:

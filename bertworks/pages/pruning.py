@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bertworks.compression.pruning.latency import Curve, LatencyTable
 from bertworks.compression.pruning.widths import PruningPlan
+from bertworks.contracts.history import Point
 from bertworks.pages.charts import BarChart, LineChart, bar_chart, line_chart
 from bertworks.pages.parts import Table
 from bertworks.pages.views import View
@@ -28,7 +28,7 @@ class PruningPage(View):
 
 
 def render(
-    plan: PruningPlan, table: LatencyTable, scores: Mapping[str, float], history: Mapping[str, Any]
+    plan: PruningPlan, table: LatencyTable, scores: Mapping[str, float], points: Iterable[Point]
 ) -> str:
     """A self-contained page.
 
@@ -36,15 +36,11 @@ def render(
         plan: What stays.
         table: The times that the widths were chosen by.
         scores: The step's metrics.
-        history: history.json.
+        points: Of history.json.
     """
     numbers = [(name.replace("_", " "), value) for name, value in scores.items()]
     layers = [f"layer {layer}" for layer in range(1, len(plan.heads) + 1)]
-    curve = [
-        (float(point["epoch"]), float(point["value"]))
-        for point in history["points"]
-        if point["split"] == "train"
-    ]
+    curve = [(point.epoch, point.value) for point in points if point.split == "train"]
     view = PruningPage(
         measures=Table(["measure", "value"], numbers, numeric=[1]),
         heads=bar_chart(layers, plan.num_heads),

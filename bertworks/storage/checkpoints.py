@@ -47,6 +47,8 @@ LOCK_WAIT = 120.0  # seconds: a pod that was evicted may still be at its end
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 Arrays = dict[str, np.ndarray]
+State = Mapping[str, object]
+"""What a training keeps beside its arrays, as JSON has it: its own, but for `best_file`."""
 
 
 class Checkpoints:
@@ -142,7 +144,7 @@ class Checkpoints:
             return False
         return True
 
-    def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:
+    def save(self, state: State, arrays: Arrays) -> None:
         """Writes a checkpoint in a thread; a failure of the write before this one is raised here.
 
         Args:
@@ -150,7 +152,7 @@ class Checkpoints:
             arrays: Weights and moments; they must not change afterwards.
         """
         self.flush()
-        self._writer = threading.Thread(target=self._save, args=(dict(state), arrays))
+        self._writer = threading.Thread(target=self._save, args=(state, arrays))
         self._writer.start()
 
     def flush(self) -> None:
@@ -172,7 +174,7 @@ class Checkpoints:
         except OSError as error:
             raise _fault(error, self.folder) from None
 
-    def load(self) -> tuple[dict[str, Any], Arrays, Arrays | None] | None:
+    def load(self) -> tuple[State, Arrays, Arrays | None] | None:
         """The last checkpoint: its state, its arrays and the best weights; None where there is none.
 
         One that cannot be read (a disk that lost it) is named on stderr and taken as none.
@@ -185,7 +187,7 @@ class Checkpoints:
         try:
             state, arrays = _read(latest)
             best = state.get("best_file")
-            return state, arrays, _read(self.folder / best)[1] if best else None
+            return state, arrays, _read(self.folder / str(best))[1] if best else None
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             print(f"{latest} cannot be read, training begins anew: {error}", file=sys.stderr)
             return None
@@ -197,7 +199,7 @@ class Checkpoints:
         if self.bucket is not None:
             self.bucket.remove()
 
-    def _save(self, state: dict[str, Any], arrays: Arrays) -> None:
+    def _save(self, state: State, arrays: Arrays) -> None:
         try:
             _write(self.folder / LATEST, arrays, state)
             for file in self.folder.glob("best-*.safetensors"):
@@ -232,14 +234,14 @@ def _remove_given_up(folder: Path) -> None:
                 shutil.rmtree(other)
 
 
-def _write(target: Path, arrays: Arrays, state: dict[str, Any]) -> None:
+def _write(target: Path, arrays: Arrays, state: State) -> None:
     from safetensors.numpy import save
 
     with replacing(target, durable=True, fault=lambda *_: None) as beside:
         beside.write_bytes(save(arrays, metadata={"state": json.dumps(state)}))
 
 
-def _read(file: Path) -> tuple[dict[str, Any], Arrays]:
+def _read(file: Path) -> tuple[State, Arrays]:
     from safetensors import safe_open
 
     with safe_open(file, framework="numpy") as opened:

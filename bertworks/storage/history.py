@@ -6,32 +6,27 @@ which an artifact's digest leaves out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bertworks.contracts.history import HISTORY as FILE
 from bertworks.contracts.history import TIMINGS as TIMES
-from bertworks.contracts.history import History
-from bertworks.storage.artifacts import Artifact, write_json
+from bertworks.contracts.history import History, Point, Timings
+from bertworks.storage.artifacts import Artifact
 
 HISTORY, TIMINGS = FILE.name, TIMES.name
-_OF_THE_CLOCK = ("seconds", "tokens_per_second")
 
 
-def write_history(folder: Path, history: Mapping[str, Any], **timings: Any) -> None:
+def write_history(folder: Path, points: list[Point], timings: Timings) -> None:
     """Writes history.json, and timings.json beside it.
 
     Args:
         folder: Of the artifact that is being written; it names `TIMINGS` as measured.
-        history: Points, seconds and tokens_per_second.
-        timings: More that a clock said.
+        points: In the order of the training.
+        timings: What the clock said.
     """
-    kept = {name: value for name, value in history.items() if name not in _OF_THE_CLOCK}
-    write_json(folder / HISTORY, kept)
-    said = {name: history[name] for name in _OF_THE_CLOCK if name in history}
-    write_json(folder / TIMINGS, {**said, **timings})
+    FILE.write(folder, History(points))
+    TIMES.write(folder, timings)
 
 
 def read_history(model: Artifact) -> History:

@@ -89,8 +89,8 @@ def _best_of_each_epoch(state: State) -> list[float]:
     """The value of the weights that each epoch would have given, whatever is better in the metric."""
     found: dict[float, list[float]] = {}
     for point in state.points:
-        if point["split"] in SPLITS:
-            found.setdefault(point["epoch"], []).append(point["value"])
+        if point.split in SPLITS:
+            found.setdefault(point.epoch, []).append(point.value)
     # The better of both is nearer to the run's best value.
     best = state.best if state.best is not None else math.nan
     return [min(values, key=lambda value: abs(value - best)) for values in found.values()]

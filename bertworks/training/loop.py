@@ -8,16 +8,17 @@ was not disturbed.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from bertworks import progress
+from bertworks.contracts.files import File, to_json
+from bertworks.contracts.history import Point, Timings
 from bertworks.errors import BertworksError
 from bertworks.models.layout import Weights
 from bertworks.models.model import BertModel, get_weights, set_weights_from, slots
@@ -73,7 +74,7 @@ class State:
     best_epoch: int = 0
     best_file: str | None = None
     best_averaged: bool = False
-    points: list[dict[str, Any]] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
     seconds: float = 0.0
     tokens: int = 0
     window: tuple[float, int] = (0.0, 0)
@@ -84,13 +85,14 @@ class State:
         """Real tokens per second of training, evaluation and start-up not counted."""
         return self.tokens / self.seconds if self.seconds > 0 else 0.0
 
-    def history(self) -> dict[str, Any]:
-        """What history.json holds."""
-        return {
-            "points": self.points,
-            "seconds": round(self.seconds, 3),
-            "tokens_per_second": round(self.tokens_per_second, 1),
-        }
+    @property
+    def timings(self) -> Timings:
+        """What timings.json holds."""
+        return Timings(round(self.seconds, 3), round(self.tokens_per_second, 1))
+
+
+# A checkpoint's is of this very version (see `Checkpoints.for_run`): nothing is migrated.
+STATE: File[State] = File("state", State, fix="Delete the checkpoint; training begins anew.")
 
 
 def train(
@@ -192,8 +194,7 @@ class _Run:
         if found is None:
             return
         state, arrays, self.best_weights = found
-        state["window"] = tuple(state["window"])
-        self.state = State(**state)
+        self.state = STATE.of(state, "the checkpoint's state")
         for key, variable in self._variables().items():
             variable.assign(arrays[key])
         if self.average:
@@ -259,26 +260,18 @@ class _Run:
 
     def _point(self, split: str, name: str, value: float) -> None:
         epoch = round(self.state.step / self.per_epoch, 4)
-        self.state.points.append(
-            {
-                "step": self.state.step,
-                "epoch": epoch,
-                "split": split,
-                "name": name,
-                "value": float(value),
-            }
-        )
+        self.state.points.append(Point(self.state.step, epoch, split, name, float(value)))
 
     def _save(self) -> None:
         if self.checkpoints:
             # Copies: the variables change in place while the checkpoint is being written.
             arrays = {key: np.array(value.numpy()) for key, value in self._variables().items()}
             arrays |= self.average.arrays() if self.average else {}
-            self.checkpoints.save(dataclasses.asdict(self.state), arrays)
+            self.checkpoints.save(to_json(self.state), arrays)
 
-    def _variables(self) -> dict[str, Any]:
+    def _variables(self) -> dict[str, tf.Variable]:
         weights = {f"weights/{name}": variable for name, variable in self._weights().items()}
         return weights | self.optimizer.state()
 
-    def _weights(self) -> dict[str, Any]:
+    def _weights(self) -> dict[str, tf.Variable]:
         return {slot.names[0]: slot.variable.value for slot in slots(self.model)}

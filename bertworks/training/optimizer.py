@@ -96,9 +96,9 @@ class AdamW:
             arguments = (first, second, gradient, rate, step)
             strategy.extended.update(group.variable, update, args=arguments, group=False)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, tf.Variable]:
         """The moments by name, for a checkpoint."""
-        named: dict[str, Any] = {}
+        named = {}
         for group, first, second in zip(self.groups, self.first, self.second, strict=True):
             named[f"first/{group.name}"], named[f"second/{group.name}"] = first, second
         return named

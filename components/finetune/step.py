@@ -74,7 +74,7 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
             save_folder(folder, trained.config, get_weights(trained), handler.head())
             Tokenizer.load(parents["tokens"].path).save(folder)
             AGENT.write(folder, AgentRecord.of(known, base, digests))
-            write_history(folder, state.history())
+            write_history(folder, state.points, state.timings)
         if checkpoints:
             checkpoints.remove()
     return StepResult(scores, notices=notices)

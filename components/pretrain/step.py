@@ -69,7 +69,7 @@ def run(section: Section, *, tokens: Path, base: Path, model: Path) -> StepResul
             Tokenizer.load(parents["tokens"].path).save(folder)
             known = TOKENS.read(parents["tokens"])
             AGENT.write(folder, AgentRecord.of(known, uri, digests))
-            write_history(folder, state.history())
+            write_history(folder, state.points, state.timings)
         if checkpoints:
             checkpoints.remove()
     rate = {"tokens_per_second": round(state.tokens_per_second, 1)}

@@ -111,7 +111,7 @@ def test_the_better_of_both_wins_whatever_came_after(scores, epoch, averaged, wh
     assert state.best == max(scores)
     np.testing.assert_array_equal(weights["classifier.weight"], seen[which])
     assert not np.array_equal(seen[2], seen[3])
-    told = [point["split"] for point in state.points if point["split"] != "train"]
+    told = [point.split for point in state.points if point.split != "train"]
     assert told == ["validation", "validation, averaged"] * 3
 
 

@@ -138,7 +138,7 @@ def test_a_student_comes_nearer_to_its_teacher(kept_bytes: int) -> None:
     )
     assert distance(student, teacher, split.validation) < 0.7 * before
     assert state.step == 6 * 8 and state.best is not None
-    names = {(point["split"], point["name"]) for point in state.history()["points"]}
+    names = {(point.split, point.name) for point in state.points}
     averaged = ("validation, averaged", "accuracy")
     assert names == {("train", "loss"), ("validation", "accuracy"), averaged}
     assert all((array == kept[name]).all() for name, array in get_weights(teacher).items())

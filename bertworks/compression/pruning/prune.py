@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bertworks import progress
 from bertworks.compression.graph import build_graph
@@ -19,6 +18,7 @@ from bertworks.compression.pruning.latency import (
 )
 from bertworks.compression.pruning.shrink import Model, cut_and_repair, plan_for
 from bertworks.compression.pruning.widths import PruningPlan
+from bertworks.contracts.history import Point, Timings
 from bertworks.contracts.tokens import TOKENS
 from bertworks.models.model import BertModel, build, get_weights
 from bertworks.notices import Notice
@@ -28,6 +28,7 @@ from bertworks.storage.checkpoints import Checkpoints
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
 from bertworks.training.distribution import strategy
+from bertworks.training.loop import State
 from bertworks.training.objectives.distillation import Split, distill
 from bertworks.training.objectives.labelled import Predictor
 from bertworks.training.rows import LabelledRows, read_splits
@@ -42,14 +43,16 @@ class Pruned:
         plan: What stayed.
         table: The times that the choice was made by.
         scores: Name to number, for the run's metrics.
-        history: history.json.
+        points: Of history.json.
+        timings: timings.json.
     """
 
     model: Model
     plan: PruningPlan
     table: LatencyTable
     scores: dict[str, float]
-    history: dict[str, Any]
+    points: list[Point]
+    timings: Timings
 
 
 def prune(
@@ -90,7 +93,7 @@ def prune(
     plan = plan_for(full, split.train, handler, table, settings, pad=pad, saved=saved)
     metric = handler.default_metric
     scores = {f"validation_{metric}_teacher": _score(teacher, split.validation, handler, pad)}
-    history: dict[str, Any] = {"points": [], "seconds": 0.0, "tokens_per_second": 0.0}
+    trained = State()
     cut = full
     if settings.speedup > 1.0:
         cut = cut_and_repair(full, plan, split.train, settings)
@@ -99,17 +102,17 @@ def prune(
         before = _score(student, split.validation, handler, pad)
         scores[f"validation_{metric}_before_distillation"] = before
         if settings.epochs:
-            state = distill(
+            trained = distill(
                 student, teacher, split, handler, settings, pad=pad, checkpoints=checkpoints
             )
-            history = state.history()
         scores[f"validation_{metric}"] = _score(student, split.validation, handler, pad)
         cut = Model(cut.config, get_weights(student))
     else:
         scores[f"validation_{metric}"] = scores[f"validation_{metric}_teacher"]
     scores |= _sizes(full, cut, plan)
     scores["measured_speedup"] = _measured_speedup(full, cut, handler, info.max_length, table)
-    return Pruned(cut, plan, table, scores, history)
+    speeds = {name: scores[name] for name in ("predicted_speedup", "measured_speedup")}
+    return Pruned(cut, plan, table, scores, trained.points, replace(trained.timings, **speeds))
 
 
 def speed_notices(asked: float, speedup: float) -> list[Notice]:

@@ -73,7 +73,7 @@ def distill(
         kept_bytes: Most memory for the teacher's answers.
 
     Returns:
-        The run's state, of which `history()` goes into history.json.
+        The run's state, of which `points` go into history.json and `timings` into timings.json.
     """
     feed: Any = LabelledFeed(split.train, handler.task, settings.batch_size, settings.seed, pad)
     kept = answer_bytes(teacher, split.train) <= kept_bytes

@@ -52,7 +52,7 @@ class LabelledFeed:
 
 def inputs_of(
     rows: LabelledRows, chosen: Sequence[int] | np.ndarray, pad: int = 0
-) -> dict[str, Any]:
+) -> dict[str, np.ndarray]:
     """The model inputs of some rows, padded to the longest of them, rounded up to 8."""
     ids = pad_batch([rows.input_ids[row] for row in chosen], pad)
     lengths = rows.lengths[np.asarray(chosen, np.int64)]
