@@ -1,11 +1,17 @@
-"""What ingest tells of the rows that it wrote."""
+"""What ingest tells of the rows and texts that it wrote, and of what became of the others."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bertworks.contracts.files import File
 from bertworks.spec import Clean, Task
+
+Example = Mapping[str, Any]
+"""A row of examples: `id`, the columns of its text and of its target, which are its task's, `source`,
+and those that were kept beside; see `bertworks.data.rows.shards.examples_schema`."""
 
 
 @dataclass(frozen=True)
@@ -82,4 +88,57 @@ class Examples:
     sources: list[SourceRows] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """info.json of a corpus.
+
+    Attributes:
+        rows: Texts.
+        duplicates: Texts that repeat others and were merged.
+        held_out: Texts that were left out since they stand in validation or test.
+        left_out: Over corpus.max_rows.
+        rejected: Refused rows.
+        sources: What came of each source.
+    """
+
+    rows: int
+    duplicates: int = 0
+    held_out: int = 0
+    left_out: int = 0
+    rejected: int = 0
+    sources: list[SourceRows] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands.
+
+    Attributes:
+        file: Its name in messages.
+        row: The line where the row begins, in Parquet the row, from 1.
+        value: What stands there, cut to 200 characters.
+    """
+
+    file: str
+    row: int
+    value: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """An entry of changed.json: one way in which what was read is not what stands in the files.
+
+    Attributes:
+        count: How often.
+        details: What became of what, to how often; 20 at most.
+        first: The first places; 20 at most.
+    """
+
+    count: int
+    details: dict[str, int] = field(default_factory=dict)
+    first: list[Place] = field(default_factory=list)
+
+
 EXAMPLES: File[Examples] = File("info.json", Examples)
+CORPUS: File[Corpus] = File("info.json", Corpus)
+CHANGED: File[dict[str, Changed]] = File("changed.json", dict[str, Changed])

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bertworks import progress
-from bertworks.contracts.examples import EXAMPLES
+from bertworks.contracts.examples import EXAMPLES, Example
 from bertworks.data.rows.shards import ShardWriter, examples_schema
 from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.retraining.plan import RetrainingPlan
-from bertworks.retraining.rows import Row, by_id
+from bertworks.retraining.rows import by_id
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task
@@ -71,7 +71,7 @@ def write_rows(
         EXAMPLES.write(folder, info)
 
 
-def _row(group: list[tuple[int, str, Row]], fresh: bool) -> Row:
+def _row(group: list[tuple[int, str, Example]], fresh: bool) -> Example:
     """The row that stands for a content: the newest when it counts as new, else the oldest."""
     ordered = sorted(group, key=lambda one: one[0])
     return ordered[-1 if fresh else 0][2]

@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from bertworks.contracts.examples import Example
 from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import for_task
 
 BATCH_ROWS = 4096
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def read_keys(examples: Artifact, task: Task) -> dict[str, Key]:
     return found
 
 
-def rows_of(examples: Artifact, split: str, columns: list[str] | None = None) -> Iterator[Row]:
+def rows_of(examples: Artifact, split: str, columns: list[str] | None = None) -> Iterator[Example]:
     """The rows of a split in the order of their ids; all columns when None."""
     for file in sorted((examples / split).glob("*.parquet")):
         with pq.ParquetFile(file) as parquet:
@@ -57,10 +57,10 @@ def rows_of(examples: Artifact, split: str, columns: list[str] | None = None) ->
                 yield from batch.to_pylist()
 
 
-def by_id(*examples: Artifact) -> Iterator[tuple[str, list[tuple[int, str, Row]]]]:
+def by_id(*examples: Artifact) -> Iterator[tuple[str, list[tuple[int, str, Example]]]]:
     """All rows of several artifacts, merged: an id, and (artifact, split, row) where it stands."""
 
-    def stream(number: int, artifact: Artifact, split: str) -> Iterator[tuple[int, str, Row]]:
+    def stream(number: int, artifact: Artifact, split: str) -> Iterator[tuple[int, str, Example]]:
         for row in rows_of(artifact, split):
             yield number, split, row
 
@@ -69,7 +69,7 @@ def by_id(*examples: Artifact) -> Iterator[tuple[str, list[tuple[int, str, Row]]
         for number, artifact in enumerate(examples)
         for split in SPLITS
     ]
-    group: list[tuple[int, str, Row]] = []
+    group: list[tuple[int, str, Example]] = []
     for found in heapq.merge(*streams, key=lambda one: one[2]["id"]):
         if group and group[0][2]["id"] != found[2]["id"]:
             yield group[0][2]["id"], group

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from bertworks.contracts.examples import Example
 from bertworks.errors import SpecError
 from bertworks.models.config import Head
 from bertworks.spec import Task
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 NEVER = -100.0
 """The logit of a label that an agent does not know."""
+
+Answer = Mapping[str, Any]
+"""What is answered of a row, as JSON has it; which keys it has, each task's own type of it says."""
 
 Logits = Sequence[np.ndarray] | np.ndarray
 Columns = Mapping[str, Sequence[Any]]
@@ -77,7 +81,7 @@ class TaskHandler(ABC):
 
     # Data
 
-    def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> Example:
         """The text and the target of a source's row, in the columns of the examples artifact.
 
         Args:
@@ -132,7 +136,7 @@ class TaskHandler(ABC):
     @abstractmethod
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> Sequence[Answer]:
         """Turns logits into JSON-ready predictions, one a row.
 
         Args:
@@ -142,8 +146,8 @@ class TaskHandler(ABC):
         """
 
     def answers(
-        self, rows: Sequence[Row], encoded: Encoded, decoded: list[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
+        self, rows: Sequence[Row], encoded: Encoded, decoded: Sequence[Answer]
+    ) -> Sequence[Answer]:
         """What a server answers of each row, from `decode`'s answers and the rows that were asked."""
         return decoded
 
@@ -157,7 +161,7 @@ class TaskHandler(ABC):
             logits: One array a row: (outputs,), or (length, outputs) where words are answered.
         """
 
-    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+    def of_answers(self, truth: list[Any], answers: Sequence[Answer]) -> Predictions:
         """The same from stored targets and a server's answers, whatever labels there are."""
         raise NotImplementedError
 

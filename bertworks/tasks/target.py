@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bertworks.contracts.examples import Example
     from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
     from bertworks.tasks.forms.form import Pieces
@@ -56,7 +57,7 @@ class Target(ABC):
         return list(columns.one_hot) or [columns.label]
 
     @abstractmethod
-    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> Example:
         """The target of a source's row, in the columns of the examples artifact.
 
         Args:
@@ -128,7 +129,7 @@ class Target(ABC):
         column = batch.column(self.column)
         return column if self.many else singletons(column)
 
-    def beside(self, batch: pa.RecordBatch, pieces: Pieces) -> dict[str, Any]:
+    def beside(self, batch: pa.RecordBatch, pieces: Pieces) -> dict[str, pa.Array]:
         """The target's columns beside a batch's token ids, as they are read."""
         return {self.column: batch.column(self.column)}
 
@@ -171,7 +172,7 @@ class LabelTarget(Target):
 
     column = learned = "label"
 
-    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> Example:
         """`label`."""
         return {"label": reader.label(reader.one(reader.cell(values, columns.label)))}
 
@@ -204,7 +205,7 @@ class NumberTarget(Target):
     numeric = True
     value_name, title = "score", "Scores"
 
-    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> Example:
         """`score`."""
         return {"score": reader.number(reader.cell(values, columns.label))}
 

@@ -88,7 +88,7 @@ def encode_corpus(tokenizer: Tokenizer, batch: pa.RecordBatch) -> tuple[pa.Recor
 
 
 def _finish(
-    columns: dict[str, Any], tokenizer: Tokenizer, truncated: int, labels: int
+    columns: dict[str, pa.Array], tokenizer: Tokenizer, truncated: int, labels: int
 ) -> tuple[pa.RecordBatch, Counts]:
     ids = columns["input_ids"].flatten().to_numpy()
     counts = {

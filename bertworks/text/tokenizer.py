@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import tokenizers
 
@@ -110,7 +110,7 @@ class Tokenizer:
         return Prefixes(boundary(self._backend), self._pieces, self._pieces_of_words)
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """What transformers reads beside the vocabulary: without it, any BERT is uncased to it."""
         normalizer = self._backend.normalizer
         return {

@@ -88,8 +88,8 @@ def run(
 
     counts = ("read", "duplicates", "conflicts", "rejected")
     numbers = {
-        **{f"{split}_rows": rows for split, rows in info["rows"].items()},
-        **{name: info[name] for name in counts},
-        "corpus_rows": corpus_info["rows"],
+        **{f"{split}_rows": rows for split, rows in info.rows.items()},
+        **{name: getattr(info, name) for name in counts},
+        "corpus_rows": corpus_info.rows,
     }
     return StepResult(numbers, notices=[*told, *cache.notices()])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bertworks.contracts.history import Point
 from bertworks.spec import Finetune, Pretrain, Task
 from bertworks.training import advice
 from bertworks.training.length import length_of
@@ -43,9 +44,7 @@ def ended(*values, best, stopped=""):
     points = []
     for epoch, (plain, averaged) in enumerate(values, start=1):
         for split, value in (("validation", plain), ("validation, averaged", averaged)):
-            points.append(
-                {"step": epoch, "epoch": float(epoch), "split": split, "name": "f", "value": value}
-            )
+            points.append(Point(epoch, float(epoch), split, "f", value))
     top = max(max(pair) for pair in values)
     return State(points=points, best=top, best_epoch=best, stopped=stopped)
 

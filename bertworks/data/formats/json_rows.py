@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bertworks.errors import DataError
@@ -21,7 +21,7 @@ class JsonRow(NamedTuple):
     """An object and the number of its first line, from 1; else None and why not."""
 
     number: int
-    values: dict[str, Any] | None
+    values: Mapping[str, object] | None
     fault: str = ""
     sample: str = ""
 
@@ -153,7 +153,7 @@ def _double(text: str, needed: Collection[str]) -> str | None:
         return None
     seen: list[list[str]] = []
 
-    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def keep(pairs: list[tuple[str, object]]) -> dict[str, object]:
         seen.append([key for key, _ in pairs])  # the outer object comes last
         return dict(pairs)
 

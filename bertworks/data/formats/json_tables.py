@@ -38,7 +38,9 @@ def may_be_table(head: str, needed: Collection[str], lists: bool) -> bool:
     return bool(named) and all(named)
 
 
-def table_in(value: Any, needed: Collection[str], lists: bool) -> Iterator[dict[str, Any]] | None:
+def table_in(
+    value: Any, needed: Collection[str], lists: bool
+) -> Iterator[Mapping[str, object]] | None:
     """The rows of such an object, in order; None where it is a row, or something else.
 
     Args:
@@ -67,7 +69,7 @@ def table_in(value: Any, needed: Collection[str], lists: bool) -> Iterator[dict[
     return None
 
 
-def _by_key(value: Mapping[str, Any], keys: list[str]) -> Iterator[dict[str, Any]] | None:
+def _by_key(value: Mapping[str, Any], keys: list[str]) -> Iterator[Mapping[str, object]] | None:
     """Rows of columns that are objects with a value for each key."""
     columns = {name: one for name, one in value.items() if isinstance(one, dict)}
     if any(list(one) != keys for one in columns.values()):
@@ -77,7 +79,7 @@ def _by_key(value: Mapping[str, Any], keys: list[str]) -> Iterator[dict[str, Any
 
 def _by_place(
     value: Mapping[str, Any], length: int, needed: Collection[str]
-) -> Iterator[dict[str, Any]] | None:
+) -> Iterator[Mapping[str, object]] | None:
     """Rows of columns that are lists of one length."""
     columns = {
         name: one for name, one in value.items() if isinstance(one, list) and len(one) == length

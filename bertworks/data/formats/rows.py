@@ -14,7 +14,7 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -76,7 +76,7 @@ class Row:
     """A row as read: its line number (parquet: row number), from 1, and its columns."""
 
     number: int
-    values: dict[str, Any]
+    values: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from bertworks.data.rows.spill import Record
+from bertworks.contracts.examples import Example
 from bertworks.spec import Data
 from bertworks.tasks.target import Target
 
 
-def agreed(group: list[Record], target: Target, data: Data) -> dict[str, Any] | None:
+def agreed(group: list[Example], target: Target, data: Data) -> Example | None:
     """The column that rows which do not agree are given; None where they are to be dropped.
 
     Args:

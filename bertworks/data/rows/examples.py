@@ -6,9 +6,9 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from bertworks import progress
+from bertworks.contracts.examples import EXAMPLES, Examples
 from bertworks.data.rows.agreement import agreed
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import CONFLICT, RATED, RejectedLog
@@ -17,7 +17,6 @@ from bertworks.data.rows.spill import Record, Spill
 from bertworks.data.rows.split import SPLITS, content_id, split_of
 from bertworks.errors import DataError
 from bertworks.spec import Data, Task
-from bertworks.storage.artifacts import write_json
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 
@@ -29,7 +28,7 @@ Taker = Callable[[str, Record], None]
 
 def write_examples(
     folder: Path, task: Task, data: Data, reader: Reader, scratch: Path, take: Taker
-) -> dict[str, Any]:
+) -> Examples:
     """Reads all sources of `data` and writes the examples artifact's files.
 
     Args:
@@ -41,7 +40,7 @@ def write_examples(
         take: Called with (split, row) for every row that is kept.
 
     Returns:
-        What is written to info.json.
+        info.json.
 
     Raises:
         DataError: Too many rejected rows, only one distinct row, or a split without rows.
@@ -79,25 +78,25 @@ def write_examples(
                 take(split, row)
     rows = {split: writer.rows for split, writer in writers.items()}
     _check_rows(rows, counts, reader.read, data)
-    info = {
-        "task": task.model_dump(mode="json"),
-        "clean": data.clean.model_dump(mode="json"),
-        "rows": rows,
-        "labels": sorted(labels),
-        "label_rows": dict(sorted(label_rows.items())),
-        "unmatched": [{"uri": uri, "label": label} for uri, label in reader.unmatched],
-        "extra": extra,
-        "read": reader.read,
-        "duplicates": counts["duplicates"],
-        "conflicts": counts["conflicts"],
-        "conflicting_texts": counts["conflicting_texts"],
-        "settled": counts["settled"],
-        "settled_texts": counts["settled_texts"],
-        "left_out": counts["left_out"],
-        "rejected": reader.rejected,
-        "sources": reader.sources,
-    }
-    write_json(folder / "info.json", info)
+    info = Examples(
+        task=task,
+        rows=rows,
+        clean=data.clean,
+        labels=sorted(labels),
+        extra=extra,
+        read=reader.read,
+        duplicates=counts["duplicates"],
+        conflicts=counts["conflicts"],
+        left_out=counts["left_out"],
+        rejected=reader.rejected,
+        label_rows=dict(sorted(label_rows.items())),
+        unmatched=reader.unmatched,
+        conflicting_texts=counts["conflicting_texts"],
+        settled=counts["settled"],
+        settled_texts=counts["settled_texts"],
+        sources=reader.sources,
+    )
+    EXAMPLES.write(folder, info)
     return info
 
 

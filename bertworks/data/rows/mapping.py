@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bertworks.contracts.examples import Example
 from bertworks.data.formats.annotators import unfolded
 from bertworks.data.labels.labels import LabelReader, Refused, cell, whole
 from bertworks.data.labels.tagging import Tagged
@@ -16,8 +17,6 @@ from bertworks.data.rows.tally import Kind
 from bertworks.data.rows.values import is_blank, plain
 from bertworks.spec import Clean, Source, Task
 from bertworks.tasks import for_task
-
-Example = dict[str, Any]
 
 
 class Mapper:
@@ -95,12 +94,12 @@ class Mapper:
             text = self._corpus_text(values)
             return {"id": content_id(text), "text": text}
         made = self._handler.example(self, columns, values)
-        example = {"id": content_id(*self._handler.form.parts(made)), **made}
-        origin = self._name(values, columns.source) if columns.source else self._origin
-        example["source"] = origin
-        for column in columns.extra:
-            example[column] = self._name(values, column)
-        return example
+        return {
+            "id": content_id(*self._handler.form.parts(made)),
+            **made,
+            "source": self._name(values, columns.source) if columns.source else self._origin,
+            **{column: self._name(values, column) for column in columns.extra},
+        }
 
     def text(self, values: Mapping[str, Any], column: str) -> str:
         """The cleaned text of a column.

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import progress
+from bertworks.contracts.examples import Example, SourceRows, Unmatched
 from bertworks.data.formats.annotators import LeftOut
 from bertworks.data.formats.rows import Refusal, format_of, missing_column, one_hot_fix, read_rows
 from bertworks.data.labels.labels import UNDECODABLE, Refused
-from bertworks.data.rows.mapping import Example, Mapper
+from bertworks.data.rows.mapping import Mapper
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.data.rows.values import plain
 from bertworks.data.sources.encodings import likely_encoding
@@ -47,8 +48,8 @@ class Reader:
         read: Rows read so far that passed their source's filter, refused ones included.
         rejected: Rows refused so far.
         filtered: Rows left out so far by their source's filter.
-        sources: One record a source: uri, sha256, rows, filtered, license.
-        unmatched: (uri, key) of keys of a `label_map` that no row had.
+        sources: What came of each source.
+        unmatched: Keys of a `label_map` that no row had.
         notices: Values of a `where` that no row had.
     """
 
@@ -61,8 +62,8 @@ class Reader:
     read: int = 0
     rejected: int = 0
     filtered: int = 0
-    sources: list[dict[str, Any]] = field(default_factory=list)
-    unmatched: list[tuple[str, str]] = field(default_factory=list)
+    sources: list[SourceRows] = field(default_factory=list)
+    unmatched: list[Unmatched] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     _encodings: dict[str, str] = field(default_factory=dict)
 
@@ -87,7 +88,7 @@ class Reader:
                             yield found
                     _note_unmatched(stage, source, mapper)
                     self.unmatched += [
-                        (masked(source.uri), key) for key in sorted(mapper.unmatched)
+                        Unmatched(masked(source.uri), key) for key in sorted(mapper.unmatched)
                     ]
                     setting = f"{'data' if self.task else 'corpus'}.sources[].where"
                     self.notices += [
@@ -95,18 +96,18 @@ class Reader:
                         for missed in mapper.filter.missed()
                     ]
                     self.sources.append(
-                        {
-                            "uri": masked(source.uri),
-                            "sha256": combined_sha256(files),
-                            "rows": self.read - before,
-                            "filtered": self.filtered - filtered,
-                            "license": source.license,
-                        }
+                        SourceRows(
+                            uri=masked(source.uri),
+                            sha256=combined_sha256(files),
+                            rows=self.read - before,
+                            filtered=self.filtered - filtered,
+                            license=source.license,
+                        )
                     )
 
     def _file(self, file: Fetched, source: Source, mapper: Mapper) -> Iterator[Found]:
         counts: Counter[str] = Counter()
-        columns: dict[str, Any] = {}
+        columns: dict[str, object] = {}
         tally = self.log.tally
         mapper.begin(format_of(file, source))
         for row in read_rows(file, source, mapper.needed, self.max_row_bytes, tally):

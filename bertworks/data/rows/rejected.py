@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bertworks.contracts.examples import CHANGED
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.values import plain
 from bertworks.errors import DataError
@@ -37,7 +38,7 @@ class RejectedLog:
 
     def __init__(self, folder: Path, keep: Path) -> None:
         self._file, self._keep = folder / "rejected.jsonl", keep
-        self._summary, self._changed = folder / "summary.json", folder / "changed.json"
+        self._folder, self._summary = folder, folder / "summary.json"
         self._stream = self._file.open("w", encoding="utf-8")
         self.rules: Counter[str] = Counter()
         self.tally = Tally()
@@ -55,7 +56,7 @@ class RejectedLog:
     ) -> None:
         self._stream.close()
         write_json(self._summary, dict(self.rules))
-        write_json(self._changed, self.tally.to_json())
+        CHANGED.write(self._folder, self.tally.changed())
 
     def add(self, file: str, row: int, rule: str, value: Any, fix: str = "") -> None:
         """Notes a refused row. Conflicting labels are listed but do not count as rejected."""

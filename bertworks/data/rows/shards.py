@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bertworks.contracts.examples import Example
 from bertworks.spec import Task
 from bertworks.tasks import for_task
 
@@ -32,7 +32,7 @@ class ShardWriter:
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._schema = folder, schema
-        self._batch: list[dict[str, Any]] = []
+        self._batch: list[Example] = []
         self._characters = self._part = self._part_rows = 0
         self._writer: pq.ParquetWriter | None = None
         self.rows = 0
@@ -51,7 +51,7 @@ class ShardWriter:
         if self._writer is not None:
             self._writer.close()
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: Example) -> None:
         """Adds a row; keys that the schema does not name are left out."""
         self._batch.append(row)
         self.rows += 1

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 _BUFFER_BYTES = 16 << 20
 
-Record = dict[str, Any]
+Record = Mapping[str, Any]
+"""A row on its way, as JSON has it: an `id` and what its writer wants to read again."""
 
 
 class Spill:

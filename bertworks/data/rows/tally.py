@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
+from bertworks.contracts.examples import Changed, Place
 from bertworks.notices import Level, Notice
 from bertworks.shortened import shortened
 
@@ -39,7 +39,7 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[Kind] = Counter()
         self._details: dict[Kind, Counter[str]] = {}
-        self._places: dict[Kind, list[dict[str, Any]]] = {}
+        self._places: dict[Kind, list[Place]] = {}
 
     def add(self, kind: Kind, file: str, row: int, value: str = "", detail: str = "") -> None:
         """Counts one case.
@@ -57,7 +57,7 @@ class Tally:
             details[detail] += 1
         places = self._places.setdefault(kind, [])
         if len(places) < KEPT:
-            places.append({"file": file, "row": row, "value": shortened(value, 200)})
+            places.append(Place(file, row, shortened(value, 200)))
 
     def notices(self, more: str = "") -> list[Notice]:
         """One notice a kind, the warnings first."""
@@ -69,15 +69,11 @@ class Tally:
             for kind in kinds
         ]
 
-    def to_json(self) -> dict[str, Any]:
-        """Kind to its count, its details with theirs, and its first places."""
+    def changed(self) -> dict[str, Changed]:
+        """What changed.json holds, by the kinds' names."""
         return {
-            kind.name: {
-                "count": count,
-                "details": dict(self._details[kind].most_common()),
-                "first": self._places[kind],
-            }
-            for kind, count in sorted(self.counts.items(), key=lambda item: item[0].name)
+            kind.name: Changed(count, dict(self._details[kind]), self._places[kind])
+            for kind, count in self.counts.items()
         }
 
     def text(self, kind: Kind) -> str:
@@ -85,9 +81,9 @@ class Tally:
         place, details = self._places[kind][0], self._details[kind].most_common()
         shown = ", ".join(detail for detail, _ in details[:_SHOWN])
         rest = len(details) - _SHOWN
-        first = f"{place['file']} row {place['row']}"
-        if place["value"]:
-            first += f": {shortened(place['value'], _LENGTH)!r}"
+        first = f"{place.file} row {place.row}"
+        if place.value:
+            first += f": {shortened(place.value, _LENGTH)!r}"
         return kind.text.format(
             count=self.counts[kind],
             first=first,

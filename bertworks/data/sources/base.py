@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from bertworks.data.sources import checkpoint
 from bertworks.data.sources.archives import MissingMember
@@ -23,9 +23,28 @@ MODEL_TYPES = ("bert",)
 SETTINGS = "tokenizer_config.json"
 
 
+class BaseFacts(TypedDict):
+    """The metadata of a base artifact.
+
+    Attributes:
+        scratch: Whether it has sizes only.
+        uri: Where it is from, without what is secret in it; "scratch".
+        sha256: Of the weights that were fetched.
+        vocab_size, lowercase: Of the vocabulary that is to be made, for scratch.
+        guessed_lowercase: Whether texts are read in lower case, where that had to be guessed.
+    """
+
+    scratch: bool
+    uri: str
+    sha256: NotRequired[str]
+    vocab_size: NotRequired[int]
+    lowercase: NotRequired[bool]
+    guessed_lowercase: NotRequired[bool]
+
+
 def fetch_base(
     base: Base, into: Path, spec_folder: Path = Path(), max_length: int | None = None
-) -> dict[str, Any]:
+) -> BaseFacts:
     """Writes config.json, model.safetensors and tokenizer.json of the base encoder into a folder.
 
     With `uri: scratch` only config.json is written. A missing tokenizer.json is built from vocab.txt
@@ -39,8 +58,7 @@ def fetch_base(
         max_length: task.max_length, for which the encoder must have positions; None: not asked.
 
     Returns:
-        The artifact's metadata: scratch, uri, sha256 (of what was fetched), and for scratch the
-        vocabulary's size and whether it is lower-cased.
+        The artifact's metadata.
 
     Raises:
         SourceError: Not there, not the pinned bytes, no safetensors weights, not a BERT, or its files
@@ -73,13 +91,15 @@ def fetch_base(
                 "convert it with transformers (save_pretrained writes safetensors)."
             )
         raise _no_file(base, "model.safetensors", fix)
-    facts = {"scratch": False, "uri": masked(base.uri), "sha256": weights}
-    settings: dict[str, Any] = {}
+    facts: BaseFacts = {"scratch": False, "uri": masked(base.uri), "sha256": weights}
+    settings: Mapping[str, Any] = {}
     if _take(base, SETTINGS, into, spec_folder) is not None:
         settings = _settings(base, into / SETTINGS)
         (into / SETTINGS).unlink()
     if _take(base, "tokenizer.json", into, spec_folder) is None:
-        facts |= _build_tokenizer(base, settings, into, spec_folder)
+        guessed = _build_tokenizer(base, settings, into, spec_folder)
+        if guessed is not None:
+            facts["guessed_lowercase"] = guessed
     checkpoint.check(into, settings, masked(base.uri))
     return facts
 
@@ -109,7 +129,7 @@ def pin_of(base: Base) -> str | None:
     return base.sha256
 
 
-def scratch_config(scratch: Scratch) -> dict[str, Any]:
+def scratch_config(scratch: Scratch) -> dict[str, object]:
     """The config.json, with Hugging Face's key names, of a BERT of the asked sizes."""
     return {
         "model_type": "bert",
@@ -174,14 +194,14 @@ def _check_positions(base: Base, file: Path, max_length: int | None) -> None:
 
 
 def _build_tokenizer(
-    base: Base, settings: dict[str, Any], into: Path, spec_folder: Path
-) -> dict[str, Any]:
+    base: Base, settings: Mapping[str, Any], into: Path, spec_folder: Path
+) -> bool | None:
     """Writes tokenizer.json for vocab.txt and what tokenizer_config.json says.
 
     Without `do_lower_case` the vocabulary says it: one that is read in lower case has no capitals.
 
     Returns:
-        `guessed_lowercase`, where that had to be guessed.
+        Whether it reads in lower case, where that had to be guessed; else None.
     """
     if _take(base, "vocab.txt", into, spec_folder) is None:
         raise _no_file(
@@ -189,10 +209,9 @@ def _build_tokenizer(
         )
     from tokenizers import BertWordPieceTokenizer
 
-    guessed: dict[str, Any] = {}
+    guessed = None
     if not isinstance(lowercase := settings.get("do_lower_case"), bool):
-        lowercase = not _has_capitals(into / "vocab.txt")
-        guessed["guessed_lowercase"] = lowercase
+        guessed = lowercase = not _has_capitals(into / "vocab.txt")
     tokenizer = BertWordPieceTokenizer(
         str(into / "vocab.txt"),
         lowercase=lowercase,
@@ -204,7 +223,7 @@ def _build_tokenizer(
     return guessed
 
 
-def _settings(base: Base, file: Path) -> dict[str, Any]:
+def _settings(base: Base, file: Path) -> Mapping[str, Any]:
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:

@@ -50,7 +50,6 @@ def check(folder: Path, settings: Mapping[str, Any], name: str) -> None:
         text = str(error).replace(f"{folder}/", f"{name}/")
         raise SourceError(text.splitlines()[0], _WHOLE) from error
     said = {key: value for key, value in settings.items() if key != "auto_map"}  # code is not run
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with tempfile.TemporaryDirectory() as scratch:
         beside = Path(scratch)
         for file in ("config.json", "tokenizer.json"):
@@ -58,11 +57,13 @@ def check(folder: Path, settings: Mapping[str, Any], name: str) -> None:
         content = json.dumps({**ours.config, **said})
         (beside / "tokenizer_config.json").write_text(content, encoding="utf-8")
         try:
-            AutoConfig.from_pretrained(beside, **local)
+            AutoConfig.from_pretrained(beside, local_files_only=True, trust_remote_code=False)
         except Exception as error:
             raise _unread(f"{name}/config.json", error) from error
         try:
-            theirs = AutoTokenizer.from_pretrained(beside, **local)
+            theirs = AutoTokenizer.from_pretrained(
+                beside, local_files_only=True, trust_remote_code=False
+            )
         except Exception as error:
             raise _unread(f"the tokenizer of {name}", error) from error
     _compare(ours, theirs, name)

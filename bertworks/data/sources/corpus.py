@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
+from bertworks.contracts.examples import CORPUS, Example
+from bertworks.contracts.examples import Corpus as Texts
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.shards import CORPUS_SCHEMA, ShardWriter
-from bertworks.data.rows.spill import Record, Spill
+from bertworks.data.rows.spill import Spill
 from bertworks.data.rows.split import content_id
 from bertworks.spec import Corpus
-from bertworks.storage.artifacts import write_json
 from bertworks.tasks.forms.form import RowForm
 
 
@@ -31,7 +31,7 @@ class CorpusWriter:
         self._corpus, self._form = corpus, form
         self._spill = Spill(scratch)
 
-    def take(self, split: str, row: Record) -> None:
+    def take(self, split: str, row: Example) -> None:
         """Takes the texts of a labelled row: for the corpus, or to be kept out of it."""
         for text in self._form.corpus_texts(row):
             if split != "train":
@@ -39,8 +39,8 @@ class CorpusWriter:
             elif self._corpus.include_training_text:
                 self._spill.add({"id": content_id(text), "text": text})
 
-    def write(self, folder: Path, reader: Reader, max_rejected: float) -> dict[str, Any]:
-        """Reads the corpus sources and writes shards and info.json; returns what that holds.
+    def write(self, folder: Path, reader: Reader, max_rejected: float) -> Texts:
+        """Reads the corpus sources and writes shards and info.json, which it returns.
 
         Raises:
             SourceError: A source cannot be fetched, or is not what was pinned.
@@ -60,13 +60,13 @@ class CorpusWriter:
                     writer.add(group[0])
                 else:
                     counts["left_out"] += 1
-        info = {
-            "rows": writer.rows,
-            "duplicates": counts["duplicates"],
-            "held_out": counts["held_out"],
-            "left_out": counts["left_out"],
-            "rejected": reader.rejected,
-            "sources": reader.sources,
-        }
-        write_json(folder / "info.json", info)
+        info = Texts(
+            rows=writer.rows,
+            duplicates=counts["duplicates"],
+            held_out=counts["held_out"],
+            left_out=counts["left_out"],
+            rejected=reader.rejected,
+            sources=reader.sources,
+        )
+        CORPUS.write(folder, info)
         return info

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from bertworks.models.config import Head
-from bertworks.tasks.handler import Columns, Logits, TaskHandler
+from bertworks.tasks.handler import Answer, Columns, Logits, TaskHandler
 from bertworks.tasks.measuring import softmax
 from bertworks.tasks.predictions import Predictions
 from bertworks.tasks.target import LabelTarget
@@ -17,6 +17,14 @@ from bertworks.tasks.target import LabelTarget
 if TYPE_CHECKING:
     from bertworks.tasks.classification.losses import SoftmaxLosses
     from bertworks.tasks.scores import Scores
+
+
+class LabelAnswer(TypedDict):
+    """The likeliest label, its probability, and that of each label."""
+
+    label: str
+    score: float
+    scores: dict[str, float]
 
 
 class Classification(TaskHandler):
@@ -43,8 +51,8 @@ class Classification(TaskHandler):
 
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
-    ) -> list[dict[str, Any]]:
-        """`{"label", "score", "scores": {label: probability}}` for each row."""
+    ) -> list[LabelAnswer]:
+        """The likeliest label of each row."""
         chances = softmax(np.reshape(np.asarray(logits), (-1, len(self.labels))))
         best = chances.argmax(axis=-1).tolist()
         return [
@@ -65,7 +73,7 @@ class Classification(TaskHandler):
             softmax(stacked),
         )  # fmt: skip
 
-    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+    def of_answers(self, truth: list[Any], answers: Sequence[Answer]) -> Predictions:
         """Labels are all those that truth and answers name."""
         labels = sorted({name for one in answers for name in one["scores"]} | set(truth))
         chances = np.array([[one["scores"].get(name, 0.0) for name in labels] for one in answers])

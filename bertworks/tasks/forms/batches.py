@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -62,7 +60,7 @@ def longest_first_batch(first: Integers, second: Integers, limit: int) -> tuple[
     )
 
 
-def id_columns(ids: Ragged) -> dict[str, Any]:
+def id_columns(ids: Ragged) -> dict[str, pa.Array]:
     """input_ids, and length."""
     column = ids.lists()
     return {"input_ids": column, "length": pc.list_value_length(column)}

@@ -59,9 +59,9 @@ class Pieces:
         begins: Lists of words: whether a word begins at the piece, flat; else None.
     """
 
-    columns: dict[str, Any]
+    columns: dict[str, pa.Array]
     truncated: int
-    after: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, pa.Array] = field(default_factory=dict)
     words: Ragged | None = None
     begins: Any = None
 
@@ -106,7 +106,7 @@ class RowForm(ABC):
 
     def read(
         self, reader: TextReader, columns: Columns, values: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> dict[str, str]:
         """The text of a source's row, in the columns of the examples artifact."""
         named = zip(self.columns, self.source_columns(columns), strict=True)
         return {name: reader.text(values, column) for name, column in named}

@@ -35,7 +35,7 @@ class Words(RowForm):
 
     def read(
         self, reader: TextReader, columns: Columns, values: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> dict[str, str]:
         """Words are read together with what is said of each; see `TaskHandler.example`."""
         raise NotImplementedError("words are read with their targets")
 

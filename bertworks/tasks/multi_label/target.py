@@ -12,6 +12,7 @@ from bertworks.tasks.target import Target, Unknown, Variety
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bertworks.contracts.examples import Example
     from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
 
@@ -22,7 +23,7 @@ class LabelsTarget(Target):
     column = learned = "labels"
     many = True
 
-    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> Example:
         """`labels`, of one column or of columns of 0 and 1."""
         if columns.one_hot:
             return {"labels": reader.one_hot(values)}

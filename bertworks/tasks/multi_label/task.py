@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from bertworks.models.config import Head
-from bertworks.tasks.handler import Columns, Logits, TaskHandler
+from bertworks.tasks.handler import Answer, Columns, Logits, TaskHandler
 from bertworks.tasks.multi_label.target import LabelsTarget
 from bertworks.tasks.predictions import Predictions
 
 if TYPE_CHECKING:
     from bertworks.tasks.multi_label.losses import SigmoidLosses
     from bertworks.tasks.scores import Scores
+
+
+class LabelsAnswer(TypedDict):
+    """The labels that are given, and the probability of each one that there is."""
+
+    labels: list[str]
+    scores: dict[str, float]
 
 
 class MultiLabel(TaskHandler):
@@ -41,8 +48,8 @@ class MultiLabel(TaskHandler):
 
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
-    ) -> list[dict[str, Any]]:
-        """`{"labels": [those given], "scores": {label: probability}}` for each row."""
+    ) -> list[LabelsAnswer]:
+        """The labels of each row."""
         wide = np.reshape(np.asarray(logits, np.float64), (-1, len(self.labels)))
         return [
             {
@@ -61,7 +68,7 @@ class MultiLabel(TaskHandler):
             (stacked > 0).astype(np.int64), _sigmoid(stacked),
         )  # fmt: skip
 
-    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+    def of_answers(self, truth: list[Any], answers: Sequence[Answer]) -> Predictions:
         """Labels are all those that truth and answers name."""
         named = {name for row in truth for name in row}
         labels = sorted({name for one in answers for name in one["scores"]} | named)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from bertworks.models.config import Head
-from bertworks.tasks.handler import Columns, Logits, TaskHandler
+from bertworks.tasks.handler import Answer, Columns, Logits, TaskHandler
 from bertworks.tasks.predictions import Predictions
 from bertworks.tasks.target import NumberTarget
 
 if TYPE_CHECKING:
     from bertworks.tasks.regression.losses import SquaredErrors
     from bertworks.tasks.scores import Scores
+
+
+class ScoreAnswer(TypedDict):
+    """A number in the data's own unit."""
+
+    score: float
 
 
 class Regression(TaskHandler):
@@ -37,8 +43,8 @@ class Regression(TaskHandler):
 
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
-    ) -> list[dict[str, Any]]:
-        """`{"score"}` for each row, in the data's own unit."""
+    ) -> list[ScoreAnswer]:
+        """The number of each row."""
         return [{"score": float(value)} for value in self._in_unit(logits)]
 
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
@@ -47,7 +53,7 @@ class Regression(TaskHandler):
         truth = np.asarray(rows["truth"], float)
         return Predictions(self.task, list(self.labels), list(rows["id"]), truth, values)
 
-    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+    def of_answers(self, truth: list[Any], answers: Sequence[Answer]) -> Predictions:
         """Numbers beside each other."""
         given = np.array([one["score"] for one in answers], float)
         ids = [str(row) for row in range(len(truth))]

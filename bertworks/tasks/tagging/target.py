@@ -15,6 +15,7 @@ from bertworks.text.alignment import IGNORE
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bertworks.contracts.examples import Example
     from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
     from bertworks.tasks.forms.form import Pieces
@@ -55,7 +56,7 @@ class TagsTarget(Target):
         """The column of tags."""
         return [columns.tags]
 
-    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> Example:
         """Tags are read together with their words; see `Tagging.example`."""
         raise NotImplementedError("tags are read with their words")
 
@@ -87,7 +88,7 @@ class TagsTarget(Target):
         """Types of entity; one will do, beside the words that are none."""
         return len(scan.labels.rows["train"]), 1, "types of entity"
 
-    def beside(self, batch: pa.RecordBatch, pieces: Pieces) -> dict[str, Any]:
+    def beside(self, batch: pa.RecordBatch, pieces: Pieces) -> dict[str, pa.Array]:
         """`tags`, one a piece and null where no word begins, and `word_tags`, one a word."""
         import pyarrow as pa
 

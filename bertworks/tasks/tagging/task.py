@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from bertworks.contracts.examples import Example
 from bertworks.models.config import Head
-from bertworks.tasks.handler import Columns, Logits, TaskHandler
+from bertworks.tasks.handler import Answer, Columns, Logits, TaskHandler
 from bertworks.tasks.measuring import softmax
 from bertworks.tasks.predictions import Predictions
 from bertworks.tasks.tagging.entities import OUTSIDE, spans
@@ -22,6 +23,30 @@ if TYPE_CHECKING:
     from bertworks.text.words import Word
 
 
+class Tags(TypedDict):
+    """A tag for each word that is read, and its probability."""
+
+    tags: list[str]
+    scores: list[float]
+
+
+class Entity(TypedDict):
+    """Consecutive words of one type: where they stand in the text, and the least of their scores."""
+
+    type: str
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+class TagsAnswer(Tags):
+    """The same for all words, and the entities in the text."""
+
+    tokens: list[str]
+    entities: list[Entity]
+
+
 class Tagging(TaskHandler):
     """Tags.
 
@@ -32,7 +57,7 @@ class Tagging(TaskHandler):
     target = TagsTarget()
     auto_steps = 1200
 
-    def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> Example:
         """Words and their tags, which are cleaned together."""
         tokens, tags = reader.words_and_tags(values)
         return {"tokens": tokens, "tags": tags}
@@ -50,8 +75,8 @@ class Tagging(TaskHandler):
 
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
-    ) -> list[dict[str, Any]]:
-        """`{"tags": [a tag a word], "scores": [its probability]}` for each row.
+    ) -> list[Tags]:
+        """The tags of each row, those that have a first piece.
 
         Raises:
             ValueError: `word_starts` was not given.
@@ -63,7 +88,7 @@ class Tagging(TaskHandler):
             for row, starts in zip(logits, word_starts, strict=True)
         ]
 
-    def _decode_row(self, logits: np.ndarray, starts: np.ndarray) -> dict[str, Any]:
+    def _decode_row(self, logits: np.ndarray, starts: np.ndarray) -> Tags:
         if not len(starts):
             return {"tags": [], "scores": []}
         chances = softmax(logits[starts])
@@ -74,8 +99,8 @@ class Tagging(TaskHandler):
         }
 
     def answers(
-        self, rows: Sequence[Row], encoded: Encoded, decoded: list[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
+        self, rows: Sequence[Row], encoded: Encoded, decoded: Sequence[Answer]
+    ) -> list[TagsAnswer]:
         """Tags on all words, and the entities in the text."""
         placed, kept = encoded.words or [], encoded.kept or []
         return [_answer(*one) for one in zip(rows, placed, kept, decoded, strict=True)]
@@ -92,7 +117,7 @@ class Tagging(TaskHandler):
             self.task, list(self.labels), list(rows["id"]), list(rows["truth"]), prediction, given
         )
 
-    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+    def of_answers(self, truth: list[Any], answers: Sequence[Answer]) -> Predictions:
         """Tags beside each other."""
         return Predictions(
             self.task, [], [str(row) for row in range(len(truth))], truth,
@@ -124,7 +149,7 @@ class Tagging(TaskHandler):
 
 
 def _on_words(
-    count: int, kept: Sequence[int], answer: Mapping[str, Any], unread: float
+    count: int, kept: Sequence[int], answer: Answer, unread: float
 ) -> tuple[list[str], list[float]]:
     """Tags and scores of all words from those of the words that were read."""
     tags, scores = [OUTSIDE] * count, [unread] * count
@@ -133,13 +158,11 @@ def _on_words(
     return tags, scores
 
 
-def _answer(
-    row: Row, placed: list[Word], kept: list[int], answer: Mapping[str, Any]
-) -> dict[str, Any]:
+def _answer(row: Row, placed: list[Word], kept: list[int], answer: Answer) -> TagsAnswer:
     """Puts the tags on the words, and the entities on the text."""
     text = row if isinstance(row, str) else " ".join(row)
     tags, scores = _on_words(len(placed), kept, answer, unread=0.0)
-    entities = [
+    entities: list[Entity] = [
         {
             "type": kind,
             "text": text[placed[first].start : placed[end - 1].end],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from bertworks.data.sources.registries.access import host_of
@@ -43,26 +43,35 @@ def download_npm(package: str, folder: Path) -> Path:
         try:
             page = client.page(f"{settings.registry}/{quote(name, safe='@')}", _ACCEPT)
             dist = _dist(page.body, name, version, host_of(page.url), settings)
-            client.download(_tarball(dist["tarball"], page.url, settings.registry), target)
+            client.download(_tarball(dist.tarball, page.url, settings.registry), target)
         except RegistryFault as fault:
             said = f"npm's settings: {settings.place}."
             what = f"npm package {package}"
             raise not_fetched(what, "registry", fault, said, FIXES) from None
-    hashes = integrity_hashes(dist.get("integrity") or "")
-    if not hashes and dist.get("shasum"):
-        hashes = {"sha1": dist["shasum"]}
+    hashes = integrity_hashes(dist.integrity)
+    if not hashes and dist.shasum:
+        hashes = {"sha1": dist.shasum}
     check(f"npm package {package}", target, hashes)
     return target
 
 
-def _dist(body: bytes, name: str, version: str, host: str, settings: NpmSettings) -> dict[str, Any]:
-    """The version's part of a package's record: tarball, integrity."""
+class _Dist(NamedTuple):
+    """Where a version's tarball is, and the hashes that the registry announces; "" for none."""
+
+    tarball: str
+    integrity: str
+    shasum: str
+
+
+def _dist(body: bytes, name: str, version: str, host: str, settings: NpmSettings) -> _Dist:
+    """The version's part of a package's record."""
     try:
         record = json.loads(body)
         versions, tags = record["versions"], record.get("dist-tags") or {}
         if version in versions:
-            dist: dict[str, Any] = versions[version]["dist"]
-            return {**dist, "tarball": str(dist["tarball"])}
+            dist = versions[version]["dist"]
+            hashes = (dist.get(kind) or "" for kind in ("integrity", "shasum"))
+            return _Dist(str(dist["tarball"]), *hashes)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Untrusted(host, "its record of the package is not readable") from None
     said = f"npm's settings: {settings.place}."
