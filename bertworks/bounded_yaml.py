@@ -119,8 +119,8 @@ class _Builder:
         finally:
             loader.dispose()
 
-    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
-        result: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, object]:
+        result: dict[str, object] = {}
         for name_node, value_node in node.value:
             line = name_node.start_mark.line + 1
             if not isinstance(name_node, yaml.ScalarNode):

@@ -39,7 +39,7 @@ class Notice:
     count: int | None = None
     more: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, str | int | None]:
         """The record that a step returns and the run keeps."""
         return asdict(self)
 

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -91,7 +91,7 @@ def quiet() -> Iterator[None]:
         _quiet.reset(before)
 
 
-def emit(event: dict[str, Any]) -> None:
+def emit(event: Mapping[str, Any]) -> None:
     """Appends one event to the events file, or prints it to stderr."""
     event = {"time": time.time(), "step": os.environ.get(STEP, ""), **event}
     file = os.environ.get(EVENTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class RunRecord:
 
     id: str = ""
     name: str = ""
-    spec: dict[str, Any] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
     spec_file: str = ""
     fingerprints: dict[str, str] = field(default_factory=dict)
     started: float | str | None = None

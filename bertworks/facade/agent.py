@@ -195,13 +195,13 @@ class Agent:
             BertworksError: There is no such agent.
         """
         named = None if agent is None else os.fspath(agent)
-        options: dict[str, Any] = {"threads": threads, "max_batch": max_batch}
         if named is not None and (Path(named) / "manifest.json").is_file():
-            return cls(Path(named), name=Path(named).resolve().name, **options)
+            name = Path(named).resolve().name
+            return cls(Path(named), name=name, threads=threads, max_batch=max_batch)
         try:
             kept = Store(os.fspath(store) if store is not None else _models(root))
             found = _pipelines("pipelines.cli.served").find(named, kept)
-            return cls._of_version(found, kept, **options)
+            return cls._of_version(found, kept, threads, max_batch)
         except BertworksError as error:
             for_python(error)
             raise
@@ -223,7 +223,9 @@ class Agent:
         )
 
     @classmethod
-    def _of_version(cls, found: Version, store: Store, **options: Any) -> Agent:
+    def _of_version(
+        cls, found: Version, store: Store, threads: int | None, max_batch: int
+    ) -> Agent:
         if found.state == REFUSED:
             warnings.warn(
                 f"{found.name}/{found.number} is refused: its gates did not pass.", stacklevel=3
@@ -234,7 +236,8 @@ class Agent:
             version=found.number,
             metrics=store.fetch(found.name, found.number, "metrics").path,
             store=store,
-            **options,
+            threads=threads,
+            max_batch=max_batch,
         )
 
     @property
@@ -362,7 +365,7 @@ class Agent:
         """
         if port is None:
             port = self._runtime.info.port
-        server = Server(self.path, {"port": port, "host": host, "threads": threads}, "agent")
+        server = Server(self.path, host, port, threads, "agent")
         self._servers.append(server)  # it ends with its handle, which a cell may throw away
         return server
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from bertworks.errors import DataError
 from bertworks.facade.given import is_frame, is_missing, is_series
+from bertworks.tasks.handler import Answer
 
 Answers = Any
 """A list of dicts, one a row; a DataFrame with the rows' index where a DataFrame or Series came in."""
@@ -50,7 +51,7 @@ def rows_of(data: Any, roles: Sequence[str], names: Mapping[str, Sequence[str]])
     return _joined(columns, cells)
 
 
-def like(data: Any, answers: list[dict[str, Any]]) -> Answers:
+def like(data: Any, answers: Sequence[Answer]) -> Answers:
     """The answers in the form that the rows came in."""
     if not (is_frame(data) or is_series(data)):
         return answers

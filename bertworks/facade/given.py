@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from bertworks.errors import DataError
 from bertworks.storage import temporary
@@ -21,6 +21,13 @@ from bertworks.storage.replacing import replacing
 Given = Any
 """A path or URI; a DataFrame or another table (pyarrow, polars, …); or dicts, one a row."""
 _ROWS = 'Give a path or URI, a DataFrame, or one dict a row: [{"text": "a warm film", "label": "good"}].'
+
+
+class RowsFile(TypedDict):
+    """Rows as a source of a spec names them; of objects with the sha256 of the file they became."""
+
+    uri: str
+    sha256: NotRequired[str]
 
 
 def is_frame(data: Any) -> bool:
@@ -42,8 +49,8 @@ def is_missing(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
-def source_of(data: Given, columns: Sequence[str], folder: Path) -> dict[str, Any]:
-    """Where the rows are read from: `uri`, and for objects `sha256` of the file that they became.
+def source_of(data: Given, columns: Sequence[str], folder: Path) -> RowsFile:
+    """Where the rows are read from.
 
     Args:
         data: The rows.
@@ -68,7 +75,7 @@ def source_of(data: Given, columns: Sequence[str], folder: Path) -> dict[str, An
     return _of_records(rows, columns, folder)
 
 
-def _of_table(data: Any, columns: Sequence[str], folder: Path) -> dict[str, Any]:
+def _of_table(data: Any, columns: Sequence[str], folder: Path) -> RowsFile:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -98,7 +105,7 @@ def _of_table(data: Any, columns: Sequence[str], folder: Path) -> dict[str, Any]
 
 def _of_records(
     rows: Sequence[Mapping[Any, Any]], columns: Sequence[str], folder: Path
-) -> dict[str, Any]:
+) -> RowsFile:
     _check(dict.fromkeys(str(name) for row in rows for name in row), len(rows), columns)
     with temporary.scratch() as scratch, temporary.writing():
         with open(scratch / "rows.jsonl", "w", encoding="utf-8") as stream:
@@ -140,7 +147,7 @@ def _plain(value: Any) -> Any:
     return None if is_missing(value) else value
 
 
-def _kept(file: Path, folder: Path) -> dict[str, Any]:
+def _kept(file: Path, folder: Path) -> RowsFile:
     """The file under a name that says its content; one that is there already is left as it is."""
     digest = sha256_of(file)
     place = folder / f"{digest[:32]}{file.suffix}"

@@ -13,7 +13,7 @@ _PATHS = (("base", "uri"), ("validate", "baseline"))
 _WORDS = ("scratch", "auto", "none")
 
 
-def from_here(content: Mapping[str, Any]) -> dict[str, Any]:
+def from_here(content: Mapping[str, Any]) -> dict[str, object]:
     """A spec's content with its paths as they are from everywhere."""
     found = dict(content)
     for name in ("data", "corpus"):
@@ -33,7 +33,7 @@ def from_here(content: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def from_here_too(settings: Mapping[str, Any]) -> dict[str, Any]:
+def from_here_too(settings: Mapping[str, object]) -> dict[str, object]:
     """The same for settings by their whole names, "base.uri"."""
     names = {f"{name}.{key}" for name, key in _PATHS}
     return {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bertworks.contracts.examples import Example
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.errors import DataError
@@ -51,7 +52,7 @@ def scores(
             return {one.name: one.value for one in metrics.score(answers, 0, SEED)}
 
 
-def _read(agent: Agent, source: Source, scratch: Path) -> list[dict[str, Any]]:
+def _read(agent: Agent, source: Source, scratch: Path) -> list[Example]:
     clean = agent.clean or Clean(unicode="none", whitespace=False)
     data = Data(sources=[source], clean=clean)
     with RejectedLog(scratch, scratch / "kept.jsonl") as log:
@@ -75,7 +76,7 @@ def _check_refused(reader: Reader, limit: float) -> None:
     warnings.warn(f"{said}; the scores are those of the others.", stacklevel=6)
 
 
-def _check_labels(agent: Agent, examples: list[dict[str, Any]]) -> None:
+def _check_labels(agent: Agent, examples: list[Example]) -> None:
     target = agent.handler.target
     found = {label for example in examples for label in target.counted(example[target.column])}
     known = {*agent.labels, *(tag[2:] for tag in agent.labels if tag[1:2] == "-")}

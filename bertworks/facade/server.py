@@ -35,12 +35,11 @@ class Server:
         url: Where it answers.
     """
 
-    def __init__(self, folder: Path, options: dict[str, Any], name: str) -> None:
-        host = str(options["host"])
-        port = options["port"] or _free_port(host)
-        options = {**options, "port": port}
+    def __init__(self, folder: Path, host: str, port: int, threads: int | None, name: str) -> None:
+        port = port or _free_port(host)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
-        words = [f"--{key}={value}" for key, value in options.items() if value is not None]
+        words = [f"--port={port}", f"--host={host}"]
+        words += [] if threads is None else [f"--threads={threads}"]
         # A pipe is the leash: whatever ends this process closes it. A death signal would go by
         # the thread that started the server, which may end before.
         self._process = subprocess.Popen(

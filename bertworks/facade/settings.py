@@ -143,10 +143,12 @@ def _name_of(data: Given) -> str:
     return re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-")[:53].strip("-") or NAME
 
 
-def columns_of(known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def columns_of(
+    known: Mapping[str, Any],
+) -> tuple[dict[str, str | list[str]], dict[str, str | bool]]:
     """A source's columns, and what they say about the task."""
-    columns: dict[str, Any] = {}
-    task: dict[str, Any] = {}
+    columns: dict[str, str | list[str]] = {}
+    task: dict[str, str | bool] = {}
     text, label = known.get("text"), known.get("label")
     if isinstance(text, Sequence) and not isinstance(text, str):
         if len(text) != 2:
@@ -178,9 +180,9 @@ def columns_of(known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     return columns, task
 
 
-def _keywords(settings: dict[str, Any]) -> dict[str, Any]:
+def _keywords(settings: dict[str, Any]) -> dict[str, object]:
     """Takes what is not a section out of the keywords: "task.max_length" to its value."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     sections = {field.alias or name for name, field in AgentSpec.model_fields.items()}
     for name in [one for one in settings if one not in sections and one != "set"]:
         place = SHORT.get(name) or (name.replace("__", ".") if "__" in name else None)
@@ -196,7 +198,7 @@ def _keywords(settings: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _merge(content: dict[str, Any], sections: Mapping[str, Any]) -> None:
+def _merge(content: dict[str, object], sections: Mapping[str, Any]) -> None:
     """Puts sections over those that are there, setting by setting; `base="URI"` is its uri."""
     given = {name: _value(one) for name, one in sections.items()}
     for name, key in (("base", "uri"), ("task", "type")):
@@ -236,7 +238,9 @@ def _put_data(
         section["sources"].append({**before, **own})
 
 
-def source_like(spec: AgentSpec | None, columns: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def source_like(
+    spec: AgentSpec | None, columns: Mapping[str, Sequence[str]]
+) -> Mapping[str, object]:
     """A source's settings for more rows of the kind that an agent was made from, `columns` among them.
 
     Args:

@@ -140,13 +140,13 @@ class EncoderConfig:
                 f"config.json holds sizes that do not fit: {error}.", "Correct config.json."
             ) from None
 
-    def to_huggingface(self) -> dict[str, Any]:
+    def to_huggingface(self) -> dict[str, object]:
         """The fields of config.json that describe the encoder.
 
         A pruned encoder keeps the widths it was cut from in the stock fields, as stock BERT has one
         width for all layers, and carries its own widths in the "bertworks" block.
         """
-        raw: dict[str, Any] = {
+        raw: dict[str, object] = {
             "model_type": "bert",
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden_size,
@@ -204,9 +204,9 @@ class Head:
         labels = tuple(str(names[key]) for key in sorted(names, key=int))
         return cls(kind, labels, raw.get("problem_type"))
 
-    def to_huggingface(self) -> dict[str, Any]:
+    def to_huggingface(self) -> dict[str, object]:
         """The fields of config.json that describe the head."""
-        raw: dict[str, Any] = {"architectures": [ARCHITECTURES[self.kind]]}
+        raw: dict[str, object] = {"architectures": [ARCHITECTURES[self.kind]]}
         if self.labels:
             raw["id2label"] = {str(index): name for index, name in enumerate(self.labels)}
             raw["label2id"] = {name: index for index, name in enumerate(self.labels)}

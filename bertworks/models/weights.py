@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ FILE = "model.safetensors"
 _OUTSIDE_THE_ENCODER = ("bert.", "cls.", "classifier.")
 
 
-def load_folder(path: str | os.PathLike[str]) -> tuple[EncoderConfig, Weights, dict[str, Any]]:
+def load_folder(path: str | os.PathLike[str]) -> tuple[EncoderConfig, Weights, Mapping[str, Any]]:
     """Loads a base or model folder.
 
     Returns:
@@ -41,7 +42,7 @@ def load_folder(path: str | os.PathLike[str]) -> tuple[EncoderConfig, Weights, d
     return config, weights, raw
 
 
-def load_raw_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+def load_raw_config(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     """Reads config.json of a folder."""
     file = Path(path) / "config.json"
     try:
@@ -149,7 +150,7 @@ def _full_name(name: str) -> str:
     )
 
 
-def _as_float32(entry: dict[str, Any]) -> np.ndarray | None:
+def _as_float32(entry: Mapping[str, Any]) -> np.ndarray | None:
     kind, data, shape = entry["dtype"], entry["data"], entry["shape"]
     if kind == "BF16":
         wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16

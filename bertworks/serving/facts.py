@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TypedDict
 
 from bertworks.errors import ArtifactError, BertworksError
 from bertworks.serving.identity import in_store
 from bertworks.storage.store import Store
 
 
-def facts(uri: str, name: str, number: int | None) -> dict[str, Any]:
+class Facts(TypedDict):
+    """Which version may serve."""
+
+    name: str
+    version: int
+    digest: str
+
+
+def facts(uri: str, name: str, number: int | None) -> Facts:
     """Name, version and digest of a version that may serve; its files are all checked.
 
     Args:

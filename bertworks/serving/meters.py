@@ -10,11 +10,14 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bertworks.errors import DataError
 from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.refusals import Cancelled
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 4, 8)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -31,17 +34,18 @@ class Meters:
 
     def __init__(self, name: str, identity: BundleIdentity, engine: str) -> None:
         self._name, self._all = name, _registered()
-        self._all["info"].labels(
-            name, str(identity.version or ""), identity.digest[:12], engine
-        ).set(1)
-        self._running = self._all["in_progress"].labels(name)
+        self._all.info.labels(name, str(identity.version or ""), identity.digest[:12], engine).set(
+            1
+        )
+        self._running = self._all.in_progress.labels(name)
         self._running.set(0)
         for outcome in ("answered", "refused", "failed", "cancelled"):
-            self._all["requests"].labels(name, outcome)  # So that each is 0 from the start.
-        self._all["rows"].labels(name)
-        for key, value in (("created", identity.created), ("limit", identity.latency_limit)):
+            self._all.requests.labels(name, outcome)  # So that each is 0 from the start.
+        self._all.rows.labels(name)
+        known = (self._all.created, identity.created), (self._all.limit, identity.latency_limit)
+        for gauge, value in known:
             if value is not None:
-                self._all[key].labels(name).set(value)
+                gauge.labels(name).set(value)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[list[Any]]:
@@ -60,15 +64,15 @@ class Meters:
                 outcome = "cancelled"
                 raise
             finally:
-                self._all["requests"].labels(self._name, outcome).inc()
+                self._all.requests.labels(self._name, outcome).inc()
                 if outcome == "answered":
                     self._answered(len(rows), time.perf_counter() - began)
 
     def _answered(self, rows: int, seconds: float) -> None:
         size = "one" if rows == 1 else "many"
-        self._all["seconds"].labels(self._name, size).observe(seconds)
-        self._all["request_rows"].labels(self._name).observe(rows)
-        self._all["rows"].labels(self._name).inc(rows)
+        self._all.seconds.labels(self._name, size).observe(seconds)
+        self._all.request_rows.labels(self._name).observe(rows)
+        self._all.rows.labels(self._name).inc(rows)
 
 
 class Turned:
@@ -80,8 +84,8 @@ class Turned:
 
     def __init__(self, waiting: Callable[[], int]) -> None:
         registered = _registered()
-        registered["waiting"].set_function(waiting)
-        self._turned = registered["turned"]
+        registered.waiting.set_function(waiting)
+        self._turned = registered.turned
         for reason in ("busy", "waited"):
             self._turned.labels(reason)
 
@@ -90,51 +94,64 @@ class Turned:
         self._turned.labels(reason).inc()
 
 
+class _Registered(NamedTuple):
+    info: Gauge
+    created: Gauge
+    limit: Gauge
+    requests: Counter
+    rows: Counter
+    request_rows: Histogram
+    seconds: Histogram
+    in_progress: Gauge
+    waiting: Gauge
+    turned: Counter
+
+
 @cache
-def _registered() -> dict[str, Any]:
+def _registered() -> _Registered:
     """Registered once a process: Prometheus refuses a name twice."""
     from prometheus_client import Counter, Gauge, Histogram
 
     model = ["model_name"]
-    return {
-        "info": Gauge(
+    return _Registered(
+        info=Gauge(
             "bertworks_model_info",
             "1 for the bundle that serves.",
             [*model, "model_version", "digest", "engine"],
         ),
-        "created": Gauge(
+        created=Gauge(
             "bertworks_model_created_timestamp_seconds",
             "When the bundle that serves was registered.",
             model,
         ),
-        "limit": Gauge(
+        limit=Gauge(
             "bertworks_latency_limit_seconds",
             "What the gates allowed one row at p95.",
             model,
         ),
-        "requests": Counter(
+        requests=Counter(
             "bertworks_requests",
             "Requests that reached the model, by outcome: answered, refused (the client's fault), "
             "failed (ours), cancelled (the client left, or the time was over).",
             [*model, "outcome"],
         ),
-        "rows": Counter("bertworks_rows", "Rows answered.", model),
-        "request_rows": Histogram(
+        rows=Counter("bertworks_rows", "Rows answered.", model),
+        request_rows=Histogram(
             "bertworks_request_rows", "Rows of an answered request.", model, buckets=ROWS
         ),
-        "seconds": Histogram(
+        seconds=Histogram(
             "bertworks_request_seconds",
             "Seconds from a decoded request to its answer, by rows in it: one, many.",
             [*model, "rows"],
             buckets=SECONDS,
         ),
-        "in_progress": Gauge(
+        in_progress=Gauge(
             "bertworks_requests_in_progress", "Requests that are being answered.", model
         ),
-        "waiting": Gauge("bertworks_requests_waiting", "Requests that wait for their turn."),
-        "turned": Counter(
+        waiting=Gauge("bertworks_requests_waiting", "Requests that wait for their turn."),
+        turned=Counter(
             "bertworks_requests_turned_away",
             "Requests that got no answer, by reason: busy, body, rows, json, gone and others.",
             ["reason"],
         ),
-    }
+    )

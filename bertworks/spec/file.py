@@ -124,7 +124,7 @@ def explain(
                 yield f"resources.steps.{step}.{name}", f"{amount} (a request, no limit)", "default"
 
 
-def _override(content: dict[str, Any], override: str) -> Key:
+def _override(content: dict[str, object], override: str) -> Key:
     name, equals, text = override.partition("=")
     if not equals or not name:
         raise SpecError(
@@ -138,7 +138,7 @@ def _override(content: dict[str, Any], override: str) -> Key:
     return _put(content, name, value, "--set ")
 
 
-def _put(content: dict[str, Any], name: str, value: Any, option: str = "") -> Key:
+def _put(content: dict[str, object], name: str, value: Any, option: str = "") -> Key:
     """Puts a value at its place, "finetune.epochs"; sections on the way are made where needed."""
     key: Key = tuple(int(part) if part.isdigit() else part for part in name.split("."))
     target: Any = content

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticKnownError
 
 from bertworks.spec import task_kinds as spec_tasks
@@ -16,8 +17,8 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Severity = Literal["ignore", "warning", "error"]
 
 
-def _task_types(schema: dict[str, Any]) -> None:
-    schema["enum"] = spec_tasks.types()
+def _task_types(schema: JsonDict) -> None:
+    schema["enum"] = [*spec_tasks.types()]
 
 
 class Task(Section):

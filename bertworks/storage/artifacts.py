@@ -69,12 +69,12 @@ def write(
     kind: str,
     producer: str,
     parents: Mapping[str, Artifact] | None = None,
-    metadata: dict[str, Any] | None = None,
+    metadata: Mapping[str, object] | None = None,
     measured: Collection[str] = (),
 ) -> Iterator[Path]:
     """Yields a temporary folder beside `path`; seals it and renames it into place on success.
 
-    The dict given as `metadata` is read when the block ends, so a step may fill it as it goes. On any
+    The mapping given as `metadata` is read when the block ends, so a step may fill it as it goes. On any
     exception the temporary folder is removed and `path` is left as it was.
 
     Files named in `measured` hold what a clock said (how long, how fast). The manifest lists and
@@ -178,28 +178,28 @@ def _seal(
     kind: str,
     producer: str,
     parents: Mapping[str, Artifact],
-    metadata: dict[str, Any],
+    metadata: Mapping[str, object],
     measured: Collection[str],
 ) -> None:
-    files: dict[str, dict[str, Any]] = {
-        str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
-    for name in measured:
-        if name in files:
-            files[name]["measured"] = True
+    found = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
+    files = {name: _entry(file, name in measured) for name, file in sorted(found.items())}
     manifest = {
         "bertworks": bertworks.__version__,
         "kind": kind,
         "producer": producer,
         "parents": {name: parent.digest for name, parent in parents.items()},
         # As it will be read again: JSON knows no tuples and no keys but texts.
-        "metadata": json.loads(json.dumps(metadata)),
+        "metadata": json.loads(json.dumps(dict(metadata))),
         "digest": digest_of(files),
         "files": files,
     }
     write_json(folder / MANIFEST, sealed.seal(manifest))
+
+
+def _entry(file: Path, measured: bool) -> dict[str, int | str | bool]:
+    """A file's line in the table of files."""
+    size, digest = file.stat().st_size, sha256_of(file)
+    return {"bytes": size, "sha256": digest, **({"measured": True} if measured else {})}
 
 
 def _is_entry(name: str, entry: Any) -> bool:

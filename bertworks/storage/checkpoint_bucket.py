@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from bertworks.errors import EnvironmentFault
 from bertworks.retries import retrying
@@ -27,6 +27,14 @@ from bertworks.storage.artifacts import sha256_of
 POINTER = "latest.json"
 T = TypeVar("T")
 WAITS = (1.0, 5.0)  # seconds before the second and the third try
+
+
+class _Listed(NamedTuple):
+    """What the pointer says of a file: which object holds it."""
+
+    object: str
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -94,8 +102,7 @@ class CheckpointBucket:
             if not file.name.startswith("."):
                 found[file.name] = self._uploaded(file)
         listed = {
-            name: {"object": one.name, "size": one.size, "sha256": one.sha256}
-            for name, one in found.items()
+            name: _Listed(one.name, one.size, one.sha256)._asdict() for name, one in found.items()
         }
         pointer = json.dumps(listed).encode()
         _persistently(lambda: buckets.put_whole(self._files, self._at(POINTER), pointer))
@@ -114,31 +121,31 @@ class CheckpointBucket:
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _pointer(self) -> dict[str, dict[str, Any]] | None:
+    def _pointer(self) -> dict[str, _Listed] | None:
         self._files.invalidate_cache()
         try:
-            value: dict[str, dict[str, Any]] = json.loads(self._files.cat_file(self._at(POINTER)))
+            listed = json.loads(self._files.cat_file(self._at(POINTER)))
         except FileNotFoundError:
             return None
         except ValueError:
             self._say_damaged(f"{POINTER} is not JSON")
             return None
-        return value
+        return {name: _Listed(**entry) for name, entry in listed.items()}
 
-    def _download(self, pointer: dict[str, dict[str, Any]], folder: Path) -> None:
+    def _download(self, pointer: dict[str, _Listed], folder: Path) -> None:
         found: dict[str, _Object] = {}
-        for name, facts in pointer.items():
+        for name, entry in pointer.items():
             file = folder / Path(name).name
             try:
-                self._files.get_file(self._at(facts["object"]), str(file))
+                self._files.get_file(self._at(entry.object), str(file))
             except FileNotFoundError:
                 file.unlink(missing_ok=True)
-            if not file.exists() or sha256_of(file) != facts["sha256"]:
-                self._say_damaged(f"{facts['object']} is missing or damaged")
+            if not file.exists() or sha256_of(file) != entry.sha256:
+                self._say_damaged(f"{entry.object} is missing or damaged")
                 for taken in (*found, file.name):
                     (folder / taken).unlink(missing_ok=True)
                 return
-            found[name] = _Object(facts["object"], facts["size"], facts["sha256"], _state(file))
+            found[name] = _Object(entry.object, entry.size, entry.sha256, _state(file))
         self._objects = found
 
     def _say_damaged(self, reason: str) -> None:

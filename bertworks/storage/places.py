@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bertworks.errors import ArtifactError, EnvironmentFault
 from bertworks.storage.locks import lock
@@ -275,7 +275,7 @@ class Bucket:
     def _children(self, path: str) -> list[str]:
         self._files.invalidate_cache()
         try:
-            found: list[dict[str, Any]] = self._files.ls(self._at(path).rstrip("/"), detail=True)
+            found = self._files.ls(self._at(path).rstrip("/"), detail=True)
         except FileNotFoundError:
             return []
         names = {one["name"].rstrip("/").rpartition("/")[2] for one in found}

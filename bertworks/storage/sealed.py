@@ -19,13 +19,13 @@ FORMAT = 2
 """Records of format 1 were written before there were seals, and are read without one."""
 
 
-def seal(record: Mapping[str, Any]) -> dict[str, Any]:
+def seal(record: Mapping[str, object]) -> dict[str, object]:
     """The record with its format and its seal."""
     content = {**record, "format": FORMAT}
     return {**content, SEAL: _seal_of(content)}
 
 
-def read(raw: bytes | str, shown: str, shape: Mapping[str, type], fix: str) -> dict[str, Any]:
+def read(raw: bytes | str, shown: str, shape: Mapping[str, type], fix: str) -> Mapping[str, Any]:
     """A record as it was written.
 
     Args:
@@ -69,7 +69,7 @@ def _problem(record: Any, shape: Mapping[str, type]) -> str:
     return ""
 
 
-def _seal_of(record: Mapping[str, Any]) -> str:
+def _seal_of(record: Mapping[str, object]) -> str:
     content = {key: value for key, value in record.items() if key != SEAL}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

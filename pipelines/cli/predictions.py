@@ -7,7 +7,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -212,7 +212,7 @@ class Writer:
             )
 
 
-def _beside(record: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+def _beside(record: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
     """The record's columns, those with the name of a part of the answer renamed."""
     kept: dict[str, Any] = {}
     for name, value in record.items():

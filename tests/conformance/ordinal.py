@@ -15,7 +15,7 @@ import tensorflow as tf
 from bertworks.contracts.metrics import Confusion, LabelReport
 from bertworks.models.config import Head
 from bertworks.spec.task_kinds import TaskKind
-from bertworks.tasks.handler import Columns, Logits, TaskHandler
+from bertworks.tasks.handler import Answer, Columns, Logits, TaskHandler
 from bertworks.tasks.losses import Loss, Losses, SoftLoss
 from bertworks.tasks.measuring import confusion_matrix, label_counts, label_report, ratio
 from bertworks.tasks.predictions import Predictions
@@ -60,7 +60,7 @@ class Ordinal(TaskHandler):
 
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> Sequence[Answer]:
         values = np.asarray(logits, float).reshape(-1)
         return [
             {"label": self.labels[rank], "rank": float(value)}
@@ -74,7 +74,7 @@ class Ordinal(TaskHandler):
             self.task, list(self.labels), list(rows["id"]), truth, self._nearest(values)
         )
 
-    def of_answers(self, truth: list[Any], answers: list[dict[str, Any]]) -> Predictions:
+    def of_answers(self, truth: list[Any], answers: Sequence[Answer]) -> Predictions:
         labels = sorted({*truth, *(one["label"] for one in answers)})
         given = self.target.indexes([one["label"] for one in answers], labels)
         ids = [str(row) for row in range(len(truth))]

@@ -121,7 +121,7 @@ class LatencyTable:
             total += self.feed_forward_time(sizes[1], last=last)
         return total
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """A JSON value that `from_json` reads back."""
         return {**asdict(self), "unit": "milliseconds per 1000 tokens"}
 

@@ -105,7 +105,7 @@ class PruningPlan:
             kept_importance=self.kept_importance * later.kept_importance,
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """A JSON value that `from_json` reads back."""
         return dataclasses.asdict(self)
 

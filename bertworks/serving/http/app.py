@@ -72,7 +72,7 @@ class AgentDataPlane(DataPlane):
         self.draining = False
         self.extensions: list[str] = []
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, str | list[str]]:
         """Name and version of this server, and the extensions that it has switched on."""
         return {"name": "bertworks", "version": __version__, "extensions": self.extensions}
 
@@ -169,7 +169,7 @@ def _add_versions(app: FastAPI, plane: AgentDataPlane) -> None:
         plane.check_version(model_name, model_version)
         return await plane.model_metadata(model_name)
 
-    async def ready(model_name: str, model_version: str) -> dict[str, Any]:
+    async def ready(model_name: str, model_version: str) -> dict[str, str | bool]:
         plane.check_version(model_name, model_version)
         if not await plane.model_ready(model_name):
             raise ModelNotReady(model_name)

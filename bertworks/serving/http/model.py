@@ -6,6 +6,7 @@ import asyncio
 import struct
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +21,7 @@ from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.meters import Meters
 from bertworks.spec.limits import Limits
 from bertworks.tasks.forms.form import Row
+from bertworks.tasks.handler import Answer
 
 STUCK = 2
 """How many times `limits.seconds` a request may take: it is cancelled after one."""
@@ -83,17 +85,17 @@ class AgentModel(kserve.Model):
         """Whether it can answer."""
         return bool(self.ready) and not self.stuck
 
-    def get_input_types(self) -> list[dict[str, Any]]:
+    def get_input_types(self) -> list[dict[str, object]]:
         """For the V2 model metadata."""
         names = protocols.input_names(self._agent.task)
         return [{"name": one, "datatype": "BYTES", "shape": [-1]} for one in names]
 
-    def get_output_types(self) -> list[dict[str, Any]]:
+    def get_output_types(self) -> list[dict[str, object]]:
         """For the V2 model metadata."""
         types = protocols.output_types(self._agent.task)
         return [{"name": one, "datatype": kind, "shape": [-1]} for one, kind in types]
 
-    async def _compute(self, rows: list[Row], ticket: Ticket) -> list[dict[str, Any]]:
+    async def _compute(self, rows: list[Row], ticket: Ticket) -> Sequence[Answer]:
         future = self._executor.submit(self._agent.predict, rows, ticket.advance)
         self._begun[future] = time.monotonic()
         future.add_done_callback(lambda done: self._begun.pop(done, None))
@@ -109,7 +111,7 @@ class AgentModel(kserve.Model):
         tensors = {tensor.name: _values(tensor) for tensor in request.inputs}
         return protocols.rows_of_tensors(tensors, task, self._limits)
 
-    def _response(self, request: InferRequest, answers: list[dict[str, Any]]) -> Any:
+    def _response(self, request: InferRequest, answers: Sequence[Answer]) -> Any:
         wanted = request.request_outputs or None
         names = None if wanted is None else [one.name for one in wanted]
         outputs = [
