@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bertworks.data.formats.aligned import clean_aligned
 from bertworks.data.rows.clean import clean_text
 from bertworks.spec import Clean
+from bertworks.text.aligned import clean_aligned
 
 # Characters that are words of their own: Han, kana and the like, as WordPiece splits them too.
 _IDEOGRAPHS = "\u2e80-\u2fdf\u3005-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"

@@ -46,13 +46,13 @@ def test_the_filter_is_corrected(bench: Bench) -> None:
 
 def test_a_column_of_another_name(bench: Bench) -> None:
     bench.rows(reviews(ALL, label="mood"))
-    taken("bertworks/data/formats/rows.py", "Name the right column in the source's `columns`",
+    taken("bertworks/data/formats/columns.py", "Name the right column in the source's `columns`",
           bench.counts, own("columns", {"label": "mood"}))  # fmt: skip
 
 
 def test_a_column_that_is_missing_is_a_constant(bench: Bench) -> None:
     bench.rows("text\n" + "\n".join(f"review {n}" for n in range(ALL)))
-    counts = taken("bertworks/data/formats/rows.py", "add it under `constants`", bench.counts,
+    counts = taken("bertworks/data/formats/columns.py", "add it under `constants`", bench.counts,
                    own("constants", {"label": "good"}))  # fmt: skip
     assert total(counts) == ALL
 
@@ -63,7 +63,7 @@ def test_another_delimiter(bench: Bench, delimiter: str) -> None:
     bench.content["data"]["sources"][0]["delimiter"] = "^"
     by = lambda fix: (f"data.sources.0.delimiter={re.findall('delimiter: (.*)[.]', fix)[0]}",)  # noqa: E731
     counts = taken(
-        "bertworks/data/formats/rows.py", "Set the source's delimiter: ", bench.counts, by
+        "bertworks/data/formats/columns.py", "Set the source's delimiter: ", bench.counts, by
     )
     assert total(counts) == ALL
 
@@ -102,7 +102,9 @@ def test_an_ending_that_says_nothing(bench: Bench) -> None:
 def test_a_parquet_file_that_is_none(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["sources"][0]["format"] = "parquet"
-    taken("bertworks/data/formats/rows.py", "set `format`", bench.counts, own("format", "csv"))
+    taken(
+        "bertworks/data/formats/parquet_rows.py", "set `format`", bench.counts, own("format", "csv")
+    )
 
 
 def test_no_header(bench: Bench) -> None:
@@ -229,7 +231,7 @@ def test_labels_that_are_flags(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return own("one_hot", ["joy", "anger"], of="data.sources.0.columns")(fix)
 
-    taken("bertworks/data/formats/rows.py", "one_hot", bench.counts, by)
+    taken("bertworks/data/formats/columns.py", "one_hot", bench.counts, by)
 
 
 def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:

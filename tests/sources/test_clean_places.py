@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bertworks.data.formats.aligned import clean_aligned
 from bertworks.data.rows.clean import clean_text, strip_html
 from bertworks.spec import Clean
+from bertworks.text.aligned import clean_aligned
 
 BITS = [
     "<b>", "</b>", "<br/>", "<p class='a>b'>", '<a href="x">', "&amp;", "&lt;", "&nbsp;", "&#65;",

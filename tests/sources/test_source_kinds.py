@@ -11,7 +11,8 @@ import zipfile
 
 import pytest
 
-from bertworks.data.formats.rows import Refusal, Row, read_rows
+from bertworks.data.formats.columns import Refusal, Row
+from bertworks.data.formats.rows import read_rows
 from bertworks.data.formats.spans import Span, tagged
 from bertworks.data.rows.tally import Tally
 from bertworks.data.sources.encodings import likely_encoding

@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from bertworks.data.formats.rows import Refusal, Row, read_rows
+from bertworks.data.formats.columns import Refusal, Row
+from bertworks.data.formats.rows import read_rows
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.sources.fetch import Fetched
 from bertworks.errors import DataError

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bertworks.data.formats.rows import Refusal, Row, read_rows
+from bertworks.data.formats.columns import Refusal, Row
+from bertworks.data.formats.rows import read_rows
 from bertworks.data.labels.labels import Refused
 from bertworks.data.rows.mapping import Mapper
 from bertworks.data.rows.values import is_blank

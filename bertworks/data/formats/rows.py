@@ -8,25 +8,23 @@ become `MARK` and are found by the mapping, so that they cost only their own row
 from __future__ import annotations
 
 import codecs
-import difflib
 import gzip
 import io
 import json
 import lzma
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
+from bertworks.data.formats.columns import Refusal, Row, check_once, missing_column, one_hot_fix
 from bertworks.data.formats.conll import Sentences
 from bertworks.data.formats.csv_cells import Dialect
 from bertworks.data.formats.csv_rows import TOO_LONG, CsvReader, CsvRecord
 from bertworks.data.formats.json_rows import JsonRow, parse_object, read_spanning, spans_lines
 from bertworks.data.formats.json_tables import LONGEST, may_be_table, table_in
 from bertworks.data.formats.lines import BoundedLines
-from bertworks.data.formats.parquet_names import named, names_in
+from bertworks.data.formats.parquet_rows import read_parquet
 from bertworks.data.labels.patterns import Pattern, Slow
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.rows.values import plain
@@ -39,12 +37,10 @@ from bertworks.data.sources.first_bytes import (
     unpacked_name,
 )
 from bertworks.errors import DataError
-from bertworks.look_alike import told_apart
 from bertworks.shortened import shortened
 from bertworks.spec import Source
 
 MARK = "\udcff"
-_PARQUET_BATCH = 1024
 _ENDINGS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".conll": "conll", ".bio": "conll",
@@ -56,12 +52,6 @@ OLD_MAC = Kind(
     "{count} files end their lines with carriage returns alone; they were read so (first: {first})",
 )
 COMMENTS = Kind("comments", "{count} comment lines were skipped (first: {first})")
-NAMED = Kind(
-    "named_by_metadata",
-    "{count} files name their labels in their metadata; the names were used: {details} (first: "
-    "{first})",
-    fix="For other names set the source's `label_names`.",
-)
 JSON_TABLE = Kind(
     "json_table",
     "{count} files are one JSON object of columns; its rows were read (first: {first})",
@@ -69,24 +59,6 @@ JSON_TABLE = Kind(
 JSON_ARRAY = Kind("json_array", "{count} files hold JSON over several lines (first: {first})")
 
 codecs.register_error("bertworks.mark", lambda error: (MARK, getattr(error, "end", 1)))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row as read: its line number (parquet: row number), from 1, and its columns."""
-
-    number: int
-    values: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A row that cannot be used: where, the rule that it breaks, and what was received."""
-
-    number: int
-    rule: str
-    value: str
-    fix: str = ""
 
 
 def read_rows(
@@ -111,7 +83,7 @@ def read_rows(
     tally = tally or Tally()
     if kind == "parquet":
         check_parquet(file.path, file.name)
-        return _whole(file, source, _parquet(file, source, needed, tally))
+        return _whole(file, source, read_parquet(file, source, needed, tally))
     encoding = _encoding(file, source)
     check_text(file.path, file.name, encoding)
     if kind in ("csv", "tsv"):
@@ -128,33 +100,6 @@ def read_rows(
     lines = BoundedLines(_text(file, encoding, newline), limit)
     rows = _conll(file, lines, source, tally) if kind == "conll" else _plain(lines, source)
     return _whole(file, source, rows)
-
-
-def missing_column(
-    name: str, column: str, found: Sequence[str], constants: Sequence[str] = (), hint: str = ""
-) -> DataError:
-    """The error for a column that a file does not have: names those it has, and the nearest."""
-    columns = [*found, *constants]
-    near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
-    fix = _reading_setting(found) or hint
-    mean = f" Did you mean {told_apart(near, [column])[0]}?" if near and not fix else ""
-    shown = ", ".join(told_apart(columns[:50], [column])) or "none"
-    error = DataError(
-        f"{name} has no column {column!r}. Its columns: {shown}.{mean}",
-        "Name the right column in the source's `columns` or `where`, or add it under `constants`.",
-    )
-    error.fix = fix or error.fix
-    return error
-
-
-def _reading_setting(header: Sequence[str]) -> str:
-    """What to set when the column names look as if the file was read in the wrong way; else ""."""
-    if any("\0" in name for name in header):
-        first = header[0][:1]  # "utf-16" needs the byte order mark, which is no ASCII
-        kind = "utf-16" if not first.isascii() else "utf-16-be" if first == "\0" else "utf-16-le"
-        return f"The names hold NUL bytes: set the source's encoding: {kind}."
-    found = next((one for one in ";\t,|^~" if len(header) == 1 and one in header[0]), None)
-    return f"Set the source's delimiter: {json.dumps(found)}." if found else ""
 
 
 def _whole(file: Fetched, source: Source, rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
@@ -250,7 +195,7 @@ def _csv(
         if column not in names and column not in source.constants:
             hint = "" if column != source.columns.label else _one_hot_columns(names, records)
             raise missing_column(file.name, column, names, list(source.constants), hint)
-        _check_once(file.name, column, names)
+        check_once(file.name, column, names)
     for record in records:
         if record.cells is None:
             yield Refusal(record.number, record.fault, record.sample)
@@ -263,14 +208,6 @@ def _csv(
             yield Row(record.number, dict(zip(names, record.cells, strict=True)))
 
 
-def _check_once(file: str, column: str, names: Sequence[str]) -> None:
-    if names.count(column) > 1:
-        raise DataError(
-            f"{file} has {names.count(column)} columns {column!r}.",
-            "Rename all but one of them in the file.",
-        )
-
-
 def _one_hot_columns(names: Sequence[str], records: Iterator[CsvRecord]) -> str:
     """What to set when no column holds labels but some hold 0 and 1."""
     rows = [record.cells for record in islice(records, 50) if record.cells]
@@ -280,16 +217,6 @@ def _one_hot_columns(names: Sequence[str], records: Iterator[CsvRecord]) -> str:
         if rows and all(len(row) == len(names) and plain(row[place]) in ("0", "1") for row in rows)
     ]
     return one_hot_fix(flags)
-
-
-def one_hot_fix(flags: Sequence[str]) -> str:
-    """The fix that names columns of 0 and 1 as labels; "" where there are not two of them."""
-    if len(flags) < 2:
-        return ""
-    return (
-        "If each of its columns of 0 and 1 stands for a label, name them: "
-        f"columns: {{one_hot: [{', '.join(flags[:20])}]}}, with task.multi_label: true."
-    )
 
 
 def _table(
@@ -376,51 +303,3 @@ def _conll(
             yield Refusal(number, *fault)
         else:
             yield Row(number, {names.tokens: tokens, names.tags: tags})
-
-
-def _parquet(
-    file: Fetched, source: Source, needed: Sequence[str], tally: Tally
-) -> Iterator[Row | Refusal]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(file.path)
-    except (pa.ArrowException, OSError) as error:
-        raise _not_parquet(file, error) from None
-    columns = table.schema_arrow.names
-    for column in needed:
-        if column not in columns and column not in source.constants:
-            flags = [] if column != source.columns.label else _parquet_flags(table)
-            constants = list(source.constants)
-            raise missing_column(file.name, column, columns, constants, one_hot_fix(flags))
-        _check_once(file.name, column, columns)
-    wanted = [column for column in dict.fromkeys(needed) if column in columns]
-    classes = names_in(table.schema_arrow, source, wanted)
-    for column, names in classes.items():
-        tally.add(NAMED, file.name, 1, column, ", ".join(names[:8]))
-    number = 0
-    try:
-        for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=wanted):
-            for values in batch.to_pylist():
-                number += 1
-                for column, names in classes.items():
-                    values[column] = named(values[column], names)
-                yield Row(number, values)
-    except (pa.ArrowException, OSError) as error:
-        raise _not_parquet(file, error) from None
-
-
-def _parquet_flags(table: Any) -> list[str]:
-    """Columns whose first rows hold only 0 and 1."""
-    rows = next(table.iter_batches(batch_size=50)).to_pylist() if table.metadata.num_rows else []
-    return [
-        name for name in table.schema_arrow.names
-        if rows and all(plain(row[name]) in ("0", "1") for row in rows)
-    ]  # fmt: skip
-
-
-def _not_parquet(file: Fetched, error: Exception) -> DataError:
-    return DataError(
-        f"{file.name} is not a whole Parquet file: {error}", "Check the file, or set `format`."
-    )

@@ -11,7 +11,8 @@ from typing import Any
 from bertworks import progress
 from bertworks.contracts.examples import Example, SourceRows, Unmatched
 from bertworks.data.formats.annotators import LeftOut
-from bertworks.data.formats.rows import Refusal, format_of, missing_column, one_hot_fix, read_rows
+from bertworks.data.formats.columns import Refusal, missing_column, one_hot_fix
+from bertworks.data.formats.rows import format_of, read_rows
 from bertworks.data.labels.labels import UNDECODABLE, Refused
 from bertworks.data.rows.mapping import Mapper
 from bertworks.data.rows.rejected import RejectedLog

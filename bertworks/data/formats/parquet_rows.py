@@ -1,0 +1,116 @@
+"""Rows out of a Parquet file; labels that stand as numbers get their names from its metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bertworks.data.formats.columns import Refusal, Row, check_once, missing_column, one_hot_fix
+from bertworks.data.rows.tally import Kind, Tally
+from bertworks.data.rows.values import plain
+from bertworks.data.sources.fetch import Fetched
+from bertworks.errors import DataError
+from bertworks.spec import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BATCH = 1024
+NAMED = Kind(
+    "named_by_metadata",
+    "{count} files name their labels in their metadata; the names were used: {details} (first: "
+    "{first})",
+    fix="For other names set the source's `label_names`.",
+)
+
+
+def read_parquet(
+    file: Fetched, source: Source, needed: Sequence[str], tally: Tally
+) -> Iterator[Row | Refusal]:
+    """Yields the rows of a file, the columns that are needed.
+
+    Raises:
+        DataError: It is no whole Parquet file, or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(file.path)
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(file, error) from None
+    columns = table.schema_arrow.names
+    for column in needed:
+        if column not in columns and column not in source.constants:
+            flags = [] if column != source.columns.label else _flags(table)
+            constants = list(source.constants)
+            raise missing_column(file.name, column, columns, constants, one_hot_fix(flags))
+        check_once(file.name, column, columns)
+    wanted = [column for column in dict.fromkeys(needed) if column in columns]
+    classes = _names_in(table.schema_arrow, source, wanted)
+    for column, names in classes.items():
+        tally.add(NAMED, file.name, 1, column, ", ".join(names[:8]))
+    number = 0
+    try:
+        for batch in table.iter_batches(batch_size=_BATCH, columns=wanted):
+            for values in batch.to_pylist():
+                number += 1
+                for column, names in classes.items():
+                    values[column] = _named(values[column], names)
+                yield Row(number, values)
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(file, error) from None
+
+
+def _flags(table: Any) -> list[str]:
+    """Columns whose first rows hold only 0 and 1."""
+    rows = next(table.iter_batches(batch_size=50)).to_pylist() if table.metadata.num_rows else []
+    return [
+        name for name in table.schema_arrow.names
+        if rows and all(plain(row[name]) in ("0", "1") for row in rows)
+    ]  # fmt: skip
+
+
+def _not_parquet(file: Fetched, error: Exception) -> DataError:
+    return DataError(
+        f"{file.name} is not a whole Parquet file: {error}", "Check the file, or set `format`."
+    )
+
+
+def _names_in(schema: pa.Schema, source: Source, wanted: Collection[str]) -> dict[str, list[str]]:
+    """Column to the names of its numbers, for the columns of labels and tags.
+
+    Where the source says itself what the numbers mean (`label_names`, `label_map`, `label_pattern`),
+    the metadata is left aside.
+    """
+    if source.label_names or source.label_map or source.label_pattern:
+        return {}
+    try:
+        text = (schema.metadata or {}).get(b"huggingface", b"{}")
+        features = json.loads(text)["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    if not isinstance(features, dict):
+        return {}
+    columns = [one for one in (source.columns.label, source.columns.tags) if one in wanted]
+    return {column: names for column in columns if (names := _names(features.get(column)))}
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """A number's name; of a list, that of each item. -1 (no label) and unknown numbers stay."""
+    if isinstance(value, list):
+        return [_named(item, names) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
+        return names[value]
+    return None if value == -1 else value
+
+
+def _names(feature: Any) -> list[str]:
+    """The names of a ClassLabel, alone or inside a sequence."""
+    while isinstance(feature, Mapping) and "names" not in feature:
+        feature = feature.get("feature")
+    if isinstance(feature, list) and len(feature) == 1:
+        return _names(feature[0])
+    names = feature.get("names") if isinstance(feature, Mapping) else None
+    return [str(name) for name in names] if isinstance(names, list) else []
