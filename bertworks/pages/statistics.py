@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.examples import Examples
 from bertworks.contracts.statistics import Check
 from bertworks.data.validation.profile.encoding import damage_at
 from bertworks.data.validation.profile.rows import SPLITS
@@ -57,14 +58,14 @@ class StatisticsPage(View):
     lengths: Sequence[tuple[str, HistogramChart]]
 
 
-def render(scan: Scan, checks: list[Check], texts: Texts, info: Mapping[str, Any]) -> str:
+def render(scan: Scan, checks: list[Check], texts: Texts, info: Examples) -> str:
     """The page: verdict, splits, checks with samples of the rows that broke them, distributions.
 
     Args:
         scan: What the pass over the rows found.
         checks: Their outcomes.
         texts: The rows that the checks name.
-        info: info.json of the examples artifact.
+        info: What became of the rows that were read.
     """
     view = StatisticsPage(
         verdict=_verdict(checks),
@@ -100,14 +101,14 @@ def _verdict(checks: list[Check]) -> Badge:
     return Badge(text, "bad" if errors else "warn")
 
 
-def _read(info: Mapping[str, Any]) -> str:
-    names = {
-        "read": "rows read",
-        "duplicates": "duplicates removed",
-        "conflicts": "with conflicting labels removed",
-        "rejected": "rejected",
-    }
-    return ", ".join(f"{number(info.get(key, 0))} {what}" for key, what in names.items())
+def _read(info: Examples) -> str:
+    counts = (
+        (info.read, "rows read"),
+        (info.duplicates, "duplicates removed"),
+        (info.conflicts, "with conflicting labels removed"),
+        (info.rejected, "rejected"),
+    )
+    return ", ".join(f"{number(count or 0)} {what}" for count, what in counts)
 
 
 def _splits(scan: Scan) -> Table:

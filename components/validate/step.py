@@ -7,6 +7,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from pydantic import Field
 
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.contracts.statistics import CHECKS, PROFILE
 from bertworks.data.validation.anomalies import anomalies_proto, find_anomalies
 from bertworks.data.validation.baseline import open_baseline
@@ -81,7 +82,7 @@ def run(section: Section, *, examples: Path, base: Path, statistics: Path) -> St
             (folder / f"{name}.pbtxt").write_text(text, encoding="utf-8")
         CHECKS.write(folder, checks)
         PROFILE.write(folder, profile)
-        page = render(found, checks, texts, rows.json("info.json"))
+        page = render(found, checks, texts, EXAMPLES.read(rows))
         (folder / "view.html").write_text(page, encoding="utf-8")
 
     told = notices(found, checks, settings)

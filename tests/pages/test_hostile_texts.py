@@ -15,6 +15,7 @@ from bertworks.compression.candidates import Candidate
 from bertworks.compression.quantization import Compressed
 from bertworks.contracts.bundle import Check as Limit
 from bertworks.contracts.decision import DECISION, Decision, Rule
+from bertworks.contracts.examples import Examples
 from bertworks.contracts.latency import LATENCY, Load, Speed
 from bertworks.contracts.metrics import (
     CONFUSION,
@@ -152,7 +153,8 @@ def validate_step(folder: Path) -> str:
     scan = Scan(LabelCounter(Task()))
     scan.labels.rows["train"][EVIL] = 3
     check = Check(EVIL, EVIL, False, EVIL, rows=[EVIL], twins={EVIL: EVIL})
-    return statistics.render(scan, [check], {EVIL: (EVIL, EVIL)}, {"read": EVIL})
+    info = Examples(Task(), {EVIL: 1}, labels=[EVIL], read=1)
+    return statistics.render(scan, [check], {EVIL: (EVIL, EVIL)}, info)
 
 
 @page_of

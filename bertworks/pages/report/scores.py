@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bertworks import spec
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.contracts.history import Point
 from bertworks.contracts.metrics import (
     CONFUSION,
@@ -182,7 +182,7 @@ def samples(run: RunRecord, opened: Opened) -> View | None:
     found, examples = _last(opened), opened.get("examples")
     if found is None or examples is None:
         return None
-    task = spec.Task.model_validate(examples.json("info.json")["task"])
+    task = EXAMPLES.read(examples).task
     rows = read_split(examples, "test")
     texts = dict(zip(rows["id"], form_of(task).shown(rows), strict=True))
     answers = load(found / "predictions.parquet", task, list(found.metadata["labels"]))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from bertworks import progress
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.data.validation.labels import LabelCounter
 from bertworks.data.validation.profile.columns import Column, NumberColumn, new_column
 from bertworks.data.validation.profile.duplicates import ShingleSets, Twins
@@ -116,8 +117,8 @@ def scan(examples: Artifact, task: Task, settings: Validate, base: Artifact) -> 
 
 def rows_of(examples: Artifact) -> dict[str, int]:
     """Rows a split, as the ingest step counted them."""
-    counted = examples.json("info.json")["rows"]
-    return {split: int(counted.get(split, 0)) for split in SPLITS}
+    counted = EXAMPLES.read(examples).rows
+    return {split: counted.get(split, 0) for split in SPLITS}
 
 
 def compared_rows(rows: dict[str, int], limit: int) -> dict[str, int]:
