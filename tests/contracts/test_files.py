@@ -14,7 +14,7 @@ from bertworks.contracts import describe
 from bertworks.contracts.agent import AGENT
 from bertworks.contracts.bundle import TIMINGS, Times
 from bertworks.contracts.decision import DECISION, Decision
-from bertworks.contracts.examples import EXAMPLES
+from bertworks.contracts.examples import CHANGED, CORPUS, EXAMPLES
 from bertworks.contracts.files import File, to_json
 from bertworks.contracts.history import HISTORY
 from bertworks.contracts.latency import LATENCY
@@ -23,16 +23,19 @@ from bertworks.contracts.registered import REGISTERED
 from bertworks.contracts.retraining import COMPARISON, OUTCOME
 from bertworks.contracts.runs import RUN
 from bertworks.contracts.statistics import CHECKS, PROFILE
+from bertworks.contracts.tokens import TOKENS
 from bertworks.contracts.versions import CHAMPION, RECORD
 from bertworks.errors import ArtifactError
 
 REPOSITORY = Path(__file__).parents[2]
-KEPT: dict[str, File[Any]] = {
-    "**/finetune/model": HISTORY, "**/prune/pruned": HISTORY, "**/bundle": TIMINGS,
-    "**/ingest/examples": EXAMPLES, "**/statistics": PROFILE, "**/outcome": OUTCOME,
-    "**/comparison": COMPARISON, "**/decision": DECISION, "**/registered": REGISTERED,
-    "models/tiny": CHAMPION, "models/tiny/versions/*": RECORD,
-}  # fmt: skip
+KEPT: list[tuple[str, File[Any]]] = [
+    ("**/finetune/model", HISTORY), ("**/finetune/model", AGENT), ("**/prune/pruned", HISTORY),
+    ("**/prune/pruned", AGENT), ("**/bundle", TIMINGS), ("**/bundle", AGENT),
+    ("**/ingest/examples", EXAMPLES), ("**/ingest/corpus", CORPUS), ("**/rejected", CHANGED),
+    ("**/tokens", TOKENS), ("**/statistics", PROFILE), ("**/outcome", OUTCOME),
+    ("**/comparison", COMPARISON), ("**/decision", DECISION), ("**/registered", REGISTERED),
+    ("models/tiny", CHAMPION), ("models/tiny/versions/*", RECORD),
+]  # fmt: skip
 
 
 def same(file: Path, kind: File[Any]) -> None:
@@ -43,12 +46,14 @@ def same(file: Path, kind: File[Any]) -> None:
     assert to_json(kind.read(file.parent)) == before, file
 
 
-@pytest.mark.parametrize("place", KEPT)
-def test_what_version_0_1_wrote_is_written_alike(unpacked: Path, place: str) -> None:
-    folders = [one for one in unpacked.glob(place) if (one / KEPT[place].name).is_file()]
+@pytest.mark.parametrize(("place", "kind"), KEPT)
+def test_what_version_0_1_wrote_is_written_alike(
+    unpacked: Path, place: str, kind: File[Any]
+) -> None:
+    folders = [one for one in unpacked.glob(place) if (one / kind.name).is_file()]
     assert folders
     for folder in folders:
-        same(folder / KEPT[place].name, KEPT[place])
+        same(folder / kind.name, kind)
 
 
 @pytest.mark.parametrize("kind", [METRICS, FLOOR, CONFUSION, REPORT, ERRORS, LATENCY, CHECKS])
