@@ -41,9 +41,9 @@ def main() -> None:
     """Measures a run's bundle, prints the table and keeps it."""
     options = _options()
     run = record.latest(open_root(options.root), options.run)
-    if run["state"] != "succeeded":
-        raise SystemExit(f"error: run {run['id']} {run['state']}: name a good one with --run")
-    places = {name: Path(path) for name, path in run["artifacts"].items()}
+    if run.state != "succeeded":
+        raise SystemExit(f"error: run {run.id} {run.state}: name a good one with --run")
+    places = {name: Path(path) for name, path in run.artifacts.items()}
     texts, labels = _split(places["examples"], "test", options.rows)
     short = _short(texts, options.singles)
     calibration, _ = _split(places["examples"], "train", 300)
@@ -77,7 +77,7 @@ def main() -> None:
         name="agent",
         title="The compressed agent: text in, label out",
         command="make bench-agent",
-        data=f"the {len(texts)} test rows of {run['name']}, run {run['id']}; a bundle of "
+        data=f"the {len(texts)} test rows of {run.name}, run {run.id}; a bundle of "
         f"{size:.1f} MB; latency: {len(short)} rows no longer than the median, one at a time",
         rows=rows,
     ).save()

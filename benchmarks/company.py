@@ -40,7 +40,7 @@ def main() -> None:
     """Measures, and prints the table."""
     options = _options()
     if not (options.model and options.tokens):
-        places = record.latest(open_root(options.root), options.run)["artifacts"]
+        places = record.latest(open_root(options.root), options.run).artifacts
         options.model, options.tokens = places["model"], places["tokens"]
     tokens = open_artifact(options.tokens, "tokens")
     source = Source.read(open_artifact(options.model, "model"), TOKENS.read(tokens).special.pad)

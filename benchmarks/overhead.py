@@ -24,9 +24,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.harness.results import Result, Row
+from bertworks.contracts.runs import RunRecord
 from pipelines.boxes import TABLE
 from pipelines.local import record
 from pipelines.local.root import find_root
@@ -56,13 +56,13 @@ def measure(options: argparse.Namespace) -> Result:
     if options.run:
         root = find_root(options.root).path
         done = record.latest(find_root(options.root), options.run)
-        if not any(imports_of(Path(done["folder"]) / "logs").values()):
+        if not any(imports_of(done.folder / "logs").values()):
             raise SystemExit(
-                f"error: run {done['id']} did not time its imports\n"
+                f"error: run {done.id} did not time its imports\n"
                 "  fix: run it with PYTHONPROFILEIMPORTTIME=1"
             )
         again = [bertworks(_command(options, root), {}) for _ in range(options.rounds + 1)][1:]
-        return result_of(options, done, done["seconds"], again)
+        return result_of(options, done, done.seconds, again)
     if options.keep and options.keep.exists():
         raise SystemExit(f"error: --keep {options.keep} exists\n  fix: name a new folder")
     with tempfile.TemporaryDirectory(prefix="bertworks-overhead-") as folder:
@@ -83,10 +83,10 @@ def _command(options: argparse.Namespace, root: Path) -> list[str]:
 
 
 def result_of(
-    options: argparse.Namespace, done: dict[str, Any], whole: float, again: list[float]
+    options: argparse.Namespace, done: RunRecord, whole: float, again: list[float]
 ) -> Result:
     """The result of a run that took `whole` seconds, and of unchanged runs after it."""
-    imports = imports_of(Path(done["folder"]) / "logs")
+    imports = imports_of(done.folder / "logs")
     print("\n".join(table(done, whole, imports)), file=sys.stderr)
     changed = " ".join(f"--set {one}" for one in options.set)
     work = work_seconds(done, imports)
@@ -150,36 +150,33 @@ def imports_of(logs: Path) -> dict[str, float]:
     return imports
 
 
-def work_seconds(done: dict[str, Any], imports: dict[str, float]) -> float:
+def work_seconds(done: RunRecord, imports: dict[str, float]) -> float:
     """Seconds of work of all steps of a run, without the imports."""
-    return sum(
-        max(0.0, one["work_seconds"] - imports.get(one["name"], 0.0)) for one in done["steps"]
-    )
+    return sum(max(0.0, one.work_seconds - imports.get(one.name, 0.0)) for one in done.steps)
 
 
-def table(done: dict[str, Any], whole: float, imports: dict[str, float]) -> list[str]:
+def table(done: RunRecord, whole: float, imports: dict[str, float]) -> list[str]:
     """Where a run's time went, as Markdown.
 
     Raises:
         SystemExit: The run is of a version that did not record the steps' work.
     """
-    if not all("work_seconds" in step for step in done["steps"]):
-        raise SystemExit(f"error: run {done['id']} did not record its steps' work: run it again")
-    events = Path(done["folder"]) / "events.jsonl"
+    if any(step.state == "succeeded" and not step.work_seconds for step in done.steps):
+        raise SystemExit(f"error: run {done.id} did not record its steps' work: run it again")
+    events = done.folder / "events.jsonl"
     said = [json.loads(line) for line in events.read_text("utf-8").splitlines()]
-    before, last = {}, done["started"]
+    before, last = {}, done.started
     for event in said:
         if event["event"] == "step":
             if event["state"] == "started":
                 before[event["step"]] = event["time"] - last
             last = event["time"]
     lines = ["| step | before its start, s | work, s | imports in it, s |", "|---|---|---|---|"]
-    steps = {one["name"]: one for one in done["steps"]}
+    steps = {one.name: one for one in done.steps}
     for step in (steps[name] for name in before):
-        own = imports.get(step["name"], 0.0)
+        own = imports.get(step.name, 0.0)
         lines.append(
-            f"| {step['name']} | {before[step['name']]:.2f} | "
-            f"{step['work_seconds'] - own:.2f} | {own:.2f} |"
+            f"| {step.name} | {before[step.name]:.2f} | {step.work_seconds - own:.2f} | {own:.2f} |"
         )
     work = work_seconds(done, imports)
     share = 100 * (whole - work) / whole

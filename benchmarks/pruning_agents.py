@@ -78,12 +78,9 @@ class Agent:
 def newest_run(root: Root, name: str) -> tuple[Path, Path] | None:
     """The model and tokens artifacts of the newest finished run of an example, if there is one."""
     for run in record.newest_first(root):
-        found = run.get("artifacts", {})
-        if (
-            run["name"] == name
-            and run["state"] == "succeeded"
-            and {"model", "tokens"} <= set(found)
-        ):
+        found = run.artifacts
+        good = (run.name, run.state) == (name, "succeeded")
+        if good and {"model", "tokens"} <= set(found):
             return Path(found["model"]), Path(found["tokens"])
     return None
 

@@ -46,12 +46,12 @@ def find_run(root: str | None, run_id: str) -> Trained:
         SystemExit: It has not come as far as the transform step.
     """
     run = record.latest(open_root(root), run_id)
-    places = {name: Path(path) for name, path in run["artifacts"].items()}
+    places = {name: Path(path) for name, path in run.artifacts.items()}
     if set(NEEDED) - set(places):
         raise SystemExit(
-            f"error: run {run['id']} has no tokens yet\n  fix: make run, or name another with --run"
+            f"error: run {run.id} has no tokens yet\n  fix: make run, or name another with --run"
         )
-    return Trained(run["id"], run["spec"], places)
+    return Trained(run.id, run.spec, places)
 
 
 @dataclass

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bertworks.contracts.runs import RunRecord
 from bertworks.errors import BertworksError
 from bertworks.spec.file import SpecFile
 from bertworks.storage.store import Version
 from pipelines.local import display, notebook
+from pipelines.local.events import Event
 from pipelines.local.record import Run
 from pipelines.local.root import find_root, open_root
 from pipelines.local.run import run
@@ -23,13 +24,11 @@ class Ended:
     """How a run ended.
 
     Attributes:
-        record: As in run.json; None where nothing was begun.
-        folder: Its report, record and logs; None where nothing was begun.
+        run: Its record; None where nothing was begun.
         error: Why it did not succeed.
     """
 
-    record: dict[str, Any] | None
-    folder: Path | None
+    run: RunRecord | None
     error: BertworksError | None
 
 
@@ -44,7 +43,7 @@ class _Seen:
         self.run = run
         self._shown.start(run)
 
-    def update(self, run: Run, events: list[dict[str, Any]]) -> None:
+    def update(self, run: Run, events: list[Event]) -> None:
         self._shown.update(run, events)
 
     def stop(self, run: Run) -> None:
@@ -59,9 +58,7 @@ def run_here(loaded: SpecFile, root: str | None, *, cache: bool, progress: bool)
         run(loaded, open_root(root), cache=cache, display=seen)
     except BertworksError as raised:
         error = raised
-    if seen.run is None:
-        return Ended(None, None, error)
-    return Ended(seen.run.as_json(), seen.run.folder, error)
+    return Ended(seen.run.record() if seen.run else None, error)
 
 
 def _display(progress: bool) -> display.Display:

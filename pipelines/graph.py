@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import NamedTuple
 
 from pipelines.box import Box, Kind, Output
 from pipelines.boxes import TABLE
+
+
+class Place(NamedTuple):
+    """Where a box is drawn: the boxes from which a line leads to it, and its row."""
+
+    after: list[str]
+    row: int
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,8 @@ class Graph:
                 found[box.name] = Branch(box.goes_on[kind], names, frozenset(taken))
         return found
 
-    def drawn(self) -> dict[str, dict[str, Any]]:
-        """Name to `after` (the boxes from which a line leads to it) and `row`, for the report.
+    def drawn(self) -> dict[str, Place]:
+        """Each box's place in the report's picture, by name.
 
         Lines that others make plain are left out: a line from ingest to each that reads its rows
         would hide the DAG's shape.
@@ -121,7 +128,7 @@ class Graph:
             before = self.before(box)
             plain = [one for one in before if not any(self._leads(one, to) for to in before)]
             rows[box.name] = max([box.row, *(rows[name] for name in plain)])
-            found[box.name] = {"after": plain, "row": rows[box.name]}
+            found[box.name] = Place(plain, rows[box.name])
         return found
 
     @cached_property

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from bertworks.contracts.files import to_json
 from bertworks.errors import BertworksError, GateRefused
 from bertworks.facade import settings
 from bertworks.facade.advice import for_python
@@ -135,7 +136,7 @@ class Agent(LoadedAgent):
         except BertworksError as error:
             for_python(error)
             raise
-        if isinstance(ended.error, GateRefused) and "bundle" in ended.record["artifacts"]:
+        if isinstance(ended.error, GateRefused) and "bundle" in ended.run.artifacts:
             ended.error.agent = cls._of_run(ended, loaded.spec, pipelines.models_of(place))
         if ended.error is not None:
             raise for_python(ended.error) from None
@@ -180,7 +181,7 @@ class Agent(LoadedAgent):
     @classmethod
     def _of_run(cls, ended: Any, spec: AgentSpec, models: str) -> Agent:
         """The agent that a run left, in the store or out of it."""
-        artifacts = ended.record["artifacts"]
+        artifacts = ended.run.artifacts
         bundle, store = open_artifact(artifacts["bundle"], "bundle"), Store(models)
         same = [one.number for one in store.list(spec.name) if one.digest == bundle.digest]
         return cls(
@@ -189,8 +190,8 @@ class Agent(LoadedAgent):
             version=same[-1] if same else None,
             metrics=Path(artifacts["bundle_metrics"]),
             spec=spec,
-            record=ended.record,
-            report=ended.folder / "report.html",
+            record=to_json(ended.run),
+            report=ended.run.folder / "report.html",
         )
 
     @classmethod

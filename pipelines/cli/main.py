@@ -12,7 +12,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +32,7 @@ from pipelines.cluster.schedule import cli as schedule_cli
 
 if TYPE_CHECKING:
     from bertworks.contracts.decision import Rule
+    from bertworks.contracts.runs import RunRecord
 
 app = typer.Typer(
     name="bertworks",
@@ -114,7 +115,7 @@ def run(
 
     shown = display.choose()
     done = run_locally(loaded, place, cache=not no_cache, debug=debug, display=shown)
-    for line in _verdict(done.as_json(), place.path, root):
+    for line in _verdict(done.record(), root):
         typer.echo(line)
     if loaded.spec.serve.deploy.enabled:
         typer.echo(
@@ -122,28 +123,25 @@ def run(
         )
 
 
-def _verdict(done: dict[str, Any], place: Path, root: str | None) -> Iterator[str]:
+def _verdict(done: RunRecord, root: str | None) -> Iterator[str]:
     """The closing lines of a good run: what came out, where it is, how to talk to it."""
     from bertworks.contracts.decision import DECISION
     from bertworks.contracts.registered import REGISTERED
     from pipelines.cli import hints
 
-    artifacts = done["artifacts"]
-    decision = DECISION.read(Path(artifacts["decision"]))
+    decision = DECISION.read(Path(done.artifacts["decision"]))
     yield ""
-    yield f"{done['name']}: passed every gate in {done['seconds']:.0f} s"
+    yield f"{done.name}: passed every gate in {done.seconds:.0f} s"
     for rule in decision.rules:
         yield f"  {rule.name}: {_rule(rule)}"
-    report = place / "runs" / done["id"] / "report.html"
+    report = done.folder / "report.html"
     failure = report.with_name("report.error.txt")
     yield f"report: {report if report.exists() else f'could not be built, see {failure}'}"
     # This run's version, by number: where all was cached, the champion may be another one.
-    kept = REGISTERED.read(Path(artifacts["registered"]))
+    kept = REGISTERED.read(Path(done.artifacts["registered"]))
     option = f" --root {shlex.quote(root)}" if root else ""
-    agent = f"{done['name']}/{kept.version}"
-    asked = hints.question(
-        done.get("spec", {}).get("task", {}), Path(artifacts.get("examples", ""))
-    )
+    agent = f"{done.name}/{kept.version}"
+    asked = hints.question(done.spec.get("task", {}), Path(done.artifacts.get("examples", "")))
     yield f"talk to it: {called()} predict{option} --agent {agent} {asked}"
 
 
@@ -174,20 +172,20 @@ def step(
 
     place = roots.open_root(root)
     done = record.latest(place, run_id)
-    found = next((s for s in done["steps"] if s["name"] == name), None)
-    if found is None or not found["section"]:
-        ran = [s["name"] for s in done["steps"] if s["section"]]
+    found = done.step(name)
+    if found is None or not found.section:
+        ran = [one.name for one in done.steps if one.section]
         raise BertworksError(
-            f"Run {done['id']} did not run a step {name!r} (its cached steps have no inputs noted).",
+            f"Run {done.id} did not run a step {name!r} (its cached steps have no inputs noted).",
             f"Name one of: {', '.join(ran)}." if ran else "Run with --no-cache once.",
         )
     os.environ.update({k: v for k, v in place.environment().items() if "CHECKPOINTS" not in k})
-    folder = out or Path(done["folder"]) / "again" / name
-    outputs = {key: folder / key for key in found["outputs"]}
+    folder = out or done.folder / "again" / name
+    outputs = {key: folder / key for key in found.outputs}
     result = run_step(
-        found["step"],
-        found["section"],
-        {key: Path(path) for key, path in found["inputs"].items()},
+        found.step,
+        found.section,
+        {key: Path(path) for key, path in found.inputs.items()},
         outputs,
     )
     for notice in in_order(result.notices):
@@ -254,7 +252,7 @@ def report(
     from pipelines.local import root as roots
 
     done = record.latest(roots.find_root(root), run_id)
-    file = Path(done["folder"]) / "report.html"
+    file = done.folder / "report.html"
     reports.build(done, file)
     typer.echo(str(file))
     if open_ and (os.environ.get("DISPLAY") or sys.platform in ("darwin", "win32")):

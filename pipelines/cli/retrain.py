@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from pipelines.cli.options import DebugOption, RootOption, SetOption, SpecPath
 
 if TYPE_CHECKING:
     from bertworks.contracts.retraining import Outcome
+    from bertworks.contracts.runs import RunRecord
 
 WEBHOOK = "BERTWORKS_WEBHOOK"  # as in bertworks.retraining.webhook, which is loaded when needed
 
@@ -45,23 +46,22 @@ def retrain(
     from pipelines.local.run import run
 
     place = roots.open_root(root)
-    done = run(loaded, place, kind="retrain", display=display.choose(), debug=debug).as_json()
-    ended = OUTCOME.read(Path(done["artifacts"]["outcome"]))
+    done = run(loaded, place, kind="retrain", display=display.choose(), debug=debug).record()
+    ended = OUTCOME.read(Path(done.artifacts["outcome"]))
     typer.echo("")
-    typer.echo(f"{ended.outcome}, after {done['seconds']:.0f} s")
+    typer.echo(f"{ended.outcome}, after {done.seconds:.0f} s")
     typer.echo(ended.text)
-    folder = place.path / "runs" / done["id"]
     if _was_not_told(done):
-        log = folder / "logs" / "notify.log"
+        log = done.folder / "logs" / "notify.log"
         typer.echo(f"warning: the webhook in {WEBHOOK} was not told; why: {log}", err=True)
-    typer.echo(f"report: {folder / 'report.html'}")
+    typer.echo(f"report: {done.folder / 'report.html'}")
     option = f" --root {shlex.quote(root)}" if root else ""
     typer.echo(f"all endings: {called()} models outcomes {loaded.spec.name}{option}")
 
 
-def _was_not_told(done: dict[str, Any]) -> bool:
+def _was_not_told(done: RunRecord) -> bool:
     """Whether there is a webhook, and it did not take the outcome."""
-    told = any((step.get("metrics") or {}).get("told") for step in done["steps"])
+    told = any(step.metrics.get("told") for step in done.steps)
     return bool(os.environ.get(WEBHOOK, "").strip()) and not told
 
 

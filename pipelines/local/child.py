@@ -14,7 +14,6 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bertworks import progress
 from bertworks.errors import BertworksError
@@ -61,7 +60,7 @@ def _is_artifact(value: object) -> bool:
     return isinstance(value, dict) and "schema_title" in value
 
 
-def _reported(file: str) -> dict[str, Any]:
+def _reported(file: str) -> dict[str, object]:
     """What the step said when it ran: its numbers, its notices, and the time that it took then."""
     try:
         said = json.loads(Path(file).read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -16,6 +16,7 @@ from rich.text import Text
 from bertworks.notices import Notice, tally
 from bertworks.pages.text import number
 from bertworks.progress import duration
+from pipelines.local.events import Event, StageEvent, StepEvent
 from pipelines.local.record import Run, Step
 
 MARKS = {
@@ -35,7 +36,7 @@ class Display(Protocol):
 
     def start(self, run: Run) -> None: ...
 
-    def update(self, run: Run, events: list[dict[str, Any]]) -> None: ...
+    def update(self, run: Run, events: list[Event]) -> None: ...
 
     def stop(self, run: Run) -> None: ...
 
@@ -50,7 +51,7 @@ class Nothing:
 
     def start(self, run: Run) -> None: ...
 
-    def update(self, run: Run, events: list[dict[str, Any]]) -> None: ...
+    def update(self, run: Run, events: list[Event]) -> None: ...
 
     def stop(self, run: Run) -> None: ...
 
@@ -65,21 +66,21 @@ class ProgressLines:
     def start(self, run: Run) -> None:
         print(f"run {run.id}: {' -> '.join(run.steps)}", flush=True)
 
-    def update(self, run: Run, events: list[dict[str, Any]]) -> None:
+    def update(self, run: Run, events: list[Event]) -> None:
         for event in events:
-            step = run.steps.get(event["step"])
+            step = run.steps.get(event.step)
             if step is None:
                 continue
-            if event["event"] == "step" and event["state"] == "started":
+            if isinstance(event, StepEvent) and event.state == "started":
                 print(f"{step.name}: started", flush=True)
-            elif event["event"] == "step":
+            elif isinstance(event, StepEvent):
                 took = [] if step.state == "cached" else [duration(step.seconds)]
                 print(f"{step.name}: {' '.join([step.state, *took, numbers(step)])}".rstrip())
                 for notice in step.told():
                     print(f"{step.name}: {notice.line()}")
                 sys.stdout.flush()
-            elif time.monotonic() - self._last > 15 or (step.name, event["stage"]) != self._stage:
-                self._last, self._stage = time.monotonic(), (step.name, event["stage"])
+            elif time.monotonic() - self._last > 15 or (step.name, event.stage) != self._stage:
+                self._last, self._stage = time.monotonic(), (step.name, event.stage)
                 print(f"{step.name}: {doing(event)}", flush=True)
 
     def stop(self, run: Run) -> None:
@@ -101,10 +102,10 @@ class LiveTable:
         self._live.start()
         self._live.update(draw(run))
 
-    def update(self, run: Run, events: list[dict[str, Any]]) -> None:
+    def update(self, run: Run, events: list[Event]) -> None:
         for event in events:
-            step = run.steps.get(event["step"])
-            if step is not None and event["event"] == "step" and step.finished:
+            step = run.steps.get(event.step)
+            if step is not None and isinstance(event, StepEvent) and step.finished:
                 for notice in step.told():
                     self._print(f"{step.name}: {notice.line()}", indent=4)
         self._live.update(draw(run))
@@ -140,21 +141,21 @@ def draw(run: Run) -> Table:
     return table
 
 
-def doing(stage: dict[str, Any]) -> str:
+def doing(stage: StageEvent | None) -> str:
     """What a running step is doing: stage, share done, rate, time left, a note."""
-    if not stage:
+    if stage is None:
         return "starting"
-    parts = [stage["stage"]]
-    if stage["total"]:
-        parts.append(f"{stage['done']:,.0f}/{stage['total']:,.0f} {stage['unit']}")
-    elif stage["done"]:
-        parts.append(f"{stage['done']:,.0f} {stage['unit']}")
-    if stage["rate"] and stage["unit"]:
-        parts.append(f"{stage['rate']:,.1f} {stage['unit']}/s")
-        if stage["total"] and stage["state"] == "running":
-            parts.append(f"{duration((stage['total'] - stage['done']) / stage['rate'])} left")
-    if stage["note"]:
-        parts.append(stage["note"])
+    parts = [stage.stage]
+    if stage.total:
+        parts.append(f"{stage.done:,.0f}/{stage.total:,.0f} {stage.unit}")
+    elif stage.done:
+        parts.append(f"{stage.done:,.0f} {stage.unit}")
+    if stage.rate and stage.unit:
+        parts.append(f"{stage.rate:,.1f} {stage.unit}/s")
+        if stage.total and stage.state == "running":
+            parts.append(f"{duration((stage.total - stage.done) / stage.rate)} left")
+    if stage.note:
+        parts.append(stage.note)
     return ", ".join(parts)
 
 
@@ -171,7 +172,7 @@ def numbers(step: Step) -> str:
     return figures(step.metrics)
 
 
-def figures(metrics: Mapping[str, float]) -> str:
+def figures(metrics: Mapping[str, float | None]) -> str:
     """The first few of a step's numbers: "train_rows 15,000, read 20,000"."""
     return ", ".join(f"{name} {number(value)}" for name, value in list(metrics.items())[:FIGURES])
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from bertworks.progress import duration
 from pipelines.local.display import closing, draw
+from pipelines.local.events import Event
 from pipelines.local.record import Run
 
 SECONDS = 1.0
@@ -53,7 +54,7 @@ class CellTable:
         self._handle.display(Shown(draw(run), []))
         self._drawn = time.monotonic()
 
-    def update(self, run: Run, events: list[dict[str, Any]]) -> None:
+    def update(self, run: Run, events: list[Event]) -> None:
         if time.monotonic() - self._drawn >= SECONDS:
             self._draw(run, [])
 

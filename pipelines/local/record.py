@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from bertworks.errors import BertworksError
-from bertworks.notices import Notice, read_notices
-from bertworks.storage.artifacts import write_json
+from bertworks.contracts.runs import RUN, RunRecord, RunStep
+from bertworks.errors import ArtifactError, BertworksError
+from bertworks.notices import Notice, in_order
 from pipelines.box import Box, Kind
 from pipelines.graph import Branch, Graph
+from pipelines.local.events import Event, StageEvent, StepEvent
 from pipelines.local.root import Root
 
 
 @dataclass
 class Step:
-    """One box of the DAG in one run.
+    """One box of the DAG in a run that goes on: what its record keeps, and what it does now.
 
-    `step` is the step that it runs; `after` and `row` are its place in the drawing; `known_as` is what
-    the report calls its outputs; `answer` is what the step said, of those that decide what runs next.
+    The fields that `RunStep` has too are described there; `known_as` is what the report calls its
+    outputs.
     """
 
     name: str
@@ -34,30 +34,51 @@ class Step:
     known_as: Mapping[str, str] = field(default_factory=dict)
     state: str = "waiting"
     seconds: float = 0.0
-    work_seconds: float = 0.0  # of these, inside the step's function: without starts and imports
-    made_in_seconds: float = 0.0  # what it took in the run that made what the cache gave
+    work_seconds: float = 0.0
+    made_in_seconds: float = 0.0
     started: float = 0.0
     message: str = ""
     exit_code: int = 0
     section: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    notices: list[dict[str, Any]] = field(default_factory=list)
-    stage: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    stage: StageEvent | None = None
     answer: str = ""
 
     @classmethod
     def of(cls, box: Box, graph: Graph) -> Step:
         """A box that has not begun."""
-        return cls(box.name, step=box.step, known_as=box.known_as, **graph.drawn()[box.name])
+        place = graph.drawn()[box.name]
+        return cls(box.name, box.step, place.after, place.row, box.known_as)
+
+    def take(self, event: StepEvent) -> None:
+        """Takes in its beginning or its end."""
+        started = event.state == "started"
+        self.state = "running" if started else event.state
+        if started:
+            self.started = event.time
+        elif self.started:
+            self.seconds = event.time - self.started
+        for name, value in event.facts.items():
+            setattr(self, name, value)
+
+    def record(self) -> RunStep:
+        """What is kept of it."""
+        kept = {one.name: getattr(self, one.name) for one in fields(RunStep)}
+        return RunStep(**kept | {"seconds": round(self.seconds, 3)})
 
     def told(self) -> list[Notice]:
         """Its notices, the warnings first; where to read more as a path, if it is a file of its."""
         return [
             replace(notice, more=_placed(notice.more, self.outputs.values()))
-            for notice in read_notices(self.notices)
+            for notice in in_order(self.notices)
         ]
+
+    @property
+    def cached(self) -> bool:
+        return self.state == "cached"
 
     @property
     def finished(self) -> bool:
@@ -95,33 +116,15 @@ class Run:
     def id(self) -> str:
         return self.folder.name
 
-    def apply(self, event: dict[str, Any]) -> None:
+    def apply(self, event: Event) -> None:
         """Takes in one event of a step."""
-        step = self.steps.get(event.get("step", ""))
+        step = self.steps.get(event.step)
         if step is None:
             return
-        if event["event"] == "stage":
+        if isinstance(event, StageEvent):
             step.stage = event
             return
-        step.state = "running" if event["state"] == "started" else event["state"]
-        if event["state"] == "started":
-            step.started = event["time"]
-        elif step.started:
-            step.seconds = event["time"] - step.started
-        for key in (
-            "inputs",
-            "outputs",
-            "section",
-            "metrics",
-            "message",
-            "exit_code",
-            "work_seconds",
-            "made_in_seconds",
-            "notices",
-            "answer",
-        ):
-            if key in event:
-                setattr(step, key, event[key])
+        step.take(event)
         if branch := self._cut_off(step):
             for name in branch.boxes:
                 self.steps[name].state = "skipped"
@@ -142,75 +145,55 @@ class Run:
                     found[step.known_as.get(output, output)] = path
         return found
 
-    def as_json(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """The run as the report and `run.json` have it."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "kind": self.kind,
-            "spec": self.spec,
-            "spec_file": self.spec_file,
-            "fingerprints": self.fingerprints,
-            "started": self.started,
-            "seconds": round(self.seconds, 3),
-            "state": self.state,
-            "message": self.message,
-            "steps": [
-                {
-                    "name": step.name,
-                    "step": step.step,
-                    "after": step.after,
-                    "row": step.row,
-                    "state": step.state,
-                    "cached": step.state == "cached",
-                    "seconds": round(step.seconds, 3),
-                    "work_seconds": step.work_seconds,
-                    "message": step.message,
-                    "section": step.section,
-                    "inputs": step.inputs,
-                    "outputs": step.outputs,
-                    "made_in_seconds": step.made_in_seconds,
-                    "metrics": step.metrics,
-                    "notices": step.notices,
-                }
-                for step in self.steps.values()
-            ],
-            "artifacts": self.artifacts(),
-        }
+        return RunRecord(
+            id=self.id,
+            name=self.name,
+            kind=self.kind,
+            spec=self.spec,
+            spec_file=self.spec_file,
+            fingerprints=self.fingerprints,
+            started=self.started,
+            seconds=round(self.seconds, 3),
+            state=self.state,
+            message=self.message,
+            steps=[step.record() for step in self.steps.values()],
+            artifacts=self.artifacts(),
+            folder=self.folder,
+        )
 
     def save(self) -> None:
         """Writes run.json, all or nothing."""
-        write_json(self.folder / "run.json", self.as_json())
+        RUN.write(self.folder, self.record())
 
 
-def newest_first(root: Root) -> Iterator[dict[str, Any]]:
-    """The records of all runs with their `folder`; one that cannot be read is passed over."""
+def newest_first(root: Root) -> Iterator[RunRecord]:
+    """The records of all runs; one that cannot be read is passed over."""
     for file in sorted(root.runs.glob("*/run.json"), reverse=True):
         try:
-            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            yield {**_completed(content), "folder": str(file.parent)}
-        except (OSError, ValueError, TypeError):
+            yield _completed(replace(RUN.read(file.parent), folder=file.parent))
+        except ArtifactError:
             print(f"warning: {file} cannot be read: passed over", file=sys.stderr)
 
 
-def _completed(content: dict[str, Any]) -> dict[str, Any]:
+def _completed(record: RunRecord) -> RunRecord:
     """A record with what records of version 0.1 did not say of the boxes: the table has it."""
-    steps = content.get("steps", [])
-    if "kind" in content and all("after" in step for step in steps):
-        return content
-    graph = Graph.named(step["name"] for step in steps)
-    drawn, boxes = graph.drawn(), {box.name: box for box in graph.boxes}
-    known = [
-        {"step": boxes[step["name"]].step, **drawn[step["name"]], **step}
-        if step["name"] in boxes
+    if record.kind:
+        return record
+    graph = Graph.named(step.name for step in record.steps)
+    boxes, drawn = {box.name: box for box in graph.boxes}, graph.drawn()
+    steps = [
+        replace(step, step=boxes[step.name].step, **drawn[step.name]._asdict())
+        if step.name in boxes
         else step
-        for step in steps
+        for step in record.steps
     ]
     kind = "retrain" if any(box.closes for box in graph.boxes) else "agent"
-    return {"kind": kind, **content, "steps": known}
+    return replace(record, kind=kind, steps=steps)
 
 
-def latest(root: Root, run_id: str | None = None) -> dict[str, Any]:
+def latest(root: Root, run_id: str | None = None) -> RunRecord:
     """Reads a run's record.
 
     Args:
@@ -220,9 +203,9 @@ def latest(root: Root, run_id: str | None = None) -> dict[str, Any]:
     Raises:
         BertworksError: There is no such run.
     """
-    for content in newest_first(root):
-        if run_id in (None, "latest", Path(content["folder"]).name):
-            return content
+    for record in newest_first(root):
+        if run_id in (None, "latest", record.folder.name):
+            return record
     wanted = f"run {run_id!r}" if run_id else "run"
     raise BertworksError(
         f"There is no {wanted} in {root.runs}.",

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from bertworks.errors import EnvironmentFault
+from bertworks.contracts.runs import RUN, RunRecord
+from bertworks.errors import ArtifactError, EnvironmentFault
 from bertworks.storage import temporary
-from bertworks.storage.artifacts import write_json
 from bertworks.storage.locks import lock
 from bertworks.storage.scratch import remove_abandoned
 
@@ -167,10 +165,10 @@ def _tidy(root: Root) -> None:
 def _put_right(root: Root) -> None:
     """Marks and removes what a killed run left; nobody else runs while we hold the lock."""
     for file in root.runs.glob("*/run.json"):
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-            run = json.loads(file.read_text(encoding="utf-8"))
-            if run.get("state") == "running":
-                write_json(file, _interrupted(run, file.parent / "events.jsonl"))
+        with contextlib.suppress(OSError, ArtifactError):
+            run = RUN.read(file.parent)
+            if run.state == "running":
+                RUN.write(file.parent, _interrupted(run, file.parent / "events.jsonl"))
     _remove_partial(root.pipeline_root)
     for model in root.models.glob("*"):
         # In its turn, as who promotes a version takes it; where somebody has that, nothing is removed.
@@ -178,17 +176,17 @@ def _put_right(root: Root) -> None:
             _remove_partial(model)
 
 
-def _interrupted(run: dict[str, Any], events: Path) -> dict[str, Any]:
+def _interrupted(run: RunRecord, events: Path) -> RunRecord:
     """The record of a run whose process was killed, up to the last that was heard of it."""
     steps = [
-        {**step, "state": "interrupted" if step.get("state") == "running" else step.get("state")}
-        for step in run.get("steps", [])
+        replace(step, state="interrupted") if step.state == "running" else step
+        for step in run.steps
     ]
-    heard = max(events.stat().st_mtime - run["started"], 0.0) if events.exists() else 0.0
+    heard = events.stat().st_mtime if events.exists() else 0.0
+    began = run.started if isinstance(run.started, float) else heard
     message = "Interrupted: its process was killed. The same command goes on from there."
-    return {
-        **run, "state": "interrupted", "message": message, "seconds": round(heard, 3), "steps": steps
-    }  # fmt: skip
+    seconds = round(max(heard - began, 0.0), 3)
+    return replace(run, state="interrupted", message=message, seconds=seconds, steps=steps)
 
 
 def _remove_partial(place: Path) -> None:

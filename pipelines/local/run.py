@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -16,7 +15,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from bertworks import failures
 from bertworks.errors import BertworksError, GateRefused, StepFailed
@@ -29,6 +27,7 @@ from pipelines.box import Kind
 from pipelines.cli.command import called
 from pipelines.dag import Dag
 from pipelines.local.display import Display
+from pipelines.local.events import Event, StepEvent, read_event
 from pipelines.local.record import Run, Step, newest_first
 from pipelines.local.root import Root, locked
 from pipelines.site import REPOSITORY, Laptop
@@ -122,10 +121,10 @@ def _baseline(root: Root, name: str, fingerprints: dict[str, str]) -> str:
     either: an unchanged run must find the baseline, and so the cache, of the run before it.
     """
     for done in newest_first(root):
-        statistics = done.get("artifacts", {}).get("statistics", "")
-        good = done.get("name") == name and done.get("state") == "succeeded"
-        if good and done["kind"] == "agent" and done.get("fingerprints") != fingerprints:
-            return str(statistics) if Path(statistics).exists() else "none"
+        good = (done.name, done.state, done.kind) == (name, "succeeded", "agent")
+        if good and done.fingerprints != fingerprints:
+            statistics = done.artifacts.get("statistics", "")
+            return statistics if Path(statistics).exists() else "none"
     return "none"
 
 
@@ -210,31 +209,22 @@ def _watch(current: Run, root: Root, debug: bool, display: Display, scratch: Pat
     _judge(current, exit_code, log)
 
 
-def _take(current: Run, reader: Iterator[list[dict[str, Any]]], display: Display) -> None:
+def _take(current: Run, reader: Iterator[list[Event]], display: Display) -> None:
     news = next(reader)
     for event in news:
         current.apply(event)
-    if any(event["event"] == "step" for event in news):
+    if any(isinstance(event, StepEvent) for event in news):
         current.save()
     display.update(current, news)
 
 
-def _new_events(file: Path) -> Iterator[list[dict[str, Any]]]:
+def _new_events(file: Path) -> Iterator[list[Event]]:
     """Yields, at each call, the events that were appended since the last one; whole lines only."""
     rest = b""
     with open(file, "rb") as stream:
         while True:
             *lines, rest = (rest + stream.read()).split(b"\n")
-            yield [event for line in lines if (event := _event(line)) is not None]
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    """An event; None for a line that a full disk tore apart, which must not hide why the step failed."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and "event" in found else None
+            yield [event for line in lines if (event := read_event(line)) is not None]
 
 
 def _judge(current: Run, exit_code: int, log: Path) -> None:
@@ -300,6 +290,6 @@ def _write_report(current: Run) -> None:
     try:
         from bertworks.pages.report import page as report
 
-        report.build(current.as_json(), current.folder / "report.html")
+        report.build(current.record(), current.folder / "report.html")
     except Exception as error:  # the report must never turn a good run into a failed one
         (current.folder / "report.error.txt").write_text(f"{type(error).__name__}: {error}\n")

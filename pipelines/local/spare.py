@@ -24,7 +24,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from bertworks import cpus
 from components.launch import die_with_runner
@@ -145,21 +145,28 @@ def main(listener: socket.socket, modules: Sequence[str]) -> None:
     os._exit(code)
 
 
-def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+class Request(NamedTuple):
+    """A step, as the client asks for it."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+
+
+def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
     """What the client sends: one byte with its output's descriptors, then JSON to the end."""
     _, descriptors, _, _ = socket.recv_fds(connection, 1, 2)
     with connection.makefile("rb") as stream:
-        return json.loads(stream.read()), descriptors
+        return Request(**json.loads(stream.read())), descriptors
 
 
-def _take_over(request: dict[str, Any], descriptors: Sequence[int]) -> None:
+def _take_over(request: Request, descriptors: Sequence[int]) -> None:
     """Becomes the process that KFP meant to start."""
     for descriptor, standard in zip(descriptors, (1, 2), strict=True):
         os.dup2(descriptor, standard)
         os.close(descriptor)
     os.environ.clear()
-    os.environ.update(request["environment"])
-    sys.argv = [EXECUTOR, *request["arguments"]]
+    os.environ.update(request.environment)
+    sys.argv = [EXECUTOR, *request.arguments]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import overhead
+from bertworks.contracts.runs import RunRecord, RunStep
 
 LOG = """\
 import time: self [us] | cumulative | imported package
@@ -18,7 +19,7 @@ a step's own words
 
 
 @pytest.fixture
-def done(tmp_path: Path) -> dict:
+def done(tmp_path: Path) -> RunRecord:
     events = [
         {"event": "step", "step": "ingest", "state": "started", "time": 101.0},
         {"event": "stage", "step": "ingest", "state": "running", "time": 102.0},
@@ -29,15 +30,18 @@ def done(tmp_path: Path) -> dict:
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in events))
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs/finetune.log").write_text(LOG)
-    steps = [{"name": "finetune", "work_seconds": 10.0}, {"name": "ingest", "work_seconds": 3.5}]
-    return {"id": "one", "folder": str(tmp_path), "started": 100.0, "steps": steps}
+    steps = [
+        RunStep("finetune", "succeeded", work_seconds=10.0),
+        RunStep("ingest", "succeeded", work_seconds=3.5),
+    ]
+    return RunRecord(id="one", folder=tmp_path, started=100.0, steps=steps)
 
 
-def test_imports_are_read_from_the_steps_logs(done: dict) -> None:
-    assert overhead.imports_of(Path(done["folder"]) / "logs") == {"finetune": 1.5}
+def test_imports_are_read_from_the_steps_logs(done: RunRecord) -> None:
+    assert overhead.imports_of(done.folder / "logs") == {"finetune": 1.5}
 
 
-def test_where_a_runs_time_went(done: dict) -> None:
+def test_where_a_runs_time_went(done: RunRecord) -> None:
     lines = overhead.table(done, 20.0, {"finetune": 1.5})
     assert lines[2:] == [
         "| ingest | 1.00 | 3.50 | 0.00 |",
@@ -46,7 +50,7 @@ def test_where_a_runs_time_went(done: dict) -> None:
     ]
 
 
-def test_a_run_without_the_numbers_is_refused(done: dict) -> None:
-    del done["steps"][0]["work_seconds"]
+def test_a_run_without_the_numbers_is_refused(done: RunRecord) -> None:
+    done.steps[0] = RunStep("finetune", "succeeded")
     with pytest.raises(SystemExit, match="run it again"):
         overhead.table(done, 20.0, {})

@@ -177,7 +177,7 @@ def test_hostile_names_are_escaped(run: dict[str, Any], tmp_path: Path) -> None:
 def test_the_gate_stands_under_evaluate_with_and_without_pretraining() -> None:
     for names in (STEPS, [*STEPS[:3], "pretrain", *STEPS[3:]], [n for n in STEPS if n != "prune"]):
         placed = Graph.named(names).drawn()
-        steps = [RunStep(name, "succeeded", seconds=1.0, **placed[name]) for name in names]
+        steps = [RunStep(one, "succeeded", seconds=1.0, **placed[one]._asdict()) for one in names]
         drawn = str(draw(steps))
         boxes = re.findall(r"<title>([\w-]+):.*?<rect[^>]* x=\"(\d+)\" y=\"(\d+)\"", drawn)
         places = {name: (int(x), int(y)) for name, x, y in boxes}

@@ -10,7 +10,9 @@ SETUP = """
 import threading, warnings
 from pathlib import Path
 from pipelines.local import notebook
+from pipelines.local.events import StageEvent, StepEvent
 from pipelines.local.record import Run, Step
+from bertworks.notices import Notice
 notebook.SECONDS = 0.0
 assert notebook.is_one()
 """
@@ -20,12 +22,11 @@ def show():
     shown = notebook.CellTable()
     shown.start(run)
     for number in range(50):
-        run.apply({"event": "step", "step": "ingest", "state": "started", "time": 1.0})
-        run.apply({"event": "stage", "step": "ingest", "stage": f"reading {number}", "total": None,
-                   "done": 0, "rate": 0, "unit": "", "note": "", "state": "running"})
+        run.apply(StepEvent("ingest", "started", 1.0))
+        run.apply(StageEvent("ingest", f"reading {number}", "running", 0, None, "", "", 0))
         shown.update(run, [])
-    run.apply({"event": "step", "step": "ingest", "state": "succeeded", "time": 3.0,
-               "notices": [{"text": "3 rows were left out", "level": "warning"}]})
+    run.apply(StepEvent("ingest", "succeeded", 3.0,
+                        notices=[Notice("3 rows were left out", "warning")]))
     run.state = "succeeded"
     shown.stop(run)
 

@@ -16,16 +16,18 @@ from rich.console import Console
 from rich.text import Text
 from pipelines.cli.command import print_anywhere, takes
 from pipelines.local.display import LiveTable, ProgressLines
+from pipelines.local.events import StepEvent
 from pipelines.local.record import Run, Step
+from bertworks.notices import Notice
 from pipelines.cli import predictions
 from pipelines.cli.prediction_input import Given
 from pathlib import Path
 
 print_anywhere()
 step = Step("ingest", state="failed")
-step.notices = [{"text": "label 'café 电' → \\ud800 is rare …", "level": "warning"}]
+step.notices = [Notice("label 'café 电' → \\ud800 is rare …", "warning")]
 run = Run(Path(sys.argv[1]), "naïve", {}, "spec.yaml", {"ingest": step})
-event = {"event": "step", "step": "ingest", "state": "failed", "time": 1.0}
+event = StepEvent("ingest", "failed", 1.0)
 for display in (ProgressLines(), LiveTable()):
     display.start(run)
     display.update(run, [event])

@@ -18,7 +18,7 @@ from kfp import compiler
 from tiny_agent import REPOSITORY
 
 from bertworks import progress
-from bertworks.contracts.runs import RUN, RunStep
+from bertworks.contracts.runs import RunStep
 from bertworks.pages.report.dag import draw
 from bertworks.spec import AgentSpec
 from bertworks.spec import file as spec_file
@@ -27,8 +27,9 @@ from pipelines.box import KINDS, Box, Kind, Output
 from pipelines.boxes import TABLE
 from pipelines.cluster.runs.steps import declared_steps
 from pipelines.dag import Dag, requests, steps_at_work
-from pipelines.graph import Graph
+from pipelines.graph import Graph, Place
 from pipelines.local.child import CacheHits
+from pipelines.local.events import StepEvent
 from pipelines.local.record import Run, Step, latest
 from pipelines.local.root import find_root
 from pipelines.sections import parts
@@ -132,7 +133,7 @@ def test_a_box_of_a_section_of_its_own_is_there_when_that_is_on() -> None:
     settings = json.loads(made.sections()["toy"])["settings"]
     assert settings == {"metric": made.spec.metric, "toy": {"enabled": True, "words": 3}}
     assert names.index("finetune") < names.index("toy")
-    assert made.graph.drawn()["toy"] == {"after": ["finetune"], "row": 0}
+    assert made.graph.drawn()["toy"] == Place(after=["finetune"], row=0)
 
 
 def test_pods_ask_for_what_the_table_says() -> None:
@@ -201,8 +202,7 @@ def test_an_answer_decides_what_is_skipped(
 ) -> None:
     run = run_of(dag(kind="retrain").graph, tmp_path / "runs/1", "retrain")
     outputs = {name: f"/{name}" for name in ("comparison", "merged", "history", "initial")}
-    event = {"event": "step", "step": "compare", "state": state, "time": 1.0, "seconds": 1.0}
-    run.apply({**event, "outputs": outputs, "answer": answer})
+    run.apply(StepEvent("compare", state, 1.0, outputs=outputs, answer=answer))
     skipped = {name for name, step in run.steps.items() if step.state == "skipped"}
     others = {"ingest", "compare", "notify"}
     assert skipped == (set() if goes_on else set(run.steps) - others)
@@ -245,9 +245,8 @@ def test_a_record_of_before_is_read_with_its_picture(tmp_path: Path, kind: Kind)
     old["steps"].append({**old["steps"][0], "name": "since-removed"})
     file.write_text(json.dumps(old), encoding="utf-8")
     found = latest(find_root(str(tmp_path)))
-    drawn = str(draw(RUN.of(found, "run.json").steps))
-    gone = found["steps"].pop()
+    drawn = str(draw(found.steps))
+    gone = found.steps.pop()
     assert found == new
-    assert gone["name"] == "since-removed"
-    whole = str(draw(RUN.of(new, "run.json").steps))
-    assert drawn.count('class="edge"') == whole.count('edge"') > 9
+    assert gone.name == "since-removed"
+    assert drawn.count('class="edge"') == str(draw(new.steps)).count('edge"') > 9

@@ -14,6 +14,7 @@ from asgi import post
 
 from bertworks.contracts.decision import DECISION, Decision, Rule
 from bertworks.contracts.registered import REGISTERED, Registered
+from bertworks.contracts.runs import RunRecord
 from bertworks.errors import DataError, SpecError
 from pipelines.cli import command
 from pipelines.cli import main as cli
@@ -47,11 +48,10 @@ def test_the_closing_lines_name_this_runs_version(tmp_path: Path, reported: bool
     DECISION.write(tmp_path / "decision", Decision(True, "accuracy", rules, []))
     REGISTERED.write(tmp_path / "registered", Registered("tiny", 3, "models/tiny/3", "d" * 64))
     if reported:
-        (tmp_path / "runs/one").mkdir(parents=True)
-        (tmp_path / "runs/one/report.html").write_text("")
+        (tmp_path / "report.html").write_text("")
     artifacts = {name: str(tmp_path / name) for name in ("decision", "registered")}
-    done = {"artifacts": artifacts, "name": "tiny", "id": "one", "seconds": 1}
-    said = "\n".join(cli._verdict(done, tmp_path, "a b"))
+    done = RunRecord(name="tiny", seconds=1.0, artifacts=artifacts, folder=tmp_path)
+    said = "\n".join(cli._verdict(done, "a b"))
     assert "minimum: 0.8412 (limit 0.8)" in said
     assert "beat_champion: none yet" in said
     assert "--root 'a b' --agent tiny/3" in said

@@ -75,12 +75,12 @@ def test_a_killed_run_is_marked_and_cleared_away_by_the_next_command(place) -> N
     ):
         partial.mkdir(parents=True)
     (place.models / "tiny/.lock").touch()
-    assert latest(roots.find_root(str(place.path)))["state"] == "running"  # it is at work
+    assert latest(roots.find_root(str(place.path))).state == "running"  # it is at work
     assert scratch.exists()
     kill(command)
     done = latest(roots.find_root(str(place.path)))
-    assert done["state"] == "interrupted" and done["seconds"] == 10.0
-    assert [step["state"] for step in done["steps"]] == ["succeeded", "interrupted"]
+    assert done.state == "interrupted" and done.seconds == 10.0
+    assert [step.state for step in done.steps] == ["succeeded", "interrupted"]
     assert "killed" in json.loads(file.read_text())["message"]
     assert not scratch.exists()
     assert (

@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from bertworks.notices import Notice
 from bertworks.pages.report import page as report
 from pipelines.local.child import CacheHits
 from pipelines.local.display import LiveTable, ProgressLines, figures, grouped, wrapped
+from pipelines.local.events import StepEvent
 from pipelines.local.record import Run, Step
 
 DROPPED = Notice(
@@ -28,9 +30,9 @@ def run(tmp_path: Path) -> Run:
     return Run(folder=tmp_path, name="tiny", spec={}, spec_file="spec.yaml", steps=steps)
 
 
-def event(run: Run, state: str, **facts: object) -> dict[str, object]:
-    made = {"event": "step", "step": "ingest", "state": state, "time": 3.0, **facts}
-    made["outputs"] = {"rejected": str(run.folder / "rejected")}
+def event(run: Run, state: str, **facts: Any) -> StepEvent:
+    outputs = {"rejected": str(run.folder / "rejected")}
+    made = StepEvent("ingest", state, 3.0, outputs=outputs, **facts)
     run.apply(made)
     return made
 
@@ -38,7 +40,7 @@ def event(run: Run, state: str, **facts: object) -> dict[str, object]:
 @pytest.mark.parametrize("state", ["succeeded", "cached", "failed"])
 def test_a_steps_notices_are_shown_at_its_end_and_at_the_runs_end(run, capsys, state) -> None:
     shown = ProgressLines()
-    told = [one.to_json() for one in (MERGED, DROPPED)]
+    told = [MERGED, DROPPED]
     shown.update(run, [event(run, state, notices=told, metrics={"train_rows": 15_000, "a": 0.5})])
     run.steps["gate"].state = run.state = "failed"
     run.save()
@@ -52,14 +54,14 @@ def test_a_steps_notices_are_shown_at_its_end_and_at_the_runs_end(run, capsys, s
         "1 warning, 1 note:", "  ingest", f"    {warning}", f"    note: {MERGED.text}"
     ]  # fmt: skip
     kept = json.loads((run.folder / "run.json").read_text("utf-8"))
-    assert kept["steps"][0]["notices"] == told
+    assert kept["steps"][0]["notices"] == [one.to_json() for one in told]
 
 
 def test_a_terminal_shows_them_above_and_below_the_table(run, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     table = LiveTable()
     table.start(run)
-    table.update(run, [event(run, "succeeded", notices=[DROPPED.to_json()])])
+    table.update(run, [event(run, "succeeded", notices=[DROPPED])])
     table.stop(run)
     out = capsys.readouterr().out
     assert out.count("130 of 200 rows were dropped") == 2
@@ -124,11 +126,11 @@ def test_lines_break_between_words_and_paths_stay_whole() -> None:
 
 
 def test_they_stand_in_the_report(run, tmp_path) -> None:
-    event(run, "succeeded", notices=[MERGED.to_json(), DROPPED.to_json()])
-    report.build(run.as_json(), tmp_path / "report.html")
+    event(run, "succeeded", notices=[MERGED, DROPPED])
+    report.build(run.record(), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "1 warning, 1 note" in page
     assert page.index(DROPPED.text) < page.index(MERGED.text)
     run.steps["ingest"].notices = []
-    report.build(run.as_json(), tmp_path / "report.html")
+    report.build(run.record(), tmp_path / "report.html")
     assert "What the steps tell" not in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -1,10 +1,13 @@
 """Run records: read from events, newest first, damaged ones passed over."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from bertworks.errors import BertworksError
+from bertworks.notices import Notice
+from pipelines.local.events import StageEvent, StepEvent, read_event
 from pipelines.local.record import Run, Step, latest
 from pipelines.local.root import find_root
 
@@ -20,23 +23,36 @@ def make(root: Path, name: str) -> Run:
 
 def test_events_become_states_and_artifacts(tmp_path: Path) -> None:
     run = make(tmp_path, "1")
-    started = {"event": "step", "step": "finetune", "state": "started", "time": 10.0}
-    run.apply({**started, "inputs": {"tokens": "/t"}, "outputs": {"model": "/m"}, "section": "{}"})
+    places = {"inputs": {"tokens": "/t"}, "outputs": {"model": "/m"}}
+    run.apply(StepEvent("finetune", "started", 10.0, section="{}", **places))
     assert run.steps["finetune"].state == "running"
     assert run.artifacts() == {}
-    ended = {"event": "step", "step": "finetune", "state": "succeeded", "time": 12.5}
-    run.apply({**ended, "seconds": 2.4, "work_seconds": 1.5})
+    run.apply(StepEvent("finetune", "succeeded", 12.5, work_seconds=1.5))
     assert run.steps["finetune"].seconds == 2.5
-    assert run.as_json()["steps"][1]["work_seconds"] == 1.5
+    assert run.record().steps[1].work_seconds == 1.5
     assert run.artifacts() == {"model": "/m"}
-    run.apply({"event": "step", "step": "unknown", "state": "failed", "time": 1.0})
+    run.apply(StepEvent("unknown", "failed", 1.0))
+
+
+def test_lines_become_events() -> None:
+    stage = {"event": "stage", "step": "a", "stage": "reading", "state": "done", "done": 3,
+             "total": None, "unit": "rows", "note": "", "rate": 1.5, "seconds": 2.0}  # fmt: skip
+    assert read_event(json.dumps(stage)) == StageEvent(
+        "a", "reading", "done", 3, None, "rows", "", 1.5
+    )
+    ended = {"event": "step", "step": "a", "state": "failed", "time": 1.0, "pid": 7, "exit_code": 5,
+             "notices": [{"text": "odd", "level": "warning"}]}  # fmt: skip
+    event = StepEvent("a", "failed", 1.0, exit_code=5, notices=[Notice("odd", "warning")])
+    assert read_event(json.dumps(ended)) == event
+    for torn in (b'{"event": "st', b"[1]", b'{"event": "another"}', b"{}", b"\xff"):
+        assert read_event(torn) is None
 
 
 def test_a_damaged_record_is_passed_over(tmp_path: Path, capsys) -> None:
     make(tmp_path, "1")
     make(tmp_path, "2")
     (tmp_path / "runs/2/run.json").write_text("{")
-    assert latest(find_root(str(tmp_path)))["id"] == "1"
+    assert latest(find_root(str(tmp_path))).id == "1"
     assert "cannot be read" in capsys.readouterr().err
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from bertworks.contracts.runs import RunRecord, RunStep
 from bertworks.retraining import webhook
 from pipelines.cli import retrain as retrain_cli
 
@@ -22,8 +21,8 @@ def test_a_webhook_that_was_not_told_is_noticed(
     monkeypatch: pytest.MonkeyPatch, url: str, told: int, warned: bool
 ) -> None:
     monkeypatch.setenv(webhook.URL, url)
-    steps: list[dict[str, Any]] = [{"name": "notify", "metrics": {"kept": 1, "told": told}}]
-    assert retrain_cli._was_not_told({"steps": steps}) is warned
+    steps = [RunStep("notify", metrics={"kept": 1, "told": told})]
+    assert retrain_cli._was_not_told(RunRecord(steps=steps)) is warned
 
 
 def test_the_help_breaks_lines_where_the_terminal_does() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bertworks.errors import BertworksError
 from pipelines.graph import Graph
+from pipelines.local.events import StepEvent
 from pipelines.local.record import Run, Step
 from pipelines.local.run import _judge
 from tests.helpers.retrain_rows import small_artifact
@@ -33,10 +33,9 @@ def run_with(folder: Path, changed: int) -> Run:
         for output in kinds:
             small_artifact(folder / name / output, output, {})
             outputs[output] = str(folder / name / output)
-        event: dict[str, Any] = {"event": "step", "step": name, "time": 1.0}
-        run.apply({**event, "state": "started", "outputs": outputs})
+        run.apply(StepEvent(name, "started", 1.0, outputs=outputs))
         answer = ("unchanged", "changed")[changed] if name == "compare" else ""
-        run.apply({**event, "state": "succeeded", "outputs": outputs, "answer": answer})
+        run.apply(StepEvent(name, "succeeded", 1.0, outputs=outputs, answer=answer))
     return run
 
 
