@@ -142,12 +142,15 @@ class Target(ABC):
         return sorted(labels)
 
     @abstractmethod
-    def number(self, table: pa.Table, facts: Mapping[str, Any]) -> tuple[pa.Table, Unknown]:
+    def number(
+        self, table: pa.Table, labels: Sequence[str], score: Mapping[str, float] | None
+    ) -> tuple[pa.Table, Unknown]:
         """Replaces what was read (texts, scores) by what training needs.
 
         Args:
             table: Encoded rows.
-            facts: `labels`, and for numbers `score` with `mean` and `std`.
+            labels: Those of the train split; none for numbers.
+            score: For numbers `mean` and `std` of the train split.
         """
 
     @abstractmethod
@@ -182,11 +185,13 @@ class LabelTarget(Target):
 
         return self.column, pa.string()
 
-    def number(self, table: pa.Table, facts: Mapping[str, Any]) -> tuple[pa.Table, Unknown]:
+    def number(
+        self, table: pa.Table, labels: Sequence[str], score: Mapping[str, float] | None
+    ) -> tuple[pa.Table, Unknown]:
         """The label's place in `labels`."""
         from bertworks.text.labels import number_column
 
-        return number_column(table, self.column, facts["labels"])
+        return number_column(table, self.column, labels)
 
     def indexes(self, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
         """int64, (rows,)."""
@@ -238,11 +243,14 @@ class NumberTarget(Target):
         """0."""
         return 0
 
-    def number(self, table: pa.Table, facts: Mapping[str, Any]) -> tuple[pa.Table, Unknown]:
+    def number(
+        self, table: pa.Table, labels: Sequence[str], score: Mapping[str, float] | None
+    ) -> tuple[pa.Table, Unknown]:
         """Adds the scaled score."""
         from bertworks.text.labels import scale
 
-        return scale(table, facts["score"]["mean"], facts["score"]["std"]), {}
+        assert score is not None
+        return scale(table, score["mean"], score["std"]), {}
 
     def indexes(self, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
         """float64, (rows,)."""

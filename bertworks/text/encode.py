@@ -6,8 +6,7 @@ rows were seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -65,19 +64,20 @@ def encode(
 
 
 def number_labels(
-    task: Task, table: pa.Table, facts: Mapping[str, Any]
+    task: Task, table: pa.Table, labels: Sequence[str], score: Mapping[str, float] | None = None
 ) -> tuple[pa.Table, dict[str, int]]:
     """Replaces what was read (labels, scores) by what training needs.
 
     Args:
         task: The task.
         table: Encoded rows, with the label column as it was read.
-        facts: `labels`, and for regression `score` with `mean` and `std`.
+        labels: Those of the train split; none for regression.
+        score: For regression `mean` and `std` of the train split's scores.
 
     Returns:
         The table, and how often each label was seen that is not in `labels`.
     """
-    return for_task(task).target.number(table, facts)
+    return for_task(task).target.number(table, labels, score)
 
 
 def encode_corpus(tokenizer: Tokenizer, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Counts]:

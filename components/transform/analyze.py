@@ -11,12 +11,19 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from bertworks.spec import Task
 from bertworks.tasks import for_task
+from components.transform.facts import Facts
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    Tensors = dict[str, tf.Tensor | tf.SparseTensor]
+    """A column's rows, by its name."""
 
 # Before TensorFlow is loaded: its start-up notices are no news to the user.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -52,12 +59,12 @@ def adapter_config(task: Task) -> Any:
     return TensorAdapterConfig(analysis_schema(task), representations)
 
 
-def preprocessing(task: Task) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def preprocessing(task: Task) -> Callable[[Tensors], Tensors]:
     """The preprocessing function for a task."""
 
     target = for_task(task).target
 
-    def preprocess(inputs: dict[str, Any]) -> dict[str, Any]:
+    def preprocess(inputs: Tensors) -> Tensors:
         outputs = {"length_quantiles": _repeat(_length_quantiles(_at_once(inputs, task)), inputs)}
         if target.numeric:
             outputs |= _score(inputs)
@@ -68,14 +75,14 @@ def preprocessing(task: Task) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return preprocess
 
 
-def _at_once(inputs: dict[str, Any], task: Task) -> Any:
+def _at_once(inputs: Tensors, task: Task) -> tf.Tensor:
     """Tokens of each row that are read at once: longer rows are read in windows of `max_length`."""
     import tensorflow as tf
 
     return tf.minimum(inputs["length"], tf.cast(task.max_length, inputs["length"].dtype))
 
 
-def _length_quantiles(length: Any) -> Any:
+def _length_quantiles(length: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
     import tensorflow_transform as tft
 
@@ -85,7 +92,7 @@ def _length_quantiles(length: Any) -> Any:
     return tf.concat([ends[0], inner, ends[1]], axis=0)
 
 
-def _score(inputs: dict[str, Any]) -> dict[str, Any]:
+def _score(inputs: Tensors) -> Tensors:
     import tensorflow as tf
     import tensorflow_transform as tft
 
@@ -98,7 +105,7 @@ def _score(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"score_moments": _repeat(exact, inputs), "scaled": scaled}
 
 
-def _label_index(label: Any, outside: str) -> Any:
+def _label_index(label: tf.SparseTensor, outside: str) -> tf.SparseTensor:
     """Index into the labels in alphabetical order; the label that says "none" is 0 where there is one.
 
     tf.Transform orders a vocabulary by weight, then by the reverse alphabet. With all weights equal
@@ -122,27 +129,23 @@ def _label_index(label: Any, outside: str) -> Any:
     return label.with_values(tf.where(rank < 0, rank, index))
 
 
-def _repeat(values: Any, inputs: dict[str, Any]) -> Any:
+def _repeat(values: tf.Tensor, inputs: Tensors) -> tf.Tensor:
     """One copy a row: what a saved graph gives back has a row for each row given."""
     import tensorflow as tf
 
     return tf.tile(values[None], [tf.shape(inputs["length"])[0], 1])
 
 
-def read_facts(saved_model: str, task: Task) -> dict[str, Any]:
+def read_facts(saved_model: str, task: Task) -> Facts:
     """What the analyzers found, read from the saved transform graph.
 
     Args:
         saved_model: The folder of the transform_fn.
         task: The task.
-
-    Returns:
-        labels (see `_label_index`; none for regression), length_quantiles (minimum, the
-        PERCENTILES, maximum) and score (mean, std, min, max; None but for regression).
     """
     import tensorflow as tf
 
-    inputs: dict[str, Any] = {"length": tf.constant([0], tf.int64)}
+    inputs: Tensors = {"length": tf.constant([0], tf.int64)}
     target = for_task(task).target
     if target.numeric:
         inputs["score"] = tf.constant([0.0], tf.float32)
@@ -154,7 +157,7 @@ def read_facts(saved_model: str, task: Task) -> dict[str, Any]:
         moments = [float(moment) for moment in outputs["score_moments"].numpy()[0]]
         score = dict(zip(("mean", "std", "min", "max"), moments, strict=True))
     quantiles = outputs["length_quantiles"].numpy()[0].tolist()
-    return {"labels": _labels(saved_model, task), "length_quantiles": quantiles, "score": score}
+    return Facts(_labels(saved_model, task), quantiles, score)
 
 
 def forget_paths(saved_model: Path) -> None:
@@ -180,11 +183,11 @@ def forget_paths(saved_model: Path) -> None:
     (saved_model / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _apply(saved_model: str, inputs: dict[str, Any]) -> dict[str, Any]:
+def _apply(saved_model: str, inputs: Tensors) -> Tensors:
     from tensorflow_transform.saved import saved_transform_io_v2
 
     loader = saved_transform_io_v2.SavedModelLoader(saved_model)
-    outputs: dict[str, Any] = loader.apply_transform_model(inputs)
+    outputs: Tensors = loader.apply_transform_model(inputs)
     return outputs
 
 

@@ -9,7 +9,6 @@ workers see the output folder can run it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,17 +24,17 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from bertworks.errors import BertworksError, SpecError
 from bertworks.spec import Task, Transform
 from components.transform import analyze
+from components.transform.facts import FACTS, Facts
 from components.transform.shards import Job, Shard, analysis, encode_shard, finish_shard
 
 ANALYSIS = "analysis"
-FACTS = "facts.json"
 
 
-def execute(settings: Transform, task: Task, job: Job, shards: list[Shard]) -> dict[str, Any]:
+def execute(settings: Transform, task: Task, job: Job, shards: list[Shard]) -> Facts:
     """Encodes, analyzes and writes all shards.
 
     Returns:
-        The analyzers' facts (see `analyze.read_facts`). The shards' reports are in `job.work`.
+        What the analyzers found. The shards' reports are in `job.work`.
     """
     try:
         _run(settings, task, job, shards)
@@ -43,8 +42,7 @@ def execute(settings: Transform, task: Task, job: Job, shards: list[Shard]) -> d
         # Beam wraps what a worker raises, and drops the advice of our own errors.
         raise _cause(error) from error
     analyze.forget_paths(Path(job.output) / "transform" / "transform_fn")
-    facts_read: dict[str, Any] = json.loads((Path(job.work) / FACTS).read_text(encoding="utf-8"))
-    return facts_read
+    return FACTS.read(Path(job.work))
 
 
 def _run(settings: Transform, task: Task, job: Job, shards: list[Shard]) -> None:
@@ -93,13 +91,13 @@ def _same(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _finish(shard: Shard, facts: dict[str, Any], job: Job) -> None:
+def _finish(shard: Shard, facts: Facts, job: Job) -> None:
     finish_shard(shard, job, facts)
 
 
-def _write_facts(saved_model: Any, task: Task, work: str) -> dict[str, Any]:
+def _write_facts(saved_model: Any, task: Task, work: str) -> Facts:
     facts = analyze.read_facts(str(saved_model), task)
-    (Path(work) / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    FACTS.write(Path(work), facts)
     return facts
 
 

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +27,7 @@ from bertworks.tasks import for_task
 from bertworks.text.encode import encode, encode_corpus, number_labels
 from bertworks.text.ragged import singletons
 from bertworks.text.tokenizer import Tokenizer
+from components.transform.facts import Facts
 
 CORPUS = "corpus"
 SPLITS = ("train", "validation", "test")
@@ -57,23 +57,18 @@ class Job:
     """What is the same for all shards.
 
     Attributes:
-        task: The spec's task section, as JSON.
+        task: What is learned.
         tokenizer: Folder of tokenizer.json.
         work: Folder for interim files, which all workers see.
         output: The artifact's folder, which all workers see.
         batch_rows: Rows an Arrow batch.
     """
 
-    task: dict[str, Any]
+    task: Task
     tokenizer: str
     work: str
     output: str
     batch_rows: int
-
-    @functools.cached_property
-    def parsed_task(self) -> Task:
-        """The task, validated."""
-        return Task.model_validate(self.task)
 
     def interim(self, shard: Shard, ending: str = ".arrow") -> Path:
         """A shard's interim file."""
@@ -161,13 +156,13 @@ def _encode(shard: Shard, job: Job, interim: Path) -> None:
             if shard.split == CORPUS:
                 encoded, counts = encode_corpus(tokenizer, batch)
             else:
-                encoded, counts = encode(job.parsed_task, tokenizer, batch)
+                encoded, counts = encode(job.task, tokenizer, batch)
             writer = writer or pa.ipc.new_file(str(interim), encoded.schema)
             writer.write_batch(encoded)
             totals.update(counts)
             stage.advance(batch.num_rows)
             if shard.split == "train":
-                found.append(_for_analysis(job.parsed_task, batch, encoded))
+                found.append(_for_analysis(job.task, batch, encoded))
     if writer is not None:
         writer.close()
     if found:
@@ -214,13 +209,13 @@ def _for_analysis(task: Task, batch: pa.RecordBatch, encoded: pa.RecordBatch) ->
     return pa.RecordBatch.from_pydict(columns)
 
 
-def finish_shard(shard: Shard, job: Job, facts: dict[str, Any]) -> None:
+def finish_shard(shard: Shard, job: Job, facts: Facts) -> None:
     """Sorts a shard by length, turns labels and scores into numbers, and writes its Parquet file.
 
     Args:
         shard: Its interim file must be there; it is removed.
         job: The job.
-        facts: What the analyzers found: labels, score.
+        facts: What the analyzers found.
     """
     interim = job.interim(shard)
     counts = json.loads(job.interim(shard, ".json").read_text(encoding="utf-8"))
@@ -230,7 +225,7 @@ def finish_shard(shard: Shard, job: Job, facts: dict[str, Any]) -> None:
         table = table.take(pa.array(order)).combine_chunks()
     unknown: dict[str, int] = {}
     if shard.split != CORPUS:
-        table, unknown = number_labels(job.parsed_task, table, facts)
+        table, unknown = number_labels(job.task, table, facts.labels, facts.score)
     file = Path(job.output) / f"{shard.name}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, file, compression="zstd", row_group_size=ROW_GROUP)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -23,6 +22,7 @@ from bertworks.text.tokenizer import Tokenizer
 from bertworks.text.windows import most_tokens
 from components.contract import StepResult, StepSection
 from components.transform.ahead import encoding
+from components.transform.facts import Facts
 from components.transform.loading import UNUSED, without
 from components.transform.shards import CORPUS, SPLITS, Job, Report, Shard, plan, reports
 from components.transform.vocabulary import train_tokenizer
@@ -63,7 +63,7 @@ def run(section: Section, *, examples: Path, corpus: Path, base: Path, tokens: P
         tokenizer = _tokenizer(section.base, task, parents["base"], shards)
         tokenizer.save(folder)
         job = Job(
-            task=task.model_dump(mode="json"),
+            task=task,
             tokenizer=str(folder),
             work=str(folder / WORK),
             output=str(folder),
@@ -108,12 +108,12 @@ def _tokenizer(base: Base, task: Task, start: Artifact, shards: list[Shard]) -> 
     return Tokenizer.load(start.path)
 
 
-def _refuse(task: Task, facts: Mapping[str, Any], done: list[Report]) -> None:
+def _refuse(task: Task, facts: Facts, done: list[Report]) -> None:
     """Stops at rows that nothing can be learned from, or that cannot be scored."""
     numeric = for_task(task).target.numeric
-    if numeric and facts["score"]["std"] == 0.0:
+    if facts.score is not None and facts.score["std"] == 0.0:
         raise DataError(
-            f"All scores of the train split are {facts['score']['mean']:g}.",
+            f"All scores of the train split are {facts.score['mean']:g}.",
             "Check data.sources[].columns.label: is it the column with the score?",
         )
     if not numeric and not _count(done, "train", "label_values"):
@@ -152,7 +152,7 @@ def _count(done: list[Report], split: str, name: str) -> int:
 def _info(
     task: Task,
     tokenizer: Tokenizer,
-    facts: Mapping[str, Any],
+    facts: Facts,
     done: list[Report],
     clean: Clean | None,
 ) -> Tokens:
@@ -163,10 +163,10 @@ def _info(
         vocab_size=tokenizer.vocab_size,
         special=SpecialIds(*tokenizer.special),
         rows=_counts(done, "rows"),
-        labels=facts["labels"],
+        labels=facts.labels,
         corpus_rows=_count(done, CORPUS, "rows"),
-        length_quantiles=facts["length_quantiles"],
-        score=facts["score"],
+        length_quantiles=facts.length_quantiles,
+        score=facts.score,
         clean=clean,
         truncated=_counts(done, "truncated"),
         windowed=_counts(done, "windowed"),

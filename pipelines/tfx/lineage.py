@@ -10,6 +10,7 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
 
+Property = int | float | str | None
 _INPUTS = (metadata_store_pb2.Event.INPUT, metadata_store_pb2.Event.DECLARED_INPUT)
 
 
@@ -30,7 +31,7 @@ class Node:
     kind: str
     uri: str
     box: str
-    facts: dict[str, Any]
+    facts: dict[str, Property]
     parents: tuple[int, ...]
 
 
@@ -124,5 +125,5 @@ def _boxes(store: Any) -> dict[int, str]:
     }
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any) -> Property:
     return getattr(value, value.WhichOneof("value")) if value.WhichOneof("value") else None

@@ -12,6 +12,7 @@ import pytest
 from bertworks.spec import Base, Task, Transform
 from bertworks.spec.section import Section
 from bertworks.storage import artifacts
+from components.transform.facts import Facts
 from tests.fixes.taking import Bench, as_written, change, reviews, taken
 
 ROWS = 60
@@ -41,10 +42,10 @@ def encoded(bench: Bench, folder: Path, known: list[str]) -> tuple[Task, list[An
         Base.model_validate(settings["base"]), task, parents["base"], shards
     )
     tokenizer.save(work)
-    job = Job(task.model_dump(mode="json"), str(work), str(work), str(work), 1000)
+    job = Job(task, str(work), str(work), str(work), 1000)
     for shard in shards:
         encode_shard(shard, job)
-        finish_shard(shard, job, {"labels": known, "score": {"mean": 0.0, "std": 1.0}})
+        finish_shard(shard, job, Facts(known, [], {"mean": 0.0, "std": 1.0}))
     return task, reports(work)
 
 
@@ -63,7 +64,8 @@ def transformed(bench: Bench, *changes: str) -> list[str]:
     known = labels_of(folder)
     task, done = encoded(bench, folder, known)
     scores = [row["score"] for row in read(folder / "examples", "train") if "score" in row]
-    _refuse(task, {"score": {"mean": np.mean(scores or [0]), "std": np.std(scores or [0])}}, done)
+    score = {"mean": float(np.mean(scores)), "std": float(np.std(scores))} if scores else None
+    _refuse(task, Facts(known, [], score), done)
     return known
 
 

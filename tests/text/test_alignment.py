@@ -28,7 +28,7 @@ def aligned_tags(words: list[int], tags: list[str], labels: list[str]) -> np.nda
     pieces = Pieces(columns, 0, words=index, begins=first_pieces(index.values))
     batch = pa.RecordBatch.from_pydict({"tags": pa.array([tags], pa.list_(pa.string()))})
     beside = pa.Table.from_pydict(TagsTarget().beside(batch, pieces))
-    table, unknown = TagsTarget().number(beside, {"labels": labels})
+    table, unknown = TagsTarget().number(beside, labels, None)
     assert not unknown
     return table.column("tags").combine_chunks().flatten().to_numpy()
 

@@ -80,9 +80,7 @@ def tagged(count, task):
     tags = ["O"] * (count - 5) + ["B-LOC"] * 5
     batch = pa.RecordBatch.from_pylist([{"id": "1", "tokens": words, "tags": tags}])
     encoded, counts = encode(task, tokenizer, batch)
-    table, unknown = number_labels(
-        task, pa.Table.from_batches([encoded]), {"labels": ["O", "B-LOC"]}
-    )
+    table, unknown = number_labels(task, pa.Table.from_batches([encoded]), ["O", "B-LOC"])
     assert not unknown
     row = {name: table.column(name).to_pylist()[0] for name in table.column_names}
     assert counts["windowed"] == (row["length"] > task.max_length)

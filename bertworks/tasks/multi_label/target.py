@@ -42,11 +42,13 @@ class LabelsTarget(Target):
         found = sum(1 for count in counts if count < rows)
         return found, 1, "labels that some rows have and others not"
 
-    def number(self, table: pa.Table, facts: Mapping[str, Any]) -> tuple[pa.Table, Unknown]:
+    def number(
+        self, table: pa.Table, labels: Sequence[str], score: Mapping[str, float] | None
+    ) -> tuple[pa.Table, Unknown]:
         """0 or 1 for each of `labels`."""
         from bertworks.text.labels import number_sets
 
-        return number_sets(table, self.column, facts["labels"])
+        return number_sets(table, self.column, labels)
 
     def indexes(self, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
         """int64 0/1, (rows, labels)."""

@@ -106,13 +106,15 @@ class TagsTarget(Target):
         """ "O", then the others by the alphabet."""
         return [OUTSIDE, *(one for one in sorted(labels) if one != OUTSIDE)]
 
-    def number(self, table: pa.Table, facts: Mapping[str, Any]) -> tuple[pa.Table, Unknown]:
+    def number(
+        self, table: pa.Table, labels: Sequence[str], score: Mapping[str, float] | None
+    ) -> tuple[pa.Table, Unknown]:
         """Places in `labels`, of the tags on pieces and of those a word."""
         from bertworks.text.labels import number_lists
 
-        table, unknown = number_lists(table, "tags", facts["labels"])
+        table, unknown = number_lists(table, "tags", labels)
         if "word_tags" in table.column_names:
-            table, unknown = number_lists(table, "word_tags", facts["labels"])
+            table, unknown = number_lists(table, "word_tags", labels)
         return table, unknown
 
     def indexes(self, values: Sequence[Any], labels: Sequence[str]) -> list[list[str]]:

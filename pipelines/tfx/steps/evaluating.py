@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ def custom_extractors(
     keys = {key for slicing in eval_config.slicing_specs for key in slicing.feature_keys}
     answers = tfma.extractors.Extractor(
         stage_name="BertworksAnswers",
-        ptransform=_Answers({model.model_name: model for model in models}, sorted(keys)),
+        ptransform=_Answers({one.model_name: one.model_loader for one in models}, sorted(keys)),
     )
     return [
         answers,
@@ -143,12 +143,12 @@ def custom_extractors(
 
 
 class _Answers(beam.PTransform):
-    def __init__(self, models: dict[str, Any], slices: list[str]) -> None:
+    def __init__(self, loaders: dict[str, tfma.ModelLoader], slices: list[str]) -> None:
         super().__init__()
-        self._models, self._slices = models, slices
+        self._loaders, self._slices = loaders, slices
 
     def expand(self, extracts: Any) -> Any:
-        return extracts | "Answer" >> beam.ParDo(_Answer(self._models, self._slices))
+        return extracts | "Answer" >> beam.ParDo(_Answer(self._loaders, self._slices))
 
 
 @beam.typehints.with_input_types(tfma.Extracts)
@@ -156,8 +156,8 @@ class _Answers(beam.PTransform):
 class _Answer(tfma.utils.DoFnWithModels):
     """Adds labels, answers and slice columns: JSON of what the row says and of what a server says."""
 
-    def __init__(self, models: dict[str, Any], slices: list[str]) -> None:
-        super().__init__({name: model.model_loader for name, model in models.items()})
+    def __init__(self, loaders: dict[str, tfma.ModelLoader], slices: list[str]) -> None:
+        super().__init__(loaders)
         self._slices = slices
 
     def process(self, element: Any) -> Iterator[Any]:
@@ -212,7 +212,7 @@ def _slice(name: str, row: list[Any]) -> str:
     return ", ".join(map(str, row)) or "(none)"
 
 
-def _plain(answer: dict[str, Any]) -> dict[str, Any]:
+def _plain(answer: Mapping[str, object]) -> dict[str, object]:
     return {
         name: answer[name]
         for name in ("label", "labels", "tags", "score", "scores")

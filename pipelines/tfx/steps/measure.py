@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -22,7 +23,7 @@ class Measure(metric_types.Metric):
         task: The spec's task section.
     """
 
-    def __init__(self, name: str, task: dict[str, Any]) -> None:
+    def __init__(self, name: str, task: Mapping[str, object]) -> None:
         super().__init__(
             metric_util.merge_per_key_computations(_computations), name=name, task=task
         )
@@ -33,7 +34,7 @@ metric_types.register_metric(Measure)
 
 def _computations(
     name: str = "",
-    task: dict[str, Any] | None = None,
+    task: Mapping[str, object] | None = None,
     model_name: str = "",
     output_name: str = "",
     example_weighted: bool = False,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bertworks.spec import Task
 from bertworks.tasks import for_task
 from components.transform import analyze
 from pipelines.tfx.steps.rows import EXACT_SCORE, LABEL, PIECE_TAGS, POSITION, READ_WORDS
 
+if TYPE_CHECKING:
+    from components.transform.analyze import Tensors
+
 RAW = "raw."
 """Begins the names of columns that are passed on as they were read."""
 
 
-def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
+def preprocessing_fn(inputs: Tensors, custom_config: Mapping[str, object]) -> Tensors:
     """What tf.Transform runs over the rows, here and in the saved graph.
 
     The tokens are in the rows already: the Hugging Face tokenizer, which training and serving use,
@@ -38,7 +42,7 @@ def raw_column(task: Task) -> str:
     return PIECE_TAGS if target.per_word else LABEL
 
 
-def _analyzed(inputs: dict[str, Any], task: Task) -> dict[str, Any]:
+def _analyzed(inputs: Tensors, task: Task) -> Tensors:
     if for_task(task).target.numeric:
         return {"length": inputs["length"], "score": inputs["score"]}
     return {"length": inputs["length"], "label": inputs[LABEL]}

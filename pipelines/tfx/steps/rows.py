@@ -17,7 +17,7 @@ so that a schema can bound the share of cut rows and of unknown tokens: with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def _whole(lists: dict[str, list[Any]], task: Task, tokenizer: Tokenizer) -> lis
     return lengths
 
 
-def _serialized(values: dict[str, Any]) -> bytes:
+def _serialized(values: Mapping[str, object]) -> bytes:
     features = {name: _feature(value) for name, value in values.items() if value is not None}
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return bytes(example.SerializeToString(deterministic=True))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,6 +19,7 @@ from bertworks.tasks.target import Target
 from bertworks.text.encode import number_labels
 from bertworks.text.tokenizer import Tokenizer
 from components.transform import analyze
+from components.transform.facts import Facts
 from components.transform.shards import CORPUS, ROW_GROUP, SPLITS
 from pipelines.tfx.steps.preprocessing import RAW, raw_column
 from pipelines.tfx.steps.rows import LABEL, POSITION, READ_WORDS, parsed
@@ -49,9 +49,9 @@ def write_tokens(
         DataError: A label that the train split lacks, or scores that are all the same.
     """
     facts = analyze.read_facts(str(transform_graph / "transform_fn"), task)
-    if for_task(task).target.numeric and facts["score"]["std"] == 0.0:
+    if facts.score is not None and facts.score["std"] == 0.0:
         raise DataError(
-            f"All scores of the train split are {facts['score']['mean']:g}.",
+            f"All scores of the train split are {facts.score['mean']:g}.",
             "Check data.sources[].columns.label: is it the column with the score?",
         )
     with artifacts.write(out, kind="tokens", producer="transform") as folder:
@@ -66,7 +66,7 @@ def write_tokens(
 
 
 def _write_split(
-    folder: Path, split: str, task: Task, facts: Mapping[str, Any], patterns: list[str]
+    folder: Path, split: str, task: Task, facts: Facts, patterns: list[str]
 ) -> dict[str, int]:
     """Writes a split's shards; counts its rows, tokens and unknown tokens."""
     folder.mkdir(parents=True)
@@ -79,7 +79,7 @@ def _write_split(
     for number, members in sorted((shards or {0: []}).items()):
         table = _corpus_table(members) if split == CORPUS else _table(members, task)
         if split != CORPUS:
-            table, unknown = number_labels(task, table, facts)
+            table, unknown = number_labels(task, table, facts.labels, facts.score)
             _refuse(split, unknown)
         counts["tokens"] += sum(table.column("length").to_pylist())
         file = folder / f"part-{number:05d}.parquet"
@@ -150,7 +150,7 @@ def _refuse(split: str, unknown: Mapping[str, int]) -> None:
 def _info(
     task: Task,
     tokenizer: Tokenizer,
-    facts: Mapping[str, Any],
+    facts: Facts,
     counted: Mapping[str, Mapping[str, int]],
     clean: Clean,
 ) -> Tokens:
@@ -161,9 +161,9 @@ def _info(
         vocab_size=tokenizer.vocab_size,
         special=SpecialIds(*tokenizer.special),
         rows={split: counted[split]["rows"] for split in SPLITS},
-        labels=facts["labels"],
+        labels=facts.labels,
         corpus_rows=counted[CORPUS]["rows"],
-        length_quantiles=np.asarray(facts["length_quantiles"]).tolist(),
-        score=facts["score"],
+        length_quantiles=facts.length_quantiles,
+        score=facts.score,
         clean=clean,
     )
