@@ -59,7 +59,7 @@ class Box:
 
     name: str
     runs: str = ""
-    section: Callable[[Dag], dict[str, Any]]
+    section: Callable[[Dag], Mapping[str, object]]
     takes: Mapping[str, Sequence[Output]] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     there: Callable[[Dag], bool] = lambda dag: True

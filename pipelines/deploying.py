@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bertworks.spec import AgentSpec
+from components.deploy.settings import Section
 
 
-def deploy_section(spec: AgentSpec, store: str) -> dict[str, Any]:
+def deploy_section(spec: AgentSpec, store: str) -> Section:
     """What the deploy step, and `bertworks deploy`, need of a spec.
 
     The server's pods get the environment, secrets, node selector and tolerations that the spec's
@@ -18,17 +17,17 @@ def deploy_section(spec: AgentSpec, store: str) -> dict[str, Any]:
         store: URI or path of the model store, as pods see it.
     """
     resources = spec.resources
-    own = resources.of("deploy").model_dump(mode="json")
-    return {
-        "name": spec.name,
-        "serve": spec.serve.model_dump(mode="json"),
-        "store": store,
-        "volume": resources.volume.model_dump(mode="json"),
-        "image_pull_policy": resources.image_pull_policy,
-        "image_pull_secrets": list(resources.image_pull_secrets),
-        "service_account": resources.service_account,
-        "env": own["env"],
-        "secrets": own["secrets"],
-        "node_selector": own["node_selector"],
-        "tolerations": own["tolerations"],
-    }
+    own = resources.of("deploy")
+    return Section(
+        name=spec.name,
+        serve=spec.serve,
+        store=store,
+        volume=resources.volume,
+        image_pull_policy=resources.image_pull_policy,
+        image_pull_secrets=list(resources.image_pull_secrets),
+        service_account=resources.service_account,
+        env=own.env,
+        secrets=own.secrets,
+        node_selector=own.node_selector,
+        tolerations=own.tolerations,
+    )

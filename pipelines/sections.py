@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from pipelines.deploying import deploy_section
 if TYPE_CHECKING:
     from pipelines.dag import Dag
 
-Settings = dict[str, Any]
+Settings = Mapping[str, object]
+"""A section as JSON has it: only its step knows what is in it, and looks inside."""
 
 
 def parts(*names: str, **named: str) -> Callable[[Dag], Settings]:
@@ -63,8 +64,8 @@ def validate(dag: Dag) -> Settings:
 def evaluate_model(dag: Dag) -> Settings:
     """As of the bundle, without slices: they cost a third of a minute of TFMA, and are taken of what
     will serve."""
-    found = parts("task", "metric", "evaluate")(dag)
-    return {**found, "evaluate": {**found["evaluate"], "slices": []}}
+    settings = {**plain(dag.spec.evaluate), "slices": []}
+    return {**parts("task", "metric")(dag), "evaluate": settings}
 
 
 def quantize(dag: Dag) -> Settings:
@@ -129,7 +130,7 @@ def notify(dag: Dag) -> Settings:
 
 def deploy(dag: Dag) -> Settings:
     """How the agent is served on the cluster."""
-    return deploy_section(dag.spec, dag.site.store)
+    return deploy_section(dag.spec, dag.site.store).model_dump(mode="json")
 
 
 def recipe(spec: AgentSpec) -> str:

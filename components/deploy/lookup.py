@@ -11,7 +11,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from bertworks.errors import ArtifactError, BertworksError, EnvironmentFault, GateRefused
 from components.deploy import manifests
@@ -95,7 +94,7 @@ def _finished(
     began, reason = time.monotonic(), f"it did not end within {seconds:.0f} s (--timeout)"
     shown: set[str] = set()
     while time.monotonic() - began < seconds:
-        pod: dict[str, Any] = cluster.get("Pod", name) or {}
+        pod = cluster.get("Pod", name) or {}
         if _has_ended(pod):
             if log := cluster.log(name, "lookup"):
                 return log
@@ -118,7 +117,7 @@ def _finished(
     )
 
 
-def _has_ended(pod: dict[str, Any]) -> bool:
+def _has_ended(pod: Object) -> bool:
     """Whether its container has: the pod's own phase follows a moment later."""
     status = pod.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):

@@ -33,6 +33,8 @@ LONGEST_SERVICE = 63
 """Of a Service's name, with the `-predictor` that KServe puts behind it."""
 
 Object = dict[str, Any]
+"""A Kubernetes object as the API server has it. Each kind has its own schema, which is the server's to
+check; here single fields are set in manifests that are read from files."""
 
 
 def object_name(agent: str) -> str:
@@ -124,12 +126,9 @@ def read_back(top: Object) -> Serving | None:
         return None
 
 
-def _template(top: Object) -> dict[str, Any]:
+def _template(top: Object) -> Object:
     spec = top["spec"]
-    found: dict[str, Any] = (
-        spec["template"]["metadata"] if "template" in spec else spec["predictor"]
-    )
-    return found
+    return spec["template"]["metadata"] if "template" in spec else spec["predictor"]
 
 
 def _deployment(one: Object, serving: Serving) -> None:
@@ -176,7 +175,7 @@ def _labels(labels: dict[str, str], pods: Any, serving: Serving) -> None:
     labels[ROLLOUT] = hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _pod(pod: dict[str, Any], serving: Serving) -> None:
+def _pod(pod: Object, serving: Serving) -> None:
     (container,) = pod["containers"]
     container["image"] = serving.image
     container["imagePullPolicy"] = serving.pull_policy
@@ -212,13 +211,13 @@ def _pod(pod: dict[str, Any], serving: Serving) -> None:
         pod["tolerations"] = [dict(one) for one in serving.tolerations]
 
 
-def _variables(serving: Serving) -> list[dict[str, Any]]:
-    plain = [
+def _variables(serving: Serving) -> list[Object]:
+    plain: list[Object] = [
         {"name": name, "value": value}
         for name, value in sorted(serving.env.items())
         if name not in serving.secrets
     ]
-    secret: list[dict[str, Any]] = [
+    secret: list[Object] = [
         {
             "name": name,
             "valueFrom": {"secretKeyRef": {"name": one["secret"], "key": one["key"]}},
@@ -228,7 +227,7 @@ def _variables(serving: Serving) -> list[dict[str, Any]]:
     return plain + secret
 
 
-def _volume(pod: dict[str, Any], container: dict[str, Any], serving: Serving) -> None:
+def _volume(pod: Object, container: Object, serving: Serving) -> None:
     (store,) = (one for one in pod["volumes"] if one["name"] == "store")
     (mounted,) = (one for one in container["volumeMounts"] if one["name"] == "store")
     if serving.claim is None:

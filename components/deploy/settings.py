@@ -8,8 +8,30 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from bertworks.errors import SpecError
+from bertworks.spec.cluster import SecretKey, Serve, Toleration, Volume
+from components.contract import StepSection
 
 Kind = Literal["kserve", "deployment"]
+
+
+class Section(StepSection):
+    """What the server and its pods need of the spec.
+
+    Attributes:
+        store: URI or path of the model store, as pods see it.
+    """
+
+    name: str
+    serve: Serve
+    store: str
+    volume: Volume
+    image_pull_policy: str
+    image_pull_secrets: list[str]
+    service_account: str | None
+    env: dict[str, str]
+    secrets: dict[str, SecretKey]
+    node_selector: dict[str, str]
+    tolerations: list[Toleration]
 
 
 @dataclass(frozen=True)
@@ -60,14 +82,14 @@ class Serving:
     env: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     node_selector: dict[str, str] = field(default_factory=dict)
-    tolerations: list[dict[str, Any]] = field(default_factory=list)
+    tolerations: list[dict[str, str | int]] = field(default_factory=list)
 
     @property
     def label(self) -> str:
         """The version as people say it: sentiment/3."""
         return f"{self.name}/{self.version}"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For the record that is kept on the cluster; holds names of secrets, no secret."""
         return asdict(self)
 
@@ -78,60 +100,60 @@ class Serving:
         return cls(**{key: value for key, value in kept.items() if key in known})
 
 
-def settings_of(section: Mapping[str, Any], version: int, digest: str) -> Serving:
+def settings_of(
+    section: Section, version: int, digest: str, namespace: str | None = None
+) -> Serving:
     """The settings that the deploy step's section of a spec asks for.
 
     Args:
-        section: As `pipelines.sections` writes it.
+        section: The deploy step's.
         version: The registered version.
         digest: Its bundle's digest.
+        namespace: Where the volume is, as far as that is known.
 
     Raises:
         SpecError: The pods could not reach the store.
     """
-    serve, deploy = section["serve"], section["serve"]["deploy"]
-    volume, store = section["volume"], section["store"]
-    bucket = "://" in store
+    serve, deploy, volume = section.serve, section.serve.deploy, section.volume
+    bucket = "://" in section.store
     if not bucket:
-        _check_volume(store, volume, deploy["namespace"], section.get("namespace"))
-    cpus = max(1, math.ceil(_cpus(deploy["cpu"])))
+        _check_volume(section.store, volume, deploy.namespace, namespace)
+    cpus = max(1, math.ceil(_cpus(deploy.cpu)))
     return Serving(
-        name=section["name"],
+        name=section.name,
         version=version,
         digest=digest,
-        store=store,
-        image=deploy["image"],
+        store=section.store,
+        image=deploy.image,
         # A container sees every core of its node: without a number it would start threads for all.
-        threads=min(serve["threads"] or cpus, cpus),
-        cpu=deploy["cpu"],
-        memory=deploy["memory"],
-        min_replicas=deploy["min_replicas"],
-        max_replicas=deploy["max_replicas"],
-        target_cpu_percent=deploy["target_cpu_percent"],
-        timeout_minutes=deploy["timeout_minutes"],
-        claim=None if bucket else volume["claim"],
-        mount=volume["mount"],
-        pull_policy=section["image_pull_policy"],
-        pull_secrets=list(section["image_pull_secrets"]),
+        threads=min(serve.threads or cpus, cpus),
+        cpu=deploy.cpu,
+        memory=deploy.memory,
+        min_replicas=deploy.min_replicas,
+        max_replicas=deploy.max_replicas,
+        target_cpu_percent=deploy.target_cpu_percent,
+        timeout_minutes=deploy.timeout_minutes,
+        claim=None if bucket else volume.claim,
+        mount=volume.mount,
+        pull_policy=section.image_pull_policy,
+        pull_secrets=list(section.image_pull_secrets),
         # What the steps use to reach a bucket. With a volume the server needs none of it.
-        service_account=section["service_account"] if bucket else None,
-        env=dict(section["env"]) if bucket else {},
-        secrets=dict(section["secrets"]) if bucket else {},
-        node_selector=dict(section["node_selector"]),
-        tolerations=[_toleration(one) for one in section["tolerations"]],
+        service_account=section.service_account if bucket else None,
+        env=dict(section.env) if bucket else {},
+        secrets={name: one.model_dump() for name, one in section.secrets.items()} if bucket else {},
+        node_selector=dict(section.node_selector),
+        tolerations=[_toleration(one) for one in section.tolerations],
     )
 
 
-def _check_volume(
-    store: str, volume: Mapping[str, Any], wanted: str | None, own: str | None
-) -> None:
-    if volume["claim"] is None:
+def _check_volume(store: str, volume: Volume, wanted: str | None, own: str | None) -> None:
+    if volume.claim is None:
         raise SpecError(
             f"The model store {store} is a path, but there is no volume: "
             "`resources.volume.claim` is null.",
             "Set `resources.store` to a bucket (s3://…, gs://…), or name the volume's claim.",
         )
-    mount = volume["mount"].rstrip("/")
+    mount = volume.mount.rstrip("/")
     if store != mount and not store.startswith(f"{mount}/"):
         raise SpecError(
             f"The model store {store} is not on the volume, which pods see at {mount}.",
@@ -139,7 +161,7 @@ def _check_volume(
         )
     if wanted and own and wanted != own:
         raise SpecError(
-            f"`serve.deploy.namespace` is {wanted}, but the volume {volume['claim']} is in {own}: "
+            f"`serve.deploy.namespace` is {wanted}, but the volume {volume.claim} is in {own}: "
             "a claim cannot be mounted from another namespace.",
             "Leave the namespace out, or keep the models in a bucket (`resources.store`).",
         )
@@ -157,8 +179,8 @@ def _cpus(quantity: str) -> float:
         ) from None
 
 
-def _toleration(one: Mapping[str, Any]) -> dict[str, Any]:
+def _toleration(one: Toleration) -> dict[str, str | int]:
     """The spec's toleration as Kubernetes spells it."""
-    kept = {key: one.get(key) for key in ("key", "operator", "value", "effect")}
-    kept["tolerationSeconds"] = one.get("seconds")
-    return {key: value for key, value in kept.items() if value is not None}
+    kept = one.model_dump(exclude_none=True)
+    seconds = kept.pop("seconds", None)
+    return kept if seconds is None else {**kept, "tolerationSeconds": seconds}

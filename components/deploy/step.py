@@ -7,34 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bertworks.contracts.registered import REGISTERED
-from bertworks.spec.cluster import SecretKey, Serve, Toleration, Volume
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import open_artifact
-from components.contract import StepResult, StepSection
+from components.contract import StepResult
 from components.deploy import deployment, present
 from components.deploy.cluster import Cluster, own_namespace
+from components.deploy.settings import Section as Section  # as run_step looks for it
 from components.deploy.settings import settings_of
 from components.deploy.view import page
-
-
-class Section(StepSection):
-    """What the server and its pods need of the spec.
-
-    Attributes:
-        store: URI or path of the model store, as pods see it.
-    """
-
-    name: str
-    serve: Serve
-    store: str
-    volume: Volume
-    image_pull_policy: str
-    image_pull_secrets: list[str]
-    service_account: str | None
-    env: dict[str, str]
-    secrets: dict[str, SecretKey]
-    node_selector: dict[str, str]
-    tolerations: list[Toleration]
 
 
 def run(
@@ -55,9 +35,8 @@ def run(
     """
     kept = open_artifact(registered, "registered")
     facts = REGISTERED.read(kept)
-    settings = section.model_dump(mode="json")
-    spec = {**settings, "namespace": cluster.namespace if cluster else own_namespace()}
-    serving = settings_of(spec, facts.version, facts.digest)
+    own = cluster.namespace if cluster else own_namespace()
+    serving = settings_of(section, facts.version, facts.digest, own)
     where = cluster or Cluster.from_pod(section.serve.deploy.namespace)
     kind = present.choose_kind(where, serving.name, section.serve.deploy.kind)
     done = deployment.deploy(where, serving, kind, say=_say)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bertworks.errors import SpecError
 from bertworks.spec import AgentSpec
 from bertworks.spec import file as spec_file
+from bertworks.spec.cluster import Volume
 from components.deploy import manifests
 from components.deploy.settings import Serving, settings_of
 from pipelines.deploying import deploy_section
@@ -195,14 +196,14 @@ def test_only_servers_of_buckets_get_what_the_steps_reach_them_with():
     [
         ({"store": "/elsewhere/models"}, "runs", "is not on the volume"),
         ({"store": ".bertworks/models"}, "runs", "is not on the volume"),
-        ({"volume": {"claim": None, "mount": "/bertworks"}}, "runs", "there is no volume"),
+        ({"volume": Volume(claim=None)}, "runs", "there is no volume"),
         ({}, "other", "cannot be mounted from another namespace"),
     ],
 )
 def test_stores_that_the_pods_cannot_reach_are_refused(changes, namespace, message):
-    given = section(serve={"deploy": {"namespace": "runs"}})
+    given = section(serve={"deploy": {"namespace": "runs"}}).model_copy(update=changes)
     with pytest.raises(SpecError, match=message):
-        settings_of({**given, "namespace": namespace, **changes}, 1, "")
+        settings_of(given, 1, "", namespace)
 
 
 def test_the_wheel_holds_the_manifests(tmp_path):

@@ -40,7 +40,7 @@ def test_the_registered_version_is_rolled_out_and_noted(
     cluster, fake, section, registered, tmp_path, capsys
 ):
     out = tmp_path / "deployed"
-    told = step.run(step.Section.of(section), registered=registered, deployed=out, cluster=cluster)
+    told = step.run(section, registered=registered, deployed=out, cluster=cluster)
     kept = open_artifact(out, "deployed")
     facts = kept.json("deployed.json")
     assert (facts["name"], facts["version"], facts["digest"]) == ("mood", 3, "a" * 64)
@@ -60,7 +60,7 @@ def test_the_registered_version_is_rolled_out_and_noted(
 def test_outside_of_a_cluster_it_says_what_to_do(section, registered, tmp_path, monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(EnvironmentFault, match="there is none here") as caught:
-        step.run(step.Section.of(section), registered=registered, deployed=tmp_path / "deployed")
+        step.run(section, registered=registered, deployed=tmp_path / "deployed")
     assert "bertworks deploy SPEC" in caught.value.fix
     assert not (tmp_path / "deployed").exists()
 
@@ -108,5 +108,6 @@ def test_the_component_hands_its_artifacts_to_the_step():
 
 
 def test_the_section_is_plain_json_and_names_secrets_only(section):
-    assert json.loads(json.dumps(section)) == section
-    assert section["serve"]["deploy"]["kind"] == "deployment"
+    settings = section.model_dump(mode="json")
+    assert json.loads(json.dumps(settings)) == settings and step.Section.of(settings) == section
+    assert settings["serve"]["deploy"]["kind"] == "deployment"

@@ -147,7 +147,7 @@ def test_no_run_in_the_root(tmp_path: Path) -> None:
     found = taken("pipelines/local/record.py", "name another folder with --root",
                   refused_then(lambda root: record.latest(roots.open_root(root)), str(tmp_path / "new")),
                   option("--root", str(tmp_path / "kept")))  # fmt: skip
-    assert found["id"] == "1"
+    assert found.id == "1"
 
 
 @pytest.fixture

@@ -23,8 +23,7 @@ def settings(bench: Bench, *changes: str, store: str | None = None) -> Serving:
     spec = bench.spec(*changes).spec
     if store is None or any("resources.store=" in one for one in changes):
         store = spec.resources.store or "/bertworks/models"
-    section = deploy_section(spec, store)
-    return settings_of({**section, "namespace": "runs"}, 1, "")
+    return settings_of(deploy_section(spec, store), 1, "", "runs")
 
 
 @pytest.mark.parametrize("way", ["store", "claim"])
@@ -64,8 +63,9 @@ def test_processors_that_are_no_number(bench: Bench) -> None:
 
     def attempt(cpu: str = "many") -> int | None:
         section = deploy_section(bench.spec().spec, "/bertworks/models")
-        section["serve"]["deploy"]["cpu"] = cpu
-        return settings_of(section, 1, "").threads
+        deploy = section.serve.deploy.model_copy(update={"cpu": cpu})
+        serve = section.serve.model_copy(update={"deploy": deploy})
+        return settings_of(section.model_copy(update={"serve": serve}), 1, "").threads
 
     for place in range(3):
         taken("components/deploy/settings.py", "Write for example 2, 0.5 or 500m.", attempt,

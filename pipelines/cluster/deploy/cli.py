@@ -18,7 +18,7 @@ from pipelines.cli.options import DebugOption, SetOption
 
 if TYPE_CHECKING:
     from components.deploy.cluster import Cluster
-    from components.deploy.settings import Kind, Serving
+    from components.deploy.settings import Kind, Section, Serving
 
 NAMESPACE = "kubeflow"
 
@@ -87,7 +87,7 @@ def deploy(
     """
     _check_options(dry_run=dry_run, status=status, rollback=rollback, version=version)
     section, name = _section(agent, store, set_ or [])
-    wanted = section["serve"]["deploy"]["namespace"] if section else None
+    wanted = section.serve.deploy.namespace if section else None
     place = namespace or wanted or os.environ.get("KFP_NAMESPACE") or NAMESPACE
     if dry_run:
         _print_manifests(section, name, version, place, timeout)
@@ -96,16 +96,15 @@ def deploy(
     if status:
         _print_status(where, name)
         return
-    how: dict[str, Any] = {"wait": wait, "say": lambda line: typer.echo(line, err=True)}
     from components.deploy import deployment
 
     try:
         if rollback:
             limit = {"seconds": 60.0 * timeout} if timeout else {}
-            done = deployment.roll_back(where, name, **how, **limit)
+            done = deployment.roll_back(where, name, wait=wait, say=_say, **limit)
         else:
             serving, kind = _serving(where, section, name, version, timeout)
-            done = deployment.deploy(where, serving, kind, **how)
+            done = deployment.deploy(where, serving, kind, wait=wait, say=_say)
     except KeyboardInterrupt:
         raise EnvironmentFault(
             f"Interrupted. What was applied goes on in namespace {place}; nothing was put back.",
@@ -113,6 +112,10 @@ def deploy(
         ) from None
     for line in _summary(done, waited=wait):
         typer.echo(line)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _check_options(*, dry_run: bool, status: bool, rollback: bool, version: int | None) -> None:
@@ -127,9 +130,7 @@ def _check_options(*, dry_run: bool, status: bool, rollback: bool, version: int 
         )
 
 
-def _section(
-    agent: str, store: str | None, overrides: list[str]
-) -> tuple[dict[str, Any] | None, str]:
+def _section(agent: str, store: str | None, overrides: list[str]) -> tuple[Section | None, str]:
     """The deploy section of a spec and the agent's name; no section where only a name is given."""
     if not (agent.endswith((".yaml", ".yml")) or Path(agent).is_file()):
         if overrides or store:
@@ -154,7 +155,7 @@ def _cluster(namespace: str) -> Cluster:
 
 def _serving(
     where: Cluster,
-    section: dict[str, Any] | None,
+    section: Section | None,
     name: str,
     version: int | None,
     timeout: int | None,
@@ -173,7 +174,7 @@ def _serving(
         serving, kind = found.history[-1], found.kind
     else:
         serving = settings_of(section, version or 1, "")
-        kind = present.choose_kind(where, name, section["serve"]["deploy"]["kind"])
+        kind = present.choose_kind(where, name, section.serve.deploy.kind)
     if timeout:
         serving = replace(serving, timeout_minutes=timeout)
     if "://" in serving.store:
@@ -184,14 +185,12 @@ def _serving(
     else:
         which = "the champion" if version is None else f"version {version}"
         typer.echo(f"looking {which} of {name} up on the volume {serving.claim}", err=True)
-        number, digest = lookup.version_in_cluster(
-            where, serving, version, say=lambda line: typer.echo(line, err=True)
-        )
+        number, digest = lookup.version_in_cluster(where, serving, version, say=_say)
     return replace(serving, version=number, digest=digest), kind
 
 
 def _print_manifests(
-    section: dict[str, Any] | None,
+    section: Section | None,
     name: str,
     version: int | None,
     namespace: str,
@@ -205,21 +204,21 @@ def _print_manifests(
 
     if section is None:
         raise SpecError("--dry-run needs the spec.", "Give the spec's file, not the agent's name.")
-    if "://" in section["store"]:
+    if "://" in section.store:
         from bertworks.serving.facts import facts
 
-        told = facts(section["store"], name, version)
+        told = facts(section.store, name, version)
         serving = settings_of(section, told["version"], told["digest"])
     elif version is None:
         raise SpecError(
             "Without starting a pod nobody here can see which version is the champion: the models "
-            f"are on a volume ({section['store']}).",
+            f"are on a volume ({section.store}).",
             "Say which with --version.",
         )
     else:
         serving = settings_of(section, version, "")
     serving = replace(serving, timeout_minutes=timeout) if timeout else serving
-    wanted = section["serve"]["deploy"]["kind"]
+    wanted = section.serve.deploy.kind
     try:
         where = _cluster(namespace)
         kind = present.choose_kind(where, name, wanted)
