@@ -580,7 +580,7 @@ def test_the_policy_that_this_repository_ships_is_the_right_one() -> None:
         "config": yaml.safe_dump({"workflowDefaults": yaml.safe_load(shipped["workflowDefaults"])})
     }
     assert engine.retry_strategy(older) == engine.retry_strategy(shipped)
-    assert engine.retry_strategy({"workflowDefaults": "{broken"}) == {}
+    assert engine.retry_strategy({"workflowDefaults": "{broken"}) == engine.RetryStrategy()
 
 
 def test_kserve(kfp: FakeKfp, cluster: FakeKubernetes, tmp_path: Path) -> None:

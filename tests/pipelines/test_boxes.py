@@ -25,7 +25,7 @@ from bertworks.spec import file as spec_file
 from bertworks.spec.section import Section, StepName
 from pipelines.box import KINDS, Box, Kind, Output
 from pipelines.boxes import TABLE
-from pipelines.cluster.runs.steps import declared_steps
+from pipelines.cluster.runs.declared import declared_steps
 from pipelines.dag import Dag, requests, steps_at_work
 from pipelines.graph import Graph, Place
 from pipelines.local.child import CacheHits

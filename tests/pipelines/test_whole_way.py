@@ -10,7 +10,7 @@ from tiny_agent import REPOSITORY
 from toy_step import add_toy, touched
 
 from bertworks.storage.artifacts import open_artifact
-from pipelines.cluster.runs.steps import declared_steps
+from pipelines.cluster.runs.declared import declared_steps
 
 STEPS = [
     "ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize",

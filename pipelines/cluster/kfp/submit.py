@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bertworks.errors import EnvironmentFault
 from bertworks.retries import retrying
@@ -246,14 +245,8 @@ def start(
     began = datetime.now(UTC)
     short = uploaded.version_name.rpartition("-")[2][:7]
     name = f"{uploaded.name} {began:%Y-%m-%d %H:%M:%S} {short}"
-    source: dict[str, Any] = (
-        {
-            "pipeline_version_reference": api.V2beta1PipelineVersionReference(
-                pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
-            )
-        }
-        if cache
-        else {"pipeline_spec": without_cache(made.text)}
+    version = api.V2beta1PipelineVersionReference(
+        pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
     )
     description = made.facts.as_text(mark=uuid.uuid4().hex[:8])
     body = api.V2beta1Run(
@@ -262,7 +255,8 @@ def start(
         description=description,
         service_account=service_account,
         runtime_config=api.V2beta1RuntimeConfig(parameters={}),
-        **source,
+        pipeline_version_reference=version if cache else None,
+        pipeline_spec=None if cache else without_cache(made.text),
     )
     try:
         return str(connection.client.runs.run_service_create_run(body).run_id)
@@ -281,7 +275,7 @@ def _started(connection: Connection, experiment_id: str, name: str, mark: str) -
     return next((str(run.run_id) for run in found.runs or [] if run.description == mark), None)
 
 
-def without_cache(text: str) -> dict[str, Any]:
+def without_cache(text: str) -> dict[str, object]:
     """A compiled pipeline as a run carries it, with the cache of every task switched off."""
     spec, *platforms = documents(text)
     for part in (spec["root"], *spec.get("components", {}).values()):

@@ -62,33 +62,34 @@ class Rest(rest.RESTClientObject):
         tried = retrying(
             BACKOFF if again else (), lambda error: getattr(error, "passing", False), jitter=0.25
         )
-        return tried(self._logged_in, method, url, options)
+        return tried(self._logged_in, method, url, **options)
 
-    def _logged_in(self, method: str, url: str, options: dict[str, Any]) -> Any:
+    def _logged_in(self, method: str, url: str, **options: Any) -> Any:
         """One call, and once more where a new login gets us in."""
         try:
-            return self._once(method, url, options)
+            return self._once(method, url, **options)
         except (Answer, LoginPage) as error:
             refused = isinstance(error, LoginPage) or error.status in (401, 403)
             if not (refused and self.credentials.refresh()):
                 raise
-        return self._once(method, url, options)
+        return self._once(method, url, **options)
 
-    def _once(self, method: str, url: str, options: dict[str, Any]) -> Any:
-        given = dict(options)
-        given["headers"] = {**(given.get("headers") or {}), **self.credentials.headers()}
-        given["_request_timeout"] = given.get("_request_timeout") or (CONNECT_SECONDS, READ_SECONDS)
+    def _once(self, method: str, url: str, **options: Any) -> Any:
+        headers = {**(options.get("headers") or {}), **self.credentials.headers()}
+        limit = options.get("_request_timeout") or (CONNECT_SECONDS, READ_SECONDS)
         try:
-            answer = super().request(method, url, **given)
+            answer = super().request(
+                method, url, **{**options, "headers": headers, "_request_timeout": limit}
+            )
         except kfp_server_api.ApiException as error:
             if not error.status and relaxed(self.pool_manager, error, self.host):
-                return self._once(method, url, options)
+                return self._once(method, url, **options)
             raise self._refused(method, url, error) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if relaxed(self.pool_manager, error, self.host):
-                return self._once(method, url, options)
+                return self._once(method, url, **options)
             raise explain(error, self.host) from None
-        if given["headers"].get("Accept") != "text/plain":
+        if headers.get("Accept") != "text/plain":
             self._check_is_json(answer)
         return answer
 

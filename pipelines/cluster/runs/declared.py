@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from bertworks.failures import ROOT as FAILURES
 from bertworks.notices import Notice
 
 
@@ -52,14 +54,40 @@ class RunStep:
         return max(0.0, ((self.ended or datetime.now(UTC)) - self.started).total_seconds())
 
 
-def declared_steps(pipeline: dict[str, Any]) -> Iterator[RunStep]:
+@dataclass(frozen=True)
+class Declared:
+    """What a run's pipeline says of itself, as far as the run is told by it.
+
+    Attributes:
+        waiting: Its steps in running order, of which none has begun.
+        failures: Where the run's pods keep why they failed; None where it names no place.
+    """
+
+    waiting: tuple[RunStep, ...]
+    failures: str | None
+
+    @classmethod
+    def of(cls, pipeline: Mapping[str, Any]) -> Declared:
+        """Read from the pipeline's spec, as KFP has it."""
+        spec = pipeline.get("pipeline_spec", pipeline)
+        executors = spec.get("deploymentSpec", {}).get("executors", {}).values()
+        variables = [one for each in executors for one in each.get("container", {}).get("env", [])]
+        places = (str(one.get("value")) for one in variables if one.get("name") == FAILURES)
+        return cls(tuple(declared_steps(pipeline)), next(places, None))
+
+    def steps(self) -> list[RunStep]:
+        """The steps, to be filled in."""
+        return copy.deepcopy(list(self.waiting))
+
+
+def declared_steps(pipeline: Mapping[str, Any]) -> Iterator[RunStep]:
     """The steps that a pipeline's spec declares, boxes in boxes flattened, in running order."""
     spec = pipeline.get("pipeline_spec", pipeline)
     platforms = pipeline.get("platform_spec", {}).get("platforms", {})
     settings = platforms.get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
 
     def walk(
-        dag: dict[str, Any], around: tuple[str, ...], before: tuple[tuple[str, ...], ...]
+        dag: Mapping[str, Any], around: tuple[str, ...], before: tuple[tuple[str, ...], ...]
     ) -> Iterator[RunStep]:
         tasks = dag.get("tasks", {})
         for name in _in_order(tasks):
@@ -79,7 +107,7 @@ def declared_steps(pipeline: dict[str, Any]) -> Iterator[RunStep]:
     yield from walk(spec.get("root", {}).get("dag", {}), (), ())
 
 
-def _template(task: dict[str, Any], settings: dict[str, Any]) -> str:
+def _template(task: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """KFP's name of the template that runs a task (argocompiler/container.go)."""
     name = "system-container-impl"
     if "retryPolicy" in task:
@@ -90,7 +118,7 @@ def _template(task: dict[str, Any], settings: dict[str, Any]) -> str:
     return name
 
 
-def _in_order(tasks: dict[str, Any]) -> list[str]:
+def _in_order(tasks: Mapping[str, Any]) -> list[str]:
     """The tasks' names, each after those that it depends on; else as KFP's file has them (sorted)."""
     order: list[str] = []
     waiting = list(tasks)

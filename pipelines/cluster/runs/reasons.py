@@ -9,7 +9,7 @@ from typing import Any
 from bertworks.errors import EnvironmentFault, GateRefused
 from pipelines.boxes import TABLE
 from pipelines.cluster.kfp.connection import Connection
-from pipelines.cluster.runs.declared import RunStep
+from pipelines.cluster.runs.declared import Declared, RunStep
 from pipelines.cluster.runs.hindrances import cause
 from pipelines.cluster.runs.logs import lines, log_of
 from pipelines.cluster.runs.pods import Pod, all_pods
@@ -49,9 +49,10 @@ class Reason:
 
 
 def reason_of(
-    connection: Connection, run: Any, steps: list[RunStep], pipeline: dict[str, Any] | None
+    connection: Connection, run: Any, steps: list[RunStep], declared: Declared | None
 ) -> Reason:
     """The reason of a failed run, from where it can be had: the kept reasons, the pods, KFP itself."""
+    root = declared.failures if declared else None
     failed = sorted(
         (step for step in steps if step.state == "failed"),
         key=lambda step: (step.ended is None, step.ended and step.ended.timestamp()),
@@ -71,12 +72,10 @@ def reason_of(
         if told is not None:
             return Reason(first.name, f"{DRIVER_FAILED}: {told.message}")
     return (
-        _kept(pipeline, run_id, [step.name for step in failed])
+        _kept(root, run_id, [step.name for step in failed])
         or _of_pod(connection, run_id, first)
         or _of_archive(connection, run, first)
-        or Reason(
-            first.name, first.note or _of_history(run) or _nothing_known(run, first, pipeline)
-        )
+        or Reason(first.name, first.note or _of_history(run) or _nothing_known(run, first, root))
     )
 
 
@@ -92,21 +91,10 @@ def parse(step: str, log: str) -> Reason | None:
     return Reason(step, message, code, gate)
 
 
-def failures_root(pipeline: dict[str, Any] | None) -> str | None:
-    """Where the run's pods keep why they failed: the compiled pipeline names it."""
-    spec = (pipeline or {}).get("pipeline_spec", pipeline or {})
-    for executor in spec.get("deploymentSpec", {}).get("executors", {}).values():
-        for variable in executor.get("container", {}).get("env", []):
-            if variable.get("name") == "BERTWORKS_FAILURES":
-                return str(variable.get("value"))
-    return None
-
-
-def _kept(pipeline: dict[str, Any] | None, run_id: str, steps: list[str]) -> Reason | None:
+def _kept(root: str | None, run_id: str, steps: list[str]) -> Reason | None:
     """From the kept reasons, where this machine can read them: in a bucket, or inside the cluster."""
     from bertworks import failures
 
-    root = failures_root(pipeline)
     if root is None:
         return None
     try:
@@ -196,8 +184,7 @@ def _of_history(run: Any) -> str:
     return ""
 
 
-def _nothing_known(run: Any, step: RunStep, pipeline: dict[str, Any] | None) -> str:
-    root = failures_root(pipeline)
+def _nothing_known(run: Any, step: RunStep, root: str | None) -> str:
     place = f"; on the cluster it lies in {root}/{run.run_id}/{step.name}.json" if root else ""
     return (
         "why, Kubeflow does not say, and its pod's log is out of reach from here"

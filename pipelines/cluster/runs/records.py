@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from pipelines.box import KINDS
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts
 from pipelines.cluster.kfp.faults import Answer
-from pipelines.cluster.runs.declared import RunStep
+from pipelines.cluster.runs.declared import Declared, RunStep
 from pipelines.cluster.runs.hindrances import hindrances
 from pipelines.cluster.runs.logs import reports_of
 from pipelines.cluster.runs.reasons import Reason, reason_of
@@ -52,7 +52,7 @@ class Record:
     steps: list[RunStep] = field(default_factory=list)
     hindrances: dict[str, str] = field(default_factory=dict)
 
-    def as_json(self, details: bool) -> dict[str, Any]:
+    def as_json(self, details: bool) -> dict[str, object]:
         """For machines."""
         plain = asdict(self)
         plain |= plain.pop("facts")
@@ -98,13 +98,13 @@ def detailed(connection: Connection, run: Any, *, cancelled: bool = False) -> Re
     Args:
         cancelled: The run is known to have been cancelled, whatever KFP calls it now.
     """
-    pipeline, facts = source_of(connection, run)
+    declared, facts = source_of(connection, run)
     found = record(connection, run, facts)
     if found.state == "failed" and (cancelled or _was_stopped(connection, found.id)):
         found.state = "canceled"
-    found.steps = steps_of(run, pipeline, cancelled=found.state == "canceled")
+    found.steps = steps_of(run, declared, cancelled=found.state == "canceled")
     if found.state == "failed":
-        found.failure = reason_of(connection, run, found.steps, pipeline)
+        found.failure = reason_of(connection, run, found.steps, declared)
     # What only the pods know is an extra: where they are out of reach it is left out.
     with contextlib.suppress(EnvironmentFault):
         if not run_has_ended(found):
@@ -137,22 +137,27 @@ def run_has_ended(found: Record) -> bool:
     return found.state.upper() in ENDED
 
 
-def source_of(connection: Connection, run: Any) -> tuple[dict[str, Any] | None, Facts]:
-    """(pipeline, facts) of a run: its own, or those of the version that it runs.
+def source_of(connection: Connection, run: Any) -> tuple[Declared | None, Facts]:
+    """(what is declared, facts) of a run: its own, or those of the version that it runs.
 
     Runs that the scheduler started say nothing of themselves: their version does.
     """
     own = Facts.from_text(run.description)
     reference = run.pipeline_version_reference
     if run.pipeline_spec or reference is None or not reference.pipeline_version_id:
-        return run.pipeline_spec, own
+        return _declared(run.pipeline_spec), own
     try:
         version = connection.client.get_pipeline_version(
             reference.pipeline_id, reference.pipeline_version_id
         )
     except Answer:  # deleted since
         return None, own
-    return version.pipeline_spec, own if own.spec else Facts.from_text(version.description)
+    found = _declared(version.pipeline_spec)
+    return found, own if own.spec else Facts.from_text(version.description)
+
+
+def _declared(pipeline: Mapping[str, Any] | None) -> Declared | None:
+    return Declared.of(pipeline) if pipeline else None
 
 
 def listed(connection: Connection, runs: Iterable[Any]) -> Iterator[Record]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bertworks.errors import BertworksError
-from pipelines.cluster.runs.declared import RunStep, declared_steps
+from pipelines.cluster.runs.declared import Declared, RunStep
 from pipelines.cluster.runs.pod_names import find_pods
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
@@ -29,29 +29,27 @@ def state_of(run: Any) -> str:
     return str(run.state or "")
 
 
-def steps_of(
-    run: Any, pipeline: dict[str, Any] | None, *, cancelled: bool = False
-) -> list[RunStep]:
+def steps_of(run: Any, declared: Declared | None, *, cancelled: bool = False) -> list[RunStep]:
     """The steps of a run in the order of the DAG.
 
     Args:
         run: The run, as KFP shows it.
-        pipeline: The pipeline's spec; None where it cannot be had: then the nodes' names must do.
+        declared: By its pipeline; None where that cannot be had: then the nodes' names must do.
         cancelled: The run is known to have been cancelled, whatever KFP calls it.
     """
     tasks = list((run.run_details and run.run_details.task_details) or [])
-    declared = list(declared_steps(pipeline)) if pipeline else list(_guessed(tasks))
+    steps = declared.steps() if declared else list(_guessed(tasks))
     named: dict[str, list[Any]] = {}
     for task in tasks:
         named.setdefault(task.display_name or "", []).append(task)
     skipped = any(str(one.state) == "SKIPPED" for one in named.get("executor", []))
     state = "CANCELED" if cancelled and str(run.state) in ENDED else state_of(run)
-    for step in declared:
+    for step in steps:
         _fill(step, named, skipped, state)
     if state not in ENDED:
-        _await_again(declared, _retried(run))
-    find_pods(declared, named)
-    return declared
+        _await_again(steps, _retried(run))
+    find_pods(steps, named)
+    return steps
 
 
 def chosen_step(steps: list[RunStep], wanted: str | None) -> RunStep:

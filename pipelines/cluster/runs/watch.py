@@ -17,7 +17,7 @@ from bertworks.notices import tally
 from bertworks.progress import duration
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.faults import Answer, Unreachable
-from pipelines.cluster.runs.declared import RunStep
+from pipelines.cluster.runs.declared import Declared, RunStep
 from pipelines.cluster.runs.hindrances import hindrances
 from pipelines.cluster.runs.logs import StepReport, reports_of
 from pipelines.cluster.runs.records import Record, detailed, source_of
@@ -85,7 +85,7 @@ class _Watch:
 
     def __init__(self, connection: Connection, run_id: str) -> None:
         self._connection, self._run_id = connection, run_id
-        self._pipeline: dict[str, Any] | None = None
+        self._declared: Declared | None = None
         self._knows_pipeline = False
         self._steps: list[RunStep] = []
         self._notes: dict[str, str] = {}
@@ -98,7 +98,7 @@ class _Watch:
         try:
             run = self._connection.client.get_run(self._run_id)
             if not self._knows_pipeline:
-                self._pipeline, _ = source_of(self._connection, run)
+                self._declared, _ = source_of(self._connection, run)
                 self._knows_pipeline = True
         except (Answer, Unreachable) as error:
             if getattr(error, "status", None) == 404:
@@ -112,7 +112,7 @@ class _Watch:
             shown.show(self._steps, self._notes, f"KFP does not answer, trying on: {error.message}")
             return None
         self._answered = time.monotonic()
-        self._steps = steps_of(run, self._pipeline)
+        self._steps = steps_of(run, self._declared)
         self._look_at_pods(run)
         self._read_reports(f"{run.created_at:%Y-%m-%d}" if run.created_at else "")
         shown.show(self._steps, self._notes, "")

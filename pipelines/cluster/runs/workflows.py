@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ def workflow_of(connection: Connection, run_id: str) -> Workflow | None:
     return _workflow(items[0]) if items else None
 
 
-def _workflow(item: dict[str, Any]) -> Workflow:
+def _workflow(item: Mapping[str, Any]) -> Workflow:
     nodes = ((item.get("status") or {}).get("nodes") or {}).values()
     failed = [
         node

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import typer
 from rich.console import Console
@@ -28,7 +27,7 @@ def note(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def as_json(value: Any) -> None:
+def as_json(value: object) -> None:
     """Prints for machines."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
@@ -113,7 +112,7 @@ def table(found: Sequence[Schedule]) -> None:
     Console(width=width).print(drawn)
 
 
-def _times(placed: Placed) -> dict[str, Any]:
+def _times(placed: Placed) -> dict[str, object]:
     return {
         "cron": placed.wanted.five(),
         "timezone": placed.zone,

@@ -59,7 +59,7 @@ class Schedule:
             return "-"
         return f"{self.last_run_state.lower()} {self.last_run_at:%d %b %H:%M} UTC"
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As JSON has it."""
         return {
             name: value.isoformat() if isinstance(value, datetime) else value

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 from bertworks.spec import AgentSpec
-from bertworks.spec.cluster import Resources, StepResources
+from bertworks.spec.cluster import Resources, StepResources, Toleration
 from pipelines.dag import requests, steps_at_work
 
 Level = Literal["ok", "warning", "error", "skipped"]
@@ -80,13 +80,14 @@ class Need:
         return {**spot, **self.settings.node_selector}
 
     @property
-    def tolerations(self) -> list[dict[str, Any]]:
-        """The taints it accepts, as a pod's spec has them."""
-        spot = self.resources.spot.tolerations if self.settings.spot else []
-        given = [t.model_dump() for t in (*spot, *self.settings.tolerations)]
+    def tolerations(self) -> list[Toleration]:
+        """The taints it accepts."""
+        given = [*self.settings.tolerations]
+        if self.settings.spot:
+            given += self.resources.spot.tolerations
         if self.settings.gpu:
-            gpu = {"key": self.settings.gpu_type, "operator": "Exists", "effect": "NoSchedule"}
-            given.append({**gpu, "value": None})
+            gpu = self.settings.gpu_type
+            given.append(Toleration(key=gpu, operator="Exists", effect="NoSchedule"))
         return given
 
 
@@ -139,7 +140,6 @@ class Reader:
     """
 
     api: Any
-    _kept: dict[str, Any] = field(default_factory=dict)
 
     def get(self, path: str, **query: str) -> Any:
         """One GET.
@@ -160,9 +160,9 @@ class Reader:
                 return None
             raise
 
-    def list(self, path: str) -> list[dict[str, Any]]:
+    def list(self, path: str) -> list[Any]:
         """All items of a list."""
-        found: list[dict[str, Any]] = []
+        found: list[Any] = []
         token = ""
         while True:
             more = {"continue": token} if token else {}
@@ -175,7 +175,7 @@ class Reader:
     def may(self, attributes: Mapping[str, str], user: str | None = None) -> bool:
         """Whether we, or another user, may do something, by an access review."""
         kind = "SubjectAccessReview" if user else "SelfSubjectAccessReview"
-        spec: dict[str, Any] = {"resourceAttributes": dict(attributes)}
+        spec: dict[str, object] = {"resourceAttributes": dict(attributes)}
         if user:
             groups = ["system:serviceaccounts", "system:authenticated"]
             if user.startswith("system:serviceaccount:"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import yaml
 
@@ -76,30 +76,37 @@ def check_retries(case: Case) -> Iterator[Finding]:
     yield Finding("retries", "warning", f"{text} (asked for by {listed(wanting)})", APPLY_POLICY)
 
 
-def retry_strategy(data: Mapping[str, str]) -> dict[str, Any]:
-    """The retry strategy that the controller merges into every template; empty: none."""
+@dataclass(frozen=True)
+class RetryStrategy:
+    """Which failures Argo tries again, as its settings have it; empty where they do not say."""
+
+    policy: str = ""
+    expression: str = ""
+
+
+def retry_strategy(data: Mapping[str, str]) -> RetryStrategy:
+    """The retry strategy that the controller merges into every template."""
     text = data.get("workflowDefaults")
     try:
         if text is None:  # the older form: all settings in one key
             text = yaml.safe_dump((yaml.safe_load(data.get("config") or "") or {}).get(
                 "workflowDefaults"))  # fmt: skip
         spec = (yaml.safe_load(text) or {}).get("spec") or {}
-        strategy = (spec.get("templateDefaults") or {}).get("retryStrategy")
+        said = (spec.get("templateDefaults") or {}).get("retryStrategy") or {}
+        return RetryStrategy(said.get("retryPolicy") or "", str(said.get("expression") or ""))
     except (yaml.YAMLError, AttributeError):
-        return {}
-    return strategy if isinstance(strategy, dict) else {}
+        return RetryStrategy()
 
 
-def verdict(strategy: Mapping[str, Any]) -> tuple[str, str, bool]:
+def verdict(strategy: RetryStrategy) -> tuple[str, str, bool]:
     """(policy, what it means for a task with retries, whether preemptions alone are tried again).
 
     KFP compiles a task's retries without a policy, so that the controller's default counts. To Argo a
     pod that vanished is an Error; one that ended, also because its node said so, is a Failure.
     """
-    expression = str(strategy.get("expression") or "")
-    policy = str(strategy.get("retryPolicy") or ("Always" if expression else "OnFailure"))
-    if expression:
-        text = " ".join(expression.split())
+    policy = strategy.policy or ("Always" if strategy.expression else "OnFailure")
+    if strategy.expression:
+        text = " ".join(strategy.expression.split())
         return (
             policy,
             f"only where {text[:120]}{'...' if len(text) > 120 else ''}",

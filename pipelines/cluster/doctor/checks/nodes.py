@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bertworks.spec.cluster import NodeMatch
+from bertworks.spec.cluster import NodeMatch, Toleration
 from pipelines.cluster.doctor.checks.base import (
     Case,
     Finding,
@@ -209,14 +209,12 @@ def refusal(need: Need, node: Node) -> str:
     return ""
 
 
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
+def _tolerates(toleration: Toleration, taint: Mapping[str, Any]) -> bool:
+    if toleration.effect and toleration.effect != taint.get("effect"):
         return False
-    if toleration["operator"] == "Exists":
-        return not toleration.get("key") or toleration["key"] == taint["key"]
-    return toleration["key"] == taint["key"] and (toleration.get("value") or "") == (
-        taint.get("value") or ""
-    )
+    if toleration.operator == "Exists":
+        return not toleration.key or toleration.key == taint["key"]
+    return toleration.key == taint["key"] and (toleration.value or "") == (taint.get("value") or "")
 
 
 def _matches(rule: NodeMatch, labels: Mapping[str, str]) -> bool:

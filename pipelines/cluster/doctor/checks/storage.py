@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -24,11 +25,7 @@ APPLY = "kubectl apply -k k8s/base (or the overlay that fits) creates it"
 def check_classes(case: Case) -> Iterator[Finding]:
     """Whether a claim that names no storage class would get one."""
     classes = _classes(case.reader)
-    default = [
-        name
-        for name, item in classes.items()
-        if ((item["metadata"].get("annotations") or {}).get(DEFAULT_CLASS)) == "true"
-    ]
+    default = [name for name, one in classes.items() if one.default]
     name = case.resources.volume.claim
     if default:
         yield Finding(
@@ -64,9 +61,27 @@ def check_volume(case: Case) -> Iterator[Finding]:
     yield _claim(name, claim, case.reader)
 
 
-def _classes(reader: Reader) -> dict[str, Any]:
-    found = reader.list("/apis/storage.k8s.io/v1/storageclasses")
-    return {item["metadata"]["name"]: item for item in found}
+@dataclass(frozen=True)
+class StorageClass:
+    """What makes volumes.
+
+    Attributes:
+        default: For claims that name none.
+        late: A volume is made with the first pod that mounts it.
+    """
+
+    default: bool
+    late: bool
+
+
+def _classes(reader: Reader) -> dict[str, StorageClass]:
+    return {
+        item["metadata"]["name"]: StorageClass(
+            (item["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true",
+            item.get("volumeBindingMode") == "WaitForFirstConsumer",
+        )
+        for item in reader.list("/apis/storage.k8s.io/v1/storageclasses")
+    }
 
 
 def _claim_of(case: Case, name: str) -> Any | None:
@@ -79,10 +94,10 @@ def _binds_late(reader: Reader, chosen: str | None) -> bool | None:
     from kubernetes.client import ApiException
 
     try:
-        found = _classes(reader).get(chosen or "", {})
+        found = _classes(reader).get(chosen or "")
     except ApiException:
         return None
-    return bool(found.get("volumeBindingMode") == "WaitForFirstConsumer")
+    return found is not None and found.late
 
 
 def _claim(name: str, claim: Mapping[str, Any], reader: Reader) -> Finding:
@@ -169,15 +184,15 @@ def check_secrets(case: Case) -> Iterator[Finding]:
         if secret is None:
             text = f"{one.secret} is not in {case.namespace} (for {where})"
             yield Finding("secrets", "error", text, make)
-        elif one.key not in (secret.get("data") or {}):
-            has = ", ".join(sorted(secret.get("data") or {})) or "none"
+        elif one.key not in secret.values:
+            has = ", ".join(sorted(secret.values)) or "none"
             yield Finding(
                 "secrets",
                 "error",
                 f"{one.secret} has no key {one.key!r} (for {where}); it has: {has}",
                 f"Add it: kubectl edit secret {one.secret} -n {case.namespace}; or name another key.",
             )
-        elif not secret["data"][one.key]:
+        elif not secret.values[one.key]:
             text = f"{one.secret}: the value of {one.key} is empty (for {where})"
             yield Finding("secrets", "warning", text, "Set it.")
         else:
@@ -193,11 +208,11 @@ def check_secrets(case: Case) -> Iterator[Finding]:
                 f"{name} is not in {case.namespace} (for resources.image_pull_secrets)",
                 f"kubectl create secret docker-registry {name} -n {case.namespace} ...",
             )
-        elif not str(secret.get("type", "")).startswith("kubernetes.io/docker"):
+        elif not secret.type.startswith("kubernetes.io/docker"):
             yield Finding(
                 "secrets",
                 "error",
-                f"{name} is of type {secret.get('type')}, not kubernetes.io/dockerconfigjson",
+                f"{name} is of type {secret.type or None}, not kubernetes.io/dockerconfigjson",
                 "Make it with kubectl create secret docker-registry.",
             )
         else:
@@ -216,8 +231,17 @@ def _references(case: Case) -> Iterator[tuple[str, SecretKey]]:
         yield "retrain.webhook", case.spec.retrain.webhook
 
 
-def _secret(case: Case, name: str) -> dict[str, Any] | None:
-    return case.reader.find(f"/api/v1/namespaces/{case.namespace}/secrets/{name}")
+@dataclass(frozen=True)
+class Secret:
+    """A secret, its values still in base64."""
+
+    type: str
+    values: Mapping[str, str]
+
+
+def _secret(case: Case, name: str) -> Secret | None:
+    found = case.reader.find(f"/api/v1/namespaces/{case.namespace}/secrets/{name}")
+    return found and Secret(found.get("type") or "", found.get("data") or {})
 
 
 def check_quotas(case: Case) -> Iterator[Finding]:
