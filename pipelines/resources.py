@@ -136,7 +136,7 @@ def _set_nodes(task: Any, chosen: StepResources, resources: Resources) -> None:
             )
 
 
-def _expression(rule: NodeMatch) -> dict[str, Any]:
+def _expression(rule: NodeMatch) -> dict[str, str | list[str]]:
     return {"key": rule.key, "operator": rule.operator, "values": list(rule.values)}
 
 

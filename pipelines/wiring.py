@@ -48,7 +48,7 @@ class _Wiring:
     def __init__(self, dag: Dag, sections: Mapping[str, str]) -> None:
         self._dag, self._sections = dag, sections
         self._branches = dag.graph.branches(dag.kind)
-        self._tasks: dict[str, Any] = {}
+        self._tasks: dict[str, dsl.PipelineTask] = {}
 
     def place(self, boxes: Sequence[Box]) -> None:
         """Adds boxes in running order; those that run only on an answer stand in an `If`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from bertworks import failures
 from bertworks.contracts.examples import EXAMPLES
@@ -90,7 +89,7 @@ def run(
     ):
         if found.changed:
             write_rows(task, [*kept.values(), current], found.plan, rows, every)
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, object] = {}
     with artifacts.write(
         initial, kind="base", producer="compare", parents=parents, metadata=metadata
     ) as folder:

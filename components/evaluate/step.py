@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from bertworks.contracts.agent import AGENT
 from bertworks.contracts.latency import LATENCY, Latency
@@ -64,7 +63,7 @@ def run(
     rows = data.test_rows(task, rows_of, pieces_of)
 
     parents = {"agent": source, "examples": rows_of, "tokens": pieces_of}
-    facts: dict[str, Any] = {"metric": section.metric, "split": "test", "labels": labels}
+    facts: dict[str, object] = {"metric": section.metric, "split": "test", "labels": labels}
     with artifacts.write(
         metrics, kind="metrics", producer="evaluate", parents=parents, metadata=facts,
         measured=("latency.json", "view.html"),

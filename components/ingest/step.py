@@ -6,7 +6,6 @@ import contextlib
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from bertworks.data.rows.examples import write_examples
 from bertworks.data.rows.reading import Reader
@@ -56,11 +55,11 @@ def run(
     texts, encoder = section.corpus, section.base
     folder = Path(section.spec_folder or ".")
     examples, corpus, rejected, base = map(Path, (examples, corpus, rejected, base))
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, object] = {}
 
     with contextlib.ExitStack() as stack:
 
-        def output(path: Path, kind: str, facts: dict[str, Any] | None = None) -> Path:
+        def output(path: Path, kind: str, facts: dict[str, object] | None = None) -> Path:
             written = artifacts.write(path, kind=kind, producer="ingest", metadata=facts)
             return stack.enter_context(written)
 

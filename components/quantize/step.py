@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -79,7 +78,7 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
         handler.default_metric,
         lambda logits: answers_on_tokens(handler, validation.truth, validation.combine(logits)),
     )
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, object] = {}
     parents = {"model": source_model, "tokens": rows}
     with (
         write(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -146,9 +147,7 @@ def _cells(version: Version) -> list[str]:
     record, size = version.record, _megabytes(version)
     metric = record.decision.metric if record else ""
     value = overall(record.metrics).get(metric) if record else None
-    latency = _of_bundle(version, "timings.json").get("latency_ms") or _of_bundle(
-        version, MANIFEST
-    ).get("latency_ms")  # as in bundles of before the timings had a file
+    latency = _latency(version)
     return [
         "*" if version.champion else " ",
         f"{version.name}/{version.number}",
@@ -169,13 +168,13 @@ def _megabytes(version: Version) -> float | None:
         return None
 
 
-def _of_bundle(version: Version, file: str) -> dict[str, Any]:
-    """The `metrics` in a file of the bundle, or in its manifest's metadata; empty without any."""
-    try:
-        found = json.loads((Path(version.uri) / file).read_text(encoding="utf-8"))
-        return dict(found.get("metadata", found).get("metrics") or {})
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
+def _latency(version: Version) -> float | None:
+    """Milliseconds of one row; None where they are not at hand."""
+    for file in ("timings.json", MANIFEST):  # there in bundles of before the timings had a file
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+            found = json.loads((Path(version.uri) / file).read_text(encoding="utf-8"))
+            return float(found.get("metadata", found)["metrics"]["latency_ms"])
+    return None
 
 
 def _table(rows: list[list[str]]) -> list[str]:

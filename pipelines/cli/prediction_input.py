@@ -26,7 +26,7 @@ class Given(NamedTuple):
     """A row as the agent takes it, and the columns that it came with."""
 
     row: Any
-    record: Mapping[str, Any]
+    record: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _file(file: Path, form: Form) -> Iterator[Given]:
         ) from None
 
 
-def _row(record: Mapping[str, Any], where: str, form: Form, told: set[str]) -> Any:
+def _row(record: Mapping[str, object], where: str, form: Form, told: set[str]) -> Any:
     """What the agent takes of a record: a text, a pair, or a list of words."""
     return form.form.of_record(
         record,
@@ -154,13 +154,13 @@ def _row(record: Mapping[str, Any], where: str, form: Form, told: set[str]) -> A
     )
 
 
-def _column(record: Mapping[str, Any], role: str, form: Form) -> str | None:
+def _column(record: Mapping[str, object], role: str, form: Form) -> str | None:
     """The column that holds what the agent takes as `role`: by the spec's names, by ours."""
     names = (*form.columns.get(role, ()), role)
     return next((name for name in names if name in record), None)
 
 
-def _text(record: Mapping[str, Any], role: str, where: str, form: Form, told: set[str]) -> str:
+def _text(record: Mapping[str, object], role: str, where: str, form: Form, told: set[str]) -> str:
     """A cell's text; null and a cell that is not there (a short csv row) are the empty text."""
     column = _column(record, role, form)
     if column is None and role == "text" and len(record) == 1:

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from bertworks.data.formats.conll import Sentences
 from bertworks.data.formats.csv_cells import Dialect
@@ -24,7 +23,7 @@ _HEAD = 65_536
 CONLL = (".conll", ".iob", ".iob2", ".bio")
 
 
-def read_records(file: Path, tally: Tally, words: bool) -> Iterator[Mapping[str, Any]]:
+def read_records(file: Path, tally: Tally, words: bool) -> Iterator[Mapping[str, object]]:
     """The rows of a file, column to value, in order.
 
     Args:
@@ -82,7 +81,7 @@ def _head(file: Path) -> str:
         return stream.read(_HEAD)
 
 
-def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[Mapping[str, Any]]:
+def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[Mapping[str, object]]:
     _check(file)
     with _open(file, "") as stream:
         lines = BoundedLines(stream, _LONGEST_ROW, '"')
@@ -137,7 +136,7 @@ def _check_once(names: list[str], file: Path) -> None:
         )
 
 
-def _parquet_records(file: Path) -> Iterator[Mapping[str, Any]]:
+def _parquet_records(file: Path) -> Iterator[Mapping[str, object]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -153,7 +152,7 @@ def _parquet_records(file: Path) -> Iterator[Mapping[str, Any]]:
         ) from None
 
 
-def json_records(file: Path) -> Iterator[Mapping[str, Any]]:
+def json_records(file: Path) -> Iterator[Mapping[str, object]]:
     _check(file)
     if spans_lines(_head(file)):
         with _open(file, None) as stream:
@@ -181,7 +180,7 @@ def json_records(file: Path) -> Iterator[Mapping[str, Any]]:
             yield value if isinstance(value, dict) else {"text": value}
 
 
-def _conll_records(file: Path, words: bool) -> Iterator[Mapping[str, Any]]:
+def _conll_records(file: Path, words: bool) -> Iterator[Mapping[str, object]]:
     """Sentences, a word a line in the first column; the last of several columns has its tag."""
     if not words:
         raise DataError(

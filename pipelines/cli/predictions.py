@@ -129,13 +129,14 @@ def _write(agent: Any, rows: Iterator[Given], writer: Writer, stream: TextIO, to
         stream.flush()
 
 
-def best(answer: dict[str, Any], top: int) -> dict[str, Any]:
+def best(answer: Mapping[str, object], top: int) -> Mapping[str, object]:
     """The answer with the scores of its `top` best labels, best first, and of all that it names."""
     scores = answer.get("scores")
     if not isinstance(scores, dict):
         return answer
     ranked = sorted(scores, key=lambda label: -scores[label])
-    named = set(answer.get("labels", ()))
+    labels = answer.get("labels")
+    named = labels if isinstance(labels, list) else []
     kept = [label for place, label in enumerate(ranked) if place < top or label in named]
     return {**answer, "scores": {label: scores[label] for label in kept}}
 
@@ -157,7 +158,7 @@ class Writer:
         self._table: csv.DictWriter[str] | None = None
         self._formulas = self._cut = self._rows = 0
 
-    def write(self, stream: TextIO, given: Given, answer: dict[str, Any]) -> None:
+    def write(self, stream: TextIO, given: Given, answer: Mapping[str, object]) -> None:
         """Writes one row."""
         self._rows += 1
         self._cut += bool(answer.get("truncated"))
@@ -212,9 +213,9 @@ class Writer:
             )
 
 
-def _beside(record: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+def _beside(record: Mapping[str, object], answer: Mapping[str, object]) -> dict[str, object]:
     """The record's columns, those with the name of a part of the answer renamed."""
-    kept: dict[str, Any] = {}
+    kept: dict[str, object] = {}
     for name, value in record.items():
         if name == "tokens" and name in answer:
             continue  # the answer has the words themselves
@@ -225,7 +226,7 @@ def _beside(record: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, A
     return kept
 
 
-def _json(record: dict[str, Any], stream: TextIO) -> str:
+def _json(record: Mapping[str, object], stream: TextIO) -> str:
     """JSON that the stream can take: with escapes where it takes ASCII only, or is given no text."""
     text = json.dumps(record, ensure_ascii=False, default=str)
     try:
