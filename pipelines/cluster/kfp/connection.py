@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,23 @@ def _not_kfp(
         f"{host} is Kubeflow Pipelines 1: it has the v1 API only.",
         "bertworks needs KFP 2 (2.17 is tested): upgrade the server.",
     )
+
+
+def every(call: Callable[..., Any], field: str, **query: Any) -> Iterator[Any]:
+    """What a list call of the client has, page by page as it is asked for.
+
+    Args:
+        call: The client's method.
+        field: Where its answer has the items.
+        query: Its other arguments.
+    """
+    token = ""
+    while True:
+        page = call(page_token=token, **query)
+        yield from getattr(page, field) or []
+        token = page.next_page_token or ""
+        if not token:
+            return
 
 
 def in_pod(environment: Mapping[str, str] = os.environ) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 from bertworks.errors import BertworksError, EnvironmentFault
 from pipelines.box import KINDS
-from pipelines.cluster.kfp.connection import Connection
+from pipelines.cluster.kfp.connection import Connection, every
 from pipelines.cluster.kfp.facts import Facts
 from pipelines.cluster.kfp.faults import Answer
 from pipelines.cluster.runs.declared import Declared, RunStep
@@ -178,21 +179,16 @@ def newest(
 ) -> Iterator[Any]:
     """The runs of the namespace, the newest first; of one agent if it is named."""
     pipelines = pipeline_ids(connection, agent) if agent else set()
-    token, seen = "", 0
-    while seen < limit:
-        page = connection.client.list_runs(
-            namespace=connection.scope,
-            page_size=PAGE,
-            page_token=token,
-            sort_by="created_at desc",
-        )
-        for run in page.runs or []:
-            if agent is None or _is_of(run, agent, pipelines):
-                yield run
-        seen += len(page.runs or [])
-        token = page.next_page_token or ""
-        if not token:
-            return
+    found = every(
+        connection.client.list_runs,
+        "runs",
+        namespace=connection.scope,
+        page_size=PAGE,
+        sort_by="created_at desc",
+    )
+    for run in islice(found, limit):
+        if agent is None or _is_of(run, agent, pipelines):
+            yield run
 
 
 def pipeline_ids(connection: Connection, agent: str) -> set[str]:

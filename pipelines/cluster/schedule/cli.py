@@ -6,11 +6,9 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from typer.core import TyperGroup
@@ -26,9 +24,6 @@ from pipelines.cli.options import (
     SetOption,
     SpecPath,
 )
-
-if TYPE_CHECKING:
-    from pipelines.cluster.kfp.connection import Connection
 
 
 class SetByDefault(TyperGroup):
@@ -124,48 +119,48 @@ def set_(
     if pipeline not in ("retrain", "agent"):
         raise SpecError(f"--pipeline is retrain or agent. Received: {pipeline}", "Leave it out.")
     kind = cast(Literal["retrain", "agent"], pipeline)
-    text = cron or wanted.cron
+    text, zone, now = cron or wanted.cron, timezone or wanted.timezone, datetime.now(UTC)
     if text is None:
         raise SpecError(
             f"{spec} has no schedule.cron, and --cron was not given.",
             f'{called()} schedule {spec} --cron "0 3 * * 1"',
         )
-    zone = timezone or wanted.timezone
-    schedule, now = parse(text), datetime.now(UTC)
+    schedule = parse(text)
     if dry_run:
         clock = scheduler_timezone or "UTC"
         placed = place(schedule, zone, clock, now, allow_dst_shift=allow_dst_shift)
         shown.times(placed, text, as_json)
         return
-    with _connected(host, namespace, insecure) as connection:
-        from pipelines.cluster.kfp import submit
-        from pipelines.cluster.schedule import lifecycle
-        from pipelines.cluster.schedule.recurring import Setting
-        from pipelines.cluster.schedule.scheduler import scheduler_zone
+    from pipelines.cluster.kfp import submit
+    from pipelines.cluster.kfp.connection import connect
+    from pipelines.cluster.schedule import lifecycle
+    from pipelines.cluster.schedule.recurring import Setting
+    from pipelines.cluster.schedule.scheduler import scheduler_zone
 
-        clock, how = (
-            (scheduler_timezone, "given") if scheduler_timezone else scheduler_zone(connection)
-        )
-        placed = place(schedule, zone, clock, now, allow_dst_shift=allow_dst_shift)
-        if not as_json:
-            shown.times(placed, text, as_json)
-        uploaded = submit.upload(connection, loaded, kind)
-        setting = Setting(
-            cron=schedule.five(),
-            six=placed.actual.six(),
-            zone=zone,
-            clock=clock,
-            pipeline_id=uploaded.pipeline_id,
-            version_id=uploaded.version_id,
-            experiment_id=submit.experiment(connection, loaded.spec.name),
-            service_account=loaded.spec.resources.service_account,
-            max_concurrency=wanted.max_concurrency,
-            catch_up=wanted.catch_up,
-        )
-        done = lifecycle.apply(connection, uploaded.name, setting, shown.note)
-        shown.outcome(connection, done, uploaded, placed, as_json)
-        if not as_json:
-            shown.hints(clock, how, kind)
+    connection = connect(host, namespace, insecure=insecure)
+    clock, assumed = (
+        (scheduler_timezone, False) if scheduler_timezone else scheduler_zone(connection)
+    )
+    placed = place(schedule, zone, clock, now, allow_dst_shift=allow_dst_shift)
+    if not as_json:
+        shown.times(placed, text, as_json)
+    uploaded = submit.upload(connection, loaded, kind)
+    setting = Setting(
+        cron=schedule.five(),
+        six=placed.actual.six(),
+        zone=zone,
+        clock=clock,
+        pipeline_id=uploaded.pipeline_id,
+        version_id=uploaded.version_id,
+        experiment_id=submit.experiment(connection, loaded.spec.name),
+        service_account=loaded.spec.resources.service_account,
+        max_concurrency=wanted.max_concurrency,
+        catch_up=wanted.catch_up,
+    )
+    done = lifecycle.apply(connection, uploaded.name, setting, shown.note)
+    shown.outcome(connection, done, uploaded, placed, as_json)
+    if not as_json:
+        shown.hints(clock, assumed, kind)
 
 
 @app.command("list")
@@ -177,19 +172,20 @@ def list_(
     debug: DebugOption = False,
 ) -> None:
     """List the schedules: when, in which zone, next and last run, which version."""
+    from pipelines.cluster.kfp.connection import connect
     from pipelines.cluster.schedule import shown, view
 
-    with _connected(host, namespace, insecure) as connection:
-        found = view.schedules(connection)
-        if as_json:
-            shown.as_json([one.plain() for one in found])
-        elif found:
-            shown.table(found)
-        else:
-            typer.echo(
-                f"no schedules in {connection.namespace}: make one with "
-                f'`{called()} schedule SPEC --cron "0 3 * * 1"`'
-            )
+    connection = connect(host, namespace, insecure=insecure)
+    found = view.schedules(connection)
+    if as_json:
+        shown.as_json([one.plain() for one in found])
+    elif found:
+        shown.table(found)
+    else:
+        typer.echo(
+            f"no schedules in {connection.namespace}: make one with "
+            f'`{called()} schedule SPEC --cron "0 3 * * 1"`'
+        )
 
 
 @app.command("show")
@@ -202,14 +198,15 @@ def show(
     debug: DebugOption = False,
 ) -> None:
     """Show one schedule: its times, version, settings, and last runs."""
+    from pipelines.cluster.kfp.connection import connect
     from pipelines.cluster.schedule import lifecycle, shown, view
 
-    with _connected(host, namespace, insecure) as connection:
-        found = view.schedule_of(connection, lifecycle.resolve(connection, name))
-        if as_json:
-            shown.as_json(found.plain())
-        else:
-            typer.echo("\n".join(found.lines()))
+    connection = connect(host, namespace, insecure=insecure)
+    found = view.schedule_of(connection, lifecycle.known(connection, name))
+    if as_json:
+        shown.as_json(found.plain())
+    else:
+        typer.echo("\n".join(found.lines()))
 
 
 @app.command("pause")
@@ -221,13 +218,12 @@ def pause(
     debug: DebugOption = False,
 ) -> None:
     """Let a schedule start no more runs; those under way go on."""
+    from pipelines.cluster.kfp.connection import connect
     from pipelines.cluster.schedule import lifecycle
 
-    with _connected(host, namespace, insecure) as connection:
-        full = lifecycle.resolve(connection, name)
-        done = lifecycle.pause(connection, full)
-        said = "paused" if done.change == "paused" else "was paused already"
-        typer.echo(f"{full}: {said}; go on with `{called()} schedule resume {full}`")
+    done = lifecycle.pause(connect(host, namespace, insecure=insecure), name)
+    said = "paused" if done.change == "paused" else "was paused already"
+    typer.echo(f"{done.name}: {said}; go on with `{called()} schedule resume {done.name}`")
 
 
 @app.command("resume")
@@ -239,13 +235,14 @@ def resume(
     debug: DebugOption = False,
 ) -> None:
     """Let a paused schedule run again, from its next time on."""
+    from pipelines.cluster.kfp.connection import connect
     from pipelines.cluster.schedule import lifecycle, view
 
-    with _connected(host, namespace, insecure) as connection:
-        full = lifecycle.resolve(connection, name)
-        done = lifecycle.resume(connection, full)
-        said = "runs again" if done.change == "resumed" else "was not paused"
-        typer.echo(f"{full}: {said}; next: {view.schedule_of(connection, full).next_text()}")
+    connection = connect(host, namespace, insecure=insecure)
+    done = lifecycle.resume(connection, name)
+    said = "runs again" if done.change == "resumed" else "was not paused"
+    found = view.schedule_of(connection, lifecycle.known(connection, name))
+    typer.echo(f"{done.name}: {said}; next: {found.next_text()}")
 
 
 @app.command("delete")
@@ -258,22 +255,12 @@ def delete(
     debug: DebugOption = False,
 ) -> None:
     """Delete a schedule. The runs that it started stay; those under way go on."""
+    from pipelines.cluster.kfp.connection import connect
     from pipelines.cluster.schedule import lifecycle
 
-    with _connected(host, namespace, insecure) as connection:
-        full = lifecycle.resolve(connection, name)
-        if not yes:
-            typer.confirm(f"Delete the schedule {full} in {connection.namespace}?", abort=True)
-        lifecycle.delete(connection, full)
-        typer.echo(f"{full}: deleted")
-
-
-@contextmanager
-def _connected(host: str | None, namespace: str | None, insecure: bool) -> Iterator[Connection]:
-    from pipelines.cluster.kfp.connection import connect
-
     connection = connect(host, namespace, insecure=insecure)
-    try:
-        yield connection
-    finally:
-        connection.close()
+    full = lifecycle.known(connection, name)[0].name
+    if not yes:
+        typer.confirm(f"Delete the schedule {full} in {connection.namespace}?", abort=True)
+    lifecycle.delete(connection, full)
+    typer.echo(f"{full}: deleted")

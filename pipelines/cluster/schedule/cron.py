@@ -29,9 +29,6 @@ WORDS = {
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 EXAMPLE = 'Write five fields: minute hour day-of-month month day-of-week, e.g. "0 3 * * 1".'
-IN_ITS_ZONE = (
-    "Give the times in the scheduler's zone, and name that with --timezone or schedule.timezone."
-)
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,7 @@ class Field:
 
 
 MINUTE, HOUR, DAY = Field("minute", 0, 59), Field("hour", 0, 23), Field("day of month", 1, 31)
-MONTH = Field(
-    "month",
-    1,
-    12,
-    MONTHS,
-)
+MONTH = Field("month", 1, 12, MONTHS)
 # Read with 7 as another Sunday, kept without it.
 WEEKDAY = Field("day of week", 0, 6, WEEKDAYS)
 FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY)
@@ -73,11 +65,6 @@ class Cron:
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]
-
-    @property
-    def every_day_of_month(self) -> bool:
-        """Neither the day of month nor the month is restricted."""
-        return self.days == DAY.all and self.months == MONTH.all
 
     @property
     def either_day(self) -> bool:
@@ -125,8 +112,15 @@ def parse(text: str) -> Cron:
             f"KFP's scheduler takes no time zone inside a cron expression. Received: {text!r}",
             "Give the zone beside it: --timezone or schedule.timezone.",
         )
+    if len(parts) == 6 and parts[0] == "0":
+        raise SpecError(
+            f"{text!r} has six fields, as KFP writes them; the seconds are put in for you: "
+            "leave the first 0 out.",
+            EXAMPLE,
+        )
     if len(parts) != 5:
-        raise SpecError(_wrong_count(text, parts), EXAMPLE)
+        message = f"A cron expression has five fields. Received {len(parts)}: {text!r}"
+        raise SpecError(message, EXAMPLE)
     minutes, hours, days, months, weekdays = (
         frozenset().union(*(_values(one, field, text) for one in part.split(",")))
         for part, field in zip(parts, FIELDS, strict=True)
@@ -196,20 +190,21 @@ def shift(cron: Cron, minutes: int) -> Cron:
              for minute in cron.minutes]  # fmt: skip
     carries, times = {day for day, _ in moved}, {divmod(rest, 60) for _, rest in moved}
     hours, minutes_ = (frozenset(values) for values in zip(*times, strict=True))
-    every_day = cron.every_day_of_month and cron.weekdays == WEEKDAY.all
+    every_date = cron.days == DAY.all and cron.months == MONTH.all
+    every_day = every_date and cron.weekdays == WEEKDAY.all
     carry = 0 if every_day else min(carries)
     if len(carries) > 1 and not every_day:
         why = "some of its runs fall on the day before or after"
     elif len(times) != len(hours) * len(minutes_):
         why = "its minutes differ from hour to hour there"
-    elif carry and not cron.every_day_of_month:
+    elif carry and not every_date:
         why = "its days of the month fall on the day before or after"
     else:
         weekdays = frozenset((day + carry) % 7 for day in cron.weekdays)
         return replace(cron, hours=hours, minutes=minutes_, weekdays=weekdays)
     raise SpecError(
         f"{cron.five()!r} cannot be written as one cron line in the scheduler's zone: {why}.",
-        IN_ITS_ZONE,
+        "Give the times in the scheduler's zone, and name that with --timezone or schedule.timezone.",
     )
 
 
@@ -260,15 +255,6 @@ def _span(low: int, high: int) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def _wrong_count(text: str, parts: list[str]) -> str:
-    if len(parts) == 6 and parts[0] == "0":
-        return (
-            f"{text!r} has six fields, as KFP writes them; the seconds are put in for you: "
-            f"leave the first 0 out."
-        )
-    return f"A cron expression has five fields. Received {len(parts)}: {text!r}"
-
-
 def _written(values: frozenset[int], field: Field) -> str:
     """A field's shortest common form: `*`, a list of numbers and ranges, or a range with a step."""
     if values == field.all:
@@ -280,11 +266,9 @@ def _written(values: frozenset[int], field: Field) -> str:
         full = ordered[0] == field.low and ordered[-1] + step > field.high
         star = full and field not in (DAY, WEEKDAY)
         return f"*/{step}" if star else f"{ordered[0]}-{ordered[-1]}/{step}"
-    runs = [[value for _, value in run] for _, run in groupby(enumerate(ordered), _distance)]
+    # Neighbours have one distance from their place in the list.
+    numbered = groupby(enumerate(ordered), lambda one: one[1] - one[0])
+    runs = [[value for _, value in run] for _, run in numbered]
     return ",".join(
         _span(run[0], run[-1]) if len(run) != 2 else f"{run[0]},{run[1]}" for run in runs
     )
-
-
-def _distance(numbered: tuple[int, int]) -> int:
-    return numbered[1] - numbered[0]

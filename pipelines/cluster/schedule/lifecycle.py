@@ -22,13 +22,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import islice
-from types import FrameType
-from typing import Any, Literal
+from typing import Literal
 
 from bertworks.errors import BertworksError
 from pipelines.cluster.kfp.connection import Connection
@@ -51,10 +49,12 @@ class Outcome:
     """What was done.
 
     Attributes:
+        name: The schedule's.
         active: Whether the schedule runs now.
         missed: The times at which nothing was scheduled, because an earlier change was cut off.
     """
 
+    name: str
     change: Change
     recurring_run_id: str
     active: bool
@@ -76,75 +76,73 @@ def apply(connection: Connection, name: str, wanted: Setting, say: Say) -> Outco
         EnvironmentFault: KFP refused, or the connection broke; calling it again goes on from there.
     """
     there = recurring.find(connection, name)
-    on = [one for one in there if one.enabled]
     if not there:
         made = recurring.create(connection, name, wanted, enabled=True)
-        return _settled(connection, name, Outcome("created", made, True))
-    same = [one for one in on if one.hash == wanted.hash and not one.paused]
+        return _settled(connection, name, Outcome(name, "created", made, True))
+    same = [one for one in there if one.enabled and one.hash == wanted.hash and not one.paused]
     if same:
-        keep = same[-1]
-        rest = [one for one in there if one is not keep]
-        _retire(connection, rest)
-        return Outcome("cleaned up" if rest else "unchanged", keep.id, True)
-    if not on and (len(there) == 1 or there[-1].paused):
-        return _update_paused(connection, name, wanted, there)
+        return _keep(connection, same[-1], there)
+    if recurring.state_of(there) == "paused":
+        if there[-1].hash == wanted.hash:
+            return _keep(connection, there[-1], there)
+        made = recurring.create(connection, name, wanted, enabled=False, paused=True)
+        _retire(connection, there)
+        return Outcome(name, "updated", made, False)
     return _settled(connection, name, _replace(connection, name, wanted, there, say))
 
 
 def pause(connection: Connection, name: str) -> Outcome:
-    """Lets a schedule start no more runs; those under way go on."""
-    there = _known(connection, name)
-    newest = _current(there)
-    for one in there:
-        if one.enabled:
-            recurring.switch(connection, one.id, on=False)
+    """Lets a schedule start no more runs; those under way go on. Raises as `known` does."""
+    there = known(connection, name)
+    newest = recurring.current(there)
+    if newest.enabled:
+        recurring.switch(connection, newest.id, on=False)
     _retire(connection, [one for one in there if one is not newest])
-    changed = any(one.enabled for one in there)
-    return Outcome("paused" if changed else "unchanged", newest.id, False)
+    return Outcome(newest.name, "paused" if newest.enabled else "unchanged", newest.id, False)
 
 
 def resume(connection: Connection, name: str) -> Outcome:
-    """Lets a paused schedule run again, from its next time on.
+    """Lets a paused schedule run again, from its next time on. Raises as `known` does.
 
     With catch-up the missed times are run as well. Without it the recurring run is made anew, because
     KFP would start the latest of the missed runs at once.
     """
-    there = _known(connection, name)
-    newest = _current(there)
-    rest = [one for one in there if one is not newest]
+    there = known(connection, name)
+    newest = recurring.current(there)
     if newest.enabled:
-        _retire(connection, rest)
-        return Outcome("unchanged", newest.id, True)
+        return _keep(connection, newest, there)
     if newest.setting.catch_up and not newest.paused:
         recurring.switch(connection, newest.id, on=True)
-        _retire(connection, rest)
-        return Outcome("resumed", newest.id, True)
+        return replace(_keep(connection, newest, there), change="resumed", active=True)
     made = recurring.create(
         connection, newest.name, newest.setting, enabled=True, hash_=newest.hash
     )
     _retire(connection, there)
-    return Outcome("resumed", made, True)
+    return Outcome(newest.name, "resumed", made, True)
 
 
 def delete(connection: Connection, name: str) -> Outcome:
-    """Deletes a schedule; the runs that it started stay, those under way go on."""
-    there = _known(connection, name)
+    """Deletes a schedule; the runs that it started go on. Raises as `known` does."""
+    there = known(connection, name)
     _retire(connection, there)
-    return Outcome("deleted", there[-1].id, False)
+    return Outcome(there[-1].name, "deleted", there[-1].id, False)
 
 
-def resolve(connection: Connection, name: str) -> str:
-    """The full name of a schedule, from it or from the agent's name.
+def known(connection: Connection, name: str) -> list[Recurring]:
+    """The recurring runs of a schedule, oldest first.
+
+    Args:
+        connection: From `connect()`.
+        name: Of the schedule, or of its agent.
 
     Raises:
-        BertworksError: There is none, or there are two for the agent.
+        BertworksError: There is none.
     """
-    names = sorted({one.name for one in recurring.find(connection)})
-    if name in names:
-        return name
-    fitting = [known for known in names if known == pipeline_name(name, "retrain")]
-    if len(fitting) == 1:
-        return fitting[0]
+    every = recurring.find(connection)
+    for full in (name, pipeline_name(name, "retrain")):
+        if found := [one for one in every if one.name == full]:
+            return found
+    names = sorted({one.name for one in every})
     raise BertworksError(
         f"There is no schedule {name!r} in {connection.namespace}.",
         f"There is: {', '.join(names)}."
@@ -153,14 +151,11 @@ def resolve(connection: Connection, name: str) -> str:
     )
 
 
-def _known(connection: Connection, name: str) -> list[Recurring]:
-    full = resolve(connection, name)
-    return recurring.find(connection, full)
-
-
-def _current(there: Sequence[Recurring]) -> Recurring:
-    """The one that counts: the newest that is on, else the newest."""
-    return next((one for one in reversed(there) if one.enabled), there[-1])
+def _keep(connection: Connection, kept: Recurring, there: Sequence[Recurring]) -> Outcome:
+    """Leaves one as it is; the others go."""
+    rest = [one for one in there if one is not kept]
+    _retire(connection, rest)
+    return Outcome(kept.name, "cleaned up" if rest else "unchanged", kept.id, kept.enabled)
 
 
 def _retire(connection: Connection, olds: Sequence[Recurring]) -> None:
@@ -179,24 +174,16 @@ def _settled(connection: Connection, name: str, done: Outcome) -> Outcome:
     return replace(done, recurring_run_id=on[-1].id) if on else done
 
 
-def _update_paused(
-    connection: Connection, name: str, wanted: Setting, there: Sequence[Recurring]
-) -> Outcome:
-    newest = there[-1]
-    if newest.hash == wanted.hash:
-        rest = there[:-1]
-        _retire(connection, rest)
-        return Outcome("cleaned up" if rest else "unchanged", newest.id, False)
-    made = recurring.create(connection, name, wanted, enabled=False, paused=True)
-    _retire(connection, there)
-    return Outcome("updated", made, False)
-
-
 def _replace(
     connection: Connection, name: str, wanted: Setting, there: Sequence[Recurring], say: Say
 ) -> Outcome:
     on = [one for one in there if one.enabled]
-    _wait_until_quiet([(one.six, one.clock) for one in (*(old.setting for old in on), wanted)], say)
+    crons = [(one.six, one.clock) for one in (*(old.setting for old in on), wanted)]
+    if left := wait_for_quiet(crons, datetime.now(UTC)).total_seconds():
+        say(
+            f"waiting {left:.0f} s: a scheduled run is about to start, and it must start exactly once"
+        )
+        time.sleep(left)
     missed = () if on else _missed(there[-1])
     with _undisturbed():
         made = recurring.create(connection, name, wanted, enabled=False)
@@ -212,19 +199,16 @@ def _replace(
     _retire(connection, [one for one in there if not one.enabled])
     for one in off:
         recurring.delete(connection, one.id)
-    return Outcome("updated", made, True, missed)
+    return Outcome(name, "updated", made, True, missed)
 
 
 def _put_back(connection: Connection, off: Sequence[Recurring], made: str) -> None:
     """After a refusal between the two switches: the old one goes on, as far as KFP lets us."""
-    for step in (
-        *(partial(recurring.switch, connection, one.id, on=True) for one in off),
-        partial(recurring.delete, connection, made),
-    ):
-        try:
-            step()
-        except BertworksError:
-            continue
+    for one in off:
+        with suppress(BertworksError):
+            recurring.switch(connection, one.id, on=True)
+    with suppress(BertworksError):
+        recurring.delete(connection, made)
 
 
 def _missed(last: Recurring) -> tuple[datetime, ...]:
@@ -262,30 +246,21 @@ def _near(six: str, zone: str, moment: datetime) -> list[datetime]:
     return [one for one in islice(times, 3) if one <= moment + AHEAD]
 
 
-def _wait_until_quiet(crons: Sequence[tuple[str, str]], say: Say) -> None:
-    left = wait_for_quiet(crons, datetime.now(UTC))
-    if left:
-        say(
-            f"waiting {left.total_seconds():.0f} s: a scheduled run is about to start, and it must "
-            "start exactly once"
-        )
-        time.sleep(left.total_seconds())
-
-
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Keeps Ctrl-C and SIGTERM waiting for the end of the block; the switch takes milliseconds."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[tuple[int, FrameType | None]] = []
-    before: dict[int, Any] = {}
-    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
-        before[number] = signal.signal(number, lambda n, frame: came.append((n, frame)))
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    for number, _ in came[:1]:
-        signal.raise_signal(number)
+    for one in came[:1]:
+        signal.raise_signal(one)

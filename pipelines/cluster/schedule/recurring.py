@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from pipelines.cluster.kfp.connection import Connection
+from pipelines.cluster.kfp.connection import Connection, every
 from pipelines.cluster.kfp.faults import Answer
 
 OURS = re.compile(r"^(?P<name>.+)-(?P<hash>[0-9a-f]{8})(?P<paused>-paused)?$")
@@ -79,11 +79,28 @@ class Recurring:
 
 def find(connection: Connection, name: str | None = None) -> list[Recurring]:
     """The recurring runs that `schedule` made, oldest first; those of one schedule, or all."""
-    found = [one for item in _all(connection) if (one := _read(item)) is not None]
-    return sorted(
-        (one for one in found if name is None or one.name == name),
-        key=lambda one: (one.created, one.id),
+    listed = every(
+        connection.client.list_recurring_runs,
+        "recurring_runs",
+        page_size=PAGE,
+        namespace=connection.scope,
     )
+    ours = (one for item in listed if (one := _read(item)) is not None)
+    found = [one for one in ours if name is None or one.name == name]
+    return sorted(found, key=lambda one: (one.created, one.id))
+
+
+def current(there: Sequence[Recurring]) -> Recurring:
+    """The one of a schedule's that counts: the newest that is on, else the newest."""
+    return next((one for one in reversed(there) if one.enabled), there[-1])
+
+
+def state_of(there: Sequence[Recurring]) -> Literal["active", "paused", "unfinished"]:
+    """What a schedule does; unfinished: a change of it was cut off."""
+    on = sum(one.enabled for one in there)
+    if on == 0 and (len(there) == 1 or there[-1].paused):
+        return "paused"
+    return "active" if on == 1 else "unfinished"
 
 
 def create(
@@ -142,18 +159,6 @@ def _gone_is_fine() -> Iterator[None]:
     except Answer as error:
         if error.status != 404:
             raise
-
-
-def _all(connection: Connection) -> Iterator[Any]:
-    token = ""
-    while True:
-        page = connection.client.list_recurring_runs(
-            page_token=token, page_size=PAGE, namespace=connection.scope
-        )
-        yield from page.recurring_runs or []
-        token = page.next_page_token or ""
-        if not token:
-            return
 
 
 def _read(item: Any) -> Recurring | None:

@@ -62,7 +62,7 @@ def outcome(
     link = connection.recurring_run_link(done.recurring_run_id)
     if json_:
         facts = {
-            "name": uploaded.name,
+            "name": done.name,
             "change": done.change,
             "active": done.active,
             "recurring_run_id": done.recurring_run_id,
@@ -72,8 +72,8 @@ def outcome(
         }
         as_json({**facts, **_times(placed)})
         return
-    state = "" if done.active else f", paused: {called()} schedule resume {uploaded.name}"
-    typer.echo(f"{uploaded.name}: {done.change}{state}")
+    state = "" if done.active else f", paused: {called()} schedule resume {done.name}"
+    typer.echo(f"{done.name}: {done.change}{state}")
     typer.echo(f"  version: {uploaded.version_name} (pinned)")
     typer.echo(f"  page: {link}")
     if connection.hint:
@@ -85,9 +85,9 @@ def outcome(
         )
 
 
-def hints(clock: str, how: str, kind: str) -> None:
+def hints(clock: str, assumed: bool, kind: str) -> None:
     """Says what was taken for granted."""
-    if how == "assumed":
+    if assumed:
         note(
             f"note: the cluster could not be asked for its scheduler's zone, {clock} is assumed (as KFP "
             "is installed); --scheduler-timezone says otherwise"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from pipelines.cluster.kfp.connection import Connection
@@ -86,23 +87,20 @@ class Schedule:
 
 def schedules(connection: Connection) -> list[Schedule]:
     """All schedules, by name."""
-    found = sorted(recurring.find(connection), key=lambda one: (one.name, one.created, one.id))
-    return [
-        _schedule(connection, list(group)) for _, group in groupby(found, key=lambda one: one.name)
-    ]
+    found = sorted(recurring.find(connection), key=attrgetter("name"))
+    return [schedule_of(connection, list(group)) for _, group in groupby(found, attrgetter("name"))]
 
 
-def schedule_of(connection: Connection, name: str) -> Schedule:
-    """One schedule that is known to be there."""
-    return _schedule(connection, recurring.find(connection, name))
-
-
-def _schedule(connection: Connection, there: Sequence[Recurring]) -> Schedule:
-    on = [one for one in there if one.enabled]
-    newest = (on or list(there))[-1]
+def schedule_of(connection: Connection, there: Sequence[Recurring]) -> Schedule:
+    """The schedule that some recurring runs, the oldest first, are the parts of."""
+    newest = recurring.current(there)
     setting = newest.setting
     cron = from_six(setting.six)
-    coming = following(cron, datetime.now(UTC), zone_of(setting.clock)) if on and cron else iter(())
+    coming = (
+        following(cron, datetime.now(UTC), zone_of(setting.clock))
+        if newest.enabled and cron
+        else iter(())
+    )
     last = _last_run(connection, newest)
     return Schedule(
         name=newest.name,
@@ -110,7 +108,7 @@ def _schedule(connection: Connection, there: Sequence[Recurring]) -> Schedule:
         zone=(setting.cron and setting.zone) or setting.clock,
         kfp_cron=setting.six,
         scheduler_zone=setting.clock,
-        state=_state(there),
+        state=recurring.state_of(there),
         next=next(coming, None),
         last_run_id=last.run_id if last else None,
         last_run_state=last.state if last else None,
@@ -124,15 +122,6 @@ def _schedule(connection: Connection, there: Sequence[Recurring]) -> Schedule:
         recurring_run_id=newest.id,
         link=connection.recurring_run_link(newest.id),
     )
-
-
-def _state(there: Sequence[Recurring]) -> str:
-    on = sum(one.enabled for one in there)
-    if on == 1:
-        return "active"
-    if on == 0 and (len(there) == 1 or there[-1].paused):
-        return "paused"
-    return "unfinished"
 
 
 def _last_run(connection: Connection, one: Recurring) -> Any:

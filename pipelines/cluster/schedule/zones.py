@@ -78,7 +78,8 @@ def place(
     here, there = zone_of(zone), zone_of(scheduler)
     differences = _differences(here, there, now)
     ways_out = (
-        f"let the scheduler read {zone}: {set_scheduler_zone(zone)}; "
+        f"let the scheduler read {zone}: kubectl -n kubeflow set env "
+        f"deployment/ml-pipeline-scheduledworkflow CRON_SCHEDULE_TIMEZONE={zone}; "
         f"or give the times in {scheduler}: --timezone {scheduler}"
     )
     try:
@@ -98,14 +99,6 @@ def place(
             "--allow-dst-shift.",
         )
     return Placed(wanted, actual, zone, scheduler, changes)
-
-
-def set_scheduler_zone(zone: str, namespace: str = "kubeflow") -> str:
-    """The command that makes KFP's scheduler read another zone."""
-    return (
-        f"kubectl -n {namespace} set env deployment/ml-pipeline-scheduledworkflow "
-        f"CRON_SCHEDULE_TIMEZONE={zone}"
-    )
 
 
 def _differences(here: tzinfo, there: tzinfo, now: datetime) -> list[int]:

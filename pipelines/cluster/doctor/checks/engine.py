@@ -148,8 +148,7 @@ def check_schedule(case: Case) -> Iterator[Finding]:
     from pipelines.cluster.schedule.scheduler import read_zone
     from pipelines.cluster.schedule.zones import place
 
-    said = read_zone(case.reader.api, SYSTEM_NAMESPACE)
-    clock = "UTC" if said in ("", "Local") else said
+    clock = read_zone(case.reader.api)
     wanted = case.spec.schedule if case.spec else None
     if wanted is None or wanted.cron is None:
         yield Finding("scheduler", "ok", f"its clock is {clock}")
