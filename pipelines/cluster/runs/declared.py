@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bertworks.failures import ROOT as FAILURES
+from bertworks.failures import ROOT
 from bertworks.notices import Notice
 
 
@@ -56,28 +55,22 @@ class RunStep:
 
 @dataclass(frozen=True)
 class Declared:
-    """What a run's pipeline says of itself, as far as the run is told by it.
+    """What a run's pipeline says of the run, read from the pipeline's spec as KFP has it."""
 
-    Attributes:
-        waiting: Its steps in running order, of which none has begun.
-        failures: Where the run's pods keep why they failed; None where it names no place.
-    """
-
-    waiting: tuple[RunStep, ...]
-    failures: str | None
-
-    @classmethod
-    def of(cls, pipeline: Mapping[str, Any]) -> Declared:
-        """Read from the pipeline's spec, as KFP has it."""
-        spec = pipeline.get("pipeline_spec", pipeline)
-        executors = spec.get("deploymentSpec", {}).get("executors", {}).values()
-        variables = [one for each in executors for one in each.get("container", {}).get("env", [])]
-        places = (str(one.get("value")) for one in variables if one.get("name") == FAILURES)
-        return cls(tuple(declared_steps(pipeline)), next(places, None))
+    spec: Mapping[str, Any]
 
     def steps(self) -> list[RunStep]:
-        """The steps, to be filled in."""
-        return copy.deepcopy(list(self.waiting))
+        """Its steps in running order, of which none has begun."""
+        return list(declared_steps(self.spec))
+
+    @property
+    def failures(self) -> str | None:
+        """Where the run's pods keep why they failed; None where it names no place."""
+        spec = self.spec.get("pipeline_spec", self.spec)
+        executors = spec.get("deploymentSpec", {}).get("executors", {}).values()
+        variables = (one for each in executors for one in each.get("container", {}).get("env", []))
+        places = (str(one.get("value")) for one in variables if one.get("name") == ROOT)
+        return next(places, None)
 
 
 def declared_steps(pipeline: Mapping[str, Any]) -> Iterator[RunStep]:

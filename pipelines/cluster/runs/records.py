@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -146,19 +146,15 @@ def source_of(connection: Connection, run: Any) -> tuple[Declared | None, Facts]
     own = Facts.from_text(run.description)
     reference = run.pipeline_version_reference
     if run.pipeline_spec or reference is None or not reference.pipeline_version_id:
-        return _declared(run.pipeline_spec), own
+        return run.pipeline_spec and Declared(run.pipeline_spec), own
     try:
         version = connection.client.get_pipeline_version(
             reference.pipeline_id, reference.pipeline_version_id
         )
     except Answer:  # deleted since
         return None, own
-    found = _declared(version.pipeline_spec)
+    found = version.pipeline_spec and Declared(version.pipeline_spec)
     return found, own if own.spec else Facts.from_text(version.description)
-
-
-def _declared(pipeline: Mapping[str, Any] | None) -> Declared | None:
-    return Declared.of(pipeline) if pipeline else None
 
 
 def listed(connection: Connection, runs: Iterable[Any]) -> Iterator[Record]:

@@ -93,7 +93,7 @@ def retry_strategy(data: Mapping[str, str]) -> RetryStrategy:
                 "workflowDefaults"))  # fmt: skip
         spec = (yaml.safe_load(text) or {}).get("spec") or {}
         said = (spec.get("templateDefaults") or {}).get("retryStrategy") or {}
-        return RetryStrategy(said.get("retryPolicy") or "", str(said.get("expression") or ""))
+        return RetryStrategy(str(said.get("retryPolicy") or ""), str(said.get("expression") or ""))
     except (yaml.YAMLError, AttributeError):
         return RetryStrategy()
 

@@ -241,7 +241,7 @@ class Secret:
 
 def _secret(case: Case, name: str) -> Secret | None:
     found = case.reader.find(f"/api/v1/namespaces/{case.namespace}/secrets/{name}")
-    return found and Secret(found.get("type") or "", found.get("data") or {})
+    return None if found is None else Secret(found.get("type") or "", found.get("data") or {})
 
 
 def check_quotas(case: Case) -> Iterator[Finding]:
