@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as ds
 
+from benchmarks.harness.drops import drop
 from benchmarks.harness.results import Result, Row, compare
 from benchmarks.harness.sides import OWN_PYTHON, Side, in_turn, peer_python
-from bertworks.evaluation.bootstrap import draw
 from pipelines.local import record
 from pipelines.local.root import open_root
 
@@ -64,11 +64,11 @@ def main() -> None:
         print("measuring", file=sys.stderr)
         many = in_turn(list(sides.values()), "throughput", options.rounds)
         single = in_turn(list(sides.values()), "latency", options.rounds)
-    drop = _drop(right["bertworks"], right[TORCH]) if TORCH in right else None
+    lost = _checked_drop(right["bertworks"], right[TORCH]) if TORCH in right else None
     rates = {name: [len(texts) / seconds for seconds in many[name]] for name in sides}
     alone = {name: [1e3 * statistics.median(times) for times in single[name]] for name in sides}
     rows = [
-        _row(kind, name, values, right, drop, ways)
+        _row(kind, name, values, right, lost, ways)
         for kind, values in (("many", rates), ("one", alone))
         for name in options.peers
     ]
@@ -128,14 +128,14 @@ def _row(
     peer: str,
     values: dict[str, list[float]],
     right: dict[str, np.ndarray],
-    drop: tuple[float, float, float] | None,
+    lost: tuple[float, float, float] | None,
     ways: dict[str, dict[str, str]],
 ) -> Row:
     many = kind == "many"
     quality = {"accuracy": right["bertworks"].mean(), "peer accuracy": right[peer].mean()}
-    if drop:
+    if lost:
         names = ("drop against fp32", "its lower bound", "its upper bound")
-        quality |= dict(zip(names, drop, strict=True))
+        quality |= dict(zip(names, lost, strict=True))
     return compare(
         "throughput on real sentences" if many else "one short sentence",
         peer,
@@ -149,15 +149,13 @@ def _row(
     )
 
 
-def _drop(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
+def _checked_drop(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
     """How many more rows fp32 gets right, as a share, and its one-sided 95 % bounds.
 
     Raises:
         SystemExit: The drop is beyond `MAX_DROP` by more than chance.
     """
-    lost = theirs.astype(float) - ours
-    drawn = np.concatenate([drawn @ lost for drawn in draw(len(lost), 2000, seed=42)]) / len(lost)
-    value, low, high = float(lost.mean()), *np.quantile(drawn, [0.05, 0.95]).tolist()
+    value, low, high = drop(ours, theirs)
     if low > MAX_DROP + 1e-9:
         raise SystemExit(
             f"error: the bundle's accuracy lies {value:.4f} (at least {low:.4f}, by chance) below "

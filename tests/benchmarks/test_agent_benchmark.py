@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.agent import _drop, _short
+from benchmarks.agent import _checked_drop, _short
 from benchmarks.peers.classifying import Classifier, fastest, in_batches
 
 
@@ -54,17 +54,17 @@ def test_a_bundle_that_lost_more_accuracy_than_chance_explains_fails_the_benchma
     theirs[:10] = False
     ours = np.ones(1000, bool)
     ours[10:35] = False
-    value, low, high = _drop(ours, theirs)
+    value, low, high = _checked_drop(ours, theirs)
     assert value == pytest.approx(0.015)
     assert 0.0 < low < 0.01 < value < high
     ours[10:70] = False
     with pytest.raises(SystemExit, match="0.0500 .* below fp32's"):
-        _drop(ours, theirs)
+        _checked_drop(ours, theirs)
 
 
 def test_a_bundle_that_lost_a_few_rows_by_chance_is_compared() -> None:
     right, other = np.ones(100, bool), np.ones(100, bool)
     right[:2] = False
-    value, low, high = _drop(right, other)
+    value, low, high = _checked_drop(right, other)
     assert (value, low) == (0.02, 0.0)
     assert high > 0.02

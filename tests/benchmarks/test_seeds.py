@@ -13,7 +13,8 @@ def outcome(seed: int, model: float, bundle: float, size: float = 19.5) -> Outco
 
     return Outcome(
         seed, {"model": of(model), "pruned": of(bundle), "bundle": of(bundle)},
-        {"model": f"sha256:{seed}abcdefghij"}, passed=True, seconds=100.0, engine="x", size_mb=size,
+        {"model": f"sha256:{seed}abcdefghij"}, least_drop=model - bundle - 0.01, passed=True,
+        seconds=100.0, engine="x", size_mb=size,
     )  # fmt: skip
 
 
@@ -41,7 +42,8 @@ def test_margins_are_counted_in_deviations_between_seeds() -> None:
     assert not rows(three, minimum=0.8)[1]["margin of gates.minimum"].met
     assert named["margin of the floor (TF-IDF)"].own == pytest.approx(6.0)
     uneven = [outcome(1, 0.82, 0.81), outcome(2, 0.83, 0.81), outcome(3, 0.84, 0.81)]
-    assert rows(uneven)[1]["margin of gates.max_drop"].own == pytest.approx(0.0, abs=1e-6)
+    least = rows(uneven)[1]["margin of gates.max_drop"]
+    assert least.own == pytest.approx(1.0) and "mean 0.0100" in least.note
     assert "margin of gates.minimum" not in rows(three, minimum=None)[1]
 
 
