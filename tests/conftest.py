@@ -8,6 +8,8 @@ import signal
 import hypothesis
 import pytest
 
+from tests.helpers import quick
+
 # KFP asks for the whole stack, source lines included, at each setting of a task, to name a function in
 # an error. Under pytest's deep stack that takes seconds a pipeline; without the lines it does not.
 inspect.stack = functools.partial(inspect.stack, context=0)
@@ -38,3 +40,15 @@ def warm_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder, owner = folder.parent, os.getppid()
     return executable(folder / "warm-python", owner)
+
+
+@pytest.fixture
+def few_rows_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are no concern of the test: `evaluate` measures a few rows."""
+    quick.few_rows_timed(monkeypatch.setattr)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test trains for seconds at most: no kernel is worth compiling."""
+    quick.uncompiled(monkeypatch.setattr)

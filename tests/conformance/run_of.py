@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from bertworks.contracts.tokens import TOKENS
-from bertworks.evaluation import latency
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import encoder_shapes, initialize
 from bertworks.models.weights import save_folder
@@ -32,6 +31,7 @@ from bertworks.text.wordpiece import train
 from components.contract import StepResult
 from pipelines.dag import Dag
 from pipelines.site import Kubeflow
+from tests.helpers import quick
 from tests.helpers.steps import (
     evaluate,
     finetune,
@@ -92,7 +92,7 @@ class Run:
             },
             "base": {"uri": "start"},
             "validate": {"checks": {"near_duplicates": "ignore", "leakage": "ignore"}},
-            "finetune": {**quick, "epochs": 8, "patience": 50, **self.case.finetune},
+            "finetune": {**quick, "epochs": 12, "patience": 50, **self.case.finetune},
             "evaluate": {"bootstrap": 40, "slices": []},
             "compress": {
                 "prune": {**quick, "epochs": 1, "speedup": 1.1, "importance_rows": 16},
@@ -131,9 +131,13 @@ class Run:
         return for_task(self.spec.task, known.labels, known.score, self.spec.metric)
 
     def _step(self, step: Any, name: str, inputs: dict[str, Artifact], *outputs: str) -> Artifact:
+        """Times are no concern of these tests, and no kernel is worth compiling for such a run."""
         paths = {one: self.folder / f"{name}-{one}" for one in outputs}
         given = {one: artifact.path for one, artifact in inputs.items()}
-        self.results[name] = step(self.settings()[name], **given, **paths)
+        with pytest.MonkeyPatch.context() as patch:
+            quick.few_rows_timed(patch.setattr)
+            quick.uncompiled(patch.setattr)
+            self.results[name] = step(self.settings()[name], **given, **paths)
         return open_artifact(paths[outputs[0]])
 
     @cached_property
@@ -163,17 +167,10 @@ class Run:
         inputs = {"tokens": self.tokens, "initial": self._beside("base")}
         return self._step(finetune, "finetune", inputs, "model")
 
-    def _evaluated(self, box: str, agent: Artifact) -> Artifact:
-        """Times are no concern of these tests: a few rows will do."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(latency, "ROWS", 10)
-            patch.setattr(latency, "IN_BATCHES", 20)
-            return self._step(evaluate, box, self._rows(agent=agent), "metrics")
-
     @cached_property
     def metrics(self) -> Artifact:
         """What evaluate says of the model."""
-        return self._evaluated("evaluate", self.model)
+        return self._step(evaluate, "evaluate", self._rows(agent=self.model), "metrics")
 
     @cached_property
     def pruned(self) -> Artifact:
@@ -190,7 +187,7 @@ class Run:
     @cached_property
     def bundle_metrics(self) -> Artifact:
         """What evaluate says of the bundle."""
-        return self._evaluated("evaluate-bundle", self.bundle)
+        return self._step(evaluate, "evaluate-bundle", self._rows(agent=self.bundle), "metrics")
 
     @cached_property
     def decision(self) -> Artifact:

@@ -30,7 +30,7 @@ def starred(stream: random.Random) -> Row:
 
 class TestOrdinal(TaskConformance):
     case = Case(
-        {"type": "ordinal"}, starred, learns=0.45, finetune={"epochs": 14, "learning_rate": 1e-2}
+        {"type": "ordinal"}, starred, learns=0.45, finetune={"epochs": 28, "learning_rate": 1e-2}
     )
 
 

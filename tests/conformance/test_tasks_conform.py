@@ -24,7 +24,7 @@ WORDS = [
     "end",
 ]
 
-MORE = {"learning_rate": 1e-2, "epochs": 14}
+MORE = {"learning_rate": 1e-2, "epochs": 20}
 
 
 def words(stream: random.Random, *more: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ import pytest
 from bertworks.contracts.tokens import TOKENS
 from bertworks.spec import Evaluate, Task
 from bertworks.storage import artifacts
+from tests.helpers import quick
 from tests.helpers.records import tokens_info
+from tests.helpers.steps import evaluate
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
 WORDS = ["good", "bad", "fine", "plot", "cast", "ada", "paris", "very", "the", "is"]
 ROWS = {"train": 60, "validation": 10, "test": 24}
+PLAIN = Task(max_length=16)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Tiny:
     bundle: Path
     examples: Path
     tokens: Path
+
+    @classmethod
+    def at(cls, root: Path, task: Task) -> Tiny:
+        """What `build` wrote there."""
+        return cls(task, *(root / name for name in ("model", "bundle", "examples", "tokens")))
 
     def section(self, **settings: Any) -> dict[str, Any]:
         quick = {"bootstrap": 50, "slices": [], **settings}
@@ -49,6 +58,32 @@ def tiny(tmp_path: Path) -> Callable[..., Tiny]:
     return lambda **task: build(tmp_path, Task(max_length=16, **task))
 
 
+@pytest.fixture(scope="session")
+def evaluated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny classifier that was evaluated; nobody writes there."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    with pytest.MonkeyPatch.context() as patch:
+        quick.few_rows_timed(patch.setattr)
+        evaluate_both(build(folder, PLAIN), folder)
+    return folder
+
+
+@pytest.fixture
+def evaluated(evaluated_once: Path, tmp_path: Path) -> Tiny:
+    """That classifier in a folder of the test's own: beside it `model_metrics` and `bundle_metrics`."""
+    shutil.copytree(evaluated_once, tmp_path, dirs_exist_ok=True)
+    return Tiny.at(tmp_path, PLAIN)
+
+
+def evaluate_both(given: Tiny, folder: Path) -> None:
+    """Evaluates model and bundle: `model_metrics` and `bundle_metrics`."""
+    for kind in ("model", "bundle"):
+        evaluate(
+            given.section(), agent=getattr(given, kind), examples=given.examples,
+            tokens=given.tokens, metrics=folder / f"{kind}_metrics",
+        )  # fmt: skip
+
+
 def build(root: Path, task: Task) -> Tiny:
     """Writes all artifacts of a tiny agent."""
     chance = random.Random(1)
@@ -61,10 +96,10 @@ def build(root: Path, task: Task) -> Tiny:
     from bertworks.text.wordpiece import train
 
     train([" ".join(WORDS)] * 3, 120, True).save(str(tokenizer))
-    examples = _examples(root, task, splits)
-    tokens = _tokens(root, task, splits, names, tokenizer)
-    model = _model(root, task, names, tokenizer)
-    return Tiny(task, model, _bundle(root, model), examples, tokens)
+    _examples(root, task, splits)
+    _tokens(root, task, splits, names, tokenizer)
+    _bundle(root, _model(root, task, names, tokenizer))
+    return Tiny.at(root, task)
 
 
 def _label_names(task: Task) -> list[str]:
@@ -94,18 +129,17 @@ def _row(task: Task, chance: random.Random, name: str) -> dict[str, Any]:
     return row | texts | {"label": "up" if good else "down"}
 
 
-def _examples(root: Path, task: Task, splits: dict[str, list[dict[str, Any]]]) -> Path:
+def _examples(root: Path, task: Task, splits: dict[str, list[dict[str, Any]]]) -> None:
     with artifacts.write(root / "examples", kind="examples", producer="test") as folder:
         for split, rows in splits.items():
             _parquet(folder / split, sorted(rows, key=lambda row: row["id"]))
         info = {"task": task.model_dump(), "rows": ROWS, "labels": _label_names(task)}
         artifacts.write_json(folder / "info.json", {**info, "duplicates": 1, "rejected": 2})
-    return root / "examples"
 
 
 def _tokens(
     root: Path, task: Task, splits: dict[str, list[dict[str, Any]]], names: list[str], file: Path
-) -> Path:
+) -> None:
     from bertworks.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(file)
@@ -125,7 +159,6 @@ def _tokens(
             _parquet(folder / split, sorted(table, key=lambda row: row["length"]))
         info = tokens_info(task=task.model_dump(), labels=names, rows=ROWS)
         TOKENS.write(folder, info)
-    return root / "tokens"
 
 
 def _model(root: Path, task: Task, names: list[str], tokenizer: Path) -> Path:
@@ -163,7 +196,7 @@ def _model(root: Path, task: Task, names: list[str], tokenizer: Path) -> Path:
     return root / "model"
 
 
-def _bundle(root: Path, model: Path) -> Path:
+def _bundle(root: Path, model: Path) -> None:
     from bertworks.compression.builders import Source
 
     source = artifacts.open_artifact(model, "model")
@@ -180,7 +213,6 @@ def _bundle(root: Path, model: Path) -> Path:
         (folder / "tokenizer.json").write_bytes((model / "tokenizer.json").read_bytes())
         info = {**source.json("agent.json"), "engine": engine, "candidates": [candidate]}
         artifacts.write_json(folder / "agent.json", info)
-    return root / "bundle"
 
 
 def _parquet(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -26,6 +26,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "tags": {"type": "tagging"},
 }
 MAIN = {"tags": "entity_f1", "numbers": "pearson"}
+few_rows = pytest.mark.usefixtures("few_rows_timed")
 
 
 def evaluate(given: Any, target: Path, kind: str = "model", **settings: Any) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def evaluate(given: Any, target: Path, kind: str = "model", **settings: Any) -> 
     )
 
 
+@few_rows
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_is_scored(name: str, tiny: Callable[..., Any], tmp_path: Path) -> None:
     given = tiny(**TASKS[name])
@@ -78,6 +80,7 @@ def test_a_bundle_scores_as_its_model_and_is_timed(
     assert latency["size_mb"] == pytest.approx(size / 1e6, abs=1e-3)
 
 
+@few_rows
 def test_same_inputs_same_bytes(tiny: Callable[..., Any], tmp_path: Path) -> None:
     given = tiny()
     evaluate(given, tmp_path / "a")
@@ -90,6 +93,7 @@ def test_same_inputs_same_bytes(tiny: Callable[..., Any], tmp_path: Path) -> Non
     assert open_artifact(tmp_path / "a").digest == open_artifact(tmp_path / "b").digest
 
 
+@few_rows
 def test_predictions_are_the_agents_own(tiny: Callable[..., Any], tmp_path: Path) -> None:
     from bertworks.runtime.agent import Agent
 
@@ -131,11 +135,13 @@ def test_what_is_neither_model_nor_bundle_is_refused(
         evaluate(given, tmp_path / "metrics", "examples")
 
 
+@few_rows
 def test_an_unknown_slice_column_is_named(tiny: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="'price'"):
         evaluate(tiny(), tmp_path / "metrics", slices=["price"])
 
 
+@few_rows
 def test_text_in_the_page_is_escaped(tiny: Callable[..., Any], tmp_path: Path) -> None:
     evaluate(tiny(), tmp_path / "metrics")
     found = open_artifact(tmp_path / "metrics")
@@ -147,6 +153,7 @@ def test_text_in_the_page_is_escaped(tiny: Callable[..., Any], tmp_path: Path) -
     assert "&lt;script&gt;" in html
 
 
+@few_rows
 def test_slices_agree_with_the_rows_in_them(tiny: Callable[..., Any], tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 

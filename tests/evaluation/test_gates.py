@@ -24,7 +24,7 @@ from bertworks.spec import Gates, Task
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.store import Store
-from tests.helpers.steps import evaluate, gate, register
+from tests.helpers.steps import gate, register
 
 QUIET = Load(1.0, 1.0, 1.0, 1.0)
 
@@ -210,19 +210,13 @@ def test_what_was_refused_is_named_by_its_rule() -> None:
 
 
 @pytest.fixture
-def made(tiny: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
+def made(evaluated: Any, tmp_path: Path) -> dict[str, Any]:
     """A bundle, its metrics and its model's metrics, as keyword arguments of the gate."""
-    given = tiny()
-    for kind in ("model", "bundle"):
-        evaluate(
-            given.section(), agent=getattr(given, kind), examples=given.examples,
-            tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
-        )  # fmt: skip
     return {
-        "bundle": given.bundle,
+        "bundle": evaluated.bundle,
         "bundle_metrics": tmp_path / "bundle_metrics",
         "model_metrics": tmp_path / "model_metrics",
-        "examples": given.examples,
+        "examples": evaluated.examples,
         "decision": tmp_path / "decision",
     }
 

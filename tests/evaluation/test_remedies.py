@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from bertworks.evaluation.gating.remedies import fix
 from bertworks.runtime.inference import batches
 from bertworks.spec import Gates
 from bertworks.storage.artifacts import open_artifact
-from tests.helpers.steps import evaluate, gate
+from tests.helpers.steps import gate
 
 # "gates.max_drop to 0.02", "gates.beat_floor: false"
 ADVICE = re.compile(r"(gates\.\w+|compress\.quantize\.max_drop)(?:: | to )(-?[\d.]*\d|true|false)")
@@ -122,20 +121,14 @@ def test_int8_candidates_are_small_enough_where_float32_is_not() -> None:
     assert refused_on_size([], choose(both).size_mb or 0)[1]
 
 
-def test_float32_alone_and_unpruned_loses_nothing(tiny: Callable[..., Any], tmp_path: Path) -> None:
+def test_float32_alone_and_unpruned_loses_nothing(evaluated: Any, tmp_path: Path) -> None:
     """ "Set compress.prune.enabled: false; list onnxruntime-fp32 alone": the bundle is the model."""
     advice = fix(decide(Gates(max_drop=0.02, beat_floor=False), "accuracy", state()), state())
     assert "compress.prune.enabled: false" in advice and "onnxruntime-fp32 alone" in advice
-    given = tiny()
-    for kind in ("model", "bundle"):
-        evaluate(
-            given.section(), agent=getattr(given, kind), examples=given.examples,
-            tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
-        )  # fmt: skip
-    section = gate_section(tmp_path / "store", given.task, max_drop=0.0, max_size_mb=0.001)
+    section = gate_section(tmp_path / "store", evaluated.task, max_drop=0.0, max_size_mb=0.001)
     paths = {
-        "bundle": given.bundle, "bundle_metrics": tmp_path / "bundle_metrics",
-        "model_metrics": tmp_path / "model_metrics", "examples": given.examples,
+        "bundle": evaluated.bundle, "bundle_metrics": tmp_path / "bundle_metrics",
+        "model_metrics": tmp_path / "model_metrics", "examples": evaluated.examples,
         "decision": tmp_path / "decision",
     }  # fmt: skip
     with pytest.raises(GateRefused) as caught:

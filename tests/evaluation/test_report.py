@@ -16,10 +16,12 @@ from bertworks.pages.report.dag import draw, section
 from bertworks.progress import duration
 from bertworks.storage import artifacts
 from pipelines.graph import Graph
-from tests.helpers.steps import evaluate, gate, register
+from tests.evaluation.conftest import evaluate_both
+from tests.helpers.steps import gate, register
 
 STEPS = ["ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize",
          "evaluate-bundle", "gate", "register"]  # fmt: skip
+pytestmark = pytest.mark.usefixtures("few_rows_timed")
 EVIL = "<script>alert(1)</script><img src=http://x.invalid/a>"
 
 
@@ -32,17 +34,12 @@ def steps(**states: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def run(tiny: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
+def run(evaluated: Any, tmp_path: Path) -> dict[str, Any]:
     """A finished run of a tiny agent."""
-    return finished(tiny(), tmp_path)
+    return finished(evaluated, tmp_path)
 
 
 def finished(given: Any, folder: Path) -> dict[str, Any]:
-    for kind in ("model", "bundle"):
-        evaluate(
-            given.section(), agent=getattr(given, kind), examples=given.examples,
-            tokens=given.tokens, metrics=folder / f"{kind}_metrics",
-        )  # fmt: skip
     section = gate_section(folder / "store", given.task, max_drop=1.0)
     gate(
         section, bundle=given.bundle, bundle_metrics=folder / "bundle_metrics",
@@ -106,7 +103,9 @@ def test_a_whole_run_has_every_part(run: dict[str, Any], tmp_path: Path) -> None
 def test_every_task_has_a_report(
     task: dict[str, Any], tiny: Callable[..., Any], tmp_path: Path
 ) -> None:
-    page = built(finished(tiny(**task), tmp_path), tmp_path)
+    given = tiny(**task)
+    evaluate_both(given, tmp_path)
+    page = built(finished(given, tmp_path), tmp_path)
     assert "cannot be shown" not in page
     assert "<h2>Sample predictions</h2>" in page
 

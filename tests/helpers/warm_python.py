@@ -3,7 +3,7 @@
 Starting Python and importing TensorFlow, Beam and KFP takes seconds of CPU a process, and a run of
 the DAG has a dozen. `executable` gives a program that takes Python's arguments; what it runs is a fork
 of one process that all tests of a session share. Nothing was computed there: a fork begins as a fresh
-process does, but for what is imported, and for what `be_quick` leaves out of the command line's runs.
+process does, but for what is imported, and for what `quick` leaves out of the command line's runs.
 Tests of starting itself use `sys.executable`; so does the notebook's run.
 """
 
@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import cpus
+from tests.helpers import quick
 from tests.helpers.warm_client import STATUS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -247,7 +248,8 @@ def _run(arguments: Sequence[str]) -> None:
     if arguments[0] == "-m":
         name = arguments[1]
         sys.argv = list(arguments[1:])
-        be_quick()
+        quick.uncompiled(setattr)
+        quick.timed_once(setattr)
         if not hasattr(sys.modules.get(name), "__path__"):
             sys.modules.pop(name, None)  # what was imported is run as `__main__` all the same
         runpy.run_module(name, run_name="__main__", alter_sys=True)
@@ -255,15 +257,6 @@ def _run(arguments: Sequence[str]) -> None:
         sys.argv = list(arguments)
         sys.path.insert(0, str(Path(arguments[0]).parent))
         runpy.run_path(arguments[0], run_name="__main__")
-
-
-def be_quick() -> None:
-    """Runs of tiny agents: no kernel is worth compiling, and times are measured once."""
-    from bertworks.evaluation import latency
-    from bertworks.training import stepper
-
-    stepper.WORTH_COMPILING = sys.maxsize
-    latency.ATTEMPTS = 1
 
 
 def warm() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from bertworks.contracts.tokens import TOKENS
 from bertworks.models.config import EncoderConfig
@@ -19,6 +20,7 @@ from bertworks.storage.artifacts import Artifact, open_artifact, write
 from bertworks.tasks import for_task
 from tests.helpers.records import tokens_info
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
 CONFIG = EncoderConfig(40, 16, (2, 2), 8, (32, 32), max_positions=32)
 GOOD, BAD, NEW_GOOD, NEW_BAD = 10, 11, 12, 13
 Row = tuple[list[int], int]

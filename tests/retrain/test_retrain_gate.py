@@ -26,11 +26,12 @@ from bertworks.spec import Gates, Task
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.outcomes import Outcomes
 from bertworks.storage.store import Store
-from tests.evaluation.conftest import Tiny, build
+from tests.evaluation.conftest import Tiny, build, evaluate_both
 from tests.helpers.steps import evaluate, gate, register
 
 ALLOWED = Decision(True, "accuracy", [], [])
 OFF: dict[str, Any] = {"max_drop": None, "beat_floor": False}
+pytestmark = pytest.mark.usefixtures("few_rows_timed")
 
 
 @pytest.mark.parametrize(
@@ -67,11 +68,7 @@ def section(folder: Path, **gates: Any) -> dict[str, Any]:
 
 def judge(given: Tiny, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Evaluates, judges and registers; what register gives."""
-    for kind in ("model", "bundle"):
-        evaluate(
-            given.section(), agent=getattr(given, kind), examples=given.examples,
-            tokens=given.tokens, metrics=folder / f"{kind}_metrics",
-        )  # fmt: skip
+    evaluate_both(given, folder)
     gate(
         settings, bundle=given.bundle, bundle_metrics=folder / "bundle_metrics",
         model_metrics=folder / "model_metrics", examples=given.examples,
@@ -186,11 +183,7 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_overrun(given: Tiny, tmp_
     given = always_right(given, tmp_path / "rows")
     store = champion(given, tmp_path, turned)
     judge_only = section(tmp_path)
-    for kind in ("model", "bundle"):
-        evaluate(
-            given.section(), agent=getattr(given, kind), examples=given.examples,
-            tokens=given.tokens, metrics=tmp_path / f"{kind}_metrics",
-        )  # fmt: skip
+    evaluate_both(given, tmp_path)
     gate(
         judge_only, bundle=given.bundle, bundle_metrics=tmp_path / "bundle_metrics",
         model_metrics=tmp_path / "model_metrics", examples=given.examples,

@@ -16,6 +16,7 @@ from bertworks.training.objectives.distillation import Split
 from bertworks.training.objectives.labelled import LabelledFeed, Predictor
 from bertworks.training.rows import LabelledRows
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
 LABELS = ["a", "b"]
 TASKS = {
     "classification": Task(),

@@ -19,6 +19,8 @@ from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.history import read_history
 from tests.helpers.steps import finetune as run
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):

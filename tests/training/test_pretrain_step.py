@@ -14,6 +14,7 @@ from bertworks.training.objectives.corpus import read_texts
 from bertworks.training.objectives.masking import groups_of, mask
 from tests.helpers.steps import finetune, pretrain
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
 SETTINGS = {
     "epochs": 30, "batch_size": 8, "sequence_length": 32, "learning_rate": 1e-2, "held_out": 0.1,
 }  # fmt: skip
