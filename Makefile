@@ -69,7 +69,7 @@ run: $(VENV)/.runtime ## Run the whole way once, on real text (SPEC=examples/sen
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/python -m pytest -m "not slow and not docker" -n $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest -m "not slow and not docker" -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: cases
 cases: $(VENV)/.dev ## Run a folder of cases, each a spec with its data, and print a table (CASES=path ARGS=--all)

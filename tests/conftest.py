@@ -1,6 +1,7 @@
 """What all tests share: nothing of how, or from where, they were started may change their result."""
 
 import functools
+import gc
 import inspect
 import os
 import signal
@@ -19,6 +20,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for ignored in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
     signal.signal(ignored, signal.SIG_DFL)
 
+# Models that are this tiny gain nothing by a second thread, and workers share the cores already.
+for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    os.environ.setdefault(name, "1")
+
 # How long an example takes says nothing about the code on a busy machine.
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -29,6 +34,28 @@ hypothesis.settings.load_profile("any machine")
 for name in [name for name in os.environ if name.startswith("BERTWORKS_")]:
     if name != "BERTWORKS_WRITE_GOLDEN":
         del os.environ[name]
+
+# Workers take files in turn: what takes longest comes first, so that none is left alone with it.
+LONGEST = (
+    "tests/facade/test_fit.py",
+    "tests/pipelines/test_whole_way.py",
+    "tests/retrain/test_retrain_local.py",
+    "tests/conformance/test_tasks_conform.py",
+    "tests/text/test_transform_step.py",
+    "tests/pipelines/test_bad_input.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first; the order inside each stays."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: Python need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

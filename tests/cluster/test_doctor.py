@@ -663,7 +663,7 @@ def test_a_registry_is_asked_as_the_protocol_has_it() -> None:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Registry)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     place = f"127.0.0.1:{server.server_address[1]}"
     assert images.registry_has(Image.parse(f"{place}/team/agent:1")) == (True, "")
     assert images.registry_has(Image.parse(f"{place}/team/agent:2")) == (False, "has no such image")

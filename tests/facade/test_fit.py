@@ -5,6 +5,7 @@ One real run for all of them: what the notebook makes is what the others find.
 
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,9 +38,12 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 
 
 @pytest.fixture
-def arguments(executed: tuple[Path, Any]) -> dict[str, Any]:
-    """What the notebook gave to Agent.fit, made by its own cells."""
+def arguments(
+    executed: tuple[Path, Any], warm_python: str, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """What the notebook gave to Agent.fit, made by its own cells; steps need not start anew."""
     folder, notebook = executed
+    monkeypatch.setattr(sys, "executable", warm_python)
     names: dict[str, Any] = {}
     exec(cell(notebook, "def made_up_reviews").source, names)
     fitting = cell(notebook, "agent = Agent.fit").source

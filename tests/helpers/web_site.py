@@ -54,7 +54,7 @@ class Site:
         self.server.daemon_threads = True
         self.host = f"127.0.0.1:{self.server.server_port}"
         self.url = f"http://{self.host}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def put(self, path: str, body: bytes, type: str = "text/html", **headers: str) -> None:
         """Answers `path` with a body."""

@@ -59,7 +59,7 @@ def hook() -> Iterator[tuple[list[dict[str, Any]], str]]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield told, f"http://127.0.0.1:{server.server_port}/SECRET"
     server.shutdown()
 

@@ -199,7 +199,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[type[Hook], str]]:
     monkeypatch.setattr(webhook, "_WAIT_SECONDS", 0.01)
     handler = type("OneHook", (Hook,), {"codes": [200], "told": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield handler, f"http://127.0.0.1:{server.server_port}/services/SECRET"
     server.shutdown()
