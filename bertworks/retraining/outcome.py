@@ -144,6 +144,8 @@ def _text(outcome: Outcome, registered: Challenge | None) -> str:
         )
     reasons = "; ".join(registered.reasons if registered else [])
     what = "the challenger was refused: " if kind == "refused" else "the challenger's "
+    if kind == "refused" and outcome.challenger == outcome.champion:
+        what = "the challenger is the same bundle, which these gates refuse: "
     return f"{name}: {stays}; {what}{reasons}.{_new_labels(outcome)}"
 
 

@@ -10,8 +10,10 @@
 
 On a disk a version is written beside its place and renamed into it, and writers take turns. On a
 bucket, which can do neither, `record.json` is written last and makes the version exist. A bundle that
-was refused is kept and can be looked at, but not promoted. Model and examples may be missing: versions
-of before 0.1.0's retraining have none, and the model of a refused bundle is not kept.
+was refused is kept and can be looked at, but not promoted. One that was let through stays so: stricter
+gates that refuse the same bundle later are told to whoever set them, and change no record. Model and
+examples may be missing: versions of before 0.1.0's retraining have none, and the model of a refused
+bundle is not kept.
 """
 
 from __future__ import annotations
@@ -144,7 +146,11 @@ class Store:
         parts: Mapping[str, Artifact] | None = None,
         made: Made | None = None,
     ) -> Version:
-        """Keeps a bundle that did not pass, marked as refused with the reasons; see `add`."""
+        """Keeps a bundle that did not pass, marked as refused with the reasons; see `add`.
+
+        Returns:
+            The version; still "passed" where the same bundle was let through before.
+        """
         return self._keep(bundle, name, REFUSED, decision, metrics, parts or {}, made or Made())
 
     def promote(self, name: str, number: int) -> Version:
@@ -172,7 +178,7 @@ class Store:
     def rollback(self, name: str) -> Version:
         """Makes the champion before the present one the champion again.
 
-        Earlier champions that were refused since, damaged or deleted are stepped over.
+        Earlier champions that are damaged, deleted or marked as refused are stepped over.
 
         Raises:
             ArtifactError: There is none that can serve, or champion.json is damaged.
@@ -345,18 +351,20 @@ class Store:
     def _judge_again(self, known: Version, judgement: Record, folders: Mapping[str, Path]) -> None:
         """The same bundle under other gates: the newer judgement counts, its age stays.
 
+        But what was let through may serve, or be what a rollback goes to: no later no takes that back.
         Parts that it was kept without are added: before the record, which makes them exist.
         """
         folder = f"{known.name}/versions/{known.number}"
         before = known.record or judgement
+        counts = before if (before.state, judgement.state) == (PASSED, REFUSED) else judgement
         parts = dict(before.parts)
         for part in folders.keys() - parts.keys():
             self._place.attach(f"{folder}/{part}", folders[part])
             parts[part] = judgement.parts[part]
         judged = replace(
             before,
-            state=judgement.state,
-            decision=judgement.decision,
+            state=counts.state,
+            decision=counts.decision,
             parts=parts,
             facts=before.facts if judgement.facts == Made() else judgement.facts,
         )

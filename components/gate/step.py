@@ -19,7 +19,7 @@ from bertworks.pages.gates import gate_page
 from bertworks.spec import Gates, Task
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
-from bertworks.storage.store import Store, Version
+from bertworks.storage.store import REFUSED, Store, Version
 from components.contract import StepResult, StepSection
 
 
@@ -53,6 +53,8 @@ def run(
     decision: Path,
 ) -> StepResult:
     """Writes the decision; when it is no, keeps the bundle in the store, marked, and raises.
+
+    A bundle that earlier gates let through stays as it was recorded, and serves if it is the champion.
 
     In a retraining a no is an ordinary outcome: the register step keeps the bundle, nothing is raised.
 
@@ -107,7 +109,7 @@ def run(
         (folder / "view.html").write_text(gate_page(section.name, found), encoding="utf-8")
     if not found.passed and not retrain:
         kept = store.refuse(packed, section.name, found, ours)
-        raise _refusal(section.name, kept.uri, found, fix(found, measured))
+        raise _refusal(kept, found, fix(found, measured))
     values = {rule.name: rule.value for rule in found.rules if rule.value is not None}
     passed = int(found.passed)
     notices = gates.notices(found, rules, measured)
@@ -178,10 +180,20 @@ def _against(
     return gap, labels
 
 
-def _refusal(name: str, uri: str, found: Decision, advice: str) -> GateRefused:
+def _refusal(kept: Version, found: Decision, advice: str) -> GateRefused:
     reasons = "\n".join(f"  - {reason}" for reason in found.reasons)
     return GateRefused(
-        f"The gates refused the bundle of {name}:\n{reasons}\n"
-        f"  The bundle is kept, marked as refused: {uri}",
+        f"The gates refused the bundle of {kept.name}:\n{reasons}\n  {_what_becomes_of(kept)}",
         advice,
+    )
+
+
+def _what_becomes_of(kept: Version) -> str:
+    """What the store has of a refused bundle: other gates may have let it through before."""
+    if kept.state == REFUSED:
+        return f"The bundle is kept, marked as refused: {kept.uri}"
+    serves = " and goes on serving, as the champion, until another is promoted" * kept.champion
+    return (
+        f"It is {kept.name}/{kept.number}, which earlier gates let through: it stays as it was "
+        f"recorded{serves}: {kept.uri}"
     )

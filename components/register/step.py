@@ -94,7 +94,8 @@ def run(
         REGISTERED.write(folder, facts)
     if section.retrain and (run_id := os.environ.get(failures.RUN)):
         _note(section, run_id, version, verdict)
-    numbers = {"version": version.number, "promoted": int(version.champion)}
+    promoted = verdict.passed and version.champion  # a no may be about the champion itself
+    numbers = {"version": version.number, "promoted": int(promoted)}
     return StepResult(numbers, answer=facts.outcome)
 
 

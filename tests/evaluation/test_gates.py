@@ -274,6 +274,29 @@ def test_a_refused_bundle_is_kept_with_the_reasons(made: dict[str, Any], tmp_pat
     assert Store(tmp_path / "store").champion("tiny") is None
 
 
+def test_stricter_gates_refuse_the_champion_and_leave_its_record(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
+    """The same bundle, run again with another spec under the same name."""
+    gate(section(tmp_path), **made)
+    register(section(tmp_path), **to_register(made, tmp_path))
+    store = Store(tmp_path / "store")
+    before = store.champion("tiny")
+    assert before is not None
+    with pytest.raises(GateRefused, match="tiny/1, which earlier gates let through") as caught:
+        gate(section(tmp_path, max_size_mb=0.001), **made)
+    assert "goes on serving, as the champion" in str(caught.value)
+    assert "at most 0.001 MB" in str(caught.value) and "gates.max_size_mb" in caught.value.fix
+    assert store.champion("tiny") == before and before.state == "passed"
+    store.add(open_artifact(other_bundle(made, tmp_path / "other")), "tiny",
+              Decision(True, "accuracy", [], []), open_artifact(made["bundle_metrics"]))  # fmt: skip
+    store.promote("tiny", 2)
+    with pytest.raises(GateRefused, match="tiny/1, which earlier gates let through") as caught:
+        gate(section(tmp_path, max_size_mb=0.001), **made)
+    assert "goes on serving" not in str(caught.value)
+    assert store.rollback("tiny").number == 1
+
+
 def copy_of(source: Path, target: Path, kind: str, change: Callable[[Path], None]) -> Path:
     old = open_artifact(source)
     parents = {"agent": open_artifact(source.parent / "bundle")} if kind == "metrics" else {}

@@ -199,6 +199,18 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_overrun(given: Tiny, tmp_
     assert found is not None and found.number == 2
 
 
+def test_a_challenger_that_is_the_champion_is_refused_without_harm(
+    given: Tiny, tmp_path: Path
+) -> None:
+    kept = judge(given, tmp_path, section(tmp_path))
+    assert kept["outcome"] == "promoted"
+    store = Store(tmp_path / "store")
+    before = store.champion("tiny")
+    again = judge(given, tmp_path, section(tmp_path, max_size_mb=0.0001))
+    assert (again["version"], again["outcome"]) == (1, "refused")
+    assert store.champion("tiny") == before
+
+
 def test_a_champion_of_another_task_is_replaced_without_a_comparison(
     given: Tiny, tmp_path: Path
 ) -> None:

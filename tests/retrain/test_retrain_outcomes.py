@@ -66,6 +66,8 @@ BROKEN = Failure("validate", "2 rows have no text\n  fix: fill them", 3, "error"
         (WELL, {"compare": CHANGED, "register": FIRST}, [], "promoted", "version 1 is the new champion"),
         (WELL, {"compare": CHANGED, "register": WORSE}, [], "kept", "version 4 stays; the challenger's"),
         (WELL, {"compare": CHANGED, "register": REFUSED}, [], "refused", "the bundle has 30 MB"),
+        (WELL, {"compare": CHANGED, "register": {**REFUSED, "version": 4}}, [], "refused",
+         "version 4 stays; the challenger is the same bundle, which these gates refuse: the bundle has"),
         (BADLY, {"compare": CHANGED}, [BROKEN], "failed", "in step validate: 2 rows have no text"),
         (BADLY, {"compare": CHANGED}, [], "failed", "without a word"),
         (BADLY, {"compare": CHANGED, "register": BETTER}, [], "failed", "Version 5 had become"),

@@ -113,13 +113,34 @@ def test_a_refused_bundle_is_kept_but_not_promoted(store: Store, tmp_path: Path)
     assert store.promote("agent", 1).champion
 
 
-def test_rollback_steps_over_a_version_that_was_refused_since(store: Store, tmp_path: Path) -> None:
+def test_what_was_let_through_stays_so_under_stricter_gates(store: Store, tmp_path: Path) -> None:
     for text in "abc":
         store.add(*arguments(tmp_path, text))
     for number in (1, 2, 3):
         store.promote("agent", number)
-    bundle, metrics = make(tmp_path, "b")
-    store.refuse(bundle, "agent", REFUSED, metrics)
+    for text, number in (("c", 3), ("b", 2)):
+        before = store.show("agent", number)
+        bundle, metrics = make(tmp_path, text)
+        kept = store.refuse(bundle, "agent", REFUSED, metrics)
+        assert kept == before == store.show("agent", number)
+        assert kept.state == "passed" and kept.record.decision == PASSED
+    assert store.champion("agent").number == 3
+    assert store.rollback("agent").number == 2
+    assert store.promote("agent", 3).champion
+
+
+def test_rollback_steps_over_what_is_marked_as_refused(tmp_path: Path) -> None:
+    """As in a store where an earlier version overwrote the record of what it had let through."""
+    store = Store(tmp_path / "store")
+    for text in "abc":
+        store.add(*arguments(tmp_path, text))
+    for number in (1, 2, 3):
+        store.promote("agent", number)
+    file = tmp_path / "store/agent/versions/2/record.json"
+    said = {**json.loads(file.read_text()), "state": "refused"}
+    said.pop("seal")
+    file.write_text(json.dumps(sealed.seal(said)))
+    assert store.show("agent", 2).state == "refused"
     assert store.rollback("agent").number == 1
 
 
