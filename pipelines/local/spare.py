@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -69,7 +70,11 @@ class Spares(logging.Filter):
         """Lets every line pass; at a step's start, gives it the spare and prepares the next."""
         found = EXECUTING.search(record.getMessage())
         if found:
-            os.environ[ADDRESS] = self._ready[0] if self._ready else ""
+            os.environ[ADDRESS] = ""
+            if self._ready:
+                os.environ[ADDRESS], process = self._ready
+                # Nobody else asks how it ends: unawaited it would stay, as a zombie, until the run does.
+                threading.Thread(target=process.wait, daemon=True).start()
             self._ready = None
             self._prepare_after(self.boxes.get(found[1], found[1]))
         return True

@@ -105,6 +105,17 @@ def test_no_process_is_left(spares: Spares, tmp_path: Path) -> None:
     assert left._ready[1].poll() is not None
 
 
+def test_a_step_that_ended_is_no_zombie(spares: Spares, tmp_path: Path) -> None:
+    """Whoever waits for its pid finds that it was waited for."""
+    pid = spares._ready[1].pid
+    starts(spares, "one")
+    assert command(spares, tmp_path, "works").returncode == 0
+    deadline = time.monotonic() + 300
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, Path(f"/proc/{pid}/status").read_text()
+        time.sleep(0.05)
+
+
 def test_a_spare_ends_with_its_runner() -> None:
     code = (
         "import os\nos.environ['BERTWORKS_RUNNER_PID'] = str(os.getpid())\n"
