@@ -15,7 +15,7 @@ from bertworks.data.formats.columns import Refusal, Row
 from bertworks.data.formats.rows import read_rows
 from bertworks.data.formats.spans import Span, tagged
 from bertworks.data.rows.tally import Tally
-from bertworks.data.sources.encodings import likely_encoding
+from bertworks.data.sources.encodings import Likely, likely_encoding
 from bertworks.data.sources.fetch import Fetched, local_files
 from bertworks.errors import DataError
 from bertworks.spec import Source
@@ -87,19 +87,62 @@ def test_a_zip_by_name_and_a_parquet_that_is_none(tmp_path):
         rows_of(path)
 
 
+FRENCH = (
+    "Le café était très agréable, mais le garçon n’a pas été sympa ; où êtes-vous allés à Noël ?"
+)
+GERMAN = "Größe und Straße, schöne Grüße für die Mädchen; Ärger über Öl"
+SPANISH = "El niño comió piña en España, ¿qué pasó? La canción está aquí"
+POLISH = "zażółć gęślą jaźń, proszę, łąka, świetny film, był ładny"
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy, skvělý film, měl děj"
+RUSSIAN = "Привет, как дела? Это очень хороший фильм, мне понравилось"
+
+
 @pytest.mark.parametrize(
     ("text", "encoding", "likely"),
     [
         ("the café near the match", "cp1252", "cp1252"),
         ("größe und straße", "latin-1", "cp1252"),
+        (FRENCH, "cp1252", "cp1252"),
+        (FRENCH, "mac-roman", "mac-roman"),
+        (GERMAN, "cp1252", "cp1252"),
+        (GERMAN, "mac-roman", "mac-roman"),
+        (GERMAN, "cp850", "cp850"),
+        (SPANISH, "mac-roman", "mac-roman"),
+        (SPANISH, "cp1252", "cp1252"),
+        ("He said “it’s great” – don’t miss it… it’s a must—see", "cp1252", "cp1252"),
+        ("He said “it’s great” – don’t miss it… it’s a must—see", "mac-roman", "mac-roman"),
+        ("I don’t like it, it’s bad", "cp1252", "cp1252"),
+        ("Mon cœur, une œuvre à 5 € pour sa sœur", "iso-8859-15", "iso-8859-15"),
+        ("Mon cœur, une œuvre à 5 € pour sa sœur", "cp1252", "cp1252"),
         ("zażółć gęślą jaźń, proszę, łąka", "cp1250", "cp1250"),
+        (POLISH, "cp1250", "cp1250"),
+        (POLISH, "iso-8859-2", "iso-8859-2"),
+        (POLISH, "cp852", "cp852"),
+        (CZECH, "cp1250", "cp1250"),
+        (CZECH, "iso-8859-2", "iso-8859-2"),
+        ("Árvíztűrő tükörfúrógép, nagyon jó film volt, őszintén szép", "cp1250", "cp1250"),
+        ("Çok güzel bir film, ışık ve ses şahane, İstanbul’da geçiyor", "cp1254", "cp1254"),
+        ("Labai geras filmas, ačiū už žiūrėjimą, gražūs vaizdai", "cp1257", "cp1257"),
         ("Привет, как дела? Это тест строки", "cp1251", "cp1251"),
         ("привет", "cp1251", "cp1251"),
         ("привет, как дела", "koi8-r", "koi8-r"),
+        (RUSSIAN, "cp1251", "cp1251"),
+        (RUSSIAN, "koi8-r", "koi8-r"),
+        (RUSSIAN, "mac-cyrillic", "mac-cyrillic"),
         ("хороший фильм", "cp866", "cp866"),
+        ("Дуже гарний фільм, мені сподобалося, її дім", "cp1251", "cp1251"),
         ("καλημέρα τι κάνεις σήμερα το απόγευμα", "cp1253", "cp1253"),
+        ("סרט טוב מאוד, נהניתי ממנו", "cp1255", "cp1255"),
+        ("فيلم جيد جدا وأحببته كثيرا", "cp1256", "cp1256"),
+        ("หนังดีมาก ชอบมากจริง ๆ", "cp874", "cp874"),
         ("这是一个测试文本，关于足球", "gb18030", "gb18030"),
+        ("房间干净，服务周到，早餐丰富", "gbk", "gb18030"),
+        ("電影不錯", "big5", "big5"),
+        ("房間沒有窗戶，老闆態度差，早餐豐富", "big5", "big5"),
         ("これはテストです。日本語の文章", "shift_jis", "cp932"),
+        ("部屋が綺麗でスタッフも親切。また泊まりたいです", "euc-jp", "euc-jp"),
+        ("배송이 빠르고 포장이 꼼꼼해요", "euc-kr", "euc-kr"),
+        ("별로예요, 정말 실망했다", "euc-kr", "euc-kr"),
         ("café", "utf-8", ""),
     ],
 )
@@ -107,13 +150,40 @@ def test_the_likely_encoding(tmp_path, text, encoding, likely):
     path = tmp_path / "a.csv"
     rows = "".join(f"{text} {n},x\nplain row {n},y\n" for n in range(40))
     path.write_bytes(f"text,label\n{rows}".encode(encoding))
-    assert likely_encoding(path, "a.csv") == likely
+    assert likely_encoding(path, "a.csv").encoding == likely
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "rival", "example"),
+    [
+        ("the très café", "cp1252", "cp1250", ("très", "trčs")),
+        ("must—see", "cp1252", "mac-roman", ("must—see", "mustósee")),
+        (RUSSIAN.upper()[:5], "cp1251", "", ("", "")),
+    ],
+)
+def test_an_encoding_in_doubt_is_told_with_a_word_to_look_at(
+    tmp_path, text, encoding, rival, example
+):
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"text,label\n{text},x\n".encode(encoding))
+    found = likely_encoding(path, "a.csv")
+    if rival:
+        assert found == Likely(encoding, rival, example)
+        assert all(word in found.setting() for word in (encoding, rival, *example))
+    else:
+        assert encoding in (found.encoding, found.rival)
+
+
+def test_an_encoding_without_doubt_is_told_alone(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"text\n{GERMAN}\n".encode("cp1252"))
+    assert likely_encoding(path, "a.csv").setting() == "encoding: cp1252"
 
 
 def test_a_mixture_of_encodings_has_no_likely_one(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes("café,x\n".encode() * 9 + "café,x\n".encode("cp1252") * 3)
-    assert likely_encoding(path, "a.csv") == ""
+    assert likely_encoding(path, "a.csv") == Likely("")
 
 
 def test_a_wrong_encoding_is_named_with_the_likely_one(tmp_path, ingest, make):

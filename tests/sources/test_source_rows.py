@@ -243,6 +243,28 @@ def test_utf_16_is_seen(tmp_path, encoding):
     assert [row.values for row in rows] == [{"text": "good", "label": "1"}]
 
 
+@pytest.mark.parametrize(
+    "text", ["质量很好，我很喜欢", "очень хороший фильм", "映画は面白い", "별로예요"]
+)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_utf_16_without_a_mark_is_seen_in_other_scripts(tmp_path, encoding, text):
+    path = tmp_path / "rows.txt"
+    path.write_bytes(f"{text}\n".encode(encoding) * 999)
+    with pytest.raises(DataError, match=f"encoding: {encoding}\\."):
+        rows_of(path)
+    assert [row.values for row in rows_of(path, encoding=encoding)] == [{"text": text}] * 999
+
+
+@pytest.mark.parametrize("text", ["good\0 one\n" * 9, "\0\0\n" * 3 + "the film is good\n" * 900])
+def test_text_with_stray_nul_bytes_is_no_utf_16(tmp_path, text):
+    path = tmp_path / "rows.txt"
+    path.write_bytes(text.encode())
+    try:
+        rows_of(path)
+    except DataError as error:
+        assert "utf-16" not in error.fix
+
+
 def test_unknown_endings_encodings_and_empty_files_say_what_to_do(tmp_path):
     path = tmp_path / "rows.xyz"
     path.write_text("a")

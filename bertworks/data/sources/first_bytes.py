@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import re
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".x
 _HEAD = 4096
 _BLOCK = 1 << 16
 _NUL_SHARE = 0.2  # of UTF-16 text in Latin letters every second byte is NUL
+_NULS = 2  # NUL bytes that text in UTF-8 does not have
+_NO_TEXT = ("Cc", "Cn", "Co", "Cs")  # control characters, and what stands for none
 
 _UNPACK = "Unpack it first, or name the ending that it has."
 # First bytes, what they are, the ending that is read as such, what to do.
@@ -203,7 +206,12 @@ def _other_kind(path: Path, name: str, found: tuple[bytes, str, str, str]) -> Da
     _, kind, ending, fix = found
     if kind == "zip":
         return zip_error(path, name)
-    said = f"{name} is {kind}" if kind.startswith(("a ", "an ")) else f"{name} is a {kind} file"
+    article = "an" if kind[0] in "AEIO" else "a"
+    said = (
+        f"{name} is {kind}"
+        if kind.startswith(("a ", "an "))
+        else f"{name} is {article} {kind} file"
+    )
     shown = Path(name.removesuffix("?***")).name
     error = DataError(
         f"{said}, no text, by its first bytes.",
@@ -214,10 +222,28 @@ def _other_kind(path: Path, name: str, found: tuple[bytes, str, str, str]) -> Da
 
 
 def _wide(head: bytes) -> str | None:
-    """The encoding of two or four bytes a character that the first bytes speak for."""
+    """The encoding of two or four bytes a character that the first bytes speak for.
+
+    Without a mark it is told by NUL bytes, which stand in one place of two or four: every character of
+    Latin text has one, and in other scripts commas, digits and newlines do.
+    """
     if (mark := next((kind for mark, kind in _MARKS if head.startswith(mark)), None)) is not None:
         return mark
-    even, odd = head[0::2], head[1::2]
-    if odd.count(0) > _NUL_SHARE * len(head) and not even.count(0):
-        return "utf-16-le"
-    return "utf-16-be" if even.count(0) > _NUL_SHARE * len(head) and not odd.count(0) else None
+    if head.count(0) < _NULS:
+        return None
+    for encoding, width in (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2)):
+        try:
+            text = head[: len(head) // width * width].decode(encoding)
+        except UnicodeDecodeError as error:
+            if error.start < len(head) - 2 * width:  # else a character that the end cuts
+                continue
+            text = head[: error.start].decode(encoding)
+        # Of a text in UTF-8 with a stray NUL, ideographs would come, and no line would end.
+        ends = "\n" in text or "\r" in text or head.count(0) > _NUL_SHARE * len(head)
+        if ends and all(_is_of_text(character) for character in text):
+            return encoding
+    return None
+
+
+def _is_of_text(character: str) -> bool:
+    return character in "\t\r\n" or unicodedata.category(character) not in _NO_TEXT
