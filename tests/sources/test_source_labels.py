@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -155,6 +156,36 @@ def test_columns_of_flags_are_labels_when_they_are_named(tmp_path, ingest, endin
     }
 
 
+@pytest.mark.parametrize("mark", [";", ", ", "/", " + "])
+def test_another_separator_of_labels_is_told_and_taken(tmp_path, ingest, mark):
+    cells = ["a", f"b{mark}c", f"a{mark}b", f"a{mark}b{mark}c"]
+    rows = [{"text": f"t {n}", "label": cells[n % 4]} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = {"multi_label": True}
+    done = ingest([{"uri": "a.jsonl"}], task=task)
+    (told,) = [one for one in done.result.notices if "several in one" in one.text]
+    assert told.level == "warning" and told.count == 45 and repr(f"a{mark}b") in told.text
+    setting = re.findall(r"data.label_separator: (\".*?\")", told.text)[0]
+    mended = ingest([{"uri": "a.jsonl"}], task=task, out="b", label_separator=json.loads(setting))
+    assert mended.info["labels"] == ["a", "b", "c"]
+    assert not [one for one in mended.result.notices if "several in one" in one.text]
+
+
+def test_empty_cells_and_broken_ones_of_several_labels_are_told(tmp_path, ingest):
+    cells = ["a", "", '"a\nb"', "b"]
+    rows = "".join(f"t {n},{cells[n % 4]}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text("text,label\n" + rows)
+    done = ingest([{"uri": "a.csv"}], task={"multi_label": True})
+    told = "\n".join(one.text for one in done.result.notices)
+    assert "15 cells are empty; their rows were read as having none of the labels" in told
+    assert "15 cells have line breaks or tabs" in told
+    setting = json.loads(re.findall(r'data.label_separator: (".*?") or', told)[0])
+    mended = ingest(
+        [{"uri": "a.csv"}], task={"multi_label": True}, out="b", label_separator=setting
+    )
+    assert mended.info["labels"] == ["a", "b"]
+
+
 def test_flags_and_wrapped_rows_in_json_say_what_to_do(tmp_path, ingest):
     rows = [{"text": f"t {n}", "toxic": n % 2, "insult": 0} for n in range(60)]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -165,6 +196,12 @@ def test_flags_and_wrapped_rows_in_json_say_what_to_do(tmp_path, ingest):
     with pytest.raises(DataError, match="no column 'text'") as raised:
         ingest([{"uri": "a.json"}])
     assert "jq '.data' a.json" in raised.value.fix
+    (tmp_path / "b.json").write_text(
+        json.dumps({"meta": {}, "all of it": {"rows": rows}}, indent=1)
+    )
+    with pytest.raises(DataError, match="no column 'text'") as raised:
+        ingest([{"uri": "b.json"}])
+    assert "jq '.\"all of it\".rows' b.json" in raised.value.fix
 
 
 def test_one_hot_needs_multi_label():

@@ -113,11 +113,34 @@ def test_labels_that_are_nearly_the_same_are_grouped():
     ]
 
 
+@pytest.mark.parametrize("mark", [";", "|", ", ", "/", " + ", " "])
+def test_what_separates_labels_is_told_where_none_stands_alone(mark):
+    """Each cell has two labels, so that no part is a label by itself."""
+    cells = [f"{one}{mark}{two}" for one, two in ("ac", "bc", "ab")]
+    if mark == " ":  # names have spaces: only parts that are labels themselves speak for several
+        assert several_in_one(cells, ",") == {}
+        cells += ["a", "b", "c"]
+    joined = {(mark.strip() or " "): sorted(one for one in cells if len(one) > 1)}
+    assert several_in_one(cells, ",", True) == (joined if mark.strip() != "," else {})
+    assert several_in_one(cells, "^") == joined
+
+
+def test_several_labels_where_one_is_expected_are_told():
+    counts = {"a": 5, "b": 4, "c": 2, "a;b": 3, "b;c": 1, "yes/no": 2}
+    (told,) = label_notices(counts, False, "|")
+    assert told.count == 4 and "task.multi_label: true and data.label_separator" in told.text
+    # One alone may be a label like any other, and so may what begins alike.
+    assert label_notices({"yes": 3, "no": 3, "yes/no": 2}, False, "|") == []
+    assert label_notices({"sport/ball": 3, "sport/ski": 3}, False, "|") == []
+    assert label_notices({"C": 3, "C++": 3, "C#": 2}, True, "|") == []
+
+
 def test_labels_that_are_several_or_none_are_told():
-    assert several_in_one(["a", "b", "a, b", "c; d"], "|") == ["a, b"]
+    assert several_in_one(["a", "b", "a, b", "c; d"], "|") == {",": ["a, b"]}
     counts = {"a": 5, "b": 4, "a, b": 3, "NA": 2}
     told = label_notices(counts, True, "|")
     assert [notice.count for notice in told] == [2, 3]
     assert "'NA' (2)" in told[0].text and "label_separator" in told[1].text
+    assert 'data.label_separator: "," (now "|")' in told[1].text and "'a, b' (3)" in told[1].text
     assert label_notices({"pos": 3, "neg": 3}, False, "|") == []
     assert "multi_label" in label_notices({"['a']": 1, "['b']": 1}, False, "|")[0].text

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -16,7 +17,7 @@ _MISSING = frozenset(
 )
 _GAPS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _LETTERS = re.compile(r"[^\W\d_]")
-_SEPARATORS = "|,;/\t"
+_SEPARATORS = "|,;/+ "
 _QUOTES = "\"'`´‘’‚“”„«»‹›"
 _SHOWN = 5
 _LONGEST_NUMBER = 28  # digits that a Decimal keeps
@@ -66,15 +67,18 @@ def label_notices(
                 "warning", sum(counts[label] for label in missing), more,
             )
         )  # fmt: skip
-    if several and (joined := several_in_one(counts, separator)):
-        shown = ", ".join(map(repr, joined[:_SHOWN]))
-        found.append(
-            Notice(
-                f"{len(joined)} labels seem to be several in one: {shown}. What separates them is "
-                f"data.label_separator, now {separator!r}.",
-                "warning", sum(counts[label] for label in joined), more,
-            )
-        )  # fmt: skip
+    for mark, joined in several_in_one(counts, separator if several else "", several).items():
+        shown = ", ".join(f"{label!r} ({counts[label]})" for label in joined[:_SHOWN])
+        rows = sum(counts[label] for label in joined)
+        setting = f"data.label_separator: {json.dumps(mark)}"
+        if several:
+            fix = f"If they are, set {setting} (now {json.dumps(separator)})."
+        else:
+            fix = f"If a row has several labels, set task.multi_label: true and {setting}."
+        text = (
+            f"{len(joined)} labels seem to be several in one, with {mark!r} between: {shown}. {fix}"
+        )
+        found.append(Notice(text, "warning", rows, more))
     if not several:
         lists = [label for label in counts if label.startswith("[") and label.endswith("]")]
         if len(lists) > 1:
@@ -97,17 +101,38 @@ def look_alikes(labels: Iterable[str]) -> list[list[str]]:
     return [sorted(group) for _, group in sorted(groups.items()) if len(group) > 1]
 
 
-def several_in_one(labels: Iterable[str], separator: str) -> list[str]:
-    """Labels whose parts, at a separator other than the one that is set, are labels too."""
+def several_in_one(
+    labels: Iterable[str], separator: str, several: bool = True
+) -> dict[str, list[str]]:
+    """Labels that seem to be several, with a mark between them; by the mark.
+
+    A part speaks for it that is a label by itself, or a part of other labels as well.
+
+    Args:
+        labels: All labels.
+        separator: The mark that is set already.
+        several: Whether rows have several labels, so that half of the parts are enough; else all of
+            them must be labels by themselves, as "yes/no" may be one.
+    """
     known = set(labels)
-    return sorted(
-        label
-        for label in known
-        for mark in _SEPARATORS
-        if mark != separator and mark in label
-        and len(parts := [part.strip() for part in label.split(mark)]) > 1
-        and sum(part in known for part in parts) * 2 >= len(parts)
-    )  # fmt: skip
+    found: dict[str, list[str]] = {}
+    for mark in _SEPARATORS:
+        if mark == separator:
+            continue
+        split = {label: [part.strip() for part in label.split(mark)] for label in known}
+        split = {label: parts for label, parts in split.items() if len(parts) > 1 and all(parts)}
+        times = Counter(part for parts in split.values() for part in set(parts))
+        # Names have spaces in them, too.
+        strict = not several or mark == " "
+        joined = sorted(
+            label
+            for label, parts in split.items()
+            if (speaks := sum(part in known or (not strict and times[part] > 1) for part in parts))
+            and (speaks == len(parts) if strict else speaks * 2 >= len(parts))
+        )
+        if joined and (several or len(joined) > 1):
+            found[mark] = joined
+    return found
 
 
 def _skeleton(label: str) -> str:

@@ -25,9 +25,20 @@ FLAGGED = Kind(
     "flagged_labels",
     "{count} labels stand as an object of 0 and 1; the one that is marked was read (first: {first})",
 )
+NO_LABELS = Kind(
+    "no_labels",
+    "{count} cells are empty; their rows were read as having none of the labels (first: {first})",
+)
+BROKEN_CELLS = Kind(
+    "broken_cells",
+    "{count} cells have line breaks or tabs, which became spaces inside a label (first: {first})",
+    "warning",
+    'If they separate labels, set data.label_separator: "\\n" or "\\t".',
+)
 NAMES = "Name the places in order in the source's `label_names: [NAME, …]`."
 UNDECODABLE = "bytes that are not in the encoding"
 _ON, _OFF = ("1", "true"), ("0", "false")
+_BREAK = re.compile(r"[\t\r\n]")
 _FLAG_GAP = re.compile(r"\s*[,;|/]\s*|\s+")  # a vector may stand without brackets: 0,1,1
 
 
@@ -165,7 +176,12 @@ class LabelReader:
                 flags = _FLAG_GAP.split(value.strip())
                 if self._is_vector(flags):
                     return self._places(flags)
-                return [part for part in value.split(self._separator) if part.strip()]
+                parts = [part for part in value.split(self._separator) if part.strip()]
+                if not parts:
+                    self.mended.append((NO_LABELS, value, ""))
+                if any(_BREAK.search(part.strip()) for part in parts):
+                    self.mended.append((BROKEN_CELLS, value, ""))
+                return parts
             self.mended.append((LIST_AS_TEXT, value, ""))
             value = items
         if (flagged := _marked(value)) is not None:

@@ -26,6 +26,20 @@ SPANS = Kind(
     "spans",
     "{count} rows hold a text with marked spans; their words were tagged by them (first: {first})",
 )
+CUT_WORDS = Kind(
+    "cut_words",
+    "{count} rows have marked spans that begin or end inside a word, which was cut there: {details} "
+    "(first: {first})",
+    "warning",
+    "Spans count characters from 0, the end exclusive: not bytes, and not UTF-16 units.",
+)
+ONE_WORD = Kind(
+    "one_word",
+    "{count} rows hold a single word as their sentence (first: {first})",
+    "warning",
+    "If the file has a word a row, write it as conll: a word and its tag a line, and a blank line "
+    "behind each sentence.",
+)
 BLANK_WORDS = Kind(
     "blank_words",
     "{count} words show nothing (invisible characters); they were dropped with their tags (first: "
@@ -88,7 +102,13 @@ class Tagged:
             spans = text_and_spans(values, columns.text, columns.label)
             if spans is not None:
                 self._labels.mended.append((SPANS, "", ""))
-                return tagged(words_of(values, spans[0]), *spans)
+                words = words_of(values, spans[0])
+                found = tagged(words, *spans)
+                if len(found[0]) > len(words):
+                    whole_ones = {spans[0][word.start : word.end] for word in words}
+                    piece = next((one for one in found[0] if one not in whole_ones), "")
+                    self._labels.mended.append((CUT_WORDS, spans[0], repr(piece)))
+                return found
         tokens, tags = cell(values, columns.tokens), cell(values, columns.tags)
         for column, value in ((columns.tokens, tokens), (columns.tags, tags)):
             if isinstance(value, list) and value:
@@ -110,6 +130,9 @@ class Tagged:
             lists = tokens.split(), tags.split()
             if len(lists[0]) != len(lists[1]):
                 return tokens, tags
+            if len(lists[0]) == 1:
+                self._labels.mended.append((ONE_WORD, tokens, ""))
+                return lists
         self._labels.mended.append((LIST_AS_TEXT, tokens, ""))
         return lists
 
