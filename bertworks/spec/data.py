@@ -68,11 +68,16 @@ class Source(Section):
     )
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "conll", "lines"] = Field(
         "auto",
-        description="Row format; `auto` goes by the file's ending. `lines` is one text a line.",
+        description="Row format; `auto` goes by the file's ending (.yml, .yaml: Rasa's training data). "
+        "`lines` is one text a line.",
     )
     encoding: str = Field("utf-8", description="Text encoding; bytes that break it reject the row.")
     header: bool = Field(True, description="csv and tsv: whether the first row names the columns.")
-    names: list[str] = Field([], description="csv and tsv: column names when there is no header.")
+    names: list[str] = Field(
+        [],
+        description="csv and tsv: column names when there is no header; jsonl: names of the values, in "
+        "order, where rows are lists.",
+    )
     delimiter: str | None = Field(
         None,
         min_length=1,

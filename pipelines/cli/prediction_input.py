@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.values import is_blank
+from bertworks.data.sources.encodings import likely_encoding
 from bertworks.errors import DataError
 from bertworks.tasks import form_of
 from bertworks.tasks.forms import form_named
@@ -88,7 +89,7 @@ def column_names(file: Path | None) -> list[str]:
     """The columns of all rows of a file whose rows need not have the same; else none."""
     if file is None or ending_of(file) not in (".json", ".jsonl"):
         return []
-    return list(dict.fromkeys(name for record in json_records(file) for name in record))
+    return list(dict.fromkeys(name for record in json_records(file, Tally()) for name in record))
 
 
 def _arguments(texts: Sequence[str], form: Form) -> Iterator[Given]:
@@ -133,7 +134,7 @@ def _file(file: Path, form: Form) -> Iterator[Given]:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{file} is not UTF-8: {error}.",
-            f"Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 {file}",
+            f"Convert it, for example: iconv -f {_for_iconv(file)} -t UTF-8 {file}",
         ) from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise DataError(
@@ -143,6 +144,13 @@ def _file(file: Path, form: Form) -> Iterator[Given]:
         raise DataError(
             f"{file} cannot be read: {error.strerror or error}.", "Check the path and its rights."
         ) from None
+
+
+def _for_iconv(file: Path) -> str:
+    """The likely encoding by the name that iconv has for it."""
+    name = likely_encoding(file, str(file)).encoding or "cp1252"
+    names = {"mac-roman": "MACINTOSH", "mac-latin2": "MACCENTRALEUROPE", "cp949": "UHC"}
+    return names.get(name, name.upper().replace("CP125", "WINDOWS-125"))
 
 
 def _row(record: Mapping[str, object], where: str, form: Form, told: set[str]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from bertworks.data.formats.conll import Sentences
 from bertworks.data.formats.csv_cells import Dialect
 from bertworks.data.formats.csv_rows import CsvReader, CsvRecord
-from bertworks.data.formats.json_rows import read_spanning, spans_lines
+from bertworks.data.formats.json_rows import COMMA, parse_line, read_spanning, spans_lines
 from bertworks.data.formats.lines import BoundedLines
 from bertworks.data.rows.tally import Tally
 from bertworks.data.sources.first_bytes import check_parquet, check_text, open_bytes, unpacked_name
@@ -42,7 +41,7 @@ def read_records(file: Path, tally: Tally, words: bool) -> Iterator[Mapping[str,
         return _parquet_records(file)
     if ending in (".csv", ".tsv"):
         return _csv_records(file, "\t" if ending == ".tsv" else ",", tally)
-    return json_records(file)
+    return json_records(file, tally)
 
 
 def ending_of(file: Path) -> str:
@@ -152,7 +151,7 @@ def _parquet_records(file: Path) -> Iterator[Mapping[str, object]]:
         ) from None
 
 
-def json_records(file: Path) -> Iterator[Mapping[str, object]]:
+def json_records(file: Path, tally: Tally) -> Iterator[Mapping[str, object]]:
     _check(file)
     if spans_lines(_head(file)):
         with _open(file, None) as stream:
@@ -168,12 +167,14 @@ def json_records(file: Path) -> Iterator[Mapping[str, object]]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value, comma = parse_line(line)
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{file}:{number}: not JSON: {error}. Received: {line[:100]!r}",
                 "Mend the line; each line is one JSON object.",
             ) from None
+        if comma:
+            tally.add(COMMA, str(file), number, line)
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             yield from ({"text": item} for item in value)
         else:

@@ -92,6 +92,26 @@ def test_an_encoding_that_nobody_knows(bench: Bench) -> None:
     taken("bertworks/data/formats/rows.py", "Write for example utf-8", bench.counts, by)
 
 
+def test_yaml_that_is_too_large_is_split(bench: Bench) -> None:
+    bench.content["data"]["sources"] = [{"uri": "rows.yml"}]
+    bench.content["data"]["max_rejected"] = 0.0
+    parts = [
+        f"- intent: {'ab'[part]}\n  examples: |\n"
+        + "".join(f"    - text {part} {n} {'very ' * 2000}\n" for n in range(ALL))
+        for part in range(2)
+    ]
+    bench.rows("nlu:\n" + "".join(parts), "rows.yml")
+
+    def by(fix: str) -> tuple[str, ...]:
+        assert "split it into smaller files; `uri` may be a glob" in fix
+        for number, part in enumerate(parts):
+            bench.rows("nlu:\n" + part, f"part{number}.yml")
+        return ("data.sources.0.uri=part*.yml",)
+
+    counts = taken("bertworks/data/formats/annotators.py", "`uri` may be a glob", bench.counts, by)
+    assert total(counts) == 2 * ALL
+
+
 def test_an_ending_that_says_nothing(bench: Bench) -> None:
     bench.rows(reviews(ALL), "rows.data")
     bench.content["data"]["sources"][0]["uri"] = "rows.data"

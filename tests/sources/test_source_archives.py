@@ -198,3 +198,25 @@ def test_a_packed_stream_that_is_cut_is_damaged(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(TEXT)[:-40])
     with pytest.raises(BertworksError, match="damaged compressed file"):
         list(read_rows(Fetched(file.name, file, ""), Source(uri=str(file)), ["text"], 10**6))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for text in ("first", "second"):
+            archive.writestr("a.csv", text)
+    for pattern in ("a.csv", "*.csv"):
+        with pytest.raises(SourceError, match=r"2 files of the name a\.csv"):
+            archives.extract(tmp_path / "a.zip", pattern, tmp_path / "out", "a.zip")
+
+
+def test_what_macos_keeps_beside_files_matches_no_glob(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("x/a.csv", "x/b.csv", "__MACOSX/x/._a.csv"):
+            archive.writestr(name, "text")
+    found = archives.extract(tmp_path / "a.zip", "*.csv", tmp_path / "out", "a.zip")
+    assert [name for name, _ in found] == ["x/a.csv", "x/b.csv"]
+    (hidden,) = archives.extract(
+        tmp_path / "a.zip", "__MACOSX/x/._a.csv", tmp_path / "out", "a.zip"
+    )
+    assert hidden[0] == "__MACOSX/x/._a.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -223,3 +224,182 @@ def test_other_packings_and_delimiters_say_what_to_do(tmp_path, ingest, name, co
     with pytest.raises(DataError) as raised:
         ingest([{"uri": name}])
     assert fix in raised.value.fix
+
+
+def test_a_comma_behind_each_object_is_left_out_and_told(tmp_path, ingest):
+    rows = [json.dumps({"text": f"text {n}", "label": "ab"[n % 2]}) for n in range(60)]
+    (tmp_path / "a.jsonl").write_text(",\n".join(rows))
+    done = ingest([{"uri": "a.jsonl"}])
+    assert done.info["read"] == 60 and done.info["rejected"] == 0
+    assert "59 lines have a comma behind their object" in told(done)
+
+
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("form", ["array", "lines"])
+def test_lists_are_rows_by_their_names(tmp_path, ingest, form, header):
+    rows = [["text", "label"]] * header + [[f"text {n}", "ab"[n % 2]] for n in range(60)]
+    text = json.dumps(rows) if form == "array" else "\n".join(map(json.dumps, rows))
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match="a list of 2 values, no object") as raised:
+        ingest([{"uri": "a.json"}])
+    assert "names: [text, label]" in raised.value.fix
+    done = ingest([{"uri": "a.json", "names": ["text", "label"]}], out="named")
+    assert done.info["read"] == 60 and done.info["labels"] == ["a", "b"]
+    with pytest.raises(DataError, match="3 values expected, 2 found"):
+        ingest([{"uri": "a.json", "names": ["text", "label", "more"]}], out="other")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("{'text': 'a', 'label': 'b'}", "json.dumps"),
+        ('{"text": "a"} {"text": "b"}', "jq -c . FILE"),
+    ],
+)
+def test_what_is_nearly_json_is_named_with_what_helps(tmp_path, ingest, line, says):
+    (tmp_path / "a.jsonl").write_text(f"{line}\n" * 9)
+    with pytest.raises(DataError, match="not JSON") as raised:
+        ingest([{"uri": "a.jsonl"}])
+    assert says in raised.value.fix
+
+
+RASA_YAML = """\
+version: "3.1"
+nlu:
+- intent: book
+  examples: |
+{book}
+- synonym: berlin
+  examples: |
+    - Berlin
+- intent: greet
+  examples: |
+{greet}
+"""
+MARKS = ["(city)", "(city:berlin)", '{"entity": "city", "role": "to"}', '[{"entity": "city"}]']
+
+
+def rasa_yaml(count: int = 30) -> str:
+    book = [f"    - go to [New York]{MARKS[n % 4]} on day {n}" for n in range(count)]
+    greet = [f"    - hello number {n}" for n in range(count)]
+    return RASA_YAML.format(book="\n".join(book), greet="\n".join(greet))
+
+
+def rasa_json(count: int = 30) -> str:
+    place = {"start": 6, "end": 14, "value": "ny", "entity": "city"}
+    rows = [
+        row
+        for n in range(count)
+        for row in (
+            {"text": f"go to New York on day {n}", "intent": "book", "entities": [place]},
+            {"text": f"hello number {n}", "intent": "greet"},
+        )
+    ]
+    return json.dumps({"rasa_nlu_data": {"common_examples": rows, "regex_features": []}}, indent=1)
+
+
+@pytest.mark.parametrize(("name", "make_text"), [("a.yml", rasa_yaml), ("a.json", rasa_json)])
+def test_rasas_training_data_is_read(tmp_path, ingest, name, make_text):
+    (tmp_path / name).write_text(make_text())
+    done = ingest([{"uri": name}])
+    assert done.info["labels"] == ["book", "greet"] and done.info["rejected"] == 0
+    texts = {row["text"]: row["label"] for row in done.rows()}
+    assert len(texts) == 60 and texts["go to New York on day 1"] == "book"
+    assert "1 files are Rasa's training data" in told(done)
+    tags = ingest([{"uri": name}], task={"type": "tagging"}, out="tags")
+    assert tags.info["labels"] == ["B-city", "I-city", "O"] and tags.info["read"] == 60
+    tagged = {" ".join(row["tokens"]): row["tags"] for row in tags.rows()}
+    assert tagged["go to New York on day 2"] == ["O", "O", "B-city", "I-city", "O", "O", "O"]
+
+
+def test_a_line_of_rasas_that_is_no_example_is_refused(tmp_path, ingest):
+    (tmp_path / "a.yml").write_text(rasa_yaml().replace("    - hello number 7\n", "    hello?\n"))
+    done = ingest([{"uri": "a.yml"}], max_rejected=0.1)
+    (refused,) = done.rejected
+    assert refused["rule"] == "an example that does not begin with a dash"
+    lines = (tmp_path / "a.yml").read_text().splitlines()
+    assert lines[refused["row"] - 1] == "    hello?"
+
+
+@pytest.mark.parametrize("text", ["a: 1\n", "- 1\n", "nlu: 3\n", "a: [\n"])
+def test_other_yaml_is_named(tmp_path, ingest, text):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(DataError, match="YAML"):
+        ingest([{"uri": "a.yaml"}])
+
+
+def test_spans_that_cut_words_are_told(tmp_path, ingest):
+    """Offsets in UTF-16 units are one too far behind an emoji; some tools count the last character."""
+    for name, text, span in (("a", "\N{GRINNING FACE} in Rome", (6, 10)), ("b", "in Rome", (3, 6))):
+        rows = [
+            {"text": f"{text} {n}", "spans": [{"start": span[0], "end": span[1], "label": "LOC"}]}
+            for n in range(60)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        done = ingest([{"uri": f"{name}.jsonl"}], task={"type": "tagging"}, out=name)
+        (warned,) = [one for one in done.result.notices if one.level == "warning"]
+        assert warned.count == 60 and "begin or end inside a word" in warned.text
+        assert "'R'" in warned.text or "'Rom'" in warned.text
+        assert "the end exclusive" in warned.text
+
+
+def test_a_word_a_row_is_told(tmp_path, ingest):
+    rows = "".join(f"{n},in,O\n{n},Rome{n},B-LOC\n" for n in range(60))
+    (tmp_path / "a.csv").write_text("sentence,word,tag\n" + rows)
+    source = {"uri": "a.csv", "columns": {"tokens": "word", "tags": "tag"}}
+    done = ingest([source], task={"type": "tagging"})
+    assert "120 rows hold a single word as their sentence" in told(done)
+    assert "list that was written as text" not in told(done)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({f"id{n}": {"text": f"t {n}", "label": "a"} for n in range(9)}, "jq -c '.[]' FILE"),
+        ({f"a text {n}": "ab"[n % 2] for n in range(60)}, "{text: .key, label: .value}"),
+        ({"a": ["t 1", "t 2"], "b": ["t 3"]}, "{text: ., label: $label}"),
+        ({"version": 1, "data": {"rows": [{"text": "a"}]}}, "jq '.data.rows' a.json"),
+    ],
+)
+def test_one_object_of_other_forms_is_named_with_what_makes_rows(tmp_path, ingest, content, says):
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match="no column 'text'") as raised:
+        ingest([{"uri": "a.json"}])
+    assert says in raised.value.fix
+
+
+def test_lists_in_every_row_are_not_taken_for_the_rows(tmp_path, ingest):
+    rows = [{"text": f"in Rome {n}", "spans": [{"from": 3, "to": 7}]} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match="no column 'tokens'") as raised:
+        ingest([{"uri": "a.jsonl"}], task={"type": "tagging"})
+    assert "jq" not in raised.value.fix
+
+
+def test_fasttexts_lines_are_named_and_read_as_advised(tmp_path, ingest):
+    lines = "".join(f"__label__{'ab'[n % 2]} text number {n}\n" for n in range(60))
+    (tmp_path / "a.txt").write_text(lines)
+    with pytest.raises(DataError, match="no column 'label'") as raised:
+        ingest([{"uri": "a.txt"}])
+    pattern = re.findall(r"pattern: '(.*)'", raised.value.fix)[0]
+    done = ingest([{"uri": "a.txt", "pattern": pattern}], out="read")
+    assert done.info["labels"] == ["a", "b"] and done.info["read"] == 60
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_a_file_without_a_header_is_named_and_read_as_advised(tmp_path, ingest, ending):
+    gap = {"csv": ",", "tsv": "\t"}[ending]
+    rows = "".join(f"{'spam' if n % 2 else 'ham'}{gap}text number {n}\n" for n in range(60))
+    (tmp_path / f"a.{ending}").write_text(rows)
+    with pytest.raises(DataError, match="no column 'text'") as raised:
+        ingest([{"uri": f"a.{ending}"}])
+    assert "`header: false`" in raised.value.fix and "its 2 columns" in raised.value.fix
+    source = {"uri": f"a.{ending}", "header": False, "names": ["label", "text"]}
+    assert ingest([source], out="read").info["read"] == 60
+
+
+def test_comments_before_a_header_are_named(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text("# made by hand\n" + make.reviews(60))
+    with pytest.raises(DataError, match="no column 'text'") as raised:
+        ingest([{"uri": "a.csv"}])
+    assert "grep -v '^#' FILE" in raised.value.fix

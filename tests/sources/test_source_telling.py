@@ -42,6 +42,77 @@ def test_a_filter_that_lets_nothing_through_names_the_values_that_there_are(tmp_
     assert "'lang' holds 'en' (20)" in raised.value.message
 
 
+def test_a_file_without_a_match_stops_nothing_where_other_files_match(tmp_path, ingest):
+    (tmp_path / "1.csv").write_text(languages())
+    for name in ("2.csv", "3.csv"):
+        (tmp_path / name).write_text(languages(30).replace("en", "fr"))
+    done = ingest([{"uri": "*.csv", "where": {"lang": ["en"]}}])
+    assert done.info["read"] == 20
+    assert (
+        "2 of 3 files of *.csv have no row that passes the filter (data.sources[].where): "
+        f"{tmp_path}/2.csv, {tmp_path}/3.csv" in told(done)
+    )
+    assert "100 rows of *.csv do not pass its filter" in told(done)
+
+
+def test_files_without_a_match_stop_where_no_file_matches(tmp_path, ingest):
+    for name in ("1.csv", "2.csv"):
+        (tmp_path / name).write_text(languages(30))
+    with pytest.raises(DataError, match=r"\*\.csv \(2 files\): none of its 60 rows") as raised:
+        ingest([{"uri": "*.csv", "where": {"lang": ["EN"]}}])
+    assert "'lang' holds 'en' (20)" in raised.value.message
+
+
+@pytest.mark.parametrize("content", ["", "text,label\n"])
+def test_files_without_rows_are_told_beside_others(tmp_path, ingest, make, content):
+    (tmp_path / "1.csv").write_text(make.reviews(60))
+    (tmp_path / "2.csv").write_text(content)
+    done = ingest([{"uri": "*.csv"}])
+    (warned,) = [notice for notice in done.result.notices if notice.level == "warning"]
+    assert warned.text == f"1 of 2 files of *.csv have no rows: {tmp_path}/2.csv"
+    assert warned.count == 1
+    (tmp_path / "1.csv").write_text(content)
+    with pytest.raises(DataError, match=r"\*\.csv \(2 files\) (has no rows|is empty)"):
+        ingest([{"uri": "*.csv"}], out="none")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_headers_of_joined_files_are_no_rows(tmp_path, ingest, make, mark):
+    """cat 1.csv 2.csv > a.csv"""
+    (tmp_path / "a.csv").write_text(make.reviews(60) + mark + make.reviews(30, start=60))
+    done = ingest([{"uri": "a.csv"}])
+    assert done.info["labels"] == ["bad", "good"] and done.info["read"] == 90
+    assert "1 rows repeat the header, as where files were joined; they were left out" in told(done)
+
+
+def test_a_text_that_is_the_name_of_the_only_column_is_a_text(tmp_path, ingest, make):
+    (tmp_path / "a.csv").write_text(make.reviews(60))
+    (tmp_path / "b.csv").write_text("text\ntext\n")
+    done = ingest([{"uri": "a.csv"}, {"uri": "b.csv", "constants": {"label": "good"}}])
+    assert [row["label"] for row in done.rows() if row["text"] == "text"] == ["good"]
+
+
+def test_texts_as_bytes_are_read_and_told(tmp_path, ingest):
+    """As Spark, Impala and others write Parquet, where text is not marked as such."""
+    rows = {"text": [f"café {n}".encode() for n in range(60)], "label": [b"a", b"b"] * 30}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    done = ingest([{"uri": "a.parquet"}])
+    assert done.info["labels"] == ["a", "b"]
+    assert "café 3" in {row["text"] for row in done.rows()}
+    assert "2 columns hold texts as bytes" in told(done)
+    tokens = [[b"in", f"Rome{n}".encode()] for n in range(60)]
+    words = {"tokens": tokens, "tags": [[b"O", b"B-LOC"]] * 60}
+    pq.write_table(pa.table(words), tmp_path / "b.parquet")
+    tagged = ingest([{"uri": "b.parquet"}], task={"type": "tagging"}, out="tagged")
+    assert tagged.info["labels"] == ["B-LOC", "O"]
+    broken = {"text": [b"caf\xe9 %d" % n for n in range(60)], "label": [b"a", b"b"] * 30}
+    pq.write_table(pa.table(broken), tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="bytes that are not in the encoding"):
+        ingest([{"uri": "c.parquet"}], out="broken")
+    latin = ingest([{"uri": "c.parquet", "encoding": "cp1252"}], out="latin")
+    assert "café 3" in {row["text"] for row in latin.rows()}
+
+
 def test_the_corpus_filter_is_told_of_as_well(tmp_path, ingest, make):
     (tmp_path / "a.csv").write_text(make.reviews(60))
     (tmp_path / "b.csv").write_text(languages())

@@ -3,14 +3,21 @@
 Read are Prodigy (`answer`; choices in `accept`), Label Studio (JSON with `data` and `annotations`) and
 spaCy (`cats`). Marked spans are the business of `spans`. What annotators did not accept or did not reach
 is left out and counted: it is no fault of the file.
+
+So is Rasa's training data, in YAML and in the older JSON: its intents are labels, and words that are
+marked as entities become spans.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bertworks import bounded_yaml
 from bertworks.data.rows.tally import Kind
+from bertworks.errors import DataError, SpecError
 from bertworks.spec import Columns
 
 NOT_ACCEPTED = Kind(
@@ -26,7 +33,17 @@ NOT_ANNOTATED = Kind(
     "{first})",
     "warning",
 )
+RASA = Kind(
+    "rasa",
+    "{count} files are Rasa's training data; its examples were read, with their intents as labels "
+    "(first: {first})",
+)
 _REFUSED = ("reject", "ignore")
+# Rasa's marks: [Berlin](city), [Berlin](city:berlin), [Berlin]{"entity": "city"}, [Berlin][{…}, …]
+_MARKED = re.compile(
+    r"\[(?P<text>[^\]]+)\]"
+    r"(?:\((?P<kind>[^():]+)(?::[^()]*)?\)|(?P<one>\{[^{}]*\})|(?P<all>\[\{[^\[\]]*\}\]))"
+)
 
 
 class LeftOut(Exception):
@@ -97,3 +114,95 @@ def _task(
     if choices:
         row[columns.label] = choices
     return row
+
+
+def rasa_json(value: Any, columns: Columns) -> Iterator[Mapping[str, Any]] | None:
+    """The rows of Rasa's JSON; None where a value is something else."""
+    data = value.get("rasa_nlu_data") if isinstance(value, dict) else None
+    examples = data.get("common_examples") if isinstance(data, dict) else None
+    if not isinstance(examples, list) or not all(isinstance(one, dict) for one in examples):
+        return None
+    named = {"intent": columns.label, "text": columns.text}
+    return (
+        {
+            "entities": [],
+            **one,
+            **{column: one[name] for name, column in named.items() if name in one},
+        }
+        for one in examples
+    )
+
+
+def rasa_yaml(
+    text: str, name: str, columns: Columns
+) -> list[tuple[int, dict[str, Any] | None, str]]:
+    """The examples of Rasa's YAML: line, row (None where a line is no example), what stands there.
+
+    Raises:
+        DataError: It is no such YAML.
+    """
+    try:
+        value, lines = bounded_yaml.read(text, name)
+    except SpecError as error:
+        raise DataError(
+            error.message, "Mend the YAML, or split it into smaller files; `uri` may be a glob."
+        ) from None
+    entries = value.get("nlu") if isinstance(value, dict) else None
+    if not isinstance(entries, list):
+        raise DataError(
+            f"{name} is YAML, which is read where it is Rasa's training data: a list `nlu` of "
+            "`intent` and `examples`.",
+            "Write the rows as csv or jsonl.",
+        )
+    found: list[tuple[int, dict[str, Any] | None, str]] = []
+    for place, entry in enumerate(entries):
+        # Synonyms, regular expressions and lookup tables are no examples of an intent.
+        if not isinstance(entry, dict) or not {"intent", "examples"} <= entry.keys():
+            continue
+        examples, first = entry["examples"], lines["nlu", place, "examples"] + 1
+        dashed = isinstance(examples, str)
+        listed = examples.splitlines() if dashed else examples
+        if not isinstance(listed, list):
+            continue
+        for number, one in enumerate(listed, first):
+            said = one.get("text") if isinstance(one, dict) else one
+            said = said.strip() if isinstance(said, str) else ""
+            if said and dashed and said[0] not in "-*+":
+                found.append((number, None, said))
+            elif said:
+                said = said[1:] if dashed else said.removeprefix("- ")
+                found.append((number, _example(said.strip(), entry["intent"], columns), said))
+    return found
+
+
+def _example(text: str, intent: Any, columns: Columns) -> dict[str, Any]:
+    """The row of a text without its marks, which become `entities`."""
+    plain, at = "", 0
+    spans: list[tuple[int, int, str]] = []
+    for found in _MARKED.finditer(text):
+        plain += text[at : found.start()]
+        start, at = len(plain), found.end()
+        plain += found["text"]
+        spans += [(start, len(plain), kind) for kind in _kinds(found)]
+    entities = [{"start": start, "end": end, "entity": kind} for start, end, kind in spans]
+    return {
+        columns.text: plain + text[at:],
+        columns.label: intent,
+        "intent": intent,
+        "entities": entities,
+    }
+
+
+def _kinds(mark: re.Match[str]) -> list[str]:
+    """The types of entity that a mark gives to its words."""
+    if mark["kind"] is not None:
+        return [mark["kind"].strip()]
+    try:
+        given = json.loads(mark["one"] or mark["all"])
+    except ValueError:
+        return []
+    return [
+        one["entity"]
+        for one in (given if isinstance(given, list) else [given])
+        if isinstance(one, dict) and isinstance(one.get("entity"), str)
+    ]

@@ -1,60 +1,123 @@
 """Objects out of JSON: one a line, one after the other over several lines, or in one array.
 
-spaCy's pairs ["a text", {"entities": […]}] are objects, too: the text goes into the text column.
+spaCy's pairs ["a text", {"entities": […]}] are objects, too: the text goes into the text column. Other
+lists are rows where the source's `names` say what their values are.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bertworks.data.rows.tally import Kind
 from bertworks.errors import DataError
 
 _BLOCK = 1 << 16
 _SPACE = " \t\r\n"
+COMMA = Kind(
+    "commas", "{count} lines have a comma behind their object; it was left out (first: {first})"
+)
+_SEVERAL = "Several objects stand in one line; one a line: jq -c . FILE > rows.jsonl"
+_PYTHON = "That is Python's notation: write the rows with json.dumps, one a line."
 
 
 class JsonRow(NamedTuple):
-    """An object and the number of its first line, from 1; else None and why not."""
+    """An object and the number of its first line, from 1; else None and why not.
+
+    Attributes:
+        number: The line.
+        values: The object.
+        fault: Why there is none.
+        sample: What stands there.
+        fix: What mends it, where a setting or a command does.
+        comma: Whether a comma behind the object was left out.
+    """
 
     number: int
     values: Mapping[str, object] | None
     fault: str = ""
     sample: str = ""
+    fix: str = ""
+    comma: bool = False
 
 
-def parse_object(
-    line: str, number: int, needed: Collection[str] = (), text: str = "text"
-) -> JsonRow:
-    """One object out of a text.
+class Shape(NamedTuple):
+    """What rows look like.
 
-    Args:
-        line: The text.
-        number: Its line.
+    Attributes:
         needed: Keys that may stand only once.
         text: The column of a pair's text.
+        names: What the values of a row that is a list are called.
+    """
+
+    needed: Collection[str] = ()
+    text: str = "text"
+    names: Sequence[str] = ()
+
+
+_ANY = Shape()
+
+
+def parse_line(line: str) -> tuple[Any, bool]:
+    """The JSON value of a line, and whether a comma behind it was left out, as in an array's lines.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is too deep.
     """
     try:
-        values = json.loads(line)
+        return json.loads(line), False
+    except (ValueError, RecursionError):
+        if not (rest := line.rstrip()).endswith(","):
+            raise
+        try:
+            return json.loads(rest[:-1]), True
+        except (ValueError, RecursionError):
+            pass
+        raise
+
+
+def parse_object(line: str, number: int, shape: Shape = _ANY) -> JsonRow:
+    """One object out of a line."""
+    try:
+        values, comma = parse_line(line)
     except (ValueError, RecursionError) as error:
-        return JsonRow(number, None, f"not JSON: {error}"[:200], line[:300])
-    return _row(values, line, number, needed, text)
+        fault = f"not JSON: {error}"[:200]
+        fix = _SEVERAL if "Extra data" in fault and re.search(r"\}\s*\{", line) else ""
+        fix = _PYTHON if line.lstrip().startswith(("{'", "['")) else fix
+        return JsonRow(number, None, fault, line[:300], fix)
+    return _row(values, line, number, shape)._replace(comma=comma)
 
 
-def _row(values: Any, source: str, number: int, needed: Collection[str], text: str) -> JsonRow:
+def _row(values: Any, source: str, number: int, shape: Shape) -> JsonRow:
     """What was parsed of `source`, as a row."""
-    if isinstance(values, list) and len(values) == 2:
-        first, second = values
-        if isinstance(first, str) and isinstance(second, dict):
-            return JsonRow(number, {**second, text: first})
+    if isinstance(values, list):
+        return _list(values, source, number, shape)
     if not isinstance(values, dict):
         return JsonRow(number, None, "not a JSON object", source[:300])
+    needed = shape.needed
     if (double := _double(source, needed)) is not None:
         return JsonRow(number, None, f"two values for {double!r}", source[:300])
     return JsonRow(number, values)
+
+
+def _list(values: list[Any], source: str, number: int, shape: Shape) -> JsonRow:
+    """A list as a row: by the source's `names`, or as a pair of spaCy's."""
+    if shape.names and len(shape.names) == len(values):
+        return JsonRow(number, dict(zip(shape.names, values, strict=True)))
+    if shape.names:
+        rule = f"{len(shape.names)} values expected, {len(values)} found"
+        return JsonRow(number, None, rule, source[:300])
+    if len(values) == 2 and isinstance(values[0], str) and isinstance(values[1], dict):
+        return JsonRow(number, {**values[1], shape.text: values[0]})
+    numbered = (f"value_{place}" for place in range(1, len(values) + 1))
+    shown = ", ".join([*shape.needed, *numbered][: len(values)])
+    fix = f"Name the values in their order in the source's `names`, for example: names: [{shown}]."
+    return JsonRow(number, None, f"a list of {len(values)} values, no object", source[:300], fix)
 
 
 def spans_lines(head: str) -> bool:
@@ -76,11 +139,7 @@ def spans_lines(head: str) -> bool:
 
 
 def read_spanning(
-    stream: io.TextIOBase,
-    name: str,
-    limit: int,
-    needed: Collection[str] = (),
-    text: str = "text",
+    stream: io.TextIOBase, name: str, limit: int, shape: Shape = _ANY
 ) -> Iterator[JsonRow]:
     """Yields the objects of an array, or of objects that follow each other; holds one at a time.
 
@@ -88,8 +147,7 @@ def read_spanning(
         stream: The text.
         name: The file's name in messages.
         limit: Characters an object may have.
-        needed: Keys that may stand only once in an object.
-        text: The column of a pair's text.
+        shape: What rows look like.
 
     Raises:
         DataError: The file is no such JSON from some line on, or it is a single object.
@@ -123,7 +181,7 @@ def read_spanning(
                 break  # a number could go on
             source, buffer = buffer[:end], buffer[end:]
             rows += 1
-            yield _row(values, source, line, needed, text)
+            yield _row(values, source, line, shape)
             line += source.count("\n")
         if ended or not block:
             break

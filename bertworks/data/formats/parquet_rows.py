@@ -23,12 +23,16 @@ NAMED = Kind(
     "{first})",
     fix="For other names set the source's `label_names`.",
 )
+BYTES = Kind(
+    "bytes",
+    "{count} columns hold texts as bytes; they were read in the source's encoding: {details}",
+)
 
 
 def read_parquet(
-    file: Fetched, source: Source, needed: Sequence[str], tally: Tally
+    file: Fetched, source: Source, needed: Sequence[str], tally: Tally, encoding: str = "utf-8"
 ) -> Iterator[Row | Refusal]:
-    """Yields the rows of a file, the columns that are needed.
+    """Yields the rows of a file, the columns that are needed; texts that are bytes are decoded.
 
     Raises:
         DataError: It is no whole Parquet file, or lacks a column.
@@ -51,11 +55,16 @@ def read_parquet(
     classes = _names_in(table.schema_arrow, source, wanted)
     for column, names in classes.items():
         tally.add(NAMED, file.name, 1, column, ", ".join(names[:8]))
+    in_bytes = [one for one in wanted if _is_binary(table.schema_arrow.field(one).type)]
+    for column in in_bytes:
+        tally.add(BYTES, file.name, 1, column, column)
     number = 0
     try:
         for batch in table.iter_batches(batch_size=_BATCH, columns=wanted):
             for values in batch.to_pylist():
                 number += 1
+                for column in in_bytes:
+                    values[column] = _decoded(values[column], encoding)
                 for column, names in classes.items():
                     values[column] = _named(values[column], names)
                 yield Row(number, values)
@@ -114,3 +123,19 @@ def _names(feature: Any) -> list[str]:
         return _names(feature[0])
     names = feature.get("names") if isinstance(feature, Mapping) else None
     return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _is_binary(kind: Any) -> bool:
+    """Whether a column holds bytes, or lists of them: writers that do not mark texts as such."""
+    import pyarrow.types as types
+
+    while types.is_list(kind) or types.is_large_list(kind):
+        kind = kind.value_type
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _decoded(value: Any, encoding: str) -> Any:
+    """Bytes as text, those of a list as well; what breaks the encoding is marked (`rows.MARK`)."""
+    if isinstance(value, list):
+        return [_decoded(item, encoding) for item in value]
+    return value.decode(encoding, "bertworks.mark") if isinstance(value, bytes) else value

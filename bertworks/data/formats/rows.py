@@ -1,4 +1,4 @@
-"""Rows out of one file, one at a time: csv, tsv, jsonl, parquet, conll, lines.
+"""Rows out of one file, one at a time: csv, tsv, jsonl, parquet, conll, lines, Rasa's YAML.
 
 Every reader yields `Row`s and `Refusal`s and never holds more than one row (parquet: one batch). A
 row longer than `limit` bytes is skipped in blocks, without being held. Bytes that break the encoding
@@ -12,16 +12,27 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from bertworks import bounded_yaml
+from bertworks.data.formats.annotators import RASA, rasa_json, rasa_yaml
 from bertworks.data.formats.columns import Refusal, Row, check_once, missing_column, one_hot_fix
 from bertworks.data.formats.conll import Sentences
 from bertworks.data.formats.csv_cells import Dialect
-from bertworks.data.formats.csv_rows import TOO_LONG, CsvReader, CsvRecord
-from bertworks.data.formats.json_rows import JsonRow, parse_object, read_spanning, spans_lines
+from bertworks.data.formats.csv_rows import TOO_LONG, CsvReader
+from bertworks.data.formats.json_rows import (
+    COMMA,
+    JsonRow,
+    Shape,
+    parse_object,
+    read_spanning,
+    spans_lines,
+)
 from bertworks.data.formats.json_tables import LONGEST, may_be_table, table_in
 from bertworks.data.formats.lines import BoundedLines
 from bertworks.data.formats.parquet_rows import read_parquet
@@ -44,12 +55,17 @@ MARK = "\udcff"
 _ENDINGS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".conll": "conll", ".bio": "conll",
-    ".iob": "conll", ".txt": "lines", ".text": "lines",
+    ".iob": "conll", ".txt": "lines", ".text": "lines", ".yml": "yaml", ".yaml": "yaml",
 }  # fmt: skip
 _HEAD = 65_536
+_RASA = re.compile(r'\s*\{\s*"rasa_nlu_data"\s*:')
 OLD_MAC = Kind(
     "carriage_returns",
     "{count} files end their lines with carriage returns alone; they were read so (first: {first})",
+)
+HEADERS = Kind(
+    "headers",
+    "{count} rows repeat the header, as where files were joined; they were left out (first: {first})",
 )
 COMMENTS = Kind("comments", "{count} comment lines were skipped (first: {first})")
 JSON_TABLE = Kind(
@@ -83,7 +99,9 @@ def read_rows(
     tally = tally or Tally()
     if kind == "parquet":
         check_parquet(file.path, file.name)
-        return _whole(file, source, read_parquet(file, source, needed, tally))
+        return _whole(
+            file, source, read_parquet(file, source, needed, tally, _encoding(file, source))
+        )
     encoding = _encoding(file, source)
     check_text(file.path, file.name, encoding)
     if kind in ("csv", "tsv"):
@@ -93,6 +111,8 @@ def read_rows(
     if kind == "jsonl":
         table = _table(file, encoding, source, needed, tally)
         return _whole(file, source, table or _json(file, source, encoding, needed, limit, tally))
+    if kind == "yaml":
+        return _whole(file, source, _yaml(file, encoding, source, tally))
     newline = "\n"
     if _old_mac(file, encoding):
         newline = "\r"
@@ -193,12 +213,17 @@ def _csv(
         names = [name.strip() for name in header.cells]
     for column in needed:
         if column not in names and column not in source.constants:
-            hint = "" if column != source.columns.label else _one_hot_columns(names, records)
+            sample = [record.cells for record in islice(records, 50) if record.cells]
+            hint = _no_header(names, needed, sample) if source.header else ""
+            if column == source.columns.label and not hint:
+                hint = _one_hot_columns(names, sample)
             raise missing_column(file.name, column, names, list(source.constants), hint)
         check_once(file.name, column, names)
     for record in records:
         if record.cells is None:
             yield Refusal(record.number, record.fault, record.sample)
+        elif source.header and len(names) > 1 and _is_header(record.cells, names):
+            tally.add(HEADERS, file.name, record.number)
         elif len(record.cells) != len(names):
             rule = f"{len(names)} columns expected, {len(record.cells)} found"
             yield Refusal(
@@ -208,9 +233,32 @@ def _csv(
             yield Row(record.number, dict(zip(names, record.cells, strict=True)))
 
 
-def _one_hot_columns(names: Sequence[str], records: Iterator[CsvRecord]) -> str:
+def _is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    return [cell.lstrip("\ufeff").strip() for cell in cells] == names
+
+
+def _no_header(names: Sequence[str], needed: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """What to do with a file whose first row is no header; "" where it may be one.
+
+    A label in the first row stands in its column again, which the name of a column does not.
+    """
+    if names and names[0].startswith("#") and len(names) == 1:
+        return "It begins with a comment: take such lines out, for example: grep -v '^#' FILE > rows.csv"
+    whole = [row for row in rows if len(row) == len(names)]
+    again = any(
+        name and any(row[place] == name for row in whole) for place, name in enumerate(names)
+    )
+    if len(names) < 2 or not again:
+        return ""
+    shown = ", ".join([*needed, *(f"column_{n}" for n in range(1, len(names) + 1))][: len(names)])
+    return (
+        "Its first row looks like the others: if it is no header, set the source's `header: false` and "
+        f"name its {len(names)} columns in their order, for example: names: [{shown}]."
+    )
+
+
+def _one_hot_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """What to set when no column holds labels but some hold 0 and 1."""
-    rows = [record.cells for record in islice(records, 50) if record.cells]
     flags = [
         name
         for place, name in enumerate(names)
@@ -225,7 +273,8 @@ def _table(
     """The rows of a file that is one JSON object of columns; None where it is none."""
     columns = [name for name in needed if name not in source.constants]
     lists = source.columns.tokens in columns
-    if not may_be_table(_head(file, encoding), columns, lists):
+    head = _head(file, encoding)
+    if not may_be_table(head, columns, lists) and not _RASA.match(head):
         return None
     try:
         with _text(file, encoding, "") as stream:
@@ -233,37 +282,55 @@ def _table(
     except (UnicodeError, OSError, EOFError, zlib.error, lzma.LZMAError):
         return None  # says so itself when it is read
     try:
-        found = table_in(json.loads(text), columns, lists) if len(text) <= LONGEST else None
+        value = json.loads(text) if len(text) <= LONGEST else None
     except (ValueError, RecursionError):
         return None
+    found: Iterator[Mapping[str, Any]] | None = rasa_json(value, source.columns)
+    kind = JSON_TABLE if found is None else RASA
+    found = table_in(value, columns, lists) if found is None else found
     if found is None:
         return None
-    tally.add(JSON_TABLE, file.name, 1)
-    return (Row(number, values) for number, values in enumerate(found, 1))
+    tally.add(kind, file.name, 1)
+    return (Row(number, dict(values)) for number, values in enumerate(found, 1))
+
+
+def _yaml(file: Fetched, encoding: str, source: Source, tally: Tally) -> Iterator[Row | Refusal]:
+    """The examples of Rasa's training data."""
+    with _text(file, encoding, "") as stream:
+        text = stream.read(bounded_yaml.MAX_CHARACTERS + 1)
+    examples = rasa_yaml(text, file.name, source.columns)
+    tally.add(RASA, file.name, 1)
+    for number, row, said in examples:
+        if row is None:
+            yield Refusal(number, "an example that does not begin with a dash", said[:300])
+        else:
+            yield Row(number, row)
 
 
 def _json(
     file: Fetched, source: Source, encoding: str, needed: Sequence[str], limit: int, tally: Tally
 ) -> Iterator[Row | Refusal]:
-    text = source.columns.text
+    shape = Shape(needed, source.columns.text, source.names)
     found: Iterator[JsonRow]
     if spans_lines(_head(file, encoding)):
         tally.add(JSON_ARRAY, file.name, 1)
-        found = read_spanning(_text(file, encoding, ""), file.name, limit, needed, text)
+        found = read_spanning(_text(file, encoding, ""), file.name, limit, shape)
     else:
         newline = "\r" if _old_mac(file, encoding) else "\n"
         lines = BoundedLines(_text(file, encoding, newline), limit)
         found = (
             JsonRow(number, None, TOO_LONG, lines.sample)
             if line is None
-            else parse_object(line, number, needed, text)
+            else parse_object(line, number, shape)
             for number, line in lines.each()
             if line is None or line.strip()
         )
     for row in found:
+        if row.comma:
+            tally.add(COMMA, file.name, row.number, row.sample)
         if row.values is None:
-            yield Refusal(row.number, row.fault, row.sample)
-        else:
+            yield Refusal(row.number, row.fault, row.sample, row.fix)
+        elif not source.names or list(row.values.values()) != source.names:  # else: a header
             yield Row(row.number, row.values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,20 @@ from bertworks.data.labels.labels import UNDECODABLE, Refused
 from bertworks.data.rows.mapping import Mapper
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.data.rows.values import plain
-from bertworks.data.sources.encodings import likely_encoding
+from bertworks.data.sources.encodings import Likely, likely_encoding
 from bertworks.data.sources.fetch import Fetched, combined_sha256, fetch
 from bertworks.errors import DataError
-from bertworks.notices import Notice
+from bertworks.notices import Level, Notice
 from bertworks.secrets import masked
 from bertworks.spec import Clean, Source, Task
+
+_SHOWN = 3  # names of files in a notice
+_MANY = 20  # keys of one object that may be texts
+_FAST_TEXT = (
+    "Its lines are fastText's: set the source's "
+    r"`pattern: '^__label__(?P<label>\S+)\s+(?P<text>.*)$'`."
+)
+_DEEPEST = 3  # objects inside each other, around a list of rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class Reader:
         filtered: Rows left out so far by their source's filter.
         sources: What came of each source.
         unmatched: Keys of a `label_map` that no row had.
-        notices: Values of a `where` that no row had.
+        notices: Values of a `where` that no row had, and files that gave no row beside others that did.
     """
 
     task: Task | None
@@ -66,7 +75,7 @@ class Reader:
     sources: list[SourceRows] = field(default_factory=list)
     unmatched: list[Unmatched] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    _encodings: dict[str, str] = field(default_factory=dict)
+    _encodings: dict[str, Likely] = field(default_factory=dict)
 
     def examples(self, sources: Sequence[Source]) -> Iterator[Found]:
         """Yields every good row of the sources.
@@ -83,17 +92,20 @@ class Reader:
                 before, filtered = self.read, self.filtered
                 mapper = Mapper(source, self.task, self.clean, self.separator, masked(source.uri))
                 with fetch(source.uri, source.sha256, self.folder) as files:
+                    gave_nothing: list[_Nothing] = []
                     for file in files:
-                        for found in self._file(file, source, mapper):
+                        for found in self._file(file, source, mapper, gave_nothing):
                             stage.advance()
                             yield found
+                    if gave_nothing and len(gave_nothing) == len(files):
+                        raise _why_empty(gave_nothing, source, mapper)
+                    self.notices += _told(gave_nothing, len(files), source, self._setting)
                     _note_unmatched(stage, source, mapper)
                     self.unmatched += [
                         Unmatched(masked(source.uri), key) for key in sorted(mapper.unmatched)
                     ]
-                    setting = f"{'data' if self.task else 'corpus'}.sources[].where"
                     self.notices += [
-                        Notice(f"{masked(source.uri)}: {missed} ({setting})", "warning")
+                        Notice(f"{masked(source.uri)}: {missed} ({self._setting})", "warning")
                         for missed in mapper.filter.missed()
                     ]
                     self.sources.append(
@@ -106,11 +118,22 @@ class Reader:
                         )
                     )
 
-    def _file(self, file: Fetched, source: Source, mapper: Mapper) -> Iterator[Found]:
+    @property
+    def _setting(self) -> str:
+        return f"{'data' if self.task else 'corpus'}.sources[].where"
+
+    def _file(
+        self, file: Fetched, source: Source, mapper: Mapper, gave_nothing: list[_Nothing]
+    ) -> Iterator[Found]:
+        """The good rows of one file; a file without any is noted where a setting mends that."""
+        if not (size := file.path.stat().st_size):
+            gave_nothing.append(_Nothing(file.name, size))
+            return
         counts: Counter[str] = Counter()
         columns: dict[str, object] = {}
         tally = self.log.tally
-        mapper.begin(format_of(file, source))
+        format_ = format_of(file, source)
+        mapper.begin(format_)
         for row in read_rows(file, source, mapper.needed, self.max_row_bytes, tally):
             if isinstance(row, Refusal):
                 counts["refused"] += 1
@@ -134,7 +157,8 @@ class Reader:
                 counts["refused"] += 1
                 mapper.mended()
                 fix = refused.fix
-                if refused.rule == UNDECODABLE and source.encoding == "utf-8":
+                textual = format_ != "parquet" and source.encoding == "utf-8"
+                if refused.rule == UNDECODABLE and textual:
                     fix = self._encoding_fix(file)
                 self._refuse(file, row.number, refused.rule, refused.value, fix)
                 continue
@@ -143,7 +167,11 @@ class Reader:
             counts["good"] += 1
             self.read += 1
             yield Found(example, source, file.name, row.number)
-        _say_why_empty(file, source, mapper, counts, columns)
+        if not counts["good"]:
+            _check_columns(file, source, mapper, columns, counts.total() == 1)
+            if not counts["refused"]:
+                nothing = _Nothing(file.name, size, counts["filtered"], counts["left_out"])
+                gave_nothing.append(nothing)
 
     def _refuse(self, file: Fetched, row: int, rule: str, value: Any, fix: str = "") -> None:
         self.read += 1
@@ -155,7 +183,9 @@ class Reader:
         if file.name not in self._encodings:
             self._encodings[file.name] = likely_encoding(file.path, file.name)
         likely = self._encodings[file.name]
-        return f"If the file is not UTF-8, set the source's encoding: {likely}." if likely else ""
+        if not likely.encoding:
+            return ""
+        return f"If the file is not UTF-8, set the source's {likely.setting()}."
 
 
 def _note_unmatched(stage: progress.Stage, source: Source, mapper: Mapper) -> None:
@@ -166,50 +196,113 @@ def _note_unmatched(stage: progress.Stage, source: Source, mapper: Mapper) -> No
         stage.advance(0, f"{stage.note}; {note}" if stage.note else note)
 
 
-def _say_why_empty(
-    file: Fetched,
-    source: Source,
-    mapper: Mapper,
-    counts: Counter[str],
-    columns: Mapping[str, Any],
+@dataclass(frozen=True)
+class _Nothing:
+    """A file that gave neither a good row nor a refused one; its bytes, and the rows left out."""
+
+    name: str
+    size: int
+    filtered: int = 0
+    left_out: int = 0
+
+
+def _check_columns(
+    file: Fetched, source: Source, mapper: Mapper, columns: Mapping[str, Any], alone: bool
 ) -> None:
-    """Raises when a file gave nothing for a reason that a setting mends; columns have a value each."""
-    if counts["good"]:
-        return
-    if not counts.total():
-        raise DataError(f"{file.name} has no rows.", "Give a file with rows.")
+    """Raises when a file gave nothing as it lacks a column; columns have a value each.
+
+    `alone` says whether they are those of a single row, which may hold all the others.
+    """
     known = {*columns, *source.constants}
     missing = next((column for column in mapper.needed if column not in known), None)
     if columns and missing is not None:
-        hint = _where_rows_stand(file, columns)
+        hint = _where_rows_stand(file, columns) if alone else ""
+        if str(columns.get(source.columns.text, "")).startswith("__label__"):
+            hint = _FAST_TEXT
         if missing == source.columns.label and not hint:
             flags = [name for name, value in columns.items() if plain(value) in ("0", "1")]
             hint = one_hot_fix(flags)
         raise missing_column(file.name, missing, list(columns), list(source.constants), hint)
-    if counts["left_out"] and not counts["filtered"] and not counts["refused"]:
-        raise DataError(
-            f"{file.name}: its annotators accepted none of its {counts['left_out']} rows.",
-            "Export what was annotated, or name the answers in the source's `where: {answer: [accept, "
-            "reject, ignore]}`.",
-        )
-    if counts["filtered"] and not counts["refused"]:
+
+
+def _why_empty(files: Sequence[_Nothing], source: Source, mapper: Mapper) -> DataError:
+    """Why all files of a source gave nothing, and the setting that mends it."""
+    name = files[0].name if len(files) == 1 else f"{masked(source.uri)} ({len(files)} files)"
+    filtered = sum(file.filtered for file in files)
+    left_out = sum(file.left_out for file in files)
+    if filtered:
         exist = "; ".join(
             mapper.filter.values_of(column, asked[0] if asked else "")
             for column, asked in source.where.items()
         )
-        raise DataError(
-            f"{file.name}: none of its {counts['filtered']} rows passes `where`: {source.where}. "
-            f"{exist}.",
+        return DataError(
+            f"{name}: none of its {filtered} rows passes `where`: {source.where}. {exist}.",
             "Correct the filter's columns and values (they are compared as text).",
         )
+    if left_out:
+        return DataError(
+            f"{name}: its annotators accepted none of its {left_out} rows.",
+            "Export what was annotated, or name the answers in the source's `where: {answer: [accept, "
+            "reject, ignore]}`.",
+        )
+    if not any(file.size for file in files):
+        return DataError(f"{name} is empty.", "Give a file with rows, or take the source out.")
+    return DataError(f"{name} has no rows.", "Give a file with rows.")
+
+
+def _told(
+    gave_nothing: Sequence[_Nothing], of: int, source: Source, setting: str
+) -> Iterator[Notice]:
+    """Notices on the files that gave nothing beside others that did."""
+    kinds: list[tuple[str, Level, list[_Nothing]]] = [
+        (f"have no row that passes the filter ({setting})", "note",
+         [file for file in gave_nothing if file.filtered]),
+        ("have no row that their annotators accepted", "warning",
+         [file for file in gave_nothing if file.left_out and not file.filtered]),
+        ("have no rows", "warning",
+         [file for file in gave_nothing if not file.filtered and not file.left_out]),
+    ]  # fmt: skip
+    for what, level, files in kinds:
+        if files:
+            names = ", ".join(file.name for file in files[:_SHOWN])
+            more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+            text = f"{len(files)} of {of} files of {masked(source.uri)} {what}: {names}{more}"
+            yield Notice(text, level, len(files))
 
 
 def _where_rows_stand(file: Fetched, columns: Mapping[str, Any]) -> str:
     """What to do with one JSON object that holds all rows in a list; "" for anything else."""
-    for name, value in columns.items():
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            return (
-                f"The rows seem to stand in the list {name!r}: write that list alone, for example: "
-                f"jq '.{name}' {Path(file.name).name} > rows.json"
-            )
+    path = _list_of_objects(columns, _DEEPEST)
+    if not path:
+        return _of_values(columns)
+    shown = ".".join(path)
+    asked = "".join(f".{name}" if name.isidentifier() else f".{json.dumps(name)}" for name in path)
+    return (
+        f"The rows seem to stand in the list {shown!r}: write that list alone, for example: "
+        f"jq '{asked}' {Path(file.name).name} > rows.json"
+    )
+
+
+def _of_values(columns: Mapping[str, Any]) -> str:
+    """What to do with one JSON object whose keys are labels, texts or names of rows; else ""."""
+    values = list(columns.values())
+    if len(values) > 1 and all(isinstance(one, dict) and one for one in values):
+        return "Its values seem to be the rows: write them alone: jq -c '.[]' FILE > rows.jsonl"
+    if all(isinstance(one, list) and one and isinstance(one[0], str) for one in values):
+        made = "to_entries[] | .key as $label | .value[] | {text: ., label: $label}"
+        return f"If its lists are the texts of a label each: jq -c '{made}' FILE > rows.jsonl"
+    if len(values) > _MANY and not any(isinstance(one, list | dict) for one in values):
+        made = "to_entries[] | {text: .key, label: .value}"
+        return f"If its keys are texts and its values labels: jq -c '{made}' FILE > rows.jsonl"
     return ""
+
+
+def _list_of_objects(values: Mapping[str, Any], deep: int) -> list[str]:
+    """The keys that lead to a list of objects; none where there is none."""
+    for name, value in values.items():
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            return [name]
+    for name, value in values.items():
+        if deep and isinstance(value, dict) and (path := _list_of_objects(value, deep - 1)):
+            return [name, *path]
+    return []

@@ -167,6 +167,11 @@ def _members(names: list[str], links: dict[str, str], pattern: str, shown: str) 
     """
     whole = [name for name, target in links.items() if target in names]
     found = _matching([*names, *whole], pattern)
+    if double := next((name for name in found if names.count(name) > 1), None):
+        raise SourceError(
+            f"{shown} holds {names.count(double)} files of the name {double}; only one can be read.",
+            "Pack it again with a file of each name.",
+        )
     if found:
         return [name for name in found if links.get(name) not in found]
     if broken := _matching(list(links), pattern):
@@ -184,9 +189,11 @@ def _matching(names: list[str], pattern: str) -> list[str]:
     for wanted in (pattern, top + pattern, f"./{pattern}"):
         if wanted in names:
             return [wanted]
+    # What macOS keeps beside a file is hidden, as such files are from a shell's globs.
+    shown = [name for name in names if not posixpath.basename(name).startswith("._")]
     for glob in (pattern, pattern.replace("[", "[[]")):  # a bracket may belong to a name
         found = sorted(
-            name for name in names
+            name for name in (names if posixpath.basename(pattern).startswith("._") else shown)
             if fnmatch.fnmatchcase(name, glob) or fnmatch.fnmatchcase(name, top + glob)
         )  # fmt: skip
         if found:
