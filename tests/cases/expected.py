@@ -64,10 +64,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Expected:
-    """A rule, and whether it needs a trained agent."""
+    """A rule, whether it needs a trained agent, and whether that is asked alone and in company."""
 
     check: Callable[[Outcome], bool]
     trains: bool = False
+    in_company: bool = False
 
 
 def _kept(count: int) -> Callable[[Outcome], bool]:
@@ -104,6 +105,13 @@ EXPECTED: dict[str, Expected] = {
     "excel-sep": Expected(_kept(200)),
     "glob-brackets-star": Expected(_kept(200)),
     "gz-no-ending": Expected(_stops("gzip", ".gz")),
+    "int8-batch": Expected(
+        lambda seen: (
+            seen.labels() == ["onnxruntime-int8"] and len(seen.answers) == 827 and _alike(seen)
+        ),
+        trains=True,
+        in_company=True,
+    ),
     "json-array": Expected(_kept(200)),
     "label-case": Expected(lambda seen: seen.says("3 labels are nearly the same", "Spam")),
     "label-float-csv": Expected(_labels("0", "1")),
@@ -138,3 +146,13 @@ EXPECTED: dict[str, Expected] = {
 def _right(seen: Outcome) -> float:
     """Share of the answers to the raw rows that are their labels."""
     return sum(one["label"] == one["truth"] for one in seen.answers) / len(seen.answers)
+
+
+def _alike(seen: Outcome) -> bool:
+    """Whether every text has one answer, whatever it is asked beside."""
+    return all(
+        answer["label"] == one["alone"]["label"]
+        and abs(answer["score"] - one["alone"]["score"]) < 1e-5
+        for one in seen.answers
+        for answer in one.values()
+    )

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from bertworks.errors import BertworksError
 from tests.cases.expected import EXPECTED, Outcome
-from tests.cases.steps import data_steps, whole_way
+from tests.cases.steps import data_steps, in_company, whole_way
 
 
 def main() -> int:
@@ -61,7 +61,8 @@ def judge(folder: Path, train: bool) -> tuple[str, str]:
         copy.chmod(0o755)
         os.environ.setdefault("BERTWORKS_EVENTS", os.devnull)
         try:
-            outcome = (whole_way if expected.trains else data_steps)(copy)
+            way = whole_way if expected.trains else data_steps
+            outcome = (in_company if expected.in_company else way)(copy)
         except BertworksError as error:
             outcome = Outcome(error=error)
         except Exception as error:
