@@ -1,6 +1,8 @@
 """What `pip install .` installs is what the checkout has."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,9 @@ from tests.helpers.tiny_model import bundle_of, make_model
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("bertworks", "components", "pipelines")
+OURS = re.compile(
+    r"^\s*from ((?:bertworks|components|pipelines)(?:\.\w+)*) import ([\w, ]+)$", re.M
+)
 THREE_LINES = """
 import sys
 from bertworks import Agent
@@ -58,6 +63,31 @@ def test_every_file_is_packaged_and_an_agent_loads_from_there(tmp_path: Path) ->
     label, heavy = called(code, tmp_path / "lib", tmp_path, str(bundle))
     assert label in ("bad", "good")
     assert not heavy
+
+
+def imported_in_texts() -> Iterator[tuple[str, str, str]]:
+    """File, module and name of each import in code that tests and benchmarks hand to a process."""
+    for file in [*REPOSITORY.glob("tests/**/*.py"), *REPOSITORY.glob("benchmarks/**/*.py")]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for module, names in OURS.findall(node.value):
+                    for name in re.findall(r"(\w+)(?: as \w+)?(?:,|$)", names):
+                        yield str(file.relative_to(REPOSITORY)), module, name
+
+
+def test_code_in_texts_imports_what_there_is() -> None:
+    """No type checker and no linter reads it, and slow tests run seldom."""
+    found, missing = list(imported_in_texts()), []
+    for file, module, name in found:
+        place = REPOSITORY / module.replace(".", "/")
+        own = (
+            place.with_suffix(".py") if place.with_suffix(".py").exists() else place / "__init__.py"
+        )
+        inside = [place / f"{name}.py", place / name / "__init__.py"]
+        known = own.exists() and re.search(rf"\b{name}\b", own.read_text("utf-8"))
+        if not known and not any(one.exists() for one in inside):
+            missing.append((file, module, name))
+    assert len(found) > 20 and not missing
 
 
 @pytest.mark.slow

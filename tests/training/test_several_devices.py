@@ -31,7 +31,8 @@ SCRIPT = """
     from bertworks.models.weights import load_folder
     from bertworks.spec import Prune, Task
     from bertworks.tasks import for_task
-    from bertworks.training import distillation, distribution, stepper
+    from bertworks.training import distribution, stepper
+    from bertworks.training.objectives import distillation
     from bertworks.training.rows import read_splits
     from tests.helpers.steps import finetune
     from tests.helpers.steps import pretrain

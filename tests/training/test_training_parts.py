@@ -138,7 +138,7 @@ def test_two_replicas_train_as_one():
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         from bertworks.models.config import EncoderConfig, Head
         from bertworks.models.model import build, get_weights
-        from bertworks.training.feed import Batch
+        from bertworks.training.feed import MicroBatch
         from bertworks.training.objectives.labelled import objective_of
         from bertworks.training.objectives.losses import loss_for
         from bertworks.training.optimizer import AdamW, groups_of
