@@ -6,6 +6,8 @@ end: size, depth and what aliases unfold to are counted before anything is built
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from typing import Any
 
 import yaml
@@ -13,6 +15,8 @@ import yaml
 from bertworks.errors import SpecError
 
 Key = tuple[str | int, ...]
+
+_ODD_NUMBER = re.compile(r"[-+]?0[0-9_]|.*:")
 
 MAX_CHARACTERS = 1_000_000
 MAX_VALUES = 50_000
@@ -108,7 +112,7 @@ class _Builder:
         try:
             value = loader.construct_object(node, deep=True)
             str(value)  # of an int in hexadecimal, too, no more digits than can be written
-            return value
+            return node.value if _is_meant_as_text(value, node.value) else value
         except (ValueError, OverflowError, TypeError, yaml.YAMLError) as error:
             # A number of thousands of digits, a 13th month, a tag of another language's objects.
             raise SpecError(
@@ -137,6 +141,19 @@ class _Builder:
             self.lines[(*key, name)] = line
             result[name] = self.build(value_node, (*key, name))
         return result
+
+
+def _is_meant_as_text(value: Any, written: str) -> bool:
+    """Whether YAML 1.1 makes of a word or a number what no reader expects: `no`, 010, 12:30, a date.
+
+    As text a label of that name stays what it is; where the spec wants a switch or a number, it is read
+    as one from the text.
+    """
+    if isinstance(value, bool):
+        return written.lower() not in ("true", "false")
+    if isinstance(value, int):
+        return _ODD_NUMBER.match(written) is not None
+    return isinstance(value, date) or (isinstance(value, float) and ":" in written)
 
 
 def _dotted(key: Key) -> str:

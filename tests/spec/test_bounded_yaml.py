@@ -52,6 +52,34 @@ def test_aliases_are_welcome() -> None:
     assert bounded_yaml.read("a: &a [1, 2]\nb: *a\n", "f")[0] == {"a": [1, 2], "b": [1, 2]}
 
 
+SURPRISES = ["no", "Yes", "on", "OFF", "010", "007", "12:30", "1:30.5", "2020-01-31"]
+
+
+@pytest.mark.parametrize("word", SURPRISES)
+def test_words_that_yaml_turns_into_something_else_stay_words(word: str) -> None:
+    assert bounded_yaml.read(f"[{word}]", "f")[0] == [word]
+    assert bounded_yaml.read("[true, False, 10, 0x1f, 0, -0, 1_000, 0.5, null]", "f")[0] == [
+        True, False, 10, 31, 0, 0, 1000, 0.5, None,
+    ]  # fmt: skip
+
+
+def test_labels_keep_their_names_and_switches_are_switches(tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(
+        "name: tiny\ndata:\n  sources:\n    - uri: rows.csv\n      header: no\n"
+        "      names: [text, label]\n"
+        "      where: {label: [no, yes, 010], day: [2020-01-31]}\n      label_map: {no: off, 0: NO}\n"
+        "      constants: {lang: no}\nfinetune: {epochs: 1_0}\n",
+        encoding="utf-8",
+    )
+    spec = spec_file.load(file, ["compress.prune.enabled=off"]).spec
+    (source,) = spec.data.sources
+    assert source.header is False and spec.compress.prune.enabled is False
+    assert spec.finetune.epochs == 10
+    assert source.where == {"label": ["no", "yes", "010"], "day": ["2020-01-31"]}
+    assert source.label_map == {"no": "off", "0": "NO"} and source.constants == {"lang": "no"}
+
+
 @pytest.mark.parametrize("value", [BOMB, "9" * 5000, "[" * 5000, "&a [*a]"])
 def test_a_setting_is_bounded_too(tmp_path: Path, value: str) -> None:
     file = tmp_path / "spec.yaml"
