@@ -6,11 +6,15 @@ command line prints exactly that, without a traceback, and exits with the error'
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bertworks.notices import Notice
+
+# What moves the cursor, changes colours or turns the reading direction.
+_COMMANDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class BertworksError(Exception):
@@ -35,7 +39,9 @@ class BertworksError(Exception):
         self.notices: Sequence[Notice] = ()
 
     def __str__(self) -> str:
-        return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
+        text = f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
+        # Names of files and of what archives hold are anybody's: a terminal is told nothing by them.
+        return _COMMANDING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class SpecError(BertworksError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import zipfile
 
 import pytest
 
@@ -41,6 +42,17 @@ def test_a_missing_driver_is_named_with_the_command_that_installs_it(ingest):
 
 def test_glob_without_match(ingest):
     stops(ingest, SourceError, r"No file matches .*data-\*.csv", [{"uri": "data-*.csv"}])
+
+
+def test_names_in_an_archive_say_nothing_to_a_terminal(tmp_path, ingest):
+    name = "a\x1b]0;title\x07\r\u202e.csv"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(name, "text,label\n")
+    with pytest.raises(DataError, match="has no rows") as raised:
+        ingest([{"uri": "a.zip!/*.csv"}])
+    said = str(raised.value)
+    assert "a\\u001b]0;title\\u0007\\u000d\\u202e.csv" in said
+    assert all(character.isprintable() or character == "\n" for character in said)
 
 
 def test_a_folder_is_not_a_file(tmp_path, ingest):
