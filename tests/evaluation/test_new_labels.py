@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gate_rules import OFF
 
+from bertworks.contracts.agent import AgentRecord
 from bertworks.contracts.decision import Decision
 from bertworks.contracts.latency import Load, Speed
 from bertworks.contracts.metrics import Metric
@@ -106,8 +107,8 @@ def test_cases_of_every_kind_are_counted(
 
 
 def test_what_the_champion_cannot_give() -> None:
-    task = {"type": "tagging"}
-    champion = {"task": task, "labels": ["O", "B-LOC"]}
-    challenger = {"task": task, "labels": ["O", "B-LOC", "B-PER"]}
+    task = Task(type="tagging")
+    champion = AgentRecord(task, 16, ["O", "B-LOC"])
+    challenger = AgentRecord(task, 16, ["O", "B-LOC", "B-PER"])
     assert unknown_to(champion, challenger) == {"B-PER"}
     assert unknown_to(challenger, champion) == set()

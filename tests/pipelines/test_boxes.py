@@ -72,7 +72,7 @@ def test_the_order_of_the_table_means_nothing(kind: Kind, tmp_path: Path) -> Non
         made = dag(*settings, kind=kind, table=table)
         pipeline = build(made, made.sections())
         compiler.Compiler().compile(pipeline, str(tmp_path / "p.yaml"))
-        spec, platform = yaml.safe_load_all((tmp_path / "p.yaml").read_text("utf-8"))
+        spec, platform = yaml.load_all((tmp_path / "p.yaml").read_text("utf-8"), yaml.CSafeLoader)
         boxes = box_of_task(pipeline.pipeline_spec)
         pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
         found = {}

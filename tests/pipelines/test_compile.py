@@ -32,7 +32,7 @@ def loaded(folder: Path, text: str) -> spec_file.SpecFile:
 
 def compiled(folder: Path, text: str = PACKAGED) -> dict:
     compile_agent(loaded(folder, text), folder / "p.yaml")
-    return next(yaml.safe_load_all((folder / "p.yaml").read_text()))
+    return next(yaml.load_all((folder / "p.yaml").read_text(), yaml.CSafeLoader))
 
 
 def tasks_of(folder: Path, text: str = PACKAGED) -> dict:
@@ -199,7 +199,7 @@ def test_examples_compile_and_load(tmp_path, example):
     """KFP's own parser takes the file, and it is a PipelineSpec with nothing unknown in it."""
     file = tmp_path / "p.yaml"
     compile_agent(spec_file.load(example), file)
-    pipeline, platform = yaml.safe_load_all(file.read_text())
+    pipeline, platform = yaml.load_all(file.read_text(), yaml.CSafeLoader)
     name = spec_file.load(example).spec.name
     assert load_component_from_file(str(file)).name == name
     found = json_format.ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())

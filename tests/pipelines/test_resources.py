@@ -28,7 +28,7 @@ def every(tmp_path_factory):
 
 @cache
 def _parsed(text):
-    pipeline, platform = yaml.safe_load_all(text)
+    pipeline, platform = yaml.load_all(text, yaml.CSafeLoader)
     return pipeline, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 

@@ -102,7 +102,9 @@ def test_the_compiler_finds_a_new_step(
     spec = REPOSITORY / "examples/sentiment.yaml"
     done = bertworks("compile", spec, "--set", *asked, *retrain, cwd=tmp_path, environment=there)
     assert done.returncode == 0, done.stderr
-    pipeline, platform = yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text("utf-8"))
+    pipeline, platform = yaml.load_all(
+        (tmp_path / "pipeline.yaml").read_text("utf-8"), yaml.CSafeLoader
+    )
     pod = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-toy"]
     assert pod["podMetadata"]["labels"]["app.kubernetes.io/component"] == "toy"
     container = pipeline["deploymentSpec"]["executors"]["exec-toy"]["container"]

@@ -35,7 +35,7 @@ def compiled(folder: Path, *settings: str) -> tuple[dict[str, Any], dict[str, An
     loaded = spec_file.load(SENTIMENT, list(settings))
     compile_agent(loaded, folder / "p.yaml", kind="retrain")
     text = (folder / "p.yaml").read_text()
-    pipeline, platform = yaml.safe_load_all(text)
+    pipeline, platform = yaml.load_all(text, yaml.CSafeLoader)
     json_format.ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())
     return pipeline, platform, text
 
