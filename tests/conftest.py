@@ -39,9 +39,13 @@ for name in [name for name in os.environ if name.startswith("BERTWORKS_")]:
 LONGEST = (
     "tests/facade/test_fit.py",
     "tests/pipelines/test_whole_way.py",
-    "tests/retrain/test_retrain_local.py",
     "tests/conformance/test_tasks_conform.py",
+    "tests/training/test_finetune_step.py",
     "tests/text/test_transform_step.py",
+    "tests/compression/test_prune_step.py",
+    "tests/retrain/test_retrain_local.py",
+    "tests/training/test_resume.py",
+    "tests/training/test_checkpoint_bucket.py",
     "tests/pipelines/test_bad_input.py",
 )
 
