@@ -28,6 +28,7 @@ _GOOD = 0.4
 _LETTER = 0.98  # a letter, beside a quotation mark that is one: marks are the likelier
 _RARER = 0.02  # how much less the rarest letter of a language is worth
 _UNUSUAL = 0.97  # what an encoding of _SELDOM is worth beside another that explains as much
+_DENSE = 0.7  # what a Latin text is worth in which hardly a letter is ASCII
 _CONTROLLED = 0.9  # what a text is worth that has control characters in it
 _SHOWN = 20  # letters of an example
 
@@ -158,13 +159,22 @@ def _best(sample: bytes) -> Likely | None:
 def _score(text: str, encoding: str) -> float:
     """How much of the characters beyond ASCII a language of the encoding explains, 0 to 1."""
     if encoding in _LATIN:
-        return max(_explained(text, letters) for letters in _LATIN[encoding])
+        worth = _DENSE if _is_dense(text) else 1.0
+        return worth * max(_explained(text, letters) for letters in _LATIN[encoding])
     if encoding in _ALPHABETS:
+        # Squared: the frequent letters that a wrong reading happens to have say little beside its holes.
         return max(
-            _explained(text, letters, mixed=False) * _frequency(text, letters)
+            _explained(text, letters, mixed=False) ** 2 * _frequency(text, letters)
             for letters in _ALPHABETS[encoding]
         )
     return _ideographs(text, *_IDEOGRAPHS[encoding])
+
+
+def _is_dense(text: str) -> bool:
+    """Whether characters beyond ASCII stand beside each other mostly: another script than Latin."""
+    beyond = [character > "\x7f" for character in text]
+    pairs = sum(one and other for one, other in zip(beyond, beyond[1:], strict=False))
+    return pairs > 0.5 * sum(beyond)
 
 
 def _differing(text: str, other: str) -> tuple[str, str]:
