@@ -251,7 +251,12 @@ def test_labels_that_are_flags(bench: Bench) -> None:
     def by(fix: str) -> tuple[str, ...]:
         return own("one_hot", ["joy", "anger"], of="data.sources.0.columns")(fix)
 
-    taken("bertworks/data/formats/columns.py", "one_hot", bench.counts, by)
+    taken(
+        "bertworks/data/formats/columns.py",
+        "of 0 and 1 stands for a label",
+        bench.counts,
+        by,
+    )
 
 
 def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:

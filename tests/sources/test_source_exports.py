@@ -336,7 +336,8 @@ def test_spans_that_cut_words_are_told(tmp_path, ingest):
             for n in range(60)
         ]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
-        done = ingest([{"uri": f"{name}.jsonl"}], task={"type": "tagging"}, out=name)
+        task = {"type": "tagging"}
+        done = ingest([{"uri": f"{name}.jsonl"}], task=task, out=name, validation=0.2, test=0.2)
         (warned,) = [one for one in done.result.notices if one.level == "warning"]
         assert warned.count == 60 and "begin or end inside a word" in warned.text
         assert "'R'" in warned.text or "'Rom'" in warned.text
