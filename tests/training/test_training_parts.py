@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -129,7 +128,7 @@ def test_evaluation_batches_hold_every_row_once_and_bound_memory():
     assert all(len(b) * width <= 1024 for b, width in zip(batches, wide, strict=True))
 
 
-def test_two_replicas_train_as_one():
+def test_two_replicas_train_as_one(tmp_path, warm_python):
     """MirroredStrategy over two logical CPUs, in a process of its own, against one device."""
     script = """
         import numpy as np, tensorflow as tf
@@ -170,10 +169,9 @@ def test_two_replicas_train_as_one():
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(script), encoding="utf-8")
+    done = subprocess.run([warm_python, program], env=environment, capture_output=True, text=True)
     assert done.stdout.endswith("equal\n"), done.stderr[-3000:]
 
 
