@@ -161,8 +161,13 @@ def test_a_gate_that_nothing_can_meet_refuses_and_keeps_the_bundle(tiny_run, ber
     assert "gate" in outcome.stderr
     assert "0.0001" in outcome.stderr
     assert latest(folder)["state"] == "failed"
-    assert "refused" in bertworks("models", "list", cwd=folder).stdout
-    assert "*  tiny/1" in bertworks("models", "list", cwd=folder).stdout
+    listed = bertworks("models", "list", cwd=folder).stdout
+    assert "*  tiny/1" in listed
+    # Which candidate wins hangs on the clock: another bundle is marked, the same one stays passed.
+    if len(listed.splitlines()) > 1:
+        assert "refused" in listed
+    else:
+        assert "It is tiny/1, which earlier gates let through" in outcome.stderr
 
 
 def test_a_flipped_byte_stops_the_run_and_says_what_to_do(tiny_run, bertworks) -> None:
