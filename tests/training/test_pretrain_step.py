@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_tokens import CLASSIFICATION, finetune_section, make_base, make_tokens
 
+from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import DataError
 from bertworks.models.weights import load_folder
-from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.text.packing import pack
 from bertworks.training.objectives.corpus import read_texts
 from bertworks.training.objectives.masking import groups_of, mask
@@ -45,20 +47,11 @@ def test_it_learns_to_predict_and_finetune_takes_it_up(tmp_path, whole_word):
 
 
 def test_a_corpus_without_text_is_refused(tmp_path):
-    tokens = make_tokens(tmp_path / "tokens")
-    (tmp_path / "tokens/corpus/part-00000.parquet").unlink()
+    folder = make_tokens(tmp_path / "tokens")
+    (folder / "corpus/part-00000.parquet").unlink()
+    TOKENS.write(folder, replace(TOKENS.read(folder), corpus_rows=0))
     with pytest.raises(DataError, match="fewer than two texts"):
-        read_texts(open_artifact_unchecked(tokens), 0.1)
-
-
-def open_artifact_unchecked(path):
-    from bertworks.storage.artifacts import Artifact
-
-    class Emptied(Artifact):
-        def json(self, name):
-            return {"corpus_rows": 0}
-
-    return Emptied(path, "tokens", "transform", "", {}, {})
+        read_texts(Artifact(folder, "tokens", "transform", "", {}, {}), 0.1)
 
 
 def test_held_out_texts_stay_held_out(tmp_path):
