@@ -5,6 +5,8 @@ The library reaches it by name when it is asked to, as imports run the other way
 
 from __future__ import annotations
 
+import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from pipelines.local import display, notebook
 from pipelines.local.events import Event
 from pipelines.local.record import Run
 from pipelines.local.root import find_root, open_root
-from pipelines.local.run import run
+from pipelines.local.run import Interrupted, run
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,30 @@ class _Seen:
 
 
 def run_here(loaded: SpecFile, root: str | None, *, cache: bool, progress: bool) -> Ended:
-    """Runs the DAG of a spec as `bertworks run` does; an error is handed back beside the record."""
+    """Runs the DAG of a spec as `bertworks run` does; an error is handed back beside the record.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended the run.
+        SystemExit: SIGTERM or SIGHUP ended it; the code is 128 and the signal's number.
+    """
     seen = _Seen(_display(progress))
     error = None
     try:
         run(loaded, open_root(root), cache=cache, display=seen)
+    except Interrupted as raised:
+        raise _ending(raised) from None
     except BertworksError as raised:
         error = raised
     return Ended(seen.run.record() if seen.run else None, error)
+
+
+def _ending(interrupted: Interrupted) -> BaseException:
+    """What ends a program as the signal would have: no `except Exception` around a run swallows it."""
+    said = f"{interrupted.message} The same call goes on from here."
+    if interrupted.signal == signal.SIGINT:
+        return KeyboardInterrupt(said)
+    print(said, file=sys.stderr)  # the interpreter ends with the code alone
+    return SystemExit(128 + interrupted.signal)
 
 
 def _display(progress: bool) -> display.Display:

@@ -116,6 +116,8 @@ class Agent(LoadedAgent):
             GateRefused: A gate refused the agent; the error's `agent` is it nevertheless.
             StepFailed: A step failed: its `step`, `reason`, `fix` and `log` say which, why, what to do
                 and where to read more.
+            KeyboardInterrupt: Ctrl-C; the run was ended, and the same call goes on from there.
+            SystemExit: SIGTERM or SIGHUP, likewise, where it is called in the main thread.
         """
         pipelines = _pipelines("pipelines.facade")
         place = None if root is None else os.fspath(root)

@@ -54,7 +54,8 @@ def run(
     Raises:
         StepFailed: A step failed: which, why, where its log is, and how to run just that step again.
         GateRefused: The bundle was made but refused.
-        BertworksError: The run was interrupted, or its runner ended before a step began.
+        Interrupted: A signal ended it.
+        BertworksError: Its runner ended before a step began.
     """
     with locked(root), temporary.scratch() as scratch:
         current = _prepare(loaded, root, kind, cache)
@@ -128,12 +129,27 @@ def _baseline(root: Root, name: str, fingerprints: dict[str, str]) -> str:
     return "none"
 
 
+class Interrupted(BertworksError):
+    """A signal ended the run, whose record says so; what was finished is kept.
+
+    Attributes:
+        signal: Which one: SIGINT (Ctrl-C), SIGTERM or SIGHUP.
+    """
+
+    def __init__(self, message: str, fix: str, number: signal.Signals) -> None:
+        super().__init__(message, fix)
+        self.signal = number
+
+
 class _Terminated(BaseException):
     """SIGTERM or SIGHUP: ends the run as an interrupt from the keyboard does."""
 
+    def __init__(self, number: signal.Signals) -> None:
+        self.signal = number
+
 
 def _terminate(number: int, frame: object) -> None:
-    raise _Terminated
+    raise _Terminated(signal.Signals(number))
 
 
 @contextlib.contextmanager
@@ -196,11 +212,12 @@ def _watch(current: Run, root: Root, debug: bool, display: Display, scratch: Pat
                 _take(current, reader, display)
                 time.sleep(0.2)
             _take(current, reader, display)
-    except (KeyboardInterrupt, _Terminated):
+    except (KeyboardInterrupt, _Terminated) as ending:
         current.state, current.message = "interrupted", "Interrupted."
-        raise BertworksError(
+        raise Interrupted(
             f"Interrupted in step {_unfinished(current)}; what was finished is kept.",
             "The same command goes on from here.",
+            ending.signal if isinstance(ending, _Terminated) else signal.SIGINT,
         ) from None
     finally:
         if child.poll() is None:

@@ -1,5 +1,6 @@
 """A run inside somebody's program or notebook leaves nothing of that changed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -39,6 +40,44 @@ assert heard == [signal.SIGHUP]
 def test_signals_end_a_run_and_then_do_what_they_did_before() -> None:
     """In a process of its own: a signal that comes late must not end those that test."""
     subprocess.run([sys.executable, "-c", SIGNALLED], check=True)
+
+
+INTERRUPTED = """
+import signal, sys
+from bertworks import Agent
+from pipelines.local import run
+number = signal.Signals(int(sys.argv[1]))
+found = {one: signal.getsignal(one) for one in signal.valid_signals()}
+run._take = lambda *_: signal.raise_signal(number)
+rows = [{"text": f"the plot {one}", "label": "good"} for one in range(9)]
+ended = None
+try:
+    try:
+        Agent.fit(rows, root=sys.argv[2], progress=False)
+    except Exception as error:
+        print("a sweep goes on after", error)
+except BaseException as error:
+    ended = error
+assert {one: signal.getsignal(one) for one in signal.valid_signals()} == found
+if ended is not None:
+    raise ended
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)],
+    ids=["INT", "TERM"],
+)
+def test_a_signal_ends_a_program_that_goes_on_after_errors(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(int(number)), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "Interrupted in step" in done.stderr and "The same call goes on" in done.stderr
+    (record,) = (tmp_path / "runs").glob("*/run.json")
+    assert json.loads(record.read_text("utf-8"))["state"] == "interrupted"
 
 
 def test_a_run_in_another_thread_leaves_signals_alone() -> None:
