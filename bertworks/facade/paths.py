@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,5 +48,6 @@ def whole(uri: str) -> str:
     where = parse(uri)
     if where.kind != "local" or uri in _WORDS or uri.startswith(("/", "~", "file:")):
         return uri
-    here = str(Path.cwd())
-    return f"{glob.escape(here) if glob.has_magic(where.outer) else here}/{uri}"
+    here = Path.cwd()
+    is_pattern = glob.has_magic(where.outer) and not os.path.exists(where.outer)  # noqa: PTH110 (no error where a name is too long)
+    return f"{glob.escape(str(here)) if is_pattern else here}/{uri}"

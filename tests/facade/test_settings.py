@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bertworks import AgentSpec
+from bertworks.data.sources.fetch import local_files
 from bertworks.errors import DataError, SpecError
 from bertworks.facade.settings import SHORT, spec_of
 from bertworks.spec import Finetune, Source
@@ -149,6 +150,19 @@ def test_paths_start_from_the_working_folder_or_the_specs(tmp_path: Path, monkey
     own_rows = loaded(tmp_path, "b*.csv", tmp_path / "specs/one.yaml")
     assert own_rows.spec.data.sources[0].uri == str(tmp_path / "b*.csv")
     assert made(tmp_path, "pypi://a==1/x.csv", base="scratch").base.uri == "scratch"
+
+
+@pytest.mark.parametrize("uri", ["f [1].csv", "f [1]*.csv", "f*.csv", "./f [1].csv"])
+def test_brackets_of_the_working_folder_are_parts_of_its_name(
+    uri: str, tmp_path: Path, monkeypatch
+) -> None:
+    folder = tmp_path / "d [1]"
+    folder.mkdir()
+    (folder / "f [1].csv").write_text("text,label\na,b\n", encoding="utf-8")
+    monkeypatch.chdir(folder)
+    found = loaded(tmp_path, uri)
+    (source,) = found.spec.data.sources
+    assert local_files(source.uri, found.folder) == [folder / "f [1].csv"]
 
 
 @pytest.mark.parametrize(

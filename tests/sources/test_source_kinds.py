@@ -332,6 +332,8 @@ def test_brackets_in_folders_are_names(tmp_path, uri):
     file.write_bytes(CSV)
     assert local_files(uri, base) == [file]
     assert local_files(str(base / "my*" / "a*.csv").replace("[", "[[]"), base) == [file]
+    in_escaped = f"{str(base).replace('[', '[[]')}/my [v2]/*.csv"
+    assert local_files(in_escaped, tmp_path) == [file]
 
 
 def test_brackets_may_still_be_patterns(tmp_path):

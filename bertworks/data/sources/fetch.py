@@ -23,7 +23,7 @@ from bertworks.secrets import filled_in, masked, without_values
 from bertworks.storage import temporary
 
 _TRIES = 3
-_BRACKET = re.compile(r"\[(?!\[\])")
+_BRACKET = re.compile(r"\[[[*?]\]|\[")  # one that is escaped already is taken as a whole
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "abfs": "adlfs"}
 
 
@@ -116,11 +116,15 @@ def _matching(pattern: str, folder: Path) -> list[Path]:
     """The files of a glob, sorted; where none match, brackets are taken for parts of names."""
     asked = Path(pattern).expanduser()
     root = "" if asked.is_absolute() else glob.escape(str(folder)) + os.sep
-    for wanted in (str(asked), _BRACKET.sub("[[]", str(asked))):
+    for wanted in (str(asked), _BRACKET.sub(_escaped, str(asked))):
         names = glob.glob(root + wanted, recursive=True)  # noqa: PTH207 (absolute patterns)
         if files := sorted(Path(name) for name in names if Path(name).is_file()):
             return files
     return []
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "[[]" if found[0] == "[" else found[0]
 
 
 def _readable(path: Path) -> Path:
