@@ -13,6 +13,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bertworks.errors import GateRefused as GateRefused
+    from bertworks.errors import StepFailed as StepFailed
     from bertworks.facade.agent import Agent as Agent
     from bertworks.spec import AgentSpec as AgentSpec
 
@@ -21,9 +23,14 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
-__all__ = ["Agent", "AgentSpec", "__version__"]
+__all__ = ["Agent", "AgentSpec", "GateRefused", "StepFailed", "__version__"]
 
-_OFFERED = {"Agent": "bertworks.facade.agent", "AgentSpec": "bertworks.spec"}
+_OFFERED = {
+    "Agent": "bertworks.facade.agent",
+    "AgentSpec": "bertworks.spec",
+    "GateRefused": "bertworks.errors",
+    "StepFailed": "bertworks.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

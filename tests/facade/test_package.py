@@ -49,6 +49,18 @@ def called(code: str, installed: Path, elsewhere: Path, *arguments: str) -> list
     return done.stdout.splitlines()
 
 
+def test_what_is_offered_is_imported_when_it_is_asked_for(tmp_path: Path) -> None:
+    code = """
+import sys, bertworks
+print(*(name for name in sys.modules if name.startswith("bertworks.")))
+from bertworks import GateRefused, StepFailed
+from bertworks.errors import BertworksError
+print(issubclass(GateRefused, BertworksError), issubclass(StepFailed, BertworksError))
+print("pydantic" in sys.modules, sorted({*bertworks.__all__} - {*dir(bertworks)}))
+"""
+    assert called(code, REPOSITORY, tmp_path) == ["", "True True", "False []"]
+
+
 def test_every_file_is_packaged_and_an_agent_loads_from_there(tmp_path: Path) -> None:
     build = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "lib")]
     subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
