@@ -14,6 +14,7 @@ import numpy as np
 from bertworks.compression.candidates import OWN_DROP, Candidate, names
 from bertworks.errors import EnvironmentFault
 from bertworks.notices import Notice
+from bertworks.spec.task_kinds import lower_is_better
 
 MARGIN = 1.02  # times as fast; less is no reason for a larger bundle
 LEVEL = 0.01  # of the test that tells two candidates apart
@@ -132,7 +133,7 @@ def notices(candidates: Sequence[Candidate]) -> list[Notice]:
         found.append(
             Notice(
                 f"No candidate meets every limit: the gates will refuse {chosen.name} ({broken})."
-                f"{others} Raise {_settings(candidates)}, or list other candidates in "
+                f"{others} {_relief(candidates)}, or list other candidates in "
                 "compress.quantize.candidates.",
                 "warning",
                 more=PAGE,
@@ -171,10 +172,19 @@ def _cannot_tell(chosen: Candidate) -> list[Notice]:
     return found
 
 
-def _settings(candidates: Sequence[Candidate]) -> str:
-    """The settings that would let a candidate pass, each once."""
-    broken = [check.setting for one in candidates for check in one.broken]
-    return " or ".join(dict.fromkeys(broken))
+def _relief(candidates: Sequence[Candidate]) -> str:
+    """What would let a candidate pass, each setting once: most are raised, a minimum is lowered."""
+    raised: dict[str, None] = {}
+    lowered: dict[str, None] = {}
+    for one in candidates:
+        for check in one.broken:
+            # Where less of the metric is better, `minimum` is the most that it may be.
+            least = one.drop is not None and not lower_is_better(one.drop.metric)
+            kind = lowered if check.setting == "gates.minimum" and least else raised
+            kind[check.setting] = None
+    verbs = {"raise": raised, "lower": lowered}
+    told = " or ".join(f"{verb} {' or '.join(names)}" for verb, names in verbs.items() if names)
+    return told[0].upper() + told[1:]
 
 
 def _nearest(ran: Sequence[Candidate]) -> Candidate:

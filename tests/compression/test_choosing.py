@@ -110,6 +110,28 @@ def test_where_none_fits_the_refusal_is_told_before_the_gate():
     assert "compress.quantize.max_drop" in warning.text and "gates.max_size_mb" in warning.text
 
 
+@pytest.mark.parametrize(
+    ("limits", "metric", "advice"),
+    [
+        (Limits(0.005, minimum=0.99), "accuracy", "Lower gates.minimum, or list other"),
+        (Limits(0.005, minimum=0.01), "calibration_error", "Raise gates.minimum, or list other"),
+        (Limits(0.005, max_size_mb=1.0), "accuracy", "Raise gates.max_size_mb, or list other"),
+        (
+            Limits(0.005, minimum=0.99, max_size_mb=1.0),
+            "accuracy",
+            "Raise gates.max_size_mb or lower gates.minimum, or list other",
+        ),
+    ],
+)
+def test_the_advice_turns_each_setting_the_way_that_helps(limits, metric, advice):
+    found = measured({"onnxruntime-fp32": (70.0, 4.0, 0, 0)}, limits=limits)
+    for one in found:
+        one.drop = dataclasses.replace(one.drop, metric=metric)
+        one.judge(limits)
+    choose(found, "balanced", NAMES)
+    assert advice in next(one.text for one in notices(found) if one.level == "warning")
+
+
 def test_a_busy_machine_breaks_no_latency_limit():
     """Bursts put the 95th percentile far over the limit; without them every candidate is within."""
     limits = dataclasses.replace(GATES, max_latency_ms=6.5)

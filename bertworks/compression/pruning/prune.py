@@ -120,8 +120,9 @@ def speed_notices(asked: float, speedup: float) -> list[Notice]:
     if speedup >= 0.9 * asked:
         return []
     text = (
-        f"Pruned for {asked:g} times the speed, measured here {speedup:.2f} times. Raise prune.speedup, "
-        "or set prune.latency: measured to choose the widths by this machine's clock."
+        f"Pruned for {asked:g} times the speed, measured here {speedup:.2f} times. Raise "
+        "compress.prune.speedup, or set compress.prune.latency: measured to choose the widths by "
+        "this machine's clock."
     )
     return [Notice(text)]
 
