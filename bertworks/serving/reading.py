@@ -6,6 +6,7 @@ other. So containers are counted on the bytes, strings taken out, which costs le
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -47,7 +48,7 @@ def check_nesting(body: bytes, limits: Limits) -> None:
         raise Refused(
             422, "containers",
             f"The body must have at most {most} lists and objects. Received: {opening}",
-            setting("rows", 2 * limits.rows),
+            setting("rows", math.ceil((opening - 4 * limits.depth) / PER_ROW)),
         )  # fmt: skip
     depth = deepest = 0
     for bracket in brackets:
@@ -58,5 +59,5 @@ def check_nesting(body: bytes, limits: Limits) -> None:
             422, "depth",
             f"Lists and objects must be at most {limits.depth} inside each other. "
             f"Received: {deepest}",
-            setting("depth", min(deepest, 200)),
+            setting("depth", deepest),
         )  # fmt: skip

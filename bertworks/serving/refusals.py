@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bertworks.errors import DataError
+from bertworks.spec.limits import Limits
 
 
 class Refused(DataError):
@@ -34,16 +35,29 @@ class Refused(DataError):
     @property
     def said(self) -> str:
         """Message and fix on one line, as the answer's `error`."""
-        return f"{self.message} {self.fix}".strip()
+        if not self.fix:
+            return self.message
+        stop = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{stop} {self.fix}"
 
 
 class Cancelled(Exception):
     """Raised in a thread that computes for a request that is no longer to be answered."""
 
 
-def setting(name: str, value: object) -> str:
-    """The fix of a refusal by a limit: what changes it."""
+def setting(name: str, needed: float | None) -> str:
+    """The fix of a refusal by a limit: what changes it.
+
+    Args:
+        name: The limit's, of `serve.limits`.
+        needed: The value that lets such a request pass; None: that is not known, as more would come.
+    """
+    bounds = (getattr(one, "le", None) for one in Limits.model_fields[name].metadata)
+    most = next((bound for bound in bounds if bound is not None), None)
+    if needed is not None and most is not None and needed > most:
+        return f"Send less at once: `serve.limits.{name}` can be {most} at most."
+    value, enough = ("N", ", N enough for all that is sent") if needed is None else (needed, "")
     return (
         f"Send less at once, or raise the limit: `--limit {name}={value}`, or `serve.limits.{name}` "
-        "in the spec."
+        f"in the spec{enough}."
     )

@@ -146,6 +146,35 @@ def test_bodies_that_are_too_large_or_never_end(limits, parts, headers, status):
     assert (told.headers.get("connection") == "close") == (status == 408)
 
 
+@pytest.mark.parametrize(
+    ("parts", "headers", "told"),
+    [
+        (
+            [None], [(b"content-length", b"5000000")],
+            "Received: 5000000. Send less at once, or raise the limit: `--limit body_mb=4.77`",
+        ),
+        ([b" " * 5_000_000], (), "Received: 5000000. Send less at once, or raise the limit: `--limit "
+         "body_mb=4.77`"),
+        (
+            [b" " * 5_000_000, None], (),
+            "Received: 5000000 or more. Send less at once, or raise the limit: `--limit body_mb=N`",
+        ),
+        (
+            [None], [(b"content-length", b"9" * 9)],
+            "Received: 999999999. Send less at once: `serve.limits.body_mb` can be 256 at most.",
+        ),
+        ([None], [(b"content-length", b"9" * 400)], f"Received: {1 << 40} or more. Send less"),
+    ],
+)  # fmt: skip
+def test_a_large_body_is_told_the_limit_that_it_needs(parts, headers, told):
+    async def scenario(gate, model):
+        return await client(parts=parts, headers=headers).ask(gate)
+
+    answer = run(scenario, body_mb=1)
+    assert answer.status == 413 and told in answer.json()["error"]
+    assert Limits(body_mb=4.77).body_bytes >= 5_000_000
+
+
 def test_large_bodies_that_are_read_share_a_budget():
     async def scenario(gate, model):
         large = [client(parts=[b" " * 90_000, None]) for _ in range(40)]

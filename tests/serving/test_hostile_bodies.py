@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import struct
 
 import pytest
@@ -13,6 +14,8 @@ from bertworks.serving.http.app import application
 from bertworks.serving.http.gate import Gate
 from bertworks.serving.http.model import AgentModel
 from bertworks.serving.identity import BundleIdentity
+from bertworks.serving.reading import check_nesting
+from bertworks.serving.refusals import Refused
 from bertworks.spec.limits import Limits
 
 V1, V2 = "/v1/models/{}:predict", "/v2/models/{}/infer"
@@ -168,6 +171,20 @@ def test_a_refusal_names_what_changes_it(app, setting):
     }
     told = post(app, V1.format("mood"), bodies[setting]).json()["error"]
     assert f"--limit {setting}=" in told and f"serve.limits.{setting}" in told
+
+
+def test_the_limit_that_a_refusal_names_lets_the_same_body_pass():
+    limits = Limits(rows=8)
+    body = json.dumps([[[]]] * 50).encode()
+    with pytest.raises(Refused, match="101") as raised:
+        check_nesting(body, limits)
+    rows = int(re.search(r"--limit rows=(\d+)", raised.value.said)[1])
+    check_nesting(body, Limits(rows=rows))
+    with pytest.raises(Refused):
+        check_nesting(body, Limits(rows=rows - 1))
+    with pytest.raises(Refused) as raised:
+        check_nesting(b"[" * 201 + b"]" * 201, Limits())
+    assert raised.value.fix == "Send less at once: `serve.limits.depth` can be 200 at most."
 
 
 def test_what_is_asked_for_is_answered(app):

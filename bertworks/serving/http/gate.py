@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -118,7 +119,7 @@ class Gate:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise Refused(400, "length", "Content-Length must be a number.")
-        self._check_size(int(length))
+        self._check_size(int(length), whole=True)
         self.line.check_room()
         body = await self._read(receive)
         ticket.size = len(body)
@@ -178,10 +179,11 @@ class Gate:
                         raise Gone
                     part = message.get("body", b"")
                     parts.append(part)
-                    self._check_size(size + len(part))
+                    more = message.get("more_body", False)
+                    self._check_size(size + len(part), whole=not more)
                     self._hold(size, size + len(part))
                     size += len(part)
-                    if not message.get("more_body", False):
+                    if not more:
                         return b"".join(parts)
         except TimeoutError:
             raise Refused(
@@ -205,14 +207,16 @@ class Gate:
             )  # fmt: skip
         self._reading += more
 
-    def _check_size(self, size: int) -> None:
+    def _check_size(self, size: int, whole: bool) -> None:
+        """Refuses a body that is too large; `whole`: the size is all of it, sent or declared."""
         if size > self.limits.body_bytes:
+            shown = min(size, 1 << 40)  # what is declared is anybody's number, of any length
+            needed = math.ceil(100 * shown / 2**20) / 100
             raise Refused(
                 413, "body",
                 f"A body must have at most {self.limits.body_bytes} bytes. Received: "
-                f"{size} or more",
-                # Never what the client says it will send: that is anybody's number.
-                setting("body_mb", 2 * self.limits.body_mb),
+                f"{shown}{'' if whole and shown == size else ' or more'}",
+                setting("body_mb", needed if whole else None),
             )  # fmt: skip
 
 
