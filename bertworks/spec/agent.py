@@ -167,6 +167,21 @@ class AgentSpec(Section):
 
     @field_validator("gates")
     @classmethod
+    def _gates_can_be_met(cls, gates: Gates, info: ValidationInfo) -> Gates:
+        task = info.data.get("task")
+        if task is None:
+            return gates
+        metric = gates.metric or task_metric(task)
+        for name, value in {"minimum": gates.minimum, "max_drop": gates.max_drop}.items():
+            if value is not None and value > 1 and metric in task.kind.at_most_one:
+                raise ValueError(
+                    f"`{name}` must be at most 1, as {metric} is; for {value:g} % write "
+                    f"{value / 100:g}. Received: {value:g}"
+                )
+        return gates
+
+    @field_validator("gates")
+    @classmethod
     def _floor_is_there_to_beat(cls, gates: Gates, info: ValidationInfo) -> Gates:
         evaluate = info.data.get("evaluate")
         if evaluate is not None and gates.beat_floor and not evaluate.floor:

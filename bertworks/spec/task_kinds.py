@@ -23,6 +23,7 @@ class TaskKind:
         metrics: All that it can be judged by, on validation as on test; nothing else lists them.
         metric: The one that it is judged by unless a spec names another.
         lower_is_better: Those of the metrics of which less is better.
+        at_most_one: Those of the metrics that can be 1 at most; the others are free.
         forms: Forms that a row can have (`bertworks.tasks.forms`), its usual one first.
         multi_label: `task.multi_label` of a spec that asks for it.
         settings: Settings of the finetune section that go with it, of `class_weights` and
@@ -36,6 +37,7 @@ class TaskKind:
     metrics: tuple[str, ...]
     metric: str
     lower_is_better: frozenset[str] = frozenset()
+    at_most_one: frozenset[str] = frozenset()
     forms: tuple[str, ...] = ("text", "pair")
     multi_label: bool = False
     settings: frozenset[str] = frozenset()
@@ -61,8 +63,11 @@ def register(kind: TaskKind) -> None:
                 raise ValueError(
                     f"{metric!r} of {kind.name!r} and of {one.name!r} differ in sense."
                 )
-    if not {kind.metric, *kind.lower_is_better} <= {*kind.metrics}:
-        raise ValueError(f"`metric` and `lower_is_better` must be among {', '.join(kind.metrics)}.")
+    if not {kind.metric, *kind.lower_is_better, *kind.at_most_one} <= {*kind.metrics}:
+        raise ValueError(
+            "`metric`, `lower_is_better` and `at_most_one` must be among "
+            f"{', '.join(kind.metrics)}."
+        )
     _KINDS[kind.name] = kind
 
 

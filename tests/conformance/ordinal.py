@@ -29,6 +29,7 @@ KIND = TaskKind(
     metrics=("rank_error", "within_one", "exact"),
     metric="rank_error",
     lower_is_better=frozenset({"rank_error"}),
+    at_most_one=frozenset({"within_one", "exact"}),
 )
 
 

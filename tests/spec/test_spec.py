@@ -218,6 +218,14 @@ def test_any_unknown_top_level_key_is_refused(
         ("finetune: {metric: bleu}\n", ["spec.yaml:5", "macro_f1", "bleu"]),
         ("evaluate: {slices: [lenth]}\n", ["spec.yaml:5", "lenth"]),
         ("evaluate: {floor: false}\n", ["beat_floor", "evaluate.floor"]),
+        (
+            "gates: {minimum: 85}\n",
+            ["spec.yaml:5", "`minimum` must be at most 1, as accuracy is; for 85 % write 0.85."],
+        ),
+        ("gates: {max_drop: 5}\n", ["`max_drop` must be at most 1", "for 5 % write 0.05."]),
+        ("gates: {metric: mcc, minimum: 1.5}\n", ["as mcc is"]),
+        ("task: {type: regression}\ngates: {minimum: 78}\n", ["as pearson is", "0.78"]),
+        ("task: {type: tagging}\ngates: {minimum: 86}\n", ["as entity_f1 is", "0.86"]),
     ],
 )
 def test_what_training_would_stumble_over_is_refused_at_once(
@@ -226,6 +234,13 @@ def test_what_training_would_stumble_over_is_refused_at_once(
     with pytest.raises(SpecError) as raised:
         load(tmp_path, MINIMAL + text)
     assert all(word in str(raised.value) for word in words), str(raised.value)
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse"])
+def test_gates_of_a_metric_that_has_no_bound_are_free(tmp_path: Path, metric: str) -> None:
+    text = f"task: {{type: regression}}\ngates: {{metric: {metric}, minimum: 85, max_drop: 5}}\n"
+    assert load(tmp_path, MINIMAL + text).spec.gates.minimum == 85
+    load(tmp_path, MINIMAL + "gates: {minimum: 1, max_drop: 1}\n")
 
 
 def test_extra_columns_and_the_tasks_own_metrics_are_accepted(tmp_path: Path) -> None:

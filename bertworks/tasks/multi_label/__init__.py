@@ -2,13 +2,15 @@
 
 from bertworks.spec.task_kinds import TaskKind, register
 
+METRICS = ("accuracy", "micro_f1", "macro_f1", "roc_auc")
 KIND = TaskKind(
     name="multi_label",
     type="classification",
     multi_label=True,
     handler="bertworks.tasks.multi_label.task:MultiLabel",
-    metrics=("accuracy", "micro_f1", "macro_f1", "roc_auc"),
+    metrics=METRICS,
     metric="accuracy",
+    at_most_one=frozenset(METRICS),
     settings=frozenset({"class_weights", "label_smoothing"}),
 )
 register(KIND)

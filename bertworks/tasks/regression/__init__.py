@@ -8,6 +8,7 @@ KIND = TaskKind(
     handler="bertworks.tasks.regression.task:Regression",
     metrics=("pearson", "spearman", "mae", "rmse"),
     metric="pearson",
+    at_most_one=frozenset({"pearson", "spearman"}),
     lower_is_better=frozenset({"mae", "rmse"}),
 )
 register(KIND)
