@@ -38,6 +38,8 @@ def list_models(
     debug: DebugOption = False,
 ) -> None:
     """List the models and their versions; the champion is marked with *."""
+    from pipelines.cli.served import newest_passed
+
     store = _store(root)
     if name is not None:
         model, number = named(store, name)
@@ -50,6 +52,15 @@ def list_models(
         typer.echo("no models yet: make one with `bertworks run SPEC`")
     for line in _table([_cells(version) for version in found]):
         typer.echo(line)
+    # Last, so that the versions are seen from which a champion can be made again.
+    for agent in dict.fromkeys(version.name for version in found):
+        passed = newest_passed(store, [agent])
+        if store.champion(agent) is None and passed is not None:
+            typer.echo(
+                f"{agent} has no champion; make one with "
+                f"`bertworks models promote {agent}/{passed.number}`",
+                err=True,
+            )
 
 
 @app.command()

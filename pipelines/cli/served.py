@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bertworks.errors import ArtifactError, BertworksError, SpecError
 from bertworks.serving.identity import Located, in_folder, in_store
 from bertworks.spec.limits import Limits
-from bertworks.storage.store import Store, Version
+from bertworks.storage.store import PASSED, Store, Version
 
 LATEST, CHAMPION = "latest", "champion"
 _LIST = "`bertworks models list` shows what there is."
@@ -117,11 +117,30 @@ def find(agent: str | None, store: Store) -> Version | Path:
         return newest
     found = store.champion(name)
     if found is None:
-        raise BertworksError(
+        raise no_champion(store, name)
+    return found
+
+
+def no_champion(store: Store, name: str) -> BertworksError:
+    """What to say of an agent without a champion: whether a version could be it, and how."""
+    passed = newest_passed(store, [name])
+    if passed is None:
+        return BertworksError(
             f"{name} has no champion in {store.uri}: no version has passed its gates.",
             f"Name a version, NAME/VERSION; {_LIST}",
         )
-    return found
+    number = f"{name}/{passed.number}"
+    return BertworksError(
+        f"{name} has no champion in {store.uri}, though {number} passed its gates.",
+        f"Make it the champion with `bertworks models promote {number}`, or name a version, "
+        f"NAME/VERSION; {_LIST}",
+    )
+
+
+def newest_passed(store: Store, names: Sequence[str]) -> Version | None:
+    """The newest version of these agents that passed its gates; None where none did."""
+    passed = [one for name in names for one in store.list(name) if one.state == PASSED]
+    return max(passed, key=lambda one: (one.created, one.number), default=None)
 
 
 def split(given: str) -> tuple[str, int | str | None]:
@@ -146,6 +165,8 @@ def split(given: str) -> tuple[str, int | str | None]:
 def _newest_champion(store: Store) -> Version:
     champions = [one for name in store.names() if (one := store.champion(name)) is not None]
     if not champions:
+        if passed := newest_passed(store, store.names()):
+            raise no_champion(store, passed.name)
         raise BertworksError(
             f"No agent in {store.uri}.",
             f"Make one with `bertworks run SPEC`, or name another folder with --root; {_LIST}",

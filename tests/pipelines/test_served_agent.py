@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bertworks.errors import BertworksError
+from bertworks.errors import ArtifactError, BertworksError
 from bertworks.storage.artifacts import write, write_json
 from bertworks.storage.store import Store
 from pipelines.cli import hints
@@ -58,6 +58,40 @@ def test_the_newest_champion_is_named_where_there_are_several(store, tmp_path, c
     (tmp_path / ".bertworks/models/tiny").rename(tmp_path / "kept")
     with pytest.raises(BertworksError, match="No agent in"):
         find(None, Store(other))
+
+
+def test_passed_versions_without_a_champion_are_told_how_to_become_one(
+    store: Store, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / ".bertworks/models/tiny/champion.json").unlink()
+    for agent in (None, "tiny", "tiny/champion"):
+        with pytest.raises(BertworksError, match="no champion.*though tiny/2 passed") as raised:
+            find(agent, store)
+        assert "`bertworks models promote tiny/2`" in raised.value.fix
+    models_cli.app(["list", "--root", str(tmp_path / ".bertworks")], standalone_mode=False)
+    said = capsys.readouterr()
+    assert "tiny/1" in said.out and "*" not in said.out
+    assert said.err == "tiny has no champion; make one with `bertworks models promote tiny/2`\n"
+    store.promote("tiny", 2)
+    assert find(None, store).number == 2
+
+
+@pytest.mark.parametrize("damage", ["{}", "", "[1]"])
+def test_a_damaged_pointer_is_named_behind_the_versions(
+    store: Store, tmp_path: Path, capsys, damage: str
+) -> None:
+    (tmp_path / ".bertworks/models/tiny/champion.json").write_text(damage)
+    for ask in (
+        lambda: models_cli.app(
+            ["list", "--root", str(tmp_path / ".bertworks")], standalone_mode=False
+        ),
+        lambda: find(None, store),
+        lambda: find("tiny", store),
+    ):
+        with pytest.raises(ArtifactError, match=r"tiny/champion\.json is damaged") as raised:
+            ask()
+        assert "`bertworks models promote tiny N`" in raised.value.fix
+    assert "tiny/2" in capsys.readouterr().out
 
 
 def listed(root: Path, *arguments: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
