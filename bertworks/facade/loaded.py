@@ -169,6 +169,7 @@ class LoadedAgent:
 
         Raises:
             EnvironmentFault: It cannot listen there.
+            SpecError: The port or the threads are no such number.
         """
         if port is None:
             port = self._runtime.info.port

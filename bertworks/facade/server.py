@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import socket
@@ -10,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from bertworks import __version__
-from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.errors import BertworksError, DataError, EnvironmentFault, SpecError
 from bertworks.facade.advice import in_python
 
 LISTENS = f"bertworks {__version__} serves "
@@ -36,6 +38,9 @@ class Server:
     """
 
     def __init__(self, folder: Path, host: str, port: int, threads: int | None, name: str) -> None:
+        _check("port", port, 0, 65_535, "0 stands for a free one.")
+        if threads is not None:
+            _check("threads", threads, 1, 65_535, "None stands for all that may be used.")
         port = port or _free_port(host)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
         words = [f"--port={port}", f"--host={host}"]
@@ -56,13 +61,27 @@ class Server:
             raise
 
     def predict(self, instances: list[Any]) -> list[Any]:
-        """Asks it over HTTP, as a client would: V1's `instances` in, `predictions` out."""
+        """Asks it over HTTP, as a client would: V1's `instances` in, `predictions` out.
+
+        Raises:
+            DataError: It refuses them; the message is its own.
+            EnvironmentFault: It has no answer, or is not there any more.
+        """
         body = json.dumps({"instances": instances}).encode()
         asked = urllib.request.Request(
             self._predict, body, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(asked) as answer:
-            found: list[Any] = json.load(answer)["predictions"]
+        try:
+            with urllib.request.urlopen(asked) as answer:
+                found: list[Any] = json.load(answer)["predictions"]
+        except urllib.error.HTTPError as error:
+            raise _refusal(error) from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or error or type(error).__name__
+            ended = "has ended" if self._process.poll() is not None else f"is silent: {reason}"
+            raise EnvironmentFault(
+                f"The server at {self.url} {ended}.", "Start another one: agent.serve()."
+            ) from None
         return found
 
     def wait(self) -> int:
@@ -124,6 +143,31 @@ class Server:
         said = self._said().strip()
         reason, _, fix = said.rpartition("error: ")[2].partition("\n  fix: ")
         return EnvironmentFault(f"The server did not start: {reason}", in_python(fix))
+
+
+def _check(name: str, value: object, least: int, most: int, otherwise: str) -> None:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise SpecError(
+            f"{name} is a whole number from {least} to {most:,}. Received: {value!r}",
+            f"Give agent.serve such a number; {otherwise}",
+        )
+
+
+def _refusal(error: urllib.error.HTTPError) -> BertworksError:
+    """What the server says of a request that it does not answer, its advice included."""
+    body = error.read().decode("utf-8", errors="replace")
+    try:
+        said = str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        said = body[:200] or error.reason
+    if error.code < 500:
+        return DataError(
+            f"The server refused the request ({error.code}): {said}",
+            "Mend the instances as it says, and ask again.",
+        )
+    return EnvironmentFault(
+        f"The server has no answer ({error.code}): {said}", "Ask again in a while."
+    )
 
 
 def _free_port(host: str) -> int:
