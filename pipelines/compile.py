@@ -11,7 +11,7 @@ from bertworks.errors import SpecError
 from bertworks.secrets import masked
 from bertworks.spec import AgentSpec
 from bertworks.spec.file import SpecFile
-from bertworks.storage.replacing import replacing
+from bertworks.storage.replacing import named_place_fault, replacing
 from pipelines.box import Kind
 from pipelines.dag import Dag, steps_at_work
 from pipelines.site import Kubeflow
@@ -41,7 +41,7 @@ def compile_agent(
 
     dag = dag_of(loaded, kind, store)
     pipeline = build(dag, dag.sections())
-    with replacing(out, ending=True) as beside:
+    with replacing(out, ending=True, fault=named_place_fault) as beside:
         compiler.Compiler().compile(pipeline, str(beside))
 
 

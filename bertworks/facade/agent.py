@@ -169,6 +169,12 @@ class Agent(LoadedAgent):
             BertworksError: There is no such agent.
         """
         named = None if agent is None else os.fspath(agent)
+        if named is not None and Path(named).is_file():
+            raise BertworksError(
+                f"{named} is a file, not an agent.",
+                "Name the bundle's folder, or NAME or NAME/VERSION in the model store; an agent is "
+                "made of rows by Agent.fit, and asked by predict.",
+            )
         if named is not None and (Path(named) / "manifest.json").is_file():
             name = Path(named).resolve().name
             return cls(Path(named), name=name, threads=threads, max_batch=max_batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,9 +28,10 @@ def rows_of(data: Any, roles: Sequence[str], names: Mapping[str, Sequence[str]])
     if is_frame(data):
         columns = _columns([str(name) for name in data.columns], roles, names)
         places = [[str(name) for name in data.columns].index(column) for column in columns]
-        return _joined(columns, [_cells(data.iloc[:, place]) for place in places])
+        held = [_cells(data.iloc[:, place]) for place in places]
+        return _joined(columns, held, f", rows.dropna(subset={columns})")
     if is_series(data):
-        return _joined([str(data.name)], [_cells(data)])
+        return _joined([str(data.name)], [_cells(data)], ", rows.dropna()")
     if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
         raise DataError(
             f"predict takes a list of rows. Received: {type(data).__name__} {data!r:.80}",
@@ -48,7 +50,7 @@ def rows_of(data: Any, roles: Sequence[str], names: Mapping[str, Sequence[str]])
                     "Give every row the same columns.",
                 )
             values.append(row[column])
-    return _joined(columns, cells)
+    return _joined(columns, cells, "")
 
 
 def like(data: Any, answers: Sequence[Answer]) -> Answers:
@@ -74,6 +76,9 @@ def _columns(
     else:
         held = [column for column in found.values() if column]
     if len(known) == 1 and not held and set(roles) != {"text_a", "text_b"}:
+        wanted = " or ".join(map(repr, dict.fromkeys((*names.get("text", ()), *roles))))
+        # The caller of Agent.predict, over rows_of and this.
+        warnings.warn(f"The rows have no column {wanted}: {known[0]!r} is read.", stacklevel=4)
         return list(known)
     if len(held) < (1 if "tokens" in roles else len(roles)):
         wanted = " and ".join(
@@ -92,14 +97,17 @@ def _cells(series: Any) -> list[Any]:
     return list(series.tolist())
 
 
-def _joined(columns: Sequence[str], cells: Sequence[list[Any]]) -> list[Any]:
-    """One value a row, or a pair; a cell that is missing is refused by its place."""
+def _joined(columns: Sequence[str], cells: Sequence[list[Any]], by: str) -> list[Any]:
+    """One value a row, or a pair; a cell that is missing is refused by its place.
+
+    `by` is what leaves such rows out, for the advice.
+    """
     for column, values in zip(columns, cells, strict=True):
         for number, value in enumerate(values, 1):
             if is_missing(value):
                 raise DataError(
                     f"Row {number} has no text: its {column!r} is {value!r}.",
-                    'Leave such rows out, rows.dropna(subset=["text"]), or fill them: .fillna("").',
+                    f"Leave such rows out{by}, or give an empty text there.",
                 )
     if len(cells) == 1:
         return [value.tolist() if hasattr(value, "tolist") else value for value in cells[0]]

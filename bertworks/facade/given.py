@@ -49,13 +49,16 @@ def is_missing(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
-def source_of(data: Given, columns: Sequence[str], folder: Path) -> RowsFile:
+def source_of(
+    data: Given, columns: Sequence[str], folder: Path, asked: str = "Agent.fit"
+) -> RowsFile:
     """Where the rows are read from.
 
     Args:
         data: The rows.
         columns: What is read of a table or of dicts; more columns there change nothing.
         folder: Where the file of objects goes.
+        asked: What the rows were given to, for the advice.
 
     Raises:
         DataError: These are no rows, none of them, or a column is not there.
@@ -63,7 +66,7 @@ def source_of(data: Given, columns: Sequence[str], folder: Path) -> RowsFile:
     if isinstance(data, str | os.PathLike):
         return {"uri": os.fspath(data)}
     if is_frame(data) or hasattr(data, "__arrow_c_stream__"):
-        return _of_table(data, columns, folder)
+        return _of_table(data, columns, folder, asked)
     if isinstance(data, Mapping) or not isinstance(data, Iterable):
         raise DataError(f"A {type(data).__name__} is not taken for rows.", _ROWS)
     rows = list(data)
@@ -72,17 +75,17 @@ def source_of(data: Given, columns: Sequence[str], folder: Path) -> RowsFile:
             raise DataError(
                 f"Row {number} must be a dict. Received: {type(row).__name__} {row!r:.80}", _ROWS
             )
-    return _of_records(rows, columns, folder)
+    return _of_records(rows, columns, folder, asked)
 
 
-def _of_table(data: Any, columns: Sequence[str], folder: Path) -> RowsFile:
+def _of_table(data: Any, columns: Sequence[str], folder: Path, asked: str) -> RowsFile:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     names = [
         str(name) for name in (data.columns if is_frame(data) else pa.table(data).schema.names)
     ]
-    _check(names, len(data), columns)
+    _check(names, len(data), columns, asked)
     places = [names.index(name) for name in columns]
     try:
         if is_frame(data):
@@ -92,7 +95,7 @@ def _of_table(data: Any, columns: Sequence[str], folder: Path) -> RowsFile:
             table = pa.table(data).select(places)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         # A column of several types, as pandas allows it.
-        return _of_records(kept.to_dict("records"), columns, folder)
+        return _of_records(kept.to_dict("records"), columns, folder, asked)
     plain = [
         column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
         for column in table.columns
@@ -104,9 +107,9 @@ def _of_table(data: Any, columns: Sequence[str], folder: Path) -> RowsFile:
 
 
 def _of_records(
-    rows: Sequence[Mapping[Any, Any]], columns: Sequence[str], folder: Path
+    rows: Sequence[Mapping[Any, Any]], columns: Sequence[str], folder: Path, asked: str
 ) -> RowsFile:
-    _check(dict.fromkeys(str(name) for row in rows for name in row), len(rows), columns)
+    _check(dict.fromkeys(str(name) for row in rows for name in row), len(rows), columns, asked)
     with temporary.scratch() as scratch, temporary.writing():
         with open(scratch / "rows.jsonl", "w", encoding="utf-8") as stream:
             for number, row in enumerate(rows, 1):
@@ -122,17 +125,21 @@ def _of_records(
         return _kept(scratch / "rows.jsonl", folder)
 
 
-def _check(names: Iterable[str], rows: int, columns: Sequence[str]) -> None:
+def _check(names: Iterable[str], rows: int, columns: Sequence[str], asked: str) -> None:
     known = list(names)
     if not rows:
         raise DataError("No rows were given.", _ROWS)
     for column in columns:
-        if known.count(column) != 1:
-            many = "no" if column not in known else f"{known.count(column)}"
+        theirs = f"Theirs: {', '.join(map(repr, known))}"
+        if column not in known:
             raise DataError(
-                f"The rows have {many} column{'s' if column in known else ''} {column!r}. Theirs: "
-                f"{', '.join(map(repr, known))}",
-                'Name the columns: Agent.fit(rows, text="review", label="stars").',
+                f"The rows have no column {column!r}. {theirs}",
+                f"Say which of theirs it is with an argument of {asked}: text, label, score, tokens "
+                "or tags.",
+            )
+        if (many := known.count(column)) > 1:
+            raise DataError(
+                f"The rows have {many} columns {column!r}. {theirs}", "Keep one of them alone."
             )
 
 

@@ -42,7 +42,7 @@ def scores(
     named, _ = columns_of({key: one for key, one in told.items() if one is not None})
     columns = {**like["columns"], **named}
     with temporary.scratch() as scratch:
-        found = source_of(rows, needed(columns, agent.task.model_dump()), scratch)
+        found = source_of(rows, needed(columns, agent.task.model_dump()), scratch, "evaluate")
         source = Source.model_validate({**like, **found, "columns": columns})
         with quiet():
             examples = _read(agent, source, scratch)

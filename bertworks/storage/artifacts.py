@@ -20,7 +20,7 @@ from typing import Any
 import bertworks
 from bertworks.errors import ArtifactError
 from bertworks.storage import sealed
-from bertworks.storage.replacing import replacing
+from bertworks.storage.replacing import named_place_fault, replacing
 
 MANIFEST = "manifest.json"
 _SHAPE = {
@@ -143,12 +143,12 @@ def open_artifact(
 
 
 def copy_artifact(artifact: Artifact, path: str | os.PathLike[str]) -> None:
-    """Copies an artifact's folder to `path`, in one piece; what is there is replaced.
+    """Copies an artifact's folder to a path that the user named, in one piece, over what is there.
 
     Raises:
         EnvironmentFault: The disk is full or the folder cannot be written.
     """
-    with replacing(path) as beside:
+    with replacing(path, fault=named_place_fault) as beside:
         shutil.copytree(artifact.path, beside)
 
 

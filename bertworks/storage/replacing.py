@@ -34,6 +34,19 @@ def environment_fault(error: OSError, target: Path) -> EnvironmentFault | None:
     return None
 
 
+def named_place_fault(error: OSError, target: Path) -> EnvironmentFault:
+    """The same of a file or folder that the user named: another one is the way out, whatever it is."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return EnvironmentFault(
+            f"No space left on the disk that holds {target.parent}.",
+            "Free some space, or name a place on another disk.",
+        )
+    return EnvironmentFault(
+        f"{target} cannot be written: {error.strerror or error}.",
+        "Name a place that you may write.",
+    )
+
+
 @contextlib.contextmanager
 def replacing(
     target: str | os.PathLike[str],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bertworks.errors import DataError
-from bertworks.storage.replacing import replacing
+from bertworks.storage.replacing import named_place_fault, replacing
 from pipelines.cli.command import takes
 from pipelines.cli.prediction_input import ENDINGS, Form, Given, column_names, read
 from pipelines.cli.prediction_rows import CHUNK_ROWS, ending_of
@@ -75,7 +75,10 @@ def predict_stream(
     if out is None:
         _write(agent, rows, writer, _data_stream(format_), top)
     else:
-        with replacing(out) as beside, open(beside, "w", encoding="utf-8", newline="") as stream:
+        with (
+            replacing(out, fault=named_place_fault) as beside,
+            open(beside, "w", encoding="utf-8", newline="") as stream,
+        ):
             _write(agent, rows, writer, stream, top)
     writer.tell()
 

@@ -14,7 +14,7 @@ import pytest
 
 import bertworks
 from bertworks import Agent
-from bertworks.errors import ArtifactError, BertworksError, DataError
+from bertworks.errors import ArtifactError, BertworksError, DataError, EnvironmentFault
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.store import Store
 from tests.helpers.tiny_model import bundle_of, make_model
@@ -52,10 +52,16 @@ def test_a_list_gives_a_list_and_a_frame_a_frame_with_its_index(agent_of) -> Non
     answers = agent.predict(texts)
     assert [set(one) for one in answers] == [{"label", "score", "scores", "truncated"}] * 2
     frame = pd.DataFrame({"n": [1, 2], "text": texts}, index=["x", "y"])
-    for rows in (frame, frame["text"], frame[["text"]].rename(columns={"text": "any"})):
+    for rows in (frame, frame["text"], frame[["text"]]):
         found = agent.predict(rows)
         assert list(found.index) == ["x", "y"]
         assert found.to_dict("records") == answers
+    named = frame[["text"]].rename(columns={"text": "any"})
+    for rows in (named, named.to_dict("records")):
+        with pytest.warns(UserWarning, match="no column 'text': 'any' is read") as told:
+            found = agent.predict(rows)
+        assert told[0].filename == __file__  # the caller's line
+        assert (found if rows is not named else found.to_dict("records")) == answers
     for rows in (tuple(texts), np.array(texts), iter(texts), [{"text": one} for one in texts]):
         assert agent.predict(rows) == answers
     assert agent.predict([]) == []
@@ -96,15 +102,18 @@ def test_words_of_a_frame_are_lists_or_texts(agent_of) -> None:
         ({"text": ["good film"]}, "a list of rows. Received: dict"),
         (None, "a list of rows"),
         (pd.DataFrame({"text": ["good", None]}), "Row 2 has no text: its 'text' is None"),
+        (pd.DataFrame({"review": ["good", None]}), "rows.dropna(subset=['review'])"),
         (pd.Series(["good", float("nan")], name="t"), "Row 2 has no text: its 't' is nan"),
+        (pd.Series(["good", None]), "rows.dropna(), or"),
+        ([{"text": None}], "Leave such rows out, or give"),
         ([{"text": "good"}, {"review": "x"}], "Row 2 has no 'text'"),
         ([7], "Row 1 must be a text"),
     ],
 )
 def test_what_are_no_rows_is_refused_with_what_to_do(rows: Any, said: str, agent_of) -> None:
     with pytest.raises(DataError) as raised:
-        agent_of(LABELS).predict(rows)
-    assert said in raised.value.message and raised.value.fix
+        agent_of(LABELS, columns={"text": ["review"]}).predict(rows)
+    assert said in str(raised.value) and raised.value.fix
 
 
 def test_scores_are_those_of_the_answers(agent_of, tmp_path: Path) -> None:
@@ -150,6 +159,9 @@ def test_scores_of_tags_and_pairs(agent_of) -> None:
 
 def test_refused_rows_and_unknown_labels_are_told(agent_of) -> None:
     agent = agent_of(LABELS)
+    with pytest.raises(DataError, match="no column 'label'. Theirs: 'text'") as raised:
+        agent.evaluate([{"text": "good film"}])
+    assert "argument of evaluate" in raised.value.fix and "review" not in raised.value.fix
     good = [{"text": f"good film {n}", "label": "positive"} for n in range(150)]
     with pytest.warns(UserWarning, match="1 of 151 rows were refused"):
         agent.evaluate([*good, {"text": "", "label": "positive"}])
@@ -171,6 +183,9 @@ def test_saved_and_loaded_again(agent_of, tmp_path: Path, monkeypatch) -> None:
     assert [file.name for file in folder.parent.iterdir()] == ["down"]
     monkeypatch.chdir(tmp_path)
     assert agent.save() == Path("bundle") and not list(tmp_path.glob(".*"))
+    with pytest.raises(EnvironmentFault, match="/proc/x cannot be written") as unwritten:
+        agent.save("/proc/x")
+    assert ".partial" not in str(unwritten.value) and "--root" not in str(unwritten.value)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("years of work")
     with pytest.raises(ArtifactError, match="is there already"):
@@ -188,6 +203,10 @@ def test_a_version_of_the_store_by_its_names(tmp_path: Path) -> None:
     assert "root=" in raised.value.fix and "--root" not in raised.value.fix
     with pytest.raises(BertworksError, match="is there no agent|not there"):
         Agent.load(tmp_path / "nowhere")
+    (tmp_path / "r.csv").write_text("text\ngood\n")
+    with pytest.raises(BertworksError, match="is a file, not an agent") as raised:
+        Agent.load(tmp_path / "r.csv")
+    assert "file=" not in raised.value.fix and "Agent.fit" in raised.value.fix
 
 
 def test_a_lone_folder_has_no_scores_and_a_short_report(agent_of) -> None:

@@ -90,3 +90,4 @@ def test_what_are_no_rows_is_refused_before_anything_runs(data, said, tmp_path: 
     with pytest.raises(DataError, match=said) as raised:
         source_of(data, COLUMNS, tmp_path)
     assert raised.value.fix
+    assert ("Keep one of them" if "columns" in said else "") in raised.value.fix

@@ -1,9 +1,11 @@
 """What `bertworks predict` reads and writes, with an agent that only measures its texts."""
 
 import csv
+import errno
 import gzip
 import io
 import json
+import os
 import sys
 import types
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ import pytest
 
 from bertworks.contracts.agent import AgentRecord
 from bertworks.data.sources.first_bytes import PACKED
-from bertworks.errors import DataError
+from bertworks.errors import DataError, EnvironmentFault
 from bertworks.runtime import agent as runtime
 from bertworks.spec import Task
 from bertworks.tasks.forms import form_named
@@ -213,6 +215,18 @@ def test_written_files_are_readable_and_may_be_empty(
     predictions.predict_stream(tmp_path, [], full, out, "jsonl")
     assert "ö" in out.read_text(encoding="utf-8") and "Straße" in out.read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ENOENT, errno.ENOSPC])
+def test_what_cannot_be_written_is_called_as_it_was_named(tmp_path, monkeypatch, error) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(error, os.strerror(error), str(tmp_path / ".out.csv.1a2b.partial"))
+
+    monkeypatch.setattr(predictions, "open", refused, raising=False)
+    with pytest.raises(EnvironmentFault) as raised:
+        run(monkeypatch, Scorer(), written(tmp_path, "a.txt", "x\n"), "out.csv")
+    assert str(tmp_path) in str(raised.value) and raised.value.fix
+    assert ".partial" not in str(raised.value) and "--root" not in str(raised.value)
 
 
 def test_a_lone_column_is_named_when_it_is_read(
