@@ -186,6 +186,15 @@ def _explain(problem: Any, origins: Mapping[Key, str], where: str) -> str:
         return f"{where}: `{name}` takes keys of its own{keys}, not a single value."
     if problem["type"] == "missing":
         return f"{where}: `{name}` is missing."
+    if problem["type"] == "string_type" and isinstance(problem["input"], bool | int | float | None):
+        read = (
+            "null" if problem["input"] is None else str(problem["input"]).lower()
+        )  # as YAML has it
+        kind = {bool: "a switch", type(None): "nothing"}.get(type(problem["input"]), "a number")
+        return (
+            f"{where}: `{name}` takes a text, and was read as {kind}: {read}. If that is the text, "
+            f"put it in quotes: {key[-1]}: '{read}'"
+        )
     message = str(problem["msg"]).removeprefix("Value error, ")
     received = problem.get("input")
     shown = "" if isinstance(received, dict | list) else f" Received: {received!r}"

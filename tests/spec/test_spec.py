@@ -106,6 +106,22 @@ def test_epochs_are_a_number_or_auto(tmp_path: Path, value: str) -> None:
     assert load(tmp_path, MINIMAL + "finetune: {epochs: auto}\n").spec.finetune.epochs == "auto"
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("true", "a switch: true"), ("3", "a number: 3"), ("null", "nothing: null"), ("~", "nothing")],
+)
+def test_a_word_that_yaml_reads_as_something_else_is_to_be_quoted(
+    tmp_path: Path, written: str, read: str
+) -> None:
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, MINIMAL.replace("name: tiny", f"name: {written}"))
+    said = str(raised.value)
+    assert f"`name` takes a text, and was read as {read}" in said and "in quotes: name: '" in said
+    quoted = MINIMAL.replace("name: tiny", f"name: '{'null' if written == '~' else written}'")
+    assert load(tmp_path, quoted).spec.name
+    assert load(tmp_path, MINIMAL.replace("name: tiny", "name: no")).spec.name == "no"
+
+
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as raised:
         load(tmp_path, MINIMAL + "finetune: {epochs: 0}\ntransform: {batch_rows: x}\n")
