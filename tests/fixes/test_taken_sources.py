@@ -259,6 +259,20 @@ def test_labels_that_are_flags(bench: Bench) -> None:
     )
 
 
+def test_one_column_of_labels_that_was_given_as_a_list_of_flags(bench: Bench) -> None:
+    bench.content["task"] = {"multi_label": True}
+    bench.content["data"]["sources"] = [{"uri": "rows.csv", "columns": {"one_hot": ["verdict"]}}]
+    bench.rows(reviews(ALL, "verdict"))
+
+    def by(fix: str) -> tuple[str, ...]:
+        (columns,) = re.findall(r"`columns: (\{label: [^`]*\})`", fix)
+        return (f"data.sources.0.columns={columns}",)
+
+    counts = taken("bertworks/data/labels/labels.py", "A list of label columns was given",
+                   bench.counts, by)  # fmt: skip
+    assert total(counts) == ALL
+
+
 def test_rows_that_annotators_rejected_are_read_on_demand(bench: Bench) -> None:
     rows = [{"text": f"review {n}", "label": "ab"[n % 2], "answer": "reject"} for n in range(ALL)]
     bench.rows("\n".join(map(json.dumps, rows)), "rows.jsonl")

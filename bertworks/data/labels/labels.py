@@ -42,6 +42,13 @@ _BREAK = re.compile(r"[\t\r\n]")
 _FLAG_GAP = re.compile(r"\s*[,;|/]\s*|\s+")  # a vector may stand without brackets: 0,1,1
 
 
+_FLAGS = (
+    "A list of label columns was given, each of which holds 1 where a row has its label and 0 where it "
+    'has not. One column that holds the names of labels is given without brackets, label="verdict" in '
+    "Python, and in a spec as `columns: {label: verdict}`, not as one_hot."
+)
+
+
 class Refused(Exception):
     """A row breaks a rule: `rule` in words, `value` as received, `fix` where a setting mends it."""
 
@@ -222,7 +229,7 @@ class LabelReader:
             value = cell(values, column)
             flag = plain(value).strip()
             if flag not in _ON + _OFF:
-                raise Refused(f"column {column!r} is neither 0 nor 1", value)
+                raise Refused(f"column {column!r} is neither 0 nor 1", value, _FLAGS)
             if flag in _ON:
                 found.append(self.label(column))
         return sorted(set(found))
