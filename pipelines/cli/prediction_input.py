@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import lzma
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.values import is_blank
@@ -125,10 +126,9 @@ def _file(file: Path, form: Form) -> Iterator[Given]:
         if ending_of(file) == ".txt":
             yield from _lines(file_lines(file), f"{file} line", form)
             return
-        told: set[str] = set()
-        tally = Tally()
+        columns, tally = _Columns(file, form), Tally()
         for number, record in enumerate(read_records(file, tally, form.form.pretokenized), 1):
-            yield Given(_row(record, f"{file} row {number}", form, told), record)
+            yield Given(columns.row(record, number), record)
         for kind in tally.counts:
             print(tally.text(kind), file=sys.stderr)
     except UnicodeDecodeError as error:
@@ -153,41 +153,72 @@ def _for_iconv(file: Path) -> str:
     return names.get(name, name.upper().replace("CP125", "WINDOWS-125"))
 
 
-def _row(record: Mapping[str, object], where: str, form: Form, told: set[str]) -> Any:
-    """What the agent takes of a record: a text, a pair, or a list of words."""
-    return form.form.of_record(
-        record,
-        lambda role: _column(record, role, form),
-        lambda role: _text(record, role, where, form, told),
+class _Columns:
+    """The columns of a file that hold what the agent takes, decided by its first row for all of them."""
+
+    def __init__(self, file: Path, form: Form) -> None:
+        self._file, self._form = file, form
+        # A row of a table may be short: a cell that is not there is the empty text.
+        self._may_be_short = ending_of(file) in (".csv", ".tsv")
+        self._found: dict[str, str | None] = {}
+
+    def row(self, record: Mapping[str, object], number: int) -> Any:
+        """What the agent takes of a record: a text, a pair, or a list of words."""
+        where = f"{self._file} row {number}"
+        return self._form.form.of_record(
+            record,
+            lambda role: self._column(record, role, where),
+            lambda role: self._text(record, role, where),
+        )
+
+    def _column(self, record: Mapping[str, object], role: str, where: str) -> str | None:
+        """The column that holds what the agent takes as `role`: by the spec's names, by ours."""
+        if role not in self._found:
+            names = (*self._form.columns.get(role, ()), role)
+            column = next((name for name in names if name in record), None)
+            if column is None and role == "text" and len(record) == 1:
+                column = next(iter(record))
+            self._found[role] = column
+            if role != "tokens" and column not in (role, None):
+                print(
+                    f"{self._file}: reading the texts from its column {column[:100]!r}",
+                    file=sys.stderr,
+                )
+        column = self._found[role]
+        if column is not None and column not in record:
+            raise DataError(
+                f"{where}: no column {column!r}, which the first row has. Its columns: "
+                f"{', '.join(map(repr, record))}",
+                "Give every row the same columns.",
+            )
+        if role == "tokens" and column is not None and isinstance(record[column], list):
+            for word in cast("list[object]", record[column]):
+                if not isinstance(word, str):
+                    raise _not_text(where, column, word)
+        return column
+
+    def _text(self, record: Mapping[str, object], role: str, where: str) -> str:
+        """A cell's text."""
+        column = self._column(record, role, where)
+        if column is None:
+            form = self._form
+            names = " or ".join(map(repr, dict.fromkeys((*form.columns.get(role, ()), role))))
+            raise DataError(
+                f"{where}: no column {names}. Its columns: {', '.join(map(repr, record))}",
+                f"Name the column {form.form.wanted}, or as the spec's "
+                "data.sources[].columns did when the agent was made.",
+            )
+        value = record[column]
+        if value is None and self._may_be_short:
+            return ""
+        if not isinstance(value, str):
+            raise _not_text(where, column, value)
+        return value
+
+
+def _not_text(where: str, column: str, value: object) -> DataError:
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return DataError(
+        f"{where}: column {column!r} is not text. Received: {shown[:100]}",
+        'Give one text a row, or a text a word; one without any is "".',
     )
-
-
-def _column(record: Mapping[str, object], role: str, form: Form) -> str | None:
-    """The column that holds what the agent takes as `role`: by the spec's names, by ours."""
-    names = (*form.columns.get(role, ()), role)
-    return next((name for name in names if name in record), None)
-
-
-def _text(record: Mapping[str, object], role: str, where: str, form: Form, told: set[str]) -> str:
-    """A cell's text; null and a cell that is not there (a short csv row) are the empty text."""
-    column = _column(record, role, form)
-    if column is None and role == "text" and len(record) == 1:
-        column = next(iter(record))
-    if column is None:
-        names = " or ".join(map(repr, dict.fromkeys((*form.columns.get(role, ()), role))))
-        raise DataError(
-            f"{where}: no column {names}. Its columns: {', '.join(map(repr, record))}",
-            f"Name the column {form.form.wanted}, or as the spec's "
-            "data.sources[].columns did when the agent was made.",
-        )
-    if column != role and column not in told:
-        told.add(column)
-        file = where.rpartition(" row ")[0]
-        print(f"{file}: reading the texts from its column {column[:100]!r}", file=sys.stderr)
-    value = record[column]
-    if isinstance(value, list | dict):
-        raise DataError(
-            f"{where}: column {column!r} is not text. Received: {str(value)[:100]}",
-            "Give one text a row.",
-        )
-    return "" if value is None else str(value)

@@ -63,7 +63,7 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
         ("rows.csv", "review\ngood\nbad\n"),
         ("rows.tsv", "id\ttext\n1\tgood\n2\tbad\n"),
         ("rows.jsonl", '{"text": "good"}\n\n{"text": "bad"}\n'),
-        ("rows.json", '"good"\n{"review": "bad"}\n'),
+        ("rows.json", '"good"\n{"text": "bad"}\n'),
     ],
 )
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "byte-order-mark"])
@@ -105,7 +105,7 @@ def test_packed_files_that_are_none_or_damaged_are_named(tmp_path: Path) -> None
 
 def test_parquet_gives_texts_pairs_and_words(tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
-    columns = {"text": ["x", None], "text_a": ["a", "b"], "text_b": ["c", "d"]}
+    columns = {"text": ["x", ""], "text_a": ["a", "b"], "text_b": ["c", "d"]}
     pq.write_table(pa.table({**columns, "tokens": [["p"], ["q", "r"]]}), file)
     assert rows_of(file) == ["x", ""]
     assert rows_of(file, pair=True) == [("a", "c"), ("b", "d")]
@@ -167,6 +167,10 @@ def test_a_long_csv_cell_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("rows.txt", b"caf\xe9\n", "is not UTF-8"),
         ("rows.jsonl", "[1,\n", "rows.jsonl:1: not JSON"),
         ("rows.jsonl", '{"tokens": ["a"]}\n', "column 'tokens' is not text"),
+        ("rows.jsonl", '"a"\n3\n', "row 2: column 'text' is not text. Received: 3"),
+        ("rows.json", '[{"text": "a"},\n{"text": null}]', "row 2: column 'text' is not text. Rec"),
+        ("rows.jsonl", '{"n": "a"}\n{"text": "b"}\n', "row 2: no column 'n', which the first row"),
+        ("rows.jsonl", '{"text": "a", "n": 1}\n{"n": "b"}\n', "row 2: no column 'text'"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
@@ -301,6 +305,24 @@ def test_the_columns_of_the_spec_are_read(tmp_path: Path, capsys) -> None:
     assert "data.sources[].columns" in raised.value.fix
 
 
+def test_a_numbers_column_of_parquet_is_no_text(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": [3, 4]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"row 1: column 'text' is not text. Received: 3"):
+        rows_of(tmp_path / "a.parquet")
+
+
+def test_the_column_is_decided_once_for_a_file(tmp_path: Path, capsys) -> None:
+    file = written(tmp_path, "a.jsonl", '{"n": "a"}\n{"n": "b", "text": "other"}\n')
+    assert rows_of(file) == ["a", "b"]
+    assert capsys.readouterr().err.count("reading the texts from its column 'n'") == 1
+    words = written(tmp_path, "w.jsonl", '{"tokens": ["a"]}\n{"text": "b"}\n')
+    with pytest.raises(DataError, match="row 2: no column 'tokens', which the first row has"):
+        rows_of(words, words=True)
+    numbers = written(tmp_path, "n.jsonl", '{"tokens": ["a"]}\n{"tokens": ["a", null]}\n')
+    with pytest.raises(DataError, match="row 2: column 'tokens' is not text. Received: null"):
+        rows_of(numbers, words=True)
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has 2 columns 'text'"):
         rows_of(written(tmp_path, "a.csv", "text,text\na,b\n"))
@@ -330,7 +352,7 @@ def test_words_in_a_cell_are_read_as_ingest_reads_them(tmp_path: Path) -> None:
 
 
 def test_rows_without_text_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = written(tmp_path, "a.jsonl", '{"text": "good"}\n{"text": null}\n{"text": "\u200b"}\n')
+    file = written(tmp_path, "a.jsonl", '{"text": "good"}\n{"text": ""}\n{"text": "\u200b"}\n')
     assert len(rows_of(file)) == 3
     assert "2 of 3 rows have no text (first: row 2)" in capsys.readouterr().err
     pairs = written(tmp_path, "pairs.csv", "text_a,text_b\ngood,\ngood,bad\n")
