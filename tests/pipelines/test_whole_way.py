@@ -1,7 +1,10 @@
 """The whole DAG, once for real, on a tiny agent; then what a second look at it must show."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,6 +116,37 @@ def test_the_compiler_finds_a_new_step(
     (step,) = [one for one in declared_steps({"pipeline_spec": pipeline}) if one.name == "toy"]
     inside = {path[-1] for path in step.after}
     assert "finetune" in inside and ("compare" in inside) is bool(retrain)
+
+
+def test_a_new_step_gets_the_settings_that_the_spec_has_for_it(tmp_path: Path, bertworks) -> None:
+    """With changes in just those files that docs/architecture.md names."""
+    with_settings = add_toy(tmp_path / "toy", settings=True)
+    own = {f"components/toy/{name}.py" for name in ("__init__", "step", "component")}
+    spec_files = {"bertworks/spec/toy.py", "bertworks/spec/agent.py"}
+    assert touched(with_settings) == {*own, *spec_files, "pipelines/boxes.py"}
+    recipe = (REPOSITORY / "docs/architecture.md").read_text("utf-8").partition("**A step.**")[2]
+    for file in ("`__init__.py`", "`bertworks/spec/agent.py`", "`pipelines/boxes.py`"):
+        assert file in recipe.partition("**A task.**")[0]
+    there = {"PYTHONPATH": str(with_settings)}
+    spec = REPOSITORY / "examples/sentiment.yaml"
+    done = bertworks("compile", spec, "--set", "toy.word=hey", cwd=tmp_path, environment=there)
+    assert done.returncode == 0, done.stderr
+    pipeline = next(
+        yaml.load_all((tmp_path / "pipeline.yaml").read_text("utf-8"), yaml.CSafeLoader)
+    )
+    task = pipeline["root"]["dag"]["tasks"]["toy"]
+    section = task["inputs"]["parameters"]["section"]["runtimeValue"]["constant"]
+    settings = json.loads(section)["settings"]
+    assert settings["toy"] == {"word": "hey"}
+    code = "import sys, json\nfrom components.toy.step import Section\n"
+    code += "print(Section.of(json.loads(sys.argv[1])).toy.word)"
+    taken = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(settings)],
+        env={**os.environ, **there}, cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert taken.stdout == "hey\n"
+    wrong = bertworks("compile", spec, "--set", "toy.wurd=hey", cwd=tmp_path, environment=there)
+    assert "Did you mean `word`?" in wrong.stderr
 
 
 def test_predict_from_arguments_stdin_and_file(tiny_run, bertworks, tmp_path: Path) -> None:

@@ -58,6 +58,19 @@ def toy(dag: Dag) -> Settings:
     """What the toy plays with."""
     return {**parts("task")(dag), "word": f"of {dag.kind}"}
 '''
+# Settings of the toy's own, as docs/architecture.md says: a class, and a field of AgentSpec.
+SETTINGS = '''"""What the toy plays with."""
+
+from bertworks.spec.section import Section
+
+
+class Toy(Section):
+    """A word."""
+
+    word: str = "none"
+'''
+IMPORT = "from bertworks.spec.toy import Toy\n"
+FIELD = "    toy: Toy = Field(default_factory=Toy)\n"
 # Before all others: the order of the table means nothing.
 LINE = (
     '    Box(name="toy", section=of.toy, takes={"examples": ROWS, "model": TEACHER}, '
@@ -65,8 +78,13 @@ LINE = (
 )
 
 
-def add_toy(folder: Path) -> Path:
-    """Copies the project to a folder, and adds the step."""
+def add_toy(folder: Path, settings: bool = False) -> Path:
+    """Copies the project to a folder, and adds the step.
+
+    Args:
+        folder: Where the copy goes.
+        settings: Whether the spec has a section for it; else its section is made in the DAG alone.
+    """
     for part in ("bertworks", "components", "pipelines"):
         shutil.copytree(REPOSITORY / part, folder / part)
     (folder / "requirements").mkdir()
@@ -74,12 +92,23 @@ def add_toy(folder: Path) -> Path:
     toy = folder / "components/toy"
     toy.mkdir()
     (toy / "__init__.py").write_text('"""The toy."""\n', encoding="utf-8")
-    (toy / "step.py").write_text(STEP, encoding="utf-8")
+    step, line = STEP, LINE
+    if settings:
+        step = IMPORT + STEP.replace("    word: str\n", "    toy: Toy\n")
+        line = LINE.replace("of.toy", 'of.parts("task", "toy")')
+        (folder / "bertworks/spec/toy.py").write_text(SETTINGS, encoding="utf-8")
+        agent = folder / "bertworks/spec/agent.py"
+        said = agent.read_text("utf-8").replace("\n\nclass", f"{IMPORT}\n\nclass", 1)
+        said = said.replace("    data: Data\n", f"    data: Data\n{FIELD}", 1)
+        agent.write_text(said, encoding="utf-8")
+    else:
+        sections = folder / "pipelines/sections.py"
+        sections.write_text(sections.read_text("utf-8") + SECTION, encoding="utf-8")
+    (toy / "step.py").write_text(step, encoding="utf-8")
     (toy / "component.py").write_text(COMPONENT, encoding="utf-8")
-    sections, boxes = folder / "pipelines/sections.py", folder / "pipelines/boxes.py"
-    sections.write_text(sections.read_text("utf-8") + SECTION, encoding="utf-8")
+    boxes = folder / "pipelines/boxes.py"
     before, start, lines = boxes.read_text("utf-8").partition("\nTABLE = (\n")
-    boxes.write_text(f"{before}{start}{LINE}{lines}", encoding="utf-8")
+    boxes.write_text(f"{before}{start}{line}{lines}", encoding="utf-8")
     return folder
 
 
