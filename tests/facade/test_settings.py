@@ -78,7 +78,10 @@ def test_every_way_to_say_a_setting_and_the_later_over_the_earlier(tmp_path: Pat
 
 @pytest.mark.parametrize("short", SHORT)
 def test_every_short_name_stands_for_a_setting(short: str, tmp_path: Path) -> None:
-    value = {"long_text": "windows", "multi_label": True, "metric": "macro_f1"}.get(short, 8)
+    of_their_kind = {
+        "long_text": "windows", "multi_label": True, "metric": "macro_f1", "minimum": 0.8,
+    }  # fmt: skip
+    value = of_their_kind.get(short, 8)
     spec: Any = made(tmp_path, **{short: value})
     for part in SHORT[short].split("."):
         spec = getattr(spec, part)
