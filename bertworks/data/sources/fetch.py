@@ -23,7 +23,7 @@ from bertworks.secrets import filled_in, masked, without_values
 from bertworks.storage import temporary
 
 _TRIES = 3
-_BRACKET = re.compile(r"\[[[*?]\]|\[")  # one that is escaped already is taken as a whole
+_BRACKET = re.compile(r"\[[\[*?]\]|\[")  # one that is escaped already is taken as a whole
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "abfs": "adlfs"}
 
 
