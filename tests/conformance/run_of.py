@@ -103,7 +103,7 @@ class Run:
                     "calibration_rows": 16,
                 },
             },
-            "gates": {"beat_floor": False, "max_drop": 2.0},
+            "gates": {"beat_floor": False, "max_drop": 1.0},
         }
 
     @cached_property
