@@ -204,6 +204,8 @@ def quantize_rows(matrix: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.fl
         Integers in -127..127, of the matrix's shape, and scales, shape (rows,).
     """
     scales = np.abs(matrix).max(axis=1, initial=0.0).astype(np.float32) / np.float32(127)
-    scales[scales < np.finfo(np.float32).tiny] = 1.0  # as good as 0, and divided by with no precision
+    scales[scales < np.finfo(np.float32).tiny] = (
+        1.0  # as good as 0, and divided by with no precision
+    )
     integers = np.clip(np.rint(matrix / scales[:, np.newaxis]), -127, 127).astype(np.int8)
     return integers, scales

@@ -1,6 +1,7 @@
 """A step's reason is read from its log as a whole, with all of its lines."""
 
 from bertworks.contracts.decision import Decision
+from bertworks.storage.store import REFUSED, Version
 from components.gate.step import _refusal
 from pipelines.cluster.runs.reasons import parse
 
@@ -8,9 +9,8 @@ from pipelines.cluster.runs.reasons import parse
 def test_a_gates_reasons_are_read_from_the_log() -> None:
     reasons = ["accuracy 0.463 is below 0.999", "and so on"]
     advice = "Lower gates.minimum, or train longer."
-    refused = _refusal(
-        "agent", "/bertworks/models/agent/2", Decision(False, "accuracy", [], reasons), advice
-    )
+    kept = Version("agent", 2, REFUSED, False, None, "/bertworks/models/agent/2")
+    refused = _refusal(kept, Decision(False, "accuracy", [], reasons), advice)
     log = (
         "[gate] comparing: done 1/1\n"
         f"step gate failed: {refused}\n"

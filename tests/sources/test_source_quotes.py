@@ -180,6 +180,6 @@ def test_long_values_that_are_told_end_in_an_ellipsis():
     tally = Tally()
     kind = Kind("odd", "{count} odd values ({first})")
     tally.add(kind, "rows.csv", 1, "x" * 300)
-    (place,) = tally.to_json()["odd"]["first"]
-    assert len(place["value"]) == 200 and place["value"].endswith("…")
+    (place,) = tally.changed()["odd"].first
+    assert len(place.value) == 200 and place.value.endswith("…")
     assert tally.text(kind).endswith("x…')")
