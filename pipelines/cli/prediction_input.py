@@ -158,8 +158,6 @@ class _Columns:
 
     def __init__(self, file: Path, form: Form) -> None:
         self._file, self._form = file, form
-        # A row of a table may be short: a cell that is not there is the empty text.
-        self._may_be_short = ending_of(file) in (".csv", ".tsv")
         self._found: dict[str, str | None] = {}
 
     def row(self, record: Mapping[str, object], number: int) -> Any:
@@ -209,7 +207,7 @@ class _Columns:
                 "data.sources[].columns did when the agent was made.",
             )
         value = record[column]
-        if value is None and self._may_be_short:
+        if value is None:  # a cell that is not there; rows without text are told when all are read
             return ""
         if not isinstance(value, str):
             raise _not_text(where, column, value)

@@ -105,7 +105,7 @@ def test_packed_files_that_are_none_or_damaged_are_named(tmp_path: Path) -> None
 
 def test_parquet_gives_texts_pairs_and_words(tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
-    columns = {"text": ["x", ""], "text_a": ["a", "b"], "text_b": ["c", "d"]}
+    columns = {"text": ["x", None], "text_a": ["a", "b"], "text_b": ["c", "d"]}
     pq.write_table(pa.table({**columns, "tokens": [["p"], ["q", "r"]]}), file)
     assert rows_of(file) == ["x", ""]
     assert rows_of(file, pair=True) == [("a", "c"), ("b", "d")]
@@ -168,7 +168,7 @@ def test_a_long_csv_cell_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("rows.jsonl", "[1,\n", "rows.jsonl:1: not JSON"),
         ("rows.jsonl", '{"tokens": ["a"]}\n', "column 'tokens' is not text"),
         ("rows.jsonl", '"a"\n3\n', "row 2: column 'text' is not text. Received: 3"),
-        ("rows.json", '[{"text": "a"},\n{"text": null}]', "row 2: column 'text' is not text. Rec"),
+        ("rows.json", '[{"text": "a"},\n{"text": [1]}]', "row 2: column 'text' is not text. Rec"),
         ("rows.jsonl", '{"n": "a"}\n{"text": "b"}\n', "row 2: no column 'n', which the first row"),
         ("rows.jsonl", '{"text": "a", "n": 1}\n{"n": "b"}\n', "row 2: no column 'text'"),
     ],
@@ -352,7 +352,7 @@ def test_words_in_a_cell_are_read_as_ingest_reads_them(tmp_path: Path) -> None:
 
 
 def test_rows_without_text_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = written(tmp_path, "a.jsonl", '{"text": "good"}\n{"text": ""}\n{"text": "\u200b"}\n')
+    file = written(tmp_path, "a.jsonl", '{"text": "good"}\n{"text": null}\n{"text": "\u200b"}\n')
     assert len(rows_of(file)) == 3
     assert "2 of 3 rows have no text (first: row 2)" in capsys.readouterr().err
     pairs = written(tmp_path, "pairs.csv", "text_a,text_b\ngood,\ngood,bad\n")
