@@ -108,7 +108,10 @@ def test_each_thread_has_its_own_cache_and_the_environment_stays(tmp_path: Path)
     assert dict(os.environ) == before and cache_folder() == usual
 
 
-def test_a_quiet_thread_reports_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quiet_thread_reports_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(progress.EVENTS, raising=False)
     with progress.quiet(), progress.stage("reading"):
         pass
     assert capsys.readouterr().err == ""
