@@ -28,6 +28,7 @@ from pathlib import Path
 from benchmarks.harness.results import Result, Row, compare
 from benchmarks.harness.sides import OWN_PYTHON, REPOSITORY, Side, in_turn, peer_python
 from benchmarks.short_artifacts import MAX_LENGTH, Made, make
+from bertworks.cpus import CPUINFO, instructions
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.replacing import replacing
 
@@ -79,13 +80,9 @@ def read() -> dict[str, dict[str, float]]:
     return dict(json.loads(BASELINE.read_text(encoding="utf-8")))
 
 
-def kind(cpuinfo: str | None = None) -> str:
+def kind(cpuinfo: Path = CPUINFO) -> str:
     """The kind of processor: its architecture, and the instructions that the ratios hang on."""
-    if cpuinfo is None:
-        file = Path("/proc/cpuinfo")
-        cpuinfo = file.read_text(encoding="utf-8") if file.exists() else ""
-    lines = (line.partition(":")[2] for line in cpuinfo.splitlines() if line.startswith("flags"))
-    flags = set(next(lines, "").split())
+    flags = instructions(cpuinfo)
     return " ".join([platform.machine(), *(name for name in INSTRUCTIONS if name in flags)])
 
 

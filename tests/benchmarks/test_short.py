@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -62,9 +63,13 @@ def test_made_up_rows_are_distinct_and_repeatable() -> None:
     assert {label for _, label in rows} == {"negative", "positive"}
 
 
-def test_kinds_of_processors_are_told_apart_by_what_moves_the_ratios() -> None:
+def test_kinds_of_processors_are_told_apart_by_what_moves_the_ratios(tmp_path: Path) -> None:
+    def kind(cpuinfo: str) -> str:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+        return short.kind(tmp_path / "cpuinfo")
+
     with_int8 = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\nflags\t\t: fpu\n"
-    assert short.kind(with_int8).split()[1:] == ["avx2", "avx512f", "avx512_vnni"]
-    assert short.kind("") == short.kind("flags : fpu sse2\n")
+    assert kind(with_int8).split()[1:] == ["avx2", "avx512f", "avx512_vnni"]
+    assert kind("") == kind("flags : fpu sse2\n")
     for ratios in short.read().values():
         assert set(ratios) == set(next(iter(short.read().values())))
