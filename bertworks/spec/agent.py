@@ -84,6 +84,29 @@ class AgentSpec(Section):
 
     @field_validator("data")
     @classmethod
+    def _columns_differ(cls, data: Data, info: ValidationInfo) -> Data:
+        """A text that is its own label is learned at once, and is worth nothing."""
+        task = info.data.get("task")
+        if task is None:
+            return data
+        texts = {"pair": ["text_a", "text_b"], "words": ["tokens"]}.get(task.form, ["text"])
+        for source in data.sources:
+            learned = "tags" if task.form == "words" else "label"
+            read = [*texts, *([] if source.columns.one_hot else [learned])]
+            named = [getattr(source.columns, field) for field in read]
+            if twice := [name for name in named if named.count(name) > 1]:
+                fields = " and ".join(
+                    f"`{field}`"
+                    for field, name in zip(read, named, strict=True)
+                    if name == twice[0]
+                )
+                raise ValueError(
+                    f"`columns`: {fields} must be columns that differ. Received: {twice[0]!r} for each"
+                )
+        return data
+
+    @field_validator("data")
+    @classmethod
     def _splits_leave_training_rows(cls, data: Data) -> Data:
         if data.validation + data.test >= 1.0:
             raise ValueError(
@@ -169,16 +192,19 @@ class AgentSpec(Section):
     @classmethod
     def _gates_can_be_met(cls, gates: Gates, info: ValidationInfo) -> Gates:
         task = info.data.get("task")
-        if task is None:
-            return gates
-        metric = gates.metric or task_metric(task)
-        for name, value in {"minimum": gates.minimum, "max_drop": gates.max_drop}.items():
-            if value is not None and value > 1 and metric in task.kind.at_most_one:
-                raise ValueError(
-                    f"`{name}` must be at most 1, as {metric} is; for {value:g} % write "
-                    f"{value / 100:g}. Received: {value:g}"
-                )
+        metric = gates.metric or (task_metric(task) if task is not None else "")
+        if task is not None and metric in task.kind.at_most_one:
+            _check_at_most_one("minimum", gates.minimum, metric)
+            _check_at_most_one("max_drop", gates.max_drop, metric)
         return gates
+
+    @field_validator("compress")
+    @classmethod
+    def _drop_is_a_drop(cls, compress: Compress, info: ValidationInfo) -> Compress:
+        task = info.data.get("task")
+        if task is not None and set(metrics_of(task)) <= set(task.kind.at_most_one):
+            _check_at_most_one("quantize.max_drop", compress.quantize.max_drop, task_metric(task))
+        return compress
 
     @field_validator("gates")
     @classmethod
@@ -195,3 +221,11 @@ class AgentSpec(Section):
         ):
             raise ValueError("`base: scratch` needs text: give corpus.sources.")
         return self
+
+
+def _check_at_most_one(name: str, value: float | None, metric: str) -> None:
+    if value is not None and value > 1:
+        raise ValueError(
+            f"`{name}` must be at most 1, as {metric} is; for {value:g} % write {value / 100:g}. "
+            f"Received: {value:g}"
+        )

@@ -242,6 +242,10 @@ def test_any_unknown_top_level_key_is_refused(
         ("gates: {metric: mcc, minimum: 1.5}\n", ["as mcc is"]),
         ("task: {type: regression}\ngates: {minimum: 78}\n", ["as pearson is", "0.78"]),
         ("task: {type: tagging}\ngates: {minimum: 86}\n", ["as entity_f1 is", "0.86"]),
+        (
+            "compress: {quantize: {max_drop: 5}}\n",
+            ["`quantize.max_drop` must be at most 1, as accuracy is; for 5 % write 0.05."],
+        ),
     ],
 )
 def test_what_training_would_stumble_over_is_refused_at_once(
@@ -250,6 +254,28 @@ def test_what_training_would_stumble_over_is_refused_at_once(
     with pytest.raises(SpecError) as raised:
         load(tmp_path, MINIMAL + text)
     assert all(word in str(raised.value) for word in words), str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "words"),
+    [
+        ("{type: classification}", "{text: review, label: review}", "`text` and `label`"),
+        ("{type: regression}", "{label: text}", "`text` and `label`"),
+        ("{type: classification, pair: true}", "{text_a: q, text_b: q}", "`text_a` and `text_b`"),
+        ("{type: classification, pair: true}", "{text_b: label}", "`text_b` and `label`"),
+        ("{type: tagging}", "{tokens: tags}", "`tokens` and `tags`"),
+    ],
+)
+def test_a_text_is_not_its_own_label(tmp_path: Path, task: str, columns: str, words: str) -> None:
+    source = f"data: {{sources: [{{uri: rows.jsonl, columns: {columns}}}]}}\n"
+    with pytest.raises(SpecError, match=f"{words} must be columns that differ"):
+        load(tmp_path, f"name: a\ntask: {task}\n{source}")
+
+
+def test_columns_that_a_task_does_not_read_may_be_of_one_name(tmp_path: Path) -> None:
+    columns = "{text: text_a, one_hot: [good, bad], label: text_a}"
+    source = f"data: {{sources: [{{uri: rows.jsonl, columns: {columns}}}]}}\n"
+    load(tmp_path, f"name: a\ntask: {{type: classification, multi_label: true}}\n{source}")
 
 
 @pytest.mark.parametrize("metric", ["mae", "rmse"])
