@@ -156,14 +156,16 @@ def _terminate(number: int, frame: object) -> None:
 def _ended_by_signals() -> Iterator[None]:
     """Turns SIGTERM and SIGHUP into _Terminated in the block; then they do what they did before.
 
-    Only the main thread may say what signals do: a run in another thread leaves them alone.
+    Only the main thread may say what signals do: a run in another thread leaves them alone. A SIGHUP
+    that is ignored stays so: `nohup` asked that the run outlive its terminal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        ending: signal.signal(ending, _terminate) for ending in (signal.SIGTERM, signal.SIGHUP)
-    }
+    endings = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        endings.append(signal.SIGHUP)
+    before = {ending: signal.signal(ending, _terminate) for ending in endings}
     try:
         yield
     finally:

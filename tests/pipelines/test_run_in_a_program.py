@@ -42,6 +42,21 @@ def test_signals_end_a_run_and_then_do_what_they_did_before() -> None:
     subprocess.run([sys.executable, "-c", SIGNALLED], check=True)
 
 
+UNDER_NOHUP = """
+import signal
+from pipelines.local.run import _ended_by_signals
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with _ended_by_signals():
+    signal.raise_signal(signal.SIGHUP)
+print("goes on")
+"""
+
+
+def test_nohup_keeps_a_run_from_ending_with_its_terminal() -> None:
+    done = subprocess.run([sys.executable, "-c", UNDER_NOHUP], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "goes on\n"), done.stderr
+
+
 INTERRUPTED = """
 import signal, sys
 from bertworks import Agent
