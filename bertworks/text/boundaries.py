@@ -2,16 +2,20 @@
 
 BERT's tokenizer works on single characters (clean-up, decomposition, lower-casing) and on single
 words (WordPiece). So before a space, a punctuation mark or an ideograph a text can be cut, unless
-that character is inside a mark such as [MASK], which is looked for first.
+that character is inside a mark such as [MASK], which is looked for first. BPE over bytes and Unigram
+take a space and the word behind it together: before a space between two words a text can be cut.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import string
 from collections.abc import Callable, Iterator, Sequence
 
 import tokenizers
+
+from bertworks.text.beginnings import kind_of, steps_of
 
 CHARACTERS_A_PIECE = 8
 """Of the part that is taken first; English has four to five, so that one part is mostly enough."""
@@ -24,6 +28,21 @@ _IDEOGRAPHS = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf"
     "\U0002f800-\U0002fa1f"
 )
+
+# Joined with what follows them, a space too, to one character for Unigram's clean-up (Unicode's class
+# Prepend, UAX #29).
+_PREPENDED = (
+    "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd\U000111c2\U000111c3"
+    "\U000113d1\U0001193f\U00011941\U00011a3a\U00011a84-\U00011a89\U00011d46\U00011f02"
+)
+_BETWEEN_WORDS = re.compile(rf"(?<=[^\s{_PREPENDED}]) (?=\S)")
+# Where spaces count themselves, those count too that other characters become when they are cleaned up:
+# letters of common scripts, digits and ASCII's marks become none.
+_PLAIN = (
+    "!-~\u00c0-\u024f\u0386-\u03ff\u0400-\u0481\u048a-\u0556\u0561-\u0587\u05d0-\u05ea\u0620-\u064a"
+    "\u0904-\u0939\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3"
+)
+_BETWEEN_PLAIN_WORDS = re.compile(f"(?<=[{_PLAIN}]) (?=[{_PLAIN}])")
 
 Encode = Callable[[list[str]], list[list[int]]]
 """Texts to their pieces."""
@@ -39,7 +58,8 @@ def spaces_part(backend: tokenizers.Tokenizer) -> bool:
         and isinstance(backend.pre_tokenizer, tokenizers.pre_tokenizers.BertPreTokenizer)
         and isinstance(backend.model, tokenizers.models.WordPiece)
         and not any(
-            token.lstrip or token.rstrip or token.single_word or token.normalized
+            # The space before a mark has no piece, whether or not the mark takes it (lstrip).
+            token.rstrip or token.single_word or token.normalized
             or " " in token.content
             or token.content.startswith(backend.model.continuing_subword_prefix)
             for token in added
@@ -50,13 +70,45 @@ def spaces_part(backend: tokenizers.Tokenizer) -> bool:
 def boundary(backend: tokenizers.Tokenizer) -> re.Pattern[str] | None:
     """Matches the characters before which any text may be cut; None: it must be taken whole."""
     if not spaces_part(backend):
-        return None
+        return _words_boundary(backend)
     inside = "".join(token.content for token in backend.get_added_tokens_decoder().values())
     characters = " \t\n\r" + string.punctuation
     parts = "".join(re.escape(one) for one in characters if one not in inside)
     if backend.normalizer.handle_chinese_chars and not re.search(f"[{_IDEOGRAPHS}]", inside):
         parts += _IDEOGRAPHS
     return re.compile(f"[{parts}]") if parts else None
+
+
+def _words_boundary(backend: tokenizers.Tokenizer) -> re.Pattern[str] | None:
+    """Matches the spaces before which a text may be cut, where words are tokenized with their space."""
+    added = backend.get_added_tokens_decoder().values()
+    if any(token.rstrip or token.single_word or re.search(r"\s", token.content) for token in added):
+        return None
+    steps, kind = steps_of(backend), kind_of(backend)
+    names = [step["type"] for step in steps]
+    if kind == "bytes":
+        plain = backend.normalizer is None and names == ["ByteLevel"] and steps[0]["use_regex"]
+        return _BETWEEN_WORDS if plain else None
+    if kind != "spaces" or not _known_clean_up(backend.normalizer):
+        return None
+    if steps[-1]["prepend_scheme"] != "always" or not steps[-1]["split"]:
+        return None
+    if names == ["WhitespaceSplit", "Metaspace"]:
+        return _BETWEEN_WORDS
+    return _BETWEEN_PLAIN_WORDS if names == ["Metaspace"] else None
+
+
+def _known_clean_up(normalizer: tokenizers.normalizers.Normalizer | None) -> bool:
+    """Whether a normalizer does what SentencePiece's does: single characters, and runs of spaces."""
+    if normalizer is None:
+        return True
+    told = json.loads(normalizer.__getstate__())
+    steps = told["normalizers"] if told["type"] == "Sequence" else [told]
+    return all(
+        step["type"] == "Precompiled"
+        or (step["type"] == "Replace" and step["pattern"] == {"Regex": " {2,}"})
+        for step in steps
+    )
 
 
 class _Reading:

@@ -3,7 +3,8 @@
 BERT's tokenizer never looks across a space: clean-up, decomposition, lower-casing and WordPiece work
 on single characters or single words. So the pieces of a text are those of its chunks between spaces,
 one after the other. A few chunks make up most of any text (Zipf's law), so that a table of those
-already seen answers for all but a few per cent, and the rest is gathering numbers.
+already seen answers for all but a few per cent, and the rest is gathering numbers. Other tokenizers
+look at spaces: to them a text is one chunk.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 import tokenizers
 
 from bertworks.errors import DataError
+from bertworks.text.beginnings import beginnings, kind_of
 from bertworks.text.boundaries import spaces_part
 from bertworks.text.ragged import Ragged, ends, list_sizes
 
@@ -36,10 +38,14 @@ class Chunks:
 
     Args:
         backend: The `tokenizers` object, without truncation and padding.
+        words_backend: What reads single words, where that is another one.
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer) -> None:
+    def __init__(
+        self, backend: tokenizers.Tokenizer, words_backend: tokenizers.Tokenizer | None = None
+    ) -> None:
         self._backend = backend
+        self._of_words = None if words_backend in (None, backend) else Chunks(words_backend)
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}
         self._characters = 0
@@ -66,6 +72,8 @@ class Chunks:
         Raises:
             DataError: A word is null.
         """
+        if self._of_words is not None:
+            return self._of_words.words(rows)
         words, offsets = rows.flatten(), ends(list_sizes(rows))
         _check(words)
         pieces = self._look_up(words)
@@ -77,15 +85,17 @@ class Chunks:
     def texts_and_words(self, texts: pa.Array) -> tuple[Ragged, Ragged]:
         """Pieces of each text without marks and uncut, and the word that each belongs to.
 
-        A word is what stands between spaces and punctuation; a Chinese character is a word.
+        See `Tokenizer.pieces_and_words_batch` for what a word is.
 
         Raises:
             DataError: A text is null.
         """
-        if not self._spaces_part:
+        if not self._spaces_part and kind_of(self._backend) in ("wordpiece", None):
             return self._by_backend(texts)
         pieces = self.texts(texts)
-        begun = np.cumsum(self._begins[pieces.values], dtype=np.int32)
+        begins = self._begins[pieces.values]
+        begins[pieces.offsets[:-1][pieces.lengths > 0]] = True
+        begun = np.cumsum(begins, dtype=np.int32)
         before = np.concatenate([[0], begun]).astype(np.int32)[pieces.offsets[:-1]]
         return pieces, Ragged(begun - np.repeat(before, pieces.lengths) - 1, pieces.offsets)
 
@@ -94,19 +104,10 @@ class Chunks:
         """Whether texts may be split at spaces: the parts are BERT's, and the marks are plain."""
         return spaces_part(self._backend)
 
-    @property
-    def _continues(self) -> str:
-        """What a piece begins with that does not begin a word: "##"."""
-        return str(self._backend.model.continuing_subword_prefix)
-
     @cached_property
     def _begins(self) -> npt.NDArray[np.bool_]:
-        """For each id, whether it begins a word. "#" in a text is a word by itself, never "##"."""
-        vocabulary = self._backend.get_vocab(with_added_tokens=True)
-        begins = np.ones(1 + max(vocabulary.values()), np.bool_)
-        for token, identifier in vocabulary.items():
-            begins[identifier] = not token.startswith(self._continues)
-        return begins
+        """For each id, whether it begins a word."""
+        return np.array(beginnings(self._backend))
 
     def _look_up(self, chunks: pa.Array) -> Ragged:
         """Pieces of each chunk."""

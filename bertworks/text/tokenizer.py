@@ -1,8 +1,9 @@
-"""The one tokenizer of training and serving: WordPiece from a `tokenizer.json`.
+"""The one tokenizer of training and serving: WordPiece, BPE or Unigram from a `tokenizer.json`.
 
 Imports nothing but `tokenizers`, so that a server starts at once. For every input string the ids
 are those of transformers' fast tokenizer over the same file: truncation is "longest first", and a
-mark that stands in the text as such ("[MASK]") is that mark. `encode_batch` takes the few rows of a
+mark that stands in the text as such ("[MASK]") is that mark. Which marks there are and where they
+stand is the tokenizer's own affair (`marks`). `encode_batch` takes the few rows of a
 request; for whole Arrow columns `chunks` is several times as fast, with the same ids.
 
 Nothing here changes the tokenizer after it is loaded (truncation is done on the ids, not by
@@ -16,70 +17,53 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import tokenizers
 
 from bertworks.errors import ArtifactError, DataError
+from bertworks.text.beginnings import beginnings, kind_of
 from bertworks.text.boundaries import Prefixes, boundary
+from bertworks.text.marks import around, special_of, template_of
 
 if TYPE_CHECKING:
     from bertworks.text.chunks import Chunks
 
 FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
-MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 NO_WORD = -1
 
 Encoded = tuple[list[int], list[int]]
 
 
-class Special(NamedTuple):
-    """Ids of the five marks."""
-
-    pad: int
-    unk: int
-    cls: int
-    sep: int
-    mask: int
-
-
 class Tokenizer:
-    """A BERT tokenizer.
+    """A tokenizer of one of the families that are read.
 
     Args:
         backend: The `tokenizers` object. Its own truncation and padding are switched off.
         name: Where it came from, for error messages.
 
+    Attributes:
+        special: Ids of its marks.
+        template: Where they stand.
+
     Raises:
-        ArtifactError: It lacks one of the marks, or does not put them where BERT does.
+        ArtifactError: It lacks one of the marks, or puts them neither where BERT nor where RoBERTa does.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer, name: str = FILE) -> None:
         backend.no_truncation()
         backend.no_padding()
         self._backend = backend
-        ids = {mark: backend.token_to_id(mark) for mark in MARKS}
-        missing = [mark for mark, identifier in ids.items() if identifier is None]
-        fix = "Use a BERT checkpoint (WordPiece, with [CLS] and [SEP] around the text)."
-        if missing:
-            raise ArtifactError(f"{name} lacks the marks {', '.join(missing)}.", fix)
-        self.special = Special(
-            *(identifier for identifier in ids.values() if identifier is not None)
-        )
-        probe = backend.encode("a", "b")
-        pieces = self.pieces_batch(["a", "b"])
-        if (probe.ids, probe.type_ids) != self.assemble(pieces[0], pieces[1], 512):
-            raise ArtifactError(
-                f"{name} does not put its marks as BERT does: [CLS] first [SEP] second [SEP].", fix
-            )
+        self.special = special_of(backend, name)
+        self.template = template_of(backend, self.special, name)
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         """Loads a `tokenizer.json`, or the one in a folder.
 
         Raises:
-            ArtifactError: There is none, it cannot be read, or it is not BERT's.
+            ArtifactError: There is none, it cannot be read, or its marks are of another family.
         """
         file = Path(path)
         file = file / FILE if file.is_dir() else file
@@ -102,7 +86,11 @@ class Tokenizer:
         """Tokenizes whole Arrow columns (needs pyarrow), with the same ids as the methods here."""
         from bertworks.text.chunks import Chunks
 
-        return Chunks(self._backend)
+        return Chunks(self._backend, self._words_backend)
+
+    @cached_property
+    def _words_backend(self) -> tokenizers.Tokenizer:
+        return for_words(self._backend)
 
     @cached_property
     def _prefixes(self) -> Prefixes:
@@ -110,15 +98,38 @@ class Tokenizer:
         return Prefixes(boundary(self._backend), self._pieces, self._pieces_of_words)
 
     @cached_property
+    def _word_prefixes(self) -> Prefixes:
+        """The same for lists of words, of which one may be a whole text."""
+        backend = self._words_backend
+
+        def pieces(words: list[str]) -> list[list[int]]:
+            return [encoding.ids for encoding in self._encode(words, backend, word_ids=False)]
+
+        return Prefixes(boundary(backend), pieces, self._pieces_of_words)
+
+    @cached_property
+    def _begins(self) -> list[bool]:
+        return beginnings(self._backend)
+
+    @cached_property
     def config(self) -> dict[str, object]:
         """What transformers reads beside the vocabulary: without it, any BERT is uncased to it."""
         normalizer = self._backend.normalizer
-        return {
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": bool(getattr(normalizer, "lowercase", False)),
-            "strip_accents": getattr(normalizer, "strip_accents", None),
-            "tokenize_chinese_chars": bool(getattr(normalizer, "handle_chinese_chars", False)),
-        }
+        if (
+            isinstance(normalizer, tokenizers.normalizers.BertNormalizer)
+            and self.template.seps == 1
+        ):
+            return {
+                "tokenizer_class": "BertTokenizer",
+                "do_lower_case": bool(normalizer.lowercase),
+                "strip_accents": normalizer.strip_accents,
+                "tokenize_chinese_chars": bool(normalizer.handle_chinese_chars),
+            }
+        marks = {f"{role}_token": self.token(one) for role, one in self.special._asdict().items()}
+        types = ["token_type_ids"] if self.template.second_type else []
+        inputs = ["input_ids", *types, "attention_mask"]
+        # Reads tokenizer.json as it is.
+        return {"tokenizer_class": "PreTrainedTokenizerFast", **marks, "model_input_names": inputs}
 
     def save(self, folder: str | Path) -> None:
         """Writes `tokenizer.json`, and the `tokenizer_config.json` that transformers wants."""
@@ -155,7 +166,7 @@ class Tokenizer:
                 f"Received: {len(texts)} first, {len(pairs)} second.",
                 "Give both texts of every pair.",
             )
-        both = self.pieces_of_pairs(texts, pairs, max_length - 3)
+        both = self.pieces_of_pairs(texts, pairs, max_length - self.template.marks)
         return [self.assemble(first, second, max_length) for first, second in both]
 
     def encode_words_batch(
@@ -163,7 +174,8 @@ class Tokenizer:
     ) -> list[Encoded]:
         """Ids of each list of words, and the word that each piece belongs to.
 
-        A word of which nothing is left after clean-up (a control character) has no piece.
+        Words are read as those inside a text are: BPE over bytes reads each with a space before it. A
+        word of which nothing is left after clean-up (a control character) has no piece.
 
         Returns:
             For each row `(ids, word_index)`, marks included, cut at `max_length`; the marks have
@@ -204,26 +216,34 @@ class Tokenizer:
             rows: Lists of words.
             enough: See `pieces_batch`.
         """
-        return self._prefixes.of_words(rows, enough or sys.maxsize)
+        return self._word_prefixes.of_words(rows, enough or sys.maxsize)
 
     def pieces_and_words_batch(self, texts: Sequence[str]) -> list[Encoded]:
         """Ids of each text without marks and uncut, and the word that each piece belongs to.
 
-        A word is what stands between spaces and punctuation; a Chinese character is a word.
+        A word is what stands between spaces and punctuation; a Chinese character is a word, or with
+        another tokenizer than WordPiece a piece of Chinese characters.
         """
-        encodings = self._encode(list(texts), word_ids=True)
-        return [(encoding.ids, _words(encoding)) for encoding in encodings]
+        encodings = self._encode(list(texts), self._backend, word_ids=True)
+        if kind_of(self._backend) in ("wordpiece", None):
+            return [(encoding.ids, _words(encoding)) for encoding in encodings]
+        return [(encoding.ids, self._numbered(encoding.ids)) for encoding in encodings]
+
+    def _numbered(self, ids: list[int]) -> list[int]:
+        """The word of each piece of a text, by which pieces begin one."""
+        numbers, word = [], NO_WORD
+        for place, identifier in enumerate(ids):
+            word += int(place == 0 or self._begins[identifier])
+            numbers.append(word)
+        return numbers
 
     def assemble(self, first: list[int], second: list[int] | None, max_length: int) -> Encoded:
         """Cuts one or two lists of pieces so that they fit, and puts the marks around them."""
-        cls, sep = self.special.cls, self.special.sep
         if second is None:
-            first = first[: max_length - 2]
-            return [cls, *first, sep], [0] * (len(first) + 2)
-        keep_first, keep_second = longest_first(len(first), len(second), max_length - 3)
-        first, second = first[:keep_first], second[:keep_second]
-        types = [0] * (len(first) + 2) + [1] * (len(second) + 1)
-        return [cls, *first, sep, *second, sep], types
+            return around(self.special, self.template, first[: max_length - 2], None)
+        room = max_length - self.template.marks
+        keep_first, keep_second = longest_first(len(first), len(second), room)
+        return around(self.special, self.template, first[:keep_first], second[:keep_second])
 
     def mark_words(self, ids: list[int], words: list[int], max_length: int) -> Encoded:
         """Cuts a row's pieces and their word index so that they fit, and puts the marks around."""
@@ -240,18 +260,18 @@ class Tokenizer:
         return str(self._backend.id_to_token(identifier))
 
     def _pieces(self, texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._encode(texts, word_ids=False)]
+        return [encoding.ids for encoding in self._encode(texts, self._backend, word_ids=False)]
 
     def _pieces_of_words(self, rows: list[list[str]]) -> list[Encoded]:
-        encodings = self._encode(rows, word_ids=True)
+        encodings = self._encode(rows, self._words_backend, word_ids=True)
         return [(encoding.ids, _words(encoding)) for encoding in encodings]
 
     def _encode(
-        self, rows: list[str] | list[list[str]], *, word_ids: bool
+        self, rows: list[str] | list[list[str]], backend: tokenizers.Tokenizer, *, word_ids: bool
     ) -> list[tokenizers.Encoding]:
-        """Runs the backend; the quick way leaves word ids out."""
+        """Runs a backend; the quick way leaves word ids out."""
         split = bool(rows) and not isinstance(rows[0], str)
-        run = self._backend.encode_batch if word_ids else self._backend.encode_batch_fast
+        run = backend.encode_batch if word_ids else backend.encode_batch_fast
         try:
             encodings = run(rows, is_pretokenized=split, add_special_tokens=False)
         except TypeError:
@@ -260,6 +280,23 @@ class Tokenizer:
                 [_repair(row) for row in rows], is_pretokenized=split, add_special_tokens=False
             )
         return list(encodings)
+
+
+def for_words(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """The tokenizer that reads words one by one as it reads those inside a text.
+
+    BPE over bytes has pieces of their own for words after a space. With `add_prefix_space` it takes
+    a word for one of these, without it for one that goes on; transformers refuses to split words
+    without it. Other tokenizers read words so already.
+    """
+    before = backend.pre_tokenizer
+    if not isinstance(before, tokenizers.pre_tokenizers.ByteLevel) or before.add_prefix_space:
+        return backend
+    changed = tokenizers.Tokenizer.from_str(backend.to_str())
+    changed.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(
+        add_prefix_space=True, use_regex=before.use_regex
+    )
+    return changed
 
 
 def longest_first(first: int, second: int, limit: int) -> tuple[int, int]:
@@ -292,7 +329,7 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _repair(row: str | list[str]) -> str | list[str]:
-    """Replaces lone surrogates by U+FFFD, which the clean-up then drops."""
+    """Replaces lone surrogates by U+FFFD, which BERT's clean-up then drops."""
     if isinstance(row, list):
         return [str(_repair(word)) for word in row]
     if not isinstance(row, str):

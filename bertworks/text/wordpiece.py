@@ -15,7 +15,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from bertworks.errors import DataError
-from bertworks.text.tokenizer import MARKS
+from bertworks.text.marks import MARKS
 
 CONTINUES = "##"
 ALPHABET_SHARE = (

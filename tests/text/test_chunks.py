@@ -159,7 +159,7 @@ def test_threads_share_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     "mark",
     [
         tokenizers.AddedToken("two words", normalized=False),
-        tokenizers.AddedToken("<x>", lstrip=True, normalized=False),
+        tokenizers.AddedToken("<x>", rstrip=True, normalized=False),
         tokenizers.AddedToken("<x>", single_word=True, normalized=False),
         tokenizers.AddedToken("<x>", normalized=True),
         tokenizers.AddedToken("##x", normalized=False),

@@ -35,8 +35,8 @@ def check(folder: Path, settings: Mapping[str, Any], name: str) -> None:
         name: The checkpoint, for error messages.
 
     Raises:
-        SourceError: transformers cannot read them, the tokenizer is not BERT's, or tokenizer.json
-            and tokenizer_config.json say different things.
+        SourceError: transformers cannot read them, the tokenizer's marks are of no family that is read,
+            or tokenizer.json and tokenizer_config.json say different things.
     """
     # It would say in every log that there is no PyTorch.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
@@ -72,8 +72,11 @@ def check(folder: Path, settings: Mapping[str, Any], name: str) -> None:
 def _compare(ours: Tokenizer, theirs: Any, name: str) -> None:
     words = [word for text in SAMPLE for word in text.split()]
     texts = [*words, *SAMPLE]  # the words first: the shortest text tells most
-    found = [ids for ids, _ in ours.encode_batch(texts)]
-    for text, here, there in zip(texts, found, theirs(texts)["input_ids"], strict=True):
+    firsts, seconds = list(SAMPLE[:-1]), list(SAMPLE[1:])
+    shown = [*texts, *map(" | ".join, zip(firsts, seconds, strict=True))]
+    found = ours.encode_batch(texts) + ours.encode_batch(firsts, seconds)
+    wanted = [*theirs(texts)["input_ids"], *theirs(firsts, seconds)["input_ids"]]
+    for text, (here, _), there in zip(shown, found, wanted, strict=True):
         if here != list(there):
             raise SourceError(
                 f"The tokenizer of {name} is not the same for transformers: {text!r} is read as "

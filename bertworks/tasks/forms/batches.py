@@ -26,12 +26,15 @@ def text_pieces(task: Task, tokenizer: Tokenizer, texts: pa.Array) -> Pieces:
 def pair_pieces(task: Task, tokenizer: Tokenizer, firsts: pa.Array, seconds: pa.Array) -> Pieces:
     """Two texts a row."""
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
+    template = tokenizer.template
     first, second = tokenizer.chunks.texts(firsts), tokenizer.chunks.texts(seconds)
-    limit = task.max_length - 3
+    limit = task.max_length - template.marks
     keep_first, keep_second = longest_first_batch(first.lengths, second.lengths, limit)
-    columns = id_columns(join([cls, first.cut(keep_first), sep, second.cut(keep_second), sep]))
-    sides = np.stack([keep_first + 2, keep_second + 1], axis=1)
-    types = np.repeat(np.tile(np.array([0, 1], np.int32), len(sides)), sides.ravel())
+    between = [sep] * template.seps
+    columns = id_columns(join([cls, first.cut(keep_first), *between, second.cut(keep_second), sep]))
+    sides = np.stack([keep_first + 1 + template.seps, keep_second + 1], axis=1)
+    kinds = np.array([0, template.second_type], np.int32)
+    types = np.repeat(np.tile(kinds, len(sides)), sides.ravel())
     columns["type_ids"] = Ragged(types, ends(sides.sum(axis=1))).lists(np.int8)
     return Pieces(columns, int((first.lengths + second.lengths > limit).sum()))
 

@@ -183,7 +183,8 @@ class RowForm(ABC):
     def whole_lengths(self, tokenizer: Tokenizer, columns: Mapping[str, list[Any]]) -> list[int]:
         """The tokens that each row would have, marks included, if none were cut."""
         parts = [tokenizer.pieces_batch(columns[name]) for name in self.columns]
-        return [sum(map(len, row)) + len(row) + 1 for row in zip(*parts, strict=True)]
+        marks = tokenizer.template.marks if self.two_texts else 2
+        return [sum(map(len, row)) + marks for row in zip(*parts, strict=True)]
 
     def tokenizer_inputs(self, batch: pa.RecordBatch, rows: int, most: int) -> list[Any]:
         """The first rows of a batch as `tokenizers` takes them, of each text `most` characters."""

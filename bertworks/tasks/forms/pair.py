@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from bertworks.spec import Clean, Task
     from bertworks.text.tokenizer import Tokenizer
 
-MARKS = 3  # [CLS] first [SEP] second [SEP]
-
 
 class Pair(RowForm):
     """Two texts a row, told apart by their token types."""
@@ -55,12 +53,12 @@ class Pair(RowForm):
     def encode(
         self, tokenizer: Tokenizer, rows: Sequence[Row], most: int, clean: Clean | None
     ) -> Encoded:
-        """[CLS] first [SEP] second [SEP]; the longer of the two is cut first."""
+        """[CLS] first [SEP] second [SEP], or as the base puts them; the longer is cut first."""
         firsts, seconds = (
             [clean_text(row[side], clean) if clean else row[side] for row in rows]
             for side in (0, 1)
         )
-        room = most - MARKS
+        room = most - tokenizer.template.marks
         pairs = tokenizer.pieces_of_pairs(firsts, seconds, room)
         both = [tokenizer.assemble(*pair, most) for pair in pairs]
         cut = [len(first) + len(second) > room for first, second in pairs]

@@ -13,6 +13,7 @@ from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import form_of
+from bertworks.text.tokenizer import for_words
 from bertworks.text.windows import most_tokens
 
 SAMPLE_ROWS = 2_000
@@ -64,12 +65,15 @@ class TokenCounter:
                 f"{file} cannot be read as a tokenizer: {error}.",
                 "Use a base whose tokenizer.json the tokenizers library can read.",
             ) from None
+        self._form, self._sample_rows, self._most = form_of(task), sample_rows, most_tokens(task)
+        if self._form.pretokenized:
+            self._tokenizer = for_words(self._tokenizer)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        unknown = json.loads(text)["model"].get("unk_token")
-        self._unknown = self._tokenizer.token_to_id(unknown) if unknown else None
-        self._special = self._tokenizer.num_special_tokens_to_add(form_of(task).two_texts)
-        self._form, self._sample_rows, self._most = form_of(task), sample_rows, most_tokens(task)
+        model = json.loads(text)["model"]
+        unknown = model.get("unk_token")
+        self._unknown = self._tokenizer.token_to_id(unknown) if unknown else model.get("unk_id")
+        self._special = self._tokenizer.num_special_tokens_to_add(self._form.two_texts)
         self.counts = TokenCounts()
 
     def add(self, batch: ExamplesBatch) -> list[int]:
