@@ -21,6 +21,9 @@ from pipelines.deploying import deploy_section
 if TYPE_CHECKING:
     from pipelines.dag import Dag
 
+REFUSED = 0.05
+"""The share of in-scope rows that may be taken for out of scope, unless the spec says another."""
+
 Settings = Mapping[str, object]
 """A section as JSON has it: only its step knows what is in it, and looks inside."""
 
@@ -76,9 +79,18 @@ def quantize(dag: Dag) -> Settings:
         "gates": spec.gates.model_dump(
             mode="json", include={"minimum", "max_drop", "max_latency_ms", "max_size_mb"}
         ),
+        "confidence": _asked(spec),
         "serve": spec.serve.model_dump(mode="json", exclude={"deploy"}),
         "columns": _columns(spec),
     }
+
+
+def _asked(spec: AgentSpec) -> Settings:
+    """The confidence section, with the share of in-scope rows that may be refused filled in."""
+    asked = spec.confidence
+    if asked.out_of_scope is None and spec.data.outside:
+        asked = asked.model_copy(update={"out_of_scope": REFUSED})
+    return asked.model_dump(mode="json")
 
 
 def _columns(spec: AgentSpec) -> dict[str, list[str]]:
@@ -135,7 +147,16 @@ def deploy(dag: Dag) -> Settings:
 
 def recipe(spec: AgentSpec) -> str:
     """Tells ways to make a challenger apart: what failed to beat the champion may with another one."""
-    fields = {"task", "base", "transform", "pretrain", "finetune", "compress", "gates"}
+    fields = {
+        "task",
+        "base",
+        "transform",
+        "pretrain",
+        "finetune",
+        "compress",
+        "confidence",
+        "gates",
+    }
     made = spec.model_dump(mode="json", include=fields)
     made["clean"] = spec.data.clean.model_dump(mode="json")
     made["retrain"] = spec.retrain.model_dump(include={"warm_start", "rehearsal", "seed"})

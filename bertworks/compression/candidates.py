@@ -15,7 +15,7 @@ from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.bundle import Check, EngineFile, Times, Tried
 from bertworks.contracts.latency import Latency
 from bertworks.evaluation.gating.drops import Drop
-from bertworks.runtime.engines import Engine
+from bertworks.runtime.engines import Engine, Floats
 from bertworks.runtime.inference import Runner
 from bertworks.spec import Quantize
 from bertworks.spec.task_kinds import lower_is_better
@@ -64,6 +64,7 @@ class Candidate:
         engine: agent.json's "engine": name, file, options; None when it could not be built.
         metric: The run's metric on validation rows.
         at_best: What it may be on other rows by chance, at the spec's confidence.
+        logits: Of the validation rows, one array a row.
         drop: How much worse it is than the float32 graph on the same rows.
         size_mb: Bytes of the graph, 10^6.
         batch_ms: Milliseconds a row in length-sorted batches, as the agent runs them; one a round.
@@ -89,6 +90,7 @@ class Candidate:
     reason: str = ""
     loaded: Engine | None = field(default=None, repr=False)
     runner: Runner | None = field(default=None, repr=False)
+    logits: list[Floats] | None = field(default=None, repr=False)
 
     @property
     def ran(self) -> bool:

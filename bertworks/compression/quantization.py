@@ -152,7 +152,8 @@ def _score(
         if candidate.runner is None:
             continue
         try:  # scoring also warms the engine up
-            answers = scoring.answers(candidate.runner.logits(rows.ids, rows.types))
+            candidate.logits = candidate.runner.logits(rows.ids, rows.types)
+            answers = scoring.answers(candidate.logits)
             baseline = answers if baseline is None else baseline
             found = best_by_chance(answers, scoring.metric, confidence)
             candidate.metric, candidate.at_best = found

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from bertworks.contracts.bundle import EngineFile, Times, Tried
+from bertworks.contracts.confidence import Calibration
 from bertworks.contracts.files import OMIT, File
 from bertworks.contracts.tokens import Tokens
 from bertworks.spec import Clean, Serve, Task
@@ -39,7 +40,9 @@ class AgentRecord:
         candidates: Of a bundle: every candidate that it was chosen from.
         serve: Of a bundle: the spec's serve, without deploy.
         columns: Of a bundle: what the spec's sources call the columns that `predict` reads.
-        format: Of the file.
+        calibration: Of a bundle: how sure its answers are; left out (models, and bundles of format 1):
+            scores are as the graph gives them, and nothing is held back.
+        format: Of the file; before 2 there was no calibration.
     """
 
     task: Task
@@ -53,7 +56,13 @@ class AgentRecord:
     candidates: list[Tried] | None = field(default=None, metadata=OMIT)
     serve: Mapping[str, object] | None = field(default=None, metadata=OMIT)
     columns: dict[str, list[str]] | None = field(default=None, metadata=OMIT)
-    format: int = 1
+    calibration: Calibration | None = field(default=None, metadata=OMIT)
+    format: int = 2
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before they become scores."""
+        return self.calibration.temperature if self.calibration else 1.0
 
     @property
     def port(self) -> int:
@@ -76,7 +85,8 @@ def _completed(agent: Any) -> Any:
     candidates = agent.get("candidates")
     if candidates is not None:
         agent = {**agent, "candidates": [_times_apart(candidate) for candidate in candidates]}
-    return {**agent, "task": task, "labels": agent.get("labels") or []}
+    labels = agent.get("labels") or []
+    return {**agent, "task": task, "labels": labels, "format": agent.get("format", 1)}
 
 
 def _times_apart(candidate: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,4 +95,4 @@ def _times_apart(candidate: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**kept, "times": times} if times else kept
 
 
-AGENT: File[AgentRecord] = File("agent.json", AgentRecord, migrate=_completed)
+AGENT: File[AgentRecord] = File("agent.json", AgentRecord, version=2, migrate=_completed)

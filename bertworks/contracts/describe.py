@@ -22,7 +22,7 @@ from typing import Any
 from bertworks.contracts.files import File
 
 MODULES = (
-    "examples", "statistics", "tokens", "history", "metrics", "latency", "agent", "bundle",
+    "examples", "statistics", "tokens", "history", "metrics", "latency", "agent", "bundle", "confidence",
     "decision", "registered", "retraining", "versions", "runs",
 )  # fmt: skip
 _PLACE = re.compile(r"^\{\{(\w+)\.(\w+)\}\}$", re.M)

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertworks.contracts.files import File
+from bertworks.contracts.files import OMIT, File
 from bertworks.spec import Clean, Task
 
 Example = Mapping[str, Any]
 """A row of examples: `id`, the columns of its text and of its target, which are its task's, `source`,
 and those that were kept beside; see `bertworks.data.rows.shards.examples_schema`."""
+
+OUTSIDE = "out_of_scope"
+"""The folder of texts that the agent should not answer, beside those of the splits."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,25 @@ class Unmatched:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """What came of the sources that are marked out_of_scope; none of it counts elsewhere.
+
+    Attributes:
+        rows: Texts in out_of_scope/.
+        labelled: Rows that were left out since their text stands in a split.
+        duplicates: Rows that repeat others and were merged.
+        rejected: Refused rows.
+        sources: What came of each source.
+    """
+
+    rows: int
+    labelled: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    sources: list[SourceRows] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Examples:
     """info.json of examples; `read` is the sum of the rows and of what is no row any more.
 
@@ -68,6 +90,7 @@ class Examples:
             (data.conflicting_labels, data.repeated_scores).
         settled_texts: Their texts.
         sources: What came of each source.
+        out_of_scope: What came of sources that are marked so; left out where there are none.
     """
 
     task: Task
@@ -86,6 +109,7 @@ class Examples:
     settled: int = 0
     settled_texts: int = 0
     sources: list[SourceRows] = field(default_factory=list)
+    out_of_scope: Outside | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True)

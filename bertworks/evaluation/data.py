@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bertworks.contracts.examples import OUTSIDE
 from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
@@ -27,8 +28,8 @@ def read_split(artifact: Artifact, split: str, columns: list[str] | None = None)
     return found
 
 
-def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
-    """The test rows, in the order of their ids: all columns of examples, `input_ids` and `length`.
+def test_rows(task: Task, examples: Artifact, tokens: Artifact, split: str = "test") -> Columns:
+    """A split's rows, in the order of their ids: all columns of examples, `input_ids` and `length`.
 
     Adds `truth`, as in `Predictions.truth`, and `shown`, the text as a person reads it.
 
@@ -36,14 +37,14 @@ def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
         ArtifactError: Examples and tokens do not hold the same rows.
     """
     rows, pieces = (
-        read_split(examples, "test"),
-        read_split(tokens, "test", ["id", "input_ids", "length"]),
+        read_split(examples, split),
+        read_split(tokens, split, ["id", "input_ids", "length"]),
     )
     place = {name: row for row, name in enumerate(pieces.get("id", []))}
     ids = rows.get("id", [])
     if set(place) != set(ids):
         raise ArtifactError(
-            f"{examples.path} has {len(ids)} test rows, {tokens.path} has {len(place)}, and they "
+            f"{examples.path} has {len(ids)} {split} rows, {tokens.path} has {len(place)}, and they "
             "are not the same ones.",
             "Run the transform step again on these examples.",
         )
@@ -54,6 +55,11 @@ def test_rows(task: Task, examples: Artifact, tokens: Artifact) -> Columns:
     rows["shown"] = handler.form.shown(rows)
     rows["truth"] = handler.truth(rows, TOKENS.read(tokens).labels)
     return rows
+
+
+def outside_rows(examples: Artifact) -> list[str]:
+    """The texts that the agent should not answer; none where the spec has no such source."""
+    return [str(text) for text in read_split(examples, OUTSIDE).get("text", [])]
 
 
 def labelled_rows(task: Task, examples: Artifact, labels: list[str]) -> Columns:

@@ -249,7 +249,7 @@ def source_like(
     """
     if spec is None:
         return {"columns": {role: names[0] for role, names in columns.items() if names}}
-    before = _value(spec.data.sources[0])
+    before = _value(spec.data.labelled[0])
     kept = {key: one for key, one in before.items() if key not in _OF_ONE}
     return {"columns": {}, **kept}
 

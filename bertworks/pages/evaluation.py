@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertworks.contracts.confidence import CONFIDENCE
 from bertworks.contracts.latency import LATENCY, Speed
 from bertworks.contracts.metrics import (
     CONFUSION,
@@ -25,6 +26,7 @@ from bertworks.contracts.metrics import (
     overall,
 )
 from bertworks.pages.charts import HeatTable, heat_table
+from bertworks.pages.confidence import ConfidencePart, confidence
 from bertworks.pages.parts import (
     Badge,
     BadgeKind,
@@ -56,6 +58,7 @@ class EvaluationPage(View):
     title: str
     scores: ScoreTable
     speed: SpeedLine
+    sure: ConfidencePart | None
     confusion: HeatTable | MostConfused | None
     slices: SliceTables | None
     by_label: LabelTables | None
@@ -131,12 +134,20 @@ def page(title: str, metrics: Artifact | Path) -> str:
         title=title,
         scores=scores(entries, FLOOR.read(metrics)),
         speed=speed_line(LATENCY.read(metrics)),
+        sure=sure(metrics),
         confusion=confusion(CONFUSION.read(metrics)),
         slices=slices(entries),
         by_label=report(REPORT.read(metrics)),
         worst=worst(ERRORS.read(metrics)),
     )
     return str(view)
+
+
+def sure(metrics: Artifact | Path) -> ConfidencePart | None:
+    """How sure the answers are; None for a model, and for bundles of before it was measured."""
+    if not (metrics / CONFIDENCE.name).is_file():
+        return None
+    return confidence(CONFIDENCE.read(metrics))
 
 
 def scores(entries: Sequence[Metric], floor: Sequence[Metric]) -> ScoreTable:

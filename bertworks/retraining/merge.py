@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bertworks import progress
-from bertworks.contracts.examples import EXAMPLES, Example
+from bertworks.contracts.examples import EXAMPLES, OUTSIDE, Example
 from bertworks.data.rows.shards import ShardWriter, examples_schema
 from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.retraining.plan import RetrainingPlan
@@ -67,8 +68,11 @@ def write_rows(
             conflicts=0,
             left_out=left_out,
             rejected=0,
+            out_of_scope=known.out_of_scope if number == 0 else None,
         )
         EXAMPLES.write(folder, info)
+    if known.out_of_scope is not None:
+        shutil.copytree(current / OUTSIDE, examples / OUTSIDE)
 
 
 def _row(group: list[tuple[int, str, Example]], fresh: bool) -> Example:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.errors import ArtifactError
-from bertworks.runtime import engines
+from bertworks.runtime import confidence, engines
 from bertworks.runtime.engines import Engine, Floats
 from bertworks.runtime.inference import Runner
 from bertworks.spec import Clean
@@ -141,15 +141,21 @@ class Agent:
             Tagging: tokens, tags, scores, and entities with type, text, start, end (characters of
             the text as it was given, or of the words joined by one space) and score. All: truncated,
             whether the end of the row was not read; in tagging, the words there get the tag O and
-            score 0.
+            score 0. Where the spec's `confidence` asked for it: confident (whether it is sure enough),
+            out_of_scope (whether the text is like none that was trained on), set (labels among which
+            the true one is).
 
         Raises:
             DataError: A row is not of the shape that the task takes.
         """
         encoded = self.encode(rows, cleaned=cleaned)
         logits = self.predict_logits(encoded.ids, encoded.types, advance)
-        answers = self.handler.decode(logits, encoded.starts) if logits else []
-        answers = self.handler.answers(rows, encoded, answers)
+        decoded = self.handler.decode(logits, encoded.starts) if logits else []
+        answers = self.handler.answers(rows, encoded, decoded)
+        known = self.info.calibration
+        if known is not None and logits and confidence.names(known):
+            found = confidence.marks(known, self.handler.sureness(decoded), logits)
+            answers = confidence.marked(answers, found, self.labels)
         return [
             {**answer, "truncated": cut}
             for answer, cut in zip(answers, encoded.truncated, strict=True)
@@ -161,7 +167,7 @@ class Agent:
         type_ids: Sequence[Sequence[int]] | None = None,
         advance: Callable[[int], None] = lambda rows: None,
     ) -> list[Floats]:
-        """Logits of rows that are tokenized already, in the order given.
+        """Logits of rows that are tokenized already, over the bundle's temperature, in the order given.
 
         Args:
             input_ids: Token ids of each row, marks included, at most `most_tokens`. Rows of more than
@@ -173,11 +179,13 @@ class Agent:
             (outputs,) for each row; (tokens, outputs) for tagging.
         """
         if type_ids is not None:
-            return self._runner.logits(input_ids, type_ids, advance)
-        parts, _ = windows.split(input_ids, self.max_length)
-        lengths = [len(ids) for ids in input_ids]
-        answers = self._runner.logits(parts, None, advance)
-        return windows.combine(answers, lengths, self.max_length)
+            answers = self._runner.logits(input_ids, type_ids, advance)
+        else:
+            parts, _ = windows.split(input_ids, self.max_length)
+            lengths = [len(ids) for ids in input_ids]
+            answers = self._runner.logits(parts, None, advance)
+            answers = windows.combine(answers, lengths, self.max_length)
+        return [confidence.scaled(row, self.info.temperature) for row in answers]
 
     def encode(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> Encoded:
         """Cleans and tokenizes rows as training did.

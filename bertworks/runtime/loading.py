@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from bertworks.contracts.examples import EXAMPLES
@@ -53,17 +55,35 @@ def predict(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Predic
         ArtifactError: The agent cuts text into other tokens than those that it was trained on.
         DataError: The answers do not fit the task.
     """
+    found = ask(agent, rows, cleaned)
+    return decode(agent.task, agent.labels, found.rows, found.logits, agent.info.score)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Labelled rows, and what an agent's graph says of them.
+
+    Attributes:
+        rows: id and truth; where words are answered also starts and kept, see `decode`.
+        logits: A row's, over the bundle's temperature.
+    """
+
+    rows: Columns
+    logits: list[np.ndarray]
+
+
+def ask(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Asked:
+    """The logits of every row, from the text on; arguments and errors are those of `predict`."""
     encoded = agent.encode(form_of(agent.task).rows(rows), cleaned=cleaned)
     if "input_ids" in rows:
         _check_tokens(encoded, rows)
-    logits = answer(agent, encoded)
     asked: Columns = {
         "id": rows["id"],
         "truth": rows["truth"],
         "starts": encoded.starts or [],
         "kept": encoded.kept or [],
     }
-    return decode(agent.task, agent.labels, asked, logits, agent.info.score)
+    return Asked(asked, answer(agent, encoded))
 
 
 def answer(agent: Agent, encoded: Encoded) -> list[np.ndarray]:

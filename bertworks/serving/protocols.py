@@ -4,8 +4,9 @@ V1: `{"instances": [...]}`, each a text, a list (a pair's two texts, or a taggin
 an object with `text`, `text_a` and `text_b`, or `tokens`. The answer is `{"predictions": [...]}`.
 
 V2 (Open Inference Protocol): BYTES tensors of shape [rows]: `text`, or `text_a` and `text_b`. The
-answer holds `prediction`, a JSON object a row, where the task has them `label` and `score`, and
-`truncated`: whether the end of the row was not read.
+answer holds `prediction`, a JSON object a row, where the task has them `label` and `score`,
+`truncated`: whether the end of the row was not read, and where the spec's `confidence` asked for them
+`confident`, `out_of_scope` and `set` (JSON).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertworks.errors import DataError
+from bertworks.runtime.confidence import FIELDS
 from bertworks.serving import reading
 from bertworks.serving.refusals import Refused, setting
 from bertworks.spec import Task
@@ -59,9 +61,15 @@ def input_names(task: Task) -> list[str]:
     return list(form_of(task).inputs)
 
 
-def output_types(task: Task) -> list[tuple[str, str]]:
-    """Names and datatypes of the V2 outputs."""
-    return [("prediction", "BYTES"), *for_task(task).tensors, ("truncated", "BOOL")]
+def output_types(task: Task, fields: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Names and datatypes of the V2 outputs.
+
+    Args:
+        task: What the agent does.
+        fields: What its answers carry of `runtime.confidence.FIELDS`.
+    """
+    own = [("prediction", "BYTES"), *for_task(task).tensors, ("truncated", "BOOL")]
+    return own + [(name, FIELDS[name]) for name in fields]
 
 
 def rows_of_tensors(
@@ -109,13 +117,13 @@ def check_inputs(names: Sequence[str], task: Task) -> None:
         )
 
 
-def check_outputs(names: Sequence[str], task: Task) -> None:
-    """Checks the outputs that a V2 request asks for.
+def check_outputs(names: Sequence[str], task: Task, fields: Sequence[str] = ()) -> None:
+    """Checks the outputs that a V2 request asks for; `fields` as for `output_types`.
 
     Raises:
         DataError: One is repeated, or none of the task's.
     """
-    known = [name for name, _ in output_types(task)]
+    known = [name for name, _ in output_types(task, fields)]
     if len(set(names)) < len(names) or not set(names) <= set(known):
         raise DataError(
             f"The outputs asked for must be among {', '.join(known)}, once each. "
@@ -124,7 +132,10 @@ def check_outputs(names: Sequence[str], task: Task) -> None:
 
 
 def tensors_of(
-    answers: Sequence[Mapping[str, Any]], task: Task, names: Sequence[str] | None = None
+    answers: Sequence[Mapping[str, Any]],
+    task: Task,
+    names: Sequence[str] | None = None,
+    fields: Sequence[str] = (),
 ) -> list[Tensor]:
     """The outputs of a V2 answer.
 
@@ -132,18 +143,19 @@ def tensors_of(
         answers: One a row.
         task: What the agent does.
         names: The outputs wanted, in their order; None: all.
+        fields: As for `output_types`.
     """
-    types = dict(output_types(task))
+    types = dict(output_types(task, fields))
     return [
-        (
-            name,
-            types[name],
-            [json.dumps(answer, ensure_ascii=False) for answer in answers]
-            if name == "prediction"
-            else [answer[name] for answer in answers],
-        )
+        (name, types[name], [_tensor_value(answer, name) for answer in answers])
         for name in (types if names is None else names)
     ]
+
+
+def _tensor_value(answer: Mapping[str, Any], name: str) -> Any:
+    """The whole answer as JSON, or a part of it: lists too are JSON there."""
+    value = answer if name == "prediction" else answer[name]
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list) else value
 
 
 def _row(instance: Any, form: RowForm, place: int) -> Row:

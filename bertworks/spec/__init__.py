@@ -7,6 +7,7 @@ from bertworks.spec.base import Base, Scratch
 from bertworks.spec.checks import Checks, Validate
 from bertworks.spec.cluster import Resources, Schedule, SecretKey, Serve
 from bertworks.spec.compress import Compress, Prune, Quantize
+from bertworks.spec.confidence import Abstain, Confidence
 from bertworks.spec.data import Clean, Columns, Corpus, Data, Source
 from bertworks.spec.judging import Evaluate, Gates, Retrain
 from bertworks.spec.section import Section
@@ -14,12 +15,14 @@ from bertworks.spec.task import Fraction, Severity, Task, metrics_of, task_metri
 from bertworks.spec.training import Finetune, Optimizer, Pretrain, Transform
 
 __all__ = [
+    "Abstain",
     "AgentSpec",
     "Base",
     "Checks",
     "Clean",
     "Columns",
     "Compress",
+    "Confidence",
     "Corpus",
     "Data",
     "Evaluate",

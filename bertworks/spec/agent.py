@@ -14,6 +14,7 @@ from bertworks.spec.base import Base
 from bertworks.spec.checks import Validate
 from bertworks.spec.cluster import Resources, Schedule, Serve
 from bertworks.spec.compress import Compress
+from bertworks.spec.confidence import Confidence
 from bertworks.spec.data import Corpus, Data
 from bertworks.spec.judging import Evaluate, Gates, Retrain
 from bertworks.spec.section import Section
@@ -63,6 +64,7 @@ class AgentSpec(Section):
     finetune: Finetune = Field(default_factory=Finetune)
     evaluate: Evaluate = Field(default_factory=Evaluate)
     compress: Compress = Field(default_factory=Compress)
+    confidence: Confidence = Field(default_factory=Confidence)
     gates: Gates = Field(default_factory=Gates)
     serve: Serve = Field(default_factory=Serve)
     resources: Resources = Field(default_factory=Resources)
@@ -188,6 +190,42 @@ class AgentSpec(Section):
             )
         return evaluate
 
+    @field_validator("confidence")
+    @classmethod
+    def _confidence_fits_the_task(cls, value: Confidence, info: ValidationInfo) -> Confidence:
+        task, data = info.data.get("task"), info.data.get("data")
+        if task is None or data is None:
+            return value
+        can = task.kind.confidence - ({"out_of_scope"} if task.pair else set())
+        for name in ("abstain", "out_of_scope", "conformal"):
+            if getattr(value, name) is not None and name not in can:
+                raise ValueError(f"`{name}` does not go with {_shown(task)}; leave it out.")
+        if data.outside and "out_of_scope" not in can:
+            raise ValueError(
+                f"data.sources[].out_of_scope does not go with {_shown(task)}; leave such sources out. "
+                f"Received: {masked(data.outside[0].uri)}"
+            )
+        return value
+
+    @field_validator("gates")
+    @classmethod
+    def _gates_are_of_what_is_asked(cls, gates: Gates, info: ValidationInfo) -> Gates:
+        task, data, asked = (info.data.get(name) for name in ("task", "data", "confidence"))
+        if task is None or data is None or asked is None:
+            return gates
+        needed = {
+            "min_coverage": (asked.abstain, "confidence.abstain"),
+            "max_calibration_error": (
+                task.kind.confidence,
+                "a task whose answers have probabilities",
+            ),
+            "min_out_of_scope_recall": (data.outside, "a source with out_of_scope: true"),
+        }
+        for name, (there, what) in needed.items():
+            if getattr(gates, name) is not None and not there:
+                raise ValueError(f"`{name}` needs {what}; or leave it out.")
+        return gates
+
     @field_validator("gates")
     @classmethod
     def _gates_can_be_met(cls, gates: Gates, info: ValidationInfo) -> Gates:
@@ -229,3 +267,9 @@ def _check_at_most_one(name: str, value: float | None, metric: str) -> None:
             f"`{name}` must be at most 1, as {metric} is; for {value:g} % write {value / 100:g}. "
             f"Received: {value:g}"
         )
+
+
+def _shown(task: Task) -> str:
+    """A task as a spec asks for it."""
+    more = [name for name in ("multi_label", "pair") if getattr(task, name)]
+    return ", ".join([f"task.type: {task.type}", *(f"{name}: true" for name in more)])

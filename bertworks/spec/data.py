@@ -133,6 +133,11 @@ class Source(Section):
         description="For a source with `split: validation` or `test`: keep every row, duplicates and "
         "conflicting labels included, so that scores on an official file compare with others'.",
     )
+    out_of_scope: bool = Field(
+        False,
+        description="Texts that the agent should not answer: they need no label, nothing is learned or "
+        "chosen on them, the evaluation says how many are told (see `confidence.out_of_scope`).",
+    )
     license: str = Field("", description="The data's licence, for the record.")
 
     @field_validator("delimiter")
@@ -178,6 +183,14 @@ class Source(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _out_of_scope_is_in_no_split(self) -> Source:
+        if self.out_of_scope and self.split != "auto":
+            raise ValueError(
+                f"`out_of_scope` rows are in no split; leave `split` out. Received: split: {self.split}"
+            )
+        return self
+
 
 class Clean(Section):
     """Text clean-up, applied to every text before anything else sees it."""
@@ -211,6 +224,23 @@ class Data(Section):
     repeated_scores: Literal["mean", "median", "drop"] = Field(
         "mean", description="Regression: what a text that was rated several times gets; or `drop`."
     )
+
+    @field_validator("sources")
+    @classmethod
+    def _some_are_learned_from(cls, sources: list[Source]) -> list[Source]:
+        if sources and all(source.out_of_scope for source in sources):
+            raise ValueError("`sources` needs one that is not marked out_of_scope.")
+        return sources
+
+    @property
+    def labelled(self) -> list[Source]:
+        """The sources to learn from and to be measured by."""
+        return [source for source in self.sources if not source.out_of_scope]
+
+    @property
+    def outside(self) -> list[Source]:
+        """The sources that are marked out_of_scope."""
+        return [source for source in self.sources if source.out_of_scope]
 
 
 class Corpus(Section):

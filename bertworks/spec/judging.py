@@ -52,6 +52,20 @@ class Gates(Section):
         "what the load adds.",
     )
     max_size_mb: float | None = Field(None, gt=0, description="Size of the bundle, 10^6 bytes.")
+    min_coverage: Fraction | None = Field(
+        None,
+        description="Least share of the test rows whose answers are confident; needs "
+        "`confidence.abstain`.",
+    )
+    max_calibration_error: Fraction | None = Field(
+        None,
+        description="Largest expected calibration error of the scores; broken when the error is beyond "
+        "it by more than so few rows give a calibrated agent.",
+    )
+    min_out_of_scope_recall: Fraction | None = Field(
+        None,
+        description="Least share of the rows of `out_of_scope` sources that are taken for such.",
+    )
     beat_floor: bool = Field(True, description="Must be above the TF-IDF floor.")
     beat_champion: bool = Field(
         False, description="Must be above the present champion on the same test rows."

@@ -28,6 +28,8 @@ class TaskKind:
         multi_label: `task.multi_label` of a spec that asks for it.
         settings: Settings of the finetune section that go with it, of `class_weights` and
             `label_smoothing`.
+        confidence: Settings of the confidence section that go with it; none where its answers have no
+            probabilities.
         long_text: What `task.long_text` is when unset.
     """
 
@@ -41,6 +43,7 @@ class TaskKind:
     forms: tuple[str, ...] = ("text", "pair")
     multi_label: bool = False
     settings: frozenset[str] = frozenset()
+    confidence: frozenset[str] = frozenset()
     long_text: str = "cut"
 
 

@@ -31,6 +31,7 @@ Answer = Mapping[str, Any]
 
 Logits = Sequence[np.ndarray] | np.ndarray
 Columns = Mapping[str, Sequence[Any]]
+Choices = tuple[np.ndarray, np.ndarray]
 
 
 class TaskHandler(ABC):
@@ -150,6 +151,23 @@ class TaskHandler(ABC):
     ) -> Sequence[Answer]:
         """What a server answers of each row, from `decode`'s answers and the rows that were asked."""
         return decoded
+
+    def choices(self, rows: Columns, logits: Logits) -> Choices | None:
+        """Every choice among labels that the logits make, with the label that is true.
+
+        Args:
+            rows: As for `predictions`; what has no known truth is left out.
+            logits: Likewise.
+
+        Returns:
+            Logits, (choices, labels), and places of the true labels, (choices,). None: the task's
+            answers have no probabilities.
+        """
+        return None
+
+    def sureness(self, decoded: Sequence[Answer]) -> np.ndarray:
+        """How sure each of `decode`'s answers is, as `Predictions.confidence` says it: (rows,)."""
+        return np.full(len(decoded), np.nan)
 
     @abstractmethod
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:

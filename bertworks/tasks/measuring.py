@@ -100,6 +100,23 @@ def mcc(hits: np.ndarray, total: np.ndarray, guessed: np.ndarray, real: np.ndarr
     return ratio(above, np.sqrt(below))
 
 
+BINS = 15
+"""Confidence bins of the calibration error, as in Guo et al. 2017, section 2."""
+
+
+def calibration_bins(sure: np.ndarray) -> np.ndarray:
+    """The bin of each probability, 0 to BINS - 1."""
+    return np.clip(np.ceil(np.asarray(sure) * BINS).astype(int) - 1, 0, BINS - 1)
+
+
+def calibration_gaps(sure: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Of each answer how much it was right beyond its probability, in its bin: (answers, BINS).
+
+    The calibration error is the mean over answers of the absolute sums of the columns.
+    """
+    return np.asarray(np.eye(BINS)[calibration_bins(sure)] * (right - sure)[:, None])
+
+
 def ratio(above: np.ndarray, below: np.ndarray, empty: float = 0.0) -> np.ndarray:
     """above / below, and `empty` where there is nothing to divide by."""
     above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))

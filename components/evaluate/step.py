@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from bertworks.contracts.agent import AGENT
+from bertworks.contracts.confidence import CONFIDENCE
 from bertworks.contracts.latency import LATENCY, Latency
 from bertworks.contracts.metrics import CONFUSION, ERRORS, FLOOR, METRICS, REPORT, Metric
 from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import ArtifactError
 from bertworks.evaluation import calibration, data, errors, floor, predictions
 from bertworks.evaluation import metrics as scoring
+from bertworks.evaluation.confidence import measuring
 from bertworks.evaluation.gating.gates import FLOOR_ANSWERS
 from bertworks.evaluation.latency import measure
 from bertworks.evaluation.predictions import Predictions
@@ -18,7 +20,8 @@ from bertworks.evaluation.slices import slice_metrics
 from bertworks.notices import Notice
 from bertworks.pages import evaluation as view
 from bertworks.progress import stage
-from bertworks.runtime.loading import cleaned_by, load_agent, predict
+from bertworks.runtime.agent import Agent
+from bertworks.runtime.loading import ask, cleaned_by, load_agent
 from bertworks.spec import Evaluate, Task
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
@@ -68,7 +71,13 @@ def run(
         metrics, kind="metrics", producer="evaluate", parents=parents, metadata=facts,
         measured=("latency.json", "view.html"),
     ) as folder:  # fmt: skip
-        answers = predict(loaded, rows, cleaned_by(loaded, rows_of))
+        cleaned = cleaned_by(loaded, rows_of)
+        asked = ask(loaded, rows, cleaned)
+        answers = predictions.decode(task, labels, asked.rows, asked.logits, loaded.info.score)
+        texts = data.outside_rows(rows_of) if source.kind == "bundle" else []
+        sure = measuring.measured(loaded, asked, rows_of, pieces_of, texts, cleaned)
+        if sure is not None:
+            CONFIDENCE.write(folder, sure)
         speed = measure(loaded, rows, source)
         LATENCY.write(folder, speed)
         overall = scoring.score(answers, settings.bootstrap, settings.seed)
@@ -88,9 +97,21 @@ def run(
         page = view.page(f"Evaluation of the {source.kind}", folder)
         (folder / "view.html").write_text(page, encoding="utf-8")
     values = {one.name: one.value for one in overall}
-    told = calibration.notices(answers, values.get("calibration_error"))
-    notices = [*_notices(speed), *_cut(task, pieces_of, len(rows["id"])), *told]
+    notices = [
+        *_notices(speed),
+        *_cut(task, pieces_of, len(rows["id"])),
+        *calibration.notices(answers, values.get("calibration_error"), _source_of(source, loaded)),
+        *measuring.notices(sure, len(texts)),
+    ]
+    values |= {name: value for name, value in measuring.values(sure) if value is not None}
     return StepResult(values, html="view.html", confusion=matrix, notices=notices)
+
+
+def _source_of(source: Artifact, agent: Agent) -> calibration.Scored:
+    if source.kind == "model":
+        return "model"
+    known = agent.info.calibration
+    return "scaled" if known is not None and known.asked.calibrate else "plain"
 
 
 def _notices(speed: Latency) -> list[Notice]:

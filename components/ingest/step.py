@@ -8,8 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 from bertworks.data.rows.examples import write_examples
+from bertworks.data.rows.outside import write_outside
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
+from bertworks.data.rows.spill import Record
 from bertworks.data.sources import cache
 from bertworks.data.sources.base import base_notices, fetch_base
 from bertworks.data.sources.corpus import CorpusWriter
@@ -73,22 +75,38 @@ def run(
         metadata.update(fetch_base(encoder, base_out, folder, task.max_length))
         reader = Reader(task, data.clean, folder, log, data.max_row_bytes, data.label_separator)
         gather = CorpusWriter(texts, scratch / "corpus", form_of(task))
-        info = write_examples(examples_out, task, data, reader, scratch / "examples", gather.take)
+        seen: set[str] = set()
+
+        def take(split: str, row: Record) -> None:
+            gather.take(split, row)
+            if data.outside:
+                seen.add(row["id"])
+
+        info = write_examples(examples_out, task, data, reader, scratch / "examples", take)
         rules = Counter(log.rules)
-        plain = Reader(None, texts.clean, folder, log, data.max_row_bytes)
+        others = Reader(None, data.clean, folder, log, data.max_row_bytes)
+        info = write_outside(
+            examples_out, info, data.outside, others, seen, data.max_rejected, scratch / "outside"
+        )
+        unlabelled = Counter(log.rules) - rules
+        plain = Reader(None, texts.clean, folder, log, data.max_row_bytes, part="corpus")
         corpus_info = gather.write(corpus_out, plain, data.max_rejected)
         told = [
             *telling.rows(info, rules, log, task, data),
-            *telling.texts(corpus_info, log.rules - rules, texts),
+            *telling.outside(info.out_of_scope),
+            *telling.texts(corpus_info, log.rules - rules - unlabelled, texts),
             *reader.notices,
+            *others.notices,
             *plain.notices,
             *base_notices(metadata),
         ]
 
     counts = ("read", "duplicates", "conflicts", "rejected")
+    outside = {"out_of_scope_rows": info.out_of_scope.rows} if info.out_of_scope else {}
     numbers = {
         **{f"{split}_rows": rows for split, rows in info.rows.items()},
         **{name: getattr(info, name) for name in counts},
         "corpus_rows": corpus_info.rows,
+        **outside,
     }
     return StepResult(numbers, notices=[*told, *cache.notices()])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bertworks.contracts.examples import CHANGED as CHANGES
 from bertworks.contracts.examples import Corpus as Texts
-from bertworks.contracts.examples import Examples, SourceRows
+from bertworks.contracts.examples import Examples, Outside, SourceRows
 from bertworks.data.labels.label_names import label_notices
 from bertworks.data.rows.rejected import LEFT_OUT, RejectedLog
 from bertworks.look_alike import told_apart
@@ -70,6 +70,28 @@ def _disagreeing(info: Examples, task: Task, data: Data) -> Iterator[Notice]:
             how = f"the {data.repeated_scores} of its scores (data.repeated_scores)"
         text = f"{share(count, info.read)} do not agree with others of their text: each of"
         yield Notice(f"{text} {info.settled_texts:,} texts got {how}", "note", count)
+
+
+def outside(info: Outside | None) -> Iterator[Notice]:
+    """Notices on rows that are out of scope."""
+    if info is None:
+        return
+    read = info.rows + info.labelled + info.duplicates + info.rejected
+    if count := info.rejected:
+        yield Notice(
+            f"out of scope: {share(count, read)} were rejected (data.max_rejected)",
+            "warning",
+            count,
+            REJECTED,
+        )
+    if count := info.labelled:
+        text = f"out of scope: {share(count, read)} were left out: their text has a label elsewhere"
+        yield Notice(text, "warning", count)
+    if count := info.duplicates:
+        yield Notice(
+            f"out of scope: {share(count, read)} repeat others and were merged", "note", count
+        )
+    yield from _filtered(info.sources, "data.sources[].where")
 
 
 def texts(info: Texts, rules: Mapping[str, int], corpus: Corpus) -> Iterator[Notice]:

@@ -18,14 +18,17 @@ from bertworks.compression.quantization import Compressed, Scoring, TokenizedRow
 from bertworks.contracts.agent import AGENT
 from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.bundle import Timings
+from bertworks.contracts.confidence import Calibration
 from bertworks.contracts.tokens import TOKENS
 from bertworks.cpus import available_threads
 from bertworks.errors import DataError
+from bertworks.evaluation.confidence import fitting
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.pages.candidates import page
-from bertworks.spec import Quantize, Task
+from bertworks.spec import Confidence, Quantize, Task
 from bertworks.storage.artifacts import Artifact, open_artifact, write
 from bertworks.tasks import for_task
+from bertworks.tasks.handler import TaskHandler
 from bertworks.training.rows import LabelledRows, read_rows
 from components.contract import StepResult, StepSection
 
@@ -37,6 +40,7 @@ class Section(StepSection):
     """Parts of the spec, and the metric that the run goes by.
 
     Attributes:
+        confidence: What is asked of the answers, the spec's with its defaults filled in.
         gates: Those of the spec's gates that a choice can meet.
         serve: Goes into the bundle's agent.json.
         columns: Likewise: what the sources call the columns that `predict` reads.
@@ -46,6 +50,7 @@ class Section(StepSection):
     quantize: Quantize
     metric: str | None = None
     gates: Mapping[str, float | None] = Field(default_factory=dict)
+    confidence: Confidence = Field(default_factory=Confidence)
     serve: Mapping[str, object] = Field(default_factory=dict)
     columns: Mapping[str, list[str]] = Field(default_factory=dict)
 
@@ -92,6 +97,7 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
             scoring, Path(work),
         )  # fmt: skip
         chosen = made.chosen
+        calibrated = _calibrated(made, validation, handler, section.confidence)
         quantization.take(chosen, out)
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
         bundled = replace(
@@ -101,6 +107,8 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
             parents={name: parent.digest for name, parent in parents.items()},
             serve=section.serve,
             columns=dict(section.columns),
+            calibration=calibrated,
+            format=AGENT.version,
         )
         AGENT.write(out, bundled)
         threads = settings.threads or available_threads()
@@ -110,7 +118,17 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
         size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
         metadata.update(engine=chosen.name, metrics=facts)
     numbers = {"size_mb": size / 1e6, **_speeds(made), **facts}
-    return StepResult(numbers, html=PAGE, notices=choosing.notices(made.candidates))
+    told = [*choosing.notices(made.candidates), *fitting.notices(calibrated)]
+    return StepResult(numbers, html=PAGE, notices=told)
+
+
+def _calibrated(
+    made: Compressed, rows: LabelledRows, handler: TaskHandler, asked: Confidence
+) -> Calibration | None:
+    """What the bundle keeps of how sure its answers are, by its own of the validation rows."""
+    logits = made.chosen.logits
+    assert logits is not None  # it was chosen by them
+    return fitting.calibrated(handler, rows.truth, rows.combine(logits), asked)
 
 
 def _beside_mb(model: Artifact) -> float:

@@ -159,12 +159,14 @@ class Writer:
         self._format, self._names, self._keep = format_, names, keep_formulas
         self._line = io.StringIO(newline="")
         self._table: csv.DictWriter[str] | None = None
-        self._formulas = self._cut = self._rows = 0
+        self._formulas = self._cut = self._rows = self._unsure = self._outside = 0
 
     def write(self, stream: TextIO, given: Given, answer: Mapping[str, object]) -> None:
         """Writes one row."""
         self._rows += 1
         self._cut += bool(answer.get("truncated"))
+        self._unsure += answer.get("confident") is False
+        self._outside += answer.get("out_of_scope") is True
         record = {**_beside(given.record, answer), **answer}
         if self._format == "jsonl":
             stream.write(_json(record, stream) + "\n")
@@ -206,6 +208,18 @@ class Writer:
             print(
                 f"note: {self._formulas:,} cell{'s' if self._formulas > 1 else ''} that a spreadsheet "
                 "would run as a formula: written with a ' before it; --keep-formulas leaves it out",
+                file=sys.stderr,
+            )
+        if self._unsure:
+            print(
+                f"note: {self._unsure:,} of {self._rows:,} answers are not sure enough (confident); the "
+                "spec's confidence.abstain sets what is",
+                file=sys.stderr,
+            )
+        if self._outside:
+            print(
+                f"note: {self._outside:,} of {self._rows:,} texts are like none that the agent learned "
+                "from (out_of_scope); the spec's confidence.out_of_scope sets how many are told",
                 file=sys.stderr,
             )
         if self._cut:

@@ -58,12 +58,14 @@ class Case:
         learns: What the run's metric must reach on the validation rows: at least, or where lower is
             better at most. None: this small run says nothing; another test shows that it learns.
         finetune: Settings that it learns better with.
+        more: Sections of the spec that stand for those of every case.
     """
 
     task: Row
     row: Callable[[random.Random], Row]
     learns: float | None
     finetune: Row = field(default_factory=dict)
+    more: Row = field(default_factory=dict)
 
 
 class Run:
@@ -98,12 +100,13 @@ class Run:
                 "prune": {**quick, "epochs": 1, "speedup": 1.1, "importance_rows": 16},
                 "quantize": {
                     "candidates": ["onnxruntime-int8"],
-                    "max_drop": 2.0,
+                    "max_drop": 1.0,
                     "measure_rows": 16,
                     "calibration_rows": 16,
                 },
             },
             "gates": {"beat_floor": False, "max_drop": 1.0},
+            **self.case.more,
         }
 
     @cached_property

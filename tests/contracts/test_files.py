@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from bertworks.contracts import describe
-from bertworks.contracts.agent import AGENT
+from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.contracts.bundle import TIMINGS, Times
+from bertworks.contracts.confidence import Calibration
 from bertworks.contracts.decision import DECISION, Decision
 from bertworks.contracts.examples import CHANGED, CORPUS, EXAMPLES
 from bertworks.contracts.files import File, to_json
@@ -26,6 +27,8 @@ from bertworks.contracts.statistics import CHECKS, PROFILE
 from bertworks.contracts.tokens import TOKENS
 from bertworks.contracts.versions import CHAMPION, RECORD
 from bertworks.errors import ArtifactError
+from bertworks.evaluation.confidence.fitting import NEVER
+from bertworks.spec import Confidence, Task
 
 REPOSITORY = Path(__file__).parents[2]
 KEPT: list[tuple[str, File[Any]]] = [
@@ -82,8 +85,25 @@ def test_older_forms_are_migrated() -> None:
     agent = AGENT.of({**plain, "candidates": [{"name": "x", "p95_ms": 2.0}]}, "agent.json")
     assert agent.candidates and agent.candidates[0].times == Times(p95_ms=2.0)
     assert agent.task.long_text == "cut" and agent.task.max_length == 16 and agent.clean is None
+    assert agent.calibration is None and agent.temperature == 1.0 and agent.format == 1
     speed = LATENCY.of({"p50_ms": 1.0, "p95_ms": 2.0}, "latency.json")
     assert speed.quiet_p95_ms == 2.0 and not speed.load.busy
+
+
+def test_how_sure_an_agent_is_is_read_as_it_was_written() -> None:
+    asked = Confidence.model_validate({"abstain": {"precision": 0.9}, "conformal": 0.8})
+    known = Calibration(200, 0.71, asked, confident_from=NEVER, set_from=0.125)
+    record = AgentRecord(Task(), 16, ["a", "b"], calibration=known)
+    again = AGENT.of(to_json(record), "agent.json")
+    assert again.calibration == known and again.temperature == 0.71 and again.format == 2
+    with pytest.raises(
+        ArtifactError, match="its format is 3, this version of bertworks reads 1 to 2"
+    ):
+        AGENT.of({**to_json(record), "format": 3}, "agent.json")
+    wrong = to_json(record)
+    wrong["calibration"]["temperature"] = "warm"
+    with pytest.raises(ArtifactError, match=r"calibration\.temperature"):
+        AGENT.of(wrong, "agent.json")
 
 
 @pytest.mark.parametrize("version", [2, 0, "1", True, None])

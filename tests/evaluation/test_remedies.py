@@ -17,6 +17,7 @@ from made_candidates import scored
 from bertworks.compression.candidates import Candidate, Limits
 from bertworks.compression.choosing import choose
 from bertworks.contracts.bundle import Tried
+from bertworks.contracts.confidence import MeasuredConfidence, OutOfScope, SplitConfidence
 from bertworks.contracts.decision import DECISION
 from bertworks.contracts.latency import Load, Speed
 from bertworks.errors import ArtifactError, GateRefused
@@ -40,6 +41,15 @@ def state(**changes: Any) -> Measured:
         floor=entries(accuracy=0.9, mae=0.5, pearson=0.4),
         latency=Speed(5.4321, 5.4321, 5.4321, Load(1.0, 1.0, 1.0, 1.0), size_mb=70.04),
         champion=Difference(-0.01, -0.02, 0.01, 0.2),
+        sure=MeasuredConfidence(
+            temperature=0.7,
+            splits={
+                "test": SplitConfidence(
+                    300, 0.31234, 0.08765, 0.02345, 0.81234, coverage=0.61234, refused=0.05
+                )
+            },
+            out_of_scope=OutOfScope(90, 0.71234, 0.9),
+        ),
     )
     return dataclasses.replace(plain, **changes)
 
@@ -55,6 +65,9 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, Measured]] = {
     "size": ({"max_size_mb": 25.0}, "accuracy", state()),
     "floor": ({"beat_floor": True}, "accuracy", state()),
     "champion": ({"beat_champion": True}, "accuracy", state()),
+    "coverage": ({"min_coverage": 0.7}, "accuracy", state()),
+    "calibration": ({"max_calibration_error": 0.06}, "accuracy", state()),
+    "out of scope": ({"min_out_of_scope_recall": 0.8}, "accuracy", state()),
 }
 
 
@@ -73,7 +86,8 @@ def test_each_value_that_is_advised_suffices(name: str) -> None:
 
 def test_all_broken_rules_are_advised_on_and_all_advice_together_passes() -> None:
     asked = {"minimum": 0.9, "max_drop": 0.0, "max_latency_ms": 1, "max_size_mb": 1,
-             "beat_floor": True, "beat_champion": True}  # fmt: skip
+             "beat_floor": True, "beat_champion": True, "min_coverage": 0.7,
+             "max_calibration_error": 0.06, "min_out_of_scope_recall": 0.8}  # fmt: skip
     given = state(drop=LOSS)
     found = decide(Gates(**asked), "accuracy", given)
     advised = ADVICE.findall(fix(found, given))
@@ -165,3 +179,10 @@ def test_a_missing_floor_and_a_strange_champion_have_a_way_out() -> None:
     with pytest.raises(ArtifactError) as caught:
         against_champion(ours, theirs, "accuracy", seed=1)
     assert "gates.beat_champion: false" in caught.value.fix
+
+
+def test_a_calibration_error_within_chance_is_none() -> None:
+    """0.08765, of which 0.02345 is what chance makes of so few rows."""
+    rules = {**OFF, "max_calibration_error": 0.065}
+    found = decide(Gates(**rules), "accuracy", state())
+    assert found.passed and "0.0234 of it is what chance makes of 300 rows" in found.rules[0].note

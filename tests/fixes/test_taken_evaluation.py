@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tiny_model
 
-from bertworks.contracts.decision import Decision
+from bertworks.contracts.confidence import MeasuredConfidence, SplitConfidence
+from bertworks.contracts.decision import Decision, Rule
 from bertworks.contracts.latency import Load, Speed
 from bertworks.contracts.metrics import Metric
 from bertworks.contracts.tokens import TOKENS
+from bertworks.evaluation.gating.confidence import confidence_rules
 from bertworks.evaluation.gating.gates import Measured, against_champion, decide
 from bertworks.evaluation.metrics import score
 from bertworks.evaluation.predictions import Predictions
@@ -116,6 +118,32 @@ def test_a_floor_that_was_not_measured(bench: Bench, piece: str) -> None:
         "bertworks/evaluation/gating/gates.py", "Set evaluate.floor: true", attempt, by
     )
     assert decision.passed
+
+
+@pytest.mark.parametrize(
+    ("gate", "name"),
+    [
+        ("min_coverage", "coverage"),
+        ("max_calibration_error", None),
+        ("min_out_of_scope_recall", "out_of_scope"),
+    ],
+)
+def test_a_gate_on_what_was_not_measured(bench: Bench, gate: str, name: str | None) -> None:
+    bench.content["data"]["sources"].append({"uri": "others.csv", "out_of_scope": True})
+    asked = ("confidence.abstain.coverage=0.5", f"gates.{gate}=0.5")
+    test = SplitConfidence(9, 0.1, 0.1, 0.1, 0.9)
+
+    def attempt(*changes: str) -> list[Rule]:
+        gates = bench.spec(*asked, *changes).spec.gates
+        return confidence_rules(gates, MeasuredConfidence(1.0, {"test": test}) if name else None)
+
+    rules = taken(
+        "bertworks/evaluation/gating/confidence.py",
+        "Run the spec again, so that the bundle is made and evaluated with it",
+        attempt,
+        as_written,
+    )
+    assert rules == []
 
 
 @pytest.mark.parametrize("way", ["gates.beat_champion: false", "data.salt"])

@@ -7,6 +7,7 @@ import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
+from bertworks.contracts.agent import AGENT
 from bertworks.contracts.tokens import TOKENS
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import all_shapes
@@ -66,8 +67,9 @@ def make_model(path, task, labels, score=None, sizes=None, clean=None):
     with write(path, kind="model", producer="finetune") as out:
         save_folder(out, sizes, random_weights(sizes, head), head)
         tokenizer().save(str(out / "tokenizer.json"))
-        agent = {"format": 1, "task": task.model_dump(mode="json"), "max_length": MAX_LENGTH}
-        write_json(out / "agent.json", {**agent, **info, "base": "test", "parents": {}})
+        agent = {"task": task.model_dump(mode="json"), "max_length": MAX_LENGTH, **info}
+        beside = {"format": AGENT.version, "base": "test", "parents": {}}
+        write_json(out / "agent.json", {**agent, **beside})
     return path
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertworks.contracts.examples import EXAMPLES, Outside
 from bertworks.retraining.merge import write_rows
 from bertworks.retraining.plan import LABEL_ROWS, counts, make_plan
 from bertworks.retraining.rows import Key, read_keys, rows_of
@@ -179,3 +183,23 @@ def test_no_old_label_is_outweighed_by_a_new_one() -> None:
     current = known | keys({"common": 60}, start=1000)
     plan = make_plan(current, known, rehearsal=0.5, seed="x", min_label_rows=2)
     assert len(plan.rehearsed) < 60
+
+
+def test_texts_out_of_scope_go_on_to_the_evaluation_and_not_into_the_history(
+    tmp_path: Path,
+) -> None:
+    task = Task()
+    current = write_examples(tmp_path / "current", made_rows(40))
+    outside = current.path / "out_of_scope"
+    outside.mkdir()
+    table = pa.table({"id": ["0" * 16], "text": ["what is the weather"]})
+    pq.write_table(table, outside / "part-00000.parquet")
+    EXAMPLES.write(current.path, replace(EXAMPLES.read(current), out_of_scope=Outside(1)))
+    plan = make_plan(read_keys(current, task), {}, rehearsal=None, seed="", min_label_rows=1)
+    for name in ("examples", "history"):
+        (tmp_path / name).mkdir()
+    write_rows(task, [current], plan, tmp_path / "examples", tmp_path / "history")
+    assert EXAMPLES.read(tmp_path / "examples").out_of_scope == Outside(1)
+    assert EXAMPLES.read(tmp_path / "history").out_of_scope is None
+    kept = pq.read_table(tmp_path / "examples/out_of_scope/part-00000.parquet")
+    assert kept.equals(table) and not (tmp_path / "history/out_of_scope").exists()

@@ -310,3 +310,55 @@ def test_settings_that_a_task_has_no_use_for_are_refused_before_any_work(task, f
         AgentSpec.model_validate({**parts, "task": {"type": task}})
     assert "leave it out" in str(raised.value)
     AgentSpec.model_validate({**parts, "task": {"type": "classification"}})
+
+
+CONFIDENT = "gates: {min_coverage: 0.5}\nconfidence: {abstain: {coverage: 0.6}}\n"
+OUTSIDE = "    - {uri: others.csv, out_of_scope: true}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("confidence: {abstain: {}}\n", ["`abstain` needs one of `precision` and `coverage`"]),
+        ("confidence: {abstain: {precision: 0.9, coverage: 0.5}}\n", ["needs one of"]),
+        ("confidence: {abstain: {precision: 90}}\n", ["less than 1", "Received: 90"]),
+        (
+            "task: {type: regression}\nconfidence: {abstain: {coverage: 0.5}}\n",
+            ["`abstain` does not go with task.type: regression; leave it out"],
+        ),
+        (
+            "task: {type: classification, multi_label: true}\nconfidence: {conformal: 0.9}\n",
+            ["`conformal` does not go with task.type: classification, multi_label: true"],
+        ),
+        (
+            f"{OUTSIDE}task: {{type: tagging}}\n",
+            ["data.sources[].out_of_scope does not go with task.type: tagging", "others.csv"],
+        ),
+        (f"{OUTSIDE}task: {{type: classification, pair: true}}\n", ["pair: true"]),
+        (
+            "    - {uri: b.csv, out_of_scope: true, split: test}\n",
+            ["`out_of_scope` rows are in no"],
+        ),
+        ("      out_of_scope: true\n", ["needs one that is not marked out_of_scope"]),
+        ("gates: {min_coverage: 0.5}\n", ["`min_coverage` needs confidence.abstain"]),
+        ("gates: {min_out_of_scope_recall: 0.5}\n", ["needs a source with out_of_scope: true"]),
+        (
+            "task: {type: regression}\ngates: {max_calibration_error: 0.1}\n",
+            ["`max_calibration_error` needs a task whose answers have probabilities"],
+        ),
+    ],
+)
+def test_confidence_that_cannot_be_had_is_refused_at_once(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, MINIMAL + text)
+    assert all(word in str(raised.value) for word in words), str(raised.value)
+
+
+def test_confidence_and_its_gates_are_accepted(tmp_path: Path) -> None:
+    spec = load(tmp_path, MINIMAL + OUTSIDE + CONFIDENT).spec
+    assert spec.gates.min_coverage == 0.5 and [one.uri for one in spec.data.labelled] == [
+        "rows.csv"
+    ]
+    assert [one.uri for one in spec.data.outside] == ["others.csv"]

@@ -29,7 +29,7 @@ Taker = Callable[[str, Record], None]
 def write_examples(
     folder: Path, task: Task, data: Data, reader: Reader, scratch: Path, take: Taker
 ) -> Examples:
-    """Reads all sources of `data` and writes the examples artifact's files.
+    """Reads the labelled sources of `data` and writes the examples artifact's files.
 
     Args:
         folder: Where the splits and info.json go.
@@ -46,10 +46,10 @@ def write_examples(
         DataError: Too many rejected rows, only one distinct row, or a split without rows.
     """
     handler = for_task(task)
-    extra = sorted({name for source in data.sources for name in source.columns.extra})
+    extra = sorted({name for source in data.labelled for name in source.columns.extra})
     spill = Spill(scratch)
     repeats: Counter[str] = Counter()  # of official rows only, and those files are small
-    for found in reader.examples(data.sources):
+    for found in reader.examples(data.labelled):
         record = {
             **found.example,
             "_split": found.source.split,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bertworks import progress
 from bertworks.contracts.examples import Example, SourceRows, Unmatched
@@ -55,6 +55,7 @@ class Reader:
         log: Takes the refused rows.
         max_row_bytes: Longer rows are refused.
         separator: Separates the labels of a multi-label cell.
+        part: The part of the spec that its sources are of, for messages.
         read: Rows read so far that passed their source's filter, refused ones included.
         rejected: Rows refused so far.
         filtered: Rows left out so far by their source's filter.
@@ -69,6 +70,7 @@ class Reader:
     log: RejectedLog
     max_row_bytes: int
     separator: str = "|"
+    part: Literal["data", "corpus"] = "data"
     read: int = 0
     rejected: int = 0
     filtered: int = 0
@@ -86,7 +88,7 @@ class Reader:
         """
         if not sources:
             return
-        what = "reading rows" if self.task is not None else "reading the corpus"
+        what = "reading rows" if self.part == "data" else "reading the corpus"
         with progress.stage(what, unit="rows") as stage:
             for source in sources:
                 before, filtered = self.read, self.filtered
@@ -120,7 +122,7 @@ class Reader:
 
     @property
     def _setting(self) -> str:
-        return f"{'data' if self.task else 'corpus'}.sources[].where"
+        return f"{self.part}.sources[].where"
 
     def _file(
         self, file: Fetched, source: Source, mapper: Mapper, gave_nothing: list[_Nothing]

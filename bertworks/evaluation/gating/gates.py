@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 from bertworks.compression import candidates
 from bertworks.contracts.agent import AGENT
 from bertworks.contracts.bundle import Tried
+from bertworks.contracts.confidence import CONFIDENCE, MeasuredConfidence
 from bertworks.contracts.decision import Decision, Rule, Verdict
 from bertworks.contracts.latency import LATENCY, Latency, Speed
 from bertworks.contracts.metrics import FLOOR, METRICS, Metric, overall, value_of
 from bertworks.errors import ArtifactError
 from bertworks.evaluation import predictions
 from bertworks.evaluation.bootstrap import Difference, paired
+from bertworks.evaluation.gating.confidence import WORDS as CONFIDENCE_WORDS
+from bertworks.evaluation.gating.confidence import confidence_rules
 from bertworks.evaluation.gating.drops import Drop, shared
 from bertworks.evaluation.gating.new_labels import NewLabels
 from bertworks.evaluation.measures import measure_of
@@ -49,6 +52,7 @@ class Measured:
         above_floor: How much the bundle is above the floor on the same rows; None likewise.
         candidates: What the bundle was chosen from: they tell what helps a refused one.
         new_labels: What becomes of labels that the champion does not know; None where there are none.
+        sure: How sure the bundle's answers are; None where it keeps no calibration.
     """
 
     bundle: list[Metric]
@@ -60,6 +64,7 @@ class Measured:
     above_floor: Difference | None = None
     candidates: Sequence[Tried] = ()
     new_labels: NewLabels | None = None
+    sure: MeasuredConfidence | None = None
 
     @classmethod
     def of(
@@ -97,6 +102,7 @@ class Measured:
             above_floor=above,
             candidates=candidates.table(bundle),
             new_labels=new_labels,
+            sure=CONFIDENCE.read(ours) if (ours / CONFIDENCE.name).is_file() else None,
         )
 
 
@@ -128,7 +134,7 @@ def decide(
 
     Raises:
         SpecError: The metric was not measured.
-        ArtifactError: The floor is asked for, but was not measured.
+        ArtifactError: The floor, or how sure answers are, is asked for, but was not measured.
     """
     sign = -1.0 if lower_is_better(metric) else 1.0
     value = value_of(measured.bundle, metric)
@@ -145,6 +151,7 @@ def decide(
     if gates.max_size_mb is not None:
         size = measured.latency.size_mb
         rules.append(Rule("max_size_mb", gates.max_size_mb, size, size <= gates.max_size_mb))
+    rules += confidence_rules(gates, measured.sure)
     if gates.beat_floor:
         rules.append(_beats_floor(measured, metric, value, sign))
     if challenge and measured.new_labels is not None:
@@ -299,6 +306,7 @@ def _spread(entries: Sequence[Metric], metric: str) -> str:
 
 
 _WORDS = {
+    **CONFIDENCE_WORDS,
     "minimum": "{metric} is {value:.4f}, the gate asks for {limit:g}",
     "max_drop": "{metric} is {value:.4f} worse than the uncompressed model's, at most {limit:g} is "
     "allowed",

@@ -69,6 +69,27 @@ def _beat_champion(rule: Rule, metric: str, measured: Measured) -> str:
     return "keep the champion, or set gates.beat_champion: false to replace it anyway"
 
 
+def _coverage(rule: Rule, metric: str, measured: Measured) -> str:
+    return (
+        "ask less of a confident answer (lower confidence.abstain.precision, or raise "
+        f"confidence.abstain.coverage), or lower gates.min_coverage to {_down(_of(rule.value))}"
+    )
+
+
+def _calibration(rule: Rule, metric: str, measured: Measured) -> str:
+    return (
+        "set confidence.calibrate: true, give more validation rows (raise data.validation), or raise "
+        f"gates.max_calibration_error to {_up(_of(rule.value))}"
+    )
+
+
+def _recall(rule: Rule, metric: str, measured: Measured) -> str:
+    return (
+        "let more in-scope rows be refused (raise confidence.out_of_scope), or lower "
+        f"gates.min_out_of_scope_recall to {_down(_of(rule.value))}"
+    )
+
+
 def _of(number: float | None) -> float:
     """A number that every rule has that can be broken."""
     assert number is not None
@@ -94,6 +115,9 @@ _REMEDIES: dict[str, Callable[[Rule, str, Measured], str]] = {
     "max_drop": _max_drop,
     "max_latency_ms": _max_latency,
     "max_size_mb": _max_size,
+    "min_coverage": _coverage,
+    "max_calibration_error": _calibration,
+    "min_out_of_scope_recall": _recall,
     "beat_floor": _beat_floor,
     "beat_champion": _beat_champion,
 }

@@ -147,7 +147,9 @@ def _mark(check: Check) -> Badge:
 
 
 def _sources(info: Examples) -> Table | None:
+    outside = info.out_of_scope.sources if info.out_of_scope else []
     rows = [
-        [one.uri, "–" if one.rows is None else one.rows, one.license or "–"] for one in info.sources
+        [one.uri, "–" if one.rows is None else one.rows, one.license or "–"]
+        for one in (*info.sources, *outside)
     ]
     return Table(["source", "rows", "licence"], rows, [1]) if rows else None

@@ -36,6 +36,7 @@ PARTS: dict[str, Part] = {
     "What the steps tell": report_notices.section,
     "Compression": report_compression.section,
     "Scores": report_scores.scores,
+    "How sure": report_scores.sure,
     "Confusion matrix": report_scores.confusion,
     "Slices": report_scores.slices,
     "Sample predictions": report_scores.samples,

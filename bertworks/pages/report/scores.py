@@ -152,6 +152,12 @@ def intervals(entries: Mapping[str, Metric], title: str) -> Intervals | None:
     return Intervals(title, whiskers, height=10 + 30 * len(entries))
 
 
+def sure(run: RunRecord, opened: Opened) -> View | None:
+    """How sure the bundle's answers are."""
+    found = opened.get("bundle_metrics")
+    return view.sure(found) if found else None
+
+
 def confusion(run: RunRecord, opened: Opened) -> View | None:
     """The confusion matrix of the last agent that was evaluated."""
     found = _last(opened)

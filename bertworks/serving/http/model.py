@@ -14,6 +14,7 @@ import kserve
 from kserve.protocol.infer_type import InferRequest, RequestedOutput
 
 from bertworks.errors import DataError
+from bertworks.runtime import confidence
 from bertworks.runtime.agent import Agent
 from bertworks.serving import protocols
 from bertworks.serving.http.line import Ticket, current
@@ -52,6 +53,7 @@ class AgentModel(kserve.Model):
         self.identity = identity
         self._agent, self._limits = agent, limits or Limits()
         self._executor = executor or ThreadPoolExecutor(2, "answers")
+        self._fields = confidence.names(agent.info.calibration)
         engine = agent.info.engine.name if agent.info.engine else ""
         self._meters = Meters(name, identity, engine)
 
@@ -92,7 +94,7 @@ class AgentModel(kserve.Model):
 
     def get_output_types(self) -> list[dict[str, object]]:
         """For the V2 model metadata."""
-        types = protocols.output_types(self._agent.task)
+        types = protocols.output_types(self._agent.task, self._fields)
         return [{"name": one, "datatype": kind, "shape": [-1]} for one, kind in types]
 
     async def _compute(self, rows: list[Row], ticket: Ticket) -> Sequence[Answer]:
@@ -107,7 +109,8 @@ class AgentModel(kserve.Model):
     def _rows(self, request: InferRequest) -> list[Row]:
         task = self._agent.task
         protocols.check_inputs([tensor.name for tensor in request.inputs], task)
-        protocols.check_outputs([one.name for one in request.request_outputs or ()], task)
+        asked = [one.name for one in request.request_outputs or ()]
+        protocols.check_outputs(asked, task, self._fields)
         tensors = {tensor.name: _values(tensor) for tensor in request.inputs}
         return protocols.rows_of_tensors(tensors, task, self._limits)
 
@@ -116,7 +119,9 @@ class AgentModel(kserve.Model):
         names = None if wanted is None else [one.name for one in wanted]
         outputs = [
             kserve.InferOutput(name=output, shape=[len(values)], datatype=kind, data=values)
-            for output, kind, values in protocols.tensors_of(answers, self._agent.task, names)
+            for output, kind, values in protocols.tensors_of(
+                answers, self._agent.task, names, self._fields
+            )
         ]
         return kserve.InferResponse(
             response_id=request.id or uuid.uuid4().hex,  # optional in V2; kserve's answer needs one

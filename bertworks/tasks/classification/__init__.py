@@ -12,5 +12,6 @@ KIND = TaskKind(
     at_most_one=frozenset(METRICS),
     lower_is_better=frozenset({"calibration_error"}),
     settings=frozenset({"class_weights", "label_smoothing"}),
+    confidence=frozenset({"calibrate", "abstain", "out_of_scope", "conformal"}),
 )
 register(KIND)

@@ -12,9 +12,6 @@ from bertworks.tasks.measuring import ratio
 from bertworks.tasks.predictions import Predictions
 from bertworks.tasks.scores import Measure, RowMean, Scores
 
-BINS = 15
-"""Confidence bins of the calibration error, as in Guo et al. 2017, section 2."""
-
 
 class ClassificationScores(Scores):
     """accuracy, macro_f1, micro_f1, mcc, and with probabilities roc_auc and calibration_error."""
@@ -88,8 +85,7 @@ def _of_probabilities(
     columns = [1] if actual.shape[1] == 2 else range(actual.shape[1])
     sure = answers.confidence()
     right = (answers.truth == answers.prediction).astype(float)
-    bins = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = np.eye(BINS)[bins] * (right - sure)[:, None]
+    gaps = measuring.calibration_gaps(sure, right)
     return {
         "roc_auc": measuring.mean_auc(answers.probabilities, actual, columns),
         "calibration_error": lambda weights: ratio(

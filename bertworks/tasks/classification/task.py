@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from bertworks.models.config import Head
-from bertworks.tasks.handler import Answer, Columns, Logits, TaskHandler
+from bertworks.tasks.handler import Answer, Choices, Columns, Logits, TaskHandler
 from bertworks.tasks.measuring import softmax
 from bertworks.tasks.predictions import Predictions
 from bertworks.tasks.target import LabelTarget
@@ -63,6 +63,17 @@ class Classification(TaskHandler):
             }
             for index, row in zip(best, chances.tolist(), strict=True)
         ]
+
+    def choices(self, rows: Columns, logits: Logits) -> Choices:
+        """One a row."""
+        truth = np.asarray(rows["truth"], dtype=np.int64)
+        known = truth >= 0
+        wide = np.reshape(np.asarray(logits, np.float64), (-1, len(self.labels)))
+        return wide[known], truth[known]
+
+    def sureness(self, decoded: Sequence[Answer]) -> np.ndarray:
+        """The score of the label that is given."""
+        return np.array([one["score"] for one in decoded], float)
 
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
         """The likeliest label, and the probability of each."""

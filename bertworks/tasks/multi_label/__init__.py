@@ -12,5 +12,6 @@ KIND = TaskKind(
     metric="accuracy",
     at_most_one=frozenset(METRICS),
     settings=frozenset({"class_weights", "label_smoothing"}),
+    confidence=frozenset({"calibrate", "abstain"}),
 )
 register(KIND)

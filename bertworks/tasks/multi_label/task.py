@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from bertworks.models.config import Head
-from bertworks.tasks.handler import Answer, Columns, Logits, TaskHandler
+from bertworks.tasks.handler import Answer, Choices, Columns, Logits, TaskHandler
 from bertworks.tasks.multi_label.target import LabelsTarget
 from bertworks.tasks.predictions import Predictions
 
@@ -58,6 +58,18 @@ class MultiLabel(TaskHandler):
             }
             for row, chance in zip(wide, _sigmoid(wide), strict=True)
         ]
+
+    def choices(self, rows: Columns, logits: Logits) -> Choices:
+        """One a row and label: no or yes, whose logits are 0 and the label's."""
+        yes = np.reshape(np.asarray(logits, np.float64), -1)
+        return np.stack([np.zeros_like(yes), yes], axis=1), np.asarray(rows["truth"]).reshape(-1)
+
+    def sureness(self, decoded: Sequence[Answer]) -> np.ndarray:
+        """The least certain of the row's yes/no answers."""
+        least = (
+            min((max(p, 1 - p) for p in one["scores"].values()), default=1.0) for one in decoded
+        )
+        return np.array(list(least), float)
 
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
         """0 or 1 for each label, and its probability."""

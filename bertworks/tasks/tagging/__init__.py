@@ -15,6 +15,7 @@ KIND = TaskKind(
     at_most_one=frozenset(METRICS),
     forms=("words",),
     settings=frozenset({"label_smoothing"}),
+    confidence=frozenset({"calibrate", "abstain"}),
     long_text="windows",
 )
 register(KIND)

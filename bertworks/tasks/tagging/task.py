@@ -10,7 +10,7 @@ import numpy as np
 
 from bertworks.contracts.examples import Example
 from bertworks.models.config import Head
-from bertworks.tasks.handler import Answer, Columns, Logits, TaskHandler
+from bertworks.tasks.handler import Answer, Choices, Columns, Logits, TaskHandler
 from bertworks.tasks.measuring import softmax
 from bertworks.tasks.predictions import Predictions
 from bertworks.tasks.tagging.entities import OUTSIDE, spans
@@ -104,6 +104,22 @@ class Tagging(TaskHandler):
         """Tags on all words, and the entities in the text."""
         placed, kept = encoded.words or [], encoded.kept or []
         return [_answer(*one) for one in zip(rows, placed, kept, decoded, strict=True)]
+
+    def choices(self, rows: Columns, logits: Logits) -> Choices:
+        """One a word that is read."""
+        place = {tag: index for index, tag in enumerate(self.labels)}
+        wide, truth = [np.zeros((0, len(self.labels)))], []
+        for row, starts, kept, tags in zip(
+            logits, rows["starts"], rows["kept"], rows["truth"], strict=True
+        ):
+            wide.append(np.asarray(row, np.float64)[np.asarray(starts, np.int64)])
+            truth += [place.get(tags[word], -1) for word in kept]
+        true = np.array(truth, np.int64)
+        return np.concatenate(wide)[true >= 0], true[true >= 0]
+
+    def sureness(self, decoded: Sequence[Answer]) -> np.ndarray:
+        """The score of the row's least certain tag."""
+        return np.array([min(one["scores"], default=1.0) for one in decoded], float)
 
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
         """Takes the answer on each word's first piece; words that have none count as outside."""

@@ -1,0 +1,1 @@
+"""How sure answers are: fitted on validation rows, measured on others."""
