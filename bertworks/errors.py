@@ -68,6 +68,10 @@ class ArtifactError(BertworksError):
     exit_code = 5
 
 
+class Diverged(BertworksError):
+    """A training came to a loss that is no number."""
+
+
 class GateRefused(BertworksError):
     """A model did not meet a gate.
 

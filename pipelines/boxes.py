@@ -1,10 +1,10 @@
 """The table of boxes: each place in the DAGs that make and remake an agent, one line of records each.
 
-    ingest -> [compare] -> validate -> transform -> [pretrain] -> finetune -> evaluate
-                                                                     |           |
-       [prune] <-----------------------------------------------------+           |
-          |                                                                      |
-       quantize -> evaluate-bundle -> gate <-------------------------------------+
+    ingest -> [compare] -> validate -> transform -> [pretrain] -> [tune] -> finetune -> evaluate
+                                                                               |           |
+       [prune] <---------------------------------------------------------------+           |
+          |                                                                                |
+       quantize -> evaluate-bundle -> gate <-----------------------------------------------+
                                        |
                                     register -> [deploy]            however it ends: [notify]
 
@@ -62,6 +62,7 @@ HISTORY = (Output("compare", "history"), READ)
 CORPUS = (Output("ingest", "corpus"),)
 START = (Output("compare", "initial"), BASE)
 TOKENS = (Output("transform", "tokens"),)
+ENCODER = (Output("pretrain", "model"), *START)
 TEACHER = (Output("finetune", "model"),)
 MODEL = (Output("prune", "pruned"), *TEACHER)
 BUNDLE = (Output("quantize", "bundle"),)
@@ -110,9 +111,19 @@ TABLE = (
         known_as={"model": "pretrained"},
     ),
     Box(
+        name="tune",
+        section=of.parts("task", "metric", "finetune", "tune"),
+        takes={"tokens": TOKENS, "initial": ENCODER},
+        there=lambda dag: dag.spec.tune.enabled,
+        trains=True,
+        requests=("1", "4Gi"),
+        ahead=("bertworks.training.search.fine_tuning",),
+    ),
+    Box(
         name="finetune",
         section=of.parts("task", "metric", "finetune"),
-        takes={"tokens": TOKENS, "initial": (Output("pretrain", "model"), *START)},
+        # What tune found is a model that is trained already: finetune takes it over.
+        takes={"tokens": TOKENS, "initial": (Output("tune", "tuned"), *ENCODER)},
         trains=True,
         requests=("1", "4Gi"),
         ahead=("bertworks.training.objectives.finetuning",),

@@ -159,6 +159,8 @@ def recipe(spec: AgentSpec) -> str:
     }
     made = spec.model_dump(mode="json", include=fields)
     made["clean"] = spec.data.clean.model_dump(mode="json")
+    if spec.tune.enabled:
+        made["tune"] = plain(spec.tune)
     made["retrain"] = spec.retrain.model_dump(include={"warm_start", "rehearsal", "seed"})
     return hashlib.sha256(as_json([bertworks.__version__, made]).encode()).hexdigest()[:16]
 

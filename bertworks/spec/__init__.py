@@ -13,6 +13,7 @@ from bertworks.spec.judging import Evaluate, Gates, Retrain
 from bertworks.spec.section import Section
 from bertworks.spec.task import Fraction, Severity, Task, metrics_of, task_metric
 from bertworks.spec.training import Finetune, Optimizer, Pretrain, Transform
+from bertworks.spec.tuning import Tune
 
 __all__ = [
     "Abstain",
@@ -44,6 +45,7 @@ __all__ = [
     "Source",
     "Task",
     "Transform",
+    "Tune",
     "Validate",
     "metrics_of",
     "task_metric",

@@ -20,6 +20,7 @@ from bertworks.spec.judging import Evaluate, Gates, Retrain
 from bertworks.spec.section import Section
 from bertworks.spec.task import Task, metrics_of, task_metric
 from bertworks.spec.training import Finetune, Pretrain, Transform
+from bertworks.spec.tuning import Tune
 
 
 class AgentSpec(Section):
@@ -62,6 +63,7 @@ class AgentSpec(Section):
     transform: Transform = Field(default_factory=Transform)
     pretrain: Pretrain = Field(default_factory=Pretrain)
     finetune: Finetune = Field(default_factory=Finetune)
+    tune: Tune = Field(default_factory=Tune)
     evaluate: Evaluate = Field(default_factory=Evaluate)
     compress: Compress = Field(default_factory=Compress)
     confidence: Confidence = Field(default_factory=Confidence)
@@ -173,6 +175,19 @@ class AgentSpec(Section):
             raise ValueError(
                 f"`label_smoothing` does not go with task.type: {task.type}; leave it out or set it to "
                 f"0. Received: label_smoothing={value.label_smoothing:g}"
+            )
+        return value
+
+    @field_validator("tune")
+    @classmethod
+    def _search_fits_the_task(cls, value: Tune, info: ValidationInfo) -> Tune:
+        task, smoothing = info.data.get("task"), value.space.label_smoothing
+        if task is None or smoothing is None or not smoothing.said:
+            return value
+        if "label_smoothing" not in task.kind.settings:
+            raise ValueError(
+                f"`space.label_smoothing` does not go with task.type: {task.type}; leave it out or set "
+                "it to null."
             )
         return value
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 from bertworks import progress
 from bertworks.contracts.files import File, to_json
 from bertworks.contracts.history import Point, Timings
-from bertworks.errors import BertworksError
+from bertworks.errors import Diverged
 from bertworks.models.layout import Weights
 from bertworks.models.model import BertModel, get_weights, set_weights_from, slots
 from bertworks.spec import Optimizer
@@ -45,6 +45,7 @@ class Selection:
         patience: Stop after so many epochs without a better one.
         minutes: Stop where another epoch would not fit into so many minutes of training steps; None:
             never. It is the one thing here that hangs on the clock.
+        judge: Asked after each epoch; gives why to stop, or "" to go on. None: nobody is asked.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Selection:
     is_better: Callable[[float, float | None], bool]
     patience: int
     minutes: float | None = None
+    judge: Callable[[State], str] | None = None
 
 
 @dataclass
@@ -66,7 +68,8 @@ class State:
         seconds: Spent in training steps.
         tokens: Real tokens seen.
         window: Sum and number of the losses since the last loss point.
-        stopped: Why it ended before the last step: "patience" or "minutes"; empty: it did not.
+        stopped: Why it ended before the last step: "patience", "minutes" or what the judge said; empty:
+            it did not.
     """
 
     step: int = 0
@@ -123,7 +126,7 @@ def train(
         name: What progress calls it.
 
     Raises:
-        BertworksError: The loss is not finite.
+        Diverged: The loss is not finite.
     """
     run = _Run(model, feed, objective, settings, total, layer_decay, selection, checkpoints)
     run.resume()
@@ -208,7 +211,7 @@ class _Run:
     def _count(self, batches: list[MicroBatch], loss: float, seconds: float) -> None:
         state = self.state
         if not math.isfinite(loss):
-            raise BertworksError(
+            raise Diverged(
                 f"Training diverged: the loss at step {state.step + 1} is {loss}.",
                 f"Lower {self.settings.place}.learning_rate, or raise {self.settings.place}.warmup.",
             )
@@ -232,10 +235,11 @@ class _Run:
 
     def _reason_to_stop(self, selection: Selection) -> str:
         done = self._epoch()
+        judged = selection.judge(self.state) if selection.judge else ""
         if done - self.state.best_epoch >= selection.patience:
             return "patience"
-        if selection.minutes is None or self.state.step >= self.total:
-            return ""
+        if judged or selection.minutes is None or self.state.step >= self.total:
+            return judged if self.state.step < self.total else ""
         after_another = self.state.seconds * (done + 1) / done
         return "minutes" if after_another > 60 * selection.minutes else ""
 

@@ -1,17 +1,23 @@
-"""Finetune: trains the encoder and a task head on the labelled rows."""
+"""Finetune: trains the encoder and a task head on the labelled rows, or takes over what tune trained."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.contracts.tokens import TOKENS
-from bertworks.models.weights import save_folder
+from bertworks.contracts.tuned import TUNED
+from bertworks.models.weights import FILE, save_folder
+from bertworks.notices import Notice
 from bertworks.spec import Finetune, Task
 from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact
 from bertworks.storage.checkpoints import Checkpoints
-from bertworks.storage.history import TIMINGS, write_history
+from bertworks.storage.history import HISTORY, TIMINGS, read_history, write_history
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.initial import load_initial
@@ -34,7 +40,8 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
     Args:
         section: `task` and `finetune` of the spec, and `metric`, which the run goes by.
         tokens: tokens artifact.
-        initial: base or model artifact to start from.
+        initial: base or model artifact to start from; or what tune found, whose model is trained
+            already by the same rows, seed and settings: it is taken over as it is.
         model: Where the model artifact goes.
 
     Returns:
@@ -49,6 +56,8 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
         "tokens": artifacts.open_artifact(tokens, "tokens"),
         "initial": artifacts.open_artifact(initial),
     }
+    if parents["initial"].kind == "tuned":
+        return _taken_over(parents, model)
     digests = {name: parent.digest for name, parent in parents.items()}
     task = section.task
     known = TOKENS.read(parents["tokens"])
@@ -78,3 +87,26 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
         if checkpoints:
             checkpoints.remove()
     return StepResult(scores, notices=notices)
+
+
+def _taken_over(parents: Mapping[str, Artifact], model: Path) -> StepResult:
+    """Writes the model that tune trained as this step's."""
+    tuned = parents["initial"]
+    found = TUNED.read(tuned)
+    with artifacts.write(
+        model, kind="model", producer="finetune", parents=parents, metadata=tuned.metadata,
+        measured=(TIMINGS,),
+    ) as folder:  # fmt: skip
+        for name in ("config.json", FILE, HISTORY, TIMINGS):
+            shutil.copyfile(tuned / name, folder / name)
+        Tokenizer.load(tuned.path).save(folder)
+        digests = {name: parent.digest for name, parent in parents.items()}
+        AGENT.write(folder, replace(AGENT.read(tuned), parents=digests))
+    rungs = found.trials[found.best].rungs
+    scores = {
+        f"validation_{found.metric}": found.value,
+        "best_epoch": rungs.index(found.value) + 1,
+        "tokens_per_second": read_history(tuned).tokens_per_second,
+    }
+    text = f"The model of trial {found.best} of the search was taken over: it is trained already."
+    return StepResult(scores, notices=[Notice(text)])

@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bertworks.errors import BertworksError, EnvironmentFault
+from bertworks.errors import BertworksError, EnvironmentFault, SpecError
 from bertworks.spec import AgentSpec
 
 BEAM = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
@@ -42,7 +42,9 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
 
     Raises:
         EnvironmentFault: tfx is not importable here.
+        SpecError: The spec asks for a box that this DAG does not have.
     """
+    refuse_search(spec)
     require_tfx()
     from tfx import v1 as tfx
 
@@ -167,6 +169,20 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
     )
 
 
+def refuse_search(spec: AgentSpec) -> None:
+    """This DAG has no box that searches settings.
+
+    Raises:
+        SpecError: The spec asks for one.
+    """
+    if spec.tune.enabled:
+        raise SpecError(
+            "The TFX DAG has no box for tune. Received: tune.enabled=true",
+            "Add --set tune.enabled=false; or run the spec by `bertworks run`, and put the settings "
+            "that won into its finetune section.",
+        )
+
+
 def beam_arguments(spec: AgentSpec) -> list[str]:
     """Beam's options from `transform.runner` and `transform.options`."""
     if spec.transform.runner == "DirectRunner":
@@ -223,6 +239,7 @@ def main(
     from bertworks.spec import file as spec_file
 
     loaded = spec_file.load(spec, set_ or [])
+    refuse_search(loaded.spec)
     require_tfx()
     from pipelines.tfx.running import run
 

@@ -208,3 +208,16 @@ def test_a_spec_goes_to_the_command_line_and_back(tmp_path: Path) -> None:
     spec = made(tmp_path, "reviews.csv", text="review", epochs=3, gates={"minimum": 0.9})
     (tmp_path / "spec.yaml").write_text(spec.to_yaml())
     assert spec_file.load(tmp_path / "spec.yaml").spec == spec
+
+
+def test_a_budget_turns_the_search_on_however_it_is_said(tmp_path: Path) -> None:
+    rows = {"sources": [{"uri": "reviews.csv"}]}
+    spec = AgentSpec.model_validate({"name": "a", "data": rows, "tune": {"seed": 7}})
+    for given in (
+        {"tune": {"minutes": 5}}, {"tune__minutes": 5}, {"set": {"tune.minutes": 5}},
+        {"spec": spec, "data": None, "tune": {"minutes": 5}},
+        {"spec": spec, "data": None, "set": {"tune.minutes": 5}},
+    ):  # fmt: skip
+        tune = made(tmp_path, **given).tune
+        assert tune.enabled and tune.minutes == 5
+    assert not made(tmp_path, spec=spec, data=None).tune.enabled

@@ -22,3 +22,4 @@ ingest, validate, transform = map(_taking_json, ("ingest", "validate", "transfor
 pretrain, finetune, evaluate = map(_taking_json, ("pretrain", "finetune", "evaluate"))
 prune, quantize, gate = map(_taking_json, ("prune", "quantize", "gate"))
 register, compare, notify = map(_taking_json, ("register", "compare", "notify"))
+tune = _taking_json("tune")

@@ -33,10 +33,19 @@ from bertworks.contracts.metrics import (
 from bertworks.contracts.retraining import Drift, Outcome
 from bertworks.contracts.runs import RunRecord, RunStep
 from bertworks.contracts.statistics import CHECKS, Check
+from bertworks.contracts.tuned import Chosen, SearchTimes, Trial, Tuned
 from bertworks.data.validation.labels import LabelCounter
 from bertworks.data.validation.profile.scan import Scan
 from bertworks.notices import Notice
-from bertworks.pages import candidates, comparison, evaluation, gates, outcome, statistics
+from bertworks.pages import (
+    candidates,
+    comparison,
+    evaluation,
+    gates,
+    outcome,
+    statistics,
+    tuning,
+)
 from bertworks.pages.charts import bar_chart, heat_table, histogram, line_chart
 from bertworks.pages.parts import Badge, Code, MarkedSentence, PlainPage, Short, Table, marked
 from bertworks.pages.report import page as report
@@ -99,6 +108,14 @@ def quantize_step(folder: Path) -> str:
     limit = Limit(EVIL, 1.0, 2.0, False, EVIL)
     found = Candidate(EVIL, folder, checks=[limit], batch_ms=[1.0], reason=EVIL)
     return candidates.page(Compressed([found], QUIET), EVIL, 2)
+
+
+@page_of
+def tune_step(folder: Path) -> str:
+    best = Trial(0, Chosen(learning_rate=1e-4), [0.5, 0.6], 0.6, "complete")
+    lost = Trial(1, Chosen(), [], None, "diverged")
+    found = Tuned(EVIL, 0, best.settings, 0.6, [best, lost], {EVIL: 1.0}, "trials")
+    return tuning.render(found, SearchTimes(2.0, [1.0, 1.0]))
 
 
 @page_of

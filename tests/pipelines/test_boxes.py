@@ -66,7 +66,7 @@ def test_a_step_that_several_boxes_run_is_told_which_it_is() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_the_table_means_nothing(kind: Kind, tmp_path: Path) -> None:
     """Though KFP then calls the two evaluations the other way round."""
-    settings = ("serve.deploy.enabled=true", "pretrain.enabled=true")
+    settings = ("serve.deploy.enabled=true", "pretrain.enabled=true", "tune.trials=3")
 
     def wires(table: tuple[Box, ...]) -> dict[str, Any]:
         made = dag(*settings, kind=kind, table=table)
@@ -95,6 +95,11 @@ def test_what_a_parameter_takes_is_the_nearest_that_is_there() -> None:
     assert of("finetune", "initial") == ("ingest", "base")
     assert of("finetune", "initial", kind="retrain") == ("compare", "initial")
     assert of("finetune", "initial", "pretrain.enabled=true") == ("pretrain", "model")
+    both = ("pretrain.enabled=true", "tune.trials=3")
+    assert of("finetune", "initial", *both) == ("tune", "tuned")
+    assert of("tune", "initial", *both) == ("pretrain", "model")
+    assert of("tune", "initial", "tune.minutes=5", kind="retrain") == ("compare", "initial")
+    assert "tune" not in {box.name for box in dag().boxes}
     assert of("quantize", "model") == ("prune", "pruned")
     assert of("quantize", "model", "compress.prune.enabled=false") == ("finetune", "model")
 
@@ -138,7 +143,7 @@ def test_a_box_of_a_section_of_its_own_is_there_when_that_is_on() -> None:
 
 def test_pods_ask_for_what_the_table_says() -> None:
     plain = spec_file.load(SENTIMENT).spec
-    off = {"pretrain", "deploy"}
+    off = {"pretrain", "tune", "deploy"}
     assert set(steps_at_work(plain)) == {box.step for box in TABLE} - off
     assert steps_at_work(plain).items() <= requests().items()
     asked = [(box.step, box.requests) for box in TABLE]

@@ -66,6 +66,22 @@ def test_a_change_reruns_only_what_depends_on_it(tiny_run, bertworks) -> None:
     assert {states[name] for name in STEPS[: STEPS.index("quantize")]} == {"cached"}
 
 
+@pytest.mark.slow
+def test_the_best_trials_model_goes_the_rest_of_the_way(tiny_run, bertworks) -> None:
+    folder, _ = tiny_run
+    outcome = bertworks("run", "spec.yaml", "--set", "tune.trials=2", cwd=folder)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    record = latest(folder)
+    states = {step["name"]: step["state"] for step in record["steps"]}
+    assert states["transform"] == "cached"
+    assert states["tune"] == states["finetune"] == states["gate"] == "succeeded"
+    tuned, model = (open_artifact(record["artifacts"][name]) for name in ("tuned", "model"))
+    assert (tuned / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    page = (folder / ".bertworks/runs" / record["id"] / "report.html").read_text("utf-8")
+    assert "<h2>Search</h2>" in page
+    assert "tune: trial 2 of 2" in outcome.stdout
+
+
 @pytest.fixture(scope="module")
 def with_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project with one step more."""

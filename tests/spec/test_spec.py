@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertworks.errors import SpecError
-from bertworks.spec import AgentSpec, task_metric
+from bertworks.spec import AgentSpec, Tune, task_metric
 from bertworks.spec import file as spec_file
 from bertworks.spec.section import Section
 
@@ -362,3 +363,40 @@ def test_confidence_and_its_gates_are_accepted(tmp_path: Path) -> None:
         "rows.csv"
     ]
     assert [one.uri for one in spec.data.outside] == ["others.csv"]
+
+
+def test_a_budget_turns_the_search_on(tmp_path: Path) -> None:
+    def tune(*overrides: str) -> Tune:
+        return load(tmp_path, MINIMAL, *overrides).spec.tune
+
+    assert not tune().enabled
+    assert tune("tune.minutes=5").enabled and tune("tune.trials=8").enabled
+    assert not tune("tune.minutes=5", "tune.enabled=false").enabled
+    with pytest.raises(SpecError, match="needs a budget: `minutes`, `trials`"):
+        tune("tune.enabled=true")
+    plain = load(tmp_path, MINIMAL, "tune.trials=8").spec.model_dump(by_alias=True)
+    assert AgentSpec.model_validate(plain).tune == tune("tune.trials=8")
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"learning_rate": {"low": 0}}, "`learning_rate`: 0 is none that finetune.learning_rate"),
+        ({"epochs": {"low": 2.5}}, "`epochs`: 2.5 is none that finetune.epochs may be"),
+        ({"batch_size": {"values": [16, 0.5]}}, "`batch_size`: 0.5"),
+        ({"warmup": {"low": 0.3, "high": 0.1}}, "`low` must be less than `high`"),
+        ({"warmup": {"low": 0.1, "values": [0.2]}}, "not both"),
+        ({"weight_decay": {"low": 0, "high": 0.1}}, "above 0"),
+    ],
+)
+def test_a_space_that_no_setting_could_have_is_refused_before_any_work(space, said) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Tune.model_validate({"trials": 3, "space": space})
+
+
+def test_label_smoothing_is_searched_only_where_the_task_has_it() -> None:
+    parts = {"name": "a", "data": {"sources": [{"uri": "a.csv"}]}, "task": {"type": "regression"}}
+    AgentSpec.model_validate({**parts, "tune": {"trials": 3}})
+    with pytest.raises(ValueError, match=r"`space.label_smoothing` does not go with"):
+        space = {"label_smoothing": {"high": 0.1}}
+        AgentSpec.model_validate({**parts, "tune": {"trials": 3, "space": space}})

@@ -6,6 +6,7 @@ import pytest
 
 from bertworks.errors import EnvironmentFault
 from pipelines.tfx import agent as tfx_agent
+from tests.fixes.taking import as_written, taken
 
 
 def test_it_names_what_is_missing_and_the_image(monkeypatch):
@@ -44,3 +45,16 @@ def test_a_wrong_spec_is_answered_before_tfx_is_asked_for(monkeypatch, capsys, t
 
     assert caught.value.code == 2
     assert "name" in capsys.readouterr().err
+
+
+def test_a_search_is_refused_with_what_to_do(tmp_path):
+    from tiny_agent import SPEC
+
+    from bertworks.spec import file as spec_file
+
+    (tmp_path / "spec.yaml").write_text(SPEC + "tune: {trials: 3}\n", encoding="utf-8")
+
+    def attempt(*changes):
+        tfx_agent.refuse_search(spec_file.load(tmp_path / "spec.yaml", changes).spec)
+
+    taken("pipelines/tfx/agent.py", "Add --set tune.enabled=false", attempt, as_written)

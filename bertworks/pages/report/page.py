@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from bertworks.contracts.runs import RUN, RunRecord
 from bertworks.errors import BertworksError
+from bertworks.pages import tuning
 from bertworks.pages.report import compression as report_compression
 from bertworks.pages.report import dag as report_dag
 from bertworks.pages.report import data as report_data
@@ -43,6 +44,7 @@ PARTS: dict[str, Part] = {
     "Worst errors": report_scores.worst,
     "Data": report_data.section,
     "Learning curves": report_scores.curves,
+    "Search": tuning.section,
     "By label": report_scores.by_label,
     "Where it comes from": report_origin.section,
 }

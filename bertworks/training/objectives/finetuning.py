@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,54 @@ from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
 from bertworks.training.advice import of_finetuning
 from bertworks.training.distribution import strategy
-from bertworks.training.length import length_of
+from bertworks.training.length import Length, length_of
 from bertworks.training.loop import Selection, State, train
 from bertworks.training.objectives.labelled import LabelledFeed, Predictor, objective_of
 from bertworks.training.objectives.losses import loss_for
 from bertworks.training.rows import LabelledRows, read_splits
+
+Judge = Callable[[State], str]
+"""Asked after each epoch; gives why to stop, or "" to go on."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a model is fine-tuned from: read once, trained on as often as wanted.
+
+    Attributes:
+        train, validation: The rows.
+        info: The tokens artifact's facts.
+        handler: The task.
+        initial: The encoder to start from; a head of the same shape in its weights is used too.
+    """
+
+    train: LabelledRows
+    validation: LabelledRows
+    info: Tokens
+    handler: TaskHandler
+    initial: tuple[EncoderConfig, Weights]
+
+    @classmethod
+    def read(
+        cls, tokens: Artifact, handler: TaskHandler, initial: tuple[EncoderConfig, Weights]
+    ) -> Material:
+        """Reads the rows of a tokens artifact.
+
+        Raises:
+            DataError: A split has no rows.
+        """
+        rows = read_splits(tokens, handler.target_column)
+        return cls(*rows, TOKENS.read(tokens), handler, initial)
+
+    def feed(self, settings: Finetune) -> LabelledFeed:
+        """The batches of a training."""
+        task, pad = self.handler.task, self.info.special.pad
+        return LabelledFeed(self.train, task, settings.batch_size, settings.seed, pad)
+
+    def length(self, settings: Finetune) -> Length:
+        """How long a training may be."""
+        steps = len(self.feed(settings).steps(0))
+        return length_of(settings, self.handler.task, len(self.handler.labels), steps)
 
 
 def finetune(
@@ -51,18 +96,45 @@ def finetune(
         DataError: A split has no rows, or the rows do not fit the encoder.
         SpecError: A setting does not go with the task.
     """
-    train_rows, validation = read_splits(tokens, handler.target_column)
-    info = TOKENS.read(tokens)
-    config = _config_for(initial[0], info, settings)
+    material = Material.read(tokens, handler, initial)
+    model, state = finetune_on(material, settings, checkpoints)
+    epochs, metric = material.length(settings).epochs, settings.metric or handler.default_metric
+    return model, state, of_finetuning(state, settings, metric, epochs, len(material.validation))
+
+
+def finetune_on(
+    material: Material,
+    settings: Finetune,
+    checkpoints: Checkpoints | None = None,
+    *,
+    judge: Judge | None = None,
+    name: str = "fine-tuning",
+) -> tuple[BertModel, State]:
+    """Trains a model on rows that were read.
+
+    Args:
+        material: The rows, and what to start from.
+        settings: The spec's finetune section.
+        checkpoints: Already entered, or None.
+        judge: Asked after each epoch whether to go on, see `loop.Selection`.
+        name: What progress calls it.
+
+    Returns:
+        The model with the best epoch's weights, and the run's state.
+    """
+    handler, info = material.handler, material.info
+    config = config_for(material.initial[0], info, settings)
     precision.prepare_devices()
     with strategy().scope():
         kind = precision.resolve(settings.precision)
-        model = build(config, handler.head(), initial[1], precision=kind, seed=settings.seed)
-    pad = info.special.pad
-    weights = label_weights(handler, train_rows.targets, settings.class_weights)
-    feed = LabelledFeed(train_rows, handler.task, settings.batch_size, settings.seed, pad)
-    length = length_of(settings, handler.task, len(handler.labels), len(feed.steps(0)))
-    selection = select_on(model, validation, handler, settings.metric, length.patience, pad)
+        model = build(
+            config, handler.head(), material.initial[1], precision=kind, seed=settings.seed
+        )
+    weights = label_weights(handler, material.train.targets, settings.class_weights)
+    feed, length = material.feed(settings), material.length(settings)
+    selection = select_on(
+        model, material.validation, handler, settings.metric, length.patience, info.special.pad
+    )
     state = train(
         model,
         feed,
@@ -70,13 +142,11 @@ def finetune(
         settings,
         total=length.epochs * len(feed.steps(0)),
         layer_decay=settings.layer_decay,
-        selection=dataclasses.replace(selection, minutes=settings.minutes),
+        selection=dataclasses.replace(selection, minutes=settings.minutes, judge=judge),
         checkpoints=checkpoints,
-        name="fine-tuning",
+        name=name,
     )
-    metric = settings.metric or handler.default_metric
-    notices = of_finetuning(state, settings, metric, length.epochs, len(validation))
-    return model, state, notices
+    return model, state
 
 
 def select_on(
@@ -104,7 +174,7 @@ def label_weights(handler: TaskHandler, targets: Any, wanted: str) -> np.ndarray
     return None if wanted == "none" else handler.label_weights(targets)
 
 
-def _config_for(config: EncoderConfig, info: Tokens, settings: Finetune) -> EncoderConfig:
+def config_for(config: EncoderConfig, info: Tokens, settings: Finetune) -> EncoderConfig:
     """Checks that the rows fit the encoder; overrides its dropout where asked."""
     if info.vocab_size > config.vocab_size:
         raise DataError(

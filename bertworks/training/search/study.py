@@ -1,0 +1,213 @@
+"""The trials of a search in a file: Optuna's study, one writer at a time.
+
+What is tried next follows from the seed, the trial's number and the trials before it alone: a search
+that was killed at any moment goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+
+from bertworks.contracts.files import to_json
+from bertworks.contracts.tuned import Chosen, Ended, Trial
+from bertworks.spec.tuning import WHOLE
+from bertworks.training.search.space import Ends, Searched, SearchSpace, chosen
+
+NAME = "tune"
+RANDOM_TRIALS = 6
+"""Trials, the first one among them, before the estimator (TPE, Bergstra et al. 2011) has its say."""
+LEAST_FOR_IMPORTANCE = 8
+"""Trials that ran to their end below which shares of a variance say nothing."""
+_SETTINGS, _ENDED, _SECONDS = "settings", "ended", "seconds"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial that is not finished.
+
+    Attributes:
+        number: From 0.
+        settings: What it trains with.
+        seconds: What it had taken by the end of each of its epochs, where it was cut off.
+    """
+
+    number: int
+    settings: Chosen
+    seconds: Sequence[float]
+
+
+class Study:
+    """The trials of one search.
+
+    Args:
+        file: Where they are kept; what a write that was cut off left at its end is removed.
+        space: What may be tried.
+        first: What trial 0 has.
+        seed: Of the search.
+        lower: Whether less of the metric is better.
+    """
+
+    def __init__(
+        self, file: Path, space: SearchSpace, first: Mapping[str, float], seed: int, *, lower: bool
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        _mend(file)
+        self.space, self.first, self.seed, self.lower = space, first, seed, lower
+        self._direction: Literal["minimize", "maximize"] = "minimize" if lower else "maximize"
+        self._study = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(file), _AlreadyOurs(str(file)))),
+            study_name=NAME,
+            direction=self._direction,
+            load_if_exists=True,
+        )
+
+    @property
+    def finished(self) -> list[Trial]:
+        """The trials that ended, by number."""
+        return [_trial(one) for one in self._all() if one.state.is_finished()]
+
+    @property
+    def seconds(self) -> list[list[float]]:
+        """Of each trial, what it had taken by the end of each of its epochs."""
+        return [one.user_attrs.get(_SECONDS, []) for one in self._all()]
+
+    @property
+    def best(self) -> Trial | None:
+        """The finished trial with the best value; of equal ones the first."""
+        valued = [one for one in self.finished if one.value is not None]
+        return min(valued, key=lambda one: self._loss(one.value), default=None)
+
+    def next(self, most_epochs: float) -> Running:
+        """The trial that was cut off, or a new one.
+
+        Args:
+            most_epochs: Epochs that a new one may have; what it is given beyond them is cut.
+        """
+        for found in self._all():
+            if not found.state.is_finished():
+                return Running(found.number, _settings(found), found.user_attrs.get(_SECONDS, []))
+        values = self._ask()
+        capped = {"epochs": min(values["epochs"], most_epochs)} if "epochs" in values else {}
+        settings = chosen({**values, **capped})
+        # In one piece: a trial that is there has all its values.
+        made = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params=values,
+            distributions=self._distributions(),
+            user_attrs={_SETTINGS: to_json(settings)},
+        )
+        self._study.add_trial(made)
+        return Running(self._all()[-1].number, settings, [])
+
+    def report(self, number: int, rungs: Sequence[float], seconds: Sequence[float]) -> None:
+        """Keeps what is known of a trial after an epoch; again is no harm."""
+        known = self._all()[number].intermediate_values
+        trial = self._open(number)
+        for epoch, value in enumerate(rungs, start=1):
+            if epoch not in known:
+                trial.report(value, epoch)
+        self._note(number, _SECONDS, list(seconds))
+
+    def end(self, number: int, ended: Ended, value: float | None) -> None:
+        """Finishes a trial; one that did not run to its end has the value of its last epoch."""
+        self._note(number, _ENDED, ended)
+        if ended == "complete":
+            self._study.tell(number, value)
+        else:
+            self._study.tell(number, state=TrialState.PRUNED)
+
+    def importance(self) -> dict[str, float]:
+        """Setting to its share of the variance of the values, from the largest; see `Tuned`."""
+        varied = [
+            name for name, one in self.space.items() if isinstance(one, Ends) or one.values[1:]
+        ]
+        whole = [one.value for one in self.finished if one.ended == "complete"]
+        if len(whole) < LEAST_FOR_IMPORTANCE or len(set(whole)) < 2 or not varied:
+            return {}
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.seed)
+        found = optuna.importance.get_param_importances(
+            self._study, evaluator=evaluator, params=varied
+        )
+        return {name: round(share, 4) for name, share in found.items()}
+
+    def _ask(self) -> dict[str, Any]:
+        """What the next trial has, by a sampler of its own on a copy: nothing is kept half."""
+        known = self._all()
+        if not known:
+            return {
+                name: int(value) if name in WHOLE else value for name, value in self.first.items()
+            }
+        seed = np.random.SeedSequence([self.seed, len(known)]).generate_state(1)[0]
+        sampler = optuna.samplers.TPESampler(seed=int(seed), n_startup_trials=RANDOM_TRIALS)
+        copy = optuna.create_study(direction=self._direction, sampler=sampler)
+        copy.add_trials(known)
+        return copy.ask(self._distributions()).params
+
+    def _distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
+        return {name: _distribution(one) for name, one in self.space.items()}
+
+    def _all(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def _open(self, number: int) -> optuna.Trial:
+        return optuna.Trial(self._study, self._all()[number]._trial_id)
+
+    def _note(self, number: int, name: str, value: Any) -> None:
+        self._open(number).set_user_attr(name, value)
+
+    def _loss(self, value: float | None) -> float:
+        assert value is not None
+        return value if self.lower else -value
+
+
+class _AlreadyOurs(JournalFileOpenLock):
+    """The folder is locked by whoever opened it; Optuna's locks would outlive a process."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def _mend(file: Path) -> None:
+    """Cuts off a last line that was not written to its end: no JSON with what is appended."""
+    if not file.exists():
+        return
+    content = file.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        with file.open("r+b") as stream:
+            stream.truncate(len(whole))
+
+
+def _distribution(searched: Searched) -> optuna.distributions.BaseDistribution:
+    if not isinstance(searched, Ends):
+        return optuna.distributions.CategoricalDistribution(list(searched.values))
+    if searched.whole:
+        return optuna.distributions.IntDistribution(int(searched.low), int(searched.high))
+    return optuna.distributions.FloatDistribution(searched.low, searched.high, log=searched.log)
+
+
+def _settings(found: FrozenTrial) -> Chosen:
+    return Chosen(**found.user_attrs[_SETTINGS])
+
+
+def _trial(found: FrozenTrial) -> Trial:
+    rungs = [value for _, value in sorted(found.intermediate_values.items())]
+    return Trial(
+        found.number,
+        _settings(found),
+        rungs,
+        found.value if rungs else None,
+        cast(Ended, found.user_attrs[_ENDED]),
+    )
