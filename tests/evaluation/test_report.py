@@ -11,6 +11,7 @@ import pytest
 from gate_rules import gate_section
 
 from bertworks.contracts.runs import RUN, RunStep
+from bertworks.contracts.tuned import SEARCH_TIMES, TUNED, Chosen, SearchTimes, Trial, Tuned
 from bertworks.pages.report import page as report
 from bertworks.pages.report.dag import draw, section
 from bertworks.progress import duration
@@ -55,7 +56,17 @@ def finished(given: Any, folder: Path) -> dict[str, Any]:
         check = {"name": "too_long", "severity": "warning", "passed": False, "message": EVIL,
                  "rows": [], "value": 0.5, "limit": 0.05}  # fmt: skip
         artifacts.write_json(inside / "checks.json", [check])
-    names = ("model_metrics", "bundle_metrics", "decision", "registered", "statistics")
+    with artifacts.write(folder / "tuned", kind="tuned", producer="test") as inside:
+        trials = [
+            Trial(0, Chosen(epochs=2, dropout=0.1), [0.5, 0.75], 0.75, "complete"),
+            Trial(1, Chosen(epochs=3, dropout=0.2), [0.25], 0.25, "halved"),
+        ]
+        found = Tuned("accuracy", 0, trials[0].settings, 0.75, trials, {"dropout": 1.0}, "trials")
+        TUNED.write(inside, found)
+        SEARCH_TIMES.write(inside, SearchTimes(75.0, [50.0, 25.0]))
+    names = (
+        "model_metrics", "bundle_metrics", "decision", "registered", "statistics", "tuned",
+    )  # fmt: skip
     return {
         "name": "tiny",
         "spec": {"description": "d", "task": given.task.model_dump(), "gates": section["gates"]},
@@ -92,6 +103,7 @@ def test_a_whole_run_has_every_part(run: dict[str, Any], tmp_path: Path) -> None
         assert title in unmeasured or f"<h2>{title}</h2>" in page or not title
     assert page.count('class="box succeeded"') == len(STEPS)
     assert "onnxruntime-fp32" in page and "chosen" in page
+    assert "Trial 0 won: accuracy 0.7500 on validation." in page and "halved" in page
     assert "&lt;script&gt;" in page
     assert_inert(page)
 

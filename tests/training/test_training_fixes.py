@@ -15,12 +15,12 @@ __all__ = ["bench"]
 
 
 def test_texts_longer_than_the_encoder_reads(bench: Bench) -> None:
-    from bertworks.training.objectives.finetuning import _config_for
+    from bertworks.training.objectives.finetuning import config_for
 
     def attempt(*changes: str) -> None:
         spec = bench.spec("task.max_length=64", *changes).spec
         info = tokens_info(vocab_size=18, max_length=spec.task.max_length)
-        _config_for(CONFIG, info, spec.finetune)
+        config_for(CONFIG, info, spec.finetune)
 
     taken("bertworks/training/objectives/finetuning.py", "Lower task.max_length.", attempt,
           change("task.max_length", CONFIG.max_positions))  # fmt: skip
