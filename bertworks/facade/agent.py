@@ -10,7 +10,7 @@ from typing import Any
 
 from bertworks.contracts.files import to_json
 from bertworks.errors import BertworksError, GateRefused
-from bertworks.facade import settings
+from bertworks.facade import inferring, settings
 from bertworks.facade.advice import for_python
 from bertworks.facade.given import Given
 from bertworks.facade.loaded import LoadedAgent, PathLike
@@ -87,7 +87,9 @@ class Agent(LoadedAgent):
             data: The rows: a path, glob or URI (csv, tsv, jsonl, parquet, conll; see the spec's
                 data.sources[].uri), a DataFrame or another Arrow table, or a list of dicts. A spec
                 (an AgentSpec, a path that ends in .yaml) is taken for `spec`.
-            text: The text's column, "text" unless told; two of them for a task on pairs.
+            text: The text's column, "text" unless told; two of them for a task on pairs. Where no column
+                is named and the rows have no `text` and `label`, columns and task are found as
+                `bertworks init` finds them; what had to be guessed is warned of.
             label: The column of the label, "label" unless told, or of several in one cell with
                 `multi_label=True`; a list of columns of 0 and 1, each of which is a label. Labels are
                 texts: of the numbers 1 to 5 they are "1" to "5".
@@ -121,19 +123,27 @@ class Agent(LoadedAgent):
         """
         pipelines = _pipelines("pipelines.facade")
         place = None if root is None else os.fspath(root)
+        columns = {
+            "text": text, "label": label, "score": score, "tokens": tokens, "tags": tags,
+            "extra": extra,
+        }  # fmt: skip
         try:
+            rows = pipelines.rows_folder(place)
+            if (
+                spec is None
+                and not settings.is_spec(data)
+                and inferring.nothing_is_said(data, columns, setting)
+            ):
+                data, spec = inferring.inferred(data, rows, progress)
             loaded = settings.spec_of(
                 data,
                 spec=spec,
                 name=name,
-                columns={
-                    "text": text, "label": label, "score": score, "tokens": tokens, "tags": tags,
-                    "extra": extra,
-                },
+                columns=columns,
                 shares={"validation": validation, "test": test},
                 settings=setting,
-                rows=pipelines.rows_folder(place),
-            )  # fmt: skip
+                rows=rows,
+            )
             ended = pipelines.run_here(loaded, place, cache=cache, progress=progress)
         except BertworksError as error:
             for_python(error)

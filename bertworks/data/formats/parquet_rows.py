@@ -72,6 +72,24 @@ def read_parquet(
         raise _not_parquet(file, error) from None
 
 
+def columns_of(file: Fetched) -> tuple[list[str], dict[str, list[str]]]:
+    """The columns of a file, and the names that its metadata gives to the numbers in some of them.
+
+    Raises:
+        DataError: It is no whole Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.ParquetFile(file.path).schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(file, error) from None
+    features = _features(schema)
+    names = [name for name in schema.names if schema.names.count(name) == 1]
+    return names, {name: found for name in names if (found := _names(features.get(name)))}
+
+
 def _flags(table: Any) -> list[str]:
     """Columns whose first rows hold only 0 and 1."""
     rows = next(table.iter_batches(batch_size=50)).to_pylist() if table.metadata.num_rows else []
@@ -95,15 +113,19 @@ def _names_in(schema: pa.Schema, source: Source, wanted: Collection[str]) -> dic
     """
     if source.label_names or source.label_map or source.label_pattern:
         return {}
+    features = _features(schema)
+    columns = [one for one in (source.columns.label, source.columns.tags) if one in wanted]
+    return {column: names for column in columns if (names := _names(features.get(column)))}
+
+
+def _features(schema: pa.Schema) -> Mapping[str, Any]:
+    """What Hugging Face's metadata says of the columns."""
     try:
         text = (schema.metadata or {}).get(b"huggingface", b"{}")
         features = json.loads(text)["info"]["features"]
     except (ValueError, KeyError, TypeError):
         return {}
-    if not isinstance(features, dict):
-        return {}
-    columns = [one for one in (source.columns.label, source.columns.tags) if one in wanted]
-    return {column: names for column in columns if (names := _names(features.get(column)))}
+    return features if isinstance(features, dict) else {}
 
 
 def _named(value: Any, names: Sequence[str]) -> Any:

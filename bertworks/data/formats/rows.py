@@ -52,7 +52,7 @@ from bertworks.shortened import shortened
 from bertworks.spec import Source
 
 MARK = "\udcff"
-_ENDINGS = {
+ENDINGS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".conll": "conll", ".bio": "conll",
     ".iob": "conll", ".txt": "lines", ".text": "lines", ".yml": "yaml", ".yaml": "yaml",
@@ -113,6 +113,8 @@ def read_rows(
         return _whole(file, source, table or _json(file, source, encoding, needed, limit, tally))
     if kind == "yaml":
         return _whole(file, source, _yaml(file, encoding, source, tally))
+    if kind == "document":
+        return _whole(file, source, _document(file, encoding, source, limit))
     newline = "\n"
     if _old_mac(file, encoding):
         newline = "\r"
@@ -147,11 +149,11 @@ def format_of(file: Fetched, source: Source) -> str:
         return source.format
     path = Path(file.name.lower().removesuffix("?***"))  # a masked web query is no ending
     path = Path(unpacked_name(str(path)))
-    if (kind := _ENDINGS.get(path.suffix)) is None:
+    if (kind := ENDINGS.get(path.suffix)) is None:
         refuse_packed(file.path, file.name)
         raise DataError(
             f"{file.name}: the format cannot be told from the ending {path.suffix!r}.",
-            "Set the source's format: csv, tsv, jsonl, parquet, conll or lines.",
+            "Set the source's format: csv, tsv, jsonl, parquet, conll, lines or document.",
         )
     return kind
 
@@ -168,7 +170,7 @@ def _encoding(file: Fetched, source: Source) -> str:
     return "utf-8-sig" if encoding == "utf-8" else encoding  # a byte order mark is no text
 
 
-def _text(file: Fetched, encoding: str, newline: str) -> io.TextIOWrapper:
+def _text(file: Fetched, encoding: str, newline: str | None) -> io.TextIOWrapper:
     stream = open_bytes(file.path, file.name)
     return io.TextIOWrapper(stream, encoding, errors="bertworks.mark", newline=newline)
 
@@ -355,6 +357,16 @@ def _plain(lines: BoundedLines, source: Source) -> Iterator[Row | Refusal]:
             yield Refusal(number, "does not match the source's pattern", shortened(line, 300))
         else:
             yield Row(number, match.groupdict())
+
+
+def _document(file: Fetched, encoding: str, source: Source, limit: int) -> Iterator[Row | Refusal]:
+    """The one text that a whole file is."""
+    with _text(file, encoding, None) as stream:
+        text = stream.read(limit + 1)
+    if len(text) > limit:
+        yield Refusal(1, TOO_LONG, shortened(text, 300))
+    elif text.strip():
+        yield Row(1, {source.columns.text: text})
 
 
 def _conll(

@@ -109,6 +109,13 @@ def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tu
     return slot / file.name, actual
 
 
+def held(uri: str, sha256: str | None) -> Path | None:
+    """The file that `cached` would return without a download; None where it would fetch it."""
+    slot = cache_folder() / hashlib.sha256(f"{uri}\n{sha256}".encode()).hexdigest()[:24]
+    found = _stored(slot, sha256)
+    return None if found is None else found[0]
+
+
 def _writable(folder: Path) -> bool:
     """Whether files can be put there; makes it where it is not."""
     try:

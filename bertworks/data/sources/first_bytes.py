@@ -132,7 +132,7 @@ def check_text(path: Path, name: str, encoding: str) -> None:
         raise _other_kind(path, name, found)
     if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
         return
-    if (likely := _wide(head)) is not None:
+    if (likely := wide(head)) is not None:
         raise DataError(
             f"{name} is not UTF-8: its first bytes are those of {likely.upper()} "
             "(the names hold NUL bytes when it is read as UTF-8).",
@@ -221,7 +221,7 @@ def _other_kind(path: Path, name: str, found: tuple[bytes, str, str, str]) -> Da
     return error
 
 
-def _wide(head: bytes) -> str | None:
+def wide(head: bytes) -> str | None:
     """The encoding of two or four bytes a character that the first bytes speak for.
 
     Without a mark it is told by NUL bytes, which stand in one place of two or four: every character of

@@ -1,0 +1,213 @@
+"""The samples of all places: which belong together, and which of them are classes of their own."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bertworks.data.inspection.decisions import Decisions, evenly
+from bertworks.data.inspection.places import MEANS, Found, Place, plain_stem
+from bertworks.data.inspection.sampling import Sample, Values, sample_of
+from bertworks.errors import BertworksError, DataError
+
+LABEL = "label"
+_CLASSES = frozenset((
+    "pos", "neg", "positive", "negative", "neutral", "spam", "ham", "true", "fake", "real", "toxic",
+    "clean", "hate", "normal", "yes", "no", "good", "bad", "sport", "sports", "politics", "business",
+    "clickbait", "subjective", "objective", "subj", "obj", "positiv", "negativ", "unsup",
+))  # fmt: skip
+_MOST_PLACES = 200
+_LABEL_FILES = re.compile(r"^(?:classes|class|labels?|label_?names|categories|targets?)$", re.I)
+
+
+@dataclass
+class Gathered:
+    """The places that are read, and those that are not.
+
+    Attributes:
+        samples: The former.
+        aside: What is left out, with the reason.
+        classes: The class of each sample by its file's name; empty where files are no classes.
+        label_names: Names of labels that stand as numbers, from a file of names.
+    """
+
+    samples: list[Sample]
+    aside: list[tuple[str, str]] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    label_names: list[str] = field(default_factory=list)
+
+
+def gather(found: Found, scratch: Path, named: bool) -> Gathered:
+    """Reads a sample of each place.
+
+    Args:
+        found: The places.
+        scratch: A folder for pieces of large files.
+        named: Whether the user named the files, so that one that cannot be read is an error.
+
+    Raises:
+        DataError: None can be read; or one that was named.
+    """
+    result = Gathered([])
+    last: BertworksError | None = None
+    for number, place in enumerate(found.places):
+        if number >= _MOST_PLACES:
+            left = len(found.places) - number
+            result.aside.append((f"{left} more files", f"only {_MOST_PLACES} are looked at"))
+            break
+        try:
+            folder = scratch / str(number)
+            folder.mkdir()
+            sample = sample_of(place, folder)
+            if not sample.rows:
+                raise _no_rows(sample)
+        except BertworksError as error:
+            if named or len(found.places) == 1:
+                raise
+            last = error
+            result.aside.append((place.name, error.message.removeprefix(place.name).strip()))
+            continue
+        if (listed := _listed_names(sample, len(found.places))) is not None:
+            result.label_names = listed
+            result.aside.append((place.name, "the names of the labels"))
+            continue
+        result.samples.append(sample)
+    if not result.samples:
+        raise last or DataError("There are no rows.", "Give a file with rows.")
+    return result
+
+
+def _no_rows(sample: Sample) -> DataError:
+    name = sample.place.name
+    if sample.refused:
+        return DataError(
+            f"{name}: none of its first {sample.refused:,} rows can be read as {sample.shape.said}.",
+            f"{sample.fix} Mend the file, or write it as csv or as one JSON object a line.",
+        )
+    return DataError(f"{name} has no rows.", "Give a file with rows below its header.")
+
+
+def _listed_names(sample: Sample, places: int) -> list[str] | None:
+    """The lines of a file that lists the labels' names beside the others; None where it is none."""
+    stem = plain_stem(sample.place.base)
+    if places < 2 or not _LABEL_FILES.match(stem) or sample.shape.format != "lines":
+        return None
+    return [str(row.get("text", "")).strip() for row in sample.rows]
+
+
+def one_kind(gathered: Gathered) -> None:
+    """Keeps the samples whose columns are those of most rows; the others are set aside."""
+    kinds: Counter[frozenset[str]] = Counter()
+    for sample in gathered.samples:
+        kinds[_columns(sample)] += max(len(sample.rows), 1) if _columns(sample) else 0
+    main = kinds.most_common(1)[0][0]
+    kept = []
+    for sample in gathered.samples:
+        own = _columns(sample)
+        alike = len(own & main) >= 0.5 * max(len(main), 1)
+        # A headerless table has no names to compare, only their number.
+        if own == main or (alike and own & main):
+            kept.append(sample)
+            continue
+        shown = ", ".join(sorted(own)[:6])
+        gathered.aside.append((sample.place.name, f"other columns than most rows have: {shown}"))
+    gathered.samples = kept
+
+
+def _columns(sample: Sample) -> frozenset[str]:
+    return frozenset(name for row in evenly(sample.rows, 50) for name in row)
+
+
+def rows_of(samples: Sequence[Sample]) -> list[Values]:
+    """Rows to judge columns by: those to train on, where some are; the others may lack labels."""
+    trained = [one for one in samples if one.place.split in ("", "train")] or list(samples)
+    return [row for sample in trained for row in sample.rows]
+
+
+def classes_by_name(gathered: Gathered) -> list[str]:
+    """A class for each sample, by what tells the files' names apart; empty where they are no classes.
+
+    Files of one split differ in a folder's name, in their own, or in their ending:
+    train/pos/*.txt and train/neg/*.txt, pos.txt and neg.txt, polarity.pos and polarity.neg.
+    """
+    named = [list(_words(sample.place)) for sample in gathered.samples]
+    lengths = {len(words) for words in named}
+    if len(named) < 2 or len(lengths) != 1:
+        return []
+    by_split: dict[str, list[int]] = {}
+    for number, sample in enumerate(gathered.samples):
+        by_split.setdefault(sample.place.split, []).append(number)
+    for place in reversed(range(lengths.pop())):
+        own = [words[place] for words in named]
+        groups = [[own[number] for number in numbers] for numbers in by_split.values()]
+        told = all(len(set(group)) == len(group) for group in groups)
+        several = max(groups, key=len)
+        if told and len(several) > 1 and all(own):
+            return own
+    return []
+
+
+def _words(place: Place) -> Iterator[str]:
+    """What may name a class: the folders, the file's own name, its ending where that is no format."""
+    path = Path(place.names[0])
+    several = len(place.files) > 1
+    for folder in path.parent.parts:
+        yield _without_split(folder)
+    stem, ending = path.stem, path.suffix.lstrip(".")
+    if place.names[0].lower().endswith((".gz", ".bz2", ".xz")):
+        stem, ending = Path(stem).stem, Path(stem).suffix.lstrip(".")
+    yield "" if several else _without_split(stem)
+    yield "" if several or ending in ("txt", "csv", "tsv", "json", "jsonl", "text") else ending
+
+
+def _without_split(name: str) -> str:
+    parts = [part for part in re.split(r"[\W_]+", name) if part]
+    kept = [part for part in parts if part.lower() not in MEANS]
+    return "_".join(kept) if len(kept) < len(parts) else name
+
+
+def are_usual_classes(classes: Sequence[str]) -> bool:
+    """Whether names of files are ones that classes have, such as pos and neg."""
+    words = [{*re.split(r"[\W_]+", one.lower())} for one in classes]
+    return len({*classes}) > 1 and all(one & _CLASSES for one in words)
+
+
+def without_contained(
+    gathered: Gathered, ids: Sequence[set[str]], decisions: Decisions
+) -> list[int]:
+    """The samples to read (by number), those left out whose rows stand in another of their split.
+
+    Of training files the larger is kept; of files to measure by the one that shares less with the
+    training rows, as a row that was trained on says nothing of the others.
+    """
+    kept = list(range(len(gathered.samples)))
+    trained: set[str] = set().union(
+        *(ids[n] for n in kept if gathered.samples[n].place.split in ("", "train"))
+    )
+    for split in ("train", "validation", "test"):
+        own = [n for n in kept if gathered.samples[n].place.split == split]
+        for small in sorted(own, key=lambda n: len(ids[n])):
+            large = next((
+                n for n in own
+                if n in kept and n != small and small in kept and len(ids[n]) > len(ids[small])
+                and len(ids[small] & ids[n]) >= 0.95 * len(ids[small])
+            ), None)  # fmt: skip
+            if large is None:
+                continue
+            leaks = [len(ids[n] & trained) / max(len(ids[n]), 1) for n in (small, large)]
+            drop, stays = (
+                (large, small)
+                if split != "train" and leaks[0] < leaks[1] - 0.01
+                else (small, large)
+            )
+            kept.remove(drop)
+            left, other = (gathered.samples[n].place for n in (drop, stays))
+            why = f"its rows stand in {other.name}, too"
+            if drop == large:
+                why = f"{leaks[1]:.0%} of its texts stand in train; {other.name} holds the others"
+            gathered.aside.append((left.name, why))
+            decisions.add("files", f"without {left.base}", why, ("data", "sources"))
+    return kept

@@ -1,0 +1,266 @@
+"""What the spec does about what was found: labels, contradictions, imbalance, refused rows, language."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from bertworks.data.inspection.columns import Roles
+from bertworks.data.inspection.decisions import Decisions
+from bertworks.data.inspection.dry import Read
+from bertworks.data.inspection.facts import is_empty
+from bertworks.data.inspection.findings import Findings
+from bertworks.data.inspection.language import Language
+from bertworks.data.inspection.sampling import Sample
+from bertworks.data.labels.label_names import look_alikes
+from bertworks.data.rows.values import plain
+from bertworks.errors import DataError
+from bertworks.look_alike import told_apart
+
+_NONE = frozenset(("", "-", "-1", "?", "n/a", "na", "nan", "none", "null", "unknown label"))
+_MOST_LISTED = 60
+_SKEWED = 10.0
+_LARGEST = 0.8
+_CONFLICTS = 0.005
+_FEW_A_LABEL = 10
+
+
+def names_of_numbers(column: str, sample: Sample, listed: Sequence[str]) -> dict[str, Any]:
+    """Names for labels that stand as numbers, from a file that lists them; {} where none fit."""
+    values = sorted(
+        {plain(row.get(column)) for row in sample.rows if not is_empty(row.get(column))}
+    )
+    if not values or not all(value.isdigit() for value in values):
+        return {}
+    numbers = sorted(map(int, values))
+    if numbers[-1] < len(listed) and numbers[0] == 0:
+        return {"label_names": list(listed)}
+    if numbers[0] == 1 and numbers[-1] == len(listed):
+        return {"label_map": {str(number): listed[number - 1] for number in numbers}}
+    return {}
+
+
+def check_classes(roles: Roles, findings: Findings, where: str) -> None:
+    """Refuses labels that there is nothing to learn of.
+
+    Raises:
+        DataError: There is one class.
+    """
+    if roles.task["type"] == "regression":
+        return
+    tagging = roles.task["type"] == "tagging"
+    least = 1 if tagging or roles.task.get("multi_label") else 2
+    if len(findings.labels) < least:
+        only = next(iter(findings.labels), "")
+        raise DataError(
+            f"{where}: all {findings.rows:,} rows have the label {only!r}; with one class there is "
+            "nothing to tell apart."
+            if only
+            else f"{where}: no word of its {findings.rows:,} rows has a tag but O.",
+            "Give rows of at least two classes; files of a class each may be named together.",
+        )
+
+
+def labels_of(
+    source: dict[str, Any], rows: Read, roles: Roles, findings: Findings, decisions: Decisions,
+    *, first: bool, whole: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """More settings of a source: labels that look alike are merged, rows without one left out."""
+    own: dict[str, Any] = {}
+    if roles.learned is None or roles.learned.kind == "score":
+        return own
+    groups = look_alikes(findings.labels)
+    renamed: dict[str, str] = {}
+    for group in groups:
+        kept = max(group, key=lambda label: (findings.labels[label], label))
+        renamed |= {label: kept for label in group if label != kept and label in rows.labels}
+        if first:
+            shown = ", ".join(
+                f"{name} ({findings.labels[label]:,})"
+                for name, label in zip(told_apart(group), group, strict=True)
+            )
+            decisions.add(
+                "look-alikes", shown, f"nearly the same label: read as {kept!r}",
+                ("data", "sources", 0), guessed=True,
+            )  # fmt: skip
+    if renamed and not source.get("label_names"):
+        own["label_map"] = {**source.get("label_map", {}), **renamed}
+    if len(roles.learned.columns) == 1 and roles.learned.kind == "label" and whole:
+        own |= _labelled(roles.learned.columns[0], rows, decisions, first)
+    return own
+
+
+def _labelled(column: str, rows: Read, decisions: Decisions, first: bool) -> dict[str, Any]:
+    """A filter for rows that have a label, where some have none."""
+    if rows.sample.shape.names:
+        return {}
+    counts: Counter[str] = Counter()
+    for row in rows.sample.rows:
+        cell = row.get(column)
+        if isinstance(cell, list | dict):
+            return {}
+        counts["" if is_empty(cell) else plain(cell).strip()] += 1
+    numbers = all(value.lstrip("-").isdigit() for value in counts if value)
+    marks = _NONE if numbers or len(counts) > 2 else _NONE - {"-1"}
+    none = [value for value in counts if value.lower() in marks]
+    if "-1" in none and "1" in counts and "0" not in counts:
+        none.remove("-1")  # against 1
+    kept = [value for value in counts if value not in none]
+    if not none or not 2 <= len(kept) <= _MOST_LISTED:
+        return {}
+    gone = sum(counts[value] for value in none)
+    shown = ", ".join(repr(value) for value in none)
+    decisions.add(
+        "unlabelled", f"{gone:,} rows", f"their {column!r} is {shown}: rows with one of the "
+        f"{len(kept)} labels are read", ("data", "sources", 0) if first else ("data", "sources"),
+    )  # fmt: skip
+    return {"where": {column: sorted(kept)}}
+
+
+def merging(roles: Roles, findings: Findings, decisions: Decisions) -> dict[str, Any]:
+    """Settings for rows that repeat or contradict each other, and what is said of them."""
+    key = ("data",)
+    if findings.duplicates:
+        share = findings.duplicates / max(findings.rows, 1)
+        decisions.add(
+            "duplicates", f"{findings.duplicates:,} rows ({share:.1%})",
+            "text and label stand there already: they are merged"
+            + (", but kept in official files" if findings.held_out else ""), key,
+        )  # fmt: skip
+    if findings.leaked:
+        share = findings.leaked / max(findings.held_out, 1)
+        decisions.add(
+            "leakage", f"{findings.leaked:,} texts ({share:.1%})",
+            "they stand in train and in official validation or test rows: they are left out of train",
+            key,
+        )  # fmt: skip
+    if not findings.conflicting:
+        return {}
+    shown = f"{findings.conflicting:,} texts"
+    if roles.task["type"] == "regression":
+        decisions.add("conflicts", shown, "several scores: each text gets their mean", key)
+        return {"repeated_scores": "mean"}
+    many = findings.conflicting > _CONFLICTS * findings.contents
+    if many and findings.settled * 2 > findings.conflicting and roles.task["type"] != "tagging":
+        decisions.add(
+            "conflicts", shown, f"different labels: {findings.settled:,} of them get the label that "
+            "most of their rows have, the others are left out", ("data", "conflicting_labels"),
+        )  # fmt: skip
+        return {"conflicting_labels": "majority"}
+    decisions.add(
+        "conflicts", shown, "different labels: they are left out, as none is known to be right",
+        ("data", "conflicting_labels"),
+    )  # fmt: skip
+    return {"conflicting_labels": "drop"}
+
+
+def refusals(reads: Sequence[Read], whole: bool, decisions: Decisions) -> dict[str, Any]:
+    """The share of rows that may be refused, where more are than usual.
+
+    Raises:
+        DataError: Most rows are refused.
+    """
+    refused = sum(one.refused for one in reads)
+    total = refused + sum(one.rows for one in reads)
+    if not refused:
+        return {}
+    counts: Counter[str] = sum((one.rules for one in reads), Counter())
+    broken = ", ".join(f"{rule} ({count:,})" for rule, count in counts.most_common(3))
+    share = refused / max(total, 1)
+    advice = next((one.advice for one in reads if one.advice), "")
+    if share > 0.5:
+        raise DataError(
+            f"{refused:,} of {total:,} rows cannot be used: {broken}.",
+            f"{advice} Mend the file, or write a spec that says how it is read.",
+        )
+    key = ("data", "max_rejected")
+    if share <= 0.008:
+        decisions.add("refused", f"{refused:,} rows", broken, ("data",))
+        return {}
+    limit = min(1.0, math.ceil(share * 120) / 100)
+    decisions.add(
+        "refused", f"{refused:,} of {total:,} rows", f"{broken}: they are left out, and up to "
+        f"{limit:.0%} may be", key, guessed=share > 0.1,
+    )  # fmt: skip
+    return {"max_rejected": limit}
+
+
+def settings_of(
+    roles: Roles, findings: Findings, whole: bool, decisions: Decisions
+) -> dict[str, Any]:
+    """Settings beyond data: what is judged by where classes are uneven."""
+    if roles.task["type"] != "classification" or not findings.labels:
+        return {}
+    counts = findings.labels.most_common()
+    (largest, most), (smallest, fewest) = counts[0], counts[-1]
+    total = findings.labels.total()
+    shown = (
+        f"{len(counts)} labels, {most:,} rows of {largest!r:.40} to {fewest:,} of {smallest!r:.40}"
+    )
+    mean = total / len(counts)
+    if mean < _FEW_A_LABEL:
+        decisions.add(
+            "labels", shown, f"{mean:.0f} rows a label are too few to learn most of them: merge labels, "
+            "or give more rows", ("task",), guessed=True,
+        )  # fmt: skip
+    if roles.task.get("multi_label"):
+        decisions.add("labels", shown, "any number a row", ("task",))
+        return {}
+    skewed = most > _SKEWED * fewest or most > _LARGEST * total
+    if not skewed:
+        if mean >= _FEW_A_LABEL:
+            decisions.add("labels", shown, "balanced enough to judge by accuracy", ("task",))
+        return {}
+    own: dict[str, Any] = {"gates": {"metric": "macro_f1"}}
+    decisions.add(
+        "imbalance", shown, "judged by the mean over all labels (macro F1), as accuracy would hide the "
+        "rare ones", ("gates", "metric"),
+    )  # fmt: skip
+    return own
+
+
+def checks_of(
+    roles: Roles, findings: Findings, task: dict[str, Any], decisions: Decisions
+) -> dict[str, Any] | None:
+    """Checks of the validate step that would stop the run for what was found and told."""
+    own: dict[str, Any] = {}
+    cut = roles.task.pop("cut", 0.0)
+    if cut > 0.05:
+        own["max_too_long"] = min(1.0, math.ceil(cut * 20 + 1) / 20)
+        decisions.add(
+            "long texts", f"{cut:.0%}", "more than `max_length` tokens: their beginnings are read, "
+            "which is no warning", ("validate", "checks", "max_too_long"),
+        )  # fmt: skip
+    if roles.task["type"] == "classification" and not roles.task.get("multi_label"):
+        rare = [label for label in findings.labels if findings.train_labels[label] < 2]
+        if rare:
+            shown = ", ".join(map(repr, sorted(rare)[:5]))
+            more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+            own["rare_labels"] = "warning"
+            decisions.add(
+                "rare labels", shown + more, "fewer than two training rows: they cannot be learned, "
+                "which is a warning here and no error", ("validate", "checks", "rare_labels"),
+            )  # fmt: skip
+    elif roles.task["type"] != "regression":
+        rare = [label for label, count in findings.labels.items() if count < 8]
+        if rare:
+            own["rare_labels"] = "warning"
+            decisions.add(
+                "rare labels", ", ".join(map(repr, sorted(rare)[:5])), "few rows: they may not be "
+                "learned, which is a warning here and no error", ("validate", "checks", "rare_labels"),
+            )  # fmt: skip
+    return own or None
+
+
+def base_for(language: Language, decisions: Decisions) -> dict[str, Any]:
+    """The base for a language; {} for the default one, which is English."""
+    if language.code in ("en", "") and not language.second:
+        decisions.add("base", "the default", "it is for English", ("task",))
+        return {}
+    decisions.add(
+        "base", "the default", f"it is for English, and the texts are not ({language.name}): name one "
+        "that was trained on their language as `base: {uri: FOLDER OR URI}`", ("task",), guessed=True,
+    )  # fmt: skip
+    return {}

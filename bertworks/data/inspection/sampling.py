@@ -1,0 +1,177 @@
+"""Rows of a place, bounded in number and bytes however large its files are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bertworks.data.formats.annotators import LeftOut, unfolded
+from bertworks.data.formats.columns import Refusal
+from bertworks.data.formats.parquet_rows import columns_of
+from bertworks.data.formats.rows import read_rows
+from bertworks.data.inspection.places import Place
+from bertworks.data.inspection.sniffing import Shape, shape_of
+from bertworks.data.sources.fetch import Fetched
+from bertworks.data.sources.first_bytes import PACKED
+from bertworks.spec import Columns, Source
+
+MOST_ROWS = 200_000
+MOST_BYTES = 64_000_000
+"""Of a place; more is looked at in pieces from all over it."""
+MOST_FILES = 300
+_PIECES = 16
+_SENTENCES = 1_000
+_DOCUMENTS = 10
+_DOCUMENT_BYTES = 50_000
+_LONGEST_ROW = 1_000_000
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a place as they were read, before any column is chosen.
+
+    Attributes:
+        place: Where they are from.
+        shape: How they are read.
+        rows: The rows.
+        refused: Rows that could not be read.
+        fix: What mends most of these.
+        whole: Whether these are all rows.
+        size: Bytes of the files.
+        stand_in: Files to read instead, where only pieces of the place are looked at.
+        classes: Column to the names that its numbers have in the file's own metadata.
+    """
+
+    place: Place
+    shape: Shape
+    rows: list[Values]
+    refused: int
+    fix: str
+    whole: bool
+    size: int
+    stand_in: tuple[Fetched, ...] | None
+    classes: Mapping[str, Sequence[str]]
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The source's settings so far."""
+        pin = {"sha256": self.place.pin} if self.place.pin else {}
+        return {"uri": self.place.uri, **pin, **self.shape.settings}
+
+
+def sample_of(place: Place, scratch: Path) -> Sample:
+    """Reads a place's rows, or some from all over it.
+
+    Args:
+        place: The files.
+        scratch: A folder for pieces of large files.
+
+    Raises:
+        DataError: It is empty, binary, or not what its name says.
+    """
+    files = place.files
+    if len(files) > MOST_FILES:
+        files = tuple(random.Random(len(files)).sample(files, MOST_FILES))
+    shape = shape_of(max(files[:20], key=lambda file: file.path.stat().st_size))
+    if shape.format == "lines" and "pattern" not in shape.settings and _are_documents(files):
+        settings = {**shape.settings, "format": "document"}
+        shape = replace(shape, settings=settings, format="document", said="a text a file")
+    size = sum(file.path.stat().st_size for file in place.files)
+    whole, stand_in = len(files) == len(place.files), None
+    if size > MOST_BYTES and shape.format != "parquet" and _is_cut(files):
+        files = stand_in = tuple(
+            _pieces(file, scratch / f"{number}{file.path.suffix}", MOST_BYTES // len(files))
+            for number, file in enumerate(files)
+        )
+        whole = False
+    rows: list[Values] = []
+    refused, fix, held = 0, "", 0
+    classes: dict[str, Sequence[str]] = {}
+    source = Source.model_validate({"uri": place.uri, **shape.settings})
+    for file in files:
+        if not file.path.stat().st_size:
+            continue
+        needed: Sequence[str] = ()
+        if shape.format == "parquet":
+            needed, named = columns_of(file)
+            classes.update(named)
+        for row in _rows(file, source, needed):
+            if isinstance(row, Refusal):
+                refused, fix = refused + 1, fix or row.fix
+                continue
+            values = _plainly(row.values)
+            if values is None:
+                continue
+            rows.append(values)
+            held += sum(len(one) for one in values.values() if isinstance(one, str))
+            if shape.format == "conll" and len(rows) >= _SENTENCES:
+                break  # what its columns hold is known; ingest's reader reads them all
+            if len(rows) >= MOST_ROWS or held >= 2 * MOST_BYTES:
+                whole = False
+                break
+        else:
+            continue
+        break
+    return Sample(place, shape, rows, refused, fix, whole, size, stand_in, classes)
+
+
+def _are_documents(files: Sequence[Fetched]) -> bool:
+    """Whether each of many small files is one text of several lines."""
+    looked = sorted(files, key=lambda file: file.path.stat().st_size)[:: max(1, len(files) // 20)]
+    if len(files) < _DOCUMENTS or looked[len(looked) // 2].path.stat().st_size > _DOCUMENT_BYTES:
+        return False
+    breaks = sorted(
+        file.path.read_bytes()[:_DOCUMENT_BYTES].strip().count(b"\n") for file in looked
+    )
+    return breaks[len(breaks) // 2] > 0
+
+
+def _is_cut(files: Sequence[Fetched]) -> bool:
+    """Whether pieces of the files can be read: those that are packed have no middle."""
+    return all(file.path.suffix.lower() not in PACKED for file in files)
+
+
+def _rows(file: Fetched, source: Source, needed: Sequence[str]) -> Iterator[Any]:
+    """The rows of a file; of one JSON object of columns, the rows that these stand for."""
+    found = read_rows(file, source, needed, _LONGEST_ROW)
+    first = list(islice(found, 2))
+    if len(first) == 1 and not isinstance(first[0], Refusal):
+        values = first[0].values
+        columns = [name for name, one in values.items() if isinstance(one, list | dict) and one]
+        if columns and len({len(values[name]) for name in columns}) == 1:  # type: ignore[arg-type]
+            table = list(read_rows(file, source, columns, _LONGEST_ROW))
+            if len(table) > 1:
+                yield from table
+                return
+    yield from first
+    yield from found
+
+
+def _plainly(values: Values) -> Values | None:
+    """A row as its columns stand; what annotation tools wrap is unfolded; None: it was left out."""
+    with suppress(LeftOut):
+        return unfolded(values, Columns(), filtered=False)
+    return None
+
+
+def _pieces(file: Fetched, into: Path, room: int) -> Fetched:
+    """A file of the first lines and of lines from all over another one."""
+    size = file.path.stat().st_size
+    length = room // _PIECES
+    with file.path.open("rb") as stream, into.open("wb") as out:
+        for number in range(_PIECES):
+            start = (size - length) * number // max(_PIECES - 1, 1)
+            stream.seek(start)
+            if number:
+                stream.readline()  # the rest of a line
+            piece = stream.read(length)
+            end = piece.rfind(b"\n") + 1
+            out.write(piece[:end] if end else b"")
+    return replace(file, path=into)

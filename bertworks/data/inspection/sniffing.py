@@ -1,0 +1,295 @@
+"""How a file is to be read: its encoding, its format, and of tables the delimiter, quotes and header."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from lzma import LZMAError
+from pathlib import Path
+from typing import Any
+
+from bertworks.data.formats.csv_cells import Dialect
+from bertworks.data.formats.csv_rows import SPANS_LINES, STRAY_QUOTE, CsvReader, CsvRecord
+from bertworks.data.formats.lines import BoundedLines
+from bertworks.data.formats.rows import ENDINGS
+from bertworks.data.inspection import headers
+from bertworks.data.rows.tally import Tally
+from bertworks.data.sources.encodings import Likely, likely_encoding
+from bertworks.data.sources.fetch import Fetched
+from bertworks.data.sources.first_bytes import check_text, open_bytes, unpacked_name, wide
+from bertworks.errors import DataError
+
+HEAD = 1 << 18
+_RECORDS = 2000
+_DELIMITERS = ",\t;|"
+_WHOLE = 0.9  # of the records must be as wide as the others, where no ending says that they are
+_TAG = re.compile(r"^(?:O|[BIESLUM][-_]\S+)$")
+UNSURE = Likely("")
+_FAST_TEXT = r"^__label__(?P<label>\S+)\s+(?P<text>.*)$"
+_MARKED = re.compile(r"^(?:__label__\S+|[A-Z]{2,}:\S+|[A-Z]+_[A-Z_]+|\d{1,2}|[a-z]+:[a-z]+)$")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a file is read.
+
+    Attributes:
+        settings: A source's settings, `format` always among them; what is as by default left out.
+        format: The format by name; "yaml" for Rasa's.
+        said: What was decided in words: "csv, utf-8, delimiter ','".
+        likely: The encoding, where it was guessed.
+        names: Columns that were named here, as no header does.
+    """
+
+    settings: dict[str, Any]
+    format: str
+    said: str
+    likely: Likely = UNSURE
+    names: list[str] = field(default_factory=list)
+
+
+def shape_of(file: Fetched) -> Shape:
+    """Looks at the beginning of a file.
+
+    Raises:
+        DataError: It is empty, binary, or of a kind that is not read.
+    """
+    if file.path.stat().st_size == 0:
+        raise DataError(f"{file.name} is empty.", "Give a file with rows.")
+    ending = _ending(file.name)
+    by_name = ENDINGS.get(ending, "")
+    with file.path.open("rb") as stream:
+        first = stream.read(8)
+    if first.startswith(b"PAR1"):
+        return _shape({}, "parquet", by_name, "parquet")
+    encoding, likely = _encoding(file)
+    check_text(file.path, file.name, encoding)
+    settings: dict[str, Any] = {} if encoding == "utf-8" else {"encoding": encoding}
+    text = _head(file, encoding)
+    if not text.strip("\ufeff\0 \t\r\n"):
+        raise DataError(f"{file.name} has no text.", "Give a file with rows.")
+    if by_name == "yaml":
+        return _shape(settings, "yaml", by_name, f"Rasa's YAML, {encoding}", likely)
+    if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[") and _is_json(text, by_name):
+        return _shape(settings, "jsonl", by_name, f"json, {encoding}", likely)
+    if (conll := conll_columns(text)) is not None:
+        token, tag, width = conll
+        places = {
+            **({"token_column": token} if token else {}),
+            **({} if tag == width - 1 else {"tag_column": tag}),
+        }
+        said = f"conll, {encoding}, {width} columns"
+        return _shape({**settings, **places}, "conll", by_name, said, likely)
+    table = _table(file, text, by_name)
+    if table is not None:
+        own, names, said = table
+        kind = own.pop("format")
+        return _shape({**settings, **own}, kind, by_name, f"{said}, {encoding}", likely, names)
+    own, said = _lines(text)
+    return _shape({**settings, **own}, "lines", by_name, f"{said}, {encoding}", likely)
+
+
+def _shape(
+    settings: dict[str, Any],
+    kind: str,
+    by_name: str,
+    said: str,
+    likely: Likely = UNSURE,
+    names: Sequence[str] = (),
+) -> Shape:
+    shown = {} if kind == by_name else {"format": kind}
+    return Shape({**shown, **settings}, kind, said, likely, list(names))
+
+
+def _ending(name: str) -> str:
+    return Path(unpacked_name(name.lower().removesuffix("?***"))).suffix
+
+
+def _encoding(file: Fetched) -> tuple[str, Likely]:
+    """The encoding, and where it was guessed what of."""
+    try:
+        with open_bytes(file.path, file.name) as stream:
+            head = stream.read(4096)
+    except (OSError, EOFError, zlib.error, LZMAError):
+        head = b""
+    if not head.startswith(codecs.BOM_UTF8) and (found := wide(head)) is not None:
+        return found, UNSURE
+    likely = likely_encoding(file.path, file.name)
+    return likely.encoding or "utf-8", likely
+
+
+def _head(file: Fetched, encoding: str) -> str:
+    """The first lines, whole ones."""
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding
+    try:
+        with io.TextIOWrapper(
+            open_bytes(file.path, file.name), codec, errors="replace", newline=""
+        ) as stream:
+            text = stream.read(HEAD)
+    except (OSError, EOFError, zlib.error, LZMAError, UnicodeError):
+        return ""
+    if "\n" not in text and "\r" in text:
+        text = text.replace("\r", "\n")
+    return text if len(text) < HEAD else text[: text.rfind("\n") + 1] or text
+
+
+def _is_json(text: str, by_name: str) -> bool:
+    start = text.lstrip("\ufeff \t\r\n")
+    if by_name == "jsonl":
+        return True
+    return re.match(r'\{\s*"|\[\s*[{\["]|\{\s*\}', start) is not None and start.count('"') > 1
+
+
+def conll_columns(text: str) -> tuple[int, int, int] | None:
+    """The word's and the tag's column and their number, if lines are words with tags; else None."""
+    lines = [one.strip(" \t\r") for one in text.split("\n")]
+    blank = sum(not line for line in lines[:-1])
+    rows = [
+        line.split("\t") if "\t" in line else re.split(r"[ \t]+", line)
+        for line in lines
+        if line and not line.startswith(("-DOCSTART-", "# "))
+    ]
+    if len(rows) < 2 or not (blank or len(rows) < 300):
+        return None
+    widths = Counter(map(len, rows))
+    width, times = widths.most_common(1)[0]
+    if not 2 <= width <= 15 or times < _WHOLE * len(rows):
+        return None
+    rows = [row for row in rows if len(row) == width]
+    tags = [
+        place for place in range(width)
+        if sum(_TAG.match(row[place]) is not None for row in rows) >= 0.95 * len(rows)
+        and any(row[place] != "O" for row in rows)
+    ]  # fmt: skip
+    if not tags or not any(row[tags[-1]] == "O" for row in rows):
+        return None
+    if sum(" " in row[0] for row in rows) > 0.1 * len(rows):
+        return None  # a table of sentences
+    numbers = all(row[0].isdigit() for row in rows) and width > 2
+    return int(numbers), tags[-1], width
+
+
+def _table(file: Fetched, text: str, by_name: str) -> tuple[dict[str, Any], list[str], str] | None:
+    """A table's settings, the names of its columns where there is no header, what it is in words."""
+    best: tuple[float, str, str, list[list[str]]] | None = None
+    usual = {"csv": ",", "tsv": "\t"}.get(by_name, "")
+    found = re.match(r'^"?sep=(.)"?[\r\n]', text, re.IGNORECASE)
+    candidates = dict.fromkeys([*([found[1]] if found else []), *usual, *_DELIMITERS, "^", "~"])
+    for place, delimiter in enumerate(candidates):
+        if delimiter not in text:
+            continue
+        for quote in _quotes(text, delimiter):
+            records, share = _parsed(file.name, text, delimiter, quote)
+            if len(records) < (1 if usual else 3) or len(records[0]) < 2:
+                continue
+            worth = share - 0.001 * place
+            if best is None or worth > best[0] + 1e-9:
+                best = worth, delimiter, quote, records
+    least = 0.5 if usual else 0.97 if best and best[1] == "," else _WHOLE
+    if best is None or best[0] < least - 0.01:
+        return None if not usual or best is not None else _one_column(by_name, text)
+    _, delimiter, quote, records = best
+    if not usual and delimiter in ",|^~" and not _is_table(records):
+        return None
+    kind = "tsv" if delimiter == "\t" else "csv"
+    settings: dict[str, Any] = {"format": kind}
+    if delimiter not in (",", "\t"):
+        settings["delimiter"] = delimiter
+    if quote != '"':
+        settings["quote"] = quote
+    names: list[str] = []
+    if not headers.is_header(records):
+        names = [f"column_{number}" for number in range(1, len(records[0]) + 1)]
+        settings |= {"header": False, "names": names}
+    shown = {"\t": "tab"}.get(delimiter, repr(delimiter))
+    said = f"{kind}, delimiter {shown}" + (", no header" if names else "")
+    return settings, names, said + ("" if quote == '"' else f", quote {quote!r}")
+
+
+def _one_column(by_name: str, text: str) -> tuple[dict[str, Any], list[str], str]:
+    return {"format": by_name}, [], f"{by_name} of one column"
+
+
+def _is_table(records: list[list[str]]) -> bool:
+    """Whether cells repeat in some column, as labels and numbers do, and those of prose do not."""
+    rows = records[1:] or records
+    for column in zip(*(row for row in rows if len(row) == len(records[0])), strict=True):
+        if len(set(column)) <= max(2, len(column) // 3) or all(
+            re.match(r"^[+-]?[\d.,]+$", one.strip()) for one in column
+        ):
+            return True
+    return headers.is_header(records)
+
+
+def _quotes(text: str, delimiter: str) -> list[str]:
+    """The quote characters to try."""
+    found = ['"', ""] if '"' in text else ['"']
+    quoted = sum(text.count(f"{delimiter}'{end}") for end in ("", " "))
+    if quoted > 0.3 * text.count("\n"):
+        found.append("'")
+    return found
+
+
+def _parsed(name: str, text: str, delimiter: str, quote: str) -> tuple[list[list[str]], float]:
+    """The first records, and how well they are a table: the share that is as wide as the most."""
+    tally, records = Tally(), list[CsvRecord]()
+    lines = BoundedLines(io.StringIO(text, newline=""), 1_000_000, quote)
+    try:
+        reader = CsvReader(name, lines, Dialect(delimiter, quote), given=True, tally=tally)
+        for record in islice(reader.records(), _RECORDS):
+            records.append(record)
+    except DataError:  # a quoted cell that goes on behind the beginning
+        pass
+    rows = [one.cells for one in records if one.cells is not None]
+    if not rows:
+        return [], 0.0
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    whole = [row for row in rows if len(row) == width]
+    faults = tally.counts[STRAY_QUOTE] + tally.counts[SPANS_LINES]
+    share = (len(whole) - faults) / max(len(records), 1)
+    if quote != '"':
+        share -= 0.0005 if quote == "'" else 0.002  # where both read as well, the usual one
+    if quote == "'" and not any(cell[:1] == '"' for row in whole[:50] for cell in row):
+        share += 0.02
+    return whole, share
+
+
+def _lines(text: str) -> tuple[dict[str, Any], str]:
+    """A text a line, perhaps with a label before it or behind it."""
+    lines = [line.strip("\r") for line in text.split("\n") if line.strip()][:_RECORDS]
+    if sum(line.startswith("__label__") for line in lines) > 0.98 * len(lines):
+        return {"pattern": _FAST_TEXT}, "lines that begin with fastText's label"
+    first = [line.split(None, 1) for line in lines]
+    heads = Counter(pair[0] for pair in first if len(pair) == 2)
+    if len(lines) > 2 and sum(map(len, first)) == 2 * len(lines):
+        few = len(heads) <= max(2, min(200, len(lines) // 4))
+        if few and all(_MARKED.match(one) for one in heads):
+            if all(re.match(r"^[A-Z]+:\S+$", one) for one in heads):
+                pattern = r"^(?P<label>[A-Z]+):\S+\s+(?P<text>.*)$"
+                return {"pattern": pattern}, "lines that begin with LABEL:detail"
+            return {"pattern": r"^(?P<label>\S+)\s+(?P<text>.*)$"}, "lines that begin with a label"
+    for mark in ("@", "|", "#", "\t", ";", ","):
+        ends = [line.rsplit(mark, 1) for line in lines]
+        if any(len(one) < 2 or len(one[1]) > 40 for one in ends) or len(lines) < 4:
+            continue
+        labels = Counter(one[1].strip() for one in ends)
+        if 2 <= len(labels) <= max(2, min(50, len(lines) // 10)):
+            escaped = re.escape(mark)
+            pattern = f"^(?P<text>.*){escaped}(?P<label>[^{escaped}]+)$"
+            return {"pattern": pattern}, f"lines that end with {mark!r} and a label"
+    for mark in (",", ";", ":", "|"):
+        starts = [line.split(mark, 1) for line in lines]
+        if any(len(one) < 2 or len(one[0]) > 40 for one in starts) or len(lines) < 4:
+            continue
+        labels = Counter(one[0].strip() for one in starts)
+        if 2 <= len(labels) <= max(2, min(50, len(lines) // 10)):
+            escaped = re.escape(mark)
+            pattern = f"^(?P<label>[^{escaped}]+){escaped}\\s*(?P<text>.*)$"
+            return {"pattern": pattern}, f"lines that begin with a label and {mark!r}"
+    return {}, "a text a line"

@@ -1,0 +1,166 @@
+"""What nothing can be learned of is refused with what would help; what is odd is told."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from bertworks.data.inspection import sampling
+from bertworks.data.inspection.content import Composed
+from bertworks.data.inspection.inspect import inspect
+from bertworks.errors import BertworksError, DataError, SourceError
+from tests.inspection.made import ENGLISH, GERMAN, N, as_csv, as_jsonl, labels, texts
+
+
+def refused(*data: str) -> BertworksError:
+    with pytest.raises(BertworksError) as caught:
+        inspect(data, Path("/"))
+    assert caught.value.fix
+    return caught.value
+
+
+def said(found: Composed, subject: str) -> str:
+    return " | ".join(one.line() for one in found.decisions if one.subject == subject)
+
+
+def test_no_text(tmp_path: Path) -> None:
+    file = as_csv(tmp_path / "a.csv", ["id", "price"], range(N), [n * 1.5 for n in range(N)])
+    error = refused(file)
+    assert "no column of text" in error.message and "'price'" in error.message
+
+
+def test_text_alone(tmp_path: Path) -> None:
+    error = refused(as_csv(tmp_path / "a.csv", ["id", "text"], range(N), texts(N)))
+    assert "nothing to learn" in error.message and "labels that repeat" in error.fix
+
+
+def test_plain_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(texts(N)))
+    assert "nothing to learn" in refused(str(tmp_path / "a.txt")).message
+
+
+def test_one_row(tmp_path: Path) -> None:
+    error = refused(as_csv(tmp_path / "a.csv", ["text", "label"], texts(1), ["good"]))
+    assert isinstance(error, DataError)
+
+
+def test_a_few_rows(tmp_path: Path) -> None:
+    error = refused(as_csv(tmp_path / "a.csv", ["text", "label"], texts(6), ["good", "bad"] * 3))
+    assert "too few" in error.message
+
+
+def test_one_class(tmp_path: Path) -> None:
+    error = refused(as_csv(tmp_path / "a.csv", ["text", "label"], texts(N), ["good"] * N))
+    assert "one class" in error.message and "'good'" in error.message
+
+
+def test_labels_that_are_sentences(tmp_path: Path) -> None:
+    answers = texts(N, seed=5)
+    error = refused(as_csv(tmp_path / "a.csv", ["question_text", "answer"], texts(N), answers))
+    assert "sentences" in error.message and "labels that repeat" in error.fix
+
+
+def test_hundreds_of_classes_with_few_rows(tmp_path: Path) -> None:
+    names = [f"intent_{n}" for n in range(500)]
+    file = as_csv(tmp_path / "a.csv", ["text", "label"], texts(2000), labels(2000, names))
+    found = inspect([file], tmp_path)
+    assert "500 labels" in said(found, "labels") and "too few" in said(found, "labels")
+    assert found.content["validate"]["checks"]["rare_labels"] == "warning"
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("")
+    assert "is empty" in refused(str(tmp_path / "a.csv")).message
+
+
+def test_a_header_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n")
+    assert "no rows" in refused(str(tmp_path / "a.csv")).message
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.bin", "a"])
+def test_a_binary_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(bytes(random.Random(1).randrange(256) for _ in range(5000)))
+    assert isinstance(refused(str(tmp_path / name)), DataError)
+
+
+def test_no_such_file_and_an_empty_folder(tmp_path: Path) -> None:
+    assert isinstance(refused(str(tmp_path / "a.csv")), SourceError)
+    assert "holds no file" in refused(str(tmp_path)).message
+
+
+def test_a_word_a_row(tmp_path: Path) -> None:
+    words = [word for one in texts(30) for word in one.split()]
+    tags = ["B-PER" if n % 11 == 0 else "O" for n in range(len(words))]
+    file = as_csv(
+        tmp_path / "ner.csv", ["Sentence #", "Word", "Tag"], [""] * len(words), words, tags
+    )
+    assert "a word and its tag a row" in refused(file).message
+
+
+def test_two_languages_are_told(tmp_path: Path) -> None:
+    both = [*texts(N, ENGLISH), *texts(N, GERMAN)]
+    found = inspect(
+        [as_csv(tmp_path / "a.csv", ["text", "label"], both, labels(2 * N, "ab"))], tmp_path
+    )
+    assert "two languages" in said(found, "language") and "German" in said(found, "language")
+
+
+def test_a_large_file_is_looked_at_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "MOST_BYTES", 40_000)
+    order = sorted(labels(4000, ["bad", "good"]))  # a file that is sorted by its label
+    file = as_csv(tmp_path / "a.csv", ["text", "label"], texts(4000), order)
+    found = inspect([file], tmp_path)
+    assert not found.whole and 100 < found.rows < 3000
+    assert "not all" in said(found, "sample")
+    assert "'bad'" in said(found, "labels") + said(found, "imbalance")
+
+
+def test_conflicts_and_duplicates_are_settled_and_told(tmp_path: Path) -> None:
+    made = texts(N)
+    rows = [*made, *made[:10], *made[:10], *made[20:30]]
+    first = labels(N, ["good", "bad"])
+    other = [("bad" if one == "good" else "good") for one in first[:10]]
+    file = as_csv(
+        tmp_path / "a.csv", ["text", "label"], rows, [*first, *first[:10], *other, *first[20:30]]
+    )
+    found = inspect([file], tmp_path)
+    assert "10 of them get the label that most" in said(found, "conflicts")
+    assert "20 rows" in said(found, "duplicates")
+    assert found.content["data"]["conflicting_labels"] == "majority"
+
+
+def test_rows_that_stand_in_train_and_test(tmp_path: Path) -> None:
+    made, names = texts(N), labels(N, ["good", "bad"])
+    as_jsonl(tmp_path / "train.jsonl", text=made, label=names)
+    as_jsonl(tmp_path / "dev.jsonl", text=texts(30, seed=4), label=labels(30, ["good", "bad"]))
+    as_jsonl(tmp_path / "test.jsonl", text=[*made[:20], *texts(20, seed=5)],
+             label=[*names[:20], *labels(20, ["good", "bad"])])  # fmt: skip
+    as_jsonl(
+        tmp_path / "test_unseen.jsonl", text=texts(20, seed=5), label=labels(20, ["good", "bad"])
+    )
+    found = inspect([str(tmp_path)], tmp_path)
+    uris = [one["uri"] for one in found.content["data"]["sources"]]
+    assert uris == ["train.jsonl", "dev.jsonl", "test_unseen.jsonl"]
+    assert "test.jsonl" in said(found, "files")
+
+
+def test_uneven_classes_are_judged_by_all_labels(tmp_path: Path) -> None:
+    names = ["common"] * 390 + ["rare"] * 10
+    found = inspect([as_csv(tmp_path / "a.csv", ["text", "label"], texts(400), names)], tmp_path)
+    assert found.content["gates"] == {"metric": "macro_f1"}
+
+
+def test_rows_that_are_refused_are_told_and_allowed_for(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    as_jsonl(file, text=texts(N), label=labels(N, ["good", "bad"]))
+    with file.open("a") as stream:
+        stream.write("".join(json.dumps({"text": "", "label": "good"}) + "\n" for _ in range(6)))
+    found = inspect([str(file)], tmp_path)
+    assert 0.05 <= found.content["data"]["max_rejected"] <= 0.1
+    assert "is empty" in said(found, "refused")
