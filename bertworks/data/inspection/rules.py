@@ -193,6 +193,15 @@ def settings_of(
     """Settings beyond data: what is judged by where classes are uneven."""
     if roles.task["type"] != "classification" or not findings.labels:
         return {}
+    if (
+        all(label.isdigit() for label in findings.labels)
+        and len(roles.columns.get("one_hot", [])) == 0
+    ):
+        names = ", ".join(f'"{label}": NAME' for label in sorted(findings.labels, key=int)[:3])
+        decisions.add(
+            "label names", "numbers", f"the agent answers with them; `label_map: {{{names}}}` in the "
+            "source gives them names", ("data", "sources", 0),
+        )  # fmt: skip
     counts = findings.labels.most_common()
     (largest, most), (smallest, fewest) = counts[0], counts[-1]
     total = findings.labels.total()
