@@ -24,6 +24,7 @@ from bertworks.compression.quantizer import UNCALIBRATED, Quantizer
 from bertworks.models import layout
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import LayerNames, Weights
+from bertworks.models.relative import bucket_row
 
 Form = Literal["float32", "compact", "int8"]
 
@@ -98,10 +99,14 @@ class _Builder:
         self.compact = form != "float32"
         self.integers = form == "int8"
         self.writer = GraphWriter()
+        self.buckets = ""
         self.sites: dict[str, tuple[str, int]] = {}
 
     def embeddings(self, pair: bool, max_length: int) -> str:
-        """Normalized sum of word, position and type embeddings: (batch, sequence, hidden)."""
+        """Normalized sum of word, position and type embeddings: (batch, sequence, hidden).
+
+        Embeddings of another width are projected, in float32 always.
+        """
         write = self.writer
         positions = self.weights[layout.POSITIONS][:max_length]
         types = self.weights[layout.TYPES]
@@ -115,7 +120,30 @@ class _Builder:
             total = write.node(
                 "Add", words, write.first(write.constant(positions + types[0]), length)
             )
-        return self._norm(total, layout.EMBEDDING_NORM)
+        if self.config.relative_positions:
+            self.buckets = self._buckets(length, max_length)
+        rows = self._norm(total, layout.EMBEDDING_NORM)
+        if self.config.projects:
+            rows = self._linear(rows, layout.PROJECTION, quantize=False)
+        return rows
+
+    def _buckets(self, length: str, longest: int) -> str:
+        """The bucket of each pair's distance: (sequence, sequence)."""
+        write = self.writer
+        count = write.node("Squeeze", length, write.integers(0))
+        zero, one = (write.constant(np.array(value, np.int64)) for value in (0, 1))
+        places = write.node("Range", zero, count, one)
+        across = write.node("Unsqueeze", places, write.integers(0))
+        distances = write.node("Sub", across, write.node("Unsqueeze", places, write.integers(1)))
+        row = write.constant(bucket_row(longest))
+        return write.node("Gather", row, write.node("Add", distances, write.integers(longest - 1)))
+
+    def _by_distance(self, layer: int, only_first: bool) -> str:
+        """What a layer adds to the scores: (1, heads, asking rows, sequence)."""
+        write = self.writer
+        table = self.weights[f"{LayerNames(layer).relative}.weight"].T[np.newaxis]
+        buckets = write.first(self.buckets, write.integers(1)) if only_first else self.buckets
+        return write.node("Gather", write.constant(table), buckets, axis=2)
 
     def mask(self) -> str:
         """What attention takes: for int8 the mask as int32, (batch, sequence).
@@ -175,7 +203,10 @@ class _Builder:
             return write.node("Transpose", write.node("Reshape", source, apart), perm=axes)
 
         scores = write.node("MatMul", by_head(query, [0, 2, 1, 3]), by_head(key, [0, 2, 3, 1]))
-        shares = write.node("Softmax", write.node("Add", scores, mask), axis=-1)
+        scores = write.node("Add", scores, mask)
+        if self.config.relative_positions:
+            scores = write.node("Add", scores, self._by_distance(layer, asking != rows))
+        shares = write.node("Softmax", scores, axis=-1)
         mixed = write.node("MatMul", shares, by_head(value, [0, 2, 1, 3]))
         together = write.node("Transpose", mixed, perm=[0, 2, 1, 3])
         return write.node("Reshape", together, write.integers(0, 0, heads * size))
@@ -189,17 +220,18 @@ class _Builder:
             weights[2], biases[2] = weights[2] * factors[:, np.newaxis], biases[2] * factors
         quantizer = self._quantizer(LayerNames(layer).attention)
         values = write.quantize(rows, quantizer)
-        if asking == rows:
+        relative = self.config.relative_positions
+        if asking == rows and not relative:
             return write.integer_attention(values, quantizer, mask, weights, biases, heads)
+        asked = values if asking == rows else self._first_row(values)
         query, key, value = (
             write.integer_linear(source, quantizer, weight, bias)
-            for source, weight, bias in zip(
-                (self._first_row(values), values, values), weights, biases, strict=True
-            )
+            for source, weight, bias in zip((asked, values, values), weights, biases, strict=True)
         )
-        return write.node(
-            "MultiHeadAttention", query, key, value, "", mask, domain=MICROSOFT, num_heads=heads
-        )
+        given = [query, key, value, "", mask]
+        if relative:
+            given.append(self._by_distance(layer, asking != rows))
+        return write.node("MultiHeadAttention", *given, domain=MICROSOFT, num_heads=heads)
 
     def _projections(self, rows: str, asking: str, layer: int) -> list[str]:
         """Queries (scaled) of the asking rows; keys and values of all rows."""

@@ -1,5 +1,7 @@
 """The encoder's sizes, and their translation from and to Hugging Face's config.json.
 
+What BERT has no field for stands in a "bertworks" block: widths of pruned layers, embeddings of another
+width than the layers (ELECTRA's), relative positions (MPNet's).
 Imports nothing heavy: exporting the ONNX graph and serving use it too.
 """
 
@@ -41,6 +43,10 @@ class EncoderConfig:
         layer_norm_eps: Added to the variance in layer norms.
         dropout: Drop probability of hidden states while training.
         attention_dropout: Drop probability of attention weights while training.
+        embedding_size: Width of the embeddings; where it is another than `hidden_size`, a projection
+            leads from one to the other. 0: `hidden_size`.
+        relative_positions: Whether attention scores have a bias by the distance of two tokens.
+        pad_id: The padding token's id, which stock models want to know.
     """
 
     vocab_size: int
@@ -53,8 +59,13 @@ class EncoderConfig:
     layer_norm_eps: float = 1e-12
     dropout: float = 0.1
     attention_dropout: float = 0.1
+    embedding_size: int = 0
+    relative_positions: bool = False
+    pad_id: int = 0
 
     def __post_init__(self) -> None:
+        if not self.embedding_size:
+            object.__setattr__(self, "embedding_size", self.hidden_size)
         if len(self.num_heads) != len(self.intermediate_sizes):
             raise ValueError(
                 "`num_heads` and `intermediate_sizes` need one entry a layer each. Received: "
@@ -85,6 +96,11 @@ class EncoderConfig:
     def uniform_heads(self) -> int:
         """Heads of a layer that was not pruned."""
         return self.hidden_size // self.head_size
+
+    @property
+    def projects(self) -> bool:
+        """Whether a projection leads from the embeddings to the layers."""
+        return self.embedding_size != self.hidden_size
 
     @property
     def is_pruned(self) -> bool:
@@ -130,6 +146,9 @@ class EncoderConfig:
                 layer_norm_eps=float(raw.get("layer_norm_eps", 1e-12)),
                 dropout=float(raw.get("hidden_dropout_prob", 0.1)),
                 attention_dropout=float(raw.get("attention_probs_dropout_prob", 0.1)),
+                embedding_size=_size(widths, "embedding_size", hidden),
+                relative_positions=bool(widths.get("relative_positions")),
+                pad_id=_pad(raw),
             )
         except KeyError as error:
             raise ArtifactError(
@@ -160,15 +179,20 @@ class EncoderConfig:
             "type_vocab_size": self.type_vocab_size,
             "layer_norm_eps": self.layer_norm_eps,
             "initializer_range": 0.02,
-            "pad_token_id": 0,
+            "pad_token_id": self.pad_id,
         }
+        own: dict[str, object] = {}
         if self.is_pruned:
-            raw["bertworks"] = {
+            own |= {
                 "num_heads": list(self.num_heads),
                 "intermediate_sizes": list(self.intermediate_sizes),
                 "head_size": self.head_size,
             }
-        return raw
+        if self.projects:
+            own["embedding_size"] = self.embedding_size
+        if self.relative_positions:
+            own["relative_positions"] = True
+        return {**raw, "bertworks": own} if own else raw
 
 
 @dataclass(frozen=True)
@@ -226,6 +250,12 @@ def _size(raw: Mapping[str, Any], name: str, default: int | None = None) -> int:
     return value
 
 
+def _pad(raw: Mapping[str, Any]) -> int:
+    """The padding token's id; BERT's where it is not told."""
+    value = raw.get("pad_token_id")
+    return value if isinstance(value, int) and value > 0 else 0
+
+
 def _refuse_other_models(raw: Mapping[str, Any]) -> None:
     """Names what this encoder does not compute, rather than computing something else."""
     rules: dict[str, set[Any]] = {
@@ -239,5 +269,5 @@ def _refuse_other_models(raw: Mapping[str, Any]) -> None:
             raise ArtifactError(
                 f"config.json: `{field}` must be {sorted(map(str, allowed))[0]}. "
                 f"Received: {raw[field]!r}",
-                "Choose a BERT encoder as the base.",
+                "Choose a base that computes as BERT does.",
             )

@@ -48,9 +48,9 @@ class MaskedHead(keras.layers.Layer):
 
     def __init__(self, config: EncoderConfig, **options: Any) -> None:
         super().__init__(autocast=False, **options)
-        hidden = config.hidden_size
-        self.transform = Dense(hidden, hidden, dtype=self.dtype_policy)
-        self.norm = Norm(hidden, config.layer_norm_eps, dtype=self.dtype_policy)
+        width = config.embedding_size
+        self.transform = Dense(config.hidden_size, width, dtype=self.dtype_policy)
+        self.norm = Norm(width, config.layer_norm_eps, dtype=self.dtype_policy)
         self.bias = self.add_weight(shape=(config.vocab_size,), initializer="zeros", name="bias")
         self.built = True
 
@@ -59,7 +59,7 @@ class MaskedHead(keras.layers.Layer):
 
         Args:
             rows: (tokens to decode, hidden).
-            words: (vocabulary, hidden) word embeddings.
+            words: (vocabulary, embedding) word embeddings.
         """
         bias = tf.convert_to_tensor(self.transform.bias)
         with ops.compiled(False):  # another number of rows in every batch

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from bertworks.models import ops
 from bertworks.models.config import EncoderConfig
+from bertworks.models.relative import BUCKETS
 
 
 class Shared(NamedTuple):
@@ -24,11 +25,14 @@ class Shared(NamedTuple):
             small.
         batch: Number of sequences.
         seed: int32 (2,), training seed and step: turns dropout on; None: no dropout.
+        buckets: float32 (length, length, buckets), a 1 at the bucket of each pair's distance, for an
+            encoder with relative positions.
     """
 
     bias: tf.Tensor
     batch: tf.Tensor
     seed: tf.Tensor | None = None
+    buckets: tf.Tensor | None = None
 
 
 class Gates(NamedTuple):
@@ -107,12 +111,15 @@ class Embeddings(keras.layers.Layer):
 
     def __init__(self, config: EncoderConfig, **options: Any) -> None:
         super().__init__(autocast=False, **options)
-        hidden = config.hidden_size
-        self.word = self._table(config.vocab_size, hidden, "word")
-        self.position = self._table(config.max_positions, hidden, "position")
-        self.type = self._table(config.type_vocab_size, hidden, "type")
-        self.norm = Norm(hidden, config.layer_norm_eps, dtype=self.dtype_policy)
+        width = config.embedding_size
+        self.word = self._table(config.vocab_size, width, "word")
+        self.position = self._table(config.max_positions, width, "position")
+        self.type = self._table(config.type_vocab_size, width, "type")
+        self.norm = Norm(width, config.layer_norm_eps, dtype=self.dtype_policy)
         self.dropout = Dropout(config.dropout, site=0, dtype=self.dtype_policy)
+        self.projection: Dense | None = None
+        if config.projects:
+            self.projection = Dense(width, config.hidden_size, dtype=self.dtype_policy)
         self.built = True
 
     def _table(self, rows: int, width: int, name: str) -> Any:
@@ -126,13 +133,14 @@ class Embeddings(keras.layers.Layer):
         seed: tf.Tensor | None,
     ) -> tf.Tensor:
         """Sums the three embeddings; types default to 0, positions to 0, 1, 2, …"""
-        hidden = self.word.shape[1]
+        width = self.word.shape[1]
         total = tf.gather(tf.convert_to_tensor(self.word), ids)
         table = tf.convert_to_tensor(self.position)
         total += table[: tf.shape(ids)[1]] if positions is None else tf.gather(table, positions)
         types = tf.convert_to_tensor(self.type)
         total += types[0] if type_ids is None else _select(types, type_ids)
-        return self.dropout(self.norm(tf.reshape(total, (-1, hidden))), seed)
+        rows = self.dropout(self.norm(tf.reshape(total, (-1, width))), seed)
+        return rows if self.projection is None else tf.cast(self.projection(rows), tf.float32)
 
 
 class Attention(keras.layers.Layer):
@@ -144,6 +152,10 @@ class Attention(keras.layers.Layer):
         hidden, width = config.hidden_size, self.heads * config.head_size
         self.projection = Dense(hidden, 3 * width, dtype=self.dtype_policy)
         self.output_dense = Dense(width, hidden, dtype=self.dtype_policy)
+        self.relative: Any = None
+        if config.relative_positions:
+            shape = (BUCKETS, self.heads)
+            self.relative = self.add_weight(shape=shape, initializer="zeros", name="relative")
         site = 1 + 3 * index
         self.weights_dropout = Dropout(config.attention_dropout, site, dtype=self.dtype_policy)
         self.dropout = Dropout(config.dropout, site + 1, dtype=self.dtype_policy)
@@ -178,12 +190,20 @@ class Attention(keras.layers.Layer):
         query, key, value = tf.unstack(tf.transpose(split, (2, 0, 3, 1, 4)), num=3)
         query *= tf.cast(self.head_size**-0.5, query.dtype)
         scores = tf.matmul(query, key, transpose_b=True)
+        if self.relative is not None:
+            scores += tf.cast(self._by_distance(shared), scores.dtype)
         drop = self.weights_dropout.drop(shared.seed)
         weights = ops.attention_weights(scores, shared.bias, drop)
         mixed = tf.matmul(weights, value)
         if gate is not None:
             mixed *= tf.cast(gate, mixed.dtype)[:, tf.newaxis, tf.newaxis]
         return tf.reshape(tf.transpose(mixed, (0, 2, 1, 3)), (-1, self.heads * self.head_size))
+
+    def _by_distance(self, shared: Shared) -> tf.Tensor:
+        """What is added to the scores for the distance of each pair: (heads, length, length)."""
+        # A product with one-hot vectors, as its gradient is a product too.
+        pairs = tf.tensordot(shared.buckets, tf.convert_to_tensor(self.relative), axes=1)
+        return tf.transpose(pairs, (2, 0, 1))
 
 
 class FeedForward(keras.layers.Layer):

@@ -1,7 +1,9 @@
 """Which parameters a BERT has, told once: Hugging Face names, axes in torch layout (outputs, inputs).
 
-What depends on the layout derives from the descriptors: shapes, initial values, the model's variables
-(`model.slots`), what pruning cuts (an axis that counts heads or neurons), what decays and at which rate.
+Every family that is read becomes this layout at ingest (`families`): ELECTRA's projection and MPNet's
+relative biases are optional parts. What depends on the layout derives from the descriptors: shapes,
+initial values, the model's variables (`model.slots`), what pruning cuts (an axis that counts heads or
+neurons), what decays and at which rate.
 """
 
 from __future__ import annotations
@@ -15,11 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.relative import BUCKETS
 
 Weights = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
-Axis = Literal["vocabulary", "positions", "types", "hidden", "heads", "neurons", "outputs"]
-"""What a dimension counts; "heads" are those of one layer, head_size entries each."""
+Axis = Literal[
+    "vocabulary", "positions", "types", "embedding", "hidden", "heads", "each_head", "neurons",
+    "buckets", "outputs",
+]  # fmt: skip
+"""What a dimension counts; "heads" are those of one layer, head_size entries each, "each_head" has one
+entry a head."""
 Role = Literal["matrix", "bias", "scale"]
 
 INITIALIZER_STDDEV = 0.02
@@ -28,6 +35,7 @@ EMBEDDING_NORM = f"{EMBEDDINGS}.LayerNorm"
 WORDS = f"{EMBEDDINGS}.word_embeddings.weight"
 POSITIONS = f"{EMBEDDINGS}.position_embeddings.weight"
 TYPES = f"{EMBEDDINGS}.token_type_embeddings.weight"
+PROJECTION = "bert.embeddings_project"
 POOLER, CLASSIFIER = "bert.pooler.dense", "classifier"
 MASKED_DENSE, MASKED_NORM = "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"
 MASKED_BIAS = "cls.predictions.bias"
@@ -53,6 +61,11 @@ class LayerNames:
         """Of queries, keys and values."""
         query, key, value = (f"{self.attention}.{part}" for part in ("query", "key", "value"))
         return query, key, value
+
+    @property
+    def relative(self) -> str:
+        """The bias of the attention scores by bucket of distance and head; it has no `.bias`."""
+        return f"{self.attention}.relative_attention_bias"
 
     @property
     def mixed(self) -> str:
@@ -128,18 +141,22 @@ def role_of(name: str) -> Role:
     return "scale" if name.endswith("LayerNorm.weight") else "matrix"
 
 
-def encoder_parameters(num_layers: int) -> list[Parameter]:
+def encoder_parameters(config: EncoderConfig) -> list[Parameter]:
     """The encoder's own, from the embeddings upward (no pooler, no head)."""
     found = [
-        Parameter(WORDS, ("vocabulary", "hidden")),
-        Parameter(POSITIONS, ("positions", "hidden")),
-        Parameter(TYPES, ("types", "hidden")),
-        *_norm(EMBEDDING_NORM),
+        Parameter(WORDS, ("vocabulary", "embedding")),
+        Parameter(POSITIONS, ("positions", "embedding")),
+        Parameter(TYPES, ("types", "embedding")),
+        *_norm(EMBEDDING_NORM, axis="embedding"),
     ]
-    for index in range(num_layers):
+    if config.projects:
+        found += _linear(PROJECTION, "hidden", "embedding")
+    for index in range(config.num_layers):
         names = LayerNames(index)
         for projection in names.projections:
             found += _linear(projection, "heads", "hidden", index)
+        if config.relative_positions:
+            found.append(Parameter(f"{names.relative}.weight", ("buckets", "each_head"), index))
         found += _linear(names.mixed, "hidden", "heads", index) + _norm(names.attention_norm, index)
         found += _linear(names.inner, "neurons", "hidden", index)
         found += _linear(names.outer, "hidden", "neurons", index) + _norm(names.norm, index)
@@ -153,24 +170,25 @@ def head_parameters(head: Head) -> list[Parameter]:
     if head.kind == "token":
         return _linear(CLASSIFIER, "outputs", "hidden")
     if head.kind == "mlm":
-        transform = _linear(MASKED_DENSE, "hidden", "hidden") + _norm(MASKED_NORM)
-        return [*transform, Parameter(MASKED_BIAS, ("vocabulary",))]
+        transform = _linear(MASKED_DENSE, "embedding", "hidden")
+        norm = _norm(MASKED_NORM, axis="embedding")
+        return [*transform, *norm, Parameter(MASKED_BIAS, ("vocabulary",))]
     return []
 
 
-def all_parameters(num_layers: int, head: Head) -> list[Parameter]:
+def all_parameters(config: EncoderConfig, head: Head) -> list[Parameter]:
     """Those of an encoder with a head."""
-    return encoder_parameters(num_layers) + head_parameters(head)
+    return encoder_parameters(config) + head_parameters(head)
 
 
 def encoder_shapes(config: EncoderConfig) -> Shapes:
     """Name to shape of the encoder's own weights (no pooler, no head)."""
-    return {each.name: each.shape(config) for each in encoder_parameters(config.num_layers)}
+    return {each.name: each.shape(config) for each in encoder_parameters(config)}
 
 
 def all_shapes(config: EncoderConfig, head: Head) -> Shapes:
     """Name to shape of all the weights of an encoder with a head."""
-    return {each.name: each.shape(config, head) for each in all_parameters(config.num_layers, head)}
+    return {each.name: each.shape(config, head) for each in all_parameters(config, head)}
 
 
 def initialize(shapes: Shapes, seed: int) -> Weights:
@@ -193,6 +211,8 @@ def _initial(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
 def _size(axis: Axis, config: EncoderConfig, head: Head | None, layer: int | None) -> int:
     if axis == "heads" and layer is not None:
         return config.num_heads[layer] * config.head_size
+    if axis == "each_head" and layer is not None:
+        return config.num_heads[layer]
     if axis == "neurons" and layer is not None:
         return config.intermediate_sizes[layer]
     if axis == "outputs" and head is not None:
@@ -201,7 +221,9 @@ def _size(axis: Axis, config: EncoderConfig, head: Head | None, layer: int | Non
         "vocabulary": config.vocab_size,
         "positions": config.max_positions,
         "types": config.type_vocab_size,
+        "embedding": config.embedding_size,
         "hidden": config.hidden_size,
+        "buckets": BUCKETS,
     }
     return sizes[axis]
 
@@ -211,5 +233,5 @@ def _linear(name: str, outputs: Axis, inputs: Axis, layer: int | None = None) ->
     return [weight, Parameter(f"{name}.bias", (outputs,), layer)]
 
 
-def _norm(name: str, layer: int | None = None) -> list[Parameter]:
-    return [Parameter(f"{name}.{part}", ("hidden",), layer) for part in ("weight", "bias")]
+def _norm(name: str, layer: int | None = None, axis: Axis = "hidden") -> list[Parameter]:
+    return [Parameter(f"{name}.{part}", (axis,), layer) for part in ("weight", "bias")]

@@ -19,6 +19,7 @@ from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.heads import MaskedHead, SequenceHead, TokenHead, build_head
 from bertworks.models.layers import Dense, Embeddings, Gates, Layer, Norm, Shared
 from bertworks.models.layout import LayerNames, Weights, all_shapes, initialize
+from bertworks.models.relative import BUCKETS, bucket_row
 from bertworks.models.weights import check_shapes
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -74,7 +75,8 @@ class BertModel(keras.Model):
         bias = attention_bias(inputs.get("mask"), inputs.get("segments"))
         rows = self.embeddings(ids, inputs.get("type_ids"), inputs.get("positions"), seed)
         every = [rows]
-        shared = Shared(bias, batch, seed)
+        buckets = one_hot_buckets(length, self.config) if self.config.relative_positions else None
+        shared = Shared(bias, batch, seed, buckets)
         none = [None] * len(self.blocks)
         gates = map(Gates, inputs.get("head_gates") or none, inputs.get("neuron_gates") or none)
         # Rows that the head does not read need not leave the last layer's attention.
@@ -152,6 +154,14 @@ def attention_bias(mask: tf.Tensor | None, segments: tf.Tensor | None) -> tf.Ten
     return tf.zeros((1, 1, 1, 1))
 
 
+def one_hot_buckets(length: tf.Tensor, config: EncoderConfig) -> tf.Tensor:
+    """For each pair of places the bucket of their distance: float32, (length, length, buckets)."""
+    places = tf.range(length)
+    distances = places[tf.newaxis, :] - places[:, tf.newaxis]
+    row = tf.constant(bucket_row(config.max_positions), tf.int32)
+    return tf.one_hot(tf.gather(row, distances + config.max_positions - 1), BUCKETS)
+
+
 def set_weights_from(model: BertModel, weights: Weights) -> None:
     """Fills a model from weights by Hugging Face name (torch layout).
 
@@ -192,9 +202,13 @@ def slots(model: BertModel) -> list[Slot]:
         Slot(table.type, [layout.TYPES]),
         *_norm(table.norm, layout.EMBEDDING_NORM),
     ]
+    if table.projection is not None:
+        found += _dense(table.projection, layout.PROJECTION)
     for index, block in enumerate(model.blocks):
         names = LayerNames(index)
         found += _dense(block.attention.projection, *names.projections)
+        if block.attention.relative is not None:
+            found.append(Slot(block.attention.relative, [f"{names.relative}.weight"]))
         found += _dense(block.attention.output_dense, names.mixed)
         found += _norm(block.attention_norm, names.attention_norm)
         found += _dense(block.feed_forward.inner, names.inner)

@@ -41,7 +41,7 @@ class Group:
 def groups_of(model: BertModel, layer_decay: float = 1.0) -> list[Group]:
     """A model's variables as optimizer groups, in a fixed order."""
     depth = model.config.num_layers
-    known = {parameter.name: parameter for parameter in all_parameters(depth, model.head)}
+    known = {parameter.name: parameter for parameter in all_parameters(model.config, model.head)}
     return [
         Group(
             name=slot.names[0],

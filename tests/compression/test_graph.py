@@ -2,6 +2,7 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -16,6 +17,7 @@ from bertworks.compression.calibration import calibrate
 from bertworks.compression.graph import build_graph
 from bertworks.compression.graph_writer import quantize_rows
 from bertworks.models.config import Head
+from bertworks.models.relative import bucket_matrix
 from bertworks.runtime import engines
 from bertworks.runtime.engines import OnnxRuntime, OpenVino, import_openvino
 from bertworks.runtime.inference import PaddedBatch
@@ -29,6 +31,9 @@ SIZES = {
     "no heads and no neurons in the first": config((0, 2), (0, 7)),
     "no neurons in the last": config((2, 2), (12, 0)),
     "no layers": config((), ()),
+    "narrow embeddings": replace(config(), embedding_size=6),
+    "relative positions": replace(config((2, 1), (12, 5)), relative_positions=True),
+    "both, without heads": replace(config((2, 0)), embedding_size=12, relative_positions=True),
 }
 
 
@@ -50,6 +55,8 @@ def reference(sizes, weights, head, ids, mask, types):
         table = "bert.embeddings.{}_embeddings.weight".format
         x = w[table("word")][ids[row]] + w[table("position")][: ids.shape[1]]
         x = norm(x + w[table("token_type")][types[row]], "bert.embeddings.LayerNorm")
+        if sizes.projects:
+            x = linear(x, "bert.embeddings_project")
         for layer, heads in enumerate(sizes.num_heads):
             name = f"bert.encoder.layer.{layer}"
             q, k, v = (linear(x, f"{name}.attention.self.{p}") for p in ("query", "key", "value"))
@@ -57,6 +64,9 @@ def reference(sizes, weights, head, ids, mask, types):
             for head_index in range(heads):
                 part = slice(head_index * sizes.head_size, (head_index + 1) * sizes.head_size)
                 scores = q[:, part] @ k[:, part].T / math.sqrt(sizes.head_size)
+                if sizes.relative_positions:
+                    bias = w[f"{name}.attention.self.relative_attention_bias.weight"]
+                    scores = scores + bias[bucket_matrix(len(x)), head_index]
                 scores = np.where(mask[row][np.newaxis] == 1, scores, -np.inf)
                 shares = np.exp(scores - scores.max(-1, keepdims=True))
                 mixed[:, part] = shares / shares.sum(-1, keepdims=True) @ v[:, part]
@@ -117,8 +127,9 @@ def test_padding_changes_nothing(form):
 @pytest.mark.parametrize("head", [SEQUENCE, TOKEN], ids=lambda head: head.kind)
 @pytest.mark.parametrize("widths", [((2, 2), (32, 32)), ((1, 2), (32, 7)), ((2, 0), (0, 32))])
 @pytest.mark.parametrize("form", ["compact", "int8"])
-def test_small_forms_stay_close_and_are_valid(form, widths, head):
-    sizes = config(*widths)
+@pytest.mark.parametrize("family", [{}, {"embedding_size": 6, "relative_positions": True}])
+def test_small_forms_stay_close_and_are_valid(form, widths, head, family):
+    sizes = replace(config(*widths), **family)
     weights = random_weights(sizes, head)
     ids, mask, types = example(rows=64)
     rows = [PaddedBatch(np.arange(64), mask.sum(1), ids, mask, types)]

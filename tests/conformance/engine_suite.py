@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -27,14 +27,16 @@ from bertworks.runtime.inference import Runner
 SEQUENCE = Head("sequence", ("a", "b", "c"), "single_label_classification")
 TOKEN = Head("token", ("O", "B-X"))
 TOLERANCE = 2e-5
+PARTS: list[dict[str, Any]] = [{}, {"embedding_size": 6}, {"relative_positions": True}]
+"""Of BERT's family, ELECTRA's, MPNet's."""
 
 Write = Callable[[bytes, Path], EngineFile]
 """From an ONNX graph and a bundle's folder to agent.json's `engine`, its files written."""
 
 
-def graph_of(head: Head, two_texts: bool = False) -> bytes:
-    """A tiny graph in float32."""
-    sizes = config()
+def graph_of(head: Head, two_texts: bool = False, **parts: Any) -> bytes:
+    """A tiny graph in float32; `parts` are those of other families than BERT's."""
+    sizes = replace(config(), **parts)
     made = build_graph(sizes, random_weights(sizes, head), head, pair=two_texts)
     return bytes(made.SerializeToString())
 
@@ -56,9 +58,12 @@ class EngineConformance:
         folder.mkdir(exist_ok=True)
         return engines.load(folder, type(self).write(graph, folder), threads)
 
+    @pytest.mark.parametrize("parts", PARTS, ids=str)
     @pytest.mark.parametrize(("head", "two_texts"), [(SEQUENCE, True), (TOKEN, False)])
-    def test_it_computes_the_graph(self, tmp_path: Path, head: Head, two_texts: bool) -> None:
-        graph = graph_of(head, two_texts)
+    def test_it_computes_the_graph(
+        self, tmp_path: Path, head: Head, two_texts: bool, parts: dict[str, Any]
+    ) -> None:
+        graph = graph_of(head, two_texts, **parts)
         ids, mask = rows_of(5, 12)
         types = (np.arange(12) > 5).astype(np.int64) * mask if two_texts else None
         found = self.load(tmp_path, graph).run(ids, mask, types)

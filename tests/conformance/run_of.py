@@ -59,6 +59,7 @@ class Case:
             better at most. None: this small run says nothing; another test shows that it learns.
         finetune: Settings that it learns better with.
         more: Sections of the spec that stand for those of every case.
+        base: Writes the encoder to start from into a folder, for the texts of some rows; None: a BERT.
     """
 
     task: Row
@@ -66,6 +67,7 @@ class Case:
     learns: float | None
     finetune: Row = field(default_factory=dict)
     more: Row = field(default_factory=dict)
+    base: Callable[[Path, list[str]], None] | None = None
 
 
 class Run:
@@ -77,7 +79,7 @@ class Run:
         self.rows = [case.row(stream) for _ in range(ROWS)]
         lines = [json.dumps(row) for row in self.rows]
         (folder / "rows.jsonl").write_text("\n".join(lines))
-        _write_base(folder / "start", lines)
+        (case.base or _write_base)(folder / "start", lines)
         (folder / "spec.yaml").write_text(yaml.safe_dump(self._spec()))
         self.results: dict[str, StepResult] = {}
 

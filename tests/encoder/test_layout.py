@@ -21,7 +21,7 @@ HEADS = [
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: head.kind)
 def test_the_variables_of_a_model_are_the_parameters_of_the_layout(head):
-    told = [parameter.name for parameter in all_parameters(CONFIG.num_layers, head)]
+    told = [parameter.name for parameter in all_parameters(CONFIG, head)]
     assert [name for slot in slots(build(CONFIG, head)) for name in slot.names] == [
         *_with_projections_by_kind(told)
     ]
@@ -38,7 +38,7 @@ def test_axes_give_the_shapes_of_narrow_layers():
 
 
 def test_heights_and_roles_follow_from_the_place():
-    heights = {p.name: p.height(2) for p in all_parameters(2, HEADS[1])}
+    heights = {p.name: p.height(2) for p in all_parameters(CONFIG, HEADS[1])}
     assert heights["bert.embeddings.LayerNorm.bias"] == -1
     assert heights["bert.encoder.layer.1.output.dense.weight"] == 1
     assert heights["bert.pooler.dense.weight"] == heights["classifier.bias"] == 2
@@ -48,7 +48,7 @@ def test_heights_and_roles_follow_from_the_place():
 
 
 def test_taking_units_cuts_every_axis_that_counts_them():
-    parameters = {p.name: p for p in encoder_parameters(1)}
+    parameters = {p.name: p for p in encoder_parameters(CONFIG)}
     units = {"neurons": np.array([2, 0])}
     inner = parameters["bert.encoder.layer.0.intermediate.dense.weight"]
     outer = parameters["bert.encoder.layer.0.output.dense.weight"]

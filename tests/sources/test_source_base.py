@@ -11,7 +11,10 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 from bertworks.data.sources.base import base_notices, fetch_base, pin_of
 from bertworks.errors import SourceError, SpecError
+from bertworks.models.weights import load_folder
 from bertworks.spec import Base, Scratch
+from bertworks.text.tokenizer import Tokenizer as OurTokenizer
+from tests.helpers import family_bases
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "Ä", "##b"]
 BUILT = BertWordPieceTokenizer({word: place for place, word in enumerate(WORDS)}, lowercase=False)
@@ -112,7 +115,11 @@ def test_a_byte_order_mark_in_a_checkpoint_is_taken_off(checkpoint, into):
     ("files", "says", "fix"),
     [
         ({}, "has no config.json", "folder"),
-        ({"config.json": b'{"model_type": "roberta"}'}, "type 'roberta'. Supported: bert", "BERT"),
+        (
+            {"config.json": b'{"model_type": "deberta-v2"}'},
+            "type 'deberta-v2'. Supported: bert, roberta, xlm-roberta, distilbert, electra, mpnet",
+            "one of these families",
+        ),
         ({"config.json": b"[]"}, "not a JSON object", "whole"),
         ({"config.json": BERT["config.json"]}, "no model.safetensors", "safetensors"),
         (
@@ -209,3 +216,28 @@ def test_the_checkpoint_needs_no_network_and_runs_no_code(checkpoint, into, monk
     fetch_base(Base(uri=checkpoint(files)), into)
     assert not looked_up
     assert not (into / "tokenizer_config.json").exists()
+
+
+@pytest.mark.parametrize("family", ["roberta", "mpnet"])
+def test_a_base_of_another_family_becomes_a_bert(tmp_path, into, family):
+    getattr(family_bases, family)(tmp_path / "given", ["a good film", "the plot is bad"])
+    uri = str(tmp_path / "given")
+    with pytest.raises(SpecError, match=r"max_length is 65, the base has 64 positions"):
+        fetch_base(Base(uri=uri), into, max_length=65)
+    facts = fetch_base(Base(uri=uri), into, max_length=64)
+    assert facts["sha256"] == hashlib.sha256(
+        (tmp_path / "given/model.safetensors").read_bytes()
+    ).hexdigest()  # fmt: skip
+    config, _, raw = load_folder(into)
+    assert raw["model_type"] == "bert" and config.max_positions == 64
+    assert config.relative_positions == (family == "mpnet")
+    ids, types = OurTokenizer.load(into).encode_batch(["a good film"], ["bad"])[0]
+    assert ids.count(2) == 3 and not any(types)
+
+
+def test_a_family_whose_weights_are_damaged_is_named(tmp_path, into):
+    family_bases.roberta(tmp_path / "given", ["a good film"])
+    (tmp_path / "given/model.safetensors").write_bytes(b"weights")
+    with pytest.raises(SourceError, match=r"model\.safetensors cannot be read") as caught:
+        fetch_base(Base(uri=str(tmp_path / "given")), into)
+    assert str(into) not in str(caught.value)

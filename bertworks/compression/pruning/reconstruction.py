@@ -23,11 +23,13 @@ from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import (
     EMBEDDING_NORM,
     POSITIONS,
+    PROJECTION,
     TYPES,
     WORDS,
     LayerNames,
     Weights,
 )
+from bertworks.models.relative import bucket_matrix
 from bertworks.progress import stage
 
 Floats = NDArray[np.float32]
@@ -130,7 +132,8 @@ class _Stream:
         total = self.weights[WORDS][group.ids]
         total = total + self.weights[TYPES][group.types]
         total += self.weights[POSITIONS][: group.ids.shape[1]]
-        return self._norm(EMBEDDING_NORM, total.reshape(-1, self.config.hidden_size))
+        rows = self._norm(EMBEDDING_NORM, total.reshape(-1, self.config.embedding_size))
+        return self._linear(PROJECTION, rows) if self.config.projects else rows
 
     def _norm(self, name: str, rows: Floats) -> Floats:
         centred = rows - rows.mean(axis=1, keepdims=True)
@@ -139,8 +142,9 @@ class _Stream:
         scaled: Floats = normal * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
         return scaled
 
-    def _linear(self, name: str) -> Floats:
-        return self.rows @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+    def _linear(self, name: str, rows: Floats | None = None) -> Floats:
+        rows = self.rows if rows is None else rows
+        return rows @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
     def _neurons(self, layer: int) -> Floats:
         from scipy.special import erf
@@ -160,6 +164,9 @@ class _Stream:
             shape = (rows, length, heads, size)
             q, k, v = (part[own].reshape(shape).swapaxes(1, 2) for part in (query, key, value))
             scores = q @ k.swapaxes(2, 3) * np.float32(size**-0.5)
+            if self.config.relative_positions:
+                biases = self.weights[f"{LayerNames(layer).relative}.weight"]
+                scores += biases[bucket_matrix(length)].transpose(2, 0, 1)
             scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
             context = scores / scores.sum(axis=-1, keepdims=True) @ v
             mixed[own] = context.swapaxes(1, 2).reshape(rows * length, heads * size)

@@ -246,12 +246,13 @@ def slice_weights(
     kept: list[dict[Axis, NDArray[np.int64]]] = [
         {
             "heads": (np.array(heads, np.int64)[:, None] * config.head_size + own).ravel(),
+            "each_head": np.array(heads, np.int64),
             "neurons": np.array(neurons, np.int64),
         }
         for heads, neurons in zip(plan.heads, plan.neurons, strict=True)
     ]
     sliced = dict(weights)
-    for parameter in encoder_parameters(config.num_layers):
+    for parameter in encoder_parameters(config):
         if parameter.layer is not None:
             array = weights[parameter.name]
             sliced[parameter.name] = parameter.take(array, kept[parameter.layer])

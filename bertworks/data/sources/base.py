@@ -13,13 +13,14 @@ from bertworks.data.sources import checkpoint
 from bertworks.data.sources.archives import MissingMember
 from bertworks.data.sources.fetch import fetch
 from bertworks.data.sources.uri import parse
-from bertworks.errors import SourceError, SpecError
+from bertworks.errors import ArtifactError, SourceError, SpecError
+from bertworks.models.families import BERT, FAMILIES, MODEL_TYPES
+from bertworks.models.families.conversion import to_bert
 from bertworks.notices import Notice
 from bertworks.secrets import masked
 from bertworks.spec import Base, Scratch
 from bertworks.storage.artifacts import write_json
 
-MODEL_TYPES = ("bert",)
 SETTINGS = "tokenizer_config.json"
 
 
@@ -47,6 +48,8 @@ def fetch_base(
 ) -> BaseFacts:
     """Writes config.json, model.safetensors and tokenizer.json of the base encoder into a folder.
 
+    A checkpoint of another family than BERT's is written in BERT's layout, which all steps read.
+
     With `uri: scratch` only config.json is written. A missing tokenizer.json is built from vocab.txt
     and tokenizer_config.json. transformers reads configuration and tokenizer too, and must come to the
     same ids.
@@ -61,8 +64,8 @@ def fetch_base(
         The artifact's metadata.
 
     Raises:
-        SourceError: Not there, not the pinned bytes, no safetensors weights, not a BERT, or its files
-            contradict each other.
+        SourceError: Not there, not the pinned bytes, no safetensors weights, of a family that is not
+            read or that computes what is not computed here, or its files contradict each other.
         SpecError: The rows may be longer than the encoder has positions for; told before its weights
             are fetched.
     """
@@ -78,7 +81,7 @@ def fetch_base(
     config = _take(base, "config.json", into, spec_folder)
     if config is None:
         raise _no_file(base, "config.json", "Give the folder that holds the checkpoint's files.")
-    _check_config(base, into / "config.json")
+    family = _check_config(base, into / "config.json")
     _check_positions(base, into / "config.json", max_length)
     weights = _take(base, "model.safetensors", into, spec_folder)
     if weights is None:
@@ -92,6 +95,8 @@ def fetch_base(
             )
         raise _no_file(base, "model.safetensors", fix)
     facts: BaseFacts = {"scratch": False, "uri": masked(base.uri), "sha256": weights}
+    if family != BERT:
+        _to_bert(base, into)
     settings: Mapping[str, Any] = {}
     if _take(base, SETTINGS, into, spec_folder) is not None:
         settings = _settings(base, into / SETTINGS)
@@ -168,7 +173,8 @@ def _take(base: Base, name: str, into: Path, spec_folder: Path) -> str | None:
         return None
 
 
-def _check_config(base: Base, file: Path) -> None:
+def _check_config(base: Base, file: Path) -> str:
+    """The checkpoint's family."""
     try:
         kind = json.loads(file.read_text(encoding="utf-8")).get("model_type")
     except (ValueError, AttributeError):
@@ -178,12 +184,23 @@ def _check_config(base: Base, file: Path) -> None:
     if kind not in MODEL_TYPES:
         raise SourceError(
             f"{masked(base.uri)} is a model of type {kind!r}. Supported: {', '.join(MODEL_TYPES)}.",
-            "Give a BERT checkpoint (config.json with model_type: bert).",
+            "Give a checkpoint of one of these families (config.json names it as model_type).",
         )
+    return str(kind)
+
+
+def _to_bert(base: Base, into: Path) -> None:
+    try:
+        to_bert(into, masked(base.uri))
+    except ArtifactError as error:
+        said = error.message.replace(str(into), masked(base.uri))
+        raise SourceError(said, error.fix) from error
 
 
 def _check_positions(base: Base, file: Path, max_length: int | None) -> None:
-    positions = json.loads(file.read_text(encoding="utf-8")).get("max_position_embeddings")
+    config = json.loads(file.read_text(encoding="utf-8"))
+    family = FAMILIES.get(config.get("model_type"))
+    positions = family.positions(config) if family else config.get("max_position_embeddings")
     if max_length is None or not isinstance(positions, int) or max_length <= positions:
         return
     raise SpecError(
