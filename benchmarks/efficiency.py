@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from bertworks.models.config import EncoderConfig
 KINDS = {"bf16": "bfloat16", "fp32": "float32"}
 TRAININGS = {"fine-tuning": "finetune", "pretraining": "pretrain"}
 SQUARES = (512, 1024, 2048, 4096)
+LARGE_SQUARE = 8192  # a GPU is not filled by less; a CPU would take minutes
 BACKWARD = 2  # a product's gradients are two products of the same size
 GOAL = 0.5
+DEFAULTS = {"rounds": 5, "finetune_steps": 20, "pretrain_steps": 3, "batch_size": 32}
 
 
 def main() -> None:
@@ -36,7 +39,6 @@ def main() -> None:
     steps = {"fine-tuning": options.finetune_steps, "pretraining": options.pretrain_steps}
     best: dict[str, list[tuple[float, str]]] = {kind: [] for kind in KINDS}
     answers: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    gpus: list[str] = []
     with ExitStack() as stack:
         engines = [
             Side("TensorFlow", OWN_PYTHON, "benchmarks/own_products.py"),
@@ -44,32 +46,38 @@ def main() -> None:
         ]
         trainings = {
             (training, kind): run.own_side(
-                f"{training}, {kind}", section, precision=precision, seed=options.seed
+                f"{training}, {kind}",
+                section,
+                precision=precision,
+                seed=options.seed,
+                batch_size=options.batch_size,
             )
             for training, section in TRAININGS.items()
             for kind, precision in KINDS.items()
         }
         for side in (*engines, *trainings.values()):
             stack.enter_context(side)
+        gpus = engines[0].ask({"kind": "float32", "shapes": [], "repeats": 1})["gpus"]
         for (training, _), side in trainings.items():
             side.ask({"steps": steps[training]})  # builds the graphs
         for number in range(options.rounds):
             for kind, precision in KINDS.items():
-                request = {"kind": precision, "shapes": shapes_of(config), "repeats": 3}
+                shapes = shapes_of(config, [LARGE_SQUARE] if gpus else [])
+                request = {"kind": precision, "shapes": shapes, "repeats": 3}
                 found = {side.name: side.ask(request) for side in engines}
-                gpus = found["TensorFlow"]["gpus"]
-                best[kind].append(_best(found, request["shapes"]))
+                best[kind].append(_best(found, shapes))
                 for training in TRAININGS:
                     answer = trainings[training, kind].ask({"steps": steps[training]})
                     answers.setdefault((training, kind), []).append(answer)
                 say(f"round {number + 1}, {kind}: best {best[kind][-1]}")
+    size = options.batch_size
     outputs = len(json.loads((run.places["tokens"] / "info.json").read_text("utf-8"))["labels"])
     note = ", ".join(gpus) if gpus else "CPU: this machine has no GPU that TensorFlow sees"
     Result(
-        name="efficiency",
+        name="efficiency-gpu" if gpus else "efficiency",
         title="Training efficiency: achieved over the best matrix product",
-        command="make bench-efficiency",
-        data=f"the sentiment example's batches of 32 rows and of 32 x 128 tokens (run {run.id})",
+        command=f"make bench-efficiency{arguments_of(options)}",
+        data=f"the sentiment example's batches of {size} rows and of {size} x 128 tokens (run {run.id})",
         rows=[
             row_of(*which, found, best[which[1]], config, outputs, note)
             for which, found in answers.items()
@@ -145,12 +153,14 @@ def operations(
     return (1 + BACKWARD) * forward
 
 
-def shapes_of(config: EncoderConfig, rows: int = 4096) -> list[tuple[int, int, int]]:
+def shapes_of(
+    config: EncoderConfig, more_squares: Sequence[int] = (), rows: int = 4096
+) -> list[tuple[int, int, int]]:
     """(rows, inner, columns) of the products to try: squares, and the model's own."""
     hidden, neurons = config.hidden_size, max(config.intermediate_sizes)
     own = [(hidden, 3 * hidden), (hidden, hidden), (hidden, neurons), (neurons, hidden)]
     return [
-        *((size, size, size) for size in SQUARES),
+        *((size, size, size) for size in (*SQUARES, *more_squares)),
         *((rows, *pair) for pair in own),
         (rows * 15 // 100, hidden, config.vocab_size),
     ]
@@ -165,15 +175,26 @@ def _best(found: dict[str, Any], shapes: list[tuple[int, int, int]]) -> tuple[fl
     )
 
 
+def arguments_of(options: argparse.Namespace) -> str:
+    """What was given beyond the defaults and changes what is measured, as make takes it."""
+    given = [
+        f"--{name.replace('_', '-')} {getattr(options, name)}"
+        for name, default in DEFAULTS.items()
+        if getattr(options, name) != default
+    ]
+    return f' ARGS="{" ".join(given)}"' if given else ""
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--run", default="latest", help="whose rows and checkpoint (latest)")
     parser.add_argument("--root", help="the folder of runs (.bertworks)")
-    parser.add_argument("--rounds", type=int, default=5, help="(5)")
-    parser.add_argument("--finetune-steps", type=int, default=20, help="of a round (20)")
-    parser.add_argument("--pretrain-steps", type=int, default=3, help="of a round (3)")
+    for name, default in DEFAULTS.items():  # steps are those of a round
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=int, default=default, help=f"({default})"
+        )
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--out", type=Path, help="another folder for the result")
     return parser.parse_args()

@@ -23,6 +23,7 @@ ORDER = (
     "finetune",
     "pretrain",
     "efficiency",
+    "efficiency-gpu",
     "agent",
     "seeds",
     "pruning",

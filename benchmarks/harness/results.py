@@ -185,8 +185,10 @@ def ratio_text(row: Row) -> str:
     """The ratio, the rounds' least and greatest, and how many there were; "-" without a peer."""
     if row.ratio is None:
         return "-"
-    spread = f" ({row.spread[0]:.2f} to {row.spread[1]:.2f}; {row.rounds})" if row.spread else ""
-    return f"**{row.ratio:.2f}x**{spread}"
+    digits = 2 if row.ratio >= 0.1 else 4
+    least, greatest = (f"{value:.{digits}f}" for value in row.spread or (0.0, 0.0))
+    spread = f" ({least} to {greatest}; {row.rounds})" if row.spread else ""
+    return f"**{row.ratio:.{digits}f}x**{spread}"
 
 
 def goal_text(row: Row) -> str:

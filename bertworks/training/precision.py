@@ -28,10 +28,17 @@ def resolve(wanted: str) -> str:
 
 
 def prepare_devices() -> None:
-    """Lets TensorFlow take GPU memory as it needs it, not all at once."""
+    """Lets TensorFlow take GPU memory as it needs it, not all at once, and add in a fixed order.
+
+    Without the latter a GPU adds up gradients as they come, and a resumed run ends with other bytes than
+    one that was not disturbed. On an H100 it cost no speed that could be told from noise.
+    """
     import tensorflow as tf
 
-    for gpu in tf.config.list_physical_devices("GPU"):
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        tf.config.experimental.enable_op_determinism()
+    for gpu in gpus:
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError as error:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import page
-from benchmarks.harness.results import Result, Row, compare
+from benchmarks.harness.results import Result, Row, compare, ratio_text
 
 
 def made_up(name: str = "agent") -> Result:
@@ -47,6 +47,12 @@ def test_ratios_are_of_medians_and_goals_are_judged() -> None:
     assert (slow.ratio, slow.met) == (0.5, False)
     assert row.met
     assert alone.met is False
+
+
+def test_a_small_ratio_keeps_its_digits() -> None:
+    row = compare("steps", "product", "s", [1.0, 1.0], [0.02, 0.004])
+    assert ratio_text(row) == "**0.0120x** (0.0040 to 0.0200; 2)"
+    assert ratio_text(made_up().rows[0]) == "**9.00x** (4.50 to 10.00; 3)"
 
 
 def test_round_trip(tmp_path: Path) -> None:

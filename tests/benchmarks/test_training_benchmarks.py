@@ -1,5 +1,6 @@
 """The training benchmarks: our side takes the product's steps, and what is counted is counted right."""
 
+import argparse
 import dataclasses
 import json
 import shutil
@@ -277,3 +278,15 @@ def test_efficiency_is_of_the_rounds_best_product():
     assert row.peer_value == pytest.approx(1.5)
     assert row.quality["tokens/s"] == pytest.approx(3000)
     assert row.quality["share with padding counted"] > row.ratio
+
+
+def test_what_was_not_the_default_is_in_the_command():
+    defaults = argparse.Namespace(**efficiency.DEFAULTS, seed=42)
+    assert efficiency.arguments_of(defaults) == ""
+    changed = argparse.Namespace(**{**vars(defaults), "rounds": 3, "batch_size": 256})
+    assert efficiency.arguments_of(changed) == ' ARGS="--rounds 3 --batch-size 256"'
+
+
+def test_a_gpu_is_tried_with_a_larger_square_too():
+    cpu, gpu = efficiency.shapes_of(CONFIG), efficiency.shapes_of(CONFIG, [8192])
+    assert set(gpu) - set(cpu) == {(8192, 8192, 8192)}

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_tokens import CLASSIFICATION, finetune_section, make_base, make_tokens
@@ -14,6 +15,7 @@ from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.text.packing import pack
 from bertworks.training.objectives.corpus import read_texts
 from bertworks.training.objectives.masking import groups_of, mask
+from bertworks.training.objectives.mlm import cross_entropy
 from tests.helpers.steps import finetune, pretrain
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
@@ -24,6 +26,25 @@ SETTINGS = {
 
 def section(**changes):
     return {"task": CLASSIFICATION, "pretrain": {**SETTINGS, **changes}, "base": {}}
+
+
+def test_the_loss_that_gpus_take_is_the_same():
+    random = np.random.default_rng(0)
+    logits = tf.constant(5 * random.standard_normal((7, 11)), tf.float32)
+    targets = tf.constant(random.integers(0, 11, 7), tf.int32)
+    found = []
+    for loss in (cross_entropy, tensorflows_cross_entropy):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = 3.0 * loss(logits, targets)
+        found.append((value.numpy(), tape.gradient(value, logits).numpy()))
+    (value, gradient), (expected, expected_gradient) = found
+    assert value == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(gradient, expected_gradient, atol=1e-6)
+
+
+def tensorflows_cross_entropy(logits, targets):
+    return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
 
 
 @pytest.mark.parametrize("whole_word", [False, True])
