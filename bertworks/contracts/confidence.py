@@ -77,6 +77,21 @@ class SplitConfidence:
 
 
 @dataclass(frozen=True)
+class OutsideSource:
+    """Texts of one source that is marked out_of_scope.
+
+    Attributes:
+        uri: The source.
+        rows: How many.
+        recall: The share of them that was taken for out of scope.
+    """
+
+    uri: str
+    rows: int
+    recall: float
+
+
+@dataclass(frozen=True)
 class OutOfScope:
     """Texts that the agent should not answer.
 
@@ -84,11 +99,13 @@ class OutOfScope:
         rows: How many, of the sources that are marked out_of_scope.
         recall: The share of them that was taken for out of scope.
         auroc: The area under the ROC curve of the scope score, against the test rows.
+        sources: The same by source.
     """
 
     rows: int
     recall: float
     auroc: float
+    sources: list[OutsideSource] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ def test_rows(task: Task, examples: Artifact, tokens: Artifact, split: str = "te
     return rows
 
 
-def outside_rows(examples: Artifact) -> list[str]:
-    """The texts that the agent should not answer; none where the spec has no such source."""
-    return [str(text) for text in read_split(examples, OUTSIDE).get("text", [])]
+def outside_rows(examples: Artifact) -> Columns:
+    """`text` and `source` of what the agent should not answer; no rows without such a source."""
+    return {"text": [], "source": [], **read_split(examples, OUTSIDE, ["text", "source"])}
 
 
 def labelled_rows(task: Task, examples: Artifact, labels: list[str]) -> Columns:

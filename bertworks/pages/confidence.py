@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bertworks.contracts.confidence import MeasuredConfidence, SplitConfidence
+from bertworks.contracts.confidence import MeasuredConfidence, OutOfScope, SplitConfidence
 from bertworks.pages.charts import LineChart, line_chart
 from bertworks.pages.parts import Table
 from bertworks.pages.text import number
@@ -39,11 +39,12 @@ class ConfidencePart(View):
 
 @dataclass(frozen=True)
 class OutsideLine:
-    """How well texts that are out of scope were told."""
+    """How well texts that are out of scope were told, and by source where there are several."""
 
     rows: str
     recall: str
     auroc: str
+    sources: Table | None
 
 
 def confidence(found: MeasuredConfidence) -> ConfidencePart:
@@ -58,12 +59,17 @@ def confidence(found: MeasuredConfidence) -> ConfidencePart:
         name: [(kept.coverage, kept.accuracy) for kept in one.curve]
         for name, one in found.splits.items()
     }
-    outside = found.out_of_scope
     return ConfidencePart(
         temperature=f"{found.temperature:.3f}",
         table=Table(["", *names], rows, range(1, 1 + len(names))),
-        outside=None
-        if outside is None
-        else OutsideLine(number(outside.rows), f"{outside.recall:.4f}", f"{outside.auroc:.4f}"),
+        outside=_outside(found.out_of_scope),
         curve=line_chart(curves, "share of the rows answered, the surest first", "right"),
     )
+
+
+def _outside(found: OutOfScope | None) -> OutsideLine | None:
+    if found is None:
+        return None
+    rows = [[one.uri, number(one.rows), f"{one.recall:.4f}"] for one in found.sources]
+    table = Table(["out of scope", "texts", "told"], rows, [1, 2]) if len(rows) > 1 else None
+    return OutsideLine(number(found.rows), f"{found.recall:.4f}", f"{found.auroc:.4f}", table)

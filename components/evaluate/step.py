@@ -74,8 +74,8 @@ def run(
         cleaned = cleaned_by(loaded, rows_of)
         asked = ask(loaded, rows, cleaned)
         answers = predictions.decode(task, labels, asked.rows, asked.logits, loaded.info.score)
-        texts = data.outside_rows(rows_of) if source.kind == "bundle" else []
-        sure = measuring.measured(loaded, asked, rows_of, pieces_of, texts, cleaned)
+        outside = data.outside_rows(rows_of)
+        sure = measuring.measured(loaded, asked, rows_of, pieces_of, outside, cleaned)
         if sure is not None:
             CONFIDENCE.write(folder, sure)
         speed = measure(loaded, rows, source)
@@ -101,7 +101,7 @@ def run(
         *_notices(speed),
         *_cut(task, pieces_of, len(rows["id"])),
         *calibration.notices(answers, values.get("calibration_error"), _source_of(source, loaded)),
-        *measuring.notices(sure, len(texts)),
+        *(measuring.notices(sure, len(outside["text"])) if source.kind == "bundle" else []),
     ]
     values |= {name: value for name, value in measuring.values(sure) if value is not None}
     return StepResult(values, html="view.html", confusion=matrix, notices=notices)

@@ -107,7 +107,7 @@ def test_texts_out_of_scope_are_kept_apart(run: Run) -> None:
     outside = info.out_of_scope
     assert outside is not None
     assert (outside.rows, outside.duplicates, outside.labelled, outside.rejected) == (40, 1, 1, 0)
-    texts = outside_rows(run.examples)
+    texts = outside_rows(run.examples)["text"]
     assert len(texts) == 40
     known = {text for split in SPLITS for text in read_split(run.examples, split)["text"]}
     assert not known & set(texts)
@@ -148,6 +148,8 @@ def test_the_bundle_keeps_what_was_chosen_and_the_evaluation_says_what_it_comes_
         test.accuracy
     )
     assert found.out_of_scope is not None and found.out_of_scope.rows == 40
+    (source,) = found.out_of_scope.sources
+    assert (source.uri, source.rows) == ("others.jsonl", 40)
     result = run.results["evaluate-bundle"]
     assert result.metrics["out_of_scope_recall"] == found.out_of_scope.recall
     assert result.metrics["calibration_error"] == pytest.approx(test.error)
@@ -175,7 +177,7 @@ def test_labels_are_those_of_the_graph_itself(run: Run) -> None:
 
 
 def test_answers_carry_the_fields_everywhere(run: Run, tmp_path: Path) -> None:
-    texts = [*read_split(run.examples, "test")["text"][:4], *outside_rows(run.examples)[:4]]
+    texts = [*read_split(run.examples, "test")["text"][:4], *outside_rows(run.examples)["text"][:4]]
     answers = run.agent.predict(texts)
     assert all(
         list(one)[-4:] == [*FIELDS, "truncated"] and one["label"] in one["set"] for one in answers

@@ -211,9 +211,12 @@ def test_the_risk_coverage_curve_by_hand() -> None:
 
 def test_out_of_scope_is_measured_against_the_test_rows() -> None:
     outside, inside = np.array([0.0, 1.0, 5.0]), np.array([4.0, 6.0])
-    found = measuring.out_of_scope(outside, inside, 3.0)
+    found = measuring.out_of_scope(outside, inside, 3.0, ["a", "b", "a"])
     assert found.rows == 3 and found.recall == pytest.approx(2 / 3)
     assert found.auroc == pytest.approx(5 / 6)
+    assert [(one.uri, one.rows, one.recall) for one in found.sources] == [
+        ("a", 2, 0.5), ("b", 1, 1.0)
+    ]  # fmt: skip
 
 
 def test_energy_does_not_overflow_and_falls_with_every_logit() -> None:

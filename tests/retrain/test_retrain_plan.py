@@ -192,7 +192,7 @@ def test_texts_out_of_scope_go_on_to_the_evaluation_and_not_into_the_history(
     current = write_examples(tmp_path / "current", made_rows(40))
     outside = current.path / "out_of_scope"
     outside.mkdir()
-    table = pa.table({"id": ["0" * 16], "text": ["what is the weather"]})
+    table = pa.table({"id": ["0" * 16], "text": ["what is the weather"], "source": ["o.csv"]})
     pq.write_table(table, outside / "part-00000.parquet")
     EXAMPLES.write(current.path, replace(EXAMPLES.read(current), out_of_scope=Outside(1)))
     plan = make_plan(read_keys(current, task), {}, rehearsal=None, seed="", min_label_rows=1)

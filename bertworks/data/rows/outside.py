@@ -11,6 +11,7 @@ from bertworks.contracts.examples import EXAMPLES, OUTSIDE, Examples, Outside
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.shards import OUTSIDE_SCHEMA, ShardWriter
 from bertworks.data.rows.spill import Spill
+from bertworks.secrets import masked
 from bertworks.spec import Source
 
 
@@ -46,7 +47,7 @@ def write_outside(
         return info
     spill = Spill(scratch)
     for found in reader.examples(sources):
-        spill.add(dict(found.example))
+        spill.add({**found.example, "source": masked(found.source.uri)})
     reader.log.check(reader.read, reader.rejected, max_rejected, "data.sources")
     counts: Counter[str] = Counter()
     with ShardWriter(folder / OUTSIDE, OUTSIDE_SCHEMA) as writer:

@@ -17,7 +17,7 @@ _BATCH_ROWS = 8192
 _BATCH_CHARACTERS = 16 << 20
 
 CORPUS_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
-OUTSIDE_SCHEMA = CORPUS_SCHEMA
+OUTSIDE_SCHEMA = CORPUS_SCHEMA.append(pa.field("source", pa.string()))
 
 
 def examples_schema(task: Task, extra: list[str]) -> pa.Schema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bertworks.contracts.confidence import (
     Kept,
     MeasuredConfidence,
     OutOfScope,
+    OutsideSource,
     SplitConfidence,
 )
 from bertworks.evaluation.calibration import by_chance
@@ -34,7 +35,7 @@ def measured(
     asked: Asked,
     examples: Artifact,
     tokens: Artifact,
-    texts: list[str],
+    outside: Columns,
     cleaned: Clean | None,
 ) -> MeasuredConfidence | None:
     """What confidence.json holds.
@@ -44,7 +45,7 @@ def measured(
         asked: The test rows, and the bundle's logits of them.
         examples: Examples artifact, of which the validation rows are asked.
         tokens: Tokens artifact of the same examples.
-        texts: Those that are out of scope.
+        outside: The texts that are out of scope, see `data.outside_rows`.
         cleaned: What the rows were cleaned by.
 
     Returns:
@@ -56,11 +57,13 @@ def measured(
     rows = test_rows(agent.task, examples, tokens, "validation")
     splits = {"validation": ask(agent, rows, cleaned), "test": asked}
     found = {name: _of_split(agent, known, one) for name, one in splits.items()}
-    outside = None
-    if texts and known.in_scope_from is not None:
-        scope = scope_scores(answer(agent, agent.encode(texts, cleaned=cleaned)))
-        outside = out_of_scope(scope, scope_scores(asked.logits), known.in_scope_from)
-    return MeasuredConfidence(known.temperature, found, outside)
+    told = None
+    if outside["text"] and known.in_scope_from is not None:
+        scope = scope_scores(answer(agent, agent.encode(outside["text"], cleaned=cleaned)))
+        told = out_of_scope(
+            scope, scope_scores(asked.logits), known.in_scope_from, outside["source"]
+        )
+    return MeasuredConfidence(known.temperature, found, told)
 
 
 def _of_split(agent: Agent, known: Calibration, asked: Asked) -> SplitConfidence:
@@ -107,18 +110,27 @@ def curve(sure: np.ndarray, right: np.ndarray) -> list[Kept]:
     return [Kept(int(n) / len(sure), float(share)) for n, share in zip(counts, shares, strict=True)]
 
 
-def out_of_scope(outside: np.ndarray, inside: np.ndarray, least: float) -> OutOfScope:
+def out_of_scope(
+    outside: np.ndarray, inside: np.ndarray, least: float, sources: Sequence[str] = ()
+) -> OutOfScope:
     """How well scope scores tell texts that are out of scope.
 
     Args:
         outside: Their scope scores.
         inside: Those of the test rows.
         least: The bundle's threshold.
+        sources: Where each of the texts is from; none: it is not told by source.
     """
     scores = -np.concatenate([outside, inside])[:, None]
     is_outside = np.arange(len(scores))[:, None] < len(outside)
     area = mean_auc(scores, is_outside.astype(float), range(1))(np.ones((1, len(scores))))[0]
-    return OutOfScope(len(outside), float((outside < least).mean()), float(area))
+    found = outside < least
+    names = np.asarray(sources)
+    each = [
+        OutsideSource(name, int((names == name).sum()), float(found[names == name].mean()))
+        for name in dict.fromkeys(sources)
+    ]
+    return OutOfScope(len(outside), float(found.mean()), float(area), each)
 
 
 def values(found: MeasuredConfidence | None) -> Iterator[tuple[str, float | None]]:
