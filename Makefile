@@ -108,7 +108,7 @@ serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
 BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up
-BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence)
+BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune)
 
 .PHONY: bench
 bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 2 hours); then the page
@@ -116,8 +116,8 @@ bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 
 	  $(MAKE) --no-print-directory bench-$$name || failed=1; done; exit $$failed
 
 .PHONY: bench-NAME
-bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page seeds cost confidence
-	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence; options: make bench-agent ARGS=--help"
+bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page seeds cost confidence tune
+	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune; options: make bench-agent ARGS=--help"
 
 .PHONY: $(BENCH)
 bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short: .venv-peers/.done

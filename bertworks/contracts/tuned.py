@@ -72,7 +72,8 @@ class Tuned:
         metric: What the trials were compared by, on validation.
         best: The winner's number.
         settings: The winner's.
-        value: The winner's best value.
+        value: Of the model on validation.
+        averaged: Trials whose weights' mean the model is: the winner, and others where that is better.
         trials: All of them, by number.
         importance: Setting to its share of the variance of the trials' values (fANOVA, Hutter et al.
             2014), from the largest; empty where too few trials ran to their end.
@@ -83,6 +84,7 @@ class Tuned:
     best: int
     settings: Chosen
     value: float
+    averaged: list[int]
     trials: list[Trial]
     importance: dict[str, float]
     ended: Literal["trials", "minutes"]

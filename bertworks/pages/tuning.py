@@ -70,8 +70,13 @@ def _outcome(found: Tuned, times: SearchTimes, metric: str) -> str:
     own = found.trials[0].value
     beside = "diverged" if own is None else f"have {own:.4f}"
     won = "Its settings are the finetune section's own." if found.best == 0 else ""
+    soup = ""
+    if len(found.averaged) > 1:
+        numbers = ", ".join(map(str, found.averaged))
+        better = f"is better, and is the model: {found.value:.4f}. "
+        soup = f"The mean of the weights of trials {numbers} {better}"
     return (
-        f"Trial {found.best} won: {metric} {found.value:.4f} on validation. "
+        f"Trial {found.best} won: {metric} {found.trials[found.best].value:.4f} on validation. {soup}"
         f"{won or f'The finetune section’s own settings (trial 0) {beside}.'} "
         f"{len(found.trials)} trials in {duration(times.seconds)}."
     )

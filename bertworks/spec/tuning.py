@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -112,6 +112,16 @@ class Tune(Section):
         None, ge=1, description="Trials at most; the same seed gives the same ones."
     )
     seed: int = Field(42, ge=0, description="Of the search; all trials train with finetune.seed.")
+    sampler: Literal["tpe", "random"] = Field(
+        "tpe",
+        description="How trials are drawn: by a tree-structured Parzen estimator, or at random.",
+    )
+    soup: int = Field(
+        3,
+        ge=1,
+        le=10,
+        description="Best trials whose weights are averaged where that is better; 1: none.",
+    )
     space: Space = Field(default_factory=Space)
     halving: Halving = Field(default_factory=Halving)
 

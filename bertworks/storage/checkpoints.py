@@ -174,6 +174,11 @@ class Checkpoints:
         except OSError as error:
             raise _fault(error, self.folder) from None
 
+    def weights(self, name: str) -> Arrays:
+        """What `save_best` wrote under this name."""
+        self.flush()
+        return _read(self.folder / name)[1]
+
     def load(self) -> tuple[State, Arrays, Arrays | None] | None:
         """The last checkpoint: its state, its arrays and the best weights; None where there is none.
 

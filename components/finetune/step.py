@@ -102,11 +102,11 @@ def _taken_over(parents: Mapping[str, Artifact], model: Path) -> StepResult:
         Tokenizer.load(tuned.path).save(folder)
         digests = {name: parent.digest for name, parent in parents.items()}
         AGENT.write(folder, replace(AGENT.read(tuned), parents=digests))
-    rungs = found.trials[found.best].rungs
+    best = found.trials[found.best]
     scores = {
         f"validation_{found.metric}": found.value,
-        "best_epoch": rungs.index(found.value) + 1,
+        "best_epoch": best.rungs.index(best.rungs[-1]) + 1,
         "tokens_per_second": read_history(tuned).tokens_per_second,
     }
-    text = f"The model of trial {found.best} of the search was taken over: it is trained already."
+    text = f"The search's model (trial {found.best}) was taken over: it is trained already."
     return StepResult(scores, notices=[Notice(text)])

@@ -96,7 +96,7 @@ def _numbers(found: Tuned) -> dict[str, float | None]:
 def _notices(found: Tuned, times: SearchTimes, wanted: Tune) -> list[Notice]:
     count, own = len(found.trials), found.trials[0].value
     settings = ", ".join(f"{name} {value:g}" for name, value in found.settings.given().items())
-    compared = f"{found.metric} {found.value:.4f} on validation"
+    compared = f"{found.metric} {found.trials[found.best].value:.4f} on validation"
     against = "diverged" if own is None else f"{own:.4f}"
     text = (
         f"Of {count} trials none was better than the finetune section's own settings ({compared})."
@@ -104,7 +104,16 @@ def _notices(found: Tuned, times: SearchTimes, wanted: Tune) -> list[Notice]:
         else f"Trial {found.best} of 0 to {count - 1} was the best: {compared}; the finetune section's "
         f"own settings: {against}. It had {settings}."
     )
-    notices = [Notice(text, count=count, more=PAGE)]
+    notices = [Notice(text, count=count, more=PAGE)] if count > 1 else []
+    if len(found.averaged) > 1:
+        numbers = ", ".join(map(str, found.averaged))
+        notices.append(
+            Notice(
+                f"The model is the mean of the weights of trials {numbers}: {found.metric} "
+                f"{found.value:.4f} on validation; tune.soup: 1 takes the best trial's alone.",
+                count=len(found.averaged),
+            )
+        )
     if wanted.minutes is None:
         return notices
     took = times.seconds / 60

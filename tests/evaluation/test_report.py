@@ -61,7 +61,8 @@ def finished(given: Any, folder: Path) -> dict[str, Any]:
             Trial(0, Chosen(epochs=2, dropout=0.1), [0.5, 0.75], 0.75, "complete"),
             Trial(1, Chosen(epochs=3, dropout=0.2), [0.25], 0.25, "halved"),
         ]
-        found = Tuned("accuracy", 0, trials[0].settings, 0.75, trials, {"dropout": 1.0}, "trials")
+        shares = {"dropout": 1.0}
+        found = Tuned("accuracy", 0, trials[0].settings, 0.8, [0, 1], trials, shares, "trials")
         TUNED.write(inside, found)
         SEARCH_TIMES.write(inside, SearchTimes(75.0, [50.0, 25.0]))
     names = (
@@ -104,6 +105,7 @@ def test_a_whole_run_has_every_part(run: dict[str, Any], tmp_path: Path) -> None
     assert page.count('class="box succeeded"') == len(STEPS)
     assert "onnxruntime-fp32" in page and "chosen" in page
     assert "Trial 0 won: accuracy 0.7500 on validation." in page and "halved" in page
+    assert "The mean of the weights of trials 0, 1 is better, and is the model: 0.8000." in page
     assert "&lt;script&gt;" in page
     assert_inert(page)
 

@@ -114,7 +114,7 @@ def quantize_step(folder: Path) -> str:
 def tune_step(folder: Path) -> str:
     best = Trial(0, Chosen(learning_rate=1e-4), [0.5, 0.6], 0.6, "complete")
     lost = Trial(1, Chosen(), [], None, "diverged")
-    found = Tuned(EVIL, 0, best.settings, 0.6, [best, lost], {EVIL: 1.0}, "trials")
+    found = Tuned(EVIL, 0, best.settings, 0.6, [0, 1], [best, lost], {EVIL: 1.0}, "trials")
     return tuning.render(found, SearchTimes(2.0, [1.0, 1.0]))
 
 

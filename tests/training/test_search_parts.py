@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from bertworks.training.objectives.finetuning import Material
 from bertworks.training.search.budget import Budget
 from bertworks.training.search.halving import goes_on, is_rung
 from bertworks.training.search.search import Trials
+from bertworks.training.search.soup import greedy
 from bertworks.training.search.space import Ends, Values, inside, own_settings, space_for
 from bertworks.training.search.study import Study
 from tests.fixes.taking import taken
@@ -53,7 +55,6 @@ class Pretended:
     def __init__(self, clock: Clock, seconds: float = 10.0, killed_at: int | None = None) -> None:
         self.clock, self.seconds, self.killed_at = clock, seconds, killed_at
         self.epochs = 0
-        self.kept: list[int] = []
 
     def train(self, settings, judge, name):
         if settings.learning_rate > 9e-4:
@@ -72,15 +73,16 @@ class Pretended:
                 break
         return state
 
-    def keep(self, number):
-        self.kept.append(number)
+    def offer(self, number, value):
+        pass
 
     def close(self):
         pass
 
 
-def study(folder: Path, seed: int = 1, space=SPACE, first=FIRST) -> Study:
-    return Study(folder / "study.jsonl", space, first, seed, lower=False)
+def study(folder: Path, seed: int = 1, space=SPACE, first=FIRST, sampler="tpe") -> Study:
+    wanted = Tune(trials=1, seed=seed, sampler=sampler)
+    return Study(folder / "study.jsonl", space, first, wanted, lower=False)
 
 
 def trials(wanted: Tune, least: int = 2) -> Trials:
@@ -164,6 +166,21 @@ def test_the_minutes_are_kept_to_an_epoch_and_used(tmp_path_factory, minutes, se
     assert clock.now <= max(60 * minutes, seconds) + 1e-6
     # What is left is too little for the least that a trial can be.
     assert 60 * minutes - clock.now < 2 * seconds + 1e-6 or len(found.trials) == 1
+
+
+def test_a_soup_has_what_makes_it_better_and_nothing_else():
+    models = [(place, {"w": np.full(2, value, np.float32)}) for place, value in
+              ((4, 1.0), (2, 3.0), (7, 9.0), (0, 2.0))]  # fmt: skip
+
+    def nearer(value, than):
+        return than is None or value < than
+
+    soup = greedy(models, 1.5, lambda weights: abs(float(weights["w"][0]) - 2.5), nearer)
+    # 1 and 3 make 2, which is nearer to 2.5; 9 leads away; 2 is no better.
+    assert soup.trials == [4, 2] and soup.value == 0.5
+    assert soup.weights["w"] == pytest.approx([2.0, 2.0])
+    alone = greedy(models[:1], 1.5, lambda weights: 0.0, nearer)
+    assert alone.trials == [4] and alone.value == 1.5 and alone.weights is models[0][1]
 
 
 def test_what_earlier_attempts_took_counts():

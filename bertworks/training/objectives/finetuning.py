@@ -122,19 +122,10 @@ def finetune_on(
     Returns:
         The model with the best epoch's weights, and the run's state.
     """
-    handler, info = material.handler, material.info
-    config = config_for(material.initial[0], info, settings)
-    precision.prepare_devices()
-    with strategy().scope():
-        kind = precision.resolve(settings.precision)
-        model = build(
-            config, handler.head(), material.initial[1], precision=kind, seed=settings.seed
-        )
+    handler, model = material.handler, model_for(material, settings)
     weights = label_weights(handler, material.train.targets, settings.class_weights)
     feed, length = material.feed(settings), material.length(settings)
-    selection = select_on(
-        model, material.validation, handler, settings.metric, length.patience, info.special.pad
-    )
+    selection = selection_for(model, material, settings)
     state = train(
         model,
         feed,
@@ -147,6 +138,22 @@ def finetune_on(
         name=name,
     )
     return model, state
+
+
+def model_for(material: Material, settings: Finetune) -> BertModel:
+    """The model before its first step."""
+    config = config_for(material.initial[0], material.info, settings)
+    precision.prepare_devices()
+    with strategy().scope():
+        kind = precision.resolve(settings.precision)
+        head, weights = material.handler.head(), material.initial[1]
+        return build(config, head, weights, precision=kind, seed=settings.seed)
+
+
+def selection_for(model: BertModel, material: Material, settings: Finetune) -> Selection:
+    """How its best epoch is picked."""
+    pad, patience = material.info.special.pad, material.length(settings).patience
+    return select_on(model, material.validation, material.handler, settings.metric, patience, pad)
 
 
 def select_on(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bertworks.contracts.tuned import SearchTimes, Tuned
 from bertworks.models.config import EncoderConfig
@@ -84,18 +85,25 @@ def tune(
     space = space_for(wanted.space, material, settings)
     first = inside(space, own_settings(material, settings))
     metric = settings.metric or handler.default_metric
-    study = Study(place.folder / STUDY, space, first, wanted.seed, lower=lower_is_better(metric))
+    identity = {"step": "tune", "task": handler.task.model_dump(mode="json"), "metric": metric}
+    trainer = ModelTrainer(material, place, identity, search.inputs, wanted.soup, metric)
+    lower, file = lower_is_better(metric), place.folder / STUDY
+    study = Study(file, space, first, wanted, lower=lower)
+    if study.best is not None and not trainer.kept:
+        print(f"{place.folder} has lost the search's best model: it begins anew", file=sys.stderr)
+        file.unlink()
+        study = Study(file, space, first, wanted, lower=lower)
     earlier = sum(ends[-1] for ends in study.seconds if ends)
     budget = Budget(wanted.minutes, earlier + clock() - began, clock)
     trials = Trials(
         wanted, settings, metric, _least_epochs(space, length.epochs),
         lambda value, than: handler.is_better(metric, value, than),
     )  # fmt: skip
-    identity = {"step": "tune", "task": handler.task.model_dump(mode="json"), "metric": metric}
-    trainer = ModelTrainer(material, place, identity, search.inputs)
     tuned = trials.run(study, trainer, budget)
     best = settings.model_copy(update=tuned.settings.given())
-    winner = Winner(config_for(search.initial[0], material.info, best), *trainer.winner())
+    soup, state = trainer.winner(best)
+    tuned = replace(tuned, averaged=soup.trials, value=soup.value)
+    winner = Winner(config_for(search.initial[0], material.info, best), soup.weights, state)
     times = [round(ends[-1], 3) if ends else 0.0 for ends in study.seconds]
     return tuned, SearchTimes(round(budget.spent, 3), times), winner
 

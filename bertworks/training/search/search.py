@@ -33,8 +33,8 @@ class Trainer(Protocol):
             Diverged: The loss is not finite.
         """
 
-    def keep(self, number: int) -> None:
-        """Keeps the model of the training that has just ended, as it is the best so far."""
+    def offer(self, number: int, value: float) -> None:
+        """Keeps the model of the training that has just ended, where it is among the best."""
 
     def close(self) -> None:
         """The trial is in the study: nothing will go on from its checkpoints."""
@@ -74,7 +74,7 @@ class Trials:
                 "Lower finetune.learning_rate, or tune.space.learning_rate.high.",
             )
         return Tuned(
-            self.metric, best.number, best.settings, best.value, study.finished,
+            self.metric, best.number, best.settings, best.value, [best.number], study.finished,
             study.importance(), ended,
         )  # fmt: skip
 
@@ -113,9 +113,7 @@ class Trials:
             return
         rungs = self._rungs(state.points)
         study.report(number, rungs, ends)
-        best = study.best
-        if self.better(rungs[-1], None if best is None else best.value):
-            trainer.keep(number)
+        trainer.offer(number, rungs[-1])
         study.end(number, _how(state), rungs[-1])
         trainer.close()
 

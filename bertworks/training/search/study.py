@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertworks.contracts.files import to_json
 from bertworks.contracts.tuned import Chosen, Ended, Trial
-from bertworks.spec.tuning import WHOLE
+from bertworks.spec.tuning import WHOLE, Tune
 from bertworks.training.search.space import Ends, Searched, SearchSpace, chosen
 
 NAME = "tune"
@@ -52,16 +52,22 @@ class Study:
         file: Where they are kept; what a write that was cut off left at its end is removed.
         space: What may be tried.
         first: What trial 0 has.
-        seed: Of the search.
+        wanted: The spec's section: seed and sampler.
         lower: Whether less of the metric is better.
     """
 
     def __init__(
-        self, file: Path, space: SearchSpace, first: Mapping[str, float], seed: int, *, lower: bool
+        self,
+        file: Path,
+        space: SearchSpace,
+        first: Mapping[str, float],
+        wanted: Tune,
+        *,
+        lower: bool,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         _mend(file)
-        self.space, self.first, self.seed, self.lower = space, first, seed, lower
+        self.space, self.first, self.wanted, self.lower = space, first, wanted, lower
         self._direction: Literal["minimize", "maximize"] = "minimize" if lower else "maximize"
         self._study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(file), _AlreadyOurs(str(file)))),
@@ -133,7 +139,7 @@ class Study:
         whole = [one.value for one in self.finished if one.ended == "complete"]
         if len(whole) < LEAST_FOR_IMPORTANCE or len(set(whole)) < 2 or not varied:
             return {}
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.seed)
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.wanted.seed)
         found = optuna.importance.get_param_importances(
             self._study, evaluator=evaluator, params=varied
         )
@@ -146,8 +152,12 @@ class Study:
             return {
                 name: int(value) if name in WHOLE else value for name, value in self.first.items()
             }
-        seed = np.random.SeedSequence([self.seed, len(known)]).generate_state(1)[0]
-        sampler = optuna.samplers.TPESampler(seed=int(seed), n_startup_trials=RANDOM_TRIALS)
+        seed = int(np.random.SeedSequence([self.wanted.seed, len(known)]).generate_state(1)[0])
+        sampler: optuna.samplers.BaseSampler = (
+            optuna.samplers.RandomSampler(seed)
+            if self.wanted.sampler == "random"
+            else optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
+        )
         copy = optuna.create_study(direction=self._direction, sampler=sampler)
         copy.add_trials(known)
         return copy.ask(self._distributions()).params

@@ -5,25 +5,66 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from bertworks.contracts.files import to_json
+from bertworks.contracts.files import File, to_json
 from bertworks.models.layout import Weights
-from bertworks.models.model import BertModel, get_weights
+from bertworks.models.model import BertModel, get_weights, set_weights_from
 from bertworks.spec import Finetune
 from bertworks.storage import temporary
 from bertworks.storage.checkpoints import Checkpoints
-from bertworks.training.loop import STATE, State
-from bertworks.training.objectives.finetuning import Judge, Material, finetune_on
+from bertworks.training.loop import State
+from bertworks.training.objectives.finetuning import (
+    Judge,
+    Material,
+    finetune_on,
+    model_for,
+    selection_for,
+)
+from bertworks.training.search.soup import Soup, greedy
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A trial's model that is kept.
+
+    Attributes:
+        number: Of the trial.
+        value: Its value on validation.
+        file: Where its weights are, in the search's place.
+        state: Where its training ended.
+    """
+
+    number: int
+    value: float
+    file: str
+    state: State
+
+
+@dataclass(frozen=True)
+class KeptModels:
+    """The best trials' models, the best first."""
+
+    kept: list[Kept] = field(default_factory=list)
+
+
+# A search's place is of this very version, see `Checkpoints.for_run`.
+KEPT: File[KeptModels] = File("kept", KeptModels, fix="Delete it; the search begins anew.")
 
 
 class ModelTrainer:
-    """Trains trials, each with checkpoints of its own, and keeps the best one's model in a place.
+    """Trains trials, each with checkpoints of its own, and keeps the best ones' models in a place.
 
     Args:
         material: What all of them are trained on.
         place: Where the search is kept, already entered.
         identity: Tells this search's trials from those of others.
         inputs: The inputs' digests.
+        most: Models to keep.
+        metric: What trials are compared by.
+
+    Attributes:
+        kept: The best trials' models, the best first; none where a file of them was lost.
     """
 
     def __init__(
@@ -32,14 +73,17 @@ class ModelTrainer:
         place: Checkpoints,
         identity: Mapping[str, object],
         inputs: Mapping[str, str],
+        most: int,
+        metric: str,
     ) -> None:
-        self.material, self.place = material, place
+        self.material, self.place, self.most, self.metric = material, place, most, metric
         self._identity, self._inputs = identity, inputs
         self._last: tuple[BertModel, State] | None = None
         self._checkpoints: Checkpoints | None = None
-        self._state: dict[str, object] = {}
+        self.kept: list[Kept] = []
         if found := place.load():
-            self._state = dict(found[0])
+            kept = KEPT.of(dict(found[0]), "the search's best models").kept
+            self.kept = kept if all((place.folder / one.file).is_file() for one in kept) else []
 
     def train(self, settings: Finetune, judge: Judge, name: str) -> State:
         """One trial."""
@@ -55,34 +99,53 @@ class ModelTrainer:
                 self._checkpoints.flush()
         return self._last[1]
 
-    def keep(self, number: int) -> None:
-        """Keeps the model of the trial that has just ended: its weights first, then what names them."""
+    def offer(self, number: int, value: float) -> None:
+        """Keeps the model of the trial that has just ended, where it is among the best.
+
+        Its weights are written first, then what names them.
+        """
         assert self._last is not None
+        handler = self.material.handler
+        others = [one for one in self.kept if one.number != number]
+        place = sum(not handler.is_better(self.metric, value, one.value) for one in others)
+        if place >= self.most:
+            return
         model, state = self._last
-        file = f"best-{number}.safetensors"
+        file = f"trial-{number}.safetensors"
         self.place.save_best(file, get_weights(model))
-        self._state = {
-            "best_file": file,
-            "winner": to_json(state),
-        }
+        ranked = [*others[:place], Kept(number, value, file, state), *others[place:]]
+        self.kept = ranked[: self.most]
         self._write()
+        for left in ranked[self.most :]:
+            (self.place.folder / left.file).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Keeps the study's present state with the model, and removes the trial's checkpoints."""
+        """Keeps the study's present state with the models, and removes the trial's checkpoints."""
         self._write()
         if self._checkpoints:
             self._checkpoints.remove()
         self._checkpoints = None
 
-    def winner(self) -> tuple[Weights, State]:
-        """The weights that were kept last, and where their training ended."""
-        found = self.place.load()
-        assert found is not None and found[2] is not None
-        return found[2], STATE.of(found[0]["winner"], "the search's best trial")
+    def winner(self, settings: Finetune) -> tuple[Soup, State]:
+        """The best trial's weights, or their mean with other trials' where that is better.
+
+        Args:
+            settings: That the best trial had.
+        """
+        model = model_for(self.material, settings)
+        selection = selection_for(model, self.material, settings)
+
+        def measure(weights: Weights) -> float:
+            set_weights_from(model, weights)
+            return selection.evaluate()
+
+        best = self.kept[0]
+        ingredients = ((one.number, self.place.weights(one.file)) for one in self.kept)
+        return greedy(ingredients, best.value, measure, selection.is_better), best.state
 
     def _write(self) -> None:
         # In a bucket it is this that copies the folder, with the study's file.
-        self.place.save(self._state, {})
+        self.place.save(to_json(KeptModels(self.kept)), {})
         self.place.flush()
 
 
