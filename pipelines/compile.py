@@ -103,6 +103,8 @@ def _on_the_volume(loaded: SpecFile) -> set[str]:
     }
     if spec.base.uri != "scratch":
         uris["base"] = (("base", "uri"), spec.base.uri)
+    if spec.base.tokenizer is not None:
+        uris["base.tokenizer"] = (("base", "tokenizer", "uri"), spec.base.tokenizer.uri)
     for place, (key, uri) in uris.items():
         location = parse(uri)
         if location.kind == "local":

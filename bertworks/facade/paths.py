@@ -31,6 +31,9 @@ def from_here(content: Mapping[str, Any]) -> dict[str, object]:
         section = dict(found.get(name) or {}) if isinstance(found.get(name), Mapping) else {}
         if isinstance(section.get(key), str):
             found[name] = {**section, key: whole(section[key])}
+    base = found.get("base")
+    if isinstance(base, Mapping) and isinstance(own := base.get("tokenizer"), Mapping):
+        found["base"] = {**base, "tokenizer": {**own, "uri": whole(str(own.get("uri")))}}
     return found
 
 

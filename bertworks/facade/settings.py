@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from bertworks.errors import SpecError
 from bertworks.facade.given import Given, source_of
 from bertworks.facade.paths import from_here, from_here_too, whole
-from bertworks.spec import AgentSpec, Columns, Task
+from bertworks.spec import AgentSpec, Base, Columns, Task
 from bertworks.spec import file as spec_file
 from bertworks.spec.file import SpecFile
 from bertworks.tasks import for_task
@@ -199,13 +199,23 @@ def _keywords(settings: dict[str, Any]) -> dict[str, object]:
 
 
 def _merge(content: dict[str, object], sections: Mapping[str, Any]) -> None:
-    """Puts sections over those that are there, setting by setting; `base="URI"` is its uri."""
+    """Puts sections over those that are there, setting by setting; `base="URI"` is its uri or name."""
     given = {name: _value(one) for name, one in sections.items()}
-    for name, key in (("base", "uri"), ("task", "type")):
-        if isinstance(given.get(name), str):
-            given[name] = {key: given[name]}
+    if isinstance(base := given.get("base"), str):
+        given["base"] = Base.in_short(base)
+    _drop_other_address(content, given)
+    if isinstance(given.get("task"), str):
+        given["task"] = {"type": given["task"]}
     for name, value in from_here(given).items():
         content[name] = _over(content.get(name), value)
+
+
+def _drop_other_address(content: dict[str, object], given: Mapping[str, Any]) -> None:
+    """The address of a base takes the place of another one as a whole."""
+    below, over = content.get("base"), given.get("base")
+    if isinstance(below, Mapping) and isinstance(over, Mapping) and {"name", "uri"} & {*over}:
+        address = ("name", "uri", "sha256", "tokenizer")
+        content["base"] = {key: one for key, one in below.items() if key not in address}
 
 
 def _over(below: Any, value: Any) -> Any:

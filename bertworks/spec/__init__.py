@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bertworks.spec.agent import AgentSpec
-from bertworks.spec.base import Base, Scratch
+from bertworks.spec.base import Base, Scratch, TokenizerSource
 from bertworks.spec.checks import Checks, Validate
 from bertworks.spec.cluster import Resources, Schedule, SecretKey, Serve
 from bertworks.spec.compress import Compress, Prune, Quantize
@@ -44,6 +44,7 @@ __all__ = [
     "Severity",
     "Source",
     "Task",
+    "TokenizerSource",
     "Transform",
     "Tune",
     "Validate",

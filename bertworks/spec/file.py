@@ -20,7 +20,7 @@ from bertworks import bounded_yaml
 from bertworks.bounded_yaml import Key
 from bertworks.errors import SpecError
 from bertworks.secrets import masked
-from bertworks.spec import AgentSpec
+from bertworks.spec import AgentSpec, Base
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,20 @@ def explain(
     content = loaded.spec.model_dump(mode="json", by_alias=True)
     for key, value in _leaves(content, ()):
         # A list or a mapping of plain values may be written whole: its line is its parent's.
-        yield ".".join(map(str, key)), value, loaded.origins.get(key, "default")
+        yield ".".join(map(str, key)), value, loaded.origins.get(key) or _derived(loaded, key)
     for step, amounts in (requests or {}).items():
         chosen = loaded.spec.resources.of(step)
         for name, amount in zip(("cpu", "memory"), amounts, strict=True):
             if getattr(chosen, name) is None:
                 yield f"resources.steps.{step}.{name}", f"{amount} (a request, no limit)", "default"
+
+
+def _derived(loaded: SpecFile, key: Key) -> str:
+    """The origin of a value that no line says."""
+    name = loaded.spec.base.name
+    if key[0] == "base" and name is not None and key[1] in Base.addresses(name):
+        return "base.name"
+    return "default"
 
 
 def _override(content: dict[str, object], override: str) -> Key:

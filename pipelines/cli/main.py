@@ -19,6 +19,7 @@ import typer
 from bertworks import __version__
 from bertworks.errors import BertworksError, SpecError
 from pipelines.cli import asking as asking_cli
+from pipelines.cli import bases as bases_cli
 from pipelines.cli import init as init_cli
 from pipelines.cli import models as models_cli
 from pipelines.cli import retrain as retrain_cli
@@ -239,6 +240,7 @@ def compile(
     typer.echo(f"wrote {out}")
 
 
+app.command()(bases_cli.bases)
 app.command()(asking_cli.predict)
 app.command()(asking_cli.serve)
 

@@ -230,6 +230,18 @@ def test_a_base_with_fewer_positions(bench: Bench) -> None:
     taken("bertworks/data/sources/base.py", "Set task.max_length: ", bench.ingest, by)
 
 
+def test_a_base_with_fewer_layers(bench: Bench) -> None:
+    checkpoint(bench.folder / "model")
+    bench.content["base"] = {"uri": "./model", "layers": 99}
+    bench.content["task"] = {"max_length": 16}
+    bench.rows(reviews(ALL))
+
+    def by(fix: str) -> tuple[str, ...]:
+        return as_written(fix.partition(" or ")[0])
+
+    taken("bertworks/data/sources/base.py", "Set base.layers: ", bench.ingest, by)
+
+
 def test_a_base_whose_files_do_not_agree(bench: Bench) -> None:
     checkpoint(bench.folder / "model", marks=False)
     checkpoint(bench.folder / "whole")

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import socket
+import sys
+from pathlib import Path
 
+import onnx
 import pytest
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 from bertworks.data.sources.base import base_notices, fetch_base, pin_of
 from bertworks.errors import SourceError, SpecError
+from bertworks.models.config import Head
 from bertworks.models.weights import load_folder
-from bertworks.spec import Base, Scratch
+from bertworks.spec import Base, Scratch, TokenizerSource
 from bertworks.text.tokenizer import Tokenizer as OurTokenizer
 from tests.helpers import family_bases
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "encoder/golden"))
+
+from random_bert import CONFIG, random_weights
+from torch_like_graph import torch_like_graph
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "Ä", "##b"]
 BUILT = BertWordPieceTokenizer({word: place for place, word in enumerate(WORDS)}, lowercase=False)
@@ -241,3 +251,55 @@ def test_a_family_whose_weights_are_damaged_is_named(tmp_path, into):
     with pytest.raises(SourceError, match=r"model\.safetensors cannot be read") as caught:
         fetch_base(Base(uri=str(tmp_path / "given")), into)
     assert str(into) not in str(caught.value)
+
+
+def test_the_tokenizer_may_be_elsewhere(checkpoint, into, tmp_path):
+    uri = checkpoint(BERT)
+    other = tmp_path / "tokenizer"
+    other.mkdir()
+    (other / "tokenizer.json").write_bytes(TOKENIZER)
+    own = Base(uri=uri, tokenizer=TokenizerSource(uri=str(other)))
+    fetch_base(own, into)
+    assert (into / "tokenizer.json").read_bytes() == TOKENIZER
+    pinned = Base(uri=uri, tokenizer=TokenizerSource(uri=str(other), sha256="0" * 64))
+    with pytest.raises(SourceError, match="tokenizer.json is not the file that was pinned"):
+        fetch_base(pinned, into)
+
+
+def test_more_layers_than_there_are_are_refused_before_the_weights_are_fetched(checkpoint, into):
+    uri = checkpoint({"config.json": b'{"model_type": "bert", "num_hidden_layers": 2}'})
+    with pytest.raises(SpecError, match=r"base.layers is 3, .* has 2 layers") as caught:
+        fetch_base(Base(uri=uri, layers=3), into)
+    assert "base.layers: 2" in caught.value.fix
+    with pytest.raises(SourceError, match="no model.safetensors"):
+        fetch_base(Base(uri=uri, layers=2), into)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with config.json", "the graph alone"])
+def test_a_graph_becomes_weights(into, tmp_path, whole):
+    weights = random_weights(CONFIG, Head("encoder"))
+    folder = tmp_path / "graph"
+    folder.mkdir()
+    onnx.save_model(torch_like_graph(CONFIG, weights), str(folder / "model.onnx"))
+    (folder / "tokenizer.json").write_bytes(TOKENIZER)
+    if whole:
+        config = {**CONFIG.to_huggingface(), "attention_probs_dropout_prob": 0.2}
+        (folder / "config.json").write_text(json.dumps(config))
+    pin = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    uri = str(folder) if whole else f"{folder}/model.onnx"
+    facts = fetch_base(Base(uri=uri, sha256=pin, layers=1), into)
+    assert (facts["sha256"], facts["imported"]) == (pin, "an ONNX graph")
+    assert not base_notices(facts)
+    found, kept, _ = load_folder(into)
+    assert found == dataclasses.replace(
+        CONFIG, num_heads=(3,), intermediate_sizes=(40,), attention_dropout=0.2 if whole else 0.1
+    )
+    name = "bert.encoder.layer.0.attention.self.key.weight"
+    assert (kept[name] == weights[name]).all()
+    with pytest.raises(SourceError, match="is not the file that was pinned"):
+        fetch_base(Base(uri=uri, sha256="0" * 64), into)
+
+
+def test_integers_in_a_graph_are_told():
+    told = base_notices({"uri": "there", "imported": "an ONNX graph", "quantized": "int8"})
+    assert "an ONNX graph with weights of int8" in told[0].text

@@ -1,17 +1,18 @@
-"""The pretrained encoder to start from, in Hugging Face layout."""
+"""The pretrained encoder to start from, fetched into Hugging Face's layout."""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from bertworks.data.sources import checkpoint
 from bertworks.data.sources.archives import MissingMember
-from bertworks.data.sources.fetch import fetch
+from bertworks.data.sources.fetch import Fetched, fetch
 from bertworks.data.sources.uri import parse
 from bertworks.errors import ArtifactError, SourceError, SpecError
 from bertworks.models.families import BERT, FAMILIES, MODEL_TYPES
@@ -22,6 +23,18 @@ from bertworks.spec import Base, Scratch
 from bertworks.storage.artifacts import write_json
 
 SETTINGS = "tokenizer_config.json"
+WEIGHTS = "model.safetensors"
+GRAPHS_END = (".onnx",)
+GRAPHS = ("model.onnx", "onnx/model.onnx", "model_quantized.onnx", "onnx/model_quantized.onnx")
+"""Where those who export put a graph, the unquantized ones first."""
+
+
+class _Weights(NamedTuple):
+    """What is noted of the weights; see `BaseFacts`."""
+
+    sha256: str
+    imported: str | None = None
+    quantized: str | None = None
 
 
 class BaseFacts(TypedDict):
@@ -33,6 +46,8 @@ class BaseFacts(TypedDict):
         sha256: Of the weights that were fetched.
         vocab_size, lowercase: Of the vocabulary that is to be made, for scratch.
         guessed_lowercase: Whether texts are read in lower case, where that had to be guessed.
+        imported: What the weights were read from, where that is no safetensors file.
+        quantized: How they were kept there, where not in floating point.
     """
 
     scratch: bool
@@ -41,6 +56,8 @@ class BaseFacts(TypedDict):
     vocab_size: NotRequired[int]
     lowercase: NotRequired[bool]
     guessed_lowercase: NotRequired[bool]
+    imported: NotRequired[str]
+    quantized: NotRequired[str]
 
 
 def fetch_base(
@@ -50,9 +67,10 @@ def fetch_base(
 
     A checkpoint of another family than BERT's is written in BERT's layout, which all steps read.
 
-    With `uri: scratch` only config.json is written. A missing tokenizer.json is built from vocab.txt
-    and tokenizer_config.json. transformers reads configuration and tokenizer too, and must come to the
-    same ids.
+    With `uri: scratch` only config.json is written. An ONNX graph is taken apart into weights, and tells
+    the sizes where no config.json lies beside it. A missing tokenizer.json is built from vocab.txt and
+    tokenizer_config.json. transformers reads configuration and tokenizer too, and must come to the same
+    ids.
 
     Args:
         base: The spec's section.
@@ -64,14 +82,14 @@ def fetch_base(
         The artifact's metadata.
 
     Raises:
-        SourceError: Not there, not the pinned bytes, no safetensors weights, of a family that is not
-            read or that computes what is not computed here, or its files contradict each other.
-        SpecError: The rows may be longer than the encoder has positions for; told before its weights
-            are fetched.
+        SourceError: Not there, not the pinned bytes, no weights that are read here, of a family that is
+            not read or that computes what is not computed here, or its files contradict each other.
+        SpecError: The rows may be longer than the encoder has positions for, or it has fewer layers than
+            base.layers; told before its weights are fetched, where a config.json says it.
     """
     if base.uri == "scratch":
         write_json(into / "config.json", scratch_config(base.scratch))
-        _check_positions(base, into / "config.json", max_length)
+        _check_sizes(base, into / "config.json", max_length)
         return {
             "scratch": True,
             "uri": "scratch",
@@ -79,51 +97,74 @@ def fetch_base(
             "lowercase": base.scratch.lowercase,
         }
     config = _take(base, "config.json", into, spec_folder)
-    if config is None:
+    family = BERT
+    if config is not None:
+        family = _check_config(base, into / "config.json")
+        _check_sizes(base, into / "config.json", max_length)
+    elif not is_graph(base.uri):
         raise _no_file(base, "config.json", "Give the folder that holds the checkpoint's files.")
-    family = _check_config(base, into / "config.json")
-    _check_positions(base, into / "config.json", max_length)
-    weights = _take(base, "model.safetensors", into, spec_folder)
-    if weights is None:
-        pickled = _take(base, "pytorch_model.bin", into, spec_folder)
-        (into / "pytorch_model.bin").unlink(missing_ok=True)
-        fix = "Give a checkpoint with safetensors weights."
-        if pickled is not None:
-            fix = (
-                "It has pytorch_model.bin, whose reading can run any code, so it is not read: "
-                "convert it with transformers (save_pretrained writes safetensors)."
-            )
-        raise _no_file(base, "model.safetensors", fix)
-    facts: BaseFacts = {"scratch": False, "uri": masked(base.uri), "sha256": weights}
+    weights = _take_weights(base, into, spec_folder)
+    facts: BaseFacts = {"scratch": False, "uri": masked(base.uri), "sha256": weights.sha256}
+    if weights.imported:
+        facts["imported"] = weights.imported
+    if weights.quantized:
+        facts["quantized"] = weights.quantized
+    if config is None:
+        _check_sizes(base, into / "config.json", max_length)
     if family != BERT:
         _to_bert(base, into)
+    if base.layers is not None:
+        from bertworks.models.depth import keep_layers  # with numpy: not when a DAG is built
+
+        keep_layers(into, base.layers)
+    source, pinned = base, WEIGHTS
+    if base.tokenizer is not None:
+        source, pinned = Base(**base.tokenizer.model_dump()), "tokenizer.json"
     settings: Mapping[str, Any] = {}
-    if _take(base, SETTINGS, into, spec_folder) is not None:
-        settings = _settings(base, into / SETTINGS)
+    if _take(source, SETTINGS, into, spec_folder, pinned) is not None:
+        settings = _settings(source, into / SETTINGS)
         (into / SETTINGS).unlink()
-    if _take(base, "tokenizer.json", into, spec_folder) is None:
-        guessed = _build_tokenizer(base, settings, into, spec_folder)
+    if _take(source, "tokenizer.json", into, spec_folder, pinned) is None:
+        guessed = _build_tokenizer(source, settings, into, spec_folder)
         if guessed is not None:
             facts["guessed_lowercase"] = guessed
-    checkpoint.check(into, settings, masked(base.uri))
+    checkpoint.check(into, settings, masked(source.uri))
     return facts
 
 
 def base_notices(facts: Mapping[str, Any]) -> list[Notice]:
-    """What was guessed of the base, by the metadata that `fetch_base` returned."""
-    if "guessed_lowercase" not in facts:
-        return []
-    how = (
-        "lower-case, as its vocabulary has no capitals"
-        if facts["guessed_lowercase"]
-        else "with their case, as its vocabulary has capitals"
-    )
-    return [
-        Notice(
-            f"{facts['uri']} does not say whether it is lower-cased (do_lower_case in "
-            f"tokenizer_config.json): texts are read {how}."
+    """What was guessed or changed of the base, by the metadata that `fetch_base` returned."""
+    told = []
+    if kept := facts.get("quantized"):
+        told.append(
+            Notice(
+                f"{facts['uri']} is {facts['imported']} with weights of {kept}: training starts from "
+                "their values, taken back to floating point."
+            )
         )
-    ]
+    if "guessed_lowercase" in facts:
+        how = (
+            "lower-case, as its vocabulary has no capitals"
+            if facts["guessed_lowercase"]
+            else "with their case, as its vocabulary has capitals"
+        )
+        told.append(
+            Notice(
+                f"{facts['uri']} does not say whether it is lower-cased (do_lower_case in "
+                f"tokenizer_config.json): texts are read {how}."
+            )
+        )
+    return told
+
+
+def is_graph(uri: str) -> bool:
+    """Whether an address names a file of weights instead of a checkpoint's folder."""
+    return uri.endswith(GRAPHS_END)
+
+
+def folder_of(uri: str) -> str:
+    """The folder that an address means: itself, or that of the file which it names."""
+    return (uri.rpartition("/")[0] or ".") if is_graph(uri) else uri.rstrip("/")
 
 
 def pin_of(base: Base) -> str | None:
@@ -155,22 +196,70 @@ def scratch_config(scratch: Scratch) -> dict[str, object]:
     }
 
 
-def _take(base: Base, name: str, into: Path, spec_folder: Path) -> str | None:
-    """Copies one file of the checkpoint; returns what was fetched's sha256, None if not there."""
-    location = parse(base.uri)
-    folder = not location.inner
-    # A plain folder has no archive to pin: there the pin is that of the weights.
-    pin = pin_of(base) if not folder or name == "model.safetensors" else None
-    try:
-        with fetch(f"{base.uri.rstrip('/')}/{name}", pin, spec_folder) as files:
-            if name.endswith((".json", ".txt")):
-                content = files[0].path.read_bytes()  # an editor may have put a mark before it
-                (into / name).write_bytes(content.removeprefix(codecs.BOM_UTF8))
-            else:
-                shutil.copyfile(files[0].path, into / name)
-            return files[0].sha256
-    except MissingMember:
-        return None
+def _take(
+    base: Base, name: str, into: Path, spec_folder: Path, pinned: str = WEIGHTS
+) -> str | None:
+    """Copies one file of the checkpoint; returns what was fetched's sha256, None if not there.
+
+    Args:
+        base: Where it is.
+        name: The file.
+        into: Where to.
+        spec_folder: What a local path is relative to.
+        pinned: The file of a plain folder, which has no archive to pin, that the pin is of.
+    """
+    with _opened(base, name, spec_folder, pinned) as file:
+        if file is None:
+            return None
+        if name.endswith((".json", ".txt")):
+            content = file.path.read_bytes()  # an editor may have put a mark before it
+            (into / name).write_bytes(content.removeprefix(codecs.BOM_UTF8))
+        else:
+            shutil.copyfile(file.path, into / name)
+        return file.sha256
+
+
+@contextlib.contextmanager
+def _opened(base: Base, name: str, spec_folder: Path, pinned: str) -> Iterator[Fetched | None]:
+    """One file of the checkpoint, as `_take` takes it; None: it is not there."""
+    is_whole = bool(parse(base.uri).inner) or name == pinned
+    pin = pin_of(base) if is_whole else None
+    with contextlib.ExitStack() as stack:
+        try:
+            files = stack.enter_context(fetch(f"{folder_of(base.uri)}/{name}", pin, spec_folder))
+        except MissingMember:
+            files = []
+        yield next(iter(files), None)
+
+
+def _take_weights(base: Base, into: Path, spec_folder: Path) -> _Weights:
+    """Writes model.safetensors, and config.json where there is none; the nearest form that there is.
+
+    Raises:
+        SourceError: There are no weights that are read here.
+    """
+    if not is_graph(base.uri) and (sha256 := _take(base, WEIGHTS, into, spec_folder)):
+        return _Weights(sha256)
+    names = (base.uri.rpartition("/")[2],) if is_graph(base.uri) else GRAPHS
+    for name in names:
+        with _opened(base, name, spec_folder, pinned=name) as file:
+            if file is not None:
+                from bertworks.models.importers import onnx_graph
+                from bertworks.models.importers.imported import write_imported
+
+                found = onnx_graph.read(file.path, f"{masked(folder_of(base.uri))}/{name}")
+                write_imported(found, into, masked(base.uri))
+                return _Weights(file.sha256, found.kind, found.quantized)
+    if is_graph(base.uri):
+        raise _no_file(base, names[0], "Check the address; it names a file of weights.")
+    with _opened(base, "pytorch_model.bin", spec_folder, pinned=WEIGHTS) as pickled:
+        fix = "Give a checkpoint with safetensors weights, or an ONNX graph (model.onnx)."
+        if pickled is not None:
+            fix = (
+                "It has pytorch_model.bin, whose reading can run any code, so it is not read: "
+                "convert it with transformers (save_pretrained writes safetensors)."
+            )
+    raise _no_file(base, WEIGHTS, fix)
 
 
 def _check_config(base: Base, file: Path) -> str:
@@ -197,9 +286,17 @@ def _to_bert(base: Base, into: Path) -> None:
         raise SourceError(said, error.fix) from error
 
 
-def _check_positions(base: Base, file: Path, max_length: int | None) -> None:
+def _check_sizes(base: Base, file: Path, max_length: int | None) -> None:
+    """Whether the encoder has the layers and positions that are asked of it."""
     config = json.loads(file.read_text(encoding="utf-8"))
     family = FAMILIES.get(config.get("model_type"))
+    count = family.fields.get("num_hidden_layers", "num_hidden_layers") if family else None
+    layers = config.get(count or "num_hidden_layers")
+    if base.layers is not None and isinstance(layers, int) and base.layers > layers:
+        raise SpecError(
+            f"base.layers is {base.layers}, {masked(base.uri)} has {layers} layers.",
+            f"Set base.layers: {layers} or less, or leave it out.",
+        )
     positions = family.positions(config) if family else config.get("max_position_embeddings")
     if max_length is None or not isinstance(positions, int) or max_length <= positions:
         return

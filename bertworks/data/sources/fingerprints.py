@@ -55,19 +55,24 @@ def fingerprints(
         place: UNSEEN if place in unseen and not item.sha256 else fingerprint(item, folder)
         for place, item in sources.items()
     }
-    return {**found, "base": UNSEEN if "base" in unseen else _of_base(spec.base, folder)}
+    hidden = {"base", "base.tokenizer"} & {*unseen}
+    return {**found, "base": UNSEEN if hidden else _of_base(spec.base, folder)}
 
 
 def _of_base(base: Base, folder: Path) -> str:
-    from bertworks.data.sources.base import pin_of
+    from bertworks.data.sources.base import folder_of, pin_of
 
     if base.uri == "scratch":
         return _digest("scratch")
+    if base.tokenizer is not None:
+        where = base.model_copy(update={**base.tokenizer.model_dump(), "tokenizer": None})
+        without = base.model_copy(update={"tokenizer": None})
+        return _digest(_of_base(without, folder), _of_base(where, folder))
     location = parse(base.uri)
     if location.kind == "local" and not location.inner:
-        return _of_uri(f"{base.uri.rstrip('/')}/*", None, folder)
+        return _of_uri(f"{folder_of(base.uri)}/*", None, folder)
     if location.kind == "remote" and not location.inner:
-        return _of_uri(f"{base.uri.rstrip('/')}/*", pin_of(base), folder)
+        return _of_uri(f"{folder_of(base.uri)}/*", pin_of(base), folder)
     return _of_uri(base.uri, pin_of(base), folder)
 
 

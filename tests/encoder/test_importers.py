@@ -1,0 +1,220 @@
+"""Checkpoints in other forms: taken apart into the weights that they were made of."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from random_bert import CONFIG, random_inputs, random_weights
+from torch_like_graph import torch_like_graph
+
+from bertworks.errors import SourceError
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.depth import keep_layers
+from bertworks.models.importers import onnx_graph
+from bertworks.models.importers.imported import write_imported
+from bertworks.models.layout import encoder_shapes
+from bertworks.models.model import build
+from bertworks.models.weights import load_folder, save_folder
+
+ENCODER = Head("encoder")
+INPUTS = random_inputs(seed=6)
+REAL = INPUTS["mask"] == 1
+
+
+@pytest.fixture
+def weights():
+    return random_weights(CONFIG, ENCODER, 5)
+
+
+@pytest.fixture
+def exported(tmp_path, weights):
+    file = tmp_path / "model.onnx"
+    onnx.save_model(torch_like_graph(CONFIG, weights), str(file))
+    return file
+
+
+def quantized(file, **settings):
+    target = file.with_name("int8.onnx")
+    quantize_dynamic(file, target, **settings)
+    return target
+
+
+def of_the_graph(file):
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    names = {"input_ids": "input_ids", "mask": "attention_mask", "type_ids": "token_type_ids"}
+    given = {theirs: INPUTS[ours].astype(np.int64) for ours, theirs in names.items()}
+    return session.run(["last_hidden_state"], given)[0]
+
+
+def of_ours(config, weights):
+    return build(config, ENCODER, weights)(INPUTS, hidden_states=True)["hidden"][-1].numpy()
+
+
+def imported(file):
+    found = onnx_graph.read(file, file.name)
+    config = EncoderConfig.from_huggingface(found.config)
+    assert {name: found.weights[name].shape for name in encoder_shapes(config)} == encoder_shapes(
+        config
+    )
+    return found, config
+
+
+def test_a_graph_in_floating_point_gives_back_its_weights_and_sizes(exported, weights):
+    found, config = imported(exported)
+    assert config == CONFIG
+    assert found.quantized is None
+    assert {*found.weights} == {*weights}
+    for name, array in weights.items():
+        np.testing.assert_array_equal(found.weights[name], array, err_msg=name)
+    difference = np.abs(of_ours(config, found.weights) - of_the_graph(exported))[REAL]
+    assert difference.max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"weight_type": QuantType.QInt8},
+        {"weight_type": QuantType.QUInt8},
+        {"weight_type": QuantType.QInt8, "per_channel": True},
+    ],
+    ids=["int8", "uint8", "a scale a column"],
+)
+def test_a_quantized_graph_gives_weights_within_half_a_step(exported, weights, settings):
+    found, config = imported(quantized(exported, **settings))
+    assert config == CONFIG
+    assert found.quantized == "int8"
+    for name, array in weights.items():
+        step = 2 * np.abs(array).max() / 254 if array.ndim > 1 else 0.0
+        assert np.abs(found.weights[name] - array).max() <= 1.05 * step, name
+
+
+def test_only_rounded_activations_tell_a_quantized_graph_from_its_weights(exported):
+    """What dynamic quantization adds beside the weights' rounding is that of each product's input."""
+    file = quantized(exported, weight_type=QuantType.QUInt8)
+    found, config = imported(file)
+    ours, theirs = of_ours(config, found.weights)[REAL], of_the_graph(file)[REAL]
+    cosine = (
+        (ours * theirs).sum(-1) / np.linalg.norm(ours, axis=-1) / np.linalg.norm(theirs, axis=-1)
+    )
+    assert cosine.min() > 0.99
+
+
+def test_weights_behind_a_dequantize_node_are_scaled_by_it(exported, weights):
+    model = onnx.load(str(exported))
+    (own,) = [one for one in model.graph.node if one.op_type == "MatMul"][:1]
+    name = own.input[1]
+    matrix = onnx.numpy_helper.to_array(
+        next(one for one in model.graph.initializer if one.name == name)
+    )
+    scale = (np.abs(matrix).max(0) / 127).astype(np.float32)
+    integers = np.round(matrix / scale).astype(np.int8)
+    parts = {"q": integers, "s": scale, "z": np.zeros(len(scale), np.int8)}
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, f"w_{part}") for part, value in parts.items()
+    )
+    node = helper.make_node("DequantizeLinear", ["w_q", "w_s", "w_z"], ["w"], axis=1)
+    model.graph.node.insert(0, node)
+    own.input[1] = "w"
+    onnx.save_model(model, str(exported))
+    found, _ = imported(exported)
+    assert found.quantized == "int8"
+    np.testing.assert_allclose(
+        found.weights["bert.encoder.layer.0.attention.self.query.weight"], (integers * scale).T
+    )
+
+
+def test_equal_weights_that_the_exporter_shares_are_given_their_names(exported, tmp_path):
+    same = {name: np.zeros_like(array) if name.endswith("bias") else array
+            for name, array in random_weights(CONFIG, ENCODER, 5).items()}  # fmt: skip
+    model = torch_like_graph(CONFIG, same)
+    kept, copy = (f"model.encoder.layer.{layer}.output.dense.bias" for layer in (0, 1))
+    (own,) = [one for one in model.graph.initializer if one.name == copy]
+    model.graph.initializer.remove(own)
+    model.graph.node.insert(0, helper.make_node("Identity", [kept], [copy]))
+    onnx.save_model(model, str(exported))
+    found, _ = imported(exported)
+    assert {*found.weights} == {*same}
+
+
+def damaged(kind, weights):
+    if kind == "pointer":
+        return b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+    model = torch_like_graph(CONFIG, weights)
+    if kind == "nameless":
+        for one in model.graph.initializer:
+            if "word_embeddings" in one.name:
+                one.name = "table"
+    if kind == "fused":
+        for one in model.graph.node:
+            one.op_type = "FusedMatMul" if one.op_type == "MatMul" else one.op_type
+    if kind == "relu":
+        for one in model.graph.node:
+            one.op_type = "Tanh" if one.op_type == "Erf" else one.op_type
+    if kind == "outside":
+        one = model.graph.initializer[0]
+        one.ClearField("raw_data")
+        one.data_location = onnx.TensorProto.EXTERNAL
+        one.external_data.add(key="location", value="../../etc/passwd")
+    if kind == "short":
+        next(one for one in model.graph.initializer if "word" in one.name).raw_data = b"12"
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("kind", "says", "fix"),
+    [
+        ("pointer", "cannot be read as an ONNX graph", "Git LFS"),
+        ("nameless", "word_embeddings", "without fusing or renaming"),
+        ("fused", "added to no linear layer", "without fusing or renaming"),
+        ("relu", "another activation than exact GELU", "safetensors"),
+        ("outside", "weights in other files", "onnx.save_model"),
+        ("short", "damaged weight", "safetensors"),
+    ],
+)
+def test_what_is_no_plain_bert_is_refused(tmp_path, weights, kind, says, fix):
+    file = tmp_path / "model.onnx"
+    file.write_bytes(damaged(kind, weights))
+    with pytest.raises(SourceError, match=says) as caught:
+        onnx_graph.read(file, "there/model.onnx")
+    assert "there/model.onnx" in caught.value.message
+    assert fix in caught.value.fix
+
+
+def test_a_config_beside_the_graph_must_agree(exported, tmp_path):
+    found, config = imported(exported)
+    folder = tmp_path / "base"
+    folder.mkdir()
+    write_imported(found, folder, "there")
+    assert load_folder(folder)[0] == config
+    raw = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**raw, "num_attention_heads": 6}))
+    with pytest.raises(SourceError, match="num_attention_heads 6, an ONNX graph beside it has 3"):
+        write_imported(found, folder, "there")
+    (folder / "config.json").unlink()
+    untold = {key: value for key, value in found.config.items() if key != "num_attention_heads"}
+    with pytest.raises(SourceError, match="does not tell num_attention_heads") as caught:
+        write_imported(dataclasses.replace(found, config=untold), folder, "there")
+    assert "config.json beside it" in caught.value.fix
+
+
+def test_the_first_layers_alone_compute_what_they_computed(tmp_path, weights):
+    save_folder(tmp_path, CONFIG, weights, ENCODER)
+    keep_layers(tmp_path, 1)
+    config, kept, _ = load_folder(tmp_path)
+    assert config.num_layers == 1
+    assert {*kept} == {name for name in weights if "layer.1." not in name}
+    whole = build(CONFIG, ENCODER, weights)(INPUTS, hidden_states=True)["hidden"]
+    np.testing.assert_allclose(of_ours(config, kept), whole[1].numpy(), atol=1e-6)
+
+
+def test_the_first_layers_of_a_pruned_encoder_keep_their_widths(tmp_path):
+    narrow = dataclasses.replace(CONFIG, num_heads=(2, 1), intermediate_sizes=(30, 9))
+    save_folder(tmp_path, narrow, random_weights(narrow, ENCODER, 5), ENCODER)
+    keep_layers(tmp_path, 1)
+    config, *_ = load_folder(tmp_path)
+    assert (config.num_heads, config.intermediate_sizes) == ((2,), (30,))
