@@ -130,9 +130,9 @@ def same_base(base: Base, model: Artifact) -> bool:
     """Whether a model goes back to the base that the spec names."""
     if AGENT.read(model).base != base.uri:
         return False
-    if base.uri != "scratch":
-        return True
     config, wanted = load_raw_config(model.path), base.scratch
+    if base.uri != "scratch":
+        return base.layers in (None, config.get("num_hidden_layers"))
     return [
         config.get(name)
         for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")

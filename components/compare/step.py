@@ -8,6 +8,7 @@ from pathlib import Path
 from bertworks import failures
 from bertworks.contracts.examples import EXAMPLES
 from bertworks.contracts.retraining import COMPARISON
+from bertworks.models.weights import load_raw_config
 from bertworks.pages.comparison import page
 from bertworks.retraining.champion import read_past, write_initial
 from bertworks.retraining.comparison import compare, notices
@@ -71,6 +72,10 @@ def run(
     )
     current, encoder = open_artifact(examples, "examples"), open_artifact(base, "base")
     wanted = section.base
+    if not encoder.metadata.get("scratch"):
+        # What the spec asks for, as it came out: a champion of more or fewer layers is another start.
+        layers = load_raw_config(encoder.path).get("num_hidden_layers")
+        wanted = wanted.model_copy(update={"layers": layers})
     store = Store(section.store)
     clean = EXAMPLES.read(current).clean
     past = read_past(store, section.name, task, wanted, settings, section.recipe, clean)

@@ -329,3 +329,12 @@ def test_scratch_sizes_that_changed_are_another_base(section, champion, tmp_path
     assert same_base(Base(uri="scratch", scratch=sizes), own)
     assert not same_base(Base(uri="scratch", scratch={**sizes, "layers": 2}), own)
     assert not same_base(Base(uri=URI), own)
+
+
+def test_an_encoder_of_another_depth_is_another_base(tmp_path: Path) -> None:
+    from bertworks.retraining.champion import same_base
+
+    own = model(tmp_path / "own", ["n", "p"], URI)
+    assert same_base(Base(uri=URI), own)
+    assert same_base(Base(uri=URI, layers=1), own)
+    assert not same_base(Base(uri=URI, layers=2), own)

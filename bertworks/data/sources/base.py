@@ -15,13 +15,12 @@ from bertworks.data.sources.archives import MissingMember
 from bertworks.data.sources.fetch import Fetched, fetch
 from bertworks.data.sources.uri import parse
 from bertworks.errors import ArtifactError, SourceError, SpecError
-from bertworks.models.families import BERT, FAMILIES, MODEL_TYPES
-from bertworks.models.families.conversion import to_bert
 from bertworks.notices import Notice
 from bertworks.secrets import masked
 from bertworks.spec import Base, Scratch
 from bertworks.storage.artifacts import write_json
 
+BERT = "bert"
 SETTINGS = "tokenizer_config.json"
 WEIGHTS = "model.safetensors"
 GRAPHS_END = (".onnx",)
@@ -264,6 +263,8 @@ def _take_weights(base: Base, into: Path, spec_folder: Path) -> _Weights:
 
 def _check_config(base: Base, file: Path) -> str:
     """The checkpoint's family."""
+    from bertworks.models.families import MODEL_TYPES  # with numpy: not when a DAG is built
+
     try:
         kind = json.loads(file.read_text(encoding="utf-8")).get("model_type")
     except (ValueError, AttributeError):
@@ -279,6 +280,8 @@ def _check_config(base: Base, file: Path) -> str:
 
 
 def _to_bert(base: Base, into: Path) -> None:
+    from bertworks.models.families.conversion import to_bert
+
     try:
         to_bert(into, masked(base.uri))
     except ArtifactError as error:
@@ -288,6 +291,8 @@ def _to_bert(base: Base, into: Path) -> None:
 
 def _check_sizes(base: Base, file: Path, max_length: int | None) -> None:
     """Whether the encoder has the layers and positions that are asked of it."""
+    from bertworks.models.families import FAMILIES
+
     config = json.loads(file.read_text(encoding="utf-8"))
     family = FAMILIES.get(config.get("model_type"))
     count = family.fields.get("num_hidden_layers", "num_hidden_layers") if family else None
