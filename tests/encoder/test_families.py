@@ -90,6 +90,8 @@ def test_names_with_the_familys_prefix_and_without_mean_the_same(tmp_path, name)
     bare = {key.removeprefix(f"{prefix}."): value for key, value in golden.weights().items()}
     assert bare.keys() != golden.weights().keys()
     assert worst_difference(golden, golden.write(tmp_path / "bare", bare)) < 1e-4
+    berts = {f"bert.{key}": value for key, value in bare.items()}
+    assert worst_difference(golden, golden.write(tmp_path / "berts", berts)) < 1e-4
 
 
 def test_what_is_written_is_a_berts_folder(tmp_path):

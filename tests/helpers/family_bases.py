@@ -61,6 +61,13 @@ def _weights(vocabulary):
     return {name: 10 * x if x.ndim == 2 else x for name, x in fresh.items()}
 
 
+def without_tokenizer_file(folder):
+    """Leaves what checkpoints had before there was tokenizer.json."""
+    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.json").unlink()
+    backend.model.save(str(folder))
+
+
 def _write(folder, model_type, weights, backend, own):
     folder.mkdir()
     config = {**SIZES, "model_type": model_type, "vocab_size": backend.get_vocab_size(), **own}

@@ -245,6 +245,27 @@ def test_a_base_of_another_family_becomes_a_bert(tmp_path, into, family):
     assert ids.count(2) == 3 and not any(types)
 
 
+@pytest.mark.parametrize("family", ["roberta", "mpnet"])
+def test_a_family_with_a_vocabulary_alone_gets_its_own_tokenizer(tmp_path, into, family):
+    given = tmp_path / "given"
+    getattr(family_bases, family)(given, ["a good film", "the plot is bad"])
+    wanted = OurTokenizer.load(given)
+    family_bases.without_tokenizer_file(given)
+    fetch_base(Base(uri=str(given)), into)
+    made = OurTokenizer.load(into)
+    assert (made.special, made.template) == (wanted.special, wanted.template)
+    for texts in (["a good film"], ["the plot, <mask>!"], [""]):
+        assert made.encode_batch(texts, texts) == wanted.encode_batch(texts, texts)
+    assert {file.name for file in into.iterdir()} == {
+        "config.json", "model.safetensors", "tokenizer.json",
+    }  # fmt: skip
+    for file in ("vocab.json", "vocab.txt"):
+        (given / file).unlink(missing_ok=True)
+    with pytest.raises(SourceError, match="no tokenizer.json") as caught:
+        fetch_base(Base(uri=str(given)), into)
+    assert "vocab." in caught.value.fix
+
+
 def test_a_family_whose_weights_are_damaged_is_named(tmp_path, into):
     family_bases.roberta(tmp_path / "given", ["a good film"])
     (tmp_path / "given/model.safetensors").write_bytes(b"weights")

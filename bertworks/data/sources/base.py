@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
-from bertworks.data.sources import checkpoint
+from bertworks.data.sources import checkpoint, vocabulary
 from bertworks.data.sources.archives import MissingMember
 from bertworks.data.sources.fetch import Fetched, fetch
 from bertworks.data.sources.uri import parse
+from bertworks.data.sources.vocabulary import VOCABULARIES
 from bertworks.errors import ArtifactError, SourceError, SpecError
 from bertworks.notices import Notice
 from bertworks.secrets import masked
@@ -67,9 +68,9 @@ def fetch_base(
     A checkpoint of another family than BERT's is written in BERT's layout, which all steps read.
 
     With `uri: scratch` only config.json is written. An ONNX graph is taken apart into weights, and tells
-    the sizes where no config.json lies beside it. A missing tokenizer.json is built from vocab.txt and
-    tokenizer_config.json. transformers reads configuration and tokenizer too, and must come to the same
-    ids.
+    the sizes where no config.json lies beside it. A missing tokenizer.json is built from the family's
+    vocabulary and tokenizer_config.json. transformers reads configuration and tokenizer too, and must
+    come to the same ids.
 
     Args:
         base: The spec's section.
@@ -124,7 +125,7 @@ def fetch_base(
         settings = _settings(source, into / SETTINGS)
         (into / SETTINGS).unlink()
     if _take(source, "tokenizer.json", into, spec_folder, pinned) is None:
-        guessed = _build_tokenizer(source, settings, into, spec_folder)
+        guessed = _build_tokenizer(source, family, settings, into, spec_folder)
         if guessed is not None:
             facts["guessed_lowercase"] = guessed
     checkpoint.check(into, settings, masked(source.uri))
@@ -313,19 +314,25 @@ def _check_sizes(base: Base, file: Path, max_length: int | None) -> None:
 
 
 def _build_tokenizer(
-    base: Base, settings: Mapping[str, Any], into: Path, spec_folder: Path
+    base: Base, family: str, settings: Mapping[str, Any], into: Path, spec_folder: Path
 ) -> bool | None:
-    """Writes tokenizer.json for vocab.txt and what tokenizer_config.json says.
+    """Writes tokenizer.json for the family's vocabulary and what tokenizer_config.json says.
 
     Without `do_lower_case` the vocabulary says it: one that is read in lower case has no capitals.
 
     Returns:
         Whether it reads in lower case, where that had to be guessed; else None.
     """
-    if _take(base, "vocab.txt", into, spec_folder) is None:
+    files = VOCABULARIES.get(family, ("vocab.txt",))
+    if not files or any(_take(base, file, into, spec_folder) is None for file in files):
+        needed = " or ".join(["tokenizer.json", *([" and ".join(files)] if files else [])])
         raise _no_file(
-            base, "tokenizer.json", "It needs tokenizer.json or vocab.txt beside config.json."
-        )
+            base, "tokenizer.json",
+            f"It needs {needed} beside config.json; save_pretrained of transformers writes the first.",
+        )  # fmt: skip
+    if family in VOCABULARIES:
+        vocabulary.build(into, family, settings, masked(base.uri))
+        return None
     from tokenizers import BertWordPieceTokenizer
 
     guessed = None

@@ -60,7 +60,8 @@ class Family:
         """The weights that BERT has a place for, under its names."""
         found = {}
         for name, array in weights.items():
-            short = name.removeprefix(f"{self.prefix}.")
+            # Weights that were taken out of a graph have BERT's prefix.
+            short = name.removeprefix(f"{self.prefix}.").removeprefix("bert.")
             for pattern, bert in self.names:
                 if re.fullmatch(pattern, short):
                     found[re.sub(pattern, bert, short)] = array
