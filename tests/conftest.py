@@ -41,6 +41,7 @@ LONGEST = (
     "tests/pipelines/test_whole_way.py",
     "tests/conformance/test_tasks_conform.py",
     "tests/training/test_finetune_step.py",
+    "tests/training/test_tune_step.py",
     "tests/text/test_transform_step.py",
     "tests/compression/test_prune_step.py",
     "tests/retrain/test_retrain_local.py",

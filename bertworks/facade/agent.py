@@ -77,6 +77,7 @@ class Agent(LoadedAgent):
             agent = Agent.fit("reviews.csv", text="review", label="stars")
             agent = Agent.fit(frame, text=("question", "answer"), label="fits", max_length=64)
             agent = Agent.fit(rows, score="rating", finetune={"epochs": 3}, test=other_rows)
+            agent = Agent.fit("reviews.csv", tune={"minutes": 20})  # searches the settings
             agent = Agent.fit("news.jsonl", tokens="words", tags="entities", minimum=0.8)
             agent = Agent.fit(spec="reviews.yaml", set={"finetune.epochs": 1})
 

@@ -29,6 +29,7 @@ from bertworks.training.search.search import Trials
 from bertworks.training.search.soup import greedy
 from bertworks.training.search.space import Ends, Values, inside, own_settings, space_for
 from bertworks.training.search.study import Study
+from bertworks.training.search.trainer import place_for
 from tests.fixes.taking import taken
 
 SPACE = {
@@ -151,6 +152,32 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, killed_at):
     assert resumed == whole
     # Nothing of a finished trial was trained again.
     assert again.epochs == sum(len(one.rungs) for one in whole.trials[done:])
+
+
+def test_a_search_goes_on_from_a_bucket_on_another_machine(tmp_path, monkeypatch):
+    """There a trial that was cut off may not be told of yet: it is drawn again, and is the same."""
+    monkeypatch.setenv("BERTWORKS_CHECKPOINTS", "memory://agents/searches")
+    wanted, clock = Tune(trials=5), Clock()
+
+    class Pushing(Pretended):
+        def close(self):
+            place.save({"kept": []}, {})
+            place.flush()
+
+    for killed_at in (9, None):
+        with place_for({"a": 1}, {"tokens": "x"}) as place:
+            searched = study(place.folder)
+            before = len(searched.finished)
+            trainer = Pushing(clock, killed_at=killed_at)
+            if killed_at:
+                with pytest.raises(KeyboardInterrupt):
+                    trials(wanted).run(searched, trainer, Budget(None, clock=clock))
+            else:
+                found = trials(wanted).run(searched, trainer, Budget(None, clock=clock))
+        assert not place.folder.exists()
+    assert before >= 1
+    undisturbed = Budget(None, clock=clock)
+    assert found == trials(wanted).run(study(tmp_path), Pretended(clock), undisturbed)
 
 
 @settings(max_examples=15)
