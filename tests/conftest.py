@@ -40,6 +40,7 @@ LONGEST = (
     "tests/facade/test_fit.py",
     "tests/pipelines/test_whole_way.py",
     "tests/conformance/test_tasks_conform.py",
+    "tests/conformance/test_families_conform.py",
     "tests/training/test_finetune_step.py",
     "tests/training/test_tune_step.py",
     "tests/text/test_transform_step.py",

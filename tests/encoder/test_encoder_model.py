@@ -13,6 +13,12 @@ from bertworks.models.weights import dense, load_folder, save_folder
 
 GOLDEN = Path(__file__).parent / "golden/outputs.npz"
 PRUNED = dataclasses.replace(CONFIG, num_heads=(1, 0), intermediate_sizes=(0, 9))
+FAMILIES = {
+    "bert": CONFIG,
+    "narrow embeddings": dataclasses.replace(CONFIG, embedding_size=8),
+    "relative positions": dataclasses.replace(CONFIG, relative_positions=True),
+}
+families = pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES)
 
 
 def model_of(head=HEADS["sequence"], config=CONFIG, **options):
@@ -35,9 +41,10 @@ def test_outputs_equal_those_of_transformers(kind):
     assert np.abs(given - logits).max() < 1e-4
 
 
-def test_weights_come_out_as_they_went_in():
-    weights = random_weights(CONFIG, HEADS["mlm"])
-    out = get_weights(build(CONFIG, HEADS["mlm"], weights))
+@families
+def test_weights_come_out_as_they_went_in(config):
+    weights = random_weights(config, HEADS["mlm"])
+    out = get_weights(build(config, HEADS["mlm"], weights))
     assert out.keys() == weights.keys()
     assert all(np.array_equal(out[name], weights[name]) for name in weights)
 
@@ -53,8 +60,9 @@ def test_a_pruned_model_equals_its_zero_filled_form(tmp_path):
     np.testing.assert_allclose(narrow, wide, atol=1e-5)
 
 
-def test_packed_texts_do_not_see_each_other():
-    model = model_of(Head("encoder"))
+@families
+def test_packed_texts_do_not_see_each_other(config):
+    model = model_of(Head("encoder"), config)
     ids = random_inputs()["input_ids"][:1]
     first, second = ids[:, :5], ids[:, 5:12]
     packed = model(
@@ -69,8 +77,9 @@ def test_packed_texts_do_not_see_each_other():
     np.testing.assert_allclose(packed[:, 5:12], alone, atol=1e-5)
 
 
-def test_padding_changes_nothing():
-    model = model_of()
+@families
+def test_padding_changes_nothing(config):
+    model = model_of(config=config)
     ids = random_inputs()["input_ids"]
     mask = np.ones((3, 14), np.int32)
     mask[:, 9:] = 0
@@ -110,20 +119,22 @@ def test_gates_have_gradients():
     assert all(np.abs(gradient).max() > 0 for gradient in tape.gradient(loss, gates))
 
 
-def test_gradients_equal_differences():
-    model = model_of()
+@families
+def test_gradients_equal_differences(config):
+    model = model_of(config=config)
     inputs = random_inputs()
-    kernel = model.blocks[0].feed_forward.inner.kernel.value
-    gamma = model.blocks[1].norm.gamma.value
+    watched = [model.blocks[0].feed_forward.inner.kernel.value, model.blocks[1].norm.gamma.value]
+    if config.projects:
+        watched.append(model.embeddings.projection.kernel.value)
+    if config.relative_positions:
+        watched.append(model.blocks[0].attention.relative.value)
 
     def loss():
         return tf.reduce_mean(tf.square(model(inputs)["logits"]))
 
     with tf.GradientTape() as tape:
         value = loss()
-    for variable, gradient in zip(
-        (kernel, gamma), tape.gradient(value, (kernel, gamma)), strict=True
-    ):
+    for variable, gradient in zip(watched, tape.gradient(value, watched), strict=True):
         direction = np.random.default_rng(0).standard_normal(variable.shape).astype(np.float32)
         before, step = variable.numpy(), 1e-3
         variable.assign(before + step * direction)

@@ -9,17 +9,20 @@ import socket
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
+from bertworks.data.sources import checkpoint as transformers_check
 from bertworks.data.sources.base import base_notices, fetch_base, pin_of
 from bertworks.errors import SourceError, SpecError
 from bertworks.models.config import Head
-from bertworks.models.weights import load_folder
+from bertworks.models.weights import load_folder, read_tensors, write_tensors
 from bertworks.spec import Base, Scratch, TokenizerSource
 from bertworks.text.tokenizer import Tokenizer as OurTokenizer
 from tests.helpers import family_bases
+from tests.helpers.tokenizer_kinds import KINDS, made
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "encoder/golden"))
 
@@ -238,11 +241,25 @@ def test_a_base_of_another_family_becomes_a_bert(tmp_path, into, family):
     assert facts["sha256"] == hashlib.sha256(
         (tmp_path / "given/model.safetensors").read_bytes()
     ).hexdigest()  # fmt: skip
+    assert (facts["family"], facts["left_out"], base_notices(facts)) == (family, 0, [])
     config, _, raw = load_folder(into)
     assert raw["model_type"] == "bert" and config.max_positions == 64
     assert config.relative_positions == (family == "mpnet")
     ids, types = OurTokenizer.load(into).encode_batch(["a good film"], ["bad"])[0]
     assert ids.count(2) == 3 and not any(types)
+
+
+def test_heads_of_other_tasks_are_left_out_and_told(tmp_path, into):
+    given = tmp_path / "given"
+    family_bases.roberta(given, ["a good film"])
+    head = {"classifier.dense.weight": np.ones((16, 16), np.float32)}
+    write_tensors(
+        given / "model.safetensors", {**read_tensors(given / "model.safetensors"), **head}
+    )
+    facts = fetch_base(Base(uri=str(given)), into)
+    (told,) = base_notices(facts)
+    assert told.count == 1 and "(roberta): weights" in told.text
+    assert not any("classifier" in name for name in load_folder(into)[1])
 
 
 @pytest.mark.parametrize("family", ["roberta", "mpnet"])
@@ -264,6 +281,17 @@ def test_a_family_with_a_vocabulary_alone_gets_its_own_tokenizer(tmp_path, into,
     with pytest.raises(SourceError, match="no tokenizer.json") as caught:
         fetch_base(Base(uri=str(given)), into)
     assert "vocab." in caught.value.fix
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_settings_that_transformers_writes_agree_with_the_tokenizer(tmp_path, kind):
+    theirs = made(kind)
+    theirs.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    transformers_check.check(tmp_path, settings, "it")
+    ids, _ = OurTokenizer.load(tmp_path).encode_batch(["the runs, 日本"])[0]
+    assert ids == theirs("the runs, 日本")["input_ids"]
 
 
 def test_a_family_whose_weights_are_damaged_is_named(tmp_path, into):

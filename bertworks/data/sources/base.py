@@ -48,6 +48,8 @@ class BaseFacts(TypedDict):
         guessed_lowercase: Whether texts are read in lower case, where that had to be guessed.
         imported: What the weights were read from, where that is no safetensors file.
         quantized: How they were kept there, where not in floating point.
+        family: Of the checkpoint, where that is not BERT's.
+        left_out: Its weights that were not taken.
     """
 
     scratch: bool
@@ -58,6 +60,8 @@ class BaseFacts(TypedDict):
     guessed_lowercase: NotRequired[bool]
     imported: NotRequired[str]
     quantized: NotRequired[str]
+    family: NotRequired[str]
+    left_out: NotRequired[int]
 
 
 def fetch_base(
@@ -112,7 +116,7 @@ def fetch_base(
     if config is None:
         _check_sizes(base, into / "config.json", max_length)
     if family != BERT:
-        _to_bert(base, into)
+        facts["family"], facts["left_out"] = family, _to_bert(base, into)
     if base.layers is not None:
         from bertworks.models.depth import keep_layers  # with numpy: not when a DAG is built
 
@@ -140,6 +144,14 @@ def base_notices(facts: Mapping[str, Any]) -> list[Notice]:
             Notice(
                 f"{facts['uri']} is {facts['imported']} with weights of {kept}: training starts from "
                 "their values, taken back to floating point."
+            )
+        )
+    if count := facts.get("left_out"):
+        told.append(
+            Notice(
+                f"{facts['uri']} ({facts['family']}): weights that are not the encoder's, such as "
+                f"another task's head, are left out ({count}).",
+                count=count,
             )
         )
     if "guessed_lowercase" in facts:
@@ -280,11 +292,12 @@ def _check_config(base: Base, file: Path) -> str:
     return str(kind)
 
 
-def _to_bert(base: Base, into: Path) -> None:
+def _to_bert(base: Base, into: Path) -> int:
+    """Rewrites another family's folder; returns how many weights were left out."""
     from bertworks.models.families.conversion import to_bert
 
     try:
-        to_bert(into, masked(base.uri))
+        return to_bert(into, masked(base.uri))
     except ArtifactError as error:
         said = error.message.replace(str(into), masked(base.uri))
         raise SourceError(said, error.fix) from error

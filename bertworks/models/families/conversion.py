@@ -25,7 +25,7 @@ _FIELDS = (
 _REFUSABLE = ("position_embedding_type", "is_decoder")
 
 
-def to_bert(folder: Path, name: str) -> None:
+def to_bert(folder: Path, name: str) -> int:
     """Rewrites config.json and model.safetensors in the layout that all steps read.
 
     transformers reads config.json, so that what it does not say is what transformers takes for it. Of
@@ -35,6 +35,9 @@ def to_bert(folder: Path, name: str) -> None:
         folder: Holds both files, of one of `FAMILIES`.
         name: The checkpoint, for error messages.
 
+    Returns:
+        How many weights were left out.
+
     Raises:
         ArtifactError: transformers cannot read config.json, the encoder computes something that is not
             computed here, or a weight is missing or of another shape.
@@ -43,13 +46,15 @@ def to_bert(folder: Path, name: str) -> None:
     family = FAMILIES[str(raw["model_type"])]
     config = _bert_config(family, raw)
     sizes = EncoderConfig.from_huggingface(config)
-    weights = family.named(read_tensors(folder / FILE))
-    weights = _with_types(family.adapt(weights), sizes)
+    given = read_tensors(folder / FILE)
+    known = family.named(given)
+    weights = _with_types(family.adapt(known), sizes)
     if POSITIONS in weights:
         weights[POSITIONS] = weights[POSITIONS][family.unused_positions(raw) :]
     check_shapes(weights, encoder_shapes(sizes), f"{name}/{FILE} ({family.model_type})")
     write_json(folder / "config.json", config)
     write_tensors(folder / FILE, weights)
+    return len(given) - len(known)
 
 
 def _read_config(folder: Path, name: str) -> Mapping[str, Any]:
