@@ -4,10 +4,10 @@
 
 FOLDER holds a folder a data set, of {train,validation,test}.jsonl with text and label. The agent is
 trained on `--inside`; test rows of the `--outside` sets are texts that it should not answer.
-Several scores are tried on the bundle's logits, each with a threshold by which 5 % of the
-validation rows are refused: the bundle's own (the energy of Liu et al. 2020, of the scaled logits),
-the same of the logits as the graph gives them, the largest logit, and the probability of the label
-that is given. Runs share one folder, so that the same agent is not trained twice.
+Several scores are tried, each with a threshold by which 5 % of the validation rows are refused: the
+bundle's own (the distance of the text's vector from those of the training rows), the energy of the
+logits (Liu et al. 2020), the largest logit, and the probability of the label that is given. Runs
+share one folder, so that the same agent is not trained twice.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
 
 from benchmarks.harness.sides import REPOSITORY
 
+if TYPE_CHECKING:
+    from bertworks.runtime.confidence import Read
+
 REFUSED = 0.05
 SPLITS = ("train", "validation", "test")
-Score = Callable[[np.ndarray, float], np.ndarray]
+Score = Callable[["Read"], np.ndarray]
 
 
 def main() -> None:
@@ -103,34 +107,34 @@ def tried(bundle: Path, data: Path, inside: str, outside: Sequence[str]) -> Iter
 
     agent = Agent.load(bundle)
 
-    def logits(name: str, split: str) -> np.ndarray:
-        encoded = agent.encode(_texts(data / name / f"{split}.jsonl"))
-        return np.stack(agent.predict_logits(encoded.ids)) * agent.info.temperature
+    def ask(name: str, split: str) -> Read:
+        return agent.read(agent.encode(_texts(data / name / f"{split}.jsonl")).ids)
 
-    validation, test = (logits(inside, split) for split in ("validation", "test"))
-    others = {name: logits(name, "test") for name in outside}
-    for title, score in scores().items():
-
-        def of(rows: np.ndarray, score: Score = score) -> np.ndarray:
-            return score(rows, agent.info.temperature)
-
-        least = least_scope(of(validation), REFUSED)
-        found = {name: out_of_scope(of(rows), of(test), least) for name, rows in others.items()}
+    validation, test = (ask(inside, split) for split in ("validation", "test"))
+    others = {name: ask(name, "test") for name in outside}
+    for title, score in scores(agent.info.temperature).items():
+        least = least_scope(score(validation), REFUSED)
+        found = {n: out_of_scope(score(rows), score(test), least) for n, rows in others.items()}
         each = ", ".join(f"{n} {one.recall:.3f} / {one.auroc:.3f}" for n, one in found.items())
-        refused = float((of(test) < least).mean())
+        refused = float((score(test) < least).mean())
         yield f"{title}: test rows refused {refused:.3f}; recall / AUROC: {each}"
 
 
-def scores() -> Mapping[str, Score]:
-    """Scope scores of logits as the graph gives them, by name; the temperature is the bundle's."""
-    from bertworks.runtime.confidence import scope_scores
+def scores(temperature: float) -> Mapping[str, Score]:
+    """Scope scores by name, of what a bundle of that temperature says of rows."""
     from bertworks.tasks.measuring import softmax
 
+    def logits(read: Read) -> np.ndarray:
+        return np.stack(read.logits)
+
+    def energy(read: Read) -> np.ndarray:
+        return np.logaddexp.reduce(logits(read) * temperature, axis=1)
+
     return {
-        "energy of the scaled logits (the bundle's)": lambda rows, t: scope_scores(list(rows / t)),
-        "energy of the logits": lambda rows, t: scope_scores(list(rows)),
-        "largest logit": lambda rows, t: rows.max(axis=1),
-        "largest probability": lambda rows, t: softmax(rows / t).max(axis=1),
+        "distance (the bundle's)": lambda read: np.asarray(read.scope),
+        "energy": energy,
+        "largest logit": lambda read: logits(read).max(axis=1),
+        "largest probability": lambda read: softmax(logits(read)).max(axis=1),
     }
 
 

@@ -37,6 +37,7 @@ class Source:
         pair: Whether rows are pairs of texts.
         max_length: Longest row, in tokens.
         pad: The padding token's id.
+        vector: Whether graphs also give the text's vector behind the logits.
     """
 
     config: EncoderConfig
@@ -45,6 +46,7 @@ class Source:
     pair: bool
     max_length: int
     pad: int = 0
+    vector: bool = False
 
     @classmethod
     def read(cls, model: Artifact, pad: int = 0) -> Source:
@@ -67,7 +69,7 @@ class Source:
         """The ONNX model in one of the forms."""
         return build_graph(
             self.config, self.weights, self.head, pair=self.pair, max_length=self.max_length,
-            form=form, quantizers=quantizers,
+            form=form, quantizers=quantizers, vector=self.vector,
         )  # fmt: skip
 
 

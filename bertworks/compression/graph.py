@@ -42,6 +42,7 @@ def build_graph(
     form: Form = "float32",
     quantizers: Mapping[str, Quantizer] | None = None,
     observe: bool = False,
+    vector: bool = False,
 ) -> onnx.ModelProto:
     """Builds the graph of an encoder with a sequence or token head.
 
@@ -58,11 +59,13 @@ def build_graph(
             `calibration.calibrate`. None: a graph that is good for timing alone.
         observe: Also give out the input of every product of the encoder, as an output that is named
             by its site: (batch, sequence or 1, inputs).
+        vector: Of a sequence head also give out what the last product takes, the text's vector, behind
+            the logits: it is computed anyway.
 
     Returns:
         A model with int64 inputs `input_ids`, `attention_mask` (and `type_ids`), all (batch,
         sequence) and both axes free, and the float32 output `logits`: (batch, outputs) for a
-        sequence head, else (batch, sequence, outputs).
+        sequence head, with the vector (batch, outputs + hidden), else (batch, sequence, outputs).
 
     Raises:
         ValueError: The head is of a kind that is not exported.
@@ -76,7 +79,7 @@ def build_graph(
         only_first = head.kind == "sequence" and layer == config.num_layers - 1
         rows = builder.attention(rows, mask, layer, only_first)
         rows = builder.feed_forward(rows, layer)
-    logits, axes = builder.head(rows, head)
+    logits, axes = builder.head(rows, head, vector)
     inputs = ["input_ids", "attention_mask", *(["type_ids"] if pair else [])]
     outputs = {"logits": (logits, axes)}
     if observe:
@@ -179,8 +182,8 @@ class _Builder:
             change = self._linear(self.writer.node("Gelu", inner), names.outer)
         return self._norm(self.writer.node("Add", change, rows), names.norm)
 
-    def head(self, rows: str, head: Head) -> tuple[str, list[str | int]]:
-        """Logits, float32 in every form, and their axes."""
+    def head(self, rows: str, head: Head, vector: bool) -> tuple[str, list[str | int]]:
+        """Logits, float32 in every form, and their axes; of a sequence the vector behind them."""
         write = self.writer
         if head.kind == "encoder":
             return rows, ["batch", "sequence", self.config.hidden_size]
@@ -191,7 +194,11 @@ class _Builder:
             rows = self._first_row(rows)
         first = write.node("Squeeze", rows, write.integers(1))
         pooled = write.node("Tanh", self._linear(first, layout.POOLER, quantize=False))
-        return self._linear(pooled, layout.CLASSIFIER, quantize=False), ["batch", head.outputs]
+        logits = self._linear(pooled, layout.CLASSIFIER, quantize=False)
+        if not vector:
+            return logits, ["batch", head.outputs]
+        width = head.outputs + self.config.hidden_size
+        return write.node("Concat", logits, pooled, axis=1), ["batch", width]
 
     def _mix(self, rows: str, asking: str, mask: str, layer: int) -> str:
         """The heads' outputs beside each other: (batch, asking rows, heads * head size)."""

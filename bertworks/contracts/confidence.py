@@ -20,6 +20,8 @@ class Calibration:
         confident_from: The least score of a confident answer (multi-label and tagging: of the least
             sure part of a row's answer); null: not asked.
         in_scope_from: The least scope score of a text that is in scope; null: not asked.
+        vector: How many numbers of the text's vector the graph gives behind a row's logits, from which
+            scope.npy makes its scope score; 0: none.
         set_from: The least score of a label in an answer's set; null: not asked.
     """
 
@@ -28,6 +30,7 @@ class Calibration:
     asked: Confidence = field(default_factory=Confidence)
     confident_from: float | None = None
     in_scope_from: float | None = None
+    vector: int = 0
     set_from: float | None = None
 
 

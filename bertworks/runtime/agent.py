@@ -13,6 +13,7 @@ from typing import Any
 from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.errors import ArtifactError
 from bertworks.runtime import confidence, engines
+from bertworks.runtime.confidence import Read, Scope
 from bertworks.runtime.engines import Engine, Floats
 from bertworks.runtime.inference import Runner
 from bertworks.spec import Clean
@@ -41,9 +42,14 @@ class Agent:
     """
 
     def __init__(
-        self, info: AgentRecord, tokenizer: Tokenizer, engine: Engine, max_batch: int = 32
+        self,
+        info: AgentRecord,
+        tokenizer: Tokenizer,
+        engine: Engine,
+        max_batch: int = 32,
+        scope: Scope | None = None,
     ) -> None:
-        self.info = info
+        self.info, self._scope = info, scope
         self.task, self.labels, self.clean = info.task, info.labels, info.clean
         self.max_length = info.max_length
         self.most_tokens = windows.most_tokens(self.task)
@@ -71,7 +77,9 @@ class Agent:
         info = AGENT.read(bundle)
         tokenizer = Tokenizer.load(bundle.path)
         engine = engines.load(bundle.path, info.engine, threads)
-        return cls(info, tokenizer, engine, max_batch)._fitting(bundle.path)
+        known = info.calibration
+        scope = Scope.load(bundle.path) if known is not None and known.vector else None
+        return cls(info, tokenizer, engine, max_batch, scope)._fitting(bundle.path)
 
     @classmethod
     def from_model(
@@ -149,12 +157,12 @@ class Agent:
             DataError: A row is not of the shape that the task takes.
         """
         encoded = self.encode(rows, cleaned=cleaned)
-        logits = self.predict_logits(encoded.ids, encoded.types, advance)
-        decoded = self.handler.decode(logits, encoded.starts) if logits else []
+        read = self.read(encoded.ids, encoded.types, advance)
+        decoded = self.handler.decode(read.logits, encoded.starts) if read.logits else []
         answers = self.handler.answers(rows, encoded, decoded)
         known = self.info.calibration
-        if known is not None and logits and confidence.names(known):
-            found = confidence.marks(known, self.handler.sureness(decoded), logits)
+        if known is not None and read.logits and confidence.names(known):
+            found = confidence.marks(known, self.handler.sureness(decoded), read)
             answers = confidence.marked(answers, found, self.labels)
         return [
             {**answer, "truncated": cut}
@@ -178,6 +186,15 @@ class Agent:
         Returns:
             (outputs,) for each row; (tokens, outputs) for tagging.
         """
+        return self.read(input_ids, type_ids, advance).logits
+
+    def read(
+        self,
+        input_ids: Sequence[Sequence[int]],
+        type_ids: Sequence[Sequence[int]] | None = None,
+        advance: Callable[[int], None] = lambda rows: None,
+    ) -> Read:
+        """All that the graph says of rows; arguments are those of `predict_logits`."""
         if type_ids is not None:
             answers = self._runner.logits(input_ids, type_ids, advance)
         else:
@@ -185,7 +202,14 @@ class Agent:
             lengths = [len(ids) for ids in input_ids]
             answers = self._runner.logits(parts, None, advance)
             answers = windows.combine(answers, lengths, self.max_length)
-        return [confidence.scaled(row, self.info.temperature) for row in answers]
+        known = self.info.calibration
+        vectors = None
+        if known is not None and known.vector:
+            answers, vectors = confidence.parted(answers, self.handler.outputs, known.vector)
+        logits = [confidence.scaled(row, self.info.temperature) for row in answers]
+        if vectors is None or self._scope is None:
+            return Read(logits)
+        return Read(logits, self._scope.scores(vectors))
 
     def encode(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> Encoded:
         """Cleans and tokenizes rows as training did.

@@ -12,6 +12,7 @@ from bertworks.evaluation.data import Columns
 from bertworks.evaluation.predictions import decode
 from bertworks.progress import stage
 from bertworks.runtime.agent import Agent
+from bertworks.runtime.confidence import Read
 from bertworks.spec import Clean
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks import form_of
@@ -65,11 +66,16 @@ class Asked:
 
     Attributes:
         rows: id and truth; where words are answered also starts and kept, see `decode`.
-        logits: A row's, over the bundle's temperature.
+        read: What the graph said of them.
     """
 
     rows: Columns
-    logits: list[np.ndarray]
+    read: Read
+
+    @property
+    def logits(self) -> list[np.ndarray]:
+        """A row's, over the bundle's temperature."""
+        return self.read.logits
 
 
 def ask(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Asked:
@@ -83,13 +89,18 @@ def ask(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Asked:
         "starts": encoded.starts or [],
         "kept": encoded.kept or [],
     }
-    return Asked(asked, answer(agent, encoded))
+    return Asked(asked, read(agent, encoded))
 
 
 def answer(agent: Agent, encoded: Encoded) -> list[np.ndarray]:
     """The logits of every row, from the call that serves."""
+    return read(agent, encoded).logits
+
+
+def read(agent: Agent, encoded: Encoded) -> Read:
+    """All that the graph says of every row, likewise."""
     with stage("predicting", total=len(encoded.ids), unit="rows") as current:
-        return list(agent.predict_logits(encoded.ids, encoded.types, current.advance))
+        return agent.read(encoded.ids, encoded.types, current.advance)
 
 
 def _check_tokens(encoded: Encoded, rows: Columns) -> None:

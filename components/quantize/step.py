@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from bertworks.compression import choosing, quantization
@@ -25,6 +26,8 @@ from bertworks.errors import DataError
 from bertworks.evaluation.confidence import fitting
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.pages.candidates import page
+from bertworks.progress import stage
+from bertworks.runtime.confidence import Scope, parted
 from bertworks.spec import Confidence, Quantize, Task
 from bertworks.storage.artifacts import Artifact, open_artifact, write
 from bertworks.tasks import for_task
@@ -33,6 +36,7 @@ from bertworks.training.rows import LabelledRows, read_rows
 from components.contract import StepResult, StepSection
 
 PAGE = "candidates.html"
+SCOPE_ROWS = 5000  # training rows, at most, whose vectors say what is in scope
 OWN_MB = 0.05  # agent.json's own part of the bundle, candidates.html and timings.json
 
 
@@ -73,7 +77,8 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
     agent, info = AGENT.read(source_model), TOKENS.read(rows)
     handler = for_task(task, agent.labels, agent.score, section.metric)
     source = Source.read(source_model, info.special.pad)
-    limits = Limits.of(settings, section.gates, _beside_mb(source_model))
+    source = replace(source, vector=section.confidence.out_of_scope is not None)
+    limits = Limits.of(settings, section.gates, _beside_mb(source_model, source))
 
     length, target = info.max_length, handler.target_column
     calibration = _sample(rows, "train", settings.calibration_rows, settings.seed, target)
@@ -81,7 +86,11 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
     validation = measured.windowed(length)
     scoring = Scoring(
         handler.default_metric,
-        lambda logits: answers_on_tokens(handler, validation.truth, validation.combine(logits)),
+        lambda logits: answers_on_tokens(
+            handler,
+            validation.truth,
+            [row[..., : handler.outputs] for row in validation.combine(logits)],
+        ),
     )
     metadata: dict[str, object] = {}
     parents = {"model": source_model, "tokens": rows}
@@ -97,8 +106,9 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
             scoring, Path(work),
         )  # fmt: skip
         chosen = made.chosen
-        calibrated = _calibrated(made, validation, handler, section.confidence)
+        sure = _calibrated(made, source, rows, validation, handler, section)
         quantization.take(chosen, out)
+        sure.write(out)
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
         bundled = replace(
             agent,
@@ -107,7 +117,7 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
             parents={name: parent.digest for name, parent in parents.items()},
             serve=section.serve,
             columns=dict(section.columns),
-            calibration=calibrated,
+            calibration=sure.known,
             format=AGENT.version,
         )
         AGENT.write(out, bundled)
@@ -118,23 +128,57 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
         size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
         metadata.update(engine=chosen.name, metrics=facts)
     numbers = {"size_mb": size / 1e6, **_speeds(made), **facts}
-    told = [*choosing.notices(made.candidates), *fitting.notices(calibrated)]
+    told = [*choosing.notices(made.candidates), *fitting.notices(sure.known)]
     return StepResult(numbers, html=PAGE, notices=told)
 
 
+@dataclass(frozen=True)
+class _Sure:
+    """What the bundle keeps of how sure its answers are, and of how far texts are from its own."""
+
+    known: Calibration | None
+    matrix: NDArray[np.float32] | None = None
+
+    def write(self, folder: Path) -> None:
+        """Writes the bundle's scope.npy, where there is one."""
+        if self.matrix is not None:
+            np.save(folder / Scope.FILE, self.matrix)
+
+
 def _calibrated(
-    made: Compressed, rows: LabelledRows, handler: TaskHandler, asked: Confidence
-) -> Calibration | None:
-    """What the bundle keeps of how sure its answers are, by its own of the validation rows."""
-    logits = made.chosen.logits
-    assert logits is not None  # it was chosen by them
-    return fitting.calibrated(handler, rows.truth, rows.combine(logits), asked)
+    made: Compressed,
+    source: Source,
+    tokens: Artifact,
+    rows: LabelledRows,
+    handler: TaskHandler,
+    section: Section,
+) -> _Sure:
+    """By the chosen graph's own answers: of training rows the vectors, of validation rows the rest."""
+    asked, runner, given = section.confidence, made.chosen.runner, made.chosen.logits
+    assert given is not None and runner is not None  # it was chosen by them
+    answers = rows.combine(given)
+    if not source.vector:
+        return _Sure(fitting.calibrated(handler, rows.truth, answers, asked))
+    width = source.config.hidden_size
+    sample = _sample(tokens, "train", SCOPE_ROWS, section.quantize.seed, handler.target_column)
+    train = sample.windowed(TOKENS.read(tokens).max_length)
+    inputs = _inputs(train)
+    with stage("measuring the scope", total=len(inputs.ids), unit="rows") as current:
+        learned = train.combine(runner.logits(inputs.ids, inputs.types, current.advance))
+    _, vectors = parted(learned, handler.outputs, width)
+    matrix = fitting.scope_matrix(vectors, np.asarray(train.truth))
+    logits, vectors = parted(answers, handler.outputs, width)
+    scope = Scope(matrix).scores(vectors)
+    known = fitting.calibrated(handler, rows.truth, logits, asked, scope)
+    return _Sure(known and replace(known, vector=width), matrix)
 
 
-def _beside_mb(model: Artifact) -> float:
+def _beside_mb(model: Artifact, source: Source) -> float:
     """What a bundle of this model holds beside the graph, 10^6 bytes."""
     sizes = (model / name for name in ("tokenizer.json", "agent.json"))
-    return sum(file.stat().st_size for file in sizes) / 1e6 + OWN_MB
+    width = source.config.hidden_size
+    scope = 4 * width * (width + source.head.outputs) / 1e6 if source.vector else 0.0
+    return sum(file.stat().st_size for file in sizes) / 1e6 + OWN_MB + scope
 
 
 def _timings(made: Compressed, threads: int) -> Timings:

@@ -136,6 +136,7 @@ def test_the_bundle_keeps_what_was_chosen_and_the_evaluation_says_what_it_comes_
 ) -> None:
     known = AGENT.read(run.bundle).calibration
     assert known is not None and known.temperature != 1.0 and known.asked.out_of_scope == 0.05
+    assert known.vector == 16 and (run.bundle / "scope.npy").is_file()
     assert known.rows == len(read_split(run.examples, "validation")["id"])
     found = CONFIDENCE.read(run.bundle_metrics)
     assert found.temperature == known.temperature and set(found.splits) == {"validation", "test"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bertworks.contracts.confidence import Calibration
+from bertworks.errors import ArtifactError
 from bertworks.evaluation.confidence import fitting, measuring
 from bertworks.evaluation.predictions import decode
 from bertworks.runtime import confidence
@@ -143,7 +145,8 @@ def test_rows_that_are_out_of_scope_are_never_confident() -> None:
     assert fitting.least_sure(sure, right, Abstain(coverage=0.99)) == 0.0
     assert fitting.least_sure(sure, right, Abstain(precision=0.6)) == 0.7
     known = Calibration(4, confident_from=0.0, in_scope_from=1.0)
-    found = confidence.marks(known, np.array([0.9, 0.9]), [np.array([5.0, 0.0]), np.zeros(2)])
+    read = confidence.Read([np.array([5.0, 0.0]), np.zeros(2)], np.array([2.0, 0.5]))
+    found = confidence.marks(known, np.array([0.9, 0.9]), read)
     assert found.confident is not None and found.confident.tolist() == [True, False]
     assert dict(found.fields(["a", "b"])) == {
         "confident": [True, False], "out_of_scope": [False, True]
@@ -184,10 +187,12 @@ def test_the_whole_calibration_of_a_task() -> None:
     logits, truth = drawn(2.0, rows=2000)
     handler = for_task(Task(), LABELS)
     asked = Confidence(abstain=Abstain(precision=0.9), out_of_scope=0.05, conformal=0.9)
-    found = fitting.calibrated(handler, truth, list(logits), asked)
+    scope = np.random.default_rng(9).random(2000)
+    found = fitting.calibrated(handler, truth, list(logits), asked, scope)
     assert found is not None and found.rows == 2000 and found.asked == asked
     over = confidence.scaled(logits, found.temperature)
-    said = confidence.marks(found, softmax(over).max(axis=1), list(over))
+    read = confidence.Read(list(over), scope)
+    said = confidence.marks(found, softmax(over).max(axis=1), read)
     assert said.confident is not None and said.out_of_scope is not None and said.sets is not None
     right = over.argmax(axis=1) == truth
     assert right[said.confident].mean() >= 0.9
@@ -219,8 +224,49 @@ def test_out_of_scope_is_measured_against_the_test_rows() -> None:
     ]  # fmt: skip
 
 
-def test_energy_does_not_overflow_and_falls_with_every_logit() -> None:
-    rows = [np.array([900.0, 0.0]), np.array([1.0, 1.0]), np.array([1.0, 0.0])]
-    scores = confidence.scope_scores(rows)
-    assert np.isfinite(scores).all() and scores[0] > scores[1] > scores[2]
-    assert scores[1] == pytest.approx(1 + math.log(2))
+def test_scope_scores_are_mahalanobis_distances_to_the_nearest_label() -> None:
+    random = np.random.default_rng(8)
+    mixing = random.normal(0, 1, (4, 4))
+    centres = np.array([[0.0, 0, 0, 0], [6, 0, 0, 0], [0, 6, 6, 0]])
+    labels = random.integers(0, 3, 3000)
+    vectors = (centres[labels] + random.normal(0, 1, (3000, 4))) @ mixing
+    scope = confidence.Scope(fitting.scope_matrix(vectors, labels))
+    assert scope.width == 4
+    means = np.stack([vectors[labels == one].mean(axis=0) for one in range(3)])
+    inverse = np.linalg.inv(np.cov((vectors - means[labels]).T))
+    asked = np.concatenate([vectors[:20], random.normal(0, 9, (20, 4))])
+    apart = asked[:, None] - means[None]
+    expected = -np.einsum("nkd,de,nke->nk", apart, inverse, apart).min(axis=1)
+    np.testing.assert_allclose(scope.scores(asked), expected, rtol=0.05, atol=0.05)
+    alone = [scope.scores(row[None])[0] for row in asked]
+    np.testing.assert_allclose(alone, scope.scores(asked), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [3, 12])
+def test_a_scope_of_few_rows_tells_what_is_far(rows: int) -> None:
+    """Fewer rows than the vector has numbers, and one label of a single row."""
+    random = np.random.default_rng(1)
+    vectors = random.normal(0, 1, (rows, 40))
+    scope = confidence.Scope(fitting.scope_matrix(vectors, np.array([1, *[0] * (rows - 1)])))
+    near, far = scope.scores(vectors), scope.scores(vectors + 50.0)
+    assert np.isfinite(near).all() and near.min() > far.max()
+
+
+def test_a_vector_stands_behind_the_logits() -> None:
+    logits, vectors = confidence.parted([np.arange(5.0), np.arange(5.0) + 1], 2, 3)
+    assert [row.tolist() for row in logits] == [[0, 1], [1, 2]]
+    assert vectors.tolist() == [[2, 3, 4], [3, 4, 5]]
+    assert confidence.parted([], 2, 3)[1].shape == (0, 3)
+    with pytest.raises(ValueError, match="are not 2 logits and 4 more"):
+        confidence.parted([np.arange(5.0)], 2, 4)
+
+
+def test_a_scope_that_is_damaged_is_refused_by_its_file(tmp_path: Path) -> None:
+    for content in (None, b"no array", np.ones((2, 3), np.float32)):
+        if isinstance(content, bytes):
+            (tmp_path / "scope.npy").write_bytes(content)
+        elif content is not None:
+            np.save(tmp_path / "scope.npy", content)
+        with pytest.raises(ArtifactError, match=r"scope\.npy cannot be read") as caught:
+            confidence.Scope.load(tmp_path)
+        assert "quantize" in caught.value.fix

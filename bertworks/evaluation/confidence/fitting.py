@@ -12,7 +12,7 @@ import numpy as np
 from bertworks.contracts.confidence import Calibration
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.notices import Notice
-from bertworks.runtime.confidence import scaled, scope_scores
+from bertworks.runtime.confidence import scaled
 from bertworks.spec import Confidence
 from bertworks.spec.confidence import Abstain
 from bertworks.tasks.handler import TaskHandler
@@ -25,7 +25,11 @@ FEW = 100  # rows; thresholds from fewer are told
 
 
 def calibrated(
-    handler: TaskHandler, targets: Any, logits: Sequence[np.ndarray], asked: Confidence
+    handler: TaskHandler,
+    targets: Any,
+    logits: Sequence[np.ndarray],
+    asked: Confidence,
+    scope: np.ndarray | None = None,
 ) -> Calibration | None:
     """What a bundle keeps.
 
@@ -34,6 +38,7 @@ def calibrated(
         targets: Of validation rows, as `LabelledRows.truth`.
         logits: The bundle's own for these rows, as its graph gives them.
         asked: The spec's confidence, its `out_of_scope` filled in.
+        scope: The rows' scope scores, (rows,), where `out_of_scope` is asked.
 
     Returns:
         None where the task has no probabilities.
@@ -49,8 +54,7 @@ def calibrated(
     answers = answers_on_tokens(handler, targets, over)
     sure = answers.confidence()
     right = handler.scores.badness(answers) == 0
-    if asked.out_of_scope is not None:
-        scope = scope_scores(over)
+    if asked.out_of_scope is not None and scope is not None:
         found = replace(found, in_scope_from=least_scope(scope, asked.out_of_scope))
         sure = np.where(scope < found.in_scope_from, -np.inf, sure)
     if asked.abstain is not None:
@@ -114,6 +118,32 @@ def least_sure(sure: np.ndarray, right: np.ndarray, asked: Abstain) -> float:
 def least_scope(scope: np.ndarray, refused: float) -> float:
     """The scope score below which are at most that share of the validation rows, as many as can be."""
     return float(np.sort(scope)[math.floor(round(refused * len(scope), 9))])
+
+
+def scope_matrix(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What a `runtime.confidence.Scope` is made of.
+
+    The covariance about the labels' means is shrunk (Ledoit & Wolf 2004), so that it can be inverted
+    where rows are few.
+
+    Args:
+        vectors: Of training rows, (rows, width).
+        labels: The label of each, (rows,).
+
+    Returns:
+        float32, (width + labels that occur, width).
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    wide = np.asarray(vectors, np.float64)
+    names, place = np.unique(labels, return_inverse=True)
+    means = np.stack([wide[place == one].mean(axis=0) for one in range(len(names))])
+    about = wide - means[place]
+    covariance, _ = ledoit_wolf(about, assume_centered=True)
+    least = 1e-6 * np.trace(covariance) / len(covariance) + 1e-12
+    values, axes = np.linalg.eigh(covariance)
+    plain = axes / np.sqrt(np.maximum(values, least))
+    return np.concatenate([plain, means @ plain]).astype(np.float32)
 
 
 def least_in_set(chances: np.ndarray, coverage: float) -> float:

@@ -19,8 +19,8 @@ from bertworks.evaluation.data import Columns, test_rows
 from bertworks.evaluation.predictions import decode
 from bertworks.notices import Notice
 from bertworks.runtime.agent import Agent
-from bertworks.runtime.confidence import marks, scope_scores
-from bertworks.runtime.loading import Asked, answer, ask
+from bertworks.runtime.confidence import marks
+from bertworks.runtime.loading import Asked, ask, read
 from bertworks.spec import Clean
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks.handler import Choices
@@ -59,10 +59,10 @@ def measured(
     found = {name: _of_split(agent, known, one) for name, one in splits.items()}
     told = None
     if outside["text"] and known.in_scope_from is not None:
-        scope = scope_scores(answer(agent, agent.encode(outside["text"], cleaned=cleaned)))
-        told = out_of_scope(
-            scope, scope_scores(asked.logits), known.in_scope_from, outside["source"]
-        )
+        there = read(agent, agent.encode(outside["text"], cleaned=cleaned)).scope
+        here = asked.read.scope
+        assert there is not None and here is not None  # the bundle has a threshold for them
+        told = out_of_scope(there, here, known.in_scope_from, outside["source"])
     return MeasuredConfidence(known.temperature, found, told)
 
 
@@ -73,7 +73,7 @@ def _of_split(agent: Agent, known: Calibration, asked: Asked) -> SplitConfidence
     wide, truth = choices
     sure = answers.confidence()
     right = agent.handler.scores.badness(answers) == 0
-    said = marks(known, sure, asked.logits)
+    said = marks(known, sure, asked.read)
     confident = said.confident
     return SplitConfidence(
         rows=len(answers),
