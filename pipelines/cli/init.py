@@ -5,16 +5,17 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.command import called
-from pipelines.cli.options import DebugOption
+from pipelines.cli.options import DebugOption, RootOption
 
 if TYPE_CHECKING:
     from bertworks.data.inspection.decisions import Decision
@@ -38,6 +39,7 @@ def init(
     name: Annotated[
         str | None, typer.Option("--name", help="The agent's name.", show_default="the files' name")
     ] = None,
+    root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Find out what DATA holds and write a spec for an agent that learns it.
@@ -51,11 +53,26 @@ def init(
 
     refuse_existing(out)
     ask = _asked if not yes and _is_terminal() else nobody
-    found = inspect(data, out.absolute().parent, ask, name)
+    with fetching(data, root):
+        found = inspect(data, out.absolute().parent, ask, name)
     save(found, out, f"bertworks init {shlex.join(data)}")
     show(found.decisions)
     typer.echo(f"\nwrote {out}")
     typer.echo(f"run it: {called()} run {shlex.quote(str(out))}")
+
+
+@contextlib.contextmanager
+def fetching(data: Sequence[str], root: str | None) -> Iterator[None]:
+    """What is fetched goes where a run looks for it, and what runs have fetched is at hand."""
+    from bertworks.data.sources import cache
+    from pipelines.local.root import find_root
+
+    downloads = find_root(root).downloads
+    if not downloads.is_dir() and not any("://" in one for one in data):
+        yield
+        return
+    with cache.cache_in(downloads):
+        yield
 
 
 def _is_terminal() -> bool:

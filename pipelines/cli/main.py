@@ -8,17 +8,16 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bertworks import __version__
 from bertworks.errors import BertworksError, SpecError
 from pipelines.cli import asking as asking_cli
+from pipelines.cli import auto as auto_cli
 from pipelines.cli import bases as bases_cli
 from pipelines.cli import init as init_cli
 from pipelines.cli import models as models_cli
@@ -26,15 +25,12 @@ from pipelines.cli import retrain as retrain_cli
 from pipelines.cli import spec as spec_cli
 from pipelines.cli.command import called, check_arguments, print_anywhere
 from pipelines.cli.options import DebugOption, RootOption, SetOption, SpecPath
+from pipelines.cli.verdict import closing_lines
 from pipelines.cluster.deploy import cli as deploy_cli
 from pipelines.cluster.doctor import cli as doctor_cli
 from pipelines.cluster.runs import cli as runs_cli
 from pipelines.cluster.runs.submit_cli import submit
 from pipelines.cluster.schedule import cli as schedule_cli
-
-if TYPE_CHECKING:
-    from bertworks.contracts.decision import Rule
-    from bertworks.contracts.runs import RunRecord
 
 app = typer.Typer(
     name="bertworks",
@@ -94,6 +90,7 @@ def _options(
 
 
 app.command()(init_cli.init)
+app.command()(auto_cli.auto)
 
 
 @app.command()
@@ -120,42 +117,12 @@ def run(
 
     shown = display.choose()
     done = run_locally(loaded, place, cache=not no_cache, debug=debug, display=shown)
-    for line in _verdict(done.record(), root):
+    for line in closing_lines(done.record(), root):
         typer.echo(line)
     if loaded.spec.serve.deploy.enabled:
         typer.echo(
             f"deploy: left out on this machine; runs on a cluster do it, or {called()} deploy"
         )
-
-
-def _verdict(done: RunRecord, root: str | None) -> Iterator[str]:
-    """The closing lines of a good run: what came out, where it is, how to talk to it."""
-    from bertworks.contracts.decision import DECISION
-    from bertworks.contracts.registered import REGISTERED
-    from pipelines.cli import hints
-
-    decision = DECISION.read(Path(done.artifacts["decision"]))
-    yield ""
-    yield f"{done.name}: passed every gate in {done.seconds:.0f} s"
-    for rule in decision.rules:
-        yield f"  {rule.name}: {_rule(rule)}"
-    report = done.folder / "report.html"
-    failure = report.with_name("report.error.txt")
-    yield f"report: {report if report.exists() else f'could not be built, see {failure}'}"
-    # This run's version, by number: where all was cached, the champion may be another one.
-    kept = REGISTERED.read(Path(done.artifacts["registered"]))
-    option = f" --root {shlex.quote(root)}" if root else ""
-    agent = f"{done.name}/{kept.version}"
-    asked = hints.question(done.spec.get("task", {}), Path(done.artifacts.get("examples", "")))
-    yield f"talk to it: {called()} predict{option} --agent {agent} {asked}"
-
-
-def _rule(rule: Rule) -> str:
-    from bertworks.pages.text import number
-
-    shown = "" if rule.value is None else number(rule.value)
-    limit = "" if rule.limit is None else f" (limit {number(rule.limit)})"
-    return f"{shown}{limit} {rule.note}".strip()
 
 
 @app.command()

@@ -320,6 +320,16 @@ def folders_of_files_a_class(folder: Path) -> list[str]:
     return [str(folder / "aclImdb")]
 
 
+@kind(Expected(source={"format": "document"}, splits=("auto", "auto")))
+def a_document_a_file(folder: Path) -> list[str]:
+    for name in ("alt.atheism", "sci.space"):
+        (folder / name).mkdir()
+        for number in range(30):
+            lines = "\n".join(texts(5, seed=number + 100 * len(name)))
+            (folder / name / str(51_000 + number)).write_text(f"Subject: {number}\n\n{lines}\n")
+    return [str(folder)]
+
+
 @kind(
     Expected(
         "multi_label", {"text": "comment_text", "one_hot": ["toxic", "obscene", "threat", "insult"]}
@@ -577,3 +587,30 @@ def texts_of_many_lines(folder: Path) -> list[str]:
                    range(900), labels(900, range(300, 340)), labels(900, range(20, 70), 3),
                    [" ".join(one.split()[-3:]) for one in texts(900, seed=9)], made,
                    labels(900, [1, 2, 3, 4, 5], 4), labels(900, [0, 1], 5))]  # fmt: skip
+
+
+@kind(Expected(columns={"text": "sentence", "label": "y"}, source={"where": None}))
+def less_than_nothing_is_a_label(folder: Path) -> list[str]:
+    return [as_csv(folder / "polarity.csv", ["Unnamed: 0", "sentence", "y"], range(N), texts(N),
+                   labels(N, [-1, 0, 1]))]  # fmt: skip
+
+
+@kind(Expected(columns={"text": "Notes", "label": "Converted"}))
+def a_verdict_among_names(folder: Path) -> list[str]:
+    return [as_csv(folder / "leads.csv", ["Company", "Notes", "Converted", "Owner", "Date"],
+                   labels(N, ["Acme", "Foo", "Bar"]), texts(N), labels(N, ["Yes", "No"], 5),
+                   labels(N, ["Ann", "Bob"], 6), ["03/04/2024"] * N)]  # fmt: skip
+
+
+@kind(Expected(columns={"text": "column_4", "label": "column_3"}))
+def columns_with_wide_marks_between(folder: Path) -> list[str]:
+    rows = zip(range(1, N + 1), labels(N, [f"{word} (1984)" for word in _WORDS]),
+               labels(N, ["drama", "comedy"], 5), texts(N), strict=True)  # fmt: skip
+    (folder / "films.txt").write_text("".join(" ::: ".join(map(str, row)) + "\n" for row in rows))
+    return [str(folder / "films.txt")]
+
+
+@kind(Expected("pair", {"text_a": "praemisse", "text_b": "hypothese"}, language="de"))
+def german_pairs(folder: Path) -> list[str]:
+    return [as_csv(folder / "nli.csv", ["praemisse", "hypothese", "label"], texts(N, GERMAN),
+                   texts(N, GERMAN, seed=8), labels(N, ["ja", "nein"]))]  # fmt: skip

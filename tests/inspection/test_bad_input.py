@@ -113,6 +113,7 @@ def test_a_large_file_is_looked_at_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampling, "MOST_BYTES", 40_000)
+    monkeypatch.setattr(sampling, "PIECES_BYTES", 40_000)
     order = sorted(labels(4000, ["bad", "good"]))  # a file that is sorted by its label
     file = as_csv(tmp_path / "a.csv", ["text", "label"], texts(4000), order)
     found = inspect([file], tmp_path)

@@ -19,6 +19,7 @@ from bertworks.errors import DataError, SpecError
 from pipelines.cli import command
 from pipelines.cli import main as cli
 from pipelines.cli.prediction_input import Form, read
+from pipelines.cli.verdict import closing_lines
 
 
 def test_a_command_in_a_message_can_be_typed_as_it_stands(
@@ -51,7 +52,7 @@ def test_the_closing_lines_name_this_runs_version(tmp_path: Path, reported: bool
         (tmp_path / "report.html").write_text("")
     artifacts = {name: str(tmp_path / name) for name in ("decision", "registered")}
     done = RunRecord(name="tiny", seconds=1.0, artifacts=artifacts, folder=tmp_path)
-    said = "\n".join(cli._verdict(done, "a b"))
+    said = "\n".join(closing_lines(done, "a b"))
     assert "minimum: 0.8412 (limit 0.8)" in said
     assert "beat_champion: none yet" in said
     assert "--root 'a b' --agent tiny/3" in said

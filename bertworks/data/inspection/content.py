@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bertworks.bounded_yaml import Key
 from bertworks.data.inspection import rules
 from bertworks.data.inspection.columns import Roles
 from bertworks.data.inspection.decisions import Decision, Decisions
@@ -22,6 +23,7 @@ Kept = tuple[Sample, dict[str, Any], Read]
 _LEAST_ROWS = 20
 _SHARES = (0.1, 0.15, 0.2, 0.25, 0.3)
 _MOST_FILES = 12
+_SHOWN_LABELS = 5
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class Composed:
     decisions: list[Decision]
     rows: int
     whole: bool
+
+    def add(self, subject: str, value: str, reason: str, key: Key) -> None:
+        """Notes one more decision, of who asked for the spec."""
+        self.decisions.append(Decision(subject, value, reason, key))
 
 
 def source_of(sample: Sample, roles: Roles, label: str, gathered: Gathered) -> dict[str, Any]:
@@ -122,7 +128,8 @@ def compose(made: Material, decisions: Decisions) -> Composed:
     base = rules.base_for(language, decisions)
     _length(task, texts, base, language, made, decisions)
     data = _data(made, plan, findings, whole, decisions)
-    content: dict[str, Any] = {"name": made.name, "task": task, "data": data}
+    what = _description(made, findings)
+    content: dict[str, Any] = {"name": made.name, "description": what, "task": task, "data": data}
     if base:
         content["base"] = base
     content |= rules.settings_of(made.roles, findings, whole, decisions)
@@ -135,6 +142,21 @@ def compose(made: Material, decisions: Decisions) -> Composed:
     if (checks := rules.checks_of(made.roles, findings, task, decisions)) is not None:
         content["validate"] = {"checks": checks}
     return Composed(content, decisions.made, findings.rows, whole)
+
+
+def _description(made: Material, findings: Findings) -> str:
+    """What the agent is for, in a sentence."""
+    labels = [label for label, _ in findings.labels.most_common(_SHOWN_LABELS)]
+    more = len(findings.labels) - len(labels)
+    shown = ", ".join(f"{label:.40}" for label in labels) + (f" and {more} more" if more else "")
+    of = "two texts" if made.roles.task.get("pair") else "a text"
+    if made.roles.task["type"] == "tagging":
+        return f"Finds in a text: {shown}."
+    if made.roles.task["type"] == "regression":
+        named = str(made.roles.columns["label"])
+        return f"Gives the {'score' if made.kept[0][0].shape.names else named} of {of} as a number."
+    any_of = "any number of: " if made.roles.task.get("multi_label") else ""
+    return f"Tells of {of} {any_of or 'whether it is: '}{shown}."
 
 
 @dataclass(frozen=True)
@@ -306,9 +328,7 @@ def _data(
     sources = []
     for number, (_, source, one) in enumerate(made.kept):
         own = dict(source)
-        own |= rules.labels_of(
-            own, one, made.roles, findings, decisions, first=number == 0, whole=whole
-        )
+        own |= rules.labels_of(own, one, made.roles, findings, decisions, first=number == 0)
         split = plan.homes.get(number, "")
         if made.roles.split is None:
             sources.append(_with_split(own, split))

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bertworks.data.inspection import content, gathering
+from bertworks.data.inspection import content, gathering, rules
 from bertworks.data.inspection.columns import Roles, roles_of
 from bertworks.data.inspection.content import Composed
 from bertworks.data.inspection.decisions import Ask, Decisions, evenly, nobody
@@ -55,7 +55,7 @@ def inspect(
         gathered = gathering.gather(places, scratch, named=not folders)
         gathered.aside += [(one, "no rows by its name") for one in places.aside]
         roles = _roles(gathered, decisions)
-        reads = _read(gathered, roles, decisions, named=not folders)
+        reads = _read(gathered, roles, decisions)
         return content.compose(
             content.Material(
                 name or _name(data, gathered), tuple(data), gathered, roles, reads,
@@ -82,6 +82,8 @@ def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
     samples = gathered.samples
     rows = gathering.rows_of(samples)
     named = {key: value for one in samples for key, value in one.classes.items()}
+    if len(rows) == 1:
+        raise _one_row(samples[0])
     if len(set(classes)) > 1 and (bare or gathering.are_usual_classes(classes)):
         gathered.classes = classes
         return roles_of(rows, _shown(samples), named, decisions, label=LABEL)
@@ -91,8 +93,6 @@ def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
         if len(set(classes)) > 1:
             gathered.classes = classes
             return roles_of(rows, _shown(samples), named, decisions, label=LABEL)
-        if bare and len(samples) == 1 and len(rows) == 1:
-            raise _one_text(samples[0]) from None
         raise
 
 
@@ -103,7 +103,23 @@ def _conll(samples: Sequence[Sample]) -> Roles:
     return Roles({"type": "tagging"}, {}, tagged=Tagged(("tokens", "tags"), said))
 
 
-def _one_text(sample: Sample) -> DataError:
+def _one_row(sample: Sample) -> DataError:
+    """The error for a single row; one JSON object may hold all rows inside."""
+    values = sample.rows[0]
+    lists = [one for one in values.values() if isinstance(one, list) and len(one) > 1]
+    pairs = [one for one in lists if all(isinstance(row, list) and len(row) == 2 for row in one)]
+    if pairs:
+        made = ".key as $split | .value[] | {text: .[0], label: .[1], split: $split}"
+        return DataError(
+            f"{sample.place.name} is one JSON object whose lists hold pairs, perhaps of a text and its "
+            f"label: {', '.join(map(repr, [*values][:6]))}.",
+            f"Write one object a line: jq -c 'to_entries[] | {made}' FILE > rows.jsonl",
+        )
+    if lists or any(isinstance(one, dict) for one in values.values()):
+        try:
+            read(sample, sample.source, Task(), Clean(), "|")
+        except DataError as error:
+            return error
     return DataError(
         f"{sample.place.name} has one row; there is nothing to learn from it.",
         "Give some hundred rows, each with what is to be learned of it.",
@@ -127,7 +143,7 @@ def _clean(gathered: Gathered) -> Clean:
 
 
 def _read(
-    gathered: Gathered, roles: Roles, decisions: Decisions, named: bool
+    gathered: Gathered, roles: Roles, decisions: Decisions
 ) -> list[tuple[Sample, dict[str, Any], Read]]:
     """The places' rows by ingest's reader; places without the columns are set aside."""
     task, clean = Task.model_validate(roles.task), _clean(gathered)
@@ -136,6 +152,7 @@ def _read(
     samples, classes = gathered.samples, gathered.classes
     for number, sample in enumerate(samples):
         source = content.source_of(sample, roles, classes[number] if classes else "", gathered)
+        source |= rules.labelled(sample, roles, decisions, first=number == 0)
         try:
             rows = read(sample, source, task, clean, roles.separator or "|")
             if not rows.rows:
@@ -150,6 +167,9 @@ def _read(
     if not kept:
         raise last or DataError("There are no rows.", "Give rows.")
     kept = _with_known_labels(kept, gathered, task)
+    if classes:
+        by_uri = {one.place.uri: named for one, named in zip(samples, classes, strict=True)}
+        gathered.classes = [by_uri[one.place.uri] for one, _, _ in kept]
     gathered.samples = [sample for sample, _, _ in kept]
     ids = [set(one.targets) for _, _, one in kept]
     stay = gathering.without_contained(gathered, ids, decisions)

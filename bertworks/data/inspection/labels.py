@@ -19,6 +19,11 @@ _FEW = 7
 _MANY = 50
 _SEPARATORS = "|,;/"
 _LEAST_FLAGS = 3
+_VERDICTS = frozenset((
+    "0", "1", "yes", "no", "true", "false", "y", "n", "positive", "negative", "neutral", "pos", "neg",
+    "good", "bad", "spam", "ham", "toxic", "fake", "real", "ja", "nein", "oui", "non", "si", "sí",
+    "positiv", "negativ", "正面", "负面", "是", "否", "-1", "accept", "reject", "relevant", "irrelevant",
+))  # fmt: skip
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -57,7 +62,11 @@ def worth_as_label(column: Column, place: int, of: int) -> float:
     if names.is_learned_seldom(column.name) and name < 0.9:
         value -= 1.5
     value += 0.4 if place in (0, of - 1) else 0.0
-    value += 0.6 * (1 - 1 / (1 + math.log1p(_evenness(column))))
+    if {one.lower() for one in column.values} <= _VERDICTS:
+        value += 0.8
+    elif column.codes > 0.8 and not column.is_number:
+        value -= 0.5
+    value += 0.4 * _evenness(column) / column.distinct - 0.15 * math.log10(column.distinct)
     if column.is_number and not column.is_flag:
         measured = name >= 0.8  # a name of numbers, or of labels that stand as such
         value -= 0.3 if column.distinct > _FEW and not measured else 0.0

@@ -70,6 +70,7 @@ _NOT_LEARNED = frozenset((
     "rater", "version", "fold", "split", "url", "link", "confidence", "prob", "probability", "likes",
     "retweets", "retweet", "votes", "vote", "helpful", "timezone", "device", "platform", "price",
     "airline", "brand", "store", "start", "end", "offset", "position", "file", "filename", "weight",
+    "company", "owner", "customer", "client", "agent", "publisher", "journal", "speaker", "team",
     "unnamed", "recommended", "verified", "error", "parse", "sprache", "datum", "langue", "idioma",
     "语言", "来源", "error", "std", "variance", "rev", "hash", "license", "unclear",
 ))  # fmt: skip
@@ -84,6 +85,7 @@ _PAIRS = (
     ("first", "second"), ("original", "paraphrase"), ("frage", "antwort"), ("headline", "body"),
     ("post", "reply"), ("tweet", "reply"), ("comment", "reply"), ("parent", "comment"),
     ("reference", "candidate"), ("student", "reference"), ("ph", "ref"), ("argument", "topic"),
+    ("praemisse", "hypothese"), ("prämisse", "hypothese"), ("premisa", "hipotesis"),
     ("问题", "答案"), ("question", "response"), ("sent", "para"),
 )  # fmt: skip
 _ENDS = (("1", "2"), ("0", "1"), ("a", "b"), ("one", "two"), ("first", "second"), ("left", "right"))

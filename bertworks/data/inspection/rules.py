@@ -18,6 +18,7 @@ from bertworks.data.labels.label_names import look_alikes
 from bertworks.data.rows.values import plain
 from bertworks.errors import DataError
 from bertworks.look_alike import told_apart
+from bertworks.spec import bases
 
 _NONE = frozenset(("", "-", "-1", "?", "n/a", "na", "nan", "none", "null", "unknown label"))
 _MOST_LISTED = 60
@@ -25,6 +26,7 @@ _SKEWED = 10.0
 _LARGEST = 0.8
 _CONFLICTS = 0.005
 _FEW_A_LABEL = 10
+_UNKNOWN = 0.05  # rows at most whose label is -1, as it stands for none
 
 
 def names_of_numbers(column: str, sample: Sample, listed: Sequence[str]) -> dict[str, Any]:
@@ -65,9 +67,9 @@ def check_classes(roles: Roles, findings: Findings, where: str) -> None:
 
 def labels_of(
     source: dict[str, Any], rows: Read, roles: Roles, findings: Findings, decisions: Decisions,
-    *, first: bool, whole: bool,
+    *, first: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """More settings of a source: labels that look alike are merged, rows without one left out."""
+    """More settings of a source: labels that look alike are merged."""
     own: dict[str, Any] = {}
     if roles.learned is None or roles.learned.kind == "score":
         return own
@@ -87,17 +89,19 @@ def labels_of(
             )  # fmt: skip
     if renamed and not source.get("label_names"):
         own["label_map"] = {**source.get("label_map", {}), **renamed}
-    if len(roles.learned.columns) == 1 and roles.learned.kind == "label" and whole:
-        own |= _labelled(roles.learned.columns[0], rows, decisions, first)
     return own
 
 
-def _labelled(column: str, rows: Read, decisions: Decisions, first: bool) -> dict[str, Any]:
+def labelled(sample: Sample, roles: Roles, decisions: Decisions, first: bool) -> dict[str, Any]:
     """A filter for rows that have a label, where some have none."""
-    if rows.sample.shape.names:
+    learned = roles.learned
+    if learned is None or learned.kind != "label" or len(learned.columns) != 1:
         return {}
+    if sample.shape.names or not sample.whole:
+        return {}
+    column = learned.columns[0]
     counts: Counter[str] = Counter()
-    for row in rows.sample.rows:
+    for row in sample.rows:
         cell = row.get(column)
         if isinstance(cell, list | dict):
             return {}
@@ -105,8 +109,8 @@ def _labelled(column: str, rows: Read, decisions: Decisions, first: bool) -> dic
     numbers = all(value.lstrip("-").isdigit() for value in counts if value)
     marks = _NONE if numbers or len(counts) > 2 else _NONE - {"-1"}
     none = [value for value in counts if value.lower() in marks]
-    if "-1" in none and "1" in counts and "0" not in counts:
-        none.remove("-1")  # against 1
+    if "-1" in none and counts["-1"] > _UNKNOWN * counts.total():
+        none.remove("-1")  # as common as others: a label
     kept = [value for value in counts if value not in none]
     if not none or not 2 <= len(kept) <= _MOST_LISTED:
         return {}
@@ -264,12 +268,21 @@ def checks_of(
 
 
 def base_for(language: Language, decisions: Decisions) -> dict[str, Any]:
-    """The base for a language; {} for the default one, which is English."""
-    if language.code in ("en", "") and not language.second:
-        decisions.add("base", "the default", "it is for English", ("task",))
+    """The encoder of the catalogue that knows a language; {} for the default one."""
+    wanted = {language.code, language.second} - {""} or {"en"}
+    fitting = [one for one in bases.CATALOGUE if {*one.languages} >= wanted]
+    fitting += [one for one in bases.CATALOGUE if bases.EVERY in one.languages]
+    if bases.DEFAULT in fitting:
+        decisions.add("base", bases.DEFAULT.name, bases.DEFAULT.good_for, ("task",))
         return {}
+    if fitting:
+        best = fitting[0]
+        decisions.add("base", best.name, f"{best.good_for}; it knows the texts' language", ("base",))
+        return {"name": best.name}
     decisions.add(
-        "base", "the default", f"it is for English, and the texts are not ({language.name}): name one "
-        "that was trained on their language as `base: {uri: FOLDER OR URI}`", ("task",), guessed=True,
+        "base", bases.DEFAULT.name, f"the default, which is for English, and the texts are not "
+        f"({language.name}): name one that was trained on their language as `base: {{uri: FOLDER OR URI}}`, "
+        "or make one of the texts themselves by `base: {uri: scratch}` and `pretrain: {enabled: true}`",
+        ("task",), guessed=True,
     )  # fmt: skip
     return {}

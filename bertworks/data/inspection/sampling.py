@@ -23,6 +23,7 @@ from bertworks.spec import Columns, Source
 MOST_ROWS = 200_000
 MOST_BYTES = 64_000_000
 """Of a place; more is looked at in pieces from all over it."""
+PIECES_BYTES = 10_000_000
 MOST_FILES = 300
 _PIECES = 16
 _SENTENCES = 1_000
@@ -85,9 +86,9 @@ def sample_of(place: Place, scratch: Path) -> Sample:
         shape = replace(shape, settings=settings, format="document", said="a text a file")
     size = sum(file.path.stat().st_size for file in place.files)
     whole, stand_in = len(files) == len(place.files), None
-    if size > MOST_BYTES and shape.format != "parquet" and _is_cut(files):
+    if size > MOST_BYTES and _are_lines(files, shape):
         files = stand_in = tuple(
-            _pieces(file, scratch / f"{number}{file.path.suffix}", MOST_BYTES // len(files))
+            _pieces(file, scratch / f"{number}{file.path.suffix}", PIECES_BYTES // len(files))
             for number, file in enumerate(files)
         )
         whole = False
@@ -133,9 +134,18 @@ def _are_documents(files: Sequence[Fetched]) -> bool:
     return breaks[len(breaks) // 2] > 0
 
 
-def _is_cut(files: Sequence[Fetched]) -> bool:
-    """Whether pieces of the files can be read: those that are packed have no middle."""
-    return all(file.path.suffix.lower() not in PACKED for file in files)
+def _are_lines(files: Sequence[Fetched], shape: Shape) -> bool:
+    """Whether pieces of the files can be read: what is packed or one JSON array has no middle."""
+    wide = str(shape.settings.get("encoding", "")).startswith(("utf-16", "utf-32"))
+    if wide or shape.format in ("parquet", "yaml", "document"):
+        return False
+    packed = any(file.path.suffix.lower() in PACKED for file in files)
+    return not packed and not (shape.format == "jsonl" and any(map(_is_array, files)))
+
+
+def _is_array(file: Fetched) -> bool:
+    with file.path.open("rb") as stream:
+        return stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
 
 
 def _rows(file: Fetched, source: Source, needed: Sequence[str]) -> Iterator[Any]:

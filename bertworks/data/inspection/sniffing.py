@@ -32,6 +32,7 @@ _WHOLE = 0.9  # of the records must be as wide as the others, where no ending sa
 _TAG = re.compile(r"^(?:O|[BIESLUM][-_]\S+)$")
 UNSURE = Likely("")
 _FAST_TEXT = r"^__label__(?P<label>\S+)\s+(?P<text>.*)$"
+_WIDE_MARKS = (" ::: ", "_!_", " +++$+++ ", "||||", " ||| ", "|||", " || ", "||", "\t\t")
 _MARKED = re.compile(r"^(?:__label__\S+|[A-Z]{2,}:\S+|[A-Z]+_[A-Z_]+|\d{1,2}|[a-z]+:[a-z]+)$")
 
 
@@ -86,12 +87,13 @@ def shape_of(file: Fetched) -> Shape:
         }
         said = f"conll, {encoding}, {width} columns"
         return _shape({**settings, **places}, "conll", by_name, said, likely)
-    table = _table(file, text, by_name)
+    wide_marked = None if by_name in ("csv", "tsv") else _wide_columns(text)
+    table = _table(file, text, by_name) if wide_marked is None else None
     if table is not None:
         own, names, said = table
         kind = own.pop("format")
         return _shape({**settings, **own}, kind, by_name, f"{said}, {encoding}", likely, names)
-    own, said = _lines(text)
+    own, said = wide_marked or _lines(text)
     return _shape({**settings, **own}, "lines", by_name, f"{said}, {encoding}", likely)
 
 
@@ -258,6 +260,18 @@ def _parsed(name: str, text: str, delimiter: str, quote: str) -> tuple[list[list
     if quote == "'" and not any(cell[:1] == '"' for row in whole[:50] for cell in row):
         share += 0.02
     return whole, share
+
+
+def _wide_columns(text: str) -> tuple[dict[str, Any], str] | None:
+    """Columns with a mark of several characters between; None where there is none."""
+    lines = [line.strip("\r") for line in text.split("\n") if line.strip()][:_RECORDS]
+    for mark in _WIDE_MARKS:
+        counts = {line.count(mark) for line in lines}
+        if len(counts) == 1 and len(lines) > 2 and 1 <= (count := counts.pop()) <= 12:
+            groups = [f"(?P<column_{number}>.*?)" for number in range(1, count + 2)]
+            pattern = f"^{re.escape(mark).join(groups)}$"
+            return {"pattern": pattern}, f"lines of {count + 1} columns with {mark.strip()} between"
+    return None
 
 
 def _lines(text: str) -> tuple[dict[str, Any], str]:
