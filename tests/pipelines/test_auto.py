@@ -37,7 +37,11 @@ def record(folder: Path, epoch: float, behind: float) -> RunRecord:
         Trial(0, Chosen(epochs=3), [0.5, 0.6, 0.7], 0.7, "complete"),
         Trial(1, Chosen(epochs=2), [0.5, 0.6], 0.6, "halved"),
     ]
-    TUNED.write(folder, Tuned("accuracy", 0, Chosen(), 0.7, trials, {}, "minutes"))
+    won = Tuned(
+        metric="accuracy", best=0, settings=Chosen(), value=0.7, averaged=[0], trials=trials,
+        importance={}, ended="minutes",
+    )  # fmt: skip
+    TUNED.write(folder, won)
     SEARCH_TIMES.write(folder, SearchTimes(5 * epoch, [3 * epoch, 2 * epoch]))
     steps = [RunStep("tune", outputs={"tuned": str(folder)}), RunStep("quantize", seconds=behind)]
     return RunRecord(steps=steps)

@@ -61,12 +61,13 @@ def worth_as_label(column: Column, place: int, of: int) -> float:
     value = 3.0 * name
     if names.is_learned_seldom(column.name) and name < 0.9:
         value -= 1.5
-    value += 0.4 if place in (0, of - 1) else 0.0
+    value += 0.25 if place in (0, of - 1) else 0.0
     if {one.lower() for one in column.values} <= _VERDICTS:
         value += 0.8
     elif column.codes > 0.8 and not column.is_number:
         value -= 0.5
-    value += 0.4 * _evenness(column) / column.distinct - 0.15 * math.log10(column.distinct)
+    many = math.log10(column.distinct)
+    value += 0.4 * _evenness(column) / column.distinct - (0.05 if name >= 0.45 else 0.15) * many
     if column.is_number and not column.is_flag:
         measured = name >= 0.8  # a name of numbers, or of labels that stand as such
         value -= 0.3 if column.distinct > _FEW and not measured else 0.0

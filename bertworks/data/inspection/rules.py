@@ -277,12 +277,14 @@ def base_for(language: Language, decisions: Decisions) -> dict[str, Any]:
         return {}
     if fitting:
         best = fitting[0]
-        decisions.add("base", best.name, f"{best.good_for}; it knows the texts' language", ("base",))
+        decisions.add(
+            "base", best.name, f"{best.good_for}; it knows the texts' language", ("base",)
+        )
         return {"name": best.name}
     decisions.add(
         "base", bases.DEFAULT.name, f"the default, which is for English, and the texts are not "
-        f"({language.name}): name one that was trained on their language as `base: {{uri: FOLDER OR URI}}`, "
-        "or make one of the texts themselves by `base: {uri: scratch}` and `pretrain: {enabled: true}`",
-        ("task",), guessed=True,
+        f"({language.name}): name one that was trained on their language as `base: {{uri: FOLDER OR "
+        "URI}`, or make one of the texts themselves by `base: {uri: scratch}` and `pretrain: {enabled: "
+        "true}`", ("task",), guessed=True,
     )  # fmt: skip
     return {}

@@ -1,0 +1,82 @@
+"""Languages are told by letters and small words, and the base follows them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertworks.data.inspection.decisions import Decisions
+from bertworks.data.inspection.language import Language, language_of
+from bertworks.data.inspection.rules import base_for
+from bertworks.spec import bases
+from tests.inspection.made import CHINESE, ENGLISH, FRENCH, GERMAN
+
+SENTENCES = {
+    "en": ENGLISH, "de": GERMAN, "fr": FRENCH, "zh": CHINESE,
+    "es": ("La comida estaba fría y el camarero no se disculpó por eso",
+           "Me gustaría saber cuándo llega mi tarjeta a la dirección que les di"),
+    "it": ("Il cibo era freddo e il cameriere non si è nemmeno scusato per questo",
+           "Vorrei sapere quando arriva la mia carta e perché non è ancora qui"),
+    "pt": ("A comida estava fria e o empregado não pediu desculpa por isso",
+           "Gostaria de saber quando chega o meu cartão e porque ainda não está aqui"),
+    "nl": ("Het eten was koud en de ober heeft niet eens gezegd dat het hem speet",
+           "Ik wil graag weten wanneer mijn kaart aankomt en waarom die er nog niet is"),
+    "sv": ("Maten var kall och kyparen sa inte ens att det var synd om oss",
+           "Jag vill veta när mitt kort kommer till den adress som jag har gett er"),
+    "pl": ("Jedzenie było zimne i kelner nie przeprosił nas za to, że się spóźnił",
+           "Chciałbym wiedzieć, kiedy przyjdzie moja karta na adres, który już podałem"),
+    "tr": ("Yemek çok soğuktu ve garson bunun için bir özür bile dilemedi",
+           "Kartım ne zaman gelir, bana bir bilgi verir misiniz, çok bekledim"),
+    "ru": ("Еда была холодной, и официант даже не извинился за то, что он опоздал",
+           "Я хотел бы знать, когда придёт моя карта и почему она ещё не пришла"),
+    "uk": ("Їжа була холодною, і офіціант не вибачився за те, що він запізнився",
+           "Я хотів би знати, коли прийде моя картка і чому вона ще не прийшла, що робити"),
+    "el": ("Το φαγητό ήταν κρύο και ο σερβιτόρος δεν ζήτησε συγγνώμη",),
+    "ja": ("料理が冷たくて、店員さんは謝りもしませんでした。", "新しいカードはいつ届きますか。"),
+    "ko": ("음식이 차가웠고 종업원은 사과도 하지 않았습니다.", "새 카드는 언제 도착하나요?"),
+    "ar": ("كان الطعام باردا ولم يعتذر النادل عن ذلك في هذا المطعم",
+           "أريد أن أعرف متى تصل البطاقة الجديدة إلى العنوان الذي أعطيته من قبل"),
+    "th": ("อาหารเย็นชืดและพนักงานไม่ได้ขอโทษ",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_a_language_is_told(code: str) -> None:
+    found = language_of(list(SENTENCES[code]) * 20)
+    assert (found.code, found.second) == (code, "")
+    assert found.name != "an unknown language"
+
+
+def test_simplified_and_traditional_characters_are_told_apart() -> None:
+    assert language_of(CHINESE).script == "Han (simplified)"
+    assert (
+        language_of(["這間酒店的環境和服務態度不錯，但是房間太小"] * 5).script
+        == "Han (traditional)"
+    )
+
+
+def test_single_words_are_told_together_and_nothing_is_told_of_numbers() -> None:
+    assert language_of(["the", "and of", "to you"] * 20).code == "en"
+    assert not language_of(["123", "4.5"]).sure
+
+
+@given(st.lists(st.text(max_size=40), max_size=20))
+def test_any_texts_are_looked_at(texts: list[str]) -> None:
+    found = language_of(texts)
+    assert 0 <= found.second_share <= found.share <= 1
+
+
+def test_the_base_is_one_that_knows_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert base_for(Language("en", "Latin"), Decisions()) == {}
+    other = dataclasses.replace(bases.DEFAULT, name="many", languages=(bases.EVERY,))
+    monkeypatch.setattr(bases, "CATALOGUE", (bases.DEFAULT, other))
+    assert base_for(Language("de", "Latin"), Decisions()) == {"name": "many"}
+    assert base_for(Language("en", "Latin", 0.6, "de", 0.4), Decisions()) == {"name": "many"}
+    assert base_for(Language("en", "Latin"), Decisions()) == {}
+    monkeypatch.setattr(bases, "CATALOGUE", (bases.DEFAULT,))
+    decisions = Decisions()
+    assert base_for(Language("de", "Latin"), decisions) == {}
+    assert decisions.made[0].guessed and "German" in decisions.made[0].reason
