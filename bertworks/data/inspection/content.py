@@ -126,7 +126,7 @@ def compose(made: Material, decisions: Decisions) -> Composed:
     language = language_of([text for row in texts for text in row])
     _tell_language(language, decisions)
     base = rules.base_for(language, decisions)
-    _length(task, texts, base, language, made, decisions)
+    cut = _length(task, texts, base, language, decisions)
     data = _data(made, plan, findings, whole, decisions)
     what = _description(made, findings)
     content: dict[str, Any] = {"name": made.name, "description": what, "task": task, "data": data}
@@ -139,7 +139,7 @@ def compose(made: Material, decisions: Decisions) -> Composed:
             "slices", ", ".join(extra), "few values each: what the agent is worth is told for each",
             ("evaluate", "slices"),
         )  # fmt: skip
-    if (checks := rules.checks_of(made.roles, findings, task, decisions)) is not None:
+    if (checks := rules.checks_of(made.roles, findings, cut, decisions)) is not None:
         content["validate"] = {"checks": checks}
     return Composed(content, decisions.made, findings.rows, whole)
 
@@ -300,9 +300,9 @@ def _name(code: str) -> str:
 
 def _length(
     task: dict[str, Any], texts: Sequence[Sequence[str]], base: dict[str, Any], language: Language,
-    made: Material, decisions: Decisions,
-) -> None:  # fmt: skip
-    """Sets max_length by the 98th percentile."""
+    decisions: Decisions,
+) -> float:  # fmt: skip
+    """Sets max_length by the 98th percentile; returns the share of rows that are longer."""
     tokenizer = None
     if not base:
         tokenizer = tokenizer_at_hand(Base())
@@ -316,7 +316,7 @@ def _length(
         if not task.get("pair"):
             reason += " (`long_text: windows` reads all of them, and takes longer)"
     decisions.add("max_length", str(found.max_length), reason, ("task", "max_length"))
-    made.roles.task["cut"] = found.cut
+    return found.cut
 
 
 def _data(

@@ -235,11 +235,17 @@ def settings_of(
 
 
 def checks_of(
-    roles: Roles, findings: Findings, task: dict[str, Any], decisions: Decisions
+    roles: Roles, findings: Findings, cut: float, decisions: Decisions
 ) -> dict[str, Any] | None:
-    """Checks of the validate step that would stop the run for what was found and told."""
+    """Checks of the validate step that would stop the run, or warn, for what was found and told.
+
+    Args:
+        roles: What columns are for.
+        findings: What reading the rows showed.
+        cut: The share of rows of which the beginning is read.
+        decisions: Takes what is said of it.
+    """
     own: dict[str, Any] = {}
-    cut = roles.task.pop("cut", 0.0)
     if cut > 0.05:
         own["max_too_long"] = min(1.0, math.ceil(cut * 20 + 1) / 20)
         decisions.add(
