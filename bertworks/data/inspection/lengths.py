@@ -66,7 +66,7 @@ def lengths_of(
         flat = [text[:_CHARACTERS] for row in looked for text in row]
         encoded = iter(tokenizer.encode_batch_fast(flat, add_special_tokens=False))
         counts = [sum(len(next(encoded).ids) for _ in row) + marks for row in looked]
-    values = np.asarray(counts or [_LEAST])
+    values = np.ceil(np.asarray(counts or [_LEAST]))
     percentile = int(np.ceil(np.percentile(values, PERCENTILE)))
     fitting = max(_LEAST, -(-percentile // _STEP) * _STEP)
     length = min(fitting, MOST)
