@@ -62,22 +62,40 @@ class Difference:
 def paired(
     challenger: Measure, champion: Measure, name: str, rows: int, resamples: int, seed: int
 ) -> Difference:
-    """Compares two models by resampling the same rows for both.
+    """Compares two models by one metric; see `differences`."""
+
+    def alone(measure: Measure) -> Measure:
+        return lambda weights: {name: measure(weights)[name]}
+
+    return differences(alone(challenger), alone(champion), rows, resamples, seed)[name]
+
+
+def differences(
+    challenger: Measure, champion: Measure, rows: int, resamples: int, seed: int
+) -> dict[str, Difference]:
+    """Compares two models by resampling the same rows for both: every metric that both have.
 
     Args:
         challenger: Metrics of the new model, as a function of row weights.
         champion: Metrics of the present model, over the same rows in the same order.
-        name: The metric to compare.
         rows: How many rows there are.
         resamples: How many resamples.
         seed: Same seed, same answer.
     """
 
-    def gap(weights: np.ndarray) -> np.ndarray:
-        return np.asarray(challenger(weights)[name] - champion(weights)[name])
+    def gaps(weights: np.ndarray) -> dict[str, np.ndarray]:
+        new, present = challenger(weights), champion(weights)
+        return {name: np.asarray(new[name] - present[name]) for name in new if name in present}
 
-    value = float(gap(np.ones((1, rows)))[0])
-    drawn = [gap(weights) for weights in draw(rows, resamples, seed)]
+    values = {name: float(gap[0]) for name, gap in gaps(np.ones((1, rows))).items()}
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in values}
+    for weights in draw(rows, resamples, seed):
+        for name, gap in gaps(weights).items():
+            drawn[name].append(gap)
+    return {name: _difference(value, drawn[name]) for name, value in values.items()}
+
+
+def _difference(value: float, drawn: list[np.ndarray]) -> Difference:
     found = _interval(value, drawn)
     above = float((np.concatenate(drawn) > 0).mean()) if drawn else None
     return Difference(value, found.low, found.high, above)

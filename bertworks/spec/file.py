@@ -114,7 +114,7 @@ def explain(
         requests: Step to the CPU and memory that its pods ask for where the spec says nothing.
     """
     content = loaded.spec.model_dump(mode="json", by_alias=True)
-    for key, value in _leaves(content, ()):
+    for key, value in leaves(content, ()):
         # A list or a mapping of plain values may be written whole: its line is its parent's.
         yield ".".join(map(str, key)), value, loaded.origins.get(key) or _derived(loaded, key)
     for step, amounts in (requests or {}).items():
@@ -242,12 +242,13 @@ def _model_in(annotation: Any) -> Any:
     return next((m for a in get_args(annotation) if (m := _model_in(a)) is not None), None)
 
 
-def _leaves(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
+def leaves(value: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """Yields (key, value) of every value of a spec; a list of plain values is one."""
     if isinstance(value, dict) and value:
         for name, child in value.items():
-            yield from _leaves(child, (*key, name))
+            yield from leaves(child, (*key, name))
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for index, child in enumerate(value):
-            yield from _leaves(child, (*key, index))
+            yield from leaves(child, (*key, index))
     else:
         yield key, value

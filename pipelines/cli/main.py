@@ -19,6 +19,7 @@ from bertworks.errors import BertworksError, SpecError
 from pipelines.cli import asking as asking_cli
 from pipelines.cli import auto as auto_cli
 from pipelines.cli import bases as bases_cli
+from pipelines.cli import compare as compare_cli
 from pipelines.cli import init as init_cli
 from pipelines.cli import models as models_cli
 from pipelines.cli import retrain as retrain_cli
@@ -235,6 +236,7 @@ def report(
 
 
 app.command("submit")(submit)
+runs_cli.app.command()(compare_cli.compare)
 app.add_typer(runs_cli.app, name="runs")
 app.command()(doctor_cli.doctor)
 app.command()(deploy_cli.deploy)

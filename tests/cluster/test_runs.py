@@ -648,3 +648,25 @@ def test_reasons_in_logs(log: str, message: str, gate: bool) -> None:
 def test_any_log_is_read(text: str) -> None:
     found = parse("gate", text)
     assert found is None or "failed: " in text
+
+
+def test_two_runs_are_compared_by_what_their_pipelines_and_logs_say(
+    kfp: FakeKfp, start: Callable[..., str], bertworks: Bertworks, pods: FakePods, tmp_path: Path
+) -> None:
+    connection = connect()
+    other = submit.compiled(spec_file.load(SPEC, ["finetune.epochs=3"]), "agent")
+    uploaded = submit.upload_compiled(connection, other)
+    first = start()
+    second = submit.start(
+        connection, uploaded, other, service_account="x", experiment_name="sentiment"
+    )
+    for run_id in (first, second):
+        kfp.play(run_id, {**DONE, "finetune": "SUCCEEDED"}, state="SUCCEEDED")
+    found = json.loads(bertworks("runs", "compare", first, second, "--json").out)
+    assert [one["key"] for one in found["settings"]] == ["finetune.epochs"]
+    assert found["settings"][0]["second"] == 3 and found["metric"] == "accuracy"
+    assert found["first"]["agent"] == "sentiment"
+    assert "no answers row by row" in found["first"]["lacks"][0]
+    assert [one["step"] for one in found["times"]][:2] == ["ingest", "validate"]
+    shown = bertworks("runs", "compare", first[:8], second)
+    assert "finetune.epochs" in shown.out and "no answers row by row" in shown.out

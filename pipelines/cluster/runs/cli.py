@@ -1,4 +1,4 @@
-"""`bertworks runs ...`: runs on the cluster."""
+"""`bertworks runs ...`: runs on the cluster, and on this machine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from pipelines.cli.options import (
     InsecureOption,
     JsonOption,
     NamespaceOption,
+    RootOption,
 )
 
 RunArgument = Annotated[
     str, typer.Argument(help="A run's id, the beginning of one, or `latest`.", metavar="RUN")
 ]
 
+LocalOption = Annotated[
+    bool,
+    typer.Option(
+        "--local", help="On this machine, as where no KFP_HOST and no kubeconfig name a cluster."
+    ),
+]
+
 app = typer.Typer(
-    help="Runs on the cluster: list, show, logs, watch, cancel, retry.", no_args_is_help=True
+    help="Runs: list, show and compare, here and on the cluster; logs, watch, cancel, retry there.",
+    no_args_is_help=True,
 )
 
 
@@ -36,6 +45,8 @@ def list_runs(
         str | None, typer.Option(help="Only runs in this state: running, failed, ...")
     ] = None,
     limit: Annotated[int, typer.Option(help="How many, at most.", min=1)] = 20,
+    local: LocalOption = False,
+    root: RootOption = None,
     json_: JsonOption = False,
     host: HostOption = None,
     namespace: NamespaceOption = None,
@@ -49,8 +60,14 @@ def list_runs(
     from pipelines.cluster.runs import records as runs
     from pipelines.cluster.runs import shown
 
-    wanted = _state(state)
     name = _agent_name(agent)
+    if _is_here(local, host):
+        from pipelines.local import listed
+        from pipelines.local.root import find_root
+
+        listed.print_list(find_root(root), name, state and [state.lower()], limit, json_)
+        return
+    wanted = _state(state)
     connection = connect(host, namespace, insecure=insecure)
     found = (
         run
@@ -69,6 +86,8 @@ def list_runs(
 @app.command()
 def show(
     run: RunArgument = "latest",
+    local: LocalOption = False,
+    root: RootOption = None,
     json_: JsonOption = False,
     host: HostOption = None,
     namespace: NamespaceOption = None,
@@ -76,6 +95,14 @@ def show(
     debug: DebugOption = False,
 ) -> None:
     """Show a run: why it failed, then its steps."""
+    from pipelines.local import sides
+
+    if _is_here(local, host) or sides.is_of_this_machine(run):
+        from pipelines.local import listed
+        from pipelines.local.root import find_root
+
+        listed.print_run(sides.find_run(find_root(root), run), json_)
+        return
     from pipelines.cluster.kfp.connection import connect
     from pipelines.cluster.runs import records as runs
     from pipelines.cluster.runs import shown
@@ -186,6 +213,12 @@ def retry(
     found = runs.find(connection, run)
     runs.retry(connection, found)
     typer.echo(f"run {found.run_id} goes on\nwatch it: bertworks runs watch {found.run_id}")
+
+
+def _is_here(local: bool, host: str | None) -> bool:
+    from pipelines.local.listed import cluster_is_named
+
+    return local or not (host or cluster_is_named())
 
 
 def _state(given: str | None) -> set[str] | None:

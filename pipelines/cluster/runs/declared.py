@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,6 +65,17 @@ class Declared:
         """Its steps in running order, of which none has begun."""
         return list(declared_steps(self.spec))
 
+    def sections(self) -> dict[str, Mapping[str, Any]]:
+        """Box to what its step was given of the spec, in running order."""
+        spec, found = self.spec.get("pipeline_spec", self.spec), {}
+        for task in _tasks(spec):
+            given = task.get("inputs", {}).get("parameters", {}).get("section", {})
+            text = given.get("runtimeValue", {}).get("constant")
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                found[task["taskInfo"]["name"]] = json.loads(text)["settings"]
+        order = [step.name for step in self.steps()]
+        return {name: found[name] for name in order if name in found}
+
     @property
     def failures(self) -> str | None:
         """Where the run's pods keep why they failed; None where it names no place."""
@@ -98,6 +111,13 @@ def declared_steps(pipeline: Mapping[str, Any]) -> Iterator[RunStep]:
             yield RunStep(shown, name, (*around, name), after, template=_template(task, own))
 
     yield from walk(spec.get("root", {}).get("dag", {}), (), ())
+
+
+def _tasks(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The tasks of the pipeline and of every box in it."""
+    components = spec.get("components", {}).values()
+    for dag in (spec.get("root", {}), *components):
+        yield from dag.get("dag", {}).get("tasks", {}).values()
 
 
 def _template(task: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
