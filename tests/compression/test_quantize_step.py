@@ -214,3 +214,21 @@ def test_the_gates_limits_reach_the_choice(tmp_path):
     found = {one.name: one for one in table(open_artifact(paths["bundle"]))}
     sizes = {name: one.size_mb for name, one in found.items()}
     assert next(name for name, one in found.items() if one.chosen) == min(sizes, key=sizes.get)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime-int8", "openvino-bf16", "openvino-int8"])
+def test_a_vector_behind_the_logits_changes_no_answer(tmp_path, engine):
+    paths = prepared(tmp_path, {"type": "classification"})
+    asked = section({"type": "classification"}, candidates=[engine], max_drop=1.0)
+    quantize(asked, **paths)
+    asked["confidence"] = {"out_of_scope": 0.1}
+    quantize(asked, **{**paths, "bundle": tmp_path / "scoped"})
+    plain, scoped = (Agent.load(one) for one in (paths["bundle"], tmp_path / "scoped"))
+    known = scoped.info.calibration
+    assert known.vector == scoped._scope.width > 0 and known.in_scope_from is not None
+    ids = plain.encode(TEXTS).ids
+    before, after = (np.stack(one.predict_logits(ids)) for one in (plain, scoped))
+    np.testing.assert_allclose(before, after, atol=2e-2 * np.abs(before).max())
+    told = scoped.predict(TEXTS)
+    assert all(isinstance(one["out_of_scope"], bool) for one in told)
+    assert "out_of_scope" not in plain.predict(TEXTS)[0]
