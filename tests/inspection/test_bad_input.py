@@ -165,3 +165,14 @@ def test_rows_that_are_refused_are_told_and_allowed_for(tmp_path: Path) -> None:
     found = inspect([str(file)], tmp_path)
     assert 0.05 <= found.content["data"]["max_rejected"] <= 0.1
     assert "is empty" in said(found, "refused")
+
+
+def test_several_data_sets_in_one_folder(tmp_path: Path) -> None:
+    for place, name in enumerate(("news", "bank")):
+        (tmp_path / name).mkdir()
+        for split, count in (("train", N), ("test", 40)):
+            as_jsonl(tmp_path / name / f"{split}.jsonl", text=texts(count, seed=place + count),
+                     label=labels(count, [f"{name} a", f"{name} b"]))  # fmt: skip
+    error = refused(str(tmp_path))
+    assert "2 data sets" in error.message and "bank, news" in error.message
+    assert inspect([str(tmp_path / "news")], tmp_path).content["name"] == "news"

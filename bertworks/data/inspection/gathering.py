@@ -80,6 +80,25 @@ def gather(found: Found, scratch: Path, named: bool) -> Gathered:
     return result
 
 
+def refuse_several(gathered: Gathered) -> None:
+    """Refuses a folder of folders, each of which has training rows with labels of its own.
+
+    Raises:
+        DataError: Names them.
+    """
+    homes = {
+        str(Path(*(part for part in Path(one.place.names[0]).parent.parts if _without_split(part))))
+        for one in gathered.samples
+        if one.place.split == "train" and one.shape.format not in ("lines", "document")
+    }
+    if len(homes) > 1:
+        shown = ", ".join(sorted(homes)[:8]) + (", …" if len(homes) > 8 else "")
+        raise DataError(
+            f"There are {len(homes)} data sets, each with training rows of its own: {shown}.",
+            "Name the folder of one of them; or, to learn from several at once, name their files.",
+        )
+
+
 def _no_rows(sample: Sample) -> DataError:
     name = sample.place.name
     if sample.refused:

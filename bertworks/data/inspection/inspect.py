@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from bertworks.spec import Clean, Task
 _HTML = re.compile(
     r"<(?:br|p|b|i|a|div|span|strong|em|li|ul|h\d)\b[^<>]*/?>|&(?:amp|lt|gt|quot|nbsp|#\d+);"
 )
+_NAMED_BY = 3  # parts of a path
 _GENERIC = frozenset((
     "train", "training", "test", "dev", "valid", "validation", "data", "dataset", "rows", "all", "file",
     "corpus", "labels", "text", "texts", "default", "raw", "csv", "json", "part", "examples",
@@ -54,6 +56,8 @@ def inspect(
         )
         gathered = gathering.gather(places, scratch, named=not folders)
         gathered.aside += [(one, "no rows by its name") for one in places.aside]
+        if folders:
+            gathering.refuse_several(gathered)
         roles = _roles(gathered, decisions)
         reads = _read(gathered, roles, decisions)
         return content.compose(
@@ -213,12 +217,13 @@ def _all_refused(sample: Sample, rows: Read) -> DataError:
 
 def _name(data: Sequence[str], gathered: Gathered) -> str:
     """A name after the folder or the file: "Reviews 2024.csv" gives "reviews-2024"."""
-    tried = [masked(data[0]).rstrip("/")]
+    whole = data[0] if "://" in data[0] else os.path.abspath(data[0])  # noqa: PTH100 (may be a glob)
+    tried = [masked(whole).rstrip("/")]
     tried += [one.place.name for one in gathered.samples[:1]]
     classes = {one.lower() for one in gathered.classes}
     for given in tried:
         path = [part for part in re.split(r"[/\\!]+", given) if part not in ("", ".", "..")]
-        for part in reversed(path):
+        for part in reversed(path[-_NAMED_BY:]):
             stem = re.sub("[^a-z0-9]+", "-", plain_stem(part).lower()).strip("-")
             generic = stem in _GENERIC or stem in classes or len(stem) < 3
             if stem and not generic and "*" not in part:
