@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from tiny_agent import made_up_rows, write_rows
+from tiny_agent import REPOSITORY, made_up_rows, write_rows
 from typer.testing import CliRunner
 
 from bertworks.contracts.runs import RunRecord, RunStep
@@ -90,6 +92,9 @@ def test_one_command_makes_an_agent_and_again_takes_it_from_the_cache(
         assert said in done.stdout
     store = Store(str(tmp_path / ".bertworks/models"))
     assert [one.state for one in store.list("remarks")] == ["passed", "passed"]
-    again = bertworks(*command, cwd=tmp_path)
+    again = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *command], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert len(store.list("remarks")) == 2
