@@ -42,7 +42,9 @@ def advice() -> Iterator[Advice]:
 
 
 def _of_file(file: Path) -> Iterator[Advice]:
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    tree = ast.parse(file.read_text("utf-8"))
+    named = _named_texts(tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and [_name(one) for one in node.targets] == ["FIXES"]:
             assert isinstance(node.value, ast.Dict)  # a table of advice by what happened
             for fix in node.value.values:
@@ -51,11 +53,27 @@ def _of_file(file: Path) -> Iterator[Advice]:
         if isinstance(node, ast.Call) and _name(node.func) in ERRORS:
             fix = node.args[1] if len(node.args) > 1 else None
             fix = next((word.value for word in node.keywords if word.arg == "fix"), fix)
+            if isinstance(fix, ast.Name):
+                fix = named.get(fix.id, fix)
             yield Advice(
                 f"{file.relative_to(REPOSITORY)}:{node.lineno}",
                 _name(node.func),
                 None if fix is None else _text(fix),
             )
+
+
+def _named_texts(tree: ast.Module) -> dict[str, ast.expr]:
+    """What each name stands for that one assignment of a file gives a text to, and no other."""
+    given: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for name in map(_name, node.targets):
+                given.setdefault(name, []).append(node.value)
+    return {
+        name: values[0]
+        for name, values in given.items()
+        if len(values) == 1 and _text(values[0]) != UNKNOWN
+    }
 
 
 def _name(function: ast.expr) -> str:

@@ -21,6 +21,7 @@ from bertworks.data.inspection.sampling import Sample
 from bertworks.errors import BertworksError, DataError
 from bertworks.secrets import masked
 from bertworks.spec import Clean, Task
+from bertworks.tasks import for_task
 
 _HTML = re.compile(
     r"<(?:br|p|b|i|a|div|span|strong|em|li|ul|h\d)\b[^<>]*/?>|&(?:amp|lt|gt|quot|nbsp|#\d+);"
@@ -189,7 +190,7 @@ def _with_known_labels(
     kept: list[tuple[Sample, dict[str, Any], Read]], gathered: Gathered, task: Task
 ) -> list[tuple[Sample, dict[str, Any], Read]]:
     """Without places whose labels are none of the trained ones: official tests often hide theirs."""
-    if task.type == "regression":
+    if for_task(task).target.numeric:
         return kept
     trained = [one for one in kept if one[0].place.split in ("", "train")]
     known = {label for _, _, one in trained for label in one.labels}
