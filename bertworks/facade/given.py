@@ -128,7 +128,9 @@ def _of_records(
 def _check(names: Iterable[str], rows: int, columns: Sequence[str], asked: str) -> None:
     known = list(names)
     if not rows:
-        raise DataError("No rows were given.", _ROWS)
+        raise DataError(
+            "No rows were given.", "Give a list of dicts, or a table, that holds at least one row."
+        )
     for column in columns:
         theirs = f"Theirs: {', '.join(map(repr, known))}"
         if column not in known:
