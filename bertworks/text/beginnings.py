@@ -65,7 +65,7 @@ def beginnings(backend: tokenizers.Tokenizer) -> list[bool]:
 
 
 def _bytes_begin(token: str) -> bool:
-    known = [_BYTES[character] for character in token if character in _BYTES]
+    known = [BYTES[character] for character in token if character in BYTES]
     if not known or known[0] in _FOLLOWS:
         return not known
     first = bytes(known).decode("utf-8", "replace")[0]
@@ -86,4 +86,4 @@ def _byte_names() -> dict[str, int]:
     return {**{chr(byte): byte for byte in seen}, **named}
 
 
-_BYTES = _byte_names()
+BYTES = _byte_names()

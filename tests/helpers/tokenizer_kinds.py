@@ -46,12 +46,12 @@ def written(kind, folder):
 @functools.cache
 def _bytes():
     """All bytes, and some words; marks as RoBERTa numbers them."""
-    from bertworks.text.beginnings import _BYTES
+    from bertworks.text.beginnings import BYTES
 
     merges = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("r", "u"), ("ru", "n"), ("run", "s"),
               ("Ġ", "run"), ("Ġrun", "s"), ("f", "i"), ("fi", "lm"), ("l", "m"), ("Ġ", "film"),
               ("æ", "Ĺ"), ("æĹ", "¥"), ("Ġ", "Ġ"), ("Ċ", "Ċ"), ("'", "s")]  # fmt: skip
-    entries = ["<s>", "<pad>", "</s>", "<unk>", *_BYTES, *map("".join, merges), "<mask>"]
+    entries = ["<s>", "<pad>", "</s>", "<unk>", *BYTES, *map("".join, merges), "<mask>"]
     vocabulary = {entry: place for place, entry in enumerate(dict.fromkeys(entries))}
     return vocabulary, merges
 
