@@ -24,8 +24,6 @@ NAMES = {
 """What a mark is for, to its name in BERT's family and in RoBERTa's."""
 MARKS = tuple(bert for bert, _ in NAMES.values())
 
-_FIX = "Use a tokenizer with [CLS] and [SEP] around the text, as BERT's, or <s> and </s>, as RoBERTa's."
-
 
 class Special(NamedTuple):
     """Ids of the five marks."""
@@ -85,7 +83,11 @@ def special_of(backend: tokenizers.Tokenizer, name: str) -> Special:
         ids[role] = known[next((one for one in known if one in added), next(iter(known)))]
     if missing:
         berts, others = (", ".join(side) for side in zip(*missing, strict=True))
-        raise ArtifactError(f"{name} lacks the marks {berts} (or {others}).", _FIX)
+        raise ArtifactError(
+            f"{name} lacks the marks {berts} (or {others}).",
+            "Use a tokenizer with [CLS] and [SEP] around the text, as BERT's, or <s> and </s>, as "
+            "RoBERTa's.",
+        )
     return Special(**ids)
 
 
@@ -106,7 +108,7 @@ def template_of(backend: tokenizers.Tokenizer, special: Special, name: str) -> T
     raise ArtifactError(
         f"{name} does not put its marks as BERT does: [CLS] first [SEP] second [SEP], nor as RoBERTa: "
         "<s> first </s></s> second </s>.",
-        _FIX,
+        "Use a tokenizer with [CLS] and [SEP] around each text, or with <s> and </s>.",
     )
 
 
