@@ -101,7 +101,7 @@ def _on_the_volume(loaded: SpecFile) -> set[str]:
         for part in ("data", "corpus")
         for index, source in enumerate(getattr(spec, part).sources)
     }
-    if spec.base.uri != "scratch":
+    if spec.base.uri not in ("scratch", "auto"):
         uris["base"] = (("base", "uri"), spec.base.uri)
     if spec.base.tokenizer is not None:
         uris["base.tokenizer"] = (("base", "tokenizer", "uri"), spec.base.tokenizer.uri)

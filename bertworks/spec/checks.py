@@ -23,6 +23,12 @@ class Checks(Section):
     no_known_tokens: Severity = Field(
         "warning", description="Rows of nothing but tokens that the base does not know."
     )
+    trimmed_words: Severity = "error"
+    max_trimmed_words: Fraction = Field(
+        0.2,
+        description="Share of the words of validation that trimming the base's vocabulary made unknown "
+        "or splits into more pieces.",
+    )
     near_duplicates: Severity = "warning"
     max_near_duplicates: Fraction = Field(0.05, description="Share of near-duplicate rows.")
     leakage: Severity = "warning"

@@ -14,6 +14,7 @@ from bertworks.retraining.champion import read_past, write_initial
 from bertworks.retraining.comparison import compare, notices
 from bertworks.retraining.merge import write_rows
 from bertworks.spec import Base, Retrain, Task
+from bertworks.spec.bases import AUTO
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.outcomes import Outcomes
@@ -75,7 +76,8 @@ def run(
     if not encoder.metadata.get("scratch"):
         # What the spec asks for, as it came out: a champion of more or fewer layers is another start.
         layers = load_raw_config(encoder.path).get("num_hidden_layers")
-        wanted = wanted.model_copy(update={"layers": layers})
+        chosen = {"uri": encoder.metadata["uri"]} if wanted.uri == AUTO else {}
+        wanted = wanted.model_copy(update={"layers": layers, **chosen})
     store = Store(section.store)
     clean = EXAMPLES.read(current).clean
     past = read_past(store, section.name, task, wanted, settings, section.recipe, clean)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from bertworks.data.rows.examples import write_examples
@@ -12,10 +13,14 @@ from bertworks.data.rows.outside import write_outside
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.data.rows.spill import Record
-from bertworks.data.sources import cache
+from bertworks.data.rows.texts import texts_in
+from bertworks.data.sources import cache, trimming
 from bertworks.data.sources.base import base_notices, fetch_base
+from bertworks.data.sources.choice import choose
 from bertworks.data.sources.corpus import CorpusWriter
+from bertworks.notices import Notice
 from bertworks.spec import Base, Corpus, Data, Task
+from bertworks.spec.bases import AUTO
 from bertworks.storage import artifacts
 from bertworks.tasks import form_of
 from components.contract import StepResult, StepSection
@@ -72,7 +77,8 @@ def run(
         log = stack.enter_context(RejectedLog(rejected_out, keep))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=examples_out)))
 
-        metadata.update(fetch_base(encoder, base_out, folder, task.max_length))
+        if encoder.uri != AUTO:  # what cannot be fetched is told before rows are read
+            metadata.update(fetch_base(encoder, base_out, folder, task.max_length))
         reader = Reader(task, data.clean, folder, log, data.max_row_bytes, data.label_separator)
         gather = CorpusWriter(texts, scratch / "corpus", form_of(task))
         seen: set[str] = set()
@@ -91,6 +97,21 @@ def run(
         unlabelled = Counter(log.rules) - rules
         plain = Reader(None, texts.clean, folder, log, data.max_row_bytes, part="corpus")
         corpus_info = gather.write(corpus_out, plain, data.max_rejected)
+
+        def texts_of(split: str) -> Iterator[str]:
+            yield from texts_in(examples_out / split, form_of(task).columns)
+            if split == "train":
+                yield from texts_in(corpus_out, ["text"])
+
+        chosen: list[Notice] = []
+        if encoder.uri == AUTO:
+            encoder, why = choose(encoder, texts_of("train"))
+            chosen.append(why)
+            metadata.update(fetch_base(encoder, base_out, folder, task.max_length))
+        cut = None if metadata["scratch"] else trimming.trim(encoder, base_out, texts_of)
+        if cut is not None:
+            metadata["trimmed"] = cut
+            chosen.append(trimming.notice(cut))
         told = [
             *telling.rows(info, rules, log, task, data),
             *telling.outside(info.out_of_scope),
@@ -98,6 +119,7 @@ def run(
             *reader.notices,
             *others.notices,
             *plain.notices,
+            *chosen,
             *base_notices(metadata),
         ]
 
@@ -107,6 +129,7 @@ def run(
         **{f"{split}_rows": rows for split, rows in info.rows.items()},
         **{name: getattr(info, name) for name in counts},
         "corpus_rows": corpus_info.rows,
+        **({"vocabulary_kept": cut["after"] / cut["before"]} if cut else {}),
         **outside,
     }
     return StepResult(numbers, notices=[*told, *cache.notices()])

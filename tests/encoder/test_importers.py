@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import struct
 
 import numpy as np
 import onnx
@@ -9,17 +10,18 @@ import onnxruntime
 import pytest
 from onnx import helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from random_bert import CONFIG, random_inputs, random_weights
+from random_bert import CONFIG, HEADS, random_inputs, random_weights
 from torch_like_graph import torch_like_graph
 
 from bertworks.errors import SourceError
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.depth import keep_layers
-from bertworks.models.importers import onnx_graph
+from bertworks.models.importers import onnx_graph, q4
 from bertworks.models.importers.imported import write_imported
-from bertworks.models.layout import encoder_shapes
+from bertworks.models.layout import MASKED_BIAS, WORDS, encoder_shapes
 from bertworks.models.model import build
-from bertworks.models.weights import load_folder, save_folder
+from bertworks.models.rows import keep_rows
+from bertworks.models.weights import load_folder, read_tensors, save_folder
 
 ENCODER = Head("encoder")
 INPUTS = random_inputs(seed=6)
@@ -218,3 +220,89 @@ def test_the_first_layers_of_a_pruned_encoder_keep_their_widths(tmp_path):
     keep_layers(tmp_path, 1)
     config, *_ = load_folder(tmp_path)
     assert (config.num_heads, config.intermediate_sizes) == ((2,), (30,))
+
+
+PACKED = dataclasses.replace(CONFIG, vocab_size=64, layer_norm_eps=1e-5)  # blocks of 32 weights
+
+
+def in_four_bits(array):
+    """Q4_0: blocks of a float16 scale and 32 halves of bytes, and the values that they stand for."""
+    blocks = array.reshape(-1, 32)
+    scale = (np.abs(blocks).max(1, keepdims=True) / 7).astype(np.float16)
+    halves = np.clip(np.round(blocks / scale.astype(np.float32)) + 8, 0, 15).astype(np.uint8)
+    packed = halves[:, :16] | (halves[:, 16:] << 4)
+    content = b"".join(s.tobytes() + row.tobytes() for s, row in zip(scale, packed, strict=True))
+    return content, ((halves.astype(np.float32) - 8) * scale.astype(np.float32)).reshape(
+        array.shape
+    )
+
+
+def packed_file(config, weights):
+    """The file, and the weights that it holds."""
+    sizes = (1, config.hidden_size, config.num_layers, config.uniform_heads,
+             config.intermediate_sizes[0], config.vocab_size, config.max_positions,
+             config.type_vocab_size)  # fmt: skip
+    pieces = [b"<s>", b"<pad>", b"a"]
+    blob = b"".join(pieces)
+    offsets = np.cumsum([0, *map(len, pieces)]).astype("<u4")
+    head = b"E5S1" + struct.pack("<8ifi", *sizes, config.layer_norm_eps, 32)
+    head += struct.pack("<5iQ", len(pieces), 0, 0, 1, 0, len(blob)) + offsets.tobytes()
+    head += np.zeros(len(pieces), "<f4").tobytes() + blob + struct.pack("<iI", 2, 5) + b"rules"
+    held, tensors = {}, []
+    for name, array in weights.items():
+        if array.ndim == 2 and "position" not in name and "type" not in name:
+            content, held[name] = in_four_bits(array)
+            tensors.append((q4._name(name).encode(), 1, array.size, content))
+        else:
+            held[name] = array
+            tensors.append((q4._name(name).encode(), 0, array.size, array.tobytes()))
+    head += struct.pack("<i", len(tensors))
+    place = len(head) + sum(2 + len(name) + 21 for name, *_ in tensors)
+    for name, kind, count, content in tensors:
+        head += struct.pack("<H", len(name)) + name
+        head += struct.pack("<BIQQ", kind, count, place, len(content))
+        place += len(content)
+    return head + b"".join(content for *_, content in tensors), held
+
+
+def test_a_file_of_four_bits_gives_back_what_it_holds(tmp_path):
+    content, held = packed_file(PACKED, random_weights(PACKED, ENCODER, 5))
+    (tmp_path / "e5.bin").write_bytes(content)
+    found = q4.read(tmp_path / "e5.bin", "e5.bin")
+    assert EncoderConfig.from_huggingface(found.config) == PACKED
+    assert found.config["pad_token_id"] == 1
+    assert (found.kind, found.quantized) == ("a Q4_0 file", "four bits")
+    assert {*found.weights} == {*held}
+    for name, array in held.items():
+        np.testing.assert_array_equal(found.weights[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda content: b"PK" + content[2:], "does not begin with E5S1"),
+        (lambda content: content[:300], "is damaged"),
+        (lambda content: content[:-40], "is damaged"),
+        (lambda content: content[:4] + b"\x02" + content[5:], "version 2"),
+        (lambda content: content.replace(b"l1.q.w", b"l9.q.w"), "no weight 'l1.q.w'"),
+    ],
+    ids=["another", "short", "cut", "newer", "a weight less"],
+)
+def test_a_file_of_four_bits_that_is_damaged_is_refused(tmp_path, change, says):
+    content, _ = packed_file(PACKED, random_weights(PACKED, ENCODER, 5))
+    (tmp_path / "e5.bin").write_bytes(change(content))
+    with pytest.raises(SourceError, match=says):
+        q4.read(tmp_path / "e5.bin", "e5.bin")
+
+
+def test_some_rows_of_a_vocabulary_keep_their_places(tmp_path):
+    weights = random_weights(CONFIG, HEADS["mlm"], 5)
+    save_folder(tmp_path, CONFIG, weights, HEADS["mlm"])
+    kept = np.array([0, 3, 60])
+    keep_rows(tmp_path, kept)
+    found = read_tensors(tmp_path / "model.safetensors")
+    config, *_ = load_folder(tmp_path)
+    assert config.vocab_size == 3
+    for name, array in weights.items():
+        own = array[kept] if name in (WORDS, MASKED_BIAS) else array
+        np.testing.assert_array_equal(found[name], own, err_msg=name)

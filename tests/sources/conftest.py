@@ -104,6 +104,7 @@ def ingest(tmp_path: Path) -> Callable[..., Ingested]:
         *,
         task: dict[str, Any] | None = None,
         corpus: dict[str, Any] | None = None,
+        base: dict[str, Any] | None = None,
         out: str = "out",
         **data: Any,
     ) -> Ingested:
@@ -111,7 +112,7 @@ def ingest(tmp_path: Path) -> Callable[..., Ingested]:
             "task": Task.model_validate(task or {}).model_dump(mode="json"),
             "data": Data.model_validate({"sources": sources, **data}).model_dump(mode="json"),
             "corpus": Corpus.model_validate(corpus or {}).model_dump(mode="json"),
-            "base": Base(uri="scratch").model_dump(mode="json"),
+            "base": Base.model_validate(base or {"uri": "scratch"}).model_dump(mode="json"),
             "spec_folder": str(tmp_path),
             "fingerprints": {},
         }

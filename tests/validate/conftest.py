@@ -55,7 +55,7 @@ class Bench:
     """Writes inputs under a temporary folder and runs the step on them."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.runs = root, 0
+        self.root, self.runs, self.trimmed = root, 0, None
 
     def examples(
         self, data: dict[str, list[dict]], task: Task, schema: pa.Schema | None = None
@@ -84,7 +84,8 @@ class Bench:
         tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
         tokenizer.enable_truncation(16)
         tokenizer.enable_padding(length=16)
-        with write(path, kind="base", producer="ingest", metadata={"scratch": scratch}) as folder:
+        facts = {"scratch": scratch, **({"trimmed": self.trimmed} if self.trimmed else {})}
+        with write(path, kind="base", producer="ingest", metadata=facts) as folder:
             write_json(folder / "config.json", {})
             if not scratch:
                 tokenizer.save(str(folder / "tokenizer.json"))

@@ -280,3 +280,19 @@ def test_rows_that_were_not_compared_are_counted(bench, good):
     settings = {"max_near_duplicate_rows": 30}
     (notice,) = bench.run(good, settings=settings).result.notices
     assert notice.count == 70 and "validate.max_near_duplicate_rows = 30" in notice.text
+
+
+@pytest.mark.parametrize(("unknown", "passes"), [(2, True), (20, False)])
+def test_words_that_trimming_took_apart_stop_the_run(bench, good, unknown, passes):
+    bench.trimmed = {
+        "before": 250_000,
+        "after": 9_000,
+        "words": 100,
+        "unknown": unknown,
+        "longer": 5,
+    }
+    outcome = bench.run(good)
+    check = outcome.checks["trimmed_words"]
+    assert (check["value"], check["passed"]) == ((unknown + 5) / 100, passes)
+    assert outcome.result.metrics["trimmed_words"] == check["value"] if passes else outcome.error
+    assert passes or "base.vocabulary: keep" in outcome.error.message

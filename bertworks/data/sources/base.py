@@ -24,7 +24,7 @@ from bertworks.storage.artifacts import write_json
 BERT = "bert"
 SETTINGS = "tokenizer_config.json"
 WEIGHTS = "model.safetensors"
-GRAPHS_END = (".onnx",)
+FILES_END = (".onnx", ".bin")
 GRAPHS = ("model.onnx", "onnx/model.onnx", "model_quantized.onnx", "onnx/model_quantized.onnx")
 """Where those who export put a graph, the unquantized ones first."""
 
@@ -105,7 +105,7 @@ def fetch_base(
     if config is not None:
         family = _check_config(base, into / "config.json")
         _check_sizes(base, into / "config.json", max_length)
-    elif not is_graph(base.uri):
+    elif not names_a_file(base.uri):
         raise _no_file(base, "config.json", "Give the folder that holds the checkpoint's files.")
     weights = _take_weights(base, into, spec_folder)
     facts: BaseFacts = {"scratch": False, "uri": masked(base.uri), "sha256": weights.sha256}
@@ -169,14 +169,14 @@ def base_notices(facts: Mapping[str, Any]) -> list[Notice]:
     return told
 
 
-def is_graph(uri: str) -> bool:
+def names_a_file(uri: str) -> bool:
     """Whether an address names a file of weights instead of a checkpoint's folder."""
-    return uri.endswith(GRAPHS_END)
+    return uri.endswith(FILES_END)
 
 
 def folder_of(uri: str) -> str:
     """The folder that an address means: itself, or that of the file which it names."""
-    return (uri.rpartition("/")[0] or ".") if is_graph(uri) else uri.rstrip("/")
+    return (uri.rpartition("/")[0] or ".") if names_a_file(uri) else uri.rstrip("/")
 
 
 def pin_of(base: Base) -> str | None:
@@ -250,19 +250,19 @@ def _take_weights(base: Base, into: Path, spec_folder: Path) -> _Weights:
     Raises:
         SourceError: There are no weights that are read here.
     """
-    if not is_graph(base.uri) and (sha256 := _take(base, WEIGHTS, into, spec_folder)):
+    if not names_a_file(base.uri) and (sha256 := _take(base, WEIGHTS, into, spec_folder)):
         return _Weights(sha256)
-    names = (base.uri.rpartition("/")[2],) if is_graph(base.uri) else GRAPHS
+    names = (base.uri.rpartition("/")[2],) if names_a_file(base.uri) else GRAPHS
     for name in names:
         with _opened(base, name, spec_folder, pinned=name) as file:
             if file is not None:
-                from bertworks.models.importers import onnx_graph
                 from bertworks.models.importers.imported import write_imported
+                from bertworks.models.importers.reading import read
 
-                found = onnx_graph.read(file.path, f"{masked(folder_of(base.uri))}/{name}")
+                found = read(file.path, f"{masked(folder_of(base.uri))}/{name}")
                 write_imported(found, into, masked(base.uri))
                 return _Weights(file.sha256, found.kind, found.quantized)
-    if is_graph(base.uri):
+    if names_a_file(base.uri):
         raise _no_file(base, names[0], "Check the address; it names a file of weights.")
     with _opened(base, "pytorch_model.bin", spec_folder, pinned=WEIGHTS) as pickled:
         fix = "Give a checkpoint with safetensors weights, or an ONNX graph (model.onnx)."

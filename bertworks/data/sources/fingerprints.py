@@ -15,6 +15,7 @@ from bertworks.data.sources.fetch import local_files, remote_files, version_of
 from bertworks.data.sources.uri import parse
 from bertworks.errors import EnvironmentFault
 from bertworks.secrets import without_values
+from bertworks.spec.bases import AUTO, CATALOGUE
 from bertworks.storage.artifacts import sha256_of, write_json
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def _of_base(base: Base, folder: Path) -> str:
 
     if base.uri == "scratch":
         return _digest("scratch")
+    if base.uri == AUTO:
+        return _digest(AUTO, *(one.checkpoint.sha256 for one in CATALOGUE))
     if base.tokenizer is not None:
         where = base.model_copy(update={**base.tokenizer.model_dump(), "tokenizer": None})
         without = base.model_copy(update={"tokenizer": None})

@@ -43,6 +43,7 @@ def run_checks(
         _too_long(scan.tokens, task, settings),
         _unknown_tokens(scan.tokens, settings),
         _no_known_tokens(scan.tokens),
+        _trimmed_words(scan, settings),
         _near_duplicates(scan, settings),
         _leakage(scan, settings),
         _label_balance(scan, task, settings),
@@ -128,6 +129,19 @@ def _no_known_tokens(tokens: TokenCounts | None) -> Check:
         "all look the same to it"
     )
     return _at_most("no_known_tokens", message, tokens.blind, 0, tokens.blind_rows, tokens.blind)
+
+
+def _trimmed_words(scan: Scan, settings: Checks) -> Check:
+    limit, found = settings.max_trimmed_words, scan.trimmed
+    if found is None:
+        return _skipped("trimmed_words", "the base's vocabulary is whole", limit)
+    lost = found["unknown"] + found["longer"]
+    message = (
+        f"of {found['words']} words of validation, trimming the base's vocabulary from "
+        f"{found['before']} to {found['after']} entries made {found['unknown']} unknown and splits "
+        f"{found['longer']} into more pieces (base.vocabulary: keep takes it whole)"
+    )
+    return _at_most("trimmed_words", message, lost / max(found["words"], 1), limit, [], lost)
 
 
 def _near_duplicates(scan: Scan, settings: Checks) -> Check:

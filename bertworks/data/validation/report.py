@@ -17,13 +17,15 @@ from bertworks.spec import Validate
 _SHOWN_ROWS = 5
 _TEXT_LENGTH = 80
 _MEASURED = (
-    "encoding_damage", "too_long", "unknown_tokens", "near_duplicates", "leakage", "drift",
+    "encoding_damage", "too_long", "unknown_tokens", "trimmed_words", "near_duplicates", "leakage",
+    "drift",
 )  # fmt: skip
 _COMPARING = ("near_duplicates", "leakage")
 # Checks whose limit has a name of its own in validate.checks.
 _LIMITS = {
     "encoding_damage": "max_encoding_damage", "too_long": "max_too_long",
-    "unknown_tokens": "max_unknown_tokens", "near_duplicates": "max_near_duplicates",
+    "unknown_tokens": "max_unknown_tokens",
+    "trimmed_words": "max_trimmed_words", "near_duplicates": "max_near_duplicates",
     "leakage": "max_leakage", "label_balance": "min_label_share", "rare_labels": "min_label_rows",
     "drift": "max_drift",
 }  # fmt: skip

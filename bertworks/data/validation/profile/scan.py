@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from bertworks import progress
 from bertworks.contracts.examples import EXAMPLES
+from bertworks.data.sources.trimming import Trimmed
 from bertworks.data.validation.labels import LabelCounter
 from bertworks.data.validation.profile.columns import Column, NumberColumn, new_column
 from bertworks.data.validation.profile.duplicates import ShingleSets, Twins
@@ -55,6 +56,7 @@ class Scan:
         vocabulary: int64 (VOCABULARY_BUCKETS,): words a hash bucket.
         words: The frequent words.
         tokens: What the tokenizer made of a sample; None without a tokenizer.
+        trimmed: What trimming the base's vocabulary did; None: it is whole.
         compared: Rows a split that were compared with each other.
         compared_ids: Their ids, train first.
         twins: Near-duplicates, as positions in `compared_ids`.
@@ -73,6 +75,7 @@ class Scan:
     )
     words: TopValues = field(default_factory=TopValues)
     tokens: TokenCounts | None = None
+    trimmed: Trimmed | None = None
     compared: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     compared_ids: list[str] = field(default_factory=list)
     twins: Twins = field(default_factory=lambda: ShingleSets().twins())
@@ -94,7 +97,7 @@ def scan(examples: Artifact, task: Task, settings: Validate, base: Artifact) -> 
         settings: The spec's validate section.
         base: The opened base artifact; without a tokenizer when it is made from scratch.
     """
-    result = Scan(LabelCounter(task))
+    result = Scan(LabelCounter(task), trimmed=base.metadata.get("trimmed"))
     counter = None if base.metadata.get("scratch") else TokenCounter(base, task)
     sets = ShingleSets()
     checks = settings.checks

@@ -1,0 +1,32 @@
+"""Which encoder of the catalogue fits texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from bertworks.data.inspection.language import language_of, name_of
+from bertworks.notices import Notice
+from bertworks.spec import Base
+from bertworks.spec.bases import for_languages
+
+LOOKED_AT = 2_000
+
+
+def choose(base: Base, texts: Iterable[str]) -> tuple[Base, Notice]:
+    """The base that `base: auto` stands for, and why.
+
+    Args:
+        base: The spec's section; its other settings stay.
+        texts: Those of the training rows, whose first ones are looked at.
+    """
+    language = language_of(list(islice(texts, LOOKED_AT)))
+    codes = [code for code in (language.code, language.second) if code]
+    found = for_languages(codes)
+    told = " and ".join(map(name_of, codes)) or "a language that cannot be told"
+    if not codes and language.script not in ("Latin", "none"):
+        found = for_languages([language.script])
+    settings = base.model_dump(exclude={"name", "uri", "sha256", "tokenizer"})
+    chosen = Base(name=found.name, **settings)
+    text = f"base: auto takes {found.name} ({found.model}): the training texts are in {told}"
+    return chosen, Notice(f"{text} ({language.script} script); base.name takes another one")
