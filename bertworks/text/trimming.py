@@ -35,8 +35,9 @@ def kind_of(content: Mapping[str, Any]) -> str:
 
 
 def size_of(content: Mapping[str, Any]) -> int:
-    """Entries of a tokenizer.json's vocabulary."""
-    return len(content["model"]["vocab"])
+    """Entries of a tokenizer.json's vocabulary, with the marks that stand behind it."""
+    numbers = [entry["id"] for entry in content.get("added_tokens") or []]
+    return max(len(_entries(content)), 1 + max(numbers, default=-1))
 
 
 def needed_ids(content: Mapping[str, Any], texts: Iterable[str], filled: int = FILLED) -> list[int]:

@@ -1,6 +1,7 @@
 """Against transformers and torch, where an environment with them is at hand."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from random_bert import CONFIG, HEADS, random_inputs, random_weights
 
 from bertworks.data.sources.base import fetch_base
 from bertworks.models.config import Head
+from bertworks.models.layout import encoder_shapes
 from bertworks.models.model import build
 from bertworks.models.weights import dense, load_folder, save_folder
 from bertworks.spec import Base
+from bertworks.spec.bases import CATALOGUE, names
 
 PRUNED = dataclasses.replace(CONFIG, num_heads=(2, 0), intermediate_sizes=(0, 9))
 KINDS = ["sequence", "token", "mlm"]
@@ -61,16 +64,21 @@ def test_a_pruned_model_computes_the_same_in_stock_transformers(theirs):
 
 
 @pytest.mark.slow
-def test_the_default_checkpoint_computes_the_same(peers, tmp_path):
+@pytest.mark.parametrize("name", names())
+def test_a_checkpoint_of_the_catalogue_computes_the_same(peers, tmp_path, name):
     base = tmp_path / "base"
     base.mkdir()
-    fetch_base(Base(), base)
+    fetch_base(Base(name=name), base)
+    known = next(one for one in CATALOGUE if one.name == name)
     config, weights, _ = load_folder(base)
+    sizes = encoder_shapes(config).values()
+    assert sum(math.prod(shape) for shape in sizes) == known.parameters
+    assert (config.num_layers, config.vocab_size) == (known.layers, known.vocabulary)
     inputs = random_inputs(config.vocab_size, shape=(4, 40))
     np.savez(tmp_path / "inputs.npz", **inputs)
     files = base, tmp_path / "inputs.npz", tmp_path / "outputs.npz"
     peers("transformers_outputs.py", *files)
     expected = np.load(files[2])
     worst = worst_difference(expected, config, Head("encoder"), weights, inputs)
-    print(f"max abs difference to transformers + torch: {worst:.2e}")
+    print(f"{name}: max abs difference to transformers + torch: {worst:.2e}")
     assert worst < 1e-4

@@ -13,6 +13,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from random_bert import CONFIG, HEADS, random_inputs, random_weights
 from torch_like_graph import torch_like_graph
 
+from bertworks.data.sources.base import fetch_base
+from bertworks.data.sources.fetch import fetch
 from bertworks.errors import SourceError
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.depth import keep_layers
@@ -22,6 +24,8 @@ from bertworks.models.layout import MASKED_BIAS, WORDS, encoder_shapes
 from bertworks.models.model import build
 from bertworks.models.rows import keep_rows
 from bertworks.models.weights import load_folder, read_tensors, save_folder
+from bertworks.spec import Base
+from bertworks.text.tokenizer import Tokenizer
 
 ENCODER = Head("encoder")
 INPUTS = random_inputs(seed=6)
@@ -222,7 +226,9 @@ def test_the_first_layers_of_a_pruned_encoder_keep_their_widths(tmp_path):
     assert (config.num_heads, config.intermediate_sizes) == ((2,), (30,))
 
 
-PACKED = dataclasses.replace(CONFIG, vocab_size=64, layer_norm_eps=1e-5)  # blocks of 32 weights
+PACKED = dataclasses.replace(
+    CONFIG, vocab_size=64, layer_norm_eps=1e-5, pad_id=1
+)  # blocks of 32 weights
 
 
 def in_four_bits(array):
@@ -306,3 +312,39 @@ def test_some_rows_of_a_vocabulary_keep_their_places(tmp_path):
     for name, array in weights.items():
         own = array[kept] if name in (WORDS, MASKED_BIAS) else array
         np.testing.assert_array_equal(found[name], own, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["minilm-l3", "bge-small-en"])
+def test_the_catalogues_graphs_compute_the_same_in_onnxruntime(tmp_path, name):
+    """In floating point to 1e-4; where products round their inputs to int8, nearly."""
+    base = Base(name=name)
+    fetch_base(base, tmp_path)
+    config, weights, _ = load_folder(tmp_path)
+    uri = base.uri if base.uri.endswith(".onnx") else f"{base.uri}/model.onnx"
+    texts = ["a warm, clever and moving film", "how do i top up my card?", "dull"]
+    encoded = Tokenizer.load(tmp_path).encode_batch(texts)
+    length = max(len(ids) for ids, _ in encoded)
+    ids = np.array([[*row, *[0] * (length - len(row))] for row, _ in encoded], np.int64)
+    mask = (ids != 0).astype(np.int64)
+    with fetch(uri, base.sha256, tmp_path) as files:
+        session = onnxruntime.InferenceSession(str(files[0].path))
+        wanted = {one.name for one in session.get_inputs()}
+        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        outputs = session.run(None, {name: given[name] for name in wanted})
+    theirs = next(one for one in outputs if one.shape == (*ids.shape, config.hidden_size))[
+        mask == 1
+    ]
+    inputs = {"input_ids": ids, "mask": mask, "type_ids": np.zeros_like(ids)}
+    narrow = {key: array.astype(np.int32) for key, array in inputs.items()}
+    states = build(config, ENCODER, weights)(narrow, hidden_states=True)["hidden"]
+    ours = states[-1].numpy()[mask == 1]
+    norms = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
+    cosine = ((ours * theirs).sum(-1) / norms).min()
+    print(
+        f"{name}: largest difference {np.abs(ours - theirs).max():.2e}, least cosine {cosine:.5f}"
+    )
+    if name == "minilm-l3":
+        assert np.abs(ours - theirs).max() < 1e-4
+    else:
+        assert cosine > 0.95

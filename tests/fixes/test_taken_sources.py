@@ -242,6 +242,18 @@ def test_a_base_with_fewer_layers(bench: Bench) -> None:
     taken("bertworks/data/sources/base.py", "Set base.layers: ", bench.ingest, by)
 
 
+def test_a_vocabulary_that_cannot_be_trimmed(bench: Bench) -> None:
+    from tests.helpers import family_bases
+
+    family_bases.roberta(bench.folder / "model", ["a good review", "number 5"])
+    bench.content["base"] = {"uri": "./model", "vocabulary": "trim"}
+    bench.content["task"] = {"max_length": 16}
+    bench.rows(reviews(ALL))
+    taken(
+        "bertworks/data/sources/trimming.py", "Set base.vocabulary: keep", bench.ingest, as_written
+    )
+
+
 def test_a_base_whose_files_do_not_agree(bench: Bench) -> None:
     checkpoint(bench.folder / "model", marks=False)
     checkpoint(bench.folder / "whole")

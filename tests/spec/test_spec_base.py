@@ -46,7 +46,7 @@ def test_an_address_in_short(tmp_path: Path) -> None:
     ("base", "says"),
     [
         ("{name: bge-smal-en}", "Did you mean bge-small-en?"),
-        ("minilm", "must be one of minilm-l6, bge-small-en"),
+        ("minilm", "must be auto or one of minilm-l6, bge-small-en"),
         ("{name: minilm-l6, uri: elsewhere}", "give `name` or `uri`, not both"),
         ("{uri: scratch, layers: 2}", "scratch.layers"),
         ("{layers: 0}", "greater than or equal to 1"),

@@ -129,11 +129,11 @@ def test_marks_are_numbered_anew_wherever_they_stand(kind):
 @KINDS
 def test_what_it_costs_is_counted(kind):
     _, small = cut(kind, ENGLISH)
-    words = {"film": 3, "фильм": 2, "☃": 1, "warmer": 4}
+    words = {"film": 3, "сюжет": 2, "☃": 1, "warmer": 4}
     unknown, longer = trimming.split_longer(WHOLE[kind], small, words)
     old, new = (len(pieces(content, "warmer")) for content in (WHOLE[kind], small))
-    was_known = UNKNOWN[kind] not in pieces(WHOLE[kind], "фильм")
-    assert was_known and UNKNOWN[kind] in pieces(small, "фильм")
+    was_known = UNKNOWN[kind] not in pieces(WHOLE[kind], "сюжет")
+    assert was_known and UNKNOWN[kind] in pieces(small, "сюжет")
     assert unknown == 2  # not the snowman, which was unknown before
     assert longer == (4 if new > old else 0)
 
