@@ -13,6 +13,11 @@ from dataclasses import dataclass
 EVERY = "many"
 """The language of an encoder that was trained on about a hundred."""
 
+LARGE = 60_000
+"""Entries from which on `base.vocabulary: auto` trims: those of several languages."""
+TRIMMED = 30_000
+"""Entries up to which a trimmed vocabulary takes more pieces of the texts' scripts: BERT's own size."""
+
 
 @dataclass(frozen=True)
 class Pinned:
@@ -59,8 +64,13 @@ class KnownBase:
 
     @property
     def int8_mb(self) -> float:
-        """What its weights take at a byte each, in units of 10^6 bytes, before trimming and pruning."""
-        return self.parameters / 1e6
+        """What its weights take at a byte each, in units of 10^6 bytes, before pruning.
+
+        Of a vocabulary that is trimmed, as much counts as trimming leaves at most, the entries that the
+        training texts themselves have beyond that aside.
+        """
+        left_out = max(self.vocabulary - TRIMMED, 0) if self.vocabulary >= LARGE else 0
+        return (self.parameters - left_out * self.hidden_size) / 1e6
 
 
 _MINILM = Pinned(

@@ -19,9 +19,9 @@ from typing import Any
 
 import tokenizers
 
+from bertworks.spec.bases import TRIMMED
+
 MODELS = ("Unigram", "WordPiece")
-FILLED = 30_000
-"""Entries up to which a trimmed vocabulary takes more pieces of the texts' scripts: BERT's own size."""
 SCRIPT_SHARE = 0.01
 """A script with this share of the letters, or more, is one that texts to come will use."""
 BATCH = 1_000
@@ -40,7 +40,9 @@ def size_of(content: Mapping[str, Any]) -> int:
     return max(len(_entries(content)), 1 + max(numbers, default=-1))
 
 
-def needed_ids(content: Mapping[str, Any], texts: Iterable[str], filled: int = FILLED) -> list[int]:
+def needed_ids(
+    content: Mapping[str, Any], texts: Iterable[str], filled: int = TRIMMED
+) -> list[int]:
     """The ids to keep, rising.
 
     All marks and bytes; the pieces of the texts; all single characters of the texts' scripts; and, up to

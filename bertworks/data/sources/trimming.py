@@ -15,11 +15,10 @@ from bertworks.errors import SpecError
 from bertworks.models.rows import keep_rows
 from bertworks.notices import Notice
 from bertworks.spec import Base
+from bertworks.spec.bases import LARGE
 from bertworks.text import trimming
 from bertworks.text.tokenizer import FILE
 
-LARGE = 60_000
-"""Entries from which on `base.vocabulary: auto` trims: those of several languages."""
 _WORD = re.compile(r"\w+")
 Texts = Callable[[str], Iterable[str]]
 """A split's texts, by its name."""
