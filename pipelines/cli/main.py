@@ -19,6 +19,7 @@ from bertworks.errors import BertworksError, SpecError
 from pipelines.cli import asking as asking_cli
 from pipelines.cli import auto as auto_cli
 from pipelines.cli import bases as bases_cli
+from pipelines.cli import board as board_cli
 from pipelines.cli import compare as compare_cli
 from pipelines.cli import init as init_cli
 from pipelines.cli import models as models_cli
@@ -235,6 +236,7 @@ def report(
         webbrowser.open(file.as_uri())
 
 
+app.command()(board_cli.board)
 app.command("submit")(submit)
 runs_cli.app.command()(compare_cli.compare)
 app.add_typer(runs_cli.app, name="runs")
