@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from bertworks.errors import SpecError
 from bertworks.facade.given import Given, source_of
 from bertworks.facade.paths import from_here, from_here_too, whole
-from bertworks.spec import AgentSpec, Base, Columns, Task
+from bertworks.spec import AgentSpec, Base, Columns, Task, presets
 from bertworks.spec import file as spec_file
 from bertworks.spec.file import SpecFile
 from bertworks.tasks import for_task
@@ -120,8 +120,10 @@ def _start(spec: Spec | None, folder: Path) -> tuple[dict[str, Any], Path]:
     """
     if isinstance(spec, str | os.PathLike):
         loaded = spec_file.load(os.fspath(spec))
-        return _value(loaded.spec), loaded.path.resolve()
-    return ({} if spec is None else from_here(_value(spec))), folder / WHERE
+        return presets.without(_value(loaded.spec)), loaded.path.resolve()
+    given = {} if spec is None else from_here(_value(spec))
+    # What a preset set gives way to another preset.
+    return presets.without(given) if isinstance(spec, AgentSpec) else given, folder / WHERE
 
 
 def _value(value: Any) -> Any:

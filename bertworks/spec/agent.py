@@ -7,9 +7,14 @@ schema` prints them as JSON schema. Reading a spec from a file, with line number
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Any
+
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from bertworks.secrets import masked, secret_in
+from bertworks.spec import presets
 from bertworks.spec.base import Base
 from bertworks.spec.checks import Validate
 from bertworks.spec.cluster import Resources, Schedule, Serve
@@ -17,6 +22,7 @@ from bertworks.spec.compress import Compress
 from bertworks.spec.confidence import Confidence
 from bertworks.spec.data import Corpus, Data
 from bertworks.spec.judging import Evaluate, Gates, Retrain
+from bertworks.spec.presets import Preset
 from bertworks.spec.section import Section
 from bertworks.spec.task import Task, metrics_of, task_metric
 from bertworks.spec.training import Finetune, Pretrain, Transform
@@ -55,6 +61,7 @@ class AgentSpec(Section):
         description="Lower-case letters, digits and dashes; names the pipeline, models and server.",
     )
     description: str = Field("", description="What the agent is for.")
+    preset: Preset | None = Field(None, description=presets.TOLD)
     task: Task = Field(default_factory=Task)
     data: Data
     corpus: Corpus = Field(default_factory=Corpus)
@@ -72,6 +79,11 @@ class AgentSpec(Section):
     resources: Resources = Field(default_factory=Resources)
     schedule: Schedule = Field(default_factory=Schedule)
     retrain: Retrain = Field(default_factory=Retrain)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_is_below(cls, content: Any) -> Any:
+        return presets.below(content) if isinstance(content, Mapping) else content
 
     @field_validator("data")
     @classmethod
@@ -146,6 +158,13 @@ class AgentSpec(Section):
         import yaml
 
         plain = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        for name in presets.values(plain):  # a default may stand above the preset's value
+            section, _, key = name.rpartition(".")
+            here = plain
+            for part in section.split("."):
+                here = here.setdefault(part, {})
+            here[key] = attrgetter(name)(self)
+        plain = presets.without(plain)
         if self.base.name is not None:
             for key in Base.addresses(self.base.name):
                 plain["base"].pop(key, None)

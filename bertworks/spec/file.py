@@ -20,7 +20,7 @@ from bertworks import bounded_yaml
 from bertworks.bounded_yaml import Key
 from bertworks.errors import SpecError
 from bertworks.secrets import masked
-from bertworks.spec import AgentSpec, Base
+from bertworks.spec import AgentSpec, Base, presets
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,12 @@ def explain(
         requests: Step to the CPU and memory that its pods ask for where the spec says nothing.
     """
     content = loaded.spec.model_dump(mode="json", by_alias=True)
-    for key, value in leaves(content, ()):
+    preset = presets.values(content)
+    for key, value in leaves(content):
+        name = ".".join(map(str, key))
+        given = f"preset {loaded.spec.preset}" if name in preset and preset[name] == value else ""
         # A list or a mapping of plain values may be written whole: its line is its parent's.
-        yield ".".join(map(str, key)), value, loaded.origins.get(key) or _derived(loaded, key)
+        yield name, value, loaded.origins.get(key) or given or _derived(loaded, key)
     for step, amounts in (requests or {}).items():
         chosen = loaded.spec.resources.of(step)
         for name, amount in zip(("cpu", "memory"), amounts, strict=True):
