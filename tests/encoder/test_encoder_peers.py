@@ -9,7 +9,7 @@ from random_bert import CONFIG, HEADS, random_inputs, random_weights
 
 from bertworks.data.sources.base import fetch_base
 from bertworks.models.config import Head
-from bertworks.models.layout import encoder_shapes
+from bertworks.models.layout import POOLER, encoder_shapes, initialize
 from bertworks.models.model import build
 from bertworks.models.weights import dense, load_folder, save_folder
 from bertworks.spec import Base
@@ -76,7 +76,14 @@ def test_a_checkpoint_of_the_catalogue_computes_the_same(peers, tmp_path, name):
     assert (config.num_layers, config.vocab_size) == (known.layers, known.vocabulary)
     inputs = random_inputs(config.vocab_size, shape=(4, 40))
     np.savez(tmp_path / "inputs.npz", **inputs)
-    files = base, tmp_path / "inputs.npz", tmp_path / "outputs.npz"
+    # Some have no pooler, which no hidden state goes through; transformers wants one all the same.
+    pooler = {
+        f"{POOLER}.weight": (config.hidden_size,) * 2,
+        f"{POOLER}.bias": (config.hidden_size,),
+    }
+    whole = {**initialize(pooler, seed=0), **weights}
+    save_folder(tmp_path / "whole", config, whole, Head("encoder"))
+    files = tmp_path / "whole", tmp_path / "inputs.npz", tmp_path / "outputs.npz"
     peers("transformers_outputs.py", *files)
     expected = np.load(files[2])
     worst = worst_difference(expected, config, Head("encoder"), weights, inputs)
