@@ -20,6 +20,7 @@ from bertworks.training.initial import load_initial
 from components.contract import StepResult, StepSection
 
 PAGE = "tuning.html"
+BUDGET = "tune.minutes (of `bertworks auto`: --minutes)"
 SAVES_MEMORY = f"{Finetune.place}.batch_size"  # the setting, when it does not fit
 
 
@@ -121,15 +122,16 @@ def _notices(found: Tuned, times: SearchTimes, wanted: Tune) -> list[Notice]:
         notices.append(
             Notice(
                 f"The search took {took:.1f} minutes, its budget is {wanted.minutes:g}: it ends at an "
-                "epoch's end, and one epoch takes longer than what was left. Raise tune.minutes.",
+                "epoch's end, and one epoch takes longer than what was left. Raise "
+                f"{BUDGET}.",
                 "warning",
             )
         )
     elif count == 1:
         notices.append(
             Notice(
-                f"One trial was all that fitted into tune.minutes: {wanted.minutes:g}, so nothing was "
-                "compared. Raise it, or leave the search out (tune.enabled: false).",
+                f"One trial was all that fitted into the {wanted.minutes:g} minutes of the search, so "
+                f"nothing was compared. Raise {BUDGET}, or leave the search out (tune.enabled: false).",
                 "warning",
             )
         )

@@ -98,7 +98,7 @@ def auto(
     for line in lines:
         typer.echo(line)
     took = (time.monotonic() - began) / 60
-    typer.echo(f"took {took:.1f} of {minutes:g} minutes; spec: {spec}")
+    typer.echo(f"{time_taken(took, minutes)}; spec: {spec}")
 
 
 def _spec(
@@ -106,7 +106,7 @@ def _spec(
 ) -> tuple[Composed, Path]:
     """What the files hold, and the spec that says so; one that this command wrote before is kept."""
     from bertworks.data.inspection.inspect import inspect
-    from bertworks.data.inspection.saving import save
+    from bertworks.data.inspection.saving import save, was_written_by
 
     found = inspect(data, (out or Path("agent.yaml")).absolute().parent, name=name)
     searched = search_minutes(minutes)
@@ -117,19 +117,19 @@ def _spec(
     )  # fmt: skip
     spec = out or Path(f"{found.content['name']}.yaml")
     command = f"bertworks auto {shlex.join(data)} --minutes {minutes:g}"
-    if not _is_ours(spec, command):
+    if not was_written_by(command, spec):
         save(found, spec, command)
     return found, spec
 
 
-def _is_ours(spec: Path, command: str) -> bool:
-    """Whether the same command wrote this spec: then it goes on."""
-    try:
-        with spec.open(encoding="utf-8") as stream:
-            first = " ".join(line.strip("# \n") for line in (stream.readline(), stream.readline()))
-    except (OSError, UnicodeDecodeError):
-        return False
-    return first.startswith(f"Written by `{command}`")
+def time_taken(took: float, minutes: float) -> str:
+    """How the time was kept, in words; both in minutes."""
+    if round(took, 1) <= minutes:
+        return f"took {took:.1f} of {minutes:g} minutes"
+    return (
+        f"took {took:.1f} minutes: {took - minutes:.1f} ({took / minutes - 1:.0%}) more than the "
+        f"{minutes:g} of --minutes"
+    )
 
 
 def search_minutes(minutes: float) -> float:

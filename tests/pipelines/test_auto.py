@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typer.testing import CliRunner
 
 from bertworks.contracts.runs import RunRecord, RunStep
 from bertworks.contracts.tuned import SEARCH_TIMES, TUNED, Chosen, SearchTimes, Trial, Tuned
+from bertworks.data.inspection.content import Composed
+from bertworks.data.inspection.saving import save, was_written_by
 from bertworks.errors import SpecError
 from bertworks.storage.store import Store
 from pipelines.cli import auto
@@ -75,6 +78,27 @@ def test_another_ones_spec_is_not_overwritten(rows: str) -> None:
     done = RUNNER.invoke(app, ["auto", rows, "--minutes", "5"])
     assert isinstance(done.exception, SpecError)
     assert Path("remarks.yaml").read_text() == "name: mine"
+
+
+LONG = "/home/maria/feedback/2026/exports/incoming/" + "reviews-without-duplicates-" * 4 + ".csv"
+FILES = [[LONG], ["some rows.csv", LONG], [f"reviews-{number}.csv" for number in range(90)]]
+
+
+@pytest.mark.parametrize("files", FILES, ids=["a long path", "blanks", "many files"])
+def test_a_command_of_any_length_knows_its_own_spec(files: list[str], tmp_path: Path) -> None:
+    command, *others = (f"bertworks auto {shlex.join(files)} --minutes {n}" for n in (5, 50, 6))
+    found = Composed({"name": "remarks", "data": {"sources": [{"uri": "rows.csv"}]}}, [], 9, True)
+    save(found, spec := tmp_path / "remarks.yaml", command)
+    assert was_written_by(command, spec)
+    spec.write_text(spec.read_text() + "finetune: {epochs: 2}\n")
+    assert was_written_by(command, spec)
+    assert not any(was_written_by(other, spec) for other in others)
+    assert not was_written_by(command, tmp_path / "none.yaml")
+
+
+def test_time_that_was_missed_is_told() -> None:
+    assert auto.time_taken(3.99, 4) == "took 4.0 of 4 minutes"
+    assert auto.time_taken(4.9, 4) == "took 4.9 minutes: 0.9 (23%) more than the 4 of --minutes"
 
 
 @pytest.mark.slow

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 
 from bertworks.data.inspection.content import Composed
-from bertworks.data.inspection.writing import to_yaml
+from bertworks.data.inspection.writing import heading, to_yaml
 from bertworks.errors import DataError, EnvironmentFault, SpecError
 from bertworks.spec import file as spec_file
 from bertworks.storage import temporary
@@ -33,6 +34,23 @@ def _free(out: Path) -> Path:
     return free
 
 
+def was_written_by(command: str, out: Path) -> bool:
+    """Whether `save` wrote this spec for the same command, whatever was changed below its heading."""
+    expected = heading(_head(command, out)[:1])
+    try:
+        with out.open(encoding="utf-8") as stream:
+            return [line.rstrip("\r\n") for line in islice(stream, len(expected))] == expected
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _head(command: str, out: Path) -> tuple[str, str]:
+    return (
+        f"Written by `{command}`. Each value has its reason above it.",
+        f"Run it: bertworks run {out.name}. All other settings: bertworks spec explain {out.name}",
+    )
+
+
 def save(found: Composed, out: Path, command: str) -> str:
     """Writes the spec; returns its text.
 
@@ -47,11 +65,7 @@ def save(found: Composed, out: Path, command: str) -> str:
         EnvironmentFault: The file cannot be written.
     """
     shown = out.name
-    head = (
-        f"Written by `{command}`. Each value has its reason above it.",
-        f"Run it: bertworks run {shown}. All other settings: bertworks spec explain {shown}",
-    )
-    text = to_yaml(found.content, found.decisions, head)
+    text = to_yaml(found.content, found.decisions, _head(command, out))
     try:
         written = text.encode("utf-8")
     except UnicodeEncodeError:

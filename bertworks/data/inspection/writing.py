@@ -32,10 +32,15 @@ def to_yaml(
         while key and not _has(content, key):
             key = key[:-1]
         notes.setdefault(key, []).append(one.line())
-    lines = [line for one in head for line in _comment(one, 0)]
+    lines = heading(head)
     lines += [line for note in notes.get((), []) for line in _comment(note, 0)]
     lines += _mapping(content, (), 0, notes)
     return "\n".join(lines) + "\n"
+
+
+def heading(head: Sequence[str]) -> list[str]:
+    """The lines that a spec begins with, of any length: nothing is left out."""
+    return [line for one in head for line in _comment(one, 0, None)]
 
 
 def _has(content: Any, key: Key) -> bool:
@@ -106,9 +111,9 @@ def _scalar(name: str) -> str:
     return text.removesuffix("...\n").rstrip("\n")
 
 
-def _comment(text: str, indent: int) -> Iterator[str]:
+def _comment(text: str, indent: int, longest: int | None = _LONGEST) -> Iterator[str]:
     """Comment lines of a text, whatever stands in it."""
     plain = "".join(one if one.isprintable() else " " for one in text)
-    plain = plain.encode("utf-8", "backslashreplace").decode("utf-8")[:_LONGEST]
+    plain = plain.encode("utf-8", "backslashreplace").decode("utf-8")[:longest]
     for line in textwrap.wrap(plain, WIDTH - indent - 2, break_on_hyphens=False):
         yield f"{' ' * indent}# {line}"

@@ -130,7 +130,11 @@ class Trials:
     def _title(self, number: int, study: Study, budget: Budget) -> str:
         of = "" if self.tune.trials is None else f" of {self.tune.trials}"
         best = "" if study.best is None else f", best so far {study.best.value:.4f}"
-        left = "" if self.tune.minutes is None else f", {duration(max(0.0, budget.left))} left"
+        left = (
+            ""
+            if self.tune.minutes is None
+            else f", begun with {duration(max(0.0, budget.left))} left"
+        )
         return f"trial {number + 1}{of}{best}{left}"
 
 
