@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bertworks.evaluation.gating import gates
 from bertworks.evaluation.gating.champion import champion_predictions
 from bertworks.evaluation.gating.new_labels import NewLabels, unknown_to
 from bertworks.evaluation.gating.remedies import fix
+from bertworks.notices import Notice
 from bertworks.pages.gates import gate_page
 from bertworks.spec import Gates, Task
 from bertworks.storage import artifacts
@@ -107,12 +109,12 @@ def run(
     ) as folder:
         DECISION.write(folder, found)
         (folder / "view.html").write_text(gate_page(section.name, found), encoding="utf-8")
+    notices = gates.notices(found, rules, measured)
     if not found.passed and not retrain:
         kept = store.refuse(packed, section.name, found, ours)
-        raise _refusal(kept, found, fix(found, measured))
+        raise _refusal(kept, found, notices, fix(found, measured))
     values = {rule.name: rule.value for rule in found.rules if rule.value is not None}
     passed = int(found.passed)
-    notices = gates.notices(found, rules, measured)
     return StepResult({"passed": passed, **values}, html="view.html", notices=notices)
 
 
@@ -180,12 +182,12 @@ def _against(
     return gap, labels
 
 
-def _refusal(kept: Version, found: Decision, advice: str) -> GateRefused:
-    reasons = "\n".join(f"  - {reason}" for reason in found.reasons)
-    return GateRefused(
-        f"The gates refused the bundle of {kept.name}:\n{reasons}\n  {_what_becomes_of(kept)}",
-        advice,
-    )
+def _refusal(kept: Version, found: Decision, notices: Sequence[Notice], advice: str) -> GateRefused:
+    """The refusal, with the warnings about rules that were met."""
+    said = [f"- {reason}" for reason in found.reasons]
+    said += [f"Note: {one.text}" for one in notices if one.level == "warning"]
+    lines = "\n".join(f"  {line}" for line in [*said, _what_becomes_of(kept)])
+    return GateRefused(f"The gates refused the bundle of {kept.name}:\n{lines}", advice)
 
 
 def _what_becomes_of(kept: Version) -> str:

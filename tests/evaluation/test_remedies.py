@@ -23,10 +23,10 @@ from bertworks.contracts.latency import Load, Speed
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.gating.drops import Drop
-from bertworks.evaluation.gating.gates import Measured, against_champion, decide
+from bertworks.evaluation.gating.gates import Measured, against_champion, decide, notices
 from bertworks.evaluation.gating.remedies import fix
 from bertworks.runtime.inference import batches
-from bertworks.spec import Gates
+from bertworks.spec import Confidence, Gates
 from bertworks.storage.artifacts import open_artifact
 from tests.helpers.steps import gate
 
@@ -179,6 +179,60 @@ def test_a_missing_floor_and_a_strange_champion_have_a_way_out() -> None:
     with pytest.raises(ArtifactError) as caught:
         against_champion(ours, theirs, "accuracy", seed=1)
     assert "gates.beat_champion: false" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"precision": 0.95}, "lower confidence.abstain.precision"),
+        ({"coverage": 0.8}, "raise confidence.abstain.coverage"),
+    ],
+)
+def test_only_the_setting_that_the_spec_has_is_named(asked: dict[str, float], said: str) -> None:
+    given = state(asked=Confidence.model_validate({"abstain": asked, "calibrate": True}))
+    rules = {**OFF, "min_coverage": 0.7, "max_calibration_error": 0.06}
+    advice = fix(decide(Gates(**rules), "accuracy", given), given)
+    assert said in advice and advice.count("confidence.") == 1
+    without = state(asked=Confidence.model_validate({"abstain": asked, "calibrate": False}))
+    advice = fix(decide(Gates(**rules), "accuracy", without), without)
+    assert "set confidence.calibrate: true" in advice
+
+
+@pytest.mark.parametrize(
+    ("limit", "note", "text", "level"),
+    [
+        (0.2, "", None, None),
+        (
+            0.07,
+            "met within chance only",
+            "is met within chance only: 0.0877 on 300 rows",
+            "warning",
+        ),
+        (0.02, None, None, None),
+    ],
+)
+def test_a_limit_on_calibration_that_chance_meets_is_told(
+    limit: float, note: str | None, text: str | None, level: str | None
+) -> None:
+    given, asked = state(), Gates(**OFF, max_calibration_error=limit)
+    found = decide(asked, "accuracy", given)
+    assert found.passed == (note is not None)
+    assert note is None or note in found.rules[0].note
+    told = [(one.text, one.level) for one in notices(found, asked, given)]
+    assert len(told) == (text is not None)
+    assert text is None or (text in told[0][0] and told[0][1] == level)
+
+
+@pytest.mark.parametrize(("error", "level"), [(0.165, "warning"), (0.02, "note")])
+def test_rows_too_few_for_the_limit_on_calibration_are_named(error: float, level: str) -> None:
+    test = SplitConfidence(59, 0.2, error, 0.1493, 0.8)
+    given = state(sure=MeasuredConfidence(1.0, {"test": test}))
+    asked = Gates(**OFF, max_calibration_error=0.03)
+    found = decide(asked, "accuracy", given)
+    assert found.passed and "so few rows cannot tell 0.03" in found.rules[0].note
+    (told,) = notices(found, asked, given)
+    assert told.level == level and told.count == 59
+    assert "0.03, but 59 test rows cannot tell it" in told.text and "0.1493" in told.text
 
 
 def test_a_calibration_error_within_chance_is_none() -> None:

@@ -2,16 +2,18 @@
 
 `min_coverage` and `min_out_of_scope_recall` are shares that are promised, and go by the value as
 measured. A calibration error is above 0 by chance alone, the more the fewer rows there are: it breaks
-its limit when it is beyond it by more than a calibrated agent would be expected to have.
+its limit when it is beyond it by more than a calibrated agent would be expected to have. Rows that are
+too few to tell the limit are named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bertworks.contracts.confidence import MeasuredConfidence, SplitConfidence
 from bertworks.contracts.decision import Rule
 from bertworks.errors import ArtifactError
+from bertworks.notices import Notice
 from bertworks.spec import Gates
 
 WORDS = {
@@ -68,7 +70,40 @@ def _error(limit: float, found: MeasuredConfidence) -> Rule:
         f"{test.error_before:.4f} without the temperature"
     )
     met = test.error - test.chance <= limit
+    if met and test.error > limit:
+        note += f"; met within chance only, {limit:g} is allowed"
+    if limit < test.chance:
+        note += f"; so few rows cannot tell {limit:g}"
     return Rule("max_calibration_error", limit, test.error, met, note=note)
+
+
+def confidence_notices(rules: Mapping[str, Rule], found: MeasuredConfidence | None) -> list[Notice]:
+    """How near chance the calibration error is.
+
+    Args:
+        rules: Those that were met, by name.
+        found: What they judged.
+    """
+    rule = rules.get("max_calibration_error")
+    if rule is None or rule.limit is None or rule.value is None or found is None:
+        return []
+    test, limit = _test(found), rule.limit
+    beyond = rule.value > limit
+    if limit < test.chance:
+        text = (
+            f"gates.max_calibration_error is {limit:g}, but {test.rows} test rows cannot tell it: an "
+            f"agent whose scores are probabilities is expected to have {test.chance:.4f} on so few. "
+            f"{rule.value:.4f} was measured, and a larger error than the limit may pass unseen. More "
+            "test rows tell more (data.test)."
+        )
+        return [Notice(text, "warning" if beyond else "note", count=test.rows)]
+    if beyond:
+        text = (
+            f"gates.max_calibration_error is met within chance only: {rule.value:.4f} on {test.rows} "
+            f"rows, {test.chance:.4f} of it by chance; at most {limit:g} is allowed."
+        )
+        return [Notice(text, "warning", count=test.rows)]
+    return []
 
 
 def _recall(limit: float, found: MeasuredConfidence) -> Rule | None:

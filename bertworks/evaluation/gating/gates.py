@@ -9,7 +9,7 @@ judged without what other work of the machine adds to it (`bertworks.timing`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bertworks.compression import candidates
 from bertworks.contracts.agent import AGENT
@@ -22,12 +22,12 @@ from bertworks.errors import ArtifactError
 from bertworks.evaluation import predictions
 from bertworks.evaluation.bootstrap import Difference, paired
 from bertworks.evaluation.gating.confidence import WORDS as CONFIDENCE_WORDS
-from bertworks.evaluation.gating.confidence import confidence_rules
+from bertworks.evaluation.gating.confidence import confidence_notices, confidence_rules
 from bertworks.evaluation.gating.drops import Drop, shared
 from bertworks.evaluation.gating.new_labels import NewLabels
 from bertworks.evaluation.measures import measure_of
 from bertworks.notices import Notice
-from bertworks.spec import Gates, Task
+from bertworks.spec import Confidence, Gates, Task
 from bertworks.spec.task_kinds import lower_is_better
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks.predictions import Predictions
@@ -53,6 +53,7 @@ class Measured:
         candidates: What the bundle was chosen from: they tell what helps a refused one.
         new_labels: What becomes of labels that the champion does not know; None where there are none.
         sure: How sure the bundle's answers are; None where it keeps no calibration.
+        asked: The spec's confidence, as the bundle was made with it.
     """
 
     bundle: list[Metric]
@@ -65,6 +66,7 @@ class Measured:
     candidates: Sequence[Tried] = ()
     new_labels: NewLabels | None = None
     sure: MeasuredConfidence | None = None
+    asked: Confidence = field(default_factory=Confidence)
 
     @classmethod
     def of(
@@ -83,7 +85,8 @@ class Measured:
         Raises:
             ArtifactError: The two were measured on other rows, or the answers cannot be read.
         """
-        labels = AGENT.read(bundle).labels
+        agent = AGENT.read(bundle)
+        labels = agent.labels
         answers = predictions.load(ours / "predictions.parquet", task, labels)
         model = predictions.load(before / "predictions.parquet", task, labels)
         drop = Drop.between(*shared(answers, model), metric, gates.confidence, SEED)
@@ -103,6 +106,7 @@ class Measured:
             candidates=candidates.table(bundle),
             new_labels=new_labels,
             sure=CONFIDENCE.read(ours) if (ours / CONFIDENCE.name).is_file() else None,
+            asked=Confidence() if agent.calibration is None else agent.calibration.asked,
         )
 
 
@@ -188,6 +192,7 @@ def notices(decision: Decision, gates: Gates, measured: Measured) -> list[Notice
                     count=drop.rows,
                 )
             )
+    found += confidence_notices(rules, measured.sure)
     for name, rule in rules.items():
         if not rule.judged:
             found.append(Notice(f"gates.{name} could not be judged: {rule.note}.", "warning"))

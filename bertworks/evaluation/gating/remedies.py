@@ -70,15 +70,18 @@ def _beat_champion(rule: Rule, metric: str, measured: Measured) -> str:
 
 
 def _coverage(rule: Rule, metric: str, measured: Measured) -> str:
-    return (
-        "ask less of a confident answer (lower confidence.abstain.precision, or raise "
-        f"confidence.abstain.coverage), or lower gates.min_coverage to {_down(_of(rule.value))}"
-    )
+    abstain = measured.asked.abstain
+    if abstain is not None and abstain.coverage is not None:
+        less = "let more answers be confident (raise confidence.abstain.coverage)"
+    else:
+        less = "ask less of a confident answer (lower confidence.abstain.precision)"
+    return f"{less}, or lower gates.min_coverage to {_down(_of(rule.value))}"
 
 
 def _calibration(rule: Rule, metric: str, measured: Measured) -> str:
+    switch = "" if measured.asked.calibrate else "set confidence.calibrate: true, "
     return (
-        "set confidence.calibrate: true, give more validation rows (raise data.validation), or raise "
+        f"{switch}give more validation rows (raise data.validation), or raise "
         f"gates.max_calibration_error to {_up(_of(rule.value))}"
     )
 
