@@ -103,6 +103,17 @@ class Base(Section):
             raise ValueError("with uri: scratch, `scratch.layers` says how many layers there are")
         return self
 
+    @model_validator(mode="after")
+    def _has_so_many_layers(self) -> Base:
+        """What the catalogue knows is told before anything is fetched."""
+        known = next((one for one in bases.CATALOGUE if one.checkpoint.uri == self.uri), None)
+        if known is not None and self.layers is not None and self.layers > known.layers:
+            raise ValueError(
+                f"{known.name} has {known.layers} layers: `layers` takes its first ones, "
+                f"{known.layers} at most. Received: {self.layers}"
+            )
+        return self
+
     @staticmethod
     def in_short(text: str) -> dict[str, object]:
         """What a text stands for that is given in the place of the whole section."""

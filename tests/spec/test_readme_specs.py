@@ -20,6 +20,12 @@ def test_each_spec_in_the_readme_is_valid(block: str, tmp_path: Path) -> None:
     load(tmp_path / "agent.yaml")
 
 
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.partition("\n")[0])
+def test_no_setting_in_the_readme_is_a_comment(block: str) -> None:
+    """One that is shown as a comment is not tried, and may be none when the mark is taken away."""
+    assert not re.findall(r"^ *#.*\w:", block, re.M)
+
+
 def test_the_readme_shows_pairs_official_splits_and_another_base(tmp_path: Path) -> None:
     specs = []
     for number, block in enumerate(BLOCKS):

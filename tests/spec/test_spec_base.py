@@ -50,6 +50,8 @@ def test_an_address_in_short(tmp_path: Path) -> None:
         ("{name: minilm-l6, uri: elsewhere}", "give `name` or `uri`, not both"),
         ("{uri: scratch, layers: 2}", "scratch.layers"),
         ("{layers: 0}", "greater than or equal to 1"),
+        ("{name: bge-small-en, layers: 99}", "bge-small-en has 12 layers"),
+        ("{layers: 7}", "6 at most. Received: 7"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, base: str, says: str) -> None:
