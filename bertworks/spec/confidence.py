@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bertworks.spec.section import Section
 
@@ -59,3 +59,14 @@ class Confidence(Section):
         description="Answers carry `set`: the labels among which the true one is for this share of rows "
         "(split conformal prediction). Classification, one label a row.",
     )
+
+    @field_validator("out_of_scope", mode="before")
+    @classmethod
+    def _is_a_share_that_is_refused(cls, given: Any) -> Any:
+        """It is easily taken for the share that is kept, or for a percentage."""
+        if isinstance(given, int | float) and not isinstance(given, bool) and not 0 < given < 1:
+            raise ValueError(
+                "is the share of the rows in scope that may be refused, above 0 and below 1: 0.05 for "
+                f"5 %. Received: {given:g}"
+            )
+        return given

@@ -22,6 +22,8 @@ from bertworks.errors import SpecError
 from bertworks.secrets import masked
 from bertworks.spec import AgentSpec, Base, presets
 
+_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+
 
 @dataclass(frozen=True)
 class SpecFile:
@@ -194,22 +196,51 @@ def _explain(problem: Any, origins: Mapping[Key, str], where: str) -> str:
         keys = f" (known: {names})" if names else ""
         if problem.get("input") is None:
             return f"{where}: `{name}` is empty: leave it out, or give it keys{keys}."
-        return f"{where}: `{name}` takes keys of its own{keys}, not a single value."
+        return f"{where}: `{name}` takes keys of its own{keys}, not {_kind(problem['input'])}."
     if problem["type"] == "missing":
         return f"{where}: `{name}` is missing."
     if problem["type"] == "string_type" and isinstance(problem["input"], bool | int | float | None):
-        read = (
-            "null" if problem["input"] is None else str(problem["input"]).lower()
-        )  # as YAML has it
-        kind = {bool: "a switch", type(None): "nothing"}.get(type(problem["input"]), "a number")
+        read = _as_yaml(problem["input"])
         return (
-            f"{where}: `{name}` takes a text, and was read as {kind}: {read}. If that is the text, "
-            f"put it in quotes: {key[-1]}: '{read}'"
+            f"{where}: `{name}` takes a text, and was read as {_kind(problem['input'])}: {read}. If "
+            f"that is the text, put it in quotes: {key[-1]}: '{read}'"
         )
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _rule(problem)
+    if "Received" in message:
+        return f"{where}: `{name}`: {message}"
     received = problem.get("input")
-    shown = "" if isinstance(received, dict | list) else f" Received: {received!r}"
-    return f"{where}: `{name}`: {message}{'' if 'Received' in message else shown}"
+    shown = "" if isinstance(received, dict | list) else f" Received: {_as_yaml(received)}"
+    stop = "" if message.endswith((".", "?", "!")) else "."
+    return f"{where}: `{name}`: {message}{stop}{shown}"
+
+
+def _rule(problem: Any) -> str:
+    """The rule that a value broke, in words, and what may have been meant."""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    received, limits = problem.get("input"), problem.get("ctx", {})
+    if problem["type"] == "list_type":
+        return f"takes a list, not {_kind(received)}"
+    if problem["type"] == "too_short":
+        return f"needs {limits['min_length']} or more entries, and has {limits['actual_length']}"
+    message = message.replace("Input should be", "must be")
+    if problem["type"] in _BOUNDS and isinstance(received, bool):
+        return f"takes a number, which {message}, not a switch"
+    most = limits.get("lt", limits.get("le"))
+    if most == 1 and isinstance(received, int | float) and 1 < received <= 100:
+        return f"{message}: for {received:g} % write {received / 100:g}"
+    return message
+
+
+def _kind(value: Any) -> str:
+    """What YAML read a value as."""
+    kinds = {bool: "a switch", type(None): "nothing", list: "a list", dict: "keys", str: "a text"}
+    return kinds.get(type(value), "a number")
+
+
+def _as_yaml(value: Any) -> str:
+    """A value that is neither a list nor keys, as a spec has it."""
+    words = {True: "true", False: "false", None: "null"}
+    return words[value] if isinstance(value, bool | None) else repr(value)
 
 
 def _nearest(problem: Any) -> str:

@@ -91,6 +91,34 @@ def test_a_value_where_keys_belong_is_not_repeated(tmp_path: Path) -> None:
     assert "hidden" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("base: [a, b]", "`base` takes keys of its own (known: name, uri,"),
+        ("base: [a, b]", "), not a list."),
+        ("tune: {space: {epochs: []}}", "(known: low, high, values), not a list."),
+        ("tune: {space: {epochs: 3}}", "(known: low, high, values), not a number."),
+        ("tune: {space: {dropout: {values: []}}}", "needs 1 or more entries, and has 0."),
+        (
+            "confidence: {conformal: true}",
+            "takes a number, which must be less than 1, not a switch. Received: true",
+        ),
+        ("confidence: {conformal: 95}", "less than 1: for 95 % write 0.95. Received: 95"),
+        (
+            "confidence: {out_of_scope: 95}",
+            "may be refused, above 0 and below 1: 0.05 for 5 %. Received: 95",
+        ),
+        ("transform: {options: {a: 1}}", "`transform.options`: takes a list, not keys."),
+    ],
+)
+def test_rule_and_value_are_told_in_the_words_of_a_spec(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path, f"{MINIMAL}{text}\n")
+    assert says in str(raised.value), str(raised.value)
+
+
 def test_wrong_value_names_rule_and_received(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"spec.yaml:5: `finetune.epochs`: .* Received: 0"):
         load(tmp_path, MINIMAL + "finetune: {epochs: 0}\n")
