@@ -10,7 +10,7 @@ from bertworks.contracts.latency import LATENCY, Latency
 from bertworks.contracts.metrics import CONFUSION, ERRORS, FLOOR, METRICS, REPORT, Metric
 from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import ArtifactError
-from bertworks.evaluation import calibration, data, errors, floor, predictions
+from bertworks.evaluation import calibration, data, errors, floor, one_answer, predictions
 from bertworks.evaluation import metrics as scoring
 from bertworks.evaluation.confidence import measuring
 from bertworks.evaluation.gating.gates import FLOOR_ANSWERS
@@ -51,7 +51,7 @@ def run(
         metrics: Where the metrics artifact goes.
 
     Returns:
-        Every metric; a notice where the scores are no probabilities.
+        Every metric; notices where all rows got one answer, and where scores are no probabilities.
 
     Raises:
         ArtifactError: The agent is neither a model nor a bundle, or does not fit the task.
@@ -100,6 +100,7 @@ def run(
     notices = [
         *_notices(speed),
         *_cut(task, pieces_of, len(rows["id"])),
+        *one_answer.notices(answers, "model" if source.kind == "model" else "bundle"),
         *calibration.notices(answers, values.get("calibration_error"), _source_of(source, loaded)),
         *(measuring.notices(sure, len(outside["text"])) if source.kind == "bundle" else []),
     ]
