@@ -39,6 +39,18 @@ SENTENCES = {
     "ko": ("음식이 차가웠고 종업원은 사과도 하지 않았습니다.", "새 카드는 언제 도착하나요?"),
     "ar": ("كان الطعام باردا ولم يعتذر النادل عن ذلك في هذا المطعم",
            "أريد أن أعرف متى تصل البطاقة الجديدة إلى العنوان الذي أعطيته من قبل"),
+    "da": ("Maden var kold, og tjeneren undskyldte ikke engang for det",
+           "Jeg vil gerne vide, hvornår mit kort kommer frem til den nye adresse"),
+    "no": ("Maten var kald og kelneren sa ikke unnskyld for det",
+           "Jeg vil gjerne vite når kortet mitt kommer fram til den nye adressen"),
+    "ca": ("El menjar estava fred i el cambrer no es va disculpar",
+           "M'agradaria saber quan arriba la meva targeta a la nova adreça"),
+    "sw": ("Chakula kilikuwa baridi na mhudumu hakuomba msamaha",
+           "Ningependa kujua kadi yangu itafika lini kwa anwani mpya, lakini bado"),
+    "hu": ("Az étel hideg volt, és a pincér nem is kért bocsánatot",
+           "Szeretném tudni, mikor érkezik meg a kártyám az új címre"),
+    "cs": ("Jídlo bylo studené a číšník se ani neomluvil",
+           "Chtěl bych vědět, kdy přijde moje karta na novou adresu"),
     "th": ("อาหารเย็นชืดและพนักงานไม่ได้ขอโทษ",),
 }  # fmt: skip
 
@@ -48,6 +60,38 @@ def test_a_language_is_told(code: str) -> None:
     found = language_of(list(SENTENCES[code]) * 20)
     assert (found.code, found.second) == (code, "")
     assert found.name != "an unknown language"
+
+
+@pytest.mark.parametrize("texts", [
+    ("A man is playing a guitar.", "A woman is slicing an onion."),
+    ("play a song by Adele", "book a table for two"),
+    ("is a dog in a park", "a man and a woman are in a car"),
+])  # fmt: skip
+def test_english_is_told_by_words_that_other_languages_lack(texts: tuple[str, ...]) -> None:
+    found = language_of(texts * 30)
+    assert (found.code, found.second, found.sure) == ("en", "", True)
+
+
+@pytest.mark.parametrize("texts", [
+    ("Janaria hotz zegoen eta zerbitzariak ez zuen barkamenik eskatu",
+     "Nire txartela noiz iritsiko den jakin nahi nuke helbide berrira"),
+    ("Roedd y bwyd yn oer ac ni wnaeth y gweinydd ymddiheuro",
+     "Hoffwn wybod pryd fydd fy ngherdyn yn cyrraedd y cyfeiriad newydd"),
+    ("La manĝaĵo estis malvarma kaj la kelnero ne petis pardonon",
+     "Mi ŝatus scii kiam mia karto alvenos al la nova adreso"),
+    ("Abincin ya yi sanyi kuma mai hidimar bai nemi gafara ba",
+     "Ina so in san lokacin da katina zai zo sabon adireshin"),
+])  # fmt: skip
+def test_a_language_that_is_not_listed_is_none_of_those_that_are(texts: tuple[str, ...]) -> None:
+    found = language_of(texts * 30)
+    assert (found.code, found.sure) == ("", False)
+    assert base_for(found, Decisions())["name"] == bases.for_languages(["eu"]).name
+
+
+def test_ideographs_alone_may_be_japanese() -> None:
+    found = language_of(["最高", "最悪", "対応迅速", "大変満足", "品質良好"] * 20)
+    assert (found.code, found.sure) == ("zh", False)
+    assert language_of(CHINESE).sure
 
 
 def test_simplified_and_traditional_characters_are_told_apart() -> None:

@@ -289,6 +289,11 @@ def _tell_language(language: Language, decisions: Decisions) -> None:
     reason = "by its letters and most frequent small words"
     if not language.code:
         reason = "its letters and small words are of none of the languages that are told apart"
+    elif not language.sure:
+        near = "a language near it fits nearly as well, or few words were seen"
+        reason = f"{reason}; {near}"
+        if language.code == "zh":
+            reason = "ideographs alone: they may be Japanese, too"
     decisions.add("language", value, reason, ("task",), guessed=not language.sure)
 
 

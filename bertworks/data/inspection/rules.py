@@ -275,7 +275,8 @@ def checks_of(
 
 def base_for(language: Language, decisions: Decisions) -> dict[str, Any]:
     """The encoder of the catalogue that knows a language; {} for the default one."""
-    wanted = {language.code, language.second} - {""} or {"en"}
+    unknown = language.script if language.script != "none" else "en"
+    wanted = {language.code, language.second} - {""} or {unknown}
     fitting = [one for one in bases.CATALOGUE if {*one.languages} >= wanted]
     fitting += [one for one in bases.CATALOGUE if bases.EVERY in one.languages]
     if bases.DEFAULT in fitting:
@@ -284,7 +285,10 @@ def base_for(language: Language, decisions: Decisions) -> dict[str, Any]:
     if fitting:
         best = fitting[0]
         decisions.add(
-            "base", best.name, f"{best.good_for}; it knows the texts' language", ("base",)
+            "base",
+            best.name,
+            best.good_for + ("; it knows the texts' language" if language.code else ""),
+            ("base",),
         )
         return {"name": best.name}
     decisions.add(

@@ -24,7 +24,7 @@ def choose(base: Base, texts: Iterable[str]) -> tuple[Base, Notice]:
     codes = [code for code in (language.code, language.second) if code]
     found = for_languages(codes)
     told = " and ".join(map(name_of, codes)) or "a language that cannot be told"
-    if not codes and language.script not in ("Latin", "none"):
+    if not codes and language.script != "none":
         found = for_languages([language.script])
     settings = base.model_dump(exclude={"name", "uri", "sha256", "tokenizer"})
     chosen = Base(name=found.name, **settings)
