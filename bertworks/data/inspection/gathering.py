@@ -19,6 +19,7 @@ _CLASSES = frozenset((
     "clean", "hate", "normal", "yes", "no", "good", "bad", "sport", "sports", "politics", "business",
     "clickbait", "subjective", "objective", "subj", "obj", "positiv", "negativ", "unsup",
 ))  # fmt: skip
+_UNLABELLED = frozenset(("unsup", "unlabeled", "unlabelled", "unsupervised", "nolabel"))
 _MOST_PLACES = 200
 _LABEL_FILES = re.compile(r"^(?:classes|class|labels?|label_?names|categories|targets?)$", re.I)
 
@@ -167,6 +168,38 @@ def classes_by_name(gathered: Gathered) -> list[str]:
         if told and len(several) > 1 and all(own):
             return own
     return []
+
+
+def keep_class_folders(gathered: Gathered) -> None:
+    """Sets aside what stands beside folders of texts, a folder a class, and folders of no class.
+
+    As published, such folders have lists of words and of addresses beside them (imdb.vocab,
+    urls_pos.txt) and one of texts without a label (unsup).
+    """
+    bare = all(
+        one.shape.format in ("lines", "document") and "pattern" not in one.shape.settings
+        for one in gathered.samples
+    )
+    parents = {_parent(one.place) for one in gathered.samples if len(one.place.files) > 1}
+    names = {one.name.lower() for one in parents}
+    depths = {len(one.parts) for one in parents}
+    if not bare or len(names) < 2 or len(depths) != 1 or names & MEANS.keys():
+        return
+    kept = []
+    for sample in gathered.samples:
+        parent = _parent(sample.place)
+        if parent.name.lower() in _UNLABELLED:
+            said = "texts without a label, by its folder's name"
+            gathered.aside.append((sample.place.name, said))
+        elif parent in parents:
+            kept.append(sample)
+        else:
+            gathered.aside.append((sample.place.name, "beside the folders of the classes"))
+    gathered.samples = kept
+
+
+def _parent(place: Place) -> Path:
+    return Path(place.names[0]).parent
 
 
 def _words(place: Place) -> Iterator[str]:

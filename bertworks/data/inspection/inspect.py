@@ -72,6 +72,7 @@ def inspect(
 
 def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
     """What the columns are for; sets gathered.classes where files are classes."""
+    gathering.keep_class_folders(gathered)
     samples = gathered.samples
     classes = gathering.classes_by_name(gathered)
     bare = all(

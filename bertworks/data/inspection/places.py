@@ -41,11 +41,12 @@ MEANS = {
     **dict.fromkeys(("train", "training", "trn", "trainset", "traindata"), "train"),
     **dict.fromkeys(
         ("dev", "devel", "development", "valid", "validation", "val", "devset", "valset", "eval",
-         "validset", "evaluation", "tune"), "validation",
+         "validset", "evaluation", "tune", "testa"), "validation",
     ),
-    **dict.fromkeys(("test", "testing", "tst", "testset", "testdata", "heldout"), "test"),
+    **dict.fromkeys(("test", "testing", "tst", "testset", "testdata", "heldout", "testb"), "test"),
 }  # fmt: skip
 _MANY = 20
+_NUMBER = 4
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,10 @@ def _together(places: list[Place]) -> list[Place]:
             groups[place.uri, "", "", ""].append(place)
             continue
         path = Path(place.uri)
-        stem = re.sub(r"\d+", "#", path.stem) if not path.stem.isdigit() else path.stem
+        few = (
+            path.stem.isdigit() and len(path.stem) < _NUMBER
+        )  # 1.txt may be a class, 10004 is a row
+        stem = path.stem if few else re.sub(r"\d+", "#", path.stem)
         groups[str(path.parent), path.suffix, split_by_name(place), stem].append(place)
     kept: list[Place] = []
     for group in groups.values():
