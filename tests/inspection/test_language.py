@@ -63,7 +63,7 @@ def test_a_language_is_told(code: str) -> None:
 
 
 @pytest.mark.parametrize("texts", [
-    ("A man is playing a guitar.", "A woman is slicing an onion."),
+    ("A man is playing a guitar.", "A woman is slicing an onion.", "Two dogs run over the grass."),
     ("play a song by Adele", "book a table for two"),
     ("is a dog in a park", "a man and a woman are in a car"),
 ])  # fmt: skip

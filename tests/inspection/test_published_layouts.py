@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,8 @@ import pytest
 from bertworks.data.inspection.content import Composed
 from bertworks.data.inspection.inspect import inspect
 from bertworks.data.inspection.places import Place, split_by_name
-from tests.inspection.made import texts
+from bertworks.errors import DataError
+from tests.inspection.made import N, as_csv, as_jsonl, labels, texts
 
 
 def _write(folder: Path, name: str, count: int, first: int, ending: str = ".txt") -> None:
@@ -22,7 +26,7 @@ def _classes(found: Composed) -> dict[str, set[str]]:
     sources = found.content["data"]["sources"]
     result: dict[str, set[str]] = {}
     for source in sources:
-        result.setdefault(source.get("split", ""), set()).add(source["constants"]["label"])
+        result.setdefault(source.get("split", "train"), set()).add(source["constants"]["label"])
     return result
 
 
@@ -58,3 +62,57 @@ def test_texts_without_an_ending_in_folders_of_classes(count: int, tmp_path: Pat
 ])  # fmt: skip
 def test_the_names_of_shared_tasks(name: str, split: str) -> None:
     assert split_by_name(Place("", (name,), ())) == split
+
+
+def test_a_treebank_is_told_with_a_command_that_helps(tmp_path: Path) -> None:
+    lines = [
+        f"# sent_id = w{number}\n1\tfind\tfind\tVERB\t_\t_\t0\troot\t_\t_\n"
+        f"2-3\tit's\t_\t_\t_\t_\t_\t_\t_\t_\n2\tit{number}\tit\tPRON\t_\t_\t1\tobj\t_\t_\n"
+        "3\t.\t.\tPUNCT\t_\t_\t1\tpunct\t_\t_\n"
+        for number in range(60)
+    ]
+    file = tmp_path / "en-ud-train.conllu"
+    file.write_text("\n".join(lines))
+    with pytest.raises(DataError, match="CoNLL-U") as caught:
+        inspect([str(file)], tmp_path)
+    command = caught.value.fix.partition(": ")[2].replace("rows.conll", f"{tmp_path}/rows.conll")
+    subprocess.run(command, shell=True, check=True)
+    found = inspect([f"{tmp_path}/rows.conll"], tmp_path)
+    assert found.content["task"]["type"] == "tagging"
+
+
+def test_numbers_of_tags_are_named_for_the_rows_to_measure_by_too(tmp_path: Path) -> None:
+    words = [text.split() for text in texts(N)]
+    tags = [[number % 3 for number in range(len(one))] for one in words]
+    as_jsonl(tmp_path / "train.json", tokens=words, ner_tags=tags)
+    words = [text.split() for text in texts(30, seed=5)]
+    rare = [[4, *(number % 3 for number in range(1, len(one)))] for one in words]
+    as_jsonl(tmp_path / "validation.json", tokens=words, ner_tags=rare)
+    found = inspect([str(tmp_path)], tmp_path)
+    assert found.content["data"]["sources"][0]["label_names"][-1] == "I-TYPE2"
+    assert not [one for one in found.decisions if one.subject == "refused"]
+
+
+def test_a_refused_row_is_named_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    rows = [
+        json.dumps({"text": a, "label": b})
+        for a, b in zip(texts(200), labels(200, ["a", "b"]), strict=True)
+    ]
+    rows[70] = rows[70][:-5]
+    file.write_text("\n".join(rows))
+    found = inspect([str(file)], tmp_path)
+    refused = next(one for one in found.decisions if one.subject == "refused")
+    assert "a.jsonl row 71" in refused.reason
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path) -> None:
+    file = Path(as_csv(tmp_path / "a.csv", ["text", "label"], texts(N), labels(N, ["a", "b"])))
+    with file.open("r+b") as stream:
+        stream.truncate(200_000_000)  # sparse: NUL bytes that take no room
+    tracemalloc.start()
+    with pytest.raises(DataError, match="longer than") as caught:
+        inspect([str(file)], tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "a.csv" in caught.value.message and peak < 50_000_000

@@ -17,6 +17,7 @@ from bertworks.data.inspection.texts import (
     find_tagged,
     find_text,
     is_word_a_row,
+    naming_all,
 )
 from bertworks.errors import DataError
 
@@ -63,6 +64,7 @@ def roles_of(
     classes: Mapping[str, Sequence[str]],
     decisions: Decisions,
     label: str = "",
+    every: Rows = (),
 ) -> Roles:
     """Decides what the columns of rows are for, by what they hold, then by their names.
 
@@ -72,6 +74,7 @@ def roles_of(
         classes: Columns whose numbers the file names in its metadata.
         decisions: Whom to ask.
         label: The column that a file's name gives its class to; "" where there is none.
+        every: Those rows, and the ones to measure by.
 
     Raises:
         DataError: No column holds text, or none can be learned.
@@ -91,7 +94,7 @@ def roles_of(
         if tagged is not None and not _is_classification(learned, tagged, decisions):
             learned = None
     if tagged is not None and learned is None:
-        return _of_tagging(tagged, text, split, free)
+        return _of_tagging(naming_all(tagged, every or rows), text, split, free)
     assert text is not None
     if learned is None and not label:
         raise _no_label(where, free, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ class Read:
         rules: Rule to how many rows broke it.
         advice: The settings that mend the most frequent rules.
         filtered: Rows that the source's filter left out.
+        firsts: Rule to the first row that broke it, where whole files are read.
     """
 
     sample: Sample
@@ -49,6 +51,7 @@ class Read:
     rules: Counter[str] = field(default_factory=Counter)
     advice: str = ""
     filtered: int = 0
+    firsts: dict[str, str] = field(default_factory=dict)
     _below: str = "g"  # behind all ids, which are hexadecimal
 
     @property
@@ -84,6 +87,8 @@ def read(
             found.refused, found.rules = reader.rejected, log.rules
             found.filtered = reader.filtered
             found.advice = log.advice()
+            if not sample.stand_in:
+                found.firsts = {rule: _place(log.first(rule)) for rule in log.rules}
     return found
 
 
@@ -94,6 +99,12 @@ def _sources(sample: Sample, source: Mapping[str, Any]) -> list[Source]:
     own = {"format": _format(sample), **own}
     shown = [file for file in evenly(files, MOST_FILES) if file.path.stat().st_size]
     return [Source.model_validate({**own, "uri": str(file.path.absolute())}) for file in shown]
+
+
+def _place(first: str) -> str:
+    """A file's own name and the row, of the first row that broke a rule; its value is left out."""
+    found = re.match(r"(?:.*?/)?([^/]*? row \d+): ", first, re.DOTALL)
+    return found[1] if found else ""
 
 
 def _format(sample: Sample) -> str:

@@ -94,7 +94,8 @@ def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
         gathered.classes = classes
         return roles_of(rows, _shown(samples), named, decisions, label=LABEL)
     try:
-        return roles_of(rows, _shown(samples), named, decisions)
+        every = [row for one in samples for row in one.rows]
+        return roles_of(rows, _shown(samples), named, decisions, every=every)
     except DataError:
         if len(set(classes)) > 1:
             gathered.classes = classes
@@ -158,6 +159,7 @@ def _read(
     samples, classes = gathered.samples, gathered.classes
     for number, sample in enumerate(samples):
         source = content.source_of(sample, roles, classes[number] if classes else "", gathered)
+        source |= rules.unbracketed(sample, roles)
         source |= rules.labelled(sample, roles, decisions, first=number == 0)
         try:
             rows = read(sample, source, task, clean, roles.separator or "|")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _FEW = 7
 _MANY = 50
 _SEPARATORS = "|,;/"
 _LEAST_FLAGS = 3
+_BRACKETS = re.compile(r"^(?:<[^<>\s]+>)+$")
+_NUMBERS = re.compile(r"^\d{1,3}(?:,\d{1,3})+$")
 _VERDICTS = frozenset((
     "0", "1", "yes", "no", "true", "false", "y", "n", "positive", "negative", "neutral", "pos", "neg",
     "good", "bad", "spam", "ham", "toxic", "fake", "real", "ja", "nein", "oui", "non", "si", "sí",
@@ -224,6 +227,18 @@ def _kind(
         if marked <= {1}:
             return "label", "objects that mark one label", False, ""
         return "labels", "objects that mark any number of labels", False, ""
+    if _in_brackets(column):
+        how = "several labels in a cell, each within < and >"
+        return "labels", how, False, ">"
+    numbers = _numbers_joined(column)
+    if numbers == "several":
+        return "labels", "several numbers of classes in a cell, with ',' between", False, ","
+    if numbers:
+        how = (
+            f"{column.distinct:,} different values, whole numbers with commas between ({numbers!r}): "
+            'if these are several labels, set `task.multi_label: true` and `data.label_separator: ","`'
+        )
+        return "label", how, True, ""
     if not column.is_number or column.name in classes or column.is_flag:
         if not column.is_number and (mark := _separator(column)):
             return "labels", f"several labels in a cell, with {mark!r} between", False, mark
@@ -233,6 +248,38 @@ def _kind(
 
 def _marked(value: Any) -> int:
     return sum(bool(one) for one in value.values()) if isinstance(value, dict) else 0
+
+
+def _in_brackets(column: Column) -> bool:
+    """Whether cells are one label or several, each within < and >: "<java><spring>"."""
+    values = column.values
+    several = sum(count for value, count in values.items() if "><" in value)
+    return (
+        several >= 0.05 * column.filled
+        and sum(count for value, count in values.items() if _BRACKETS.match(value))
+        >= 0.98 * column.filled
+    )
+
+
+def _numbers_joined(column: Column) -> str:
+    """Whether cells of whole numbers with commas between hold several labels, as "2,14" does.
+
+    Returns:
+        "several" where most parts stand alone in other cells, which those of decimals do not; a cell
+        where they may be several; "" where they are none.
+    """
+    joined = {value for value in column.values if _NUMBERS.match(value)}
+    alone = {value for value in column.values if value.isdigit()}
+    rows = sum(column.values[value] for value in joined)
+    if not joined or rows < 0.05 * column.filled or len(joined) + len(alone) < column.distinct:
+        return ""
+    parts = {part for value in joined for part in value.split(",")}
+    behind = {value.rpartition(",")[2] for value in joined}
+    if len(parts & alone) >= 0.8 * len(parts) and len(behind) > 2:
+        return "several"
+    widths = {len(value.rpartition(",")[2]) for value in joined}
+    measured = names.has(column.name, names.SCORE | names.RATING)
+    return max(joined, key=column.values.__getitem__) if len(widths) > 1 and not measured else ""
 
 
 def _separator(column: Column) -> str:

@@ -22,6 +22,7 @@ from bertworks.spec import bases
 
 _NONE = frozenset(("", "-", "-1", "?", "n/a", "na", "nan", "none", "null", "unknown label"))
 _MOST_LISTED = 60
+_MOST_RENAMED = 200
 _SKEWED = 10.0
 _LARGEST = 0.8
 _CONFLICTS = 0.005
@@ -90,6 +91,21 @@ def labels_of(
     if renamed and not source.get("label_names"):
         own["label_map"] = {**source.get("label_map", {}), **renamed}
     return own
+
+
+def unbracketed(sample: Sample, roles: Roles) -> dict[str, Any]:
+    """A name without the `<` for each label of cells such as "<java><spring>"; {} for very many."""
+    if roles.separator != ">" or roles.learned is None:
+        return {}
+    column = roles.learned.columns[0]
+    parts = {
+        part.strip()
+        for row in sample.rows
+        if isinstance(cell := row.get(column), str)
+        for part in cell.split(">")
+    }
+    named = {part: part[1:] for part in sorted(parts) if part[:1] == "<" and part[1:]}
+    return {"label_map": named} if len(named) <= _MOST_RENAMED else {}
 
 
 def labelled(sample: Sample, roles: Roles, decisions: Decisions, first: bool) -> dict[str, Any]:
@@ -171,7 +187,7 @@ def refusals(reads: Sequence[Read], whole: bool, decisions: Decisions) -> dict[s
     if not refused:
         return {}
     counts: Counter[str] = sum((one.rules for one in reads), Counter())
-    broken = ", ".join(f"{rule} ({count:,})" for rule, count in counts.most_common(3))
+    broken = ", ".join(_broken(rule, count, reads) for rule, count in counts.most_common(3))
     share = refused / max(total, 1)
     advice = next((one.advice for one in reads if one.advice), "")
     if share > 0.5:
@@ -189,6 +205,13 @@ def refusals(reads: Sequence[Read], whole: bool, decisions: Decisions) -> dict[s
         f"{limit:.0%} may be", key, guessed=share > 0.1,
     )  # fmt: skip
     return {"max_rejected": limit}
+
+
+def _broken(rule: str, count: int, reads: Sequence[Read]) -> str:
+    first = next((one.firsts[rule] for one in reads if rule in one.firsts), "")
+    return (
+        f"{rule} ({count:,}{', first ' if count > 1 and first else ': ' if first else ''}{first})"
+    )
 
 
 def settings_of(

@@ -18,6 +18,7 @@ from bertworks.data.inspection.places import Place
 from bertworks.data.inspection.sniffing import Shape, shape_of
 from bertworks.data.sources.fetch import Fetched
 from bertworks.data.sources.first_bytes import PACKED
+from bertworks.errors import DataError
 from bertworks.spec import Columns, Source
 
 MOST_ROWS = 200_000
@@ -172,16 +173,31 @@ def _plainly(values: Values) -> Values | None:
 
 
 def _pieces(file: Fetched, into: Path, room: int) -> Fetched:
-    """A file of the first lines and of lines from all over another one."""
+    """A file of the first lines and of lines from all over another one.
+
+    Raises:
+        DataError: Its lines do not end.
+    """
     size = file.path.stat().st_size
     length = room // _PIECES
+    endless: list[int] = []
     with file.path.open("rb") as stream, into.open("wb") as out:
         for number in range(_PIECES):
             start = (size - length) * number // max(_PIECES - 1, 1)
             stream.seek(start)
             if number:
-                stream.readline()  # the rest of a line
+                rest = stream.readline(_LONGEST_ROW)  # of a line
+                if len(rest) == _LONGEST_ROW and not rest.endswith(b"\n"):
+                    endless.append(start)
+                    continue
             piece = stream.read(length)
             end = piece.rfind(b"\n") + 1
             out.write(piece[:end] if end else b"")
+    if len(endless) > 1:
+        raise DataError(
+            f"{file.name}: the line at byte {endless[0]:,} is longer than {_LONGEST_ROW:,} bytes, and "
+            f"so are those at {len(endless) - 1} of {_PIECES - 1} other places that were looked at.",
+            "Look there: a file that was cut off while it was copied ends in NUL bytes (fetch it "
+            "again); else write a row a line.",
+        )
     return replace(file, path=into)

@@ -87,6 +87,8 @@ def shape_of(file: Fetched) -> Shape:
         }
         said = f"conll, {encoding}, {width} columns"
         return _shape({**settings, **places}, "conll", by_name, said, likely)
+    if _is_conllu(text):
+        raise _conllu(file.name)
     wide_marked = None if by_name in ("csv", "tsv") else _wide_columns(text)
     table = _table(file, text, by_name) if wide_marked is None else None
     if table is not None:
@@ -175,6 +177,23 @@ def conll_columns(text: str) -> tuple[int, int, int] | None:
         return None  # a table of sentences
     numbers = all(row[0].isdigit() for row in rows) and width > 2
     return int(numbers), tags[-1], width
+
+
+def _is_conllu(text: str) -> bool:
+    """Whether lines are words in ten columns, numbered within their sentence, as treebanks have."""
+    rows = [line.split("\t") for line in text.split("\n") if line.strip() and line[:1] != "#"]
+    whole = [row for row in rows if len(row) == 10 and re.match(r"^\d+(?:[-.]\d+)?$", row[0])]
+    return len(whole) > 1 and len(whole) >= _WHOLE * len(rows)
+
+
+def _conllu(name: str) -> DataError:
+    tag = '($4 == "PUNCT" ? "O" : "B-" $4)'
+    made = f'NF == 10 && $1 ~ /^[0-9]+$/ {{print $2 "\\t" {tag}}} NF == 0'
+    return DataError(
+        f"{name} is CoNLL-U: ten columns a word, whose tags are parts of speech, not spans (B-, I-).",
+        f"To learn its parts of speech, write them as spans of a word each: awk -F'\\t' '{made}' "
+        f"{name} > rows.conll",
+    )
 
 
 def _table(file: Fetched, text: str, by_name: str) -> tuple[dict[str, Any], list[str], str] | None:

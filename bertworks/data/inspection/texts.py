@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -229,6 +229,14 @@ def _names_of(name: str, rows: Rows) -> tuple[str, ...]:
         "O",
         *(f"{'BI'[place % 2]}-TYPE{place // 2 + 1}" for place in range(highest + highest % 2)),
     )
+
+
+def naming_all(tagged: Tagged, rows: Rows) -> Tagged:
+    """With a name for each number of all rows: a rare tag may stand in rows to measure by alone."""
+    if not tagged.label_names or not _numbered(tagged.columns[-1], rows):
+        return tagged
+    names = _names_of(tagged.columns[-1], rows)
+    return replace(tagged, label_names=max(names, tagged.label_names, key=len))
 
 
 def _spaced(columns: Sequence[Column], rows: Rows) -> Tagged | None:

@@ -98,6 +98,10 @@ class RejectedLog:
         top = [rule for rule, _ in self.rules.most_common(4) if rule not in LEFT_OUT][:3]
         return " ".join(self._fixes[rule] for rule in top if rule in self._fixes)
 
+    def first(self, rule: str) -> str:
+        """The first row that broke a rule: its file, its number and the beginning of its value."""
+        return self._first.get(rule, "")
+
     def keep(self) -> Path:
         """Copies the log to its place beside the output, for a run that stops; returns that."""
         self._stream.flush()
