@@ -28,6 +28,8 @@ from bertworks.evaluation.gating.remedies import fix
 from bertworks.runtime.inference import batches
 from bertworks.spec import Confidence, Gates
 from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.store import REFUSED, Version
+from components.gate.step import _refusal
 from tests.helpers.steps import gate
 
 # "gates.max_drop to 0.02", "gates.beat_floor: false"
@@ -233,6 +235,18 @@ def test_rows_too_few_for_the_limit_on_calibration_are_named(error: float, level
     (told,) = notices(found, asked, given)
     assert told.level == level and told.count == 59
     assert "0.03, but 59 test rows cannot tell it" in told.text and "0.1493" in told.text
+
+
+def test_a_refusal_tells_the_warnings_about_rules_that_were_met() -> None:
+    test = SplitConfidence(59, 0.2, 0.165, 0.1493, 0.8)
+    given = state(sure=MeasuredConfidence(1.0, {"test": test}))
+    asked = Gates(**OFF, max_calibration_error=0.03, minimum=0.9)
+    found = decide(asked, "accuracy", given)
+    kept = Version("intents", 1, REFUSED, False, None, "models/intents/1")
+    refused = _refusal(kept, found, notices(found, asked, given), fix(found, given))
+    assert "- accuracy is 0.8123" in refused.message
+    assert "Note: gates.max_calibration_error is 0.03, but 59 test rows" in refused.message
+    assert "calibration" not in refused.fix
 
 
 def test_a_calibration_error_within_chance_is_none() -> None:
