@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bertworks.errors import DataError
 from bertworks.facade.given import Given, is_frame, source_of
 
 _USUAL = {"text", "label"}
@@ -45,7 +46,13 @@ def inferred(data: Given, rows: Path, tell: bool) -> tuple[Given, Mapping[str, A
         return data, None
     from bertworks.data.inspection.inspect import inspect
 
-    spec = inspect([uri], rows / "nowhere")
+    try:
+        spec = inspect([uri], rows / "nowhere")
+    except DataError as error:
+        if not isinstance(data, str | os.PathLike):  # the file is ours: its name says nothing
+            whole = str(Path(uri).absolute())
+            error.message = error.message.replace(whole, "The table").replace(uri, "The table")
+        raise
     if tell:
         for one in spec.decisions:
             print(one.line())

@@ -81,3 +81,9 @@ def test_nothing_is_warned_of_where_all_is_clear(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made(rows, tmp_path)
+
+
+def test_rows_without_text_are_refused_without_the_name_of_a_file_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no column of text") as caught:
+        inferred([{"x": number * 1.5, "y": number} for number in range(N)], tmp_path, tell=False)
+    assert caught.value.message.startswith("The table") and str(tmp_path) not in str(caught.value)

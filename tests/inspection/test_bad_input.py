@@ -87,6 +87,34 @@ def test_a_binary_file(name: str, tmp_path: Path) -> None:
     assert isinstance(refused(str(tmp_path / name)), DataError)
 
 
+def test_control_characters_make_no_column_names(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(bytes(byte or 1 for byte in random.Random(2).randbytes(5000)))
+    error = refused(str(file))
+    assert "binary" in error.message and "\x1c" not in error.message
+
+
+def test_one_object_that_holds_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": {"b": [1, 2]}}')
+    error = refused(str(tmp_path / "a.json"))
+    assert "'a'" in error.message and "columns" not in error.fix
+
+
+def test_scores_that_are_not_finite_are_no_labels(tmp_path: Path) -> None:
+    scores = ["3.5", "2.25", "1,200", "1.75", "inf", "4.5"] * (N // 6)
+    found = inspect([as_csv(tmp_path / "a.csv", ["text", "score"], texts(N), scores)], tmp_path)
+    assert found.content["task"]["type"] == "regression"
+    assert "a guess" in said(found, "task")
+
+
+def test_what_looks_alike_is_counted_together(tmp_path: Path) -> None:
+    names = ["good", "GOOD", "bad", "Bad", "BAD"]
+    file = as_csv(tmp_path / "a.csv", ["text", "label"], texts(N), labels(N, names))
+    found = inspect([file], tmp_path)
+    assert "2 labels" in said(found, "labels") and "2 labels" in said(found, "task")
+    assert "more" not in found.content["description"] and "GOOD" not in found.content["description"]
+
+
 def test_no_such_file_and_an_empty_folder(tmp_path: Path) -> None:
     assert isinstance(refused(str(tmp_path / "a.csv")), SourceError)
     assert "holds no file" in refused(str(tmp_path)).message

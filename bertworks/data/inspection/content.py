@@ -121,25 +121,27 @@ def compose(made: Material, decisions: Decisions) -> Composed:
     plan = _with_rows(plan, reads, findings)
     findings = findings_of(reads, plan.homes, plan.shares)
     _tell_files(made, decisions)
-    task = _task(made, findings, decisions)
+    named = any(source.get("label_names") for _, source, _ in made.kept)
+    shown = findings if named or made.roles.learned is None else rules.merged(findings)
+    task = _task(made, shown, decisions)
     texts = texts_of(reads)
     language = language_of([text for row in texts for text in row])
     _tell_language(language, decisions)
     base = rules.base_for(language, decisions)
     cut = _length(task, texts, base, language, decisions)
     data = _data(made, plan, findings, whole, decisions)
-    what = _description(made, findings)
+    what = _description(made, shown)
     content: dict[str, Any] = {"name": made.name, "description": what, "task": task, "data": data}
     if base:
         content["base"] = base
-    content |= rules.settings_of(made.roles, findings, whole, decisions)
+    content |= rules.settings_of(made.roles, shown, whole, decisions)
     if extra := made.roles.columns.get("extra"):
         content["evaluate"] = {"slices": ["length", "source", "label", *extra]}
         decisions.add(
             "slices", ", ".join(extra), "few values each: what the agent is worth is told for each",
             ("evaluate", "slices"),
         )  # fmt: skip
-    if (checks := rules.checks_of(made.roles, findings, cut, decisions)) is not None:
+    if (checks := rules.checks_of(made.roles, shown, cut, decisions)) is not None:
         content["validate"] = {"checks": checks}
     return Composed(content, decisions.made, findings.rows, whole)
 
@@ -263,6 +265,8 @@ def _task(made: Material, findings: Findings, decisions: Decisions) -> dict[str,
     assert roles.learned is not None
     learned = roles.learned
     reason = learned.how
+    if learned.kind == "label" and reason.endswith(" different values"):
+        reason = f"{len(findings.labels):,} labels"
     if learned.kind == "score" or (learned.guessed and learned.kind == "label"):
         other = "classification" if learned.kind == "score" else "regression"
         if "whole" in learned.how:

@@ -126,7 +126,13 @@ def _one_row(sample: Sample) -> DataError:
         try:
             read(sample, sample.source, Task(), Clean(), "|")
         except DataError as error:
-            return error
+            if " has no column " not in error.message:
+                return error
+            keys = ", ".join(map(repr, [*values][:6]))
+            return DataError(
+                f"{sample.place.name} is one JSON object, with {keys} in it; no list of rows is.",
+                'Write one JSON object a row: {"text": "a warm film", "label": "good"}',
+            )
     return DataError(
         f"{sample.place.name} has one row; there is nothing to learn from it.",
         "Give some hundred rows, each with what is to be learned of it.",

@@ -21,6 +21,9 @@ _MANY = 50
 _SEPARATORS = "|,;/"
 _LEAST_FLAGS = 3
 _BRACKETS = re.compile(r"^(?:<[^<>\s]+>)+$")
+_NOT_FINITE = re.compile(
+    r"^[+-]?(?:inf(?:inity)?|nan|\d{1,3}(?:,\d{3})+(?:\.\d+)?)$", re.IGNORECASE
+)
 _NUMBERS = re.compile(r"^\d{1,3}(?:,\d{1,3})+$")
 _VERDICTS = frozenset((
     "0", "1", "yes", "no", "true", "false", "y", "n", "positive", "negative", "neutral", "pos", "neg",
@@ -239,6 +242,9 @@ def _kind(
             'if these are several labels, set `task.multi_label: true` and `data.label_separator: ","`'
         )
         return "label", how, True, ""
+    if odd := _beside_numbers(column):
+        how = f"numbers with decimals, beside {odd!r} and the like: whole rows of these are refused"
+        return "score", how, True, ""
     if not column.is_number or column.name in classes or column.is_flag:
         if not column.is_number and (mark := _separator(column)):
             return "labels", f"several labels in a cell, with {mark!r} between", False, mark
@@ -248,6 +254,16 @@ def _kind(
 
 def _marked(value: Any) -> int:
     return sum(bool(one) for one in value.values()) if isinstance(value, dict) else 0
+
+
+def _beside_numbers(column: Column) -> str:
+    """What stands beside numbers with decimals that is no finite number: "inf", "1,200"; "" if none."""
+    plain = {value: number(value) for value in column.values}
+    odd = [value for value, one in plain.items() if one is None]
+    decimals = any(one is not None and not one.is_integer() for one in plain.values())
+    if not decimals or not all(_NOT_FINITE.match(value) for value in odd):
+        return ""
+    return max(odd, key=column.values.__getitem__, default="") if not column.is_number else ""
 
 
 def _in_brackets(column: Column) -> bool:

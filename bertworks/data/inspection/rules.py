@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bertworks.data.inspection.columns import Roles
@@ -22,6 +23,7 @@ from bertworks.spec import bases
 
 _NONE = frozenset(("", "-", "-1", "?", "n/a", "na", "nan", "none", "null", "unknown label"))
 _MOST_LISTED = 60
+_MOST_SHOWN = 10
 _MOST_RENAMED = 200
 _SKEWED = 10.0
 _LARGEST = 0.8
@@ -64,6 +66,26 @@ def check_classes(roles: Roles, findings: Findings, where: str) -> None:
             else f"{where}: no word of its {findings.rows:,} rows has a tag but O.",
             "Give rows of at least two classes; files of a class each may be named together.",
         )
+
+
+def merged(findings: Findings) -> Findings:
+    """The findings with labels that look alike counted as the one that they are read as."""
+    named = {
+        label: max(group, key=lambda one: (findings.labels[one], one))
+        for group in look_alikes(findings.labels)
+        for label in group
+    }
+    labels: Counter[str] = Counter()
+    trained: Counter[str] = Counter()
+    for counts, into in ((findings.labels, labels), (findings.train_labels, trained)):
+        for label, count in counts.items():
+            into[named.get(label, label)] += count
+    return replace(findings, labels=labels, train_labels=trained)
+
+
+def rows_in_words(count: int, what: str = "row") -> str:
+    """A number of rows, or of others: "1 row", "1,200 rows"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def labels_of(
@@ -133,7 +155,8 @@ def labelled(sample: Sample, roles: Roles, decisions: Decisions, first: bool) ->
     gone = sum(counts[value] for value in none)
     shown = ", ".join(repr(value) for value in none)
     decisions.add(
-        "unlabelled", f"{gone:,} rows", f"their {column!r} is {shown}: rows with one of the "
+        "unlabelled", f"{rows_in_words(gone)} of {sample.place.name}",
+        f"their {column!r} is {shown}: rows with one of the "
         f"{len(kept)} labels are read", ("data", "sources", 0) if first else ("data", "sources"),
     )  # fmt: skip
     return {"where": {column: sorted(kept)}}
@@ -145,20 +168,20 @@ def merging(roles: Roles, findings: Findings, decisions: Decisions) -> dict[str,
     if findings.duplicates:
         share = findings.duplicates / max(findings.rows, 1)
         decisions.add(
-            "duplicates", f"{findings.duplicates:,} rows ({share:.1%})",
+            "duplicates", f"{rows_in_words(findings.duplicates)} ({share:.1%})",
             "text and label stand there already: they are merged"
             + (", but kept in official files" if findings.held_out else ""), key,
         )  # fmt: skip
     if findings.leaked:
         share = findings.leaked / max(findings.held_out, 1)
         decisions.add(
-            "leakage", f"{findings.leaked:,} texts ({share:.1%})",
+            "leakage", f"{rows_in_words(findings.leaked, 'text')} ({share:.1%})",
             "they stand in train and in official validation or test rows: they are left out of train",
             key,
         )  # fmt: skip
     if not findings.conflicting:
         return {}
-    shown = f"{findings.conflicting:,} texts"
+    shown = rows_in_words(findings.conflicting, "text")
     if roles.task["type"] == "regression":
         decisions.add("conflicts", shown, "several scores: each text gets their mean", key)
         return {"repeated_scores": "mean"}
@@ -197,7 +220,7 @@ def refusals(reads: Sequence[Read], whole: bool, decisions: Decisions) -> dict[s
         )
     key = ("data", "max_rejected")
     if share <= 0.008:
-        decisions.add("refused", f"{refused:,} rows", broken, ("data",))
+        decisions.add("refused", rows_in_words(refused), broken, ("data",))
         return {}
     limit = min(1.0, math.ceil(share * 120) / 100)
     decisions.add(
@@ -224,7 +247,9 @@ def settings_of(
         all(label.isdigit() for label in findings.labels)
         and len(roles.columns.get("one_hot", [])) == 0
     ):
-        names = ", ".join(f'"{label}": NAME' for label in sorted(findings.labels, key=int)[:3])
+        known = sorted(findings.labels, key=int)
+        names = ", ".join(f'"{label}": NAME' for label in known[:_MOST_SHOWN])
+        names += ", ..." if len(known) > _MOST_SHOWN else ""
         decisions.add(
             "label names", "numbers", f"the agent answers with them; `label_map: {{{names}}}` in the "
             "source gives them names", ("data", "sources", 0),

@@ -31,6 +31,7 @@ _DELIMITERS = ",\t;|"
 _WHOLE = 0.9  # of the records must be as wide as the others, where no ending says that they are
 _TAG = re.compile(r"^(?:O|[BIESLUM][-_]\S+)$")
 UNSURE = Likely("")
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _FAST_TEXT = r"^__label__(?P<label>\S+)\s+(?P<text>.*)$"
 _WIDE_MARKS = (" ::: ", "_!_", " +++$+++ ", "||||", " ||| ", "|||", " || ", "||", "\t\t")
 _MARKED = re.compile(r"^(?:__label__\S+|[A-Z]{2,}:\S+|[A-Z]+_[A-Z_]+|\d{1,2}|[a-z]+:[a-z]+)$")
@@ -75,6 +76,7 @@ def shape_of(file: Fetched) -> Shape:
     text = _head(file, encoding)
     if not text.strip("\ufeff\0 \t\r\n"):
         raise DataError(f"{file.name} has no text.", "Give a file with rows.")
+    _refuse_binary(file.name, text)
     if by_name == "yaml":
         return _shape(settings, "yaml", by_name, f"Rasa's YAML, {encoding}", likely)
     if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[") and _is_json(text, by_name):
@@ -97,6 +99,18 @@ def shape_of(file: Fetched) -> Shape:
         return _shape({**settings, **own}, kind, by_name, f"{said}, {encoding}", likely, names)
     own, said = wide_marked or _lines(text)
     return _shape({**settings, **own}, "lines", by_name, f"{said}, {encoding}", likely)
+
+
+def _refuse_binary(name: str, text: str) -> None:
+    """Refuses what has control characters all over, as no text has."""
+    looked = text[:4096]
+    controls = len(_CONTROLS.findall(looked))
+    if len(looked) > 64 and controls > 0.05 * len(looked):
+        raise DataError(
+            f"{name} is a binary file, no text: {controls} of its first {len(looked):,} characters are "
+            "control characters.",
+            "Give a csv, tsv, jsonl, parquet, conll or text file.",
+        )
 
 
 def _shape(

@@ -91,7 +91,7 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
     except (OSError, ValueError) as error:  # a name of thousands of characters, or with a NUL
         raise SourceError(
             f"No file can be called {str(path)[:80]!r}…: {getattr(error, 'strerror', error)}.",
-            "Check the path; it is relative to the spec's folder.",
+            _check_path(pattern),
         ) from None
     if path.is_file():
         return [_readable(path)]
@@ -107,9 +107,13 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
             "Check the pattern; paths are relative to the spec's folder. A bracket that belongs to a "
             "name is written [[].",
         )
-    raise MissingMember(
-        f"There is no file {path}.", "Check the path; it is relative to the spec's folder."
-    )
+    raise MissingMember(f"There is no file {path}.", _check_path(pattern))
+
+
+def _check_path(given: str) -> str:
+    if Path(given).expanduser().is_absolute():
+        return "Check the path."
+    return "Check the path; a spec's are relative to its folder."
 
 
 def _matching(pattern: str, folder: Path) -> list[Path]:
