@@ -140,5 +140,4 @@ def _score(name: str, first: float, second: float, gap: Difference | None) -> Sc
 
 def _kind(task: Task) -> str:
     """What tells tasks apart, in words."""
-    more = [name for name in ("multi_label", "pair") if getattr(task, name)]
-    return " ".join([task.type, *more])
+    return task.kind.name if task.form == task.kind.forms[0] else f"{task.kind.name}, {task.form}"

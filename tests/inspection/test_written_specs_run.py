@@ -26,7 +26,7 @@ def test_ingest_reads_what_was_promised(name: str, tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     found = inspect(KINDS[name][0](tmp_path / "rows"), tmp_path)
     save(found, tmp_path / "agent.yaml", "bertworks init rows")
-    loaded = spec_file.load(tmp_path / "agent.yaml", ["base.uri=scratch", "base.sha256=null"])
+    loaded = spec_file.load(tmp_path / "agent.yaml", ["base={uri: scratch}"])
     section = loaded.spec.model_dump(mode="json", by_alias=True)
     outputs = {kind: tmp_path / kind for kind in ("examples", "corpus", "rejected", "base")}
     ingest({**section, "spec_folder": str(loaded.folder)}, **outputs)
