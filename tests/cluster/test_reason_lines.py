@@ -1,6 +1,7 @@
 """A step's reason is read from its log as a whole, with all of its lines."""
 
 from bertworks.contracts.decision import Decision
+from bertworks.notices import Notice
 from bertworks.storage.store import REFUSED, Version
 from components.gate.step import _refusal
 from pipelines.cluster.runs.reasons import parse
@@ -10,7 +11,8 @@ def test_a_gates_reasons_are_read_from_the_log() -> None:
     reasons = ["accuracy 0.463 is below 0.999", "and so on"]
     advice = "Lower gates.minimum, or train longer."
     kept = Version("agent", 2, REFUSED, False, None, "/bertworks/models/agent/2")
-    refused = _refusal(kept, Decision(False, "accuracy", [], reasons), advice)
+    notices = [Notice("59 rows cannot tell the limit.", "warning")]
+    refused = _refusal(kept, Decision(False, "accuracy", [], reasons), notices, advice)
     log = (
         "[gate] comparing: done 1/1\n"
         f"step gate failed: {refused}\n"
@@ -21,3 +23,4 @@ def test_a_gates_reasons_are_read_from_the_log() -> None:
     assert found is not None and found.gate and found.exit_code == 6
     assert found.message == str(refused)
     assert "0.999" in found.message and "and so on" in found.message and "fix: " in found.message
+    assert "59 rows" in found.message
