@@ -105,10 +105,10 @@ class AgentSpec(Section):
         task = info.data.get("task")
         if task is None:
             return data
-        texts = {"pair": ["text_a", "text_b"], "words": ["tokens"]}.get(task.form, ["text"])
+        forms = {"pair": ["text_a", "text_b", "label"], "words": ["tokens", "tags"]}
+        columns = forms.get(task.form, ["text", "label"])
         for source in data.sources:
-            learned = "tags" if task.form == "words" else "label"
-            read = [*texts, *([] if source.columns.one_hot else [learned])]
+            read = columns[:-1] if source.columns.one_hot else columns
             named = [getattr(source.columns, field) for field in read]
             if twice := [name for name in named if named.count(name) > 1]:
                 fields = " and ".join(

@@ -110,11 +110,18 @@ def calibration_bins(sure: np.ndarray) -> np.ndarray:
 
 
 def calibration_gaps(sure: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Of each answer how much it was right beyond its probability, in its bin: (answers, BINS).
-
-    The calibration error is the mean over answers of the absolute sums of the columns.
-    """
+    """Of each answer how much it was right beyond its probability, in its bin: (answers, BINS)."""
     return np.asarray(np.eye(BINS)[calibration_bins(sure)] * (right - sure)[:, None])
+
+
+def calibration_error(gaps: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The mean over answers of the absolute sums of `calibration_gaps`' columns: (samples,).
+
+    Args:
+        gaps: Of `calibration_gaps`, (answers, BINS).
+        weights: How often each sample has each answer, (samples, answers).
+    """
+    return ratio(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1))
 
 
 def ratio(above: np.ndarray, below: np.ndarray, empty: float = 0.0) -> np.ndarray:

@@ -322,21 +322,25 @@ def _lines(text: str) -> tuple[dict[str, Any], str]:
                 return {"pattern": pattern}, "lines that begin with LABEL:detail"
             return {"pattern": r"^(?P<label>\S+)\s+(?P<text>.*)$"}, "lines that begin with a label"
     for mark in ("@", "|", "#", "\t", ";", ","):
-        ends = [line.rsplit(mark, 1) for line in lines]
-        if any(len(one) < 2 or len(one[1]) > 40 for one in ends) or len(lines) < 4:
-            continue
-        labels = Counter(one[1].strip() for one in ends)
-        if 2 <= len(labels) <= max(2, min(50, len(lines) // 10)):
+        if _are_labels([line.rpartition(mark) for line in lines], 2):
             escaped = re.escape(mark)
             pattern = f"^(?P<text>.*){escaped}(?P<label>[^{escaped}]+)$"
             return {"pattern": pattern}, f"lines that end with {mark!r} and a label"
     for mark in (",", ";", ":", "|"):
-        starts = [line.split(mark, 1) for line in lines]
-        if any(len(one) < 2 or len(one[0]) > 40 for one in starts) or len(lines) < 4:
-            continue
-        labels = Counter(one[0].strip() for one in starts)
-        if 2 <= len(labels) <= max(2, min(50, len(lines) // 10)):
+        if _are_labels([line.partition(mark) for line in lines], 0):
             escaped = re.escape(mark)
             pattern = f"^(?P<label>[^{escaped}]+){escaped}\\s*(?P<text>.*)$"
             return {"pattern": pattern}, f"lines that begin with a label and {mark!r}"
     return {}, "a text a line"
+
+
+def _are_labels(parts: list[tuple[str, str, str]], side: int) -> bool:
+    """Whether every line has the mark, and few short values stand on one side of it.
+
+    Args:
+        parts: Lines as `str.partition` parts them.
+        side: Which part the label would be.
+    """
+    if len(parts) < 4 or any(not one[1] or len(one[side]) > 40 for one in parts):
+        return False
+    return 2 <= len({one[side].strip() for one in parts}) <= max(2, min(50, len(parts) // 10))

@@ -23,8 +23,9 @@ from bertworks.runtime.confidence import marks
 from bertworks.runtime.loading import Asked, ask, read
 from bertworks.spec import Clean
 from bertworks.storage.artifacts import Artifact
+from bertworks.tasks import measuring as task_measuring
 from bertworks.tasks.handler import Choices
-from bertworks.tasks.measuring import calibration_gaps, mean_auc, softmax
+from bertworks.tasks.measuring import mean_auc, softmax
 
 POINTS = 50
 """Of the risk-coverage curve, at most."""
@@ -93,11 +94,9 @@ def _of_split(agent: Agent, known: Calibration, asked: Asked) -> SplitConfidence
 def calibration_error(choices: Choices) -> float:
     """The expected calibration error of the likeliest labels (Guo et al. 2017, section 2)."""
     logits, truth = choices
-    if not len(logits):
-        return 0.0
     right = logits.argmax(axis=1) == truth
-    gaps = calibration_gaps(softmax(logits).max(axis=1), right.astype(float))
-    return float(np.abs(gaps.sum(axis=0)).sum() / len(logits))
+    gaps = task_measuring.calibration_gaps(softmax(logits).max(axis=1), right.astype(float))
+    return float(task_measuring.calibration_error(gaps, np.ones((1, len(gaps))))[0])
 
 
 def curve(sure: np.ndarray, right: np.ndarray) -> list[Kept]:

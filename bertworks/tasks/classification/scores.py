@@ -88,7 +88,5 @@ def _of_probabilities(
     gaps = measuring.calibration_gaps(sure, right)
     return {
         "roc_auc": measuring.mean_auc(answers.probabilities, actual, columns),
-        "calibration_error": lambda weights: ratio(
-            np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1)
-        ),
+        "calibration_error": lambda weights: measuring.calibration_error(gaps, weights),
     }
