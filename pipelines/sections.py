@@ -80,9 +80,17 @@ def quantize(dag: Dag) -> Settings:
             mode="json", include={"minimum", "max_drop", "max_latency_ms", "max_size_mb"}
         ),
         "confidence": _asked(spec),
-        "serve": spec.serve.model_dump(mode="json", exclude={"deploy"}),
+        "serve": _served(spec),
         "columns": _columns(spec),
     }
+
+
+def _served(spec: AgentSpec) -> Settings:
+    """How the bundle is served, wherever that is; its card says what the spec does of its use."""
+    page = spec.serve.page
+    told = page.model_copy(update={"use": page.use or spec.description})
+    serve = spec.serve.model_copy(update={"page": told})
+    return serve.model_dump(mode="json", exclude={"deploy"})
 
 
 def _asked(spec: AgentSpec) -> Settings:

@@ -37,7 +37,7 @@ from bertworks.pages.parts import (
     Table,
     marked,
 )
-from bertworks.pages.text import cut, number
+from bertworks.pages.text import cut, number, spoken
 from bertworks.pages.views import View
 from bertworks.spec.task_kinds import lower_is_better
 from bertworks.storage.artifacts import Artifact
@@ -298,17 +298,6 @@ def answer(value: object) -> object:
     if isinstance(value, list):
         value = "; ".join(map(str, value)) or "–"
     return Short(value) if isinstance(value, str) and len(value) <= 24 else value
-
-
-def spoken(name: str) -> str:
-    """The name of a metric as people write it."""
-    known = {
-        "macro_f1": "macro F1", "micro_f1": "micro F1", "mcc": "MCC", "roc_auc": "ROC-AUC",
-        "entity_f1": "entity F1", "token_f1": "token F1 (O included)", "mae": "MAE",
-        "rmse": "RMSE", "pearson": "Pearson", "spearman": "Spearman",
-        "entity_macro_f1": "entity macro F1", "token_macro_f1": "token macro F1",
-    }  # fmt: skip
-    return known.get(name, name.replace("_", " "))
 
 
 def decimal(one: Metric | None) -> str:

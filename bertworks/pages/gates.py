@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bertworks.contracts.decision import Decision, Rule
-from bertworks.pages.evaluation import spoken
 from bertworks.pages.parts import Badge, BadgeKind, PlainPage, Table
-from bertworks.pages.text import number
+from bertworks.pages.text import number, spoken
 from bertworks.pages.views import View
 
 _TITLES = {

@@ -39,3 +39,14 @@ def visible_lines(text: str) -> str:
 def cut(value: object, length: int) -> str:
     """Text made `visible` and cut to at most `length` characters, the last one an ellipsis."""
     return shortened(visible(value), length)
+
+
+def spoken(name: str) -> str:
+    """The name of a metric as people write it."""
+    known = {
+        "macro_f1": "macro F1", "micro_f1": "micro F1", "mcc": "MCC", "roc_auc": "ROC-AUC",
+        "entity_f1": "entity F1", "token_f1": "token F1 (O included)", "mae": "MAE",
+        "rmse": "RMSE", "pearson": "Pearson", "spearman": "Spearman",
+        "entity_macro_f1": "entity macro F1", "token_macro_f1": "token macro F1",
+    }  # fmt: skip
+    return known.get(name, name.replace("_", " "))

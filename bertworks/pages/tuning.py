@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from bertworks.contracts.runs import RunRecord
 from bertworks.contracts.tuned import SEARCH_TIMES, TUNED, SearchTimes, Trial, Tuned
 from bertworks.pages.charts import BarChart, LineChart, bar_chart, line_chart
-from bertworks.pages.evaluation import spoken
 from bertworks.pages.parts import Badge, BadgeKind, PlainPage, Table
-from bertworks.pages.text import number
+from bertworks.pages.text import number, spoken
 from bertworks.pages.views import View
 from bertworks.progress import duration
 from bertworks.spec.task_kinds import lower_is_better

@@ -26,6 +26,7 @@ from bertworks.quantities import (
 from bertworks.quantities import DNS_NAME as KUBERNETES_NAME
 from bertworks.secrets import masked, secret_in
 from bertworks.spec.limits import Limits
+from bertworks.spec.page import Page
 from bertworks.spec.section import Section, StepName
 
 
@@ -350,6 +351,7 @@ class Serve(Section):
     max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
     limits: Limits = Field(default_factory=Limits)
+    page: Page = Field(default_factory=Page)
     deploy: Deploy = Field(default_factory=Deploy)
 
 

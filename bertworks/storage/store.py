@@ -26,10 +26,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from bertworks.contracts.decision import Decision
-from bertworks.contracts.files import to_json
+from bertworks.contracts.files import File, to_json
 from bertworks.contracts.metrics import METRICS
 from bertworks.contracts.versions import CHAMPION, RECORD, Champion, Made, Record, Served
 from bertworks.errors import ArtifactError, GateRefused
@@ -37,6 +37,7 @@ from bertworks.storage import places as store_places
 from bertworks.storage import sealed
 from bertworks.storage.artifacts import Artifact, open_artifact
 
+T = TypeVar("T")
 _History = list[Served]
 _PARTS = ("model", "examples")
 _RECORD_SHAPE = {"state": str, "digest": str, "decision": dict, "metrics": list}
@@ -281,6 +282,19 @@ class Store:
                 f"Register the {part} again from the run that made it.",
             )
         return found
+
+    def read(self, name: str, number: int, part: str, file: File[T]) -> T | None:
+        """A file of a version's part, without copying the part; None where it is not there.
+
+        It is not held against the part's manifest: `fetch` is for what is computed with.
+
+        Raises:
+            ArtifactError: It is not of its type.
+        """
+        check_name(name)
+        path = f"{name}/versions/{number}/{part}/{file.name}"
+        raw = self._place.read(path)
+        return None if raw is None else file.parse(raw, self._place.uri(path))
 
     def _keep(
         self,

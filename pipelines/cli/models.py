@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bertworks.storage.store import Store, Version
 
 app = typer.Typer(
-    help="The model store: list, show, promote, rollback, outcomes.", no_args_is_help=True
+    help="The model store: list, show, card, promote, rollback, outcomes.", no_args_is_help=True
 )
 ModelArgument = Annotated[
     str, typer.Argument(help="A model, NAME or NAME/VERSION.", metavar="MODEL")
@@ -73,16 +73,32 @@ def show(
     """Show one version's record as JSON; of NAME alone, the champion's."""
     store = _store(root)
     model, number = named(store, name, version)
-    found = store.champion(model) if number is None else store.show(model, number)
-    if found is None:
-        raise BertworksError(
-            f"{model!r} has no champion in {store.uri}.",
-            f"Name one of its versions: {_versions(store, model)}.",
-        )
+    found = _champion(store, model) if number is None else store.show(model, number)
     from bertworks.contracts.files import to_json
 
     facts = {"version": found.number, "champion": found.champion, "uri": found.uri}
     typer.echo(json.dumps({**to_json(found.record), **facts}, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def card(
+    name: ModelArgument,
+    version: VersionArgument = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, as the server has it.")] = False,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print one version's model card: what it does, how good, its limits, how it was made."""
+    from bertworks.contracts.files import to_json
+    from bertworks.serving.page.card import making, markdown
+
+    store = _store(root)
+    model, number = named(store, name, version)
+    if number is None:
+        number = _champion(store, model).number
+    found = making.of_version(store, model, number)
+    shown = json.dumps(to_json(found), indent=2, ensure_ascii=False) if as_json else None
+    typer.echo(shown or markdown.text(found).rstrip("\n"))
 
 
 @app.command()
@@ -145,6 +161,16 @@ def named(store: Store, given: str, version: int | None = None) -> tuple[str, in
         champion = store.champion(model)
         return model, None if champion is None else champion.number
     return model, wanted if isinstance(wanted, int) else version
+
+
+def _champion(store: Store, model: str) -> Version:
+    found = store.champion(model)
+    if found is None:
+        raise BertworksError(
+            f"{model!r} has no champion in {store.uri}.",
+            f"Name one of its versions: {_versions(store, model)}.",
+        )
+    return found
 
 
 def _versions(store: Store, model: str) -> str:

@@ -10,10 +10,9 @@ from bertworks.contracts.bundle import Loss, Times
 from bertworks.contracts.latency import Speed
 from bertworks.contracts.runs import RunRecord
 from bertworks.pages.candidates import limits
-from bertworks.pages.evaluation import spoken
 from bertworks.pages.parts import Badge, Bar, Table
 from bertworks.pages.report.verdict import latency
-from bertworks.pages.text import number
+from bertworks.pages.text import number, spoken
 from bertworks.pages.views import View
 from bertworks.storage.artifacts import Artifact
 

@@ -24,9 +24,9 @@ from bertworks.evaluation.data import read_split
 from bertworks.evaluation.predictions import Predictions, load
 from bertworks.pages import evaluation as view
 from bertworks.pages.charts import Intervals, LineChart, Whisker, line_chart
-from bertworks.pages.evaluation import answer, decimal, interval, spoken
+from bertworks.pages.evaluation import answer, decimal, interval
 from bertworks.pages.parts import Badge, Table
-from bertworks.pages.text import cut, number
+from bertworks.pages.text import cut, number, spoken
 from bertworks.pages.views import View
 from bertworks.storage.artifacts import Artifact
 from bertworks.storage.history import read_history

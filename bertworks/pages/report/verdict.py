@@ -11,11 +11,11 @@ from bertworks.contracts.latency import LATENCY, Speed
 from bertworks.contracts.metrics import FLOOR, METRICS, overall
 from bertworks.contracts.retraining import OUTCOME
 from bertworks.contracts.runs import RunRecord
-from bertworks.pages.evaluation import interval, spoken
+from bertworks.pages.evaluation import interval
 from bertworks.pages.gates import GateRules, refused_on, rules
 from bertworks.pages.outcome import KINDS
 from bertworks.pages.parts import BadgeKind
-from bertworks.pages.text import number, visible_lines
+from bertworks.pages.text import number, spoken, visible_lines
 from bertworks.pages.views import View
 from bertworks.progress import duration
 from bertworks.storage.artifacts import Artifact

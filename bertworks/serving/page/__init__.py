@@ -1,0 +1,10 @@
+"""The page at `/`, and what it asks the server.
+
+files/       the page: HTML, CSS and ES modules, as a browser gets them; no build step
+static       these files with the headers that keep them harmless
+routes       the page's routes, beside those of the protocols
+card/        the model card: what an agent is, how good, how it was made
+occlusion    which words an answer hangs on
+similar      training rows that are like a text
+figures      what the server counted, as the page shows it
+"""
