@@ -55,7 +55,11 @@ def predict(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write to .jsonl, .csv or .tsv; stdout by default."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write to .jsonl, .csv, .tsv or .parquet (also .csv.gz, …); stdout by default.",
+        ),
     ] = None,
     format_: Annotated[
         str, typer.Option("--format", help="jsonl, csv or tsv, for stdout.")
@@ -77,6 +81,10 @@ def predict(
 
     For a pair task give two texts, or lines with a tab between the two. A file's other columns stand
     beside the answers.
+
+    A file of any size: with --file and --out rows are read, answered and written in chunks, in order. A
+    run that was killed goes on where it was, by the same command. Rows that cannot be read stand with
+    their reasons in OUT.rejected.jsonl.
     """
     from pipelines.cli.predictions import predict_stream
 

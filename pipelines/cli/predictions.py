@@ -1,28 +1,23 @@
-"""`bertworks predict`: texts in, predictions out, as jsonl, csv or tsv."""
+"""`bertworks predict`: texts in, predictions out, as jsonl, csv, tsv or parquet."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from bertworks.batch.answers import Writer, best
+from bertworks.batch.outputs import PARQUET, format_of
+from bertworks.batch.rows import CHUNK_ROWS, ending_of
+from bertworks.batch.texts import ENDINGS, Form, Given, column_names, read
 from bertworks.errors import DataError
 from bertworks.storage.replacing import named_place_fault, replacing
 from pipelines.cli.command import takes
-from pipelines.cli.prediction_input import ENDINGS, Form, Given, column_names, read
-from pipelines.cli.prediction_rows import CHUNK_ROWS, ending_of
 
 FORMATS = ("jsonl", "csv", "tsv")
 TOP = 5
-# What spreadsheets take for a formula where a cell begins with it; full-width forms count as well.
-_FORMULA = re.compile(r"[ \u00a0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?%?")
 
 
 def predict_stream(
@@ -37,6 +32,9 @@ def predict_stream(
 ) -> None:
     """Predicts for texts from arguments, a file, or stdin, in chunks, in order.
 
+    A file's answers that go into a file are a `bertworks.batch.job`: killed, the same command goes on
+    where it was, and rows that cannot be read are kept apart. Else the first of these is raised.
+
     Each answer is written beside the columns that its row came with; one that has the name of a part of
     the answer ("label") is called input_label then.
 
@@ -47,7 +45,8 @@ def predict_stream(
             .parquet, the texts also packed (.csv.gz, .bz2, .xz), with columns text, or text_a and
             text_b, or tokens, or as the agent's spec called them; a single column may have any name.
             For tagging also .conll (a word a line).
-        out: .jsonl, .csv or .tsv to write, all or nothing; None: stdout.
+        out: .jsonl, .csv or .tsv to write, all or nothing, each also .gz; of a file also .parquet;
+            None: stdout.
         format_: Format for stdout.
         top: How many labels' scores to write of each row, the best ones.
         keep_formulas: Write cells that a spreadsheet would run as formulas as they are.
@@ -58,17 +57,30 @@ def predict_stream(
     """
     if file is not None:
         _check_file(file, texts)
+    packed = False
     if out is not None:
-        format_ = out.suffix.lower().lstrip(".")
+        format_, packed = format_of(out)
         _check_out(out, file)
-    if format_ not in FORMATS:
+    whole = file is not None and out is not None
+    if format_ not in FORMATS and not (whole and format_ == PARQUET):
         raise DataError(
-            f"The output format is jsonl, csv or tsv. Received: {format_!r}",
+            f"The output format is jsonl, csv or tsv, of a file also parquet. Received: {format_!r}",
             "Name the file OUT.jsonl, or give --format jsonl.",
+        )
+    if packed and not whole:
+        raise DataError(
+            f"Only the answers to a file are packed. Received: {out}",
+            f"Leave the .gz out: -o {str(out)[:-3]}",
         )
     from bertworks.runtime.agent import Agent
 
     agent = Agent.load(bundle)
+    if file is not None and out is not None:
+        from bertworks.batch.job import Job, answer_file, tell
+
+        job = Job(bundle, file, out, top, keep_formulas)
+        tell(job, answer_file(agent, job))
+        return
     rows = read(texts, file, Form.of(agent))
     names = column_names(file) if format_ != "jsonl" else []
     writer = Writer(format_, names, keep_formulas)
@@ -80,7 +92,7 @@ def predict_stream(
             open(beside, "w", encoding="utf-8", newline="") as stream,
         ):
             _write(agent, rows, writer, stream, top)
-    writer.tell()
+    writer.told.tell()
 
 
 def _check_file(file: Path, texts: Sequence[str]) -> None:
@@ -130,129 +142,3 @@ def _write(agent: Any, rows: Iterator[Given], writer: Writer, stream: TextIO, to
         for given, answer in zip(chunk, answers, strict=True):
             writer.write(stream, given, best(answer, top))
         stream.flush()
-
-
-def best(answer: Mapping[str, object], top: int) -> Mapping[str, object]:
-    """The answer with the scores of its `top` best labels, best first, and of all that it names."""
-    scores = answer.get("scores")
-    if not isinstance(scores, dict):
-        return answer
-    ranked = sorted(scores, key=lambda label: -scores[label])
-    labels = answer.get("labels")
-    named = labels if isinstance(labels, list) else []
-    kept = [label for place, label in enumerate(ranked) if place < top or label in named]
-    return {**answer, "scores": {label: scores[label] for label in kept}}
-
-
-class Writer:
-    """Writes records with their answers.
-
-    Args:
-        format_: jsonl, csv or tsv.
-        names: Columns that any of the records may have; those of the first when empty.
-        keep_formulas: As for `predict_stream`.
-    """
-
-    def __init__(
-        self, format_: str, names: Sequence[str] = (), keep_formulas: bool = False
-    ) -> None:
-        self._format, self._names, self._keep = format_, names, keep_formulas
-        self._line = io.StringIO(newline="")
-        self._table: csv.DictWriter[str] | None = None
-        self._formulas = self._cut = self._rows = self._unsure = self._outside = 0
-
-    def write(self, stream: TextIO, given: Given, answer: Mapping[str, object]) -> None:
-        """Writes one row."""
-        self._rows += 1
-        self._cut += bool(answer.get("truncated"))
-        self._unsure += answer.get("confident") is False
-        self._outside += answer.get("out_of_scope") is True
-        record = {**_beside(given.record, answer), **answer}
-        if self._format == "jsonl":
-            stream.write(_json(record, stream) + "\n")
-            return
-        flat = {self._cell(key): self._cell(value) for key, value in record.items()}
-        if self._table is None:
-            known = _beside(dict.fromkeys(self._names), answer)
-            columns = list(dict.fromkeys(self._cell(key) for key in (*known, *record)))
-            delimiter = "\t" if self._format == "tsv" else ","
-            # With "\n" as its end of line, it would not quote cells that hold "\r".
-            self._table = csv.DictWriter(
-                self._line, columns, restval="", delimiter=delimiter, lineterminator="\r\n"
-            )
-            self._table.writeheader()
-            self._pass_on(stream)
-        self._table.writerow(flat)
-        self._pass_on(stream)
-
-    def _pass_on(self, stream: TextIO) -> None:
-        """Writes the table's line, ended as everywhere here."""
-        stream.write(self._line.getvalue().removesuffix("\r\n") + "\n")
-        self._line.seek(0)
-        self._line.truncate()
-
-    def _cell(self, value: Any) -> Any:
-        if value is None or isinstance(value, int | float):
-            return value
-        text = (
-            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        )
-        if self._keep or not _FORMULA.match(text) or _NUMBER.fullmatch(text):
-            return _encodable(text)
-        self._formulas += 1
-        return _encodable(f"'{text}")
-
-    def tell(self) -> None:
-        """Says on stderr what is not as it was given, and what was not read."""
-        if self._formulas:
-            print(
-                f"note: {self._formulas:,} cell{'s' if self._formulas > 1 else ''} that a spreadsheet "
-                "would run as a formula: written with a ' before it; --keep-formulas leaves it out",
-                file=sys.stderr,
-            )
-        if self._unsure:
-            print(
-                f"note: {self._unsure:,} of {self._rows:,} answers are not sure enough (confident); the "
-                "spec's confidence.abstain sets what is",
-                file=sys.stderr,
-            )
-        if self._outside:
-            print(
-                f"note: {self._outside:,} of {self._rows:,} texts are like none that the agent learned "
-                "from (out_of_scope); the spec's confidence.out_of_scope sets how many are told",
-                file=sys.stderr,
-            )
-        if self._cut:
-            print(
-                f"note: {self._cut:,} of {self._rows:,} texts are longer than the agent reads: their "
-                "end was not looked at (truncated); the spec's task.max_length sets how much is",
-                file=sys.stderr,
-            )
-
-
-def _beside(record: Mapping[str, object], answer: Mapping[str, object]) -> dict[str, object]:
-    """The record's columns, those with the name of a part of the answer renamed."""
-    kept: dict[str, object] = {}
-    for name, value in record.items():
-        if name == "tokens" and name in answer:
-            continue  # the answer has the words themselves
-        own = name
-        while own in answer or (own != name and own in record):
-            own = f"input_{own}"
-        kept[own] = value
-    return kept
-
-
-def _json(record: Mapping[str, object], stream: TextIO) -> str:
-    """JSON that the stream can take: with escapes where it takes ASCII only, or is given no text."""
-    text = json.dumps(record, ensure_ascii=False, default=str)
-    try:
-        text.encode(takes(stream))
-    except UnicodeEncodeError:
-        return json.dumps(record, default=str)
-    return text
-
-
-def _encodable(text: str) -> str:
-    """Halves of surrogate pairs, which no file can hold, as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

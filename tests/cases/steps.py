@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from bertworks.batch.texts import Form, read
 from bertworks.errors import DataError
 from bertworks.notices import Notice
 from bertworks.runtime.agent import Agent
@@ -23,7 +24,6 @@ from bertworks.spec import Base
 from bertworks.spec.file import load
 from bertworks.storage.artifacts import open_artifact
 from bertworks.text.tokenizer import Tokenizer
-from pipelines.cli.prediction_input import Form, read
 from tests.cases.expected import Outcome
 from tests.helpers.steps import ingest, validate
 

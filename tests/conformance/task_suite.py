@@ -17,6 +17,7 @@ import pytest
 from asgi import post
 from run_of import ROWS, Case, Run
 
+from bertworks.batch.texts import Form, read
 from bertworks.compression.candidates import table
 from bertworks.contracts.metrics import METRICS, value_of
 from bertworks.data.validation.profile.rows import SPLITS
@@ -38,7 +39,6 @@ from bertworks.text.encode import encode
 from bertworks.text.tokenizer import Tokenizer
 from bertworks.training.rows import read_rows
 from pipelines.cli.hints import question
-from pipelines.cli.prediction_input import Form, read
 
 STEPS = ("finetune", "evaluate", "evaluate-bundle", "prune", "quantize", "gate")
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from bertworks.batch.texts import Form, read
 from bertworks.contracts.agent import AgentRecord
 from bertworks.errors import BertworksError
 from bertworks.storage import artifacts, temporary
@@ -24,7 +25,6 @@ from bertworks.tasks.forms import form_named
 from pipelines.cli import models as models_cli
 from pipelines.cli import predictions, served
 from pipelines.cli.main import app
-from pipelines.cli.prediction_input import Form, read
 from pipelines.cluster.schedule.cron import parse
 from pipelines.cluster.schedule.zones import place
 from pipelines.local import record
@@ -278,7 +278,7 @@ def test_a_file_without_the_texts_column(tmp_path: Path, way: str) -> None:
         assert "data.sources[].columns" in fix
         return (re.findall(r"Name the column (\w+)", fix)[0] if way == "text" else "review",)
 
-    rows = taken("pipelines/cli/prediction_input.py", "data.sources[].columns did", attempt, by)
+    rows = taken("bertworks/batch/texts.py", "data.sources[].columns did", attempt, by)
     assert rows == ["good"]
 
 
@@ -295,7 +295,7 @@ def test_sentences_for_an_agent_that_does_no_tagging(tmp_path: Path, way: str) -
         assert ".txt file" in fix and option("--agent", 1)(fix)
         return ("rows.txt",) if way == "lines" else ("rows.conll", True)
 
-    taken("pipelines/cli/prediction_rows.py", "or name another agent with --agent", attempt, by)
+    taken("bertworks/batch/rows.py", "or name another agent with --agent", attempt, by)
 
 
 def free_port() -> int:
@@ -314,8 +314,8 @@ def test_an_address_that_is_not_ours() -> None:
 
 
 def test_a_text_that_is_not_utf8_goes_into_a_file(tmp_path: Path) -> None:
+    from bertworks.batch.texts import Form, read
     from pipelines.cli.command import check_arguments
-    from pipelines.cli.prediction_input import Form, read
 
     text = "caf\xe9".encode("cp1252")
 

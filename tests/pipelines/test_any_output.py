@@ -20,7 +20,7 @@ from pipelines.local.events import StepEvent
 from pipelines.local.record import Run, Step
 from bertworks.notices import Notice
 from pipelines.cli import predictions
-from pipelines.cli.prediction_input import Given
+from bertworks.batch.texts import Given
 from pathlib import Path
 
 print_anywhere()
@@ -64,7 +64,7 @@ def test_nothing_that_is_printed_is_an_error(tmp_path: Path, encoding: str) -> N
 def test_a_table_of_data_is_utf8_whatever_the_output_shows(tmp_path: Path) -> None:
     code = (
         "from pipelines.cli.command import print_anywhere; from pipelines.cli import predictions as p;"
-        "from pipelines.cli.prediction_input import Given; print_anywhere();"
+        "from bertworks.batch.texts import Given; print_anywhere();"
         "w = p.Writer('csv'); w.write(p._data_stream('csv'), Given('', {'text': 'é'}), {'label': '电'})"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}

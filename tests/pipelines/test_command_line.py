@@ -12,13 +12,13 @@ import pytest
 import tiny_model
 from asgi import post
 
+from bertworks.batch.texts import Form, read
 from bertworks.contracts.decision import DECISION, Decision, Rule
 from bertworks.contracts.registered import REGISTERED, Registered
 from bertworks.contracts.runs import RunRecord
 from bertworks.errors import DataError, SpecError
 from pipelines.cli import command
 from pipelines.cli import main as cli
-from pipelines.cli.prediction_input import Form, read
 from pipelines.cli.verdict import closing_lines
 
 

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertworks.batch.outputs import TextOutput
+from bertworks.batch.texts import Form, read
 from bertworks.contracts.agent import AgentRecord
 from bertworks.data.sources.first_bytes import PACKED
 from bertworks.errors import DataError, EnvironmentFault
@@ -23,7 +25,6 @@ from bertworks.runtime import agent as runtime
 from bertworks.spec import Task
 from bertworks.tasks.forms import form_named
 from pipelines.cli import predictions
-from pipelines.cli.prediction_input import Form, read
 
 
 class Stub:
@@ -189,19 +190,20 @@ def test_a_bad_row_is_named(tmp_path: Path, name: str, content: str | bytes, sai
         ([], "rows.docx", None, ".txt .csv .tsv .jsonl .json .parquet .conll"),
         ([], "rows.txt", "nodir/out.csv", "there is no folder"),
         ([], "rows.txt", "out.xml", "jsonl, csv or tsv"),
+        (["a"], None, "out.jsonl.gz", "Only the answers to a file are packed"),
         ([], "rows.csv", "rows.csv", "is the file that --file reads"),
         ([], "rows.csv", "link.csv", "is the file that --file reads"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_the_agent_is_loaded(
-    tmp_path: Path, texts: list[str], file: str, out: str | None, said: str
+    tmp_path: Path, texts: list[str], file: str | None, out: str | None, said: str
 ) -> None:
     for name in ("rows.txt", "rows.docx", "rows.csv"):
         written(tmp_path, name, "text\na\n")
     (tmp_path / "link.csv").hardlink_to(tmp_path / "rows.csv")
-    into = tmp_path / out if out else None
+    into, given = tmp_path / out if out else None, tmp_path / file if file else None
     with pytest.raises(DataError) as raised:
-        predictions.predict_stream(tmp_path / "none", texts, tmp_path / file, into, "jsonl")
+        predictions.predict_stream(tmp_path / "none", texts, given, into, "jsonl")
     assert said in str(raised.value)
     assert (tmp_path / "rows.csv").read_text() == "text\na\n"
 
@@ -226,7 +228,7 @@ def test_what_cannot_be_written_is_called_as_it_was_named(tmp_path, monkeypatch,
     def refused(*_: Any, **__: Any) -> None:
         raise OSError(error, os.strerror(error), str(tmp_path / ".out.csv.1a2b.partial"))
 
-    monkeypatch.setattr(predictions, "open", refused, raising=False)
+    monkeypatch.setattr(TextOutput, "settle", refused)
     with pytest.raises(EnvironmentFault) as raised:
         run(monkeypatch, Scorer(), written(tmp_path, "a.txt", "x\n"), "out.csv")
     assert str(tmp_path) in str(raised.value) and raised.value.fix
@@ -419,8 +421,8 @@ def test_text_that_no_file_can_hold_is_escaped(tmp_path, monkeypatch) -> None:
 
 
 def test_a_quote_that_is_never_closed_is_answered_with_what_predict_takes(tmp_path: Path) -> None:
+    from bertworks.batch import rows as prediction_rows
     from bertworks.data.rows.tally import Tally
-    from pipelines.cli import prediction_rows
 
     file = tmp_path / "texts.csv"
     file.write_text('text\n"a warm film\nand a cold one\n', encoding="utf-8")

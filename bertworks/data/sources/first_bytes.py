@@ -68,8 +68,8 @@ _HTML = re.compile(rb"^\s*(?:<!doctype html|<html)", re.IGNORECASE)
 class _Bounded(io.RawIOBase):
     """What comes out of a packed file, up to what its size explains."""
 
-    def __init__(self, inner: IO[bytes], path: Path, name: str) -> None:
-        self._inner, self._path, self._name = inner, path, name
+    def __init__(self, inner: IO[bytes], raw: IO[bytes], path: Path, name: str) -> None:
+        self._inner, self._raw, self._path, self._name = inner, raw, path, name
         self._room = room_for(path)
 
     def readable(self) -> bool:
@@ -85,6 +85,7 @@ class _Bounded(io.RawIOBase):
 
     def close(self) -> None:
         self._inner.close()
+        self._raw.close()
         super().close()
 
 
@@ -94,27 +95,38 @@ def unpacked_name(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in PACKED else name
 
 
-def open_bytes(path: Path, name: str) -> IO[bytes]:
+def open_bytes(
+    path: Path, name: str, follow: Callable[[IO[bytes], int], None] | None = None
+) -> IO[bytes]:
     """Opens a file, unpacked where its name ends in .gz, .bz2 or .xz.
+
+    Args:
+        path: The file.
+        name: Its name in messages.
+        follow: Is given the stream of the file as it lies on the disk, and its size in bytes.
 
     Raises:
         DataError: It is not packed in the way that its name says.
         SourceError: While it is read: more comes out of it than its size explains.
     """
     ending = Path(name.removesuffix("?***")).suffix.lower()
+    raw = path.open("rb")
+    if follow is not None:
+        follow(raw, path.stat().st_size)
     if ending not in PACKED:
-        return path.open("rb")
-    with path.open("rb") as raw:
-        head = raw.read(8)
+        return raw
+    head = raw.read(8)
+    raw.seek(0)
     said = next(kind for _, kind, end, _ in _SIGNATURES if end == ending)
     if not head.startswith(next(mark for mark, _, end, _ in _SIGNATURES if end == ending)):
+        raw.close()
         found = _signature(head)
         raise DataError(
             f"{name} is no {said} file, although its name says so"
             + (f": its first bytes are those of {found[1]}." if found else "."),
             f"Name it without {ending} if it is not packed, or fetch it again.",
         )
-    return io.BufferedReader(_Bounded(PACKED[ending](path, "rb"), path, name), _BLOCK)
+    return io.BufferedReader(_Bounded(PACKED[ending](raw, "rb"), raw, path, name), _BLOCK)
 
 
 def check_text(path: Path, name: str, encoding: str) -> None:

@@ -12,6 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from bertworks.batch.rows import (
+    CONLL,
+    BadRow,
+    Followed,
+    ending_of,
+    file_lines,
+    json_records,
+    read_records,
+)
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.values import is_blank
 from bertworks.data.sources.encodings import likely_encoding
@@ -19,7 +28,6 @@ from bertworks.errors import DataError
 from bertworks.tasks import form_of
 from bertworks.tasks.forms import form_named
 from bertworks.tasks.forms.form import RowForm
-from pipelines.cli.prediction_rows import CONLL, ending_of, file_lines, json_records, read_records
 
 ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
 
@@ -56,6 +64,21 @@ def read(texts: Sequence[str], file: Path | None, form: Form) -> Iterator[Given]
     Raises:
         DataError: The file or a row of it cannot be read; it names the row and what to do.
     """
+    for item in read_all(texts, file, form):
+        if isinstance(item, BadRow):
+            raise item.error
+        yield item
+
+
+def read_all(
+    texts: Sequence[str], file: Path | None, form: Form, followed: Followed | None = None
+) -> Iterator[Given | BadRow]:
+    """As `read`, with the rows of a file that cannot be read in their places.
+
+    Raises:
+        DataError: The file as a whole cannot be read.
+    """
+    found: Iterator[Given | BadRow]
     if texts:
         found = _arguments(texts, form)
     elif file is None:
@@ -63,14 +86,17 @@ def read(texts: Sequence[str], file: Path | None, form: Form) -> Iterator[Given]
             print("reading texts from the keyboard, one a line; end with Ctrl-D", file=sys.stderr)
         found = _lines(_stdin_lines(), "stdin line", form)
     else:
-        found = _file(file, form)
+        found = _file(file, form, followed or Followed())
     yield from _telling_of_blanks(found)
 
 
-def _telling_of_blanks(found: Iterator[Given]) -> Iterator[Given]:
+def _telling_of_blanks(found: Iterator[Given | BadRow]) -> Iterator[Given | BadRow]:
     """The rows; how many show nothing is said on stderr: the agent has learned from no such row."""
     blank, first, number = 0, 0, 0
     for number, given in enumerate(found, 1):
+        if isinstance(given, BadRow):
+            yield given
+            continue
         parts = [given.row] if isinstance(given.row, str) else given.row
         shown = [not is_blank(part) for part in parts]
         if not (all(shown) if isinstance(given.row, tuple) else any(shown)):
@@ -90,7 +116,8 @@ def column_names(file: Path | None) -> list[str]:
     """The columns of all rows of a file whose rows need not have the same; else none."""
     if file is None or ending_of(file) not in (".json", ".jsonl"):
         return []
-    return list(dict.fromkeys(name for record in json_records(file, Tally()) for name in record))
+    records = (one for one in json_records(file, Tally()) if not isinstance(one, BadRow))
+    return list(dict.fromkeys(name for record in records for name in record))
 
 
 def _arguments(texts: Sequence[str], form: Form) -> Iterator[Given]:
@@ -115,20 +142,25 @@ def _stdin_lines() -> Iterator[str]:
 
 def _lines(lines: Iterable[str], where: str, form: Form) -> Iterator[Given]:
     for number, line in enumerate(lines, 1):
-        record = form.form.of_line(line, f"{where} {number}")
-        texts = tuple(record.values())
-        yield Given(texts if len(texts) > 1 else texts[0], record)
+        yield _of_line(line, f"{where} {number}", form)
 
 
-def _file(file: Path, form: Form) -> Iterator[Given]:
+def _of_line(line: str, where: str, form: Form) -> Given:
+    record = form.form.of_line(line, where)
+    texts = tuple(record.values())
+    return Given(texts if len(texts) > 1 else texts[0], record)
+
+
+def _file(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow]:
     """The file's rows; what was guessed while reading is said on stderr."""
     try:
         if ending_of(file) == ".txt":
-            yield from _lines(file_lines(file), f"{file} line", form)
+            yield from _good_and_bad(file, form, followed)
             return
         columns, tally = _Columns(file, form), Tally()
-        for number, record in enumerate(read_records(file, tally, form.form.pretokenized), 1):
-            yield Given(columns.row(record, number), record)
+        words = form.form.pretokenized
+        for number, record in enumerate(read_records(file, tally, words, followed), 1):
+            yield record if isinstance(record, BadRow) else columns.given(record, number)
         for kind in tally.counts:
             print(tally.text(kind), file=sys.stderr)
     except UnicodeDecodeError as error:
@@ -146,11 +178,24 @@ def _file(file: Path, form: Form) -> Iterator[Given]:
         ) from None
 
 
+def _good_and_bad(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow]:
+    """The rows of lines; a line need not hold what the agent takes."""
+    for number, line in enumerate(file_lines(file, followed), 1):
+        try:
+            yield _of_line(line, f"{file} line {number}", form)
+        except DataError as error:
+            yield BadRow(error, line)
+
+
 def _for_iconv(file: Path) -> str:
     """The likely encoding by the name that iconv has for it."""
     name = likely_encoding(file, str(file)).encoding or "cp1252"
     names = {"mac-roman": "MACINTOSH", "mac-latin2": "MACCENTRALEUROPE", "cp949": "UHC"}
     return names.get(name, name.upper().replace("CP125", "WINDOWS-125"))
+
+
+class _NoColumn(DataError):
+    """No row of the file has what the agent takes: its first has no column for it."""
 
 
 class _Columns:
@@ -159,6 +204,19 @@ class _Columns:
     def __init__(self, file: Path, form: Form) -> None:
         self._file, self._form = file, form
         self._found: dict[str, str | None] = {}
+
+    def given(self, record: Mapping[str, object], number: int) -> Given | BadRow:
+        """The record with what the agent takes of it.
+
+        Raises:
+            DataError: The file has no column for what the agent takes.
+        """
+        try:
+            return Given(self.row(record, number), record)
+        except DataError as error:
+            if isinstance(error, _NoColumn):
+                raise
+            return BadRow(error, record)
 
     def row(self, record: Mapping[str, object], number: int) -> Any:
         """What the agent takes of a record: a text, a pair, or a list of words."""
@@ -201,7 +259,7 @@ class _Columns:
         if column is None:
             form = self._form
             names = " or ".join(map(repr, dict.fromkeys((*form.columns.get(role, ()), role))))
-            raise DataError(
+            raise _NoColumn(
                 f"{where}: no column {names}. Its columns: {', '.join(map(repr, record))}",
                 f"Name the column {form.form.wanted}, or as the spec's "
                 "data.sources[].columns did when the agent was made.",

@@ -1,4 +1,7 @@
-"""The files that `bertworks predict` is given, row by row, with all their columns."""
+"""The files that `bertworks predict` is given, row by row, with all their columns.
+
+What is wrong with a single row is a `BadRow` in its place; what is wrong with a file is raised.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO, NamedTuple, TypeAlias
 
 from bertworks.data.formats.conll import Sentences
 from bertworks.data.formats.csv_cells import Dialect
@@ -22,26 +26,70 @@ _HEAD = 65_536
 CONLL = (".conll", ".iob", ".iob2", ".bio")
 
 
-def read_records(file: Path, tally: Tally, words: bool) -> Iterator[Mapping[str, object]]:
+class BadRow(NamedTuple):
+    """A row that cannot be answered.
+
+    Attributes:
+        error: Where it stands, what is wrong with it, and what to do.
+        received: The row as far as it could be read.
+    """
+
+    error: DataError
+    received: object
+
+
+Record: TypeAlias = Mapping[str, object] | BadRow
+
+
+class Followed:
+    """How far into a file its reader is."""
+
+    def __init__(self) -> None:
+        self._raw: IO[bytes] | None = None
+        self._size = 0
+        self._rows: tuple[int, int] | None = None
+
+    def bytes_of(self, raw: IO[bytes], size: int) -> None:
+        """Follows a stream of the file as it lies on the disk, packed or not."""
+        self._raw, self._size = raw, size
+
+    def rows_of(self, done: int, total: int) -> None:
+        """Notes rows of a file that tells how many it has."""
+        self._rows = done, total
+
+    @property
+    def share(self) -> float | None:
+        """The part that was read, 0 to 1; None before anything was."""
+        if self._rows is not None:
+            return self._rows[0] / max(self._rows[1], 1)
+        if self._raw is None or not self._size:
+            return None
+        return 1.0 if self._raw.closed else self._raw.tell() / self._size
+
+
+def read_records(
+    file: Path, tally: Tally, words: bool, followed: Followed | None = None
+) -> Iterator[Record]:
     """The rows of a file, column to value, in order.
 
     Args:
-        file: A file with one of the endings of `prediction_input.ENDINGS` other than .txt.
+        file: A file with one of the endings of `texts.ENDINGS` other than .txt.
         tally: Takes what was guessed while reading.
         words: Whether the agent takes lists of words.
+        followed: Is told how far the reader is.
 
     Raises:
-        DataError: The file or a row of it cannot be read.
+        DataError: The file cannot be read.
         UnicodeDecodeError: It is not UTF-8.
     """
-    ending = ending_of(file)
+    ending, followed = ending_of(file), followed or Followed()
     if ending in CONLL:
-        return _conll_records(file, words)
+        return _conll_records(file, words, followed)
     if ending == ".parquet":
-        return _parquet_records(file)
+        return _parquet_records(file, followed)
     if ending in (".csv", ".tsv"):
-        return _csv_records(file, "\t" if ending == ".tsv" else ",", tally)
-    return json_records(file, tally)
+        return _csv_records(file, "\t" if ending == ".tsv" else ",", tally, followed)
+    return json_records(file, tally, followed)
 
 
 def ending_of(file: Path) -> str:
@@ -49,12 +97,12 @@ def ending_of(file: Path) -> str:
     return Path(unpacked_name(file.name)).suffix.lower()
 
 
-def file_lines(file: Path) -> Iterator[str]:
+def file_lines(file: Path, followed: Followed | None = None) -> Iterator[str]:
     """The lines, cut at newlines only, as from stdin: U+2028 and form feeds are text."""
     _check(file)
     head = _head(file)
     newline = "\r" if "\r" in head and "\n" not in head else "\n"
-    with _open(file, newline) as stream:
+    with _open(file, newline, followed) as stream:
         for line in stream:
             yield line.rstrip("\r\n")
 
@@ -70,9 +118,11 @@ def _check(file: Path) -> None:
         raise
 
 
-def _open(file: Path, newline: str | None) -> io.TextIOWrapper:
+def _open(file: Path, newline: str | None, followed: Followed | None = None) -> io.TextIOWrapper:
     """The file's text, unpacked where its name says that it is packed."""
-    return io.TextIOWrapper(open_bytes(file, str(file)), "utf-8-sig", newline=newline)
+    follow = None if followed is None else followed.bytes_of
+    stream = open_bytes(file, str(file), follow)
+    return io.TextIOWrapper(stream, "utf-8-sig", newline=newline)
 
 
 def _head(file: Path) -> str:
@@ -80,26 +130,33 @@ def _head(file: Path) -> str:
         return stream.read(_HEAD)
 
 
-def _csv_records(file: Path, delimiter: str, tally: Tally) -> Iterator[Mapping[str, object]]:
+def _csv_records(file: Path, delimiter: str, tally: Tally, followed: Followed) -> Iterator[Record]:
     _check(file)
-    with _open(file, "") as stream:
+    with _open(file, "", followed) as stream:
         lines = BoundedLines(stream, _LONGEST_ROW, '"')
         reader = CsvReader(str(file), lines, Dialect(delimiter), tally=tally)
         names: list[str] | None = None
         for record in _with_own_advice(reader.records()):
             cells = record.cells
             if cells is None:
-                raise DataError(
+                bad = DataError(
                     f"{file}, line {record.number}: {record.fault}. Received: {record.sample[:100]!r}",
                     "Mend the line.",
                 )
-            if names is None:
+                if names is None:
+                    raise bad
+                yield BadRow(bad, record.sample)
+            elif names is None:
                 names = _header([name.strip() for name in cells], file)
             elif len(cells) > len(names):
-                raise DataError(
-                    f"{file}, line {record.number}: {len(names)} columns expected, {len(cells)} "
-                    f"found. Received: {reader.dialect.delimiter.join(cells)[:100]!r}",
-                    "Quote cells that hold the delimiter.",
+                line = reader.dialect.delimiter.join(cells)
+                yield BadRow(
+                    DataError(
+                        f"{file}, line {record.number}: {len(names)} columns expected, {len(cells)} "
+                        f"found. Received: {line[:100]!r}",
+                        "Quote cells that hold the delimiter.",
+                    ),
+                    line,
                 )
             else:
                 yield dict(zip(names, [*cells, *[None] * (len(names) - len(cells))], strict=True))
@@ -135,7 +192,7 @@ def _check_once(names: list[str], file: Path) -> None:
         )
 
 
-def _parquet_records(file: Path) -> Iterator[Mapping[str, object]]:
+def _parquet_records(file: Path, followed: Followed) -> Iterator[Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -143,7 +200,10 @@ def _parquet_records(file: Path) -> Iterator[Mapping[str, object]]:
     try:
         with pq.ParquetFile(file) as table:
             _check_once(table.schema_arrow.names, file)
+            done, total = 0, table.metadata.num_rows
             for batch in table.iter_batches(batch_size=CHUNK_ROWS):
+                done += batch.num_rows
+                followed.rows_of(done, total)
                 yield from batch.to_pylist()
     except pa.ArrowException as error:
         raise DataError(
@@ -151,28 +211,33 @@ def _parquet_records(file: Path) -> Iterator[Mapping[str, object]]:
         ) from None
 
 
-def json_records(file: Path, tally: Tally) -> Iterator[Mapping[str, object]]:
+def json_records(file: Path, tally: Tally, followed: Followed | None = None) -> Iterator[Record]:
+    """The rows of a JSON file: an object a line, or one array of them."""
     _check(file)
     if spans_lines(_head(file)):
-        with _open(file, None) as stream:
+        with _open(file, None, followed) as stream:
             for row in read_spanning(stream, str(file), _LONGEST_ROW):
                 if row.values is None:
-                    raise DataError(
+                    bad = DataError(
                         f"{file}:{row.number}: {row.fault}. Received: {row.sample[:100]!r}",
                         "Give one object a row.",
                     )
-                yield row.values
+                    yield BadRow(bad, row.sample)
+                else:
+                    yield row.values
         return
-    for number, line in enumerate(file_lines(file), 1):
+    for number, line in enumerate(file_lines(file, followed), 1):
         if not line.strip():
             continue
         try:
             value, comma = parse_line(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(
+            bad = DataError(
                 f"{file}:{number}: not JSON: {error}. Received: {line[:100]!r}",
                 "Mend the line; each line is one JSON object.",
-            ) from None
+            )
+            yield BadRow(bad, line)
+            continue
         if comma:
             tally.add(COMMA, str(file), number, line)
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
@@ -181,7 +246,7 @@ def json_records(file: Path, tally: Tally) -> Iterator[Mapping[str, object]]:
             yield value if isinstance(value, dict) else {"text": value}
 
 
-def _conll_records(file: Path, words: bool) -> Iterator[Mapping[str, object]]:
+def _conll_records(file: Path, words: bool, followed: Followed) -> Iterator[Record]:
     """Sentences, a word a line in the first column; the last of several columns has its tag."""
     if not words:
         raise DataError(
@@ -192,12 +257,14 @@ def _conll_records(file: Path, words: bool) -> Iterator[Mapping[str, object]]:
     bare = not re.search(r"\S[ \t]+\S", first)
     lines = (
         (number, f"{line}\tO" if bare and line.strip() else line)
-        for number, line in enumerate(file_lines(file), 1)
+        for number, line in enumerate(file_lines(file, followed), 1)
     )
     for number, tokens, tags, fault in Sentences(lines, 0, -1, name=str(file)):
         if fault is not None:
-            raise DataError(
+            bad = DataError(
                 f"{file}, line {number}: {fault[0]}. Received: {fault[1][:100]!r}",
                 "Mend the line: one word a line, a blank line after each sentence.",
             )
-        yield {"tokens": tokens} if bare else {"tokens": tokens, "tags": tags}
+            yield BadRow(bad, fault[1])
+        else:
+            yield {"tokens": tokens} if bare else {"tokens": tokens, "tags": tags}
