@@ -18,18 +18,6 @@ _FORMULA = re.compile(r"[ \u00a0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?%?")
 
 
-def best(answer: Mapping[str, object], top: int) -> Mapping[str, object]:
-    """The answer with the scores of its `top` best labels, best first, and of all that it names."""
-    scores = answer.get("scores")
-    if not isinstance(scores, dict):
-        return answer
-    ranked = sorted(scores, key=lambda label: -scores[label])
-    labels = answer.get("labels")
-    named = labels if isinstance(labels, list) else []
-    kept = [label for place, label in enumerate(ranked) if place < top or label in named]
-    return {**answer, "scores": {label: scores[label] for label in kept}}
-
-
 @dataclass
 class Told:
     """What is not as it was given, and what was not read, counted.

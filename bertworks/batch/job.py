@@ -11,12 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bertworks.batch.answers import best
+from bertworks.batch.answers import 
 from bertworks.batch.journal import Journal, State, discard, identity, journal
 from bertworks.batch.outputs import PARQUET, Output, format_of, output_for
 from bertworks.batch.pace import Pace
 from bertworks.batch.rows import CHUNK_ROWS, BadRow, Followed, ending_of
 from bertworks.batch.texts import Form, Given, column_names, read_all
+from bertworks.tasks.top import top_labels
 from bertworks.errors import DataError
 from bertworks.storage.replacing import named_place_fault, replacing
 from bertworks.tasks import form_of
@@ -117,7 +118,7 @@ def answered(
     good = [item for item in checked if not isinstance(item, BadRow)]
     answers = iter(agent.predict([given.row for given in good]) if good else [])
     for item in checked:
-        yield item if isinstance(item, BadRow) else (item, best(next(answers), top))
+        yield item if isinstance(item, BadRow) else (item, top_labels(next(answers), top))
 
 
 def _answer(agent: Any, job: Job, kept: Journal) -> tuple[State, Output]:

@@ -156,8 +156,25 @@ class Agent:
         Raises:
             DataError: A row is not of the shape that the task takes.
         """
-        encoded = self.encode(rows, cleaned=cleaned)
-        read = self.read(encoded.ids, encoded.types, advance)
+        return self.answers(rows, self.encode(rows, cleaned=cleaned), advance)
+
+    def answers(
+        self,
+        rows: Sequence[Row],
+        encoded: Encoded,
+        advance: Callable[[int], None] = lambda rows: None,
+        *,
+        beside: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Answers for rows that are tokenized already, as `predict` gives them.
+
+        Args:
+            rows: The rows.
+            encoded: What `encode` made of them.
+            advance: See `predict`.
+            beside: See `Runner.logits`.
+        """
+        read = self.read(encoded.ids, encoded.types, advance, beside=beside)
         decoded = self.handler.decode(read.logits, encoded.starts) if read.logits else []
         answers = self.handler.answers(rows, encoded, decoded)
         known = self.info.calibration
@@ -193,14 +210,16 @@ class Agent:
         input_ids: Sequence[Sequence[int]],
         type_ids: Sequence[Sequence[int]] | None = None,
         advance: Callable[[int], None] = lambda rows: None,
+        *,
+        beside: bool = False,
     ) -> Read:
-        """All that the graph says of rows; arguments are those of `predict_logits`."""
+        """All that the graph says of rows; arguments as in `predict_logits` and `Runner.logits`."""
         if type_ids is not None:
-            answers = self._runner.logits(input_ids, type_ids, advance)
+            answers = self._runner.logits(input_ids, type_ids, advance, beside=beside)
         else:
             parts, _ = windows.split(input_ids, self.max_length)
             lengths = [len(ids) for ids in input_ids]
-            answers = self._runner.logits(parts, None, advance)
+            answers = self._runner.logits(parts, None, advance, beside=beside)
             answers = windows.combine(answers, lengths, self.max_length)
         known = self.info.calibration
         vectors = None

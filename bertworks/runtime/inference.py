@@ -135,6 +135,8 @@ class Runner:
         ids: Sequence[TokenIds],
         types: Sequence[TokenIds] | None = None,
         advance: Callable[[int], None] = lambda rows: None,
+        *,
+        beside: bool = False,
     ) -> list[Floats]:
         """Logits of each row, in the order given.
 
@@ -142,11 +144,14 @@ class Runner:
             ids: As in `batches`; so are `types`.
             types: See `batches`.
             advance: Told the number of rows done after each batch.
+            beside: Whether other threads compute at the same time: then all is computed on the calling
+                thread, one batch after the other.
 
         Returns:
             For each row (outputs,), or (its tokens, outputs) from a tagging graph.
         """
-        groups = _groups(ids, even_size(len(ids), self._engine.threads, self._size))
+        threads = 1 if beside else self._engine.threads
+        groups = _groups(ids, even_size(len(ids), threads, self._size))
 
         def run(rows: Integers, engine: Engine) -> tuple[PaddedBatch, Floats]:
             batch = _batch(rows, ids, types, self._pad)
@@ -154,15 +159,21 @@ class Runner:
 
         found: dict[int, Floats] = {}
         # The longest first: at the end, threads that wait for the last batch wait for a short one.
-        for batch, answers in self._run(run, groups[::-1]):
+        for batch, answers in self._run(run, groups[::-1], beside):
             for row, length, answer in zip(batch.rows, batch.lengths, answers, strict=True):
                 found[int(row)] = answer if answer.ndim == 1 else answer[:length]
             advance(len(batch.rows))
         return [found[row] for row in range(len(ids))]
 
     def _run(
-        self, run: Callable[[Integers, Engine], tuple[PaddedBatch, Floats]], groups: list[Integers]
+        self,
+        run: Callable[[Integers, Engine], tuple[PaddedBatch, Floats]],
+        groups: list[Integers],
+        beside: bool,
     ) -> Iterator[tuple[PaddedBatch, Floats]]:
+        if beside and self._engine.threads > 1:
+            engine, _ = self._side_by_side()
+            return (run(rows, engine) for rows in groups)
         if len(groups) < 2 or self._engine.threads == 1:
             return (run(rows, self._engine) for rows in groups)
         engine, pool = self._side_by_side()

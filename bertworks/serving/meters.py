@@ -1,8 +1,4 @@
-"""What the server counts, for Prometheus; kserve's handler shows it at /metrics.
-
-kserve's own histograms (`request_predict_seconds` and its sisters) begin at 5 ms, where a small agent
-has answered twice, and say nothing about how requests ended: hence these.
-"""
+"""What the server counts, for Prometheus, at /metrics."""
 
 from __future__ import annotations
 
@@ -28,24 +24,32 @@ class Meters:
 
     Args:
         name: The model's name in the URLs.
-        identity: Which bundle serves.
-        engine: What runs its graph.
     """
 
-    def __init__(self, name: str, identity: BundleIdentity, engine: str) -> None:
+    def __init__(self, name: str) -> None:
         self._name, self._all = name, _registered()
-        self._all.info.labels(name, str(identity.version or ""), identity.digest[:12], engine).set(
-            1
-        )
+        self._served: tuple[str, ...] | None = None
         self._running = self._all.in_progress.labels(name)
         self._running.set(0)
         for outcome in ("answered", "refused", "failed", "cancelled"):
             self._all.requests.labels(name, outcome)  # So that each is 0 from the start.
         self._all.rows.labels(name)
+
+    def serves(self, identity: BundleIdentity, engine: str) -> None:
+        """Says which bundle answers now.
+
+        Args:
+            identity: The bundle.
+            engine: What runs its graph.
+        """
+        if self._served is not None:
+            self._all.info.remove(*self._served)
+        self._served = (self._name, str(identity.version or ""), identity.digest[:12], engine)
+        self._all.info.labels(*self._served).set(1)
         known = (self._all.created, identity.created), (self._all.limit, identity.latency_limit)
         for gauge, value in known:
             if value is not None:
-                gauge.labels(name).set(value)
+                gauge.labels(self._name).set(value)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[list[Any]]:

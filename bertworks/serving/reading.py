@@ -26,15 +26,34 @@ def load(body: bytes, limits: Limits) -> Any:
     """Decodes JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogates.
 
     Raises:
-        Refused: It is no JSON, is nested deeper than `limits.depth`, or has more lists and objects
-            than its rows could need.
+        Refused: It is no JSON, is nested deeper than `limits.depth`, has more lists and objects than its
+            rows could need, or an object that has a key twice: readers differ in which one counts, so
+            that what was checked elsewhere may not be what is answered here.
     """
     check_nesting(body, limits)
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         # The reader's message names a place, never what stands there.
         raise Refused(400, "json", f"The body must be JSON: {error}.") from None
+    # Outside of strings a colon stands behind each key, and nowhere else.
+    if body.count(b":") != (kept := _keys(value)) and _STRING.sub(b"", body).count(b":") != kept:
+        raise Refused(400, "keys", "No object may have a key twice.", "Send each key once.")
+    return value
+
+
+def _keys(value: Any) -> int:
+    """Keys of all objects in a value that was read."""
+    found = 0
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            found += len(one)
+            stack.extend(part for part in one.values() if isinstance(part, dict | list))
+        elif isinstance(one, list):
+            stack.extend(part for part in one if isinstance(part, dict | list))
+    return found
 
 
 def check_nesting(body: bytes, limits: Limits) -> None:

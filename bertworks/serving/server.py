@@ -1,125 +1,150 @@
-"""The server: a kserve ModelServer around an Agent, behind a gate.
+"""The server: models in an engine, behind a gate, over HTTP and gRPC.
 
 V1 at `/v1/models/NAME:predict`, V2 at `/v2/models/NAME/infer`, health at `/v2/health/ready` and
-`/v2/health/live`, Prometheus metrics at `/metrics`. See `protocols` for the requests, and the spec's
-`serve.limits` for what is refused. A V2 answer names the version (`model_version`) and the bundle's
-digest (`parameters.digest`) that it comes from.
+`/v2/health/live`, Prometheus metrics at `/metrics`, all of it described at `/openapi.json`. See
+`protocols` for the requests, and the spec's `serve.limits` for what is refused. Every answer names the
+version (`model_version`) and the bundle's digest that it comes from.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 from bertworks import __version__
-from bertworks.cpus import available_threads
 from bertworks.errors import EnvironmentFault
-from bertworks.runtime.agent import Agent
-from bertworks.serving.identity import BundleIdentity
-from bertworks.spec import Task
-from bertworks.spec.limits import Limits
-from bertworks.storage.artifacts import open_artifact
+from bertworks.serving.assembly import Serving
+from bertworks.serving.models.bundle import LoadedBundle
+from bertworks.serving.models.served import OneBundle, ServedModel
+from bertworks.serving.settings import Served, Settings
 from bertworks.tasks import form_of
 
 GRACE_SECONDS = 30
 """How long requests may still run after SIGTERM; a pod's grace period must be longer."""
-LOOPBACK = "127.0.0.1"
 ANY = ("0.0.0.0", "::")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def serve(
-    folder: str | os.PathLike[str],
-    port: int = 8080,
-    name: str = "agent",
-    threads: int | None = None,
-    max_batch: int = 32,
-    identity: BundleIdentity | None = None,
-    *,
-    host: str = LOOPBACK,
-    limits: Limits | None = None,
-    repository: bool = False,
-) -> None:
-    """Serves a bundle until SIGINT or SIGTERM; requests that are running are answered first.
+def serve(models: Sequence[Served], settings: Settings | None = None) -> None:
+    """Serves bundles until SIGINT or SIGTERM; requests that are running are answered first.
 
     They have GRACE_SECONDS for it, in which new connections are refused. What cannot be answered in
     that time is refused with 503 as soon as that can be told.
 
     Args:
-        folder: A bundle artifact.
-        port: HTTP port.
-        name: The model's name in the URLs.
-        threads: CPU threads of one forward pass; None: all that may be used.
-        max_batch: Rows that one forward pass takes, at most.
-        identity: Which bundle it is, for the answers and the metrics; None: its digest alone.
-        host: Address to listen on: this machine's own by default; 0.0.0.0 for all.
-        limits: What is taken before requests are refused; None: the defaults.
-        repository: Whether the model may be unloaded and loaded over HTTP, by anybody who can call.
+        models: What to serve; the first is the one that the greeting shows.
+        settings: How; None: the defaults.
 
     Raises:
-        ArtifactError: The bundle is missing, damaged, or cannot be loaded.
-        EnvironmentFault: The address or port cannot be used, or threads or max_batch is below 1.
+        ArtifactError: A bundle is missing, damaged, or cannot be loaded.
+        EnvironmentFault: The address or port cannot be used, a number is out of range, or two models
+            have the same name.
     """
-    _check_numbers(port, threads, max_batch)
-    agent = Agent.load(folder, threads=threads, max_batch=max_batch)
-    # The first passes load and allocate, for one row and for many: not while a client waits.
-    for rows in (1, 2 * (threads or available_threads())):
-        agent.predict([agent.form.sample] * rows)
-    _check_address(host, port)
-    known = identity or BundleIdentity(open_artifact(folder, "bundle", verify=False).digest)
-    limits = limits or Limits()
-    running = limits.running or max(2, threads or available_threads())
-    executor = ThreadPoolExecutor(running, "answers")
-
-    from bertworks.serving.http.model import AgentModel
-    from bertworks.serving.http.modelserver import AgentServer
-
-    model = AgentModel(agent, name, known, limits, executor)
-    server = AgentServer(
-        [model],
-        host=host,
-        port=port,
-        limits=limits,
-        running=running,
-        grace=GRACE_SECONDS,
-        repository=repository,
-        greeting=_greeting(agent.task, name, known, host, port),
-    )
-    server.start([model])
-    if model.computing:
+    settings = settings or Settings()
+    _check(models, settings)
+    serving = Serving.of(settings.limits, settings.threads, repository=settings.repository)
+    for one in models:
+        serving.models.add(_loaded(one, serving), lambda one=one: _loaded(one, serving))  # type: ignore[misc]
+    for join in settings.joins:
+        join(serving)
+    for port in (settings.port, settings.grpc_port):
+        if port is not None:
+            _check_address(settings.host, port)
+    _listen(serving, settings, _greeting(serving, settings))
+    serving.observers.close()
+    if serving.models.batcher.busy:
         # A forward pass that does not end keeps its thread, and threads keep the process.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
 
 
-def _greeting(
-    task: Task, name: str, identity: BundleIdentity, host: str, port: int
-) -> tuple[str, ...]:
+def _loaded(one: Served, serving: Serving) -> ServedModel:
+    batcher = serving.models.batcher
+    bundle = LoadedBundle.load(one.folder, batcher, one.name, one.identity, one.max_batch)
+    return ServedModel(one.name, OneBundle(bundle))
+
+
+def _listen(serving: Serving, settings: Settings, greeting: Sequence[str]) -> None:
+    from bertworks.serving import log
+    from bertworks.serving.http.listening import Listener
+
+    app, gate = serving.application()
+
+    async def begun() -> None:
+        for start in serving.started:
+            await start()
+        for line in greeting:
+            log.LOGGER.info("%s", line)
+
+    async def drain(grace: float) -> None:
+        serving.models.draining = True
+        await gate.drain(grace)
+        for stop in serving.stopped:
+            await stop()
+
+    Listener(
+        app,
+        host=settings.host,
+        port=settings.port,
+        limits=settings.limits,
+        grace=GRACE_SECONDS,
+        begun=begun,
+        drain=drain,
+    ).listen()
+
+
+def _greeting(serving: Serving, settings: Settings) -> tuple[str, ...]:
     """What serves where, and how to ask it."""
-    version = "" if identity.version is None else f" version {identity.version}"
+    host, port = settings.host, settings.port
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     local = f"{'localhost' if host in ANY else address.rpartition(':')[0]}:{port}"
-    body = json.dumps({"instances": [form_of(task).sample]})
-    return (
-        f"bertworks {__version__} serves {name}{version} (bundle {identity.digest[:12]}) at "
-        f"http://{address}",
-        f"curl http://{local}/v1/models/{name}:predict -H 'Content-Type: application/json' "
-        f"-d '{body}'",
-    )
-
-
-def _check_numbers(port: int, threads: int | None, max_batch: int) -> None:
-    if not 1 <= port <= 65535:
-        raise EnvironmentFault(
-            f"The port must be 1 to 65535. Received: {port}", "Choose another port."
+    lines = []
+    for model in serving.models:
+        identity = model.champion.identity
+        version = "" if identity.version is None else f" version {identity.version}"
+        lines.append(
+            f"bertworks {__version__} serves {model.name}{version} (bundle {identity.digest[:12]}) at "
+            f"http://{address}"
         )
-    for name, value in (("threads", threads), ("max_batch", max_batch)):
+    first = next(iter(serving.models))
+    body = json.dumps({"instances": [form_of(first.champion.agent.task).sample]})
+    curl = (
+        f"curl http://{local}/v1/models/{first.name}:predict -H 'Content-Type: application/json' "
+        f"-d '{body}'"
+    )
+    return (*lines, curl)
+
+
+def _check(models: Sequence[Served], settings: Settings) -> None:
+    for name, port in (("port", settings.port), ("gRPC port", settings.grpc_port)):
+        if port is not None and not 1 <= port <= 65535:
+            raise EnvironmentFault(
+                f"The {name} must be 1 to 65535. Received: {port}", "Choose another port."
+            )
+    numbers = [("threads", settings.threads), *(("max_batch", one.max_batch) for one in models)]
+    for name, value in numbers:
         if value is not None and value < 1:
             raise EnvironmentFault(
                 f"{name} must be 1 or more. Received: {value}", "Give a larger number."
+            )
+    names = [one.name for one in models]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise EnvironmentFault(
+            f"Each model must have a name of its own. Received: {', '.join(twice)} more than once",
+            "Name them: --agent NAME=AGENT.",
+        )
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise EnvironmentFault(
+                f"A model's name must be letters, digits, dots, dashes and underscores. "
+                f"Received: {name!r:.80}",
+                "Give it another name: --name NAME, or --agent NAME=AGENT.",
             )
 
 

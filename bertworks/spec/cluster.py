@@ -348,6 +348,9 @@ class Serve(Section):
     port: int = Field(
         8080, ge=1, le=65535, description="On this machine; in a pod it is always 8080."
     )
+    grpc_port: int | None = Field(
+        None, ge=1, le=65535, description="For gRPC; None: none is offered."
+    )
     max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
     limits: Limits = Field(default_factory=Limits)

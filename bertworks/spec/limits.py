@@ -10,8 +10,8 @@ from bertworks.spec.section import Section
 class Limits(Section):
     """Limits of a server; each refusal names the one that it is about.
 
-    The defaults fit a pod of 1 GiB with one CPU: `body_mb` times (`waiting` + `running`), each
-    running body decoded, and one forward pass of the longest rows a running request.
+    The defaults fit a pod of 1 GiB: `body_mb` times `waiting`, the few large bodies or the many small
+    ones that are computed, decoded, and a batch of the longest rows a thread.
     """
 
     body_mb: float = Field(2.0, gt=0, le=256, description="A request's body, in MiB.")
@@ -19,7 +19,10 @@ class Limits(Section):
     characters: int = Field(100_000, ge=1, description="Characters of a row, all its texts.")
     depth: int = Field(16, ge=4, le=200, description="Lists and objects inside each other.")
     running: int | None = Field(
-        None, ge=1, description="Requests that are computed at once; None: threads, at least 2."
+        None,
+        ge=1,
+        description="Requests that are computed at once, at most, in batches with each other; more than "
+        "two only while their bodies have 64 KiB together. None: 64.",
     )
     waiting: int = Field(64, ge=1, description="Requests that wait; more are refused with 429.")
     wait_seconds: float = Field(

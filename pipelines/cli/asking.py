@@ -5,7 +5,6 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,7 +93,14 @@ def predict(
 
 
 def serve(
-    agent: AgentOption = None,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--agent",
+            help="A bundle's folder, or NAME, NAME/VERSION or NAME/latest in the model store; the "
+            "newest champion when not given. MODEL=AGENT gives it a name; may be repeated.",
+        ),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(
@@ -105,6 +111,15 @@ def serve(
             envvar="BERTWORKS_LISTEN",
         ),
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port to listen on for gRPC; the spec's serve.grpc_port by default, or no gRPC.",
+            min=1,
+            max=65535,
+            envvar="BERTWORKS_LISTEN_GRPC",
+        ),
+    ] = None,
     host: Annotated[
         str,
         typer.Option(
@@ -112,7 +127,10 @@ def serve(
             envvar="BERTWORKS_HOST",
         ),
     ] = "127.0.0.1",
-    name: Annotated[str, typer.Option(help="The model's name in the protocols' URLs.")] = "agent",
+    name: Annotated[
+        str | None,
+        typer.Option(help="The model's name in the protocols' URLs; agent by default."),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(help="CPU threads; the spec's serve.threads by default.", min=1),
@@ -133,34 +151,32 @@ def serve(
     ] = None,
     repository: Annotated[
         bool,
-        typer.Option(
-            "--repository", help="Let whoever can call unload and load the model over HTTP."
-        ),
+        typer.Option("--repository", help="Let whoever can call unload and load models over HTTP."),
     ] = False,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Serve the agent over HTTP: the V1 and V2 inference protocols, health, metrics.
+    """Serve agents over HTTP and gRPC: the V1 and V2 inference protocols, health, metrics.
 
-    Only this machine can call, unless --host says otherwise. On a cluster: serve --host 0.0.0.0
-    --store /bertworks/models --agent NAME/VERSION, or --agent /mnt/models.
+    Only this machine can call, unless --host says otherwise. Port, threads and limits of several agents
+    are those of the first one's spec. On a cluster: serve --host 0.0.0.0 --store /bertworks/models
+    --agent NAME/VERSION, or --agent /mnt/models.
     """
-    from bertworks.serving.server import serve as serve_bundle
-    from pipelines.cli.served import limits_of, locate
+    from bertworks.serving.server import serve as serve_models
+    from bertworks.serving.settings import Settings
+    from pipelines.cli.served import limits_of, models_of
 
-    found = locate(agent, store, digest, lambda: _bundle(agent, root))
-    folder = found.folder
-    said = json.loads((folder / "agent.json").read_text("utf-8")).get("serve", {})
-    serve_bundle(
-        folder,
-        port=port or said.get("port", 8080),
-        name=name,
-        threads=threads or said.get("threads"),
-        max_batch=said.get("max_batch", 32),
-        identity=found.identity,
-        host=host,
-        limits=limits_of(said.get("limits"), limit or []),
-        repository=repository,
+    models, said = models_of(agent or [], name, store, digest, lambda one: _bundle(one, root))
+    serve_models(
+        models,
+        Settings(
+            host=host,
+            port=port or said.get("port", 8080),
+            grpc_port=grpc_port or said.get("grpc_port"),
+            threads=threads or said.get("threads"),
+            limits=limits_of(said.get("limits"), limit or []),
+            repository=repository,
+        ),
     )
 
 

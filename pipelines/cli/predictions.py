@@ -8,12 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from bertworks.batch.answers import Writer, best
+from bertworks.batch.answers import Writer
 from bertworks.batch.outputs import PARQUET, format_of
 from bertworks.batch.rows import CHUNK_ROWS, ending_of
 from bertworks.batch.texts import ENDINGS, Form, Given, column_names, read
 from bertworks.errors import DataError
 from bertworks.storage.replacing import named_place_fault, replacing
+from bertworks.tasks.top import top_labels
 from pipelines.cli.command import takes
 
 FORMATS = ("jsonl", "csv", "tsv")
@@ -140,5 +141,5 @@ def _write(agent: Any, rows: Iterator[Given], writer: Writer, stream: TextIO, to
     while chunk := list(islice(rows, CHUNK_ROWS)):
         answers = agent.predict([given.row for given in chunk])
         for given, answer in zip(chunk, answers, strict=True):
-            writer.write(stream, given, best(answer, top))
+            writer.write(stream, given, top_labels(answer, top))
         stream.flush()

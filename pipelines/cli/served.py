@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from bertworks.errors import ArtifactError, BertworksError, SpecError
 from bertworks.serving.identity import Located, in_folder, in_store
+from bertworks.serving.settings import Served
 from bertworks.spec.limits import Limits
 from bertworks.storage.store import PASSED, Store, Version
 
@@ -46,6 +48,57 @@ def locate(
         refuse_file(agent)
         return in_folder(Path(agent), digest)
     return in_folder(local(), digest)
+
+
+def models_of(
+    agents: Sequence[str],
+    name: str | None,
+    store: str | None,
+    digest: str | None,
+    local: Callable[[str | None], Path],
+) -> tuple[list[Served], Mapping[str, Any]]:
+    """The models that `serve` is told to serve.
+
+    Args:
+        agents: AGENT or MODEL=AGENT; none: what `local` makes of None.
+        name: The model's name, where there is one agent.
+        store: See `locate`; so is `digest`.
+        digest: For one agent only.
+        local: Finds an agent among this machine's own models.
+
+    Returns:
+        The models, and the spec's `serve` of the first one.
+
+    Raises:
+        BertworksError: A name or digest is given for several agents, or as for `locate`.
+    """
+    if len(agents) > 1 and (name or digest):
+        raise BertworksError(
+            f"--{'name' if name else 'digest'} says nothing of which one of {len(agents)} agents.",
+            "Name them: --agent MODEL=AGENT; a digest can be asked of one agent alone.",
+        )
+    found, settings = [], []
+    given: str | None
+    for given in agents or (None,):
+        model, agent = _named(given)
+        located = locate(agent, store, digest, lambda agent=agent: local(agent))  # type: ignore[misc]
+        said = json.loads((located.folder / "agent.json").read_text("utf-8")).get("serve") or {}
+        model = model or name or ("agent" if len(agents) < 2 else _name_of(str(agent)))
+        most = said.get("max_batch", 32)
+        found.append(Served(model, located.folder, located.identity, most, located.store))
+        settings.append(said)
+    return found, settings[0]
+
+
+def _named(given: str | None) -> tuple[str | None, str | None]:
+    """MODEL=AGENT apart; a folder whose name has an equals sign is given with its path."""
+    found = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", given or "")
+    return (found[1], found[2]) if found else (None, given)
+
+
+def _name_of(agent: str) -> str:
+    """What an agent is called that was given no name: as in the store, or as its folder."""
+    return Path(agent).resolve().name if Path(agent).is_dir() else agent.partition("/")[0]
 
 
 def limits_of(bundle: Mapping[str, Any] | None, given: Sequence[str]) -> Limits:

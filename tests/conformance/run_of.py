@@ -19,9 +19,10 @@ from bertworks.models.layout import encoder_shapes, initialize
 from bertworks.models.weights import save_folder
 from bertworks.pages.report import page as report
 from bertworks.runtime.agent import Agent
-from bertworks.serving.http.app import application
-from bertworks.serving.http.model import AgentModel
+from bertworks.serving.assembly import Serving
 from bertworks.serving.identity import BundleIdentity
+from bertworks.serving.models.bundle import LoadedBundle
+from bertworks.serving.models.served import OneBundle, ServedModel
 from bertworks.spec import AgentSpec
 from bertworks.spec import file as spec_file
 from bertworks.storage.artifacts import Artifact, open_artifact
@@ -214,8 +215,11 @@ class Run:
     @cached_property
     def app(self) -> Any:
         """What serves the bundle, to be asked in this process."""
-        model = AgentModel(self.agent, "one", BundleIdentity(self.bundle.digest, 1))
-        return application([model])[0]
+        serving = Serving.of(threads=1)
+        identity = BundleIdentity(self.bundle.digest, 1)
+        bundle = LoadedBundle(self.agent, identity, serving.models.batcher, "one")
+        serving.models.add(ServedModel("one", OneBundle(bundle)))
+        return serving.application()[0]
 
     @cached_property
     def report(self) -> str:

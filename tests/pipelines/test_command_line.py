@@ -136,10 +136,10 @@ def test_names_of_files_may_be_any_bytes(tmp_path: Path) -> None:
 
 def served(monkeypatch: pytest.MonkeyPatch, folder: Path, *options: str) -> Any:
     """The server that `bertworks serve` makes, stopped before it listens."""
-    from bertworks.serving.http.modelserver import AgentServer
+    from bertworks.serving.http.listening import Listener
 
     made: list[Any] = []
-    monkeypatch.setattr(AgentServer, "start", lambda self, models: made.append(self))
+    monkeypatch.setattr(Listener, "listen", lambda self: made.append(self))
     words = ["serve", "--agent", str(folder), "--port", str(free_port()), *options]
     monkeypatch.setattr(sys, "argv", ["bertworks", *words])
     with pytest.raises(SystemExit) as ended:
@@ -165,8 +165,8 @@ def test_serve_listens_where_it_is_told_and_unloads_only_if_asked(
     )
     options = [] if host == "127.0.0.1" else ["--host", host]
     server = served(monkeypatch, folder, *options, *(["--repository"] if repository else []))
-    assert server._uvicorn.config.host == host
-    unloaded = post(server.gate, "/v2/repository/models/agent/unload", {})
+    assert server.config.host == host
+    unloaded = post(server.config.app, "/v2/repository/models/agent/unload", {})
     assert unloaded.status == (200 if repository else 404)
     if not repository:
         assert "--repository" in unloaded.json()["error"]

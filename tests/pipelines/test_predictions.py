@@ -24,6 +24,7 @@ from bertworks.errors import DataError, EnvironmentFault
 from bertworks.runtime import agent as runtime
 from bertworks.spec import Task
 from bertworks.tasks.forms import form_named
+from bertworks.tasks.top import top_labels
 from pipelines.cli import predictions
 
 
@@ -380,7 +381,7 @@ def test_only_the_best_scores_are_written(tmp_path: Path, monkeypatch) -> None:
     assert list(found["scores"].items()) == [("b", 0.5), ("c", 0.3)]
     assert list(json.loads(run(monkeypatch, Scorer(), file))["scores"]) == ["b", "c", "a", "d"]
     several = {"labels": ["a", "b", "c"], "scores": Scorer.answer["scores"]}
-    assert set(predictions.best(several, 1)["scores"]) == {"a", "b", "c"}
+    assert set(top_labels(several, 1)["scores"]) == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv"])

@@ -10,9 +10,11 @@ from functools import partial
 import pytest
 import uvicorn
 
-from bertworks.serving.http import connection, log
+from bertworks.serving import log
+from bertworks.serving.http import connection
 from bertworks.serving.http.connection import Connection
 from bertworks.serving.http.gate import Gate
+from bertworks.serving.line import Line
 from bertworks.spec.limits import Limits
 
 GET = b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n"
@@ -34,8 +36,8 @@ def server(**given):
     """A server in a thread; gives its address and uvicorn's state."""
     limits = Limits(**given)
     config = uvicorn.Config(
-        Gate(app, limits, 2), http=partial(Connection, limits=limits), ws="none", lifespan="off",
-        log_config=None, access_log=False, timeout_graceful_shutdown=1,
+        Gate(app, limits, Line(limits, 2)), http=partial(Connection, limits=limits), ws="none",
+        lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1,
     )  # fmt: skip
     running = uvicorn.Server(config)
     with socket.socket() as listening:

@@ -11,10 +11,11 @@ import logging
 import pytest
 from asgi import Client
 
-from bertworks.serving.http import log
-from bertworks.serving.http.gate import TICKET, Gate
-from bertworks.serving.http.line import Line, Ticket
-from bertworks.serving.refusals import Cancelled, Refused
+from bertworks.serving import log
+from bertworks.serving.engine.work import Work
+from bertworks.serving.http.gate import Gate
+from bertworks.serving.line import TICKET, Line, Ticket
+from bertworks.serving.refusals import Refused
 from bertworks.spec.limits import Limits
 
 PREDICT = "/v1/models/mood:predict"
@@ -35,7 +36,7 @@ class Model:
         body = (await receive())["body"]
         ticket = scope[TICKET]
         self.begun.append(body)
-        ticket.begin(self.rows)
+        ticket.follow(Work([""] * self.rows))
         while not self.release.is_set():
             await asyncio.sleep(0)
             if ticket.cancelled:
@@ -65,10 +66,15 @@ async def until(condition):
     pytest.fail("it never came to hold")
 
 
+def gate_of(app, running=1, **given):
+    limits = Limits(**given)
+    return Gate(app, limits, Line(limits, running))
+
+
 def run(scenario, running=1, **given):
     async def whole():
         model = Model()
-        return await scenario(Gate(model, Limits(**given), running), model)
+        return await scenario(gate_of(model, running, **given), model)
 
     return asyncio.run(asyncio.wait_for(whole(), 60))
 
@@ -222,8 +228,10 @@ def test_at_the_end_what_waits_too_long_is_refused_at_once():
         await until(lambda: line.waiting == 3)
         line.refuse_late(10, late)
         assert line.waiting == 3  # Nothing is known yet.
-        tickets[0].begin(10)
-        tickets[0].advance(5)
+        work = Work([""] * 10)
+        tickets[0].follow(work)
+        for place in range(5):
+            work.put(place, {})
         now[0] = 10.0  # 50 bytes in 10 s, 50 to go.
         line.refuse_late(31, late)
         assert line.waiting == 1
@@ -233,9 +241,7 @@ def test_at_the_end_what_waits_too_long_is_refused_at_once():
         await waiting[0]
         assert line.running == 1
         line.refuse_all(late)
-        with pytest.raises(Cancelled):
-            tickets[1].advance(1)
-        assert tickets[1].refusal.status == 503
+        assert tickets[1].cancelled and tickets[1].refusal.status == 503
 
     asyncio.run(scenario())
 
@@ -274,7 +280,7 @@ def test_a_fault_of_ours_is_told_by_its_type_and_place(caplog):
 
     log.LOGGER.propagate = True
     with caplog.at_level(logging.INFO, "bertworks.serving"):
-        told = asyncio.run(client().ask(Gate(broken, Limits(), 1)))
+        told = asyncio.run(client().ask(gate_of(broken)))
     assert told.status == 500 and "ValueError" in told.json()["error"]
     text = "\n".join(record.getMessage() for record in caplog.records)
     assert "secret" not in text and "test_gate.py" in text
@@ -285,7 +291,7 @@ def test_a_refusal_is_one_escaped_line(caplog):
     path = "/v1/models/a\nWARNING forged\x1b[31m\u2028:predict"
     handler = logging.StreamHandler()
     with caplog.at_level(logging.INFO, "bertworks.serving"):
-        asyncio.run(Client("POST", path, b"x" * 9999).ask(Gate(Model(), Limits(body_mb=0.001), 1)))
+        asyncio.run(Client("POST", path, b"x" * 9999).ask(gate_of(Model(), body_mb=0.001)))
     (record,) = caplog.records
     log.Escape().filter(record)
     (line,) = handler.format(record).splitlines()
@@ -309,7 +315,7 @@ def test_records_of_libraries_are_escaped_too():
 
 def test_probes_that_go_well_are_not_logged(caplog):
     log.LOGGER.propagate = True
-    gate = Gate(Model(), Limits(), 1)
+    gate = gate_of(Model())
     with caplog.at_level(logging.INFO, "bertworks.serving"):
         for path in ("/v2/health/live", "/v1/models/mood", "/v2/models/mood/ready", "/metrics"):
             asyncio.run(Client("GET", path).ask(gate))

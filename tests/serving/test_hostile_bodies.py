@@ -7,12 +7,10 @@ import struct
 
 import pytest
 from asgi import get, post
+from served import serving_of
 from tiny_model import make_model
 
 from bertworks.runtime.agent import Agent
-from bertworks.serving.http.app import application
-from bertworks.serving.http.gate import Gate
-from bertworks.serving.http.model import AgentModel
 from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.reading import check_nesting
 from bertworks.serving.refusals import Refused
@@ -28,24 +26,23 @@ TASKS = {
 }
 
 
-def guarded(models, **given):
-    app, _ = application(models, LIMITS, **given)
-    return Gate(app, LIMITS, 2)
-
-
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
+def agents(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    return [
-        AgentModel(Agent.from_model(make_model(root / name, task, labels)), name,
-                   BundleIdentity("d" * 64, 3), LIMITS)
+    return {
+        name: Agent.from_model(make_model(root / name, task, labels))
         for name, (task, labels) in TASKS.items()
-    ]  # fmt: skip
+    }
+
+
+@pytest.fixture
+def serving(agents):
+    return serving_of(agents, LIMITS, repository=True)
 
 
 @pytest.fixture(scope="module")
-def app(models):
-    return guarded(models)
+def app(agents):
+    return serving_of(agents, LIMITS).application()[0]
 
 
 def tensor(data, shape=None, **more):
@@ -155,7 +152,7 @@ def test_a_version_that_is_not_served_is_answered_with_the_one_that_is(app, path
     assert get(app, "/v2/models/no/versions/3").status == 404
 
 
-def test_metadata_names_the_version(app, models):
+def test_metadata_names_the_version(app):
     assert get(app, "/v2/models/mood").json()["versions"] == ["3"]
     assert get(app, "/v2/models/mood/versions/3").json() == get(app, "/v2/models/mood").json()
     assert BundleIdentity("d" * 64).served == "d" * 12  # a lone folder has no number
@@ -225,32 +222,29 @@ def test_cloud_events_are_answered_as_such(app):
     assert told.status == 200 and told.json()["data"]["predictions"]
 
 
-def test_health_says_whether_the_model_answers(models):
-    app = guarded(models, repository=True)
+def test_health_says_whether_the_model_answers(serving):
+    app, _ = serving.application()
     health = ["/v2/health/ready", "/v2/models/mood/ready", "/v1/models/mood"]
     assert [get(app, path).status for path in health] == [200] * 3
     assert post(app, "/v2/repository/models/mood/unload", b"").status == 200
     assert [get(app, path).status for path in health] == [503, 404, 404]
     assert post(app, "/v2/repository/models/mood/load", b"").status == 200
     assert [get(app, path).status for path in health] == [200] * 3
-    models[0].ready = False
-    try:
-        assert [get(app, path).status for path in health] == [503] * 3
-        assert post(app, V1.format("mood"), {"instances": ["a"]}).status == 503
-    finally:
-        models[0].ready = True
+    serving.models["mood"].ready = False
+    assert [get(app, path).status for path in health] == [503] * 3
+    assert post(app, V1.format("mood"), {"instances": ["a"]}).status == 503
 
 
-def test_a_thread_that_does_not_come_back_is_not_healthy(models, monkeypatch):
-    app = guarded(models)
-    monkeypatch.setattr(models[0], "_begun", {None: float("-inf")})
+def test_a_thread_that_does_not_come_back_is_not_healthy(serving, monkeypatch):
+    app, _ = serving.application()
+    monkeypatch.setattr(serving.models.batcher, "_busy", {0: float("-inf")})
     paths = [
         "/v2/health/ready",
         "/v2/health/live",
         "/v2/models/mood/ready",
         "/v2/models/tags/ready",
     ]
-    assert [get(app, path).status for path in paths] == [503, 503, 503, 200]
+    assert [get(app, path).status for path in paths] == [503] * 4
 
 
 def test_the_server_names_itself(app):

@@ -13,7 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bertworks.serving.http import log
+from bertworks.serving import log
 from bertworks.spec.limits import Limits
 
 HEAD_BYTES = 32 * 1024

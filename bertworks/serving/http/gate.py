@@ -1,34 +1,26 @@
-"""What stands before kserve's application: every request passes here, and few get through at once.
+"""What stands before the application: every request passes here, and few get through at once.
 
 A pure ASGI application. Health, metadata and metrics pass straight; requests for answers have their
-body read within limits and stand in line. kserve decodes a body only when it is its turn, so that
-what waits is bytes.
+body read within limits and stand in line. A body is decoded only when it is its turn, so that what waits
+is bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
-from bertworks.serving.http import log
-from bertworks.serving.http.line import Line, Ticket, current
+from bertworks.serving import log
+from bertworks.serving.exchange import CALLER, EXCHANGE, Exchange, Observers
+from bertworks.serving.http.app import asks
+from bertworks.serving.http.reply import App, Message, Receive, Scope, Send, of_error
+from bertworks.serving.line import TICKET, Line, Ticket
 from bertworks.serving.meters import Turned
 from bertworks.serving.refusals import Cancelled, Refused, setting
 from bertworks.spec.limits import Limits
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-TICKET = "bertworks.ticket"
-"""Where a scope holds its Ticket."""
 LARGE = 1 << 16
 """Bytes from which the bodies that are being read share a budget."""
 BODIES_AT_ONCE = 32
@@ -36,7 +28,9 @@ BODIES_AT_ONCE = 32
 MARGIN_SECONDS = 2.0
 """Of the grace: for what is computed to notice that it is over, and for its answer to go out."""
 
-_WORK = re.compile(r"/v1/models/[^/]+:\w+|/v2/models/[^/]+(/versions/[^/]+)?/infer")
+TIMEOUTS = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
+"""Headers that say how many milliseconds the client, or the proxy before it, will wait."""
+_IDENTIFIER = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class Gone(Exception):
@@ -49,12 +43,15 @@ class Gate:
     Args:
         app: What answers.
         limits: Of bodies, times and the line.
-        running: Requests that are computed at once.
+        line: Where requests stand; those that come over gRPC may stand in the same.
+        observers: Told of every exchange; None: nobody is.
     """
 
-    def __init__(self, app: App, limits: Limits, running: int) -> None:
-        self.app, self.limits = app, limits
-        self.line = Line(limits, running)
+    def __init__(
+        self, app: App, limits: Limits, line: Line, observers: Observers | None = None
+    ) -> None:
+        self.app, self.limits, self.line = app, limits, line
+        self.observers = observers or Observers()
         self.draining = False
         self._reading = 0
         self._turned = Turned(lambda: self.line.waiting)
@@ -66,30 +63,28 @@ class Gate:
         answer = _Answer(send)
         ticket = scope[TICKET] = Ticket()
         began = time.perf_counter()
+        exchange: Exchange | None = None
         try:
-            if _WORK.fullmatch(scope["path"]):
-                await self._work(ticket, scope, receive, answer)
+            if (asked := asks(scope["path"])) is not None and scope["method"] == "POST":
+                headers = dict(scope["headers"])
+                exchange = scope[EXCHANGE] = _exchange(asked.protocol, asked.model, scope, headers)
+                await self._work(ticket, exchange, scope, headers, receive, answer)
             else:
                 await self.app(scope, receive, answer)
-        except Refused as refusal:
-            ticket.reason = refusal.reason
-            await answer.refuse(refusal)
         except Gone:
             answer.status, ticket.reason = 499, "gone"
         except asyncio.CancelledError:  # The grace is over, and this was still not done.
-            ticket.reason = "ending"
-            await answer.refuse(_ending())
-        except Exception as error:  # kserve's application answered 500 already, or could not
-            ticket.reason = "fault"
-            log.fault(error)
-            await answer.refuse(
-                Refused(
-                    500, "fault", f"The server failed ({type(error).__name__}).", "See its log."
-                )
-            )
+            await answer.refuse(ticket, _ending())
+        except Exception as error:
+            if not isinstance(error, Refused):
+                log.fault(error)
+            await answer.refuse(ticket, error)
         finally:
             if ticket.reason:
                 self._turned.count(ticket.reason)
+            if exchange is not None:
+                exchange.end(answer.status, ticket.reason)
+                self.observers.tell(exchange)
             log.request(scope, answer.status, ticket.reason, time.perf_counter() - began)
 
     async def drain(self, grace: float, tick: float = 0.2) -> None:
@@ -110,33 +105,47 @@ class Gate:
             self.line.refuse_late(left, _ending)
             await asyncio.sleep(min(tick, left))
 
-    async def _work(self, ticket: Ticket, scope: Scope, receive: Receive, send: _Answer) -> None:
+    async def _work(
+        self,
+        ticket: Ticket,
+        exchange: Exchange,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: _Answer,
+    ) -> None:
         if self.draining:
             raise _ending()
-        headers = _headers(scope)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "encoding", "The body must not be compressed.", "Send it as it is.")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise Refused(400, "length", "Content-Length must be a number.")
         self._check_size(int(length), whole=True)
+        patience = _patience(headers)
         self.line.check_room()
         body = await self._read(receive)
-        ticket.size = len(body)
+        exchange.bytes = ticket.size = len(body)
+        exchange.stage("read")
+        if patience is not None:
+            ticket.deadline = time.monotonic() + patience
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         try:
-            await self._in_line(ticket, scope, body, gone, send)
+            if not self.line.enter_at_once(ticket):
+                await self._wait_in_line(ticket, gone)
+            exchange.stage("wait")
+            try:
+                gone.add_done_callback(lambda _: ticket.cancel())
+                await self._compute(ticket, scope, _replay(body, gone), send)
+            finally:
+                self.line.leave(ticket)
         finally:
             gone.cancel()
+        if ticket.cancelled and ticket.refusal is None:
+            raise Gone
 
-    async def _in_line(
-        self,
-        ticket: Ticket,
-        scope: Scope,
-        body: bytes,
-        gone: asyncio.Future[None],
-        send: _Answer,
-    ) -> None:
+    async def _wait_in_line(self, ticket: Ticket, gone: asyncio.Future[None]) -> None:
+        """Waits for the turn, unless the client leaves first."""
         entering = asyncio.ensure_future(self.line.enter(ticket))
         try:
             await asyncio.wait({entering, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -146,25 +155,23 @@ class Gate:
                 if entering.cancelled():
                     raise Gone
             entering.result()
-            gone.add_done_callback(lambda _: ticket.cancel())
-            await self._compute(ticket, scope, _replay(body, gone), send)
-        finally:
+        except BaseException:
             entering.cancel()
             self.line.leave(ticket)
-        if ticket.cancelled and ticket.refusal is None:
-            raise Gone
+            raise
 
     async def _compute(self, ticket: Ticket, scope: Scope, receive: Receive, send: _Answer) -> None:
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self.limits.seconds, ticket.cancel, _too_slow(self.limits))
-        token = current.set(ticket)
+        seconds = self.limits.seconds
+        refusal = _too_slow(self.limits)
+        if ticket.deadline is not None and (left := ticket.deadline - time.monotonic()) < seconds:
+            seconds, refusal = max(left, 0.0), _too_late()
+        timer = asyncio.get_running_loop().call_later(seconds, ticket.cancel, refusal)
         try:
             await self.app(scope, receive, send)
         except Cancelled:
             if ticket.refusal is not None:
                 raise ticket.refusal from None
         finally:
-            current.reset(token)
             timer.cancel()
 
     async def _read(self, receive: Receive) -> bytes:
@@ -232,25 +239,31 @@ class _Answer:
             self.status = message["status"]
         await self._send(message)
 
-    async def refuse(self, refusal: Refused) -> None:
+    async def refuse(self, ticket: Ticket, error: Exception) -> None:
         """Answers with a refusal, unless an answer has begun."""
-        if self.status:
-            return
-        body = json.dumps({"error": refusal.said}).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        if refusal.retry_after is not None:
-            headers.append((b"retry-after", str(refusal.retry_after).encode()))
-        if refusal.close:
-            headers.append((b"connection", b"close"))
-        await self({"type": "http.response.start", "status": refusal.status, "headers": headers})
-        await self({"type": "http.response.body", "body": body})
+        reply = of_error(error)
+        ticket.reason = reply.reason
+        if not self.status:
+            await reply.send(self)
 
 
-def _headers(scope: Scope) -> dict[bytes, bytes]:
-    return dict(scope["headers"])
+def _exchange(protocol: str, model: str, scope: Scope, headers: dict[bytes, bytes]) -> Exchange:
+    identifier = headers.get(b"x-request-id", b"")
+    known = identifier.decode("ascii") if _IDENTIFIER.fullmatch(identifier) else ""
+    client = (scope.get("client") or ("",))[0]
+    return Exchange(protocol, model, known, client, scope.get(CALLER))
+
+
+def _patience(headers: dict[bytes, bytes]) -> float | None:
+    """Seconds that the client waits; None: it does not say.
+
+    Raises:
+        Refused: It says so in no number.
+    """
+    told = [headers[name] for name in TIMEOUTS if name in headers]
+    if not all(value.isdigit() and len(value) < 12 for value in told):
+        raise Refused(400, "timeout", "A time-out must be a number of milliseconds.")
+    return min((int(value) / 1000 for value in told), default=None)
 
 
 async def _wait_until_gone(receive: Receive) -> None:
@@ -276,6 +289,10 @@ def _ending() -> Refused:
         503, "ending", "The server is stopping and cannot answer this in time.", "Ask again.",
         retry_after=1, close=True,
     )  # fmt: skip
+
+
+def _too_late() -> Refused:
+    return Refused(504, "deadline", "The time that the request gave was over before its answer.")
 
 
 def _too_slow(limits: Limits) -> Refused:

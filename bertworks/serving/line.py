@@ -1,6 +1,6 @@
 """The line that requests stand in: a few are computed, some wait, nobody else gets in.
 
-All but `Ticket.advance` is called from the event loop's thread.
+All of it is called from the event loop's thread.
 """
 
 from __future__ import annotations
@@ -10,14 +10,23 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
-from bertworks.serving.refusals import Cancelled, Refused, setting
+from bertworks.serving.refusals import Refused, setting
 from bertworks.spec.limits import Limits
 
+if TYPE_CHECKING:
+    from bertworks.serving.engine.work import Work
+
+TICKET = "bertworks.ticket"
+"""Where a scope holds its Ticket."""
 FORGET_SECONDS = 60.0
 """Of busy time, after which what was measured before counts half."""
 LONGEST_RETRY = 30
+FEW = 2
+"""Requests that are computed at once however large they are."""
+SMALL_BYTES = 64 * 1024
+"""Of all bodies that are computed at once, where there are more than that."""
 
 
 class Ticket:
@@ -26,13 +35,15 @@ class Ticket:
     Attributes:
         size: Bytes of its body: what it costs, for want of something better before it is decoded.
         reason: Why it was refused, in one word; empty: it was not.
+        deadline: When the client will not wait any more, on `time.monotonic`; None: it did not say.
     """
 
     def __init__(self) -> None:
         self.size, self.reason = 0, ""
+        self.deadline: float | None = None
         self._refusal: Refused | None = None
         self._cancelled = False
-        self._rows, self._done = 0, 0
+        self._work: Work | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -47,39 +58,36 @@ class Ticket:
     @property
     def computed(self) -> float:
         """How many of its bytes are done, by the rows that are."""
-        return self.size * min(self._done / self._rows, 1.0) if self._rows else 0.0
+        work = self._work
+        return self.size * work.done_rows / len(work.rows) if work is not None else 0.0
+
+    def late(self, now: float) -> bool:
+        """Whether its deadline is over."""
+        return self.deadline is not None and now > self.deadline
 
     def cancel(self, refusal: Refused | None = None) -> None:
-        """Has the work end at its next batch; the first reason stays."""
+        """Has the work end; the first reason stays."""
         if not self._cancelled:
             self._refusal, self._cancelled = refusal, True
+            if self._work is not None:
+                self._work.future.cancel()
 
-    def begin(self, rows: int) -> None:
-        """Says how many rows there are to compute."""
-        self._rows = rows
-        self.advance(0)
-
-    def advance(self, rows: int) -> None:
-        """Says that some more rows are done; called by the thread that computes.
-
-        Raises:
-            Cancelled: The work is not wanted any more.
-        """
-        self._done += rows
+    def follow(self, work: Work) -> None:
+        """Says what is computed for it."""
+        self._work = work
         if self._cancelled:
-            raise Cancelled
-
-
-current: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
-"""The request that is being answered, for code behind kserve's routes."""
+            work.future.cancel()
 
 
 class Line:
     """Lets `running` requests be computed and `waiting` wait, first come, first served.
 
+    Small requests are computed many at once, for their rows share batches. Of large ones that would take
+    memory and win nothing: so more than `FEW` are let in only while their bodies are small together.
+
     Args:
         limits: How many, and for how long.
-        running: Requests that are computed at once.
+        running: Requests that are computed at once, at most.
         clock: Seconds, for estimates.
     """
 
@@ -88,6 +96,7 @@ class Line:
     ) -> None:
         self._limits, self._places, self._clock = limits, running, clock
         self._running: set[Ticket] = set()
+        self._bytes = 0
         self._waiting: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
         self._done, self._busy, self._since = 0.0, 0.0, 0.0
 
@@ -115,15 +124,20 @@ class Line:
                 retry_after=self._retry_after(),
             )  # fmt: skip
 
+    def enter_at_once(self, ticket: Ticket) -> bool:
+        """Takes a place if there is one and nobody waits; whoever got one must `leave`."""
+        if self._waiting or not self._has_place(ticket):
+            return False
+        self._start(ticket)
+        return True
+
     async def enter(self, ticket: Ticket) -> None:
         """Waits for a place; whoever got one must `leave`.
 
         Raises:
             Refused: There is no room, or it waited for too long, or the server ends.
         """
-        if len(self._running) < self._places and not self._waiting:
-            self._start(ticket)
-        else:
+        if not self.enter_at_once(ticket):
             self.check_room()
             await self._wait(ticket)
 
@@ -132,12 +146,13 @@ class Line:
         if ticket not in self._running:
             return
         self._running.discard(ticket)
+        self._bytes -= ticket.size
         self._done += ticket.computed
         if not self._running:
             self._busy += self._clock() - self._since
             if self._busy > FORGET_SECONDS:
                 self._busy, self._done = self._busy / 2, self._done / 2
-        while self._waiting and len(self._running) < self._places:
+        while self._waiting and self._has_place(self._waiting[0][0]):
             following, turn = self._waiting.popleft()
             if not turn.done():
                 self._start(following)
@@ -158,7 +173,7 @@ class Line:
                 ahead += ticket.size
 
     def refuse_all(self, refusal: Callable[[], Refused]) -> None:
-        """Refuses those who wait, and has the others end at their next batch."""
+        """Refuses those who wait, and has the others end."""
         while self._waiting:
             _, turn = self._waiting.popleft()
             if not turn.done():
@@ -195,6 +210,13 @@ class Line:
         if not self._running:
             self._since = self._clock()
         self._running.add(ticket)
+        self._bytes += ticket.size
+
+    def _has_place(self, ticket: Ticket) -> bool:
+        running = len(self._running)
+        return running < self._places and (
+            running < FEW or self._bytes + ticket.size <= SMALL_BYTES
+        )
 
     def _pace(self) -> float | None:
         """Bytes a second; None: nothing was computed yet."""

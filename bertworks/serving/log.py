@@ -1,6 +1,6 @@
 """What the server logs: one escaped line a request, never what a client wrote in its body.
 
-kserve and uvicorn put parts of requests into their messages, newlines and all; so their records are
+Libraries put parts of requests into their messages, newlines and all; so their records are
 escaped too, and an exception is told by its type and its places, without its message.
 """
 
@@ -65,15 +65,16 @@ class Escape(logging.Filter):
 
 
 def configure() -> None:
-    """Has this package's lines go to stderr, and every line of the server's libraries escaped."""
-    if not LOGGER.handlers:
-        own = logging.StreamHandler()
-        own.setFormatter(logging.Formatter("%(asctime)s bertworks %(levelname)s %(message)s"))
-        LOGGER.addHandler(own)
-        LOGGER.setLevel(logging.INFO)
-        LOGGER.propagate = False
+    """Has this package's lines go to stderr, and its libraries' warnings; every line is escaped."""
+    for logger, level in ((LOGGER, logging.INFO), (logging.getLogger(), logging.WARNING)):
+        if not logger.handlers:
+            own = logging.StreamHandler()
+            own.setFormatter(logging.Formatter("%(asctime)s bertworks %(levelname)s %(message)s"))
+            logger.addHandler(own)
+            logger.setLevel(level)
+    LOGGER.propagate = False
     escape = Escape()
-    for name in ("bertworks.serving", "kserve", "kserve.trace", "uvicorn", "uvicorn.access", ""):
+    for name in ("bertworks.serving", "uvicorn", "uvicorn.error", "asyncio", "grpc", ""):
         for handler in logging.getLogger(name).handlers:
             if not any(isinstance(kept, Escape) for kept in handler.filters):
                 handler.addFilter(escape)

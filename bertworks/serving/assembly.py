@@ -1,0 +1,83 @@
+"""A server put together: what serves, who is told, and what other rooms bring along.
+
+A room joins by a function that takes the `Serving` before it starts: it may add observers, routes,
+layers before the gate, a check of callers, and things to start and stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from starlette.routing import BaseRoute
+
+from bertworks.serving.engine.batcher import Batcher
+from bertworks.serving.exchange import Caller, Observers
+from bertworks.serving.http import routes
+from bertworks.serving.http.app import Application
+from bertworks.serving.http.gate import Gate
+from bertworks.serving.http.reply import App
+from bertworks.serving.line import Line
+from bertworks.serving.models.registry import Registry
+from bertworks.spec.limits import Limits
+
+RUNNING = 64
+"""Requests that are computed at once unless `serve.limits.running` says otherwise."""
+
+CheckCaller = Callable[[Mapping[str, str], str], Caller | None]
+"""Who calls, by headers (lower-case names; gRPC: metadata) and address; raises `Refused`."""
+
+
+@dataclass
+class Serving:
+    """All parts of a server.
+
+    Attributes:
+        models: What is served.
+        limits: What is taken before requests are refused.
+        line: Where requests stand, whatever protocol they came by.
+        observers: Told of every exchange.
+        repository: Whether models may be unloaded and loaded, by anybody who can call.
+        routes: More paths, beside the protocols' own.
+        layers: Put around the gate, the last one outermost.
+        check_caller: Knows who calls over gRPC, as a layer does over HTTP; None: nobody is asked.
+        started: Awaited when the server listens.
+        stopped: Awaited when all requests are answered.
+    """
+
+    models: Registry
+    limits: Limits
+    line: Line
+    observers: Observers = field(default_factory=Observers)
+    repository: bool = False
+    routes: list[BaseRoute] = field(default_factory=list)
+    layers: list[Callable[[App], App]] = field(default_factory=list)
+    check_caller: CheckCaller | None = None
+    started: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    stopped: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, limits: Limits | None = None, threads: int | None = None, *, repository: bool = False
+    ) -> Serving:
+        """A server without models yet.
+
+        Args:
+            limits: None: the defaults.
+            threads: That compute; None: as many as this process has cores.
+            repository: See the class.
+        """
+        limits = limits or Limits()
+        models = Registry(Batcher(threads), limits.seconds)
+        line = Line(limits, limits.running or RUNNING)
+        return cls(models, limits, line, repository=repository)
+
+    def application(self) -> tuple[App, Gate]:
+        """The ASGI application with everything around it, and the gate inside."""
+        own = routes.routes(self.models, self.limits, repository=self.repository)
+        app: App = Application(self.models, self.limits, [*self.routes, *own])
+        gate = Gate(app, self.limits, self.line, self.observers)
+        guarded: App = gate
+        for layer in self.layers:
+            guarded = layer(guarded)
+        return guarded, gate

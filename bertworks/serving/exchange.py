@@ -1,0 +1,141 @@
+"""One request from its arrival to its answer, and who is told of it afterwards."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bertworks.serving import log
+from bertworks.tasks.forms.form import Row
+from bertworks.tasks.handler import Answer
+
+EXCHANGE = "bertworks.exchange"
+"""Where a scope holds its Exchange."""
+CALLER = "bertworks.caller"
+"""Where a scope holds who calls, once that is known."""
+HELD = 4096
+"""Exchanges that wait for the observers, at most."""
+
+
+class Caller(Protocol):
+    """Who calls.
+
+    Attributes:
+        id: The key's id, never the key.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+
+@dataclass
+class Exchange:
+    """One request that asks a model, and what became of it.
+
+    Attributes:
+        id: The client's `x-request-id`, or one of ours; it stands in the answer's headers too.
+        protocol: v1, v2 or grpc.
+        model: The model's name in the URL.
+        client: The address that it came from.
+        caller: Who asks; None: nobody was asked for a key.
+        version: What was served; empty where the request came to no bundle.
+        digest: Of the bundle that answered; empty likewise.
+        rows: What was asked; none where it could not be read.
+        answers: One a row; none where it was refused.
+        status: HTTP status of the answer (gRPC: the one that its code stands for); 499: the client left.
+        reason: Why there is no answer, in one word; empty: there is one.
+        bytes: Of the request's body.
+        arrived: Seconds since 1970.
+        seconds: By stage: read (the body), wait (in line), decode, queue (for a thread), compute,
+            encode, and whole.
+    """
+
+    protocol: str
+    model: str
+    id: str = ""
+    client: str = ""
+    caller: Caller | None = None
+    version: str = ""
+    digest: str = ""
+    rows: Sequence[Row] = ()
+    answers: Sequence[Answer] = ()
+    status: int = 0
+    reason: str = ""
+    bytes: int = 0
+    arrived: float = field(default_factory=time.time)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.id = self.id or uuid.uuid4().hex
+        self._began = self._lap = time.perf_counter()
+
+    def stage(self, name: str) -> None:
+        """Books the time since the last stage ended."""
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._lap
+        self._lap = now
+
+    def end(self, status: int, reason: str) -> None:
+        """Closes the account."""
+        self.status, self.reason = status, reason
+        self.seconds["whole"] = time.perf_counter() - self._began
+
+
+class Observer(Protocol):
+    """Is told of every exchange after its answer went out, on a thread of its own."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """Takes note. What it raises is counted and logged, and fails no request."""
+
+
+class Observers:
+    """Tells observers, off the event loop and in the order of the answers.
+
+    Where they cannot follow, what is more than `HELD` exchanges behind is dropped and counted.
+
+    Attributes:
+        failed: Times that one raised.
+        dropped: Exchanges that none of them was told of.
+    """
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = list(observers)
+        self._told: queue.Queue[Exchange | None] = queue.Queue(HELD)
+        self._thread: threading.Thread | None = None
+        self.failed = self.dropped = 0
+
+    def add(self, observer: Observer) -> None:
+        """Has one more be told."""
+        self._observers.append(observer)
+
+    def tell(self, exchange: Exchange) -> None:
+        """Has them be told; never waits."""
+        if not self._observers:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="observers", daemon=True)
+            self._thread.start()
+        try:
+            self._told.put_nowait(exchange)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Waits until all were told, for so long at most."""
+        if self._thread is not None:
+            self._told.put(None)
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while (exchange := self._told.get()) is not None:
+            for observer in self._observers:
+                try:
+                    observer.answered(exchange)
+                except Exception as error:
+                    self.failed += 1
+                    log.fault(error)

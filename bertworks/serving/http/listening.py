@@ -1,0 +1,98 @@
+"""Where the server listens: uvicorn with bounded connections, that drains the gate when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import uvicorn
+
+from bertworks.serving import log
+from bertworks.serving.http.connection import Connection
+from bertworks.serving.http.reply import App
+from bertworks.spec.limits import Limits
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+KEEP_ALIVE_SECONDS = 65
+"""Longer than proxies keep theirs, or they would send requests into a closing connection."""
+
+
+class Listener(uvicorn.Server):
+    """Listens for HTTP until SIGINT or SIGTERM.
+
+    Args:
+        app: What answers.
+        host: Address to listen on.
+        port: Port to listen on.
+        limits: What is taken before requests are refused.
+        grace: Seconds for open requests after the signal.
+        begun: Awaited when it listens.
+        drain: Awaited when it stops: answers what can be answered in so many seconds.
+        options: More of uvicorn's settings, such as those of TLS.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        host: str,
+        port: int,
+        limits: Limits,
+        grace: float,
+        begun: Callable[[], Awaitable[None]],
+        drain: Callable[[float], Awaitable[None]],
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                http=partial(Connection, limits=limits),  # type: ignore[arg-type]
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,  # the gate's line says more
+                proxy_headers=False,  # else whoever calls from this machine chooses what the log says
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=int(grace),
+                **options,
+            )
+        )
+        self._grace, self._begun, self._drain = grace, begun, drain
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Listens, and says so."""
+        logging.getLogger("uvicorn.error").addFilter(
+            lambda record: not record.getMessage().startswith("Uvicorn running on")
+        )
+        await super().startup(sockets)
+        if self.started:
+            await self._begun()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Takes no more connections, and has open requests answered or refused."""
+        draining = asyncio.ensure_future(self._drain(self._grace))
+        await super().shutdown(sockets)
+        draining.cancel()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ends well by a signal: uvicorn's own way raises it again, as if it had not been heard."""
+        before = {one: signal.signal(one, self.handle_exit) for one in SIGNALS}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def listen(self) -> None:
+        """Serves until a signal."""
+        log.configure()
+        self.run()
