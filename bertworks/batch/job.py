@@ -11,16 +11,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bertworks.batch.answers import 
 from bertworks.batch.journal import Journal, State, discard, identity, journal
 from bertworks.batch.outputs import PARQUET, Output, format_of, output_for
 from bertworks.batch.pace import Pace
 from bertworks.batch.rows import CHUNK_ROWS, BadRow, Followed, ending_of
 from bertworks.batch.texts import Form, Given, column_names, read_all
-from bertworks.tasks.top import top_labels
 from bertworks.errors import DataError
 from bertworks.storage.replacing import named_place_fault, replacing
 from bertworks.tasks import form_of
+from bertworks.tasks.top import top_labels
 
 
 @dataclass(frozen=True)
