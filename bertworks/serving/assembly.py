@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.routing import BaseRoute
 
@@ -41,6 +42,7 @@ class Serving:
         routes: More paths, beside the protocols' own.
         layers: Put around the gate, the last one outermost.
         check_caller: Knows who calls over gRPC, as a layer does over HTTP; None: nobody is asked.
+        grpc_credentials: For TLS over gRPC; None: without.
         started: Awaited when the server listens.
         stopped: Awaited when all requests are answered.
     """
@@ -53,6 +55,7 @@ class Serving:
     routes: list[BaseRoute] = field(default_factory=list)
     layers: list[Callable[[App], App]] = field(default_factory=list)
     check_caller: CheckCaller | None = None
+    grpc_credentials: Any = None
     started: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     stopped: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 

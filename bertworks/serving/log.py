@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bertworks.serving.exchange import Exchange
 
 LOGGER = logging.getLogger("bertworks.serving")
 LONGEST_PATH = 120
@@ -37,6 +40,16 @@ def request(scope: Any, status: int, reason: str, seconds: float) -> None:
         "%s:%s %s %s %s%s %.1f ms",
         client[0], client[1], scope["method"], path[:LONGEST_PATH] + "…" * (len(path) > LONGEST_PATH),
         status, f" {reason}" if reason else "", 1000 * seconds,
+    )  # fmt: skip
+
+
+def call(exchange: Exchange) -> None:
+    """Logs a call over gRPC."""
+    LOGGER.log(
+        logging.INFO if exchange.status < 400 else logging.WARNING,
+        "%s gRPC ModelInfer %s %s%s %.1f ms",
+        exchange.client, exchange.model[:LONGEST_PATH], exchange.status,
+        f" {exchange.reason}" if exchange.reason else "", 1000 * exchange.seconds["whole"],
     )  # fmt: skip
 
 

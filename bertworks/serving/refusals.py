@@ -61,3 +61,36 @@ def setting(name: str, needed: float | None) -> str:
         f"Send less at once, or raise the limit: `--limit {name}={value}`, or `serve.limits.{name}` "
         f"in the spec{enough}."
     )
+
+
+def as_refusal(error: Exception) -> Refused:
+    """What a client is told of an error: whose fault it is and what it is; of one of ours, its type."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, DataError):
+        return Refused(400, "row", error.message)
+    if isinstance(error, Cancelled):
+        return Refused(503, "cancelled", "Nobody waits for this answer any more.")
+    # The message may hold anything.
+    return Refused(500, "fault", f"The server failed ({type(error).__name__}).", "See its log.")
+
+
+def ending() -> Refused:
+    """The server stops."""
+    return Refused(
+        503, "ending", "The server is stopping and cannot answer this in time.", "Ask again.",
+        retry_after=1, close=True,
+    )  # fmt: skip
+
+
+def too_late() -> Refused:
+    """The client waits no longer."""
+    return Refused(504, "deadline", "The time that the request gave was over before its answer.")
+
+
+def too_slow(limits: Limits) -> Refused:
+    """It takes longer than is allowed."""
+    return Refused(
+        503, "slow", f"The answer took more than {limits.seconds:g} s.",
+        setting("seconds", 2 * limits.seconds), retry_after=1,
+    )  # fmt: skip

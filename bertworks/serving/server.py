@@ -74,6 +74,10 @@ def _listen(serving: Serving, settings: Settings, greeting: Sequence[str]) -> No
     from bertworks.serving.http.listening import Listener
 
     app, gate = serving.application()
+    if settings.grpc_port is not None:
+        from bertworks.serving.grpc.listening import offer
+
+        offer(serving, gate, settings.host, settings.grpc_port, GRACE_SECONDS)
 
     async def begun() -> None:
         for start in serving.started:
@@ -117,6 +121,8 @@ def _greeting(serving: Serving, settings: Settings) -> tuple[str, ...]:
         f"curl http://{local}/v1/models/{first.name}:predict -H 'Content-Type: application/json' "
         f"-d '{body}'"
     )
+    if settings.grpc_port is not None:
+        lines.append(f"gRPC on port {settings.grpc_port}: Open Inference Protocol")
     return (*lines, curl)
 
 

@@ -18,7 +18,7 @@ from bertworks.serving.http.app import asks
 from bertworks.serving.http.reply import App, Message, Receive, Scope, Send, of_error
 from bertworks.serving.line import TICKET, Line, Ticket
 from bertworks.serving.meters import Turned
-from bertworks.serving.refusals import Cancelled, Refused, setting
+from bertworks.serving.refusals import Cancelled, Refused, ending, setting, too_late, too_slow
 from bertworks.spec.limits import Limits
 
 LARGE = 1 << 16
@@ -54,7 +54,7 @@ class Gate:
         self.observers = observers or Observers()
         self.draining = False
         self._reading = 0
-        self._turned = Turned(lambda: self.line.waiting)
+        self.turned = Turned(lambda: self.line.waiting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request; whatever goes wrong, the client gets a status and the log one line."""
@@ -74,14 +74,14 @@ class Gate:
         except Gone:
             answer.status, ticket.reason = 499, "gone"
         except asyncio.CancelledError:  # The grace is over, and this was still not done.
-            await answer.refuse(ticket, _ending())
+            await answer.refuse(ticket, ending())
         except Exception as error:
             if not isinstance(error, Refused):
                 log.fault(error)
             await answer.refuse(ticket, error)
         finally:
             if ticket.reason:
-                self._turned.count(ticket.reason)
+                self.turned.count(ticket.reason)
             if exchange is not None:
                 exchange.end(answer.status, ticket.reason)
                 self.observers.tell(exchange)
@@ -100,9 +100,9 @@ class Gate:
         while self.line.running or self.line.waiting:
             left = end - loop.time()
             if left <= 0:
-                self.line.refuse_all(_ending)
+                self.line.refuse_all(ending)
                 return
-            self.line.refuse_late(left, _ending)
+            self.line.refuse_late(left, ending)
             await asyncio.sleep(min(tick, left))
 
     async def _work(
@@ -115,7 +115,7 @@ class Gate:
         send: _Answer,
     ) -> None:
         if self.draining:
-            raise _ending()
+            raise ending()
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "encoding", "The body must not be compressed.", "Send it as it is.")
         length = headers.get(b"content-length", b"0")
@@ -162,9 +162,9 @@ class Gate:
 
     async def _compute(self, ticket: Ticket, scope: Scope, receive: Receive, send: _Answer) -> None:
         seconds = self.limits.seconds
-        refusal = _too_slow(self.limits)
+        refusal = too_slow(self.limits)
         if ticket.deadline is not None and (left := ticket.deadline - time.monotonic()) < seconds:
-            seconds, refusal = max(left, 0.0), _too_late()
+            seconds, refusal = max(left, 0.0), too_late()
         timer = asyncio.get_running_loop().call_later(seconds, ticket.cancel, refusal)
         try:
             await self.app(scope, receive, send)
@@ -282,21 +282,3 @@ def _replay(body: bytes, gone: asyncio.Future[None]) -> Receive:
         return {"type": "http.disconnect"}
 
     return receive
-
-
-def _ending() -> Refused:
-    return Refused(
-        503, "ending", "The server is stopping and cannot answer this in time.", "Ask again.",
-        retry_after=1, close=True,
-    )  # fmt: skip
-
-
-def _too_late() -> Refused:
-    return Refused(504, "deadline", "The time that the request gave was over before its answer.")
-
-
-def _too_slow(limits: Limits) -> Refused:
-    return Refused(
-        503, "slow", f"The answer took more than {limits.seconds:g} s.",
-        setting("seconds", 2 * limits.seconds), retry_after=1,
-    )  # fmt: skip

@@ -9,8 +9,7 @@ from typing import Any
 import orjson
 from starlette.exceptions import HTTPException
 
-from bertworks.errors import DataError
-from bertworks.serving.refusals import Cancelled, Refused
+from bertworks.serving.refusals import as_refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -57,24 +56,19 @@ class Reply:
 
 
 def of_error(error: Exception) -> Reply:
-    """The answer to what went wrong: whose fault it is and what it is; of a fault of ours, its type."""
-    headers: dict[str, str] = {}
-    status, reason = 500, "fault"
-    if isinstance(error, Refused):
-        status, reason, said = error.status, error.reason, error.said
-        if error.retry_after is not None:
-            headers["retry-after"] = str(error.retry_after)
-        if error.close:
-            headers["connection"] = "close"
-    elif isinstance(error, DataError):
-        status, reason, said = 400, "row", error.message
-    elif isinstance(error, HTTPException):
-        status, reason, said = error.status_code, "route", str(error.detail)
-        headers = dict(error.headers or {})
-    elif isinstance(error, Cancelled):
-        status, reason, said = 503, "cancelled", "Nobody waits for this answer any more."
-    else:  # The message may hold anything.
-        said = f"The server failed ({type(error).__name__}). See its log."
+    """The answer to what went wrong, see `as_refusal`."""
+    if isinstance(error, HTTPException):
+        return _refusal(error.status_code, "route", str(error.detail), dict(error.headers or {}))
+    refusal = as_refusal(error)
+    headers = {}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(refusal.retry_after)
+    if refusal.close:
+        headers["connection"] = "close"
+    return _refusal(refusal.status, refusal.reason, refusal.said, headers)
+
+
+def _refusal(status: int, reason: str, said: str, headers: Mapping[str, str]) -> Reply:
     # Of a client's own words, lone surrogates could not be sent back.
     body = orjson.dumps({"error": said.encode("utf-8", "replace").decode()})
     return Reply(body, status, headers=headers, reason=reason)

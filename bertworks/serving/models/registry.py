@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+from bertworks.errors import BertworksError
+from bertworks.serving import log
 from bertworks.serving.engine.batcher import Batcher
 from bertworks.serving.models.served import ServedModel
 from bertworks.serving.refusals import Refused
@@ -45,15 +47,20 @@ class Registry:
         """Loads a model that was unloaded; takes as long as that takes, so not on the event loop.
 
         Raises:
-            Refused: 404: this server was not started with it.
-            ArtifactError: Its bundle is damaged or gone.
+            Refused: 404: this server was not started with it; 503: its bundle is damaged or gone.
         """
         loader = self._loaders.get(name)
         if loader is None:
             raise Refused(404, "model", f"This server was not started with a model {name[:50]!r}.")
         with self._lock:
             if name not in self._models:
-                self._models[name] = loader()
+                try:
+                    self._models[name] = loader()
+                except BertworksError as error:
+                    log.LOGGER.error("%s cannot be loaded: %s", name, error)
+                    raise Refused(
+                        503, "load", f"{name} cannot be loaded.", "See the server's log."
+                    ) from None
 
     def unload(self, name: str) -> None:
         """Serves a model no more; what is asked of it already is answered.
