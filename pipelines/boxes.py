@@ -149,7 +149,7 @@ TABLE = (
     Box(
         name="quantize",
         section=of.quantize,
-        takes={"model": MODEL, "tokens": TOKENS},
+        takes={"model": MODEL, "tokens": TOKENS, "examples": ROWS},
         requests=("1", "3Gi"),
         ahead=("bertworks.models.model",),
         row=1,

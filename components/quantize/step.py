@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from bertworks.contracts.agent import AGENT
 from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.bundle import Timings
 from bertworks.contracts.confidence import Calibration
+from bertworks.contracts.files import to_json
+from bertworks.contracts.shown import SHOWN, ShownExample
 from bertworks.contracts.tokens import TOKENS
 from bertworks.cpus import available_threads
 from bertworks.errors import DataError
@@ -34,6 +37,7 @@ from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training.rows import LabelledRows, read_rows
 from components.contract import StepResult, StepSection
+from components.quantize.shown import shown_examples
 
 PAGE = "candidates.html"
 SCOPE_ROWS = 5000  # training rows, at most, whose vectors say what is in scope
@@ -59,7 +63,9 @@ class Section(StepSection):
     columns: Mapping[str, list[str]] = Field(default_factory=dict)
 
 
-def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepResult:
+def run(
+    section: Section, *, model: Path, tokens: Path, bundle: Path, examples: Path | None = None
+) -> StepResult:
     """Writes the bundle.
 
     Args:
@@ -68,6 +74,7 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
         model: A model artifact with a head.
         tokens: The tokens artifact: train rows calibrate, validation rows measure.
         bundle: Where the bundle artifact is written.
+        examples: The examples artifact, for the rows that the page shows; None: it shows none.
     """
     settings, task = (
         section.quantize,
@@ -78,7 +85,8 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
     handler = for_task(task, agent.labels, agent.score, section.metric)
     source = Source.read(source_model, info.special.pad)
     source = replace(source, vector=section.confidence.out_of_scope is not None)
-    limits = Limits.of(settings, section.gates, _beside_mb(source_model, source))
+    shown = shown_examples(task, section.serve, examples, settings.seed)
+    limits = Limits.of(settings, section.gates, _beside_mb(source_model, source, shown))
 
     length, target = info.max_length, handler.target_column
     calibration = _sample(rows, "train", settings.calibration_rows, settings.seed, target)
@@ -121,6 +129,8 @@ def run(section: Section, *, model: Path, tokens: Path, bundle: Path) -> StepRes
             format=AGENT.version,
         )
         AGENT.write(out, bundled)
+        if shown:
+            SHOWN.write(out, shown)
         threads = settings.threads or available_threads()
         TIMED.write(out, _timings(made, threads))
         (out / PAGE).write_text(page(made, handler.default_metric, threads), encoding="utf-8")
@@ -173,12 +183,13 @@ def _calibrated(
     return _Sure(known and replace(known, vector=width), matrix)
 
 
-def _beside_mb(model: Artifact, source: Source) -> float:
+def _beside_mb(model: Artifact, source: Source, shown: list[ShownExample]) -> float:
     """What a bundle of this model holds beside the graph, 10^6 bytes."""
     sizes = (model / name for name in ("tokenizer.json", "agent.json"))
     width = source.config.hidden_size
     scope = 4 * width * (width + source.head.outputs) / 1e6 if source.vector else 0.0
-    return sum(file.stat().st_size for file in sizes) / 1e6 + OWN_MB + scope
+    rows = len(json.dumps(to_json(shown), ensure_ascii=False).encode()) / 1e6
+    return sum(file.stat().st_size for file in sizes) / 1e6 + OWN_MB + scope + rows
 
 
 def _timings(made: Compressed, threads: int) -> Timings:

@@ -122,6 +122,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         model=trainer.outputs["model"],
+        rows=ingest.outputs["rows"],
         clean=json.dumps(clean),
     ).with_id("Compressor")
     budget = compressing.Budget(

@@ -30,6 +30,7 @@ def Compressor(
     examples: tfx.dsl.components.InputArtifact[Examples],
     transform_graph: tfx.dsl.components.InputArtifact[TransformGraph],
     model: tfx.dsl.components.InputArtifact[Model],
+    rows: tfx.dsl.components.InputArtifact[RowsArtifact],
     clean: tfx.dsl.components.Parameter[str],
     bundle: tfx.dsl.components.OutputArtifact[Model],
     tokens: tfx.dsl.components.OutputArtifact[RowsArtifact],
@@ -43,7 +44,8 @@ def Compressor(
     if prune:
         run_step("prune", prune, {"model": given, "tokens": pieces}, {"pruned": narrow})
         given = narrow
-    run_step("quantize", quantize, {"model": given, "tokens": pieces}, {"bundle": served(bundle)})
+    taken = {"model": given, "tokens": pieces, "examples": inside(rows, "examples")}
+    run_step("quantize", quantize, taken, {"bundle": served(bundle)})
 
 
 @tfx.dsl.components.component

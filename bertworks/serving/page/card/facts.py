@@ -17,11 +17,11 @@ class Does:
     """What the agent does.
 
     Attributes:
-        type: The task's type, for example "classification".
+        task: The task, for example "classification".
         form: "text", "pair" or "words": what a row is.
         inputs: What a request calls a row's texts.
         labels: What it may answer; empty for a number.
-        multi_label: Whether a row may have several labels.
+        several: Whether a row may have several labels.
         max_length: Tokens that are read at once.
         long_text: What becomes of longer texts: "cut" or "windows".
         most_tokens: Tokens that are read of a row in all.
@@ -29,11 +29,11 @@ class Does:
         calibrated: Whether scores were brought to what they mean on rows of their own.
     """
 
-    type: str
+    task: str
     form: str
     inputs: list[str]
     labels: list[str]
-    multi_label: bool
+    several: bool
     max_length: int
     long_text: str
     most_tokens: int

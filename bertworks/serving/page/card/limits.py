@@ -48,7 +48,7 @@ def _knowing(does: Does) -> Iterator[str]:
         yield (
             f"It knows {len(does.labels)} label{'s' * many} and nothing else: a text about something "
             "else is given one of them all the same."
-            if not does.multi_label
+            if not does.several
             else f"It knows {len(does.labels)} label{'s' * many} and nothing else."
         )
     if does.labels and not does.calibrated:

@@ -29,7 +29,7 @@ from bertworks.spec.bases import CATALOGUE
 from bertworks.spec.page import Page
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.storage.store import Store
-from bertworks.tasks import form_of
+from bertworks.tasks import for_task, form_of
 from bertworks.text import windows
 
 _PUBLIC = re.compile(r"(pypi|npm|hf|https?)://", re.IGNORECASE)
@@ -137,12 +137,13 @@ def _page(said: Mapping[str, object] | None) -> Page:
 
 def _does(agent: AgentRecord) -> Does:
     task = agent.task
+    target = for_task(task, agent.labels, agent.score).target
     return Does(
-        type=task.type,
+        task=task.kind.name,
         form=task.form,
         inputs=list(form_of(task).inputs),
         labels=agent.labels,
-        multi_label=task.multi_label,
+        several=target.many and not target.per_word,
         max_length=agent.max_length,
         long_text=task.long_text,
         most_tokens=windows.most_tokens(task),

@@ -48,8 +48,8 @@ def _section(title: str, content: Iterator[str] | Sequence[str]) -> list[str]:
 
 def _does(does: Does) -> Iterator[str]:
     form = {"text": "one text", "pair": "two texts", "words": "the words of a text"}[does.form]
-    several = ", several labels a row" if does.multi_label else ""
-    yield f"- Task: {does.type} of {form}{several}"
+    several = ", several labels a row" if does.several else ""
+    yield f"- Task: {spoken(does.task)} of {form}{several}"
     if does.labels:
         more = len(does.labels) - MOST_LABELS
         named = ", ".join(f"`{_plain(label)}`" for label in does.labels[:MOST_LABELS])
