@@ -33,6 +33,7 @@ setup(
     package_dir={DEPLOY: "k8s/serving"} if MANIFESTS.is_dir() else {},
     package_data={
         "bertworks.pages": ["templates/**/*.html.j2", "templates/**/*.css"],
+        "bertworks.serving.page": ["files/*"],
         DEPLOY: ["*/*.yaml"],
     },
     install_requires=REQUIREMENTS,

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from bertworks.serving.engine.batcher import Batcher
 from bertworks.serving.exchange import Caller, Observers
 from bertworks.serving.http import routes
-from bertworks.serving.http.app import Application
+from bertworks.serving.http.app import Application, Verb
 from bertworks.serving.http.gate import Gate
 from bertworks.serving.http.reply import App
 from bertworks.serving.line import Line
@@ -40,6 +40,7 @@ class Serving:
         observers: Told of every exchange.
         repository: Whether models may be unloaded and loaded, by anybody who can call.
         routes: More paths, beside the protocols' own.
+        verbs: What V1 can be asked beside `predict`, by the word behind the model's colon.
         layers: Put around the gate, the last one outermost.
         check_caller: Knows who calls over gRPC, as a layer does over HTTP; None: nobody is asked.
         grpc_credentials: For TLS over gRPC; None: without.
@@ -53,6 +54,7 @@ class Serving:
     observers: Observers = field(default_factory=Observers)
     repository: bool = False
     routes: list[BaseRoute] = field(default_factory=list)
+    verbs: dict[str, Verb] = field(default_factory=dict)
     layers: list[Callable[[App], App]] = field(default_factory=list)
     check_caller: CheckCaller | None = None
     grpc_credentials: Any = None
@@ -78,7 +80,7 @@ class Serving:
     def application(self) -> tuple[App, Gate]:
         """The ASGI application with everything around it, and the gate inside."""
         own = routes.routes(self.models, self.limits, repository=self.repository)
-        app: App = Application(self.models, self.limits, [*self.routes, *own])
+        app: App = Application(self.models, self.limits, [*self.routes, *own], self.verbs)
         gate = Gate(app, self.limits, self.line, self.observers)
         guarded: App = gate
         for layer in self.layers:

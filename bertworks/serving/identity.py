@@ -6,7 +6,7 @@ it loads: a version that was refused, damaged, or replaced under the same number
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,14 @@ from bertworks.storage.store import PASSED, REFUSED, Store
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A model store, and what it calls an agent."""
+
+    store: Store
+    name: str
+
+
+@dataclass(frozen=True)
 class BundleIdentity:
     """What a server says about its bundle.
 
@@ -24,6 +32,7 @@ class BundleIdentity:
         digest: Of the bundle artifact.
         version: Number in the model store; None where the bundle is a lone folder.
         created: When the version was registered, seconds since 1970; None where that is unknown.
+        kept: Where its version is kept; None: nowhere that is known.
         latency_limit: What the gates allowed one row at p95, in seconds; None: no such gate.
     """
 
@@ -31,6 +40,7 @@ class BundleIdentity:
     version: int | None = None
     created: float | None = None
     latency_limit: float | None = None
+    kept: Kept | None = field(default=None, compare=False, repr=False)
 
     @property
     def served(self) -> str:
@@ -94,6 +104,7 @@ def in_store(uri: str, name: str, number: int, digest: str | None = None) -> Loc
         version=number,
         created=_timestamp(version.created),
         latency_limit=_latency_limit(version.record.decision) if version.record else None,
+        kept=Kept(store, name),
     )
     return Located(bundle.path, identity, store)
 

@@ -153,6 +153,14 @@ def serve(
         bool,
         typer.Option("--repository", help="Let whoever can call unload and load models over HTTP."),
     ] = False,
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page",
+            help="Show a browser the page at /.",
+            show_default="the spec's serve.page.enabled",
+        ),
+    ] = None,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -162,11 +170,15 @@ def serve(
     are those of the first one's spec. On a cluster: serve --host 0.0.0.0 --store /bertworks/models
     --agent NAME/VERSION, or --agent /mnt/models.
     """
+    from functools import partial
+
+    from bertworks.serving.page.joining import join as join_page
     from bertworks.serving.server import serve as serve_models
     from bertworks.serving.settings import Settings
     from pipelines.cli.served import limits_of, models_of
 
     models, said = models_of(agent or [], name, store, digest, lambda one: _bundle(one, root))
+    shows = (said.get("page") or {}).get("enabled", True) if page is None else page
     serve_models(
         models,
         Settings(
@@ -176,6 +188,7 @@ def serve(
             threads=threads or said.get("threads"),
             limits=limits_of(said.get("limits"), limit or []),
             repository=repository,
+            joins=[partial(join_page, page=shows)],
         ),
     )
 

@@ -7,7 +7,7 @@ two paths are found by one look, and no framework builds objects around them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -16,9 +16,10 @@ from starlette.routing import BaseRoute, Router
 from bertworks.serving import log
 from bertworks.serving.exchange import EXCHANGE, Exchange
 from bertworks.serving.http import v1, v2
-from bertworks.serving.http.reply import Receive, Scope, Send, of_error
+from bertworks.serving.http.reply import Receive, Reply, Scope, Send, of_error
 from bertworks.serving.line import TICKET, Ticket
 from bertworks.serving.models.registry import Registry
+from bertworks.serving.models.served import ServedModel
 from bertworks.serving.refusals import Cancelled, Refused
 from bertworks.spec.limits import Limits
 
@@ -26,6 +27,12 @@ _ASKS = re.compile(
     r"/(?:v1/models/(?P<first>[^/]+):(?P<verb>\w+)"
     r"|v2/models/(?P<second>[^/]+)(?:/versions/(?P<version>[^/]+))?/infer)"
 )
+
+
+Verb = Callable[
+    [ServedModel, bytes, Mapping[bytes, bytes], Exchange, Ticket, Limits], Awaitable[Reply]
+]
+"""What answers `/v1/models/NAME:verb`; see `v1.predict` for the arguments."""
 
 
 class Asks(NamedTuple):
@@ -53,10 +60,18 @@ class Application:
         models: What is served.
         limits: What a request may hold.
         routes: All paths but those that ask a model.
+        verbs: What V1 can be asked beside `predict`.
     """
 
-    def __init__(self, models: Registry, limits: Limits, routes: Sequence[BaseRoute]) -> None:
+    def __init__(
+        self,
+        models: Registry,
+        limits: Limits,
+        routes: Sequence[BaseRoute],
+        verbs: Mapping[str, Verb] | None = None,
+    ) -> None:
         self._models, self._limits = models, limits
+        self._verbs: dict[str, Verb] = {**(verbs or {}), "predict": v1.predict}
         self._router = Router(list(routes), redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +98,8 @@ class Application:
         if scope["method"] != "POST":
             raise HTTPException(405, "Ask with POST.", {"allow": "POST"})
         model = self._models[asked.model]
-        if asked.verb not in ("predict", "infer"):
+        answer = v2.infer if asked.protocol == "v2" else self._verbs.get(asked.verb)
+        if answer is None:
             raise Refused(404, "not-offered", "This server does not offer that.")
         if asked.version is not None:
             check_version(self._models, asked.model, asked.version)
@@ -92,7 +108,6 @@ class Application:
                 503, "not-ready", f"{model.name} is not ready.", "Ask again.", retry_after=1
             )
         exchange = scope.get(EXCHANGE) or Exchange(asked.protocol, asked.model)
-        answer = v1.predict if asked.protocol == "v1" else v2.infer
         body = (await receive()).get("body", b"")
         headers = dict(scope["headers"])
         reply = await answer(model, body, headers, exchange, ticket, self._limits)

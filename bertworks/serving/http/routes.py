@@ -35,13 +35,13 @@ def routes(models: Registry, limits: Limits, *, repository: bool = False) -> lis
         repository: Whether models may be unloaded and loaded, by anybody who can call.
     """
     found: list[BaseRoute] = [
-        _get("/", lambda _: _live(models)),
+        _get("/", lambda _: live(models)),
         _get("/metrics", _metrics),
         _get("/openapi.json", lambda _: openapi.document(models, limits, repository=repository)),
         _get("/v1/models", lambda _: {"models": models.names}),
         _get("/v1/models/{name}", lambda request: _ready_model(models, _name(request))),
         _get("/v2", lambda _: _server(repository)),
-        _get("/v2/health/live", lambda _: _live(models)),
+        _get("/v2/health/live", lambda _: live(models)),
         _get("/v2/health/ready", lambda _: _ready(models)),
         _get("/v2/models", lambda _: {"models": models.names}),
     ]
@@ -100,7 +100,8 @@ def _server(repository: bool) -> dict[str, Any]:
     return {"name": "bertworks", "version": __version__, "extensions": extensions}
 
 
-def _live(models: Registry) -> Any:
+def live(models: Registry) -> Any:
+    """Whether a restart would help."""
     if not models.alive:
         return json({"live": False, "error": "A thread of the engine is lost."}, 503)
     return {"live": True}

@@ -2,7 +2,8 @@
 
 files/       the page: HTML, CSS and ES modules, as a browser gets them; no build step
 static       these files with the headers that keep them harmless
-routes       the page's routes, beside those of the protocols
+joining      the routes and verbs that it brings to a server
+asking       the verbs: :explain and :similar
 card/        the model card: what an agent is, how good, how it was made
 occlusion    which words an answer hangs on
 similar      training rows that are like a text

@@ -1,7 +1,8 @@
 """Training rows that are like a text: by the tokens that both have, rare ones counting more.
 
 Cosines of TF-IDF vectors over the agent's own token ids (Salton and Buckley 1988; logarithmic counts,
-inverse frequencies, plus 1 before their logarithm). It needs nothing but what the bundle has, and every hit can be seen.
+inverse frequencies, plus 1 before their logarithm). It needs nothing but what the bundle has, and every
+hit can be seen.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from bertworks.contracts.metrics import REPORT, LabelReport
 from bertworks.contracts.versions import Record
 from bertworks.errors import ArtifactError
 from bertworks.runtime.confidence import names as confidence_fields
+from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.page.card import limits
 from bertworks.serving.page.card.facts import (
     Candidate,
@@ -57,33 +58,25 @@ def of_version(store: Store, name: str, number: int) -> ModelCard:
     Raises:
         ArtifactError: There is no such version, or it is damaged.
     """
-    version = store.show(name, number)
-    beside = Beside(
-        version.record,
-        store.read(name, number, "metrics", REPORT),
-        store.read(name, number, "examples", EXAMPLES),
-    )
-    return made(store.fetch(name, number), name, number, beside)
+    return made(store.fetch(name, number), name, number, _beside(store, name, number))
 
 
-def of_bundle(
-    folder: Path, name: str, store: Store | None = None, number: int | None = None
-) -> ModelCard:
-    """The card of a bundle's folder; where that lies in a model store, of the version.
+def of_bundle(folder: Path, called: str, identity: BundleIdentity | None = None) -> ModelCard:
+    """The card of a bundle's folder, with what its model store has beside it.
 
     Args:
         folder: The bundle.
-        name: What it is called, where it is a lone one.
-        store: Where it is from; None: a store on a disk is seen by the folder's place.
-        number: Its version there.
+        called: What it is called, where it is a lone one.
+        identity: Says where it is kept; None: a store on a disk is seen by the folder's place.
 
     Raises:
-        ArtifactError: It is no bundle, or damaged.
+        ArtifactError: It is no bundle, or it or what is beside it is damaged.
     """
     bundle = open_artifact(folder, "bundle", verify=False)
-    if store is None or number is None:
-        return _of_place(bundle) or made(bundle, name, None, Beside())
-    return of_version(store, name, number)
+    if identity is not None and identity.kept is not None and identity.version is not None:
+        kept, number = identity.kept, identity.version
+        return made(bundle, kept.name, number, _beside(kept.store, kept.name, number))
+    return _of_place(bundle) or made(bundle, called, None, Beside())
 
 
 def made(bundle: Artifact, name: str, number: int | None, beside: Beside) -> ModelCard:
@@ -114,6 +107,14 @@ def made(bundle: Artifact, name: str, number: int | None, beside: Beside) -> Mod
     )
     declared = [page.limits] if page.limits else []
     return replace(card, limits=[*declared, *limits.sentences(card)])
+
+
+def _beside(store: Store, name: str, number: int) -> Beside:
+    return Beside(
+        store.show(name, number).record,
+        store.read(name, number, "metrics", REPORT),
+        store.read(name, number, "examples", EXAMPLES),
+    )
 
 
 def _of_place(bundle: Artifact) -> ModelCard | None:
