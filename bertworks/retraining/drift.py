@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertworks.contracts.retraining import Drift
+from bertworks.data.divergence import raw_divergence
 from bertworks.data.validation.profile.rows import SPLITS, ExamplesBatch, batches
 from bertworks.data.validation.profile.scan import VOCABULARY_BUCKETS
-from bertworks.data.validation.profile.summary import raw_divergence
 from bertworks.data.validation.profile.words import split_words
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact

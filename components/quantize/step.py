@@ -22,10 +22,12 @@ from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.bundle import Timings
 from bertworks.contracts.confidence import Calibration
 from bertworks.contracts.files import to_json
+from bertworks.contracts.reference import REFERENCE, Reference
 from bertworks.contracts.shown import SHOWN, ShownExample
-from bertworks.contracts.tokens import TOKENS
+from bertworks.contracts.tokens import TOKENS, SpecialIds
 from bertworks.cpus import available_threads
 from bertworks.errors import DataError
+from bertworks.evaluation import reference
 from bertworks.evaluation.confidence import fitting
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.pages.candidates import page
@@ -41,7 +43,7 @@ from components.quantize.shown import shown_examples
 
 PAGE = "candidates.html"
 SCOPE_ROWS = 5000  # training rows, at most, whose vectors say what is in scope
-OWN_MB = 0.05  # agent.json's own part of the bundle, candidates.html and timings.json
+OWN_MB = 0.08  # agent.json's own part of the bundle, candidates.html, timings.json, reference.json
 
 
 class Section(StepSection):
@@ -117,6 +119,8 @@ def run(
         sure = _calibrated(made, source, rows, validation, handler, section)
         quantization.take(chosen, out)
         sure.write(out)
+        expected = _sample(rows, "train", reference.ROWS, settings.seed, target)
+        REFERENCE.write(out, _reference(made, expected, validation, handler, info.special))
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
         bundled = replace(
             agent,
@@ -181,6 +185,24 @@ def _calibrated(
     scope = Scope(matrix).scores(vectors)
     known = fitting.calibrated(handler, rows.truth, logits, asked, scope)
     return _Sure(known and replace(known, vector=width), matrix)
+
+
+def _reference(
+    made: Compressed,
+    train: LabelledRows,
+    validation: LabelledRows,
+    handler: TaskHandler,
+    special: SpecialIds,
+) -> Reference:
+    """What a server compares its texts and answers with: training texts, and this graph's answers."""
+    given = made.chosen.logits
+    assert given is not None  # it was chosen by them
+    answered = [row[..., : handler.outputs] for row in validation.combine(given)]
+    columns, logits = handler.on_tokens(validation.truth, answered)
+    answers = handler.decode(logits, columns.get("starts"))
+    marks = (special.cls, special.sep, special.pad)
+    labelled = not handler.target.numeric
+    return reference.reference(list(train.input_ids), answers, marks, special.unk, labelled)
 
 
 def _beside_mb(model: Artifact, source: Source, shown: list[ShownExample]) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bertworks.contracts.statistics import Histogram, Profile, Vocabulary
+from bertworks.data.divergence import raw_divergence
 from bertworks.data.validation.profile.scan import VOCABULARY_BUCKETS, Scan
 from bertworks.spec import Task
 from bertworks.tasks import for_task
@@ -108,18 +108,6 @@ def _chance(counts: npt.NDArray[np.int64]) -> float:
     generator = np.random.default_rng(_CHANCE_SEED)
     drawn = generator.multivariate_hypergeometric(together, size, _CHANCE_DRAWS, method="marginals")
     return float(np.mean([raw_divergence(np.stack([one, together - one])) for one in drawn]))
-
-
-def raw_divergence(counts: npt.NDArray[Any]) -> float:
-    """The Jensen-Shannon divergence of the two rows of counts, in bits; chance is not taken off."""
-    shares = counts / counts.sum(1)[:, None]
-    return _entropy(shares.mean(0)) - (_entropy(shares[0]) + _entropy(shares[1])) / 2
-
-
-def _entropy(shares: Numbers) -> float:
-    """Shannon entropy in bits."""
-    some = shares[shares > 0]
-    return float(-(some * np.log2(some)).sum())
 
 
 def _binned(scan: Scan, column: str, lower_edges: Sequence[float]) -> list[int]:
