@@ -50,6 +50,7 @@ class Exchange:
         status: HTTP status of the answer (gRPC: the one that its code stands for); 499: the client left.
         reason: Why there is no answer, in one word; empty: there is one.
         bytes: Of the request's body.
+        trace: The request's `traceparent`, as the client wrote it; cut.
         arrived: Seconds since 1970.
         seconds: By stage: read (the body), wait (in line), decode, queue (for a thread), compute,
             encode, and whole.
@@ -67,6 +68,7 @@ class Exchange:
     status: int = 0
     reason: str = ""
     bytes: int = 0
+    trace: str = ""
     arrived: float = field(default_factory=time.time)
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -6,15 +6,19 @@ escaped too, and an exception is told by its type and its places, without its me
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import traceback
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bertworks.serving.exchange import Exchange
 
 LOGGER = logging.getLogger("bertworks.serving")
+FIELDS = "bertworks_fields"
+"""Attribute of a record that holds what a JSON line says instead of the message."""
 LONGEST_PATH = 120
 MOST_FRAMES = 6
 
@@ -35,11 +39,17 @@ def request(scope: Any, status: int, reason: str, seconds: float) -> None:
     if status == 200 and scope["method"] == "GET" and _PROBE.fullmatch(path):
         return
     client = scope.get("client") or ("-", 0)
+    shown = path[:LONGEST_PATH] + "…" * (len(path) > LONGEST_PATH)
+    fields = {
+        "client": client[0], "method": scope["method"], "path": shown, "status": status,
+        "reason": reason, "ms": round(1000 * seconds, 3), **_of(scope.get("bertworks.exchange")),
+    }  # fmt: skip
     LOGGER.log(
         logging.INFO if status < 400 else logging.WARNING,
         "%s:%s %s %s %s%s %.1f ms",
-        client[0], client[1], scope["method"], path[:LONGEST_PATH] + "…" * (len(path) > LONGEST_PATH),
+        client[0], client[1], scope["method"], shown,
         status, f" {reason}" if reason else "", 1000 * seconds,
+        extra={FIELDS: fields},
     )  # fmt: skip
 
 
@@ -56,7 +66,8 @@ def call(exchange: Exchange) -> None:
 def connection(client: Any, status: int, told: str) -> None:
     """Logs what was refused before it was a request."""
     host, port = client or ("-", 0)
-    LOGGER.warning("%s:%s - - %s %s", host, port, status, told)
+    fields = {"client": host, "status": status, "reason": "connection", "told": told}
+    LOGGER.warning("%s:%s - - %s %s", host, port, status, told, extra={FIELDS: fields})
 
 
 def fault(error: BaseException) -> None:
@@ -91,6 +102,41 @@ def configure() -> None:
         for handler in logging.getLogger(name).handlers:
             if not any(isinstance(kept, Escape) for kept in handler.filters):
                 handler.addFilter(escape)
+
+
+class JsonLines(logging.Formatter):
+    """Each record as one JSON object: of a request its fields, of anything else its message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+        }
+        fields = getattr(record, FIELDS, None)
+        # ASCII alone: nothing in it moves a terminal's cursor or ends the line.
+        return json.dumps(line | (fields or {"message": record.getMessage()}), default=str)
+
+
+def as_json() -> None:
+    """Has every line be JSON from here on."""
+    configure()
+    for handler in (*LOGGER.handlers, *logging.getLogger().handlers):
+        handler.setFormatter(JsonLines())
+
+
+def _of(exchange: Any) -> dict[str, Any]:
+    """What a line tells of an exchange: nothing that the client wrote in its body."""
+    if exchange is None:
+        return {}
+    caller = getattr(exchange.caller, "id", None)
+    stages = {name: round(1000 * taken, 3) for name, taken in exchange.seconds.items()}
+    facts = {
+        "request": exchange.id, "protocol": exchange.protocol, "version": exchange.version,
+        "digest": exchange.digest[:12], "caller": caller, "rows": len(exchange.rows),
+        "bytes": exchange.bytes, "stages_ms": stages,
+    }  # fmt: skip
+    return {name: value for name, value in facts.items() if value not in ("", None)}
 
 
 def _places(error: BaseException) -> str:

@@ -26,6 +26,7 @@ from bertworks.quantities import (
 from bertworks.quantities import DNS_NAME as KUBERNETES_NAME
 from bertworks.secrets import masked, secret_in
 from bertworks.spec.limits import Limits
+from bertworks.spec.observing import Observing
 from bertworks.spec.page import Page
 from bertworks.spec.section import Section, StepName
 
@@ -355,6 +356,7 @@ class Serve(Section):
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")
     limits: Limits = Field(default_factory=Limits)
     page: Page = Field(default_factory=Page)
+    observing: Observing = Field(default_factory=Observing)
     deploy: Deploy = Field(default_factory=Deploy)
 
 

@@ -149,6 +149,17 @@ def serve(
             metavar="NAME=VALUE",
         ),
     ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(help="text or json: the log, a line a request; the spec's by default."),
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep some of the requests in this folder, masked, to be labelled: `bertworks label`; "
+            "the spec's serve.observing.sampling says how many.",
+        ),
+    ] = None,
     repository: Annotated[
         bool,
         typer.Option("--repository", help="Let whoever can call unload and load models over HTTP."),
@@ -172,10 +183,11 @@ def serve(
     """
     from functools import partial
 
+    from bertworks.serving.observation.joining import observing
     from bertworks.serving.page.joining import join as join_page
     from bertworks.serving.server import serve as serve_models
     from bertworks.serving.settings import Settings
-    from pipelines.cli.served import limits_of, models_of
+    from pipelines.cli.served import limits_of, models_of, observing_of
 
     models, said = models_of(agent or [], name, store, digest, lambda one: _bundle(one, root))
     shows = (said.get("page") or {}).get("enabled", True) if page is None else page
@@ -188,7 +200,10 @@ def serve(
             threads=threads or said.get("threads"),
             limits=limits_of(said.get("limits"), limit or []),
             repository=repository,
-            joins=[partial(join_page, page=shows)],
+            joins=[
+                observing(observing_of(said.get("observing"), log_format, samples)),
+                partial(join_page, page=shows),
+            ],
         ),
     )
 

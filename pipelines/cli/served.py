@@ -15,6 +15,7 @@ from bertworks.errors import ArtifactError, BertworksError, SpecError
 from bertworks.serving.identity import Located, in_folder, in_store
 from bertworks.serving.settings import Served
 from bertworks.spec.limits import Limits
+from bertworks.spec.observing import Observing
 from bertworks.storage.store import PASSED, Store, Version
 
 LATEST, CHAMPION = "latest", "champion"
@@ -120,6 +121,35 @@ def limits_of(bundle: Mapping[str, Any] | None, given: Sequence[str]) -> Limits:
         raise SpecError(
             f"The limit {name} cannot be {found['input']!r:.40}: {found['msg']}.",
             f"Give --limit NAME=VALUE with one of {', '.join(Limits.model_fields)}.",
+        ) from None
+
+
+def observing_of(
+    bundle: Mapping[str, Any] | None, log_format: str | None, samples: Path | None
+) -> Observing:
+    """What the server notes: by the command line, else the bundle's, else the defaults.
+
+    Args:
+        bundle: What the bundle's agent.json says.
+        log_format: text or json.
+        samples: Where requests are kept.
+
+    Raises:
+        SpecError: A value is out of range.
+    """
+    values: dict[str, Any] = dict(bundle or {})
+    if log_format is not None:
+        values["log_format"] = log_format
+    if samples is not None:
+        values["sampling"] = {**values.get("sampling", {}), "folder": str(samples)}
+    try:
+        return Observing.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        name = ".".join(map(str, found["loc"]))
+        raise SpecError(
+            f"serve.observing: {name} cannot be {found['input']!r:.40}: {found['msg']}.",
+            "Correct the value; `bertworks spec schema` has the rules.",
         ) from None
 
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from bertworks.serving.identity import BundleIdentity
-from bertworks.serving.meters import Meters
+from bertworks.serving.meters import Meters, Turned
+from bertworks.serving.observation import counting, drifting
 from components.deploy import manifests
 from components.deploy.settings import Serving
 
@@ -29,7 +30,7 @@ STATE_METRICS = {
 ADDED = {"namespace", "pod", "job", "instance", "service", "container", "endpoint"}
 FUNCTIONS = {
     "rate", "increase", "sum", "max", "count", "time", "histogram_quantile", "by", "on", "and",
-    "label_values",
+    "label_values", "or", "group_left",
 }  # fmt: skip
 
 
@@ -45,12 +46,16 @@ def rendered():
 def exported():
     """Metric to its labels: what our meters put into Prometheus' registry, and the process' own.
 
-    kserve serves the same registry at /metrics (tests/deploy/test_served.py reads it there).
+    the server shows the same registry at /metrics (tests/deploy/test_served.py reads it there).
     """
-    meters = Meters("monitored", BundleIdentity("a" * 64, 1, 1.0, 0.025), "onnxruntime")
+    meters = Meters("monitored")
+    meters.serves(BundleIdentity("a" * 64, 1, 1.0, 0.025), "onnxruntime")
     for rows in (["a"], ["a", "b"]):
         with meters.request() as asked:
             asked += rows
+    for meter in (*counting._registered(), *drifting._gauges()):
+        meter.labels(*("x" for _ in meter._labelnames)) if meter._labelnames else None
+    Turned(lambda: 0)
     found = {"up": set()}
     for family in prometheus_client.REGISTRY.collect():
         for sample in family.samples:

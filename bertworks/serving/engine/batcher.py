@@ -24,16 +24,17 @@ class Batcher:
 
     Args:
         threads: How many compute; None: as many as this process has cores.
-        batched: Told the lane, rows, tokens (padding counted) and seconds of each batch, on its thread.
+
+    Attributes:
+        batched: Told the lane, rows, tokens with padding and without, and seconds of each batch, on
+            its thread.
+        tokenized: Likewise the lane, rows and seconds of each piece of tokenizing.
     """
 
-    def __init__(
-        self,
-        threads: int | None = None,
-        batched: Callable[[Lane, int, int, float], None] = lambda *_: None,
-    ) -> None:
+    def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or available_threads()
-        self._batched = batched
+        self.batched: Callable[[Lane, int, int, int, float], None] = lambda *_: None
+        self.tokenized: Callable[[Lane, int, float], None] = lambda *_: None
         self._changed = threading.Condition()
         self._lanes: list[Lane] = []
         self._busy: dict[int, float] = {}
@@ -126,6 +127,7 @@ class Batcher:
 
     def _encode(self, lane: Lane, parts: Sequence[Part]) -> None:
         """Tokenizes; where it fails, each request by itself, so that none fails for another."""
+        began = time.monotonic()
         try:
             rows = [row for work, first, last in parts for row in work.rows[first:last]]
             encoded = lane.agent.encode(rows)
@@ -136,6 +138,7 @@ class Batcher:
                 for part in parts:
                     self._encode(lane, [part])
             return
+        self.tokenized(lane, len(rows), time.monotonic() - began)
         done, start = [], 0
         for part in parts:
             done.append((part, encoded, start))
@@ -160,7 +163,8 @@ class Batcher:
                     self._compute(lane, [one for one in pieces if one.work is work], alone)
             return
         tokens = len(pieces) * max(map(len, encoded.ids))
-        self._batched(lane, len(pieces), tokens, time.monotonic() - began)
+        read = sum(map(len, encoded.ids))
+        self.batched(lane, len(pieces), tokens, read, time.monotonic() - began)
         self._deliver(pieces, answers)
 
     def _deliver(self, pieces: Sequence[Piece], answers: Sequence[Answer]) -> None:

@@ -79,6 +79,7 @@ class Service:
         ticket = Ticket()
         headers = _headers(context)
         exchange = Exchange("grpc", "", headers.get("x-request-id", "")[:128], _address(context))
+        exchange.trace = headers.get("traceparent", "")[:200]
         status = 200
         try:
             return await self._infer(packed, context, headers, ticket, exchange)

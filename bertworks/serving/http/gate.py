@@ -25,6 +25,8 @@ LARGE = 1 << 16
 """Bytes from which the bodies that are being read share a budget."""
 BODIES_AT_ONCE = 32
 """The budget for large bodies that are being read, in bodies of the size allowed."""
+LONGEST_TRACE = 200
+"""Characters of a `traceparent` that are looked at."""
 MARGIN_SECONDS = 2.0
 """Of the grace: for what is computed to notice that it is over, and for its answer to go out."""
 
@@ -251,7 +253,8 @@ def _exchange(protocol: str, model: str, scope: Scope, headers: dict[bytes, byte
     identifier = headers.get(b"x-request-id", b"")
     known = identifier.decode("ascii") if _IDENTIFIER.fullmatch(identifier) else ""
     client = (scope.get("client") or ("",))[0]
-    return Exchange(protocol, model, known, client, scope.get(CALLER))
+    trace = headers.get(b"traceparent", b"")[:LONGEST_TRACE].decode("ascii", "replace")
+    return Exchange(protocol, model, known, client, scope.get(CALLER), trace=trace)
 
 
 def _patience(headers: dict[bytes, bytes]) -> float | None:

@@ -1,0 +1,153 @@
+"""`POST /v1/feedback`: what the right answer to a request would have been, kept beside what was said."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bertworks.serving import reading
+from bertworks.serving.exchange import Exchange
+from bertworks.serving.http.reply import Reply
+from bertworks.serving.models.registry import Registry
+from bertworks.serving.observation.counting import answering
+from bertworks.serving.observation.files import SampleFiles
+from bertworks.serving.observation.sampling import masked, record
+from bertworks.serving.refusals import Refused
+from bertworks.spec.limits import Limits
+from bertworks.tasks.forms.form import Row
+
+MOST_BYTES = 65_536
+"""Of a body."""
+REMEMBERED = 5_000
+"""Requests that may still be told about, at most."""
+MOST_CHARACTERS = 8_000_000
+"""Of their texts together, at most."""
+
+
+class Feedback:
+    """Remembers the last requests, and takes what clients say of them.
+
+    Args:
+        models: What is served.
+        files: Take what is said.
+        mask: Whether personal data is masked.
+    """
+
+    def __init__(self, models: Registry, files: SampleFiles, mask: bool = True) -> None:
+        self._models, self._files, self._mask = models, files, mask
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, tuple[Exchange, int]] = OrderedDict()
+        self._characters = 0
+
+    def answered(self, exchange: Exchange) -> None:
+        """Remembers an exchange that was answered."""
+        if exchange.reason or not exchange.answers:
+            return
+        size = sum(map(_characters, exchange.rows))
+        with self._lock:
+            self._forget(exchange.id)
+            self._known[exchange.id] = exchange, size
+            self._characters += size
+            while len(self._known) > REMEMBERED or self._characters > MOST_CHARACTERS:
+                self._forget(next(iter(self._known)))
+
+    def route(self) -> Route:
+        """The path."""
+        return Route("/v1/feedback", self._take, methods=["POST"])
+
+    def take(self, body: bytes) -> dict[str, Any]:
+        """Keeps what a body says.
+
+        Args:
+            body: JSON: `request`, the id in an answer's `x-request-id`; `row`, from 0, where there
+                are several; and what is right, as a data source would have it: `label` (a text, for
+                several labels a list, for a score a number), or `tags`, one a word.
+
+        Raises:
+            Refused: It is not so, or the request is not remembered (any more).
+        """
+        asked = reading.load(body, Limits())
+        if not isinstance(asked, dict) or not isinstance(asked.get("request"), str):
+            raise Refused(422, "feedback", 'The body must be {"request": ID, "label": …}.')
+        with self._lock:
+            found = self._known.get(asked["request"])
+        if found is None:
+            raise Refused(
+                404, "feedback-unknown", "There is no such request, or it is too long ago.",
+                f"The last {REMEMBERED} can be told about; `request` is an answer's x-request-id.",
+            )  # fmt: skip
+        exchange, _ = found
+        place = asked.get("row", 0)
+        if not isinstance(place, int) or not 0 <= place < len(exchange.rows):
+            raise Refused(422, "feedback", f"`row` must be 0 to {len(exchange.rows) - 1}.")
+        bundle = answering(self._models, exchange)
+        if bundle is None:
+            raise Refused(404, "feedback-unknown", "The version that answered is gone.")
+        row, answer = exchange.rows[place], exchange.answers[place]
+        agent = bundle.agent
+        kept = record(exchange, place, row, answer, agent, self._mask)
+        if agent.handler.target.per_word:
+            right = _tags(asked, answer)
+            kept.pop("text", None)
+            tokens = list(answer["tokens"])
+            kept |= {"tokens": masked(tokens) if self._mask else tokens, "tags": right}
+        else:
+            kept["label"] = _label(asked, agent.handler.target)
+        self._files.add(kept)
+        return {"kept": True}
+
+    async def _take(self, request: Request) -> Response:
+        parts, size = [], 0
+        async for part in request.stream():
+            size += len(part)
+            if size > MOST_BYTES:
+                raise Refused(
+                    413, "body", f"Feedback must have at most {MOST_BYTES} bytes.", close=True
+                )
+            parts.append(part)
+        reply = Reply.json(self.take(b"".join(parts)))
+        return Response(reply.body, reply.status, media_type=reply.media)
+
+    def _forget(self, identifier: str) -> None:
+        if (old := self._known.pop(identifier, None)) is not None:
+            self._characters -= old[1]
+
+
+def _characters(row: Row) -> int:
+    return len(row) if isinstance(row, str) else sum(map(len, row))
+
+
+def _label(asked: dict[str, Any], target: Any) -> Any:
+    """The right label, labels or score.
+
+    Raises:
+        Refused: It is none.
+    """
+    given = asked.get("label")
+    if target.numeric:
+        good = isinstance(given, int | float) and not isinstance(given, bool)
+        wanted = "a number"
+    elif target.many:
+        good = isinstance(given, list) and all(isinstance(one, str) for one in given)
+        wanted = "a list of texts"
+    else:
+        good, wanted = isinstance(given, str) and bool(given), "a text"
+    if not good:
+        raise Refused(422, "feedback", f"`label` must be {wanted}.")
+    return float(given) if target.numeric and isinstance(given, int | float) else given
+
+
+def _tags(asked: dict[str, Any], answer: Any) -> list[str]:
+    given, count = asked.get("tags"), len(answer["tokens"])
+    if (
+        not isinstance(given, list)
+        or len(given) != count
+        or not all(isinstance(one, str) and one for one in given)
+    ):
+        raise Refused(422, "feedback", f"`tags` must be {count} texts, one for each word.")
+    return given
