@@ -22,6 +22,7 @@ from pipelines.cli import bases as bases_cli
 from pipelines.cli import board as board_cli
 from pipelines.cli import compare as compare_cli
 from pipelines.cli import init as init_cli
+from pipelines.cli import label as label_cli
 from pipelines.cli import models as models_cli
 from pipelines.cli import retrain as retrain_cli
 from pipelines.cli import spec as spec_cli
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(spec_cli.app, name="spec")
 app.add_typer(models_cli.app, name="models")
+app.add_typer(label_cli.app, name="label")
 app.add_typer(schedule_cli.app, name="schedule")
 
 

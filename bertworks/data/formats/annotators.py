@@ -113,6 +113,13 @@ def _task(
     ]
     if choices:
         row[columns.label] = choices
+    numbers = [
+        (one.get("value") or {}).get(one["type"])
+        for one in done.get("result") or []
+        if isinstance(one, dict) and one.get("type") in ("number", "rating")
+    ]
+    if numbers and not choices:
+        row[columns.label] = numbers[0]
     return row
 
 

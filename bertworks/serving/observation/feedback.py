@@ -83,7 +83,7 @@ class Feedback:
             )  # fmt: skip
         exchange, _ = found
         place = asked.get("row", 0)
-        if not isinstance(place, int) or not 0 <= place < len(exchange.rows):
+        if type(place) is not int or not 0 <= place < len(exchange.rows):
             raise Refused(422, "feedback", f"`row` must be 0 to {len(exchange.rows) - 1}.")
         bundle = answering(self._models, exchange)
         if bundle is None:

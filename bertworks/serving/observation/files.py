@@ -71,7 +71,8 @@ class SampleFiles:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Keeps a row."""
-        line = json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        # Halves of surrogate pairs, which no file can hold, become question marks.
+        line = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         with self._lock:
             if self._stream is None:
                 self._open()

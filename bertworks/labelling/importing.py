@@ -1,0 +1,189 @@
+"""What annotators made of exported rows, as a file that a data source reads.
+
+Rows are read by ingest's own reader, so that what comes out is what a run will take. Each annotator of
+a Label Studio task counts. Rows of one text that do not agree are left out, and written beside.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertworks import progress
+from bertworks.contracts.agent import AgentRecord
+from bertworks.data.rows.reading import Reader
+from bertworks.data.rows.rejected import RejectedLog
+from bertworks.data.sources.first_bytes import check_text
+from bertworks.errors import DataError
+from bertworks.spec import Clean, Source
+from bertworks.storage.replacing import named_place_fault, replacing
+from bertworks.tasks import for_task
+
+_LONGEST = 10_000_000
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of annotated files.
+
+    Attributes:
+        rows: Rows in the file.
+        unlabelled: Rows that nobody has labelled yet.
+        repeated: Rows that say again what others say.
+        conflicts: Texts whose rows do not agree.
+        refused: Rows that ingest would refuse.
+        reasons: Why, each with its count.
+        new_labels: Labels that the agent does not know, with how many rows have them.
+    """
+
+    rows: int
+    unlabelled: int
+    repeated: int
+    conflicts: int
+    refused: int
+    reasons: Mapping[str, int]
+    new_labels: Mapping[str, int]
+
+
+def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Imported:
+    """Writes annotated rows as JSON lines in a data source's columns.
+
+    Args:
+        files: CSV, Label Studio's JSON, or doccano's JSON lines.
+        info: Of the agent that the rows are for.
+        out: The file, .jsonl; one that is there is not overwritten. Beside it, where there are any,
+            `OUT.conflicts.jsonl`.
+
+    Raises:
+        DataError: A file cannot be read, the output is there already, or no row is labelled.
+    """
+    if out.exists():
+        raise DataError(
+            f"{out} is there already.", "Name another file; a source's `uri` may be a glob of them."
+        )
+    handler = for_task(info.task, info.labels, info.score)
+    column = handler.target.column
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    unlabelled = 0
+    with tempfile.TemporaryDirectory(prefix="bertworks-") as place, progress.quiet():
+        rows = Path(place) / "rows.jsonl"
+        with rows.open("w", encoding="utf-8") as stream:
+            for row in (one for file in files for one in _rows(file)):
+                if _is_labelled(row, handler.target):
+                    stream.write(json.dumps(row, ensure_ascii=True) + "\n")
+                else:
+                    unlabelled += 1
+        if not rows.stat().st_size:
+            raise DataError(
+                f"No row of {', '.join(map(str, files))} is labelled.",
+                "Export what was labelled from the annotation tool, with its labels.",
+            )
+        with RejectedLog(Path(place), Path(place) / "kept.jsonl") as log:
+            reader = Reader(info.task, info.clean or Clean(), Path(), log, _LONGEST)
+            for one in reader.examples([Source(uri=str(rows), format="jsonl")]):
+                found[one.example["id"]].append(one.example)
+            refused, reasons = reader.rejected, dict(log.rules)
+    agreed, conflicts, repeated = [], [], 0
+    for group in found.values():
+        said = {handler.target.text(one[column]) for one in group}
+        if len(said) > 1:
+            conflicts.append(group)
+        else:
+            agreed.append(group[0])
+            repeated += len(group) - 1
+    lines = [_line(one, column, handler.target.per_word) for one in agreed]
+    _write(out, lines)
+    if conflicts:
+        several = [
+            _line(one, column, handler.target.per_word) for group in conflicts for one in group
+        ]
+        _write(out.with_name(f"{out.stem}.conflicts.jsonl"), several)
+    new = _new_labels(agreed, handler, info)
+    return Imported(len(agreed), unlabelled, repeated, len(conflicts), refused, reasons, new)
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file; a task of Label Studio once for each of its annotations."""
+    if not file.is_file():
+        raise DataError(f"{file} is not there.", "Correct the path.")
+    check_text(file, str(file), "utf-8")
+    try:
+        if file.suffix.lower() in (".csv", ".tsv"):
+            tab = "\t" if file.suffix.lower() == ".tsv" else ","
+            with file.open(encoding="utf-8-sig", newline="") as stream:
+                yield from csv.DictReader(stream, delimiter=tab)
+            return
+        text = file.read_text(encoding="utf-8-sig")
+        if text.lstrip().startswith("["):
+            for task in json.loads(text):
+                yield from _annotations(task)
+        else:
+            for line in text.split("\n"):
+                if line.strip():
+                    yield from _annotations(json.loads(line))
+    except (ValueError, AttributeError, csv.Error) as error:
+        raise DataError(
+            f"{file} cannot be read: {error}.",
+            "Give CSV, Label Studio's JSON, or doccano's JSON lines, as the tool exports them.",
+        ) from None
+
+
+def _annotations(task: Any) -> Iterator[dict[str, Any]]:
+    if not isinstance(task, dict):
+        raise ValueError(f"a row must be an object. Received: {type(task).__name__}")
+    done = task.get("annotations")
+    if not isinstance(task.get("data"), dict) or not isinstance(done, list):
+        yield task
+        return
+    kept = [one for one in done if isinstance(one, dict) and not one.get("was_cancelled")]
+    for one in kept:
+        yield {**task, "annotations": [one]}
+    if not kept:
+        yield {**task, "annotations": []}
+
+
+def _is_labelled(row: Mapping[str, Any], target: Any) -> bool:
+    """Whether somebody has labelled it. An empty list says "none" only where that is an answer."""
+    if isinstance(row.get("data"), dict) and isinstance(row.get("annotations"), list):
+        return bool(row["annotations"])
+    value = row.get("label")
+    if isinstance(value, list) and not value:
+        return bool(target.many or target.per_word)
+    return value not in (None, "") or any(row.get(key) for key in ("tags", "entities", "spans"))
+
+
+def _line(example: Mapping[str, Any], column: str, per_word: bool) -> dict[str, Any]:
+    texts = {
+        name: example[name] for name in ("text", "text_a", "text_b", "tokens") if name in example
+    }
+    return {**texts, ("tags" if per_word else "label"): example[column]}
+
+
+def _new_labels(
+    agreed: Sequence[Mapping[str, Any]], handler: Any, info: AgentRecord
+) -> dict[str, int]:
+    known = {label.partition("-")[2] or label for label in info.labels}
+    counts: dict[str, int] = defaultdict(int)
+    if not handler.target.numeric:
+        for one in agreed:
+            for label in handler.target.names(one[handler.target.column]):
+                name = label.partition("-")[2] or label if handler.target.per_word else label
+                if name not in known and name not in info.labels:
+                    counts[name] += 1
+    return dict(counts)
+
+
+def _write(out: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    with (
+        replacing(out, fault=named_place_fault) as path,
+        path.open("w", encoding="utf-8") as stream,
+    ):
+        for line in lines:
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
