@@ -46,12 +46,14 @@ class TaskHandler(ABC):
         score: Where a number is learned mean, std, min and max of the training scores; else None.
         default_metric: What the task is judged by unless a caller names another metric.
         target: What is learned of a row.
+        answer_type: The typed dictionary of an answer, without what every answer has.
         tensors: Names and datatypes of what a V2 answer holds of each row, besides the whole answer
             as JSON.
         auto_steps: Optimizer steps that `epochs: auto` aims at.
     """
 
     target: ClassVar[Target]
+    answer_type: ClassVar[type]
     tensors: ClassVar[tuple[tuple[str, str], ...]] = ()
     auto_steps: ClassVar[int] = 600
 

@@ -28,9 +28,9 @@ def checked_top(value: Any) -> int | None:
     """
     if value is None:
         return None
-    if type(value) is not int or value < 1:
+    if type(value) not in (int, float) or value < 1 or value != int(value):
         raise DataError(
             "`top` must be a number of labels, 1 or more. "
             f"Received: {type(value).__name__} {value!r:.40}"
         )
-    return value
+    return int(value)

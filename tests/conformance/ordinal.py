@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import tensorflow as tf
@@ -39,10 +39,18 @@ class OrdinalTarget(LabelTarget):
     title = "Ranks"
 
 
+class RankAnswer(TypedDict):
+    """A label, and the number that it is nearest to."""
+
+    label: str
+    rank: float
+
+
 class Ordinal(TaskHandler):
     """The label nearest to the number that the model answers."""
 
     target = OrdinalTarget()
+    answer_type = RankAnswer
     tensors = (("label", "BYTES"), ("rank", "FP64"))
 
     def head(self) -> Head:

@@ -86,7 +86,7 @@ def test_a_step_finds_what_kubeflow_calls(sh, name) -> None:
 def test_the_steps_libraries_load_together(sh, name) -> None:
     libraries = (
         "tensorflow tensorflow_transform tfx_bsl tensorflow_model_analysis apache_beam keras "
-        "transformers onnxruntime openvino nncf sklearn kserve kubernetes s3fs gcsfs"
+        "transformers onnxruntime openvino nncf sklearn uvicorn grpc kubernetes s3fs gcsfs"
     )
     code = "; ".join(f"import {name}" for name in libraries.split())
     assert sh(name, f"python3 -c '{code}; print(keras.backend.backend())'").strip() == "tensorflow"

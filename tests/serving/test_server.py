@@ -1,9 +1,7 @@
 """The protocols' requests, and a real server on a free loopback port."""
 
-import contextlib
 import json
 import os
-import random
 import re
 import shlex
 import signal
@@ -11,12 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from server_process import call, free_port, wait_until_ready
 from tiny_model import bundle_of, make_model
 
 from bertworks import __version__
@@ -106,38 +103,6 @@ def test_numbers_out_of_range_are_refused_before_anything_is_loaded(tmp_path, wr
     ):
         batch = wrong.pop("max_batch", 32)
         server.serve([Served("agent", tmp_path / "none", max_batch=batch)], Settings(**wrong))
-
-
-def free_port():
-    """Below the range from which the system gives ports to connections that go out."""
-    while True:
-        with socket.socket() as probe:
-            port = random.randint(20_000, 32_000)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
-
-
-def call(url, body=None, content_type="application/json"):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": content_type})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def wait_until_ready(base, process, log):
-    for _ in range(480):
-        if process.poll() is not None:
-            pytest.fail(log.read_text())
-        try:
-            if call(f"{base}/v2/health/ready")[0] == 200:
-                return
-        except OSError:
-            time.sleep(0.25)
-    pytest.fail(log.read_text())
 
 
 SERVE = """

@@ -1,14 +1,306 @@
-"""The OpenAPI document: what this server offers, of these models, in this setting."""
+"""The OpenAPI document: what this server offers, of these models, in this setting.
+
+Each model has its paths written out, because what a row and an answer are is its task's affair; and
+every status that a path may answer with is there. `tests/serving/test_openapi.py` holds it against the
+server.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from bertworks import __version__
+from bertworks.runtime.confidence import FIELDS
+from bertworks.serving import protocols
 from bertworks.serving.models.registry import Registry
+from bertworks.serving.models.served import ServedModel
 from bertworks.spec.limits import Limits
 
+Schema = dict[str, Any]
 
-def document(models: Registry, limits: Limits, *, repository: bool = False) -> dict[str, Any]:
+REASONS = {
+    400: "The request is not as its protocol or the model's task has it.",
+    404: "There is no such model, version or path here.",
+    405: "Only the methods in Allow are offered.",
+    408: "The request was not all there in time.",
+    413: "The body is larger than `serve.limits.body_mb`.",
+    415: "The body is compressed.",
+    422: "More rows, characters or nesting than `serve.limits` allow.",
+    429: "Too many requests; Retry-After says when to ask again.",
+    500: "A fault of the server's; its log says which.",
+    503: "The server cannot answer now.",
+    504: "The time that the request gave was over.",
+}
+ASKED = tuple(REASONS)
+"""What a request that asks a model may be answered with, beside 200."""
+_TYPES: dict[Any, str] = {str: "string", float: "number", int: "integer", bool: "boolean"}
+_JSON = "application/json"
+_BINARY = "application/octet-stream"
+_TEXT = {"type": "string"}
+_PARAMETERS = {
+    "type": ["object", "null"],
+    "properties": {
+        "binary_data_output": {"type": "boolean"},
+        "top": {"type": ["integer", "null"], "minimum": 1},
+    },
+}
+
+
+def document(models: Registry, limits: Limits, *, repository: bool = False) -> Schema:
     """The document, as JSON has it; arguments are those of `routes.routes`."""
-    return {"openapi": "3.1.0", "info": {"title": "bertworks", "version": __version__}, "paths": {}}
+    paths: Schema = {
+        "/v1/models": _get("Names of the models", _names()),
+        "/v2": _get("Name and version of the server", _server()),
+        "/v2/models": _get("Names of the models", _names()),
+        "/v2/health/live": _get("Whether a restart would not help", _flag("live"), 503),
+        "/v2/health/ready": _get("Whether every model can be asked", _flag("ready"), 503),
+        "/metrics": _get("Metrics for Prometheus", _TEXT, media="text/plain"),
+    }
+    for model in models:
+        paths |= _of_model(model, limits)
+    if repository:
+        paths |= _repository(models)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "bertworks",
+            "version": __version__,
+            "description": "The V1 and V2 (Open Inference) protocols. A request may say in "
+            "`x-request-timeout-ms` for how long its answer is of use, and in `x-request-id` what it "
+            "is called; every answer of a model has that id. Of an object that has a key twice none "
+            "counts: it is refused.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {
+                "Error": _object({"error": _TEXT}),
+                **{f"{model.name}.answer": answer_schema(model) for model in models},
+            }
+        },
+    }
+
+
+def instance_schema(model: ServedModel, limits: Limits) -> Schema:
+    """A row of a V1 request."""
+    form = model.champion.agent.form
+    text = {"type": "string", "maxLength": limits.characters}
+    if form.two_texts:
+        two = {"type": "array", "items": text, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [two, _object(dict.fromkeys(form.inputs, text), closed=True)]}
+    if form.pretokenized:
+        row = {"anyOf": [text, {"type": "array", "items": text}]}
+        either = [_object({key: row}, closed=True) for key in ("text", "tokens")]
+        return {"anyOf": [*row["anyOf"], *either]}
+    return {"anyOf": [text, _object(dict.fromkeys(form.inputs, text), closed=True)]}
+
+
+def answer_schema(model: ServedModel) -> Schema:
+    """An answer of a row."""
+    bundle = model.champion
+    handler = bundle.agent.handler
+    found = type_schema(handler.answer_type)
+    if "label" in found["properties"]:
+        found["properties"]["label"] = {"enum": list(handler.labels)}
+    kinds = {"BOOL": {"type": "boolean"}, "BYTES": {"type": "array", "items": _TEXT}}
+    marks = {name: kinds[FIELDS[name]] for name in bundle.fields}
+    return _object({**found["properties"], **marks, "truncated": {"type": "boolean"}})
+
+
+def type_schema(kind: Any) -> Schema:
+    """The JSON Schema of a type of texts, numbers, lists, dictionaries and typed dictionaries."""
+    if kind in _TYPES:
+        return {"type": _TYPES[kind]}
+    if is_typeddict(kind):
+        return _object({name: type_schema(one) for name, one in get_type_hints(kind).items()})
+    inside = get_args(kind)
+    if get_origin(kind) is dict:
+        return {"type": "object", "additionalProperties": type_schema(inside[1])}
+    return {"type": "array", "items": type_schema(inside[0])}
+
+
+def _of_model(model: ServedModel, limits: Limits) -> Schema:
+    name = model.name
+    version = model.champion.identity.served
+    paths = {f"/v1/models/{name}": _get("Whether the model can be asked", _ready(), 503, 404)}
+    paths[f"/v1/models/{name}:predict"] = {"post": _predict(model, limits)}
+    for place in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}"):
+        paths[place] = _get("Inputs, outputs and versions", _metadata(), 404)
+        paths[f"{place}/ready"] = _get("Whether the model can be asked", _ready(), 503, 404)
+        paths[f"{place}/infer"] = {"post": _infer(model, limits)}
+    return paths
+
+
+def _predict(model: ServedModel, limits: Limits) -> Schema:
+    rows = {
+        "type": "array",
+        "items": instance_schema(model, limits),
+        "minItems": 1,
+        "maxItems": limits.rows,
+    }
+    asked = _object({"instances": rows}, top={"type": ["integer", "null"], "minimum": 1})
+    answers = {"type": "array", "items": {"$ref": f"#/components/schemas/{model.name}.answer"}}
+    told = _object(
+        {"predictions": answers, "model_name": _TEXT, "model_version": _TEXT, "digest": _TEXT}
+    )
+    return _operation(
+        f"Ask {model.name} (V1)",
+        told,
+        *ASKED,
+        body={_JSON: {"schema": asked, "example": {"instances": [_sample(model)]}}},
+    )
+
+
+def _infer(model: ServedModel, limits: Limits) -> Schema:
+    task = model.champion.agent.task
+    tensor = _object(
+        {
+            "name": {"enum": protocols.input_names(task)},
+            "datatype": {"enum": ["BYTES"]},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 8},
+            "data": {"type": "array", "items": {"type": ["string", "array"]}},
+        }
+    )
+    outputs = protocols.output_types(task, model.champion.fields)
+    names = [name for name, _ in outputs]
+    wanted = _object(
+        {"name": {"enum": names}},
+        parameters={"type": ["object", "null"], "properties": {"binary_data": {"type": "boolean"}}},
+    )
+    asked = _object(
+        {"inputs": {"type": "array", "items": tensor, "minItems": 1}},
+        id={"type": ["string", "null"]},
+        outputs={"type": ["array", "null"], "items": wanted, "maxItems": len(names)},
+        parameters=_PARAMETERS,
+    )
+    output = _object(
+        {
+            "name": {"enum": names},
+            "datatype": {"enum": sorted({kind for _, kind in outputs})},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+        },
+        data={"type": "array"},
+        parameters={"type": "object"},
+    )
+    told = _object(
+        {
+            "model_name": _TEXT,
+            "model_version": _TEXT,
+            "id": _TEXT,
+            "parameters": _object({"digest": _TEXT}),
+            "outputs": {"type": "array", "items": output},
+        }
+    )
+    operation = _operation(
+        f"Ask {model.name} (V2)",
+        told,
+        *ASKED,
+        body={_JSON: {"schema": asked, "example": _example(model)}},
+    )
+    operation["responses"]["200"]["content"][_BINARY] = {"schema": {}}
+    operation["description"] = (
+        "With the header `Inference-Header-Content-Length` inputs may stand as bytes behind the JSON, "
+        "and with `binary_data` outputs come so: the protocol's binary data extension. `shape` must "
+        "hold as many elements as `data`."
+    )
+    return operation
+
+
+def _sample(model: ServedModel) -> Any:
+    sample = model.champion.agent.form.sample
+    return sample if isinstance(sample, str) else list(sample)
+
+
+def _example(model: ServedModel) -> Schema:
+    form = model.champion.agent.form
+    values = [form.sample] if len(form.inputs) == 1 else form.sample
+    return {
+        "inputs": [
+            {"name": name, "datatype": "BYTES", "shape": [1], "data": [value]}
+            for name, value in zip(form.inputs, values, strict=True)
+        ]
+    }
+
+
+def _repository(models: Registry) -> Schema:
+    entry = _object(dict.fromkeys(("name", "version", "state", "reason"), _TEXT))
+    base = "/v2/repository"
+    index = _operation("All models of this server", {"type": "array", "items": entry})
+    paths: Schema = {f"{base}/index": {"post": index}}
+    for model in models:
+        for verb in ("load", "unload"):
+            told = _object({"name": _TEXT, verb: {"type": "boolean"}})
+            operation = _operation(f"{verb.capitalize()} {model.name}", told, 404, 503)
+            paths[f"{base}/models/{model.name}/{verb}"] = {"post": operation}
+    return paths
+
+
+def _get(summary: str, told: Schema, *statuses: int, media: str = _JSON) -> Schema:
+    operation = _operation(summary, told, *statuses, media=media)
+    if summary.startswith("Whether") and 503 in statuses and 404 not in statuses:
+        operation["responses"]["503"]["content"] = {_JSON: {"schema": {"type": "object"}}}
+    return {"get": operation}
+
+
+def _operation(
+    summary: str,
+    told: Schema,
+    *statuses: int,
+    media: str = _JSON,
+    body: Mapping[str, Any] | None = None,
+) -> Schema:
+    error = {"content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    responses: Schema = {"200": {"description": "Done.", "content": {media: {"schema": told}}}}
+    for status in sorted({405, *statuses}):
+        responses[str(status)] = {"description": REASONS[status], **error}
+    operation: Schema = {"summary": summary, "responses": responses}
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
+
+
+def _object(required: Mapping[str, Schema], closed: bool = False, **optional: Schema) -> Schema:
+    found = {
+        "type": "object",
+        "properties": {**required, **optional},
+        "required": list(required),
+    }
+    return {**found, "additionalProperties": False} if closed else found
+
+
+def _names() -> Schema:
+    return _object({"models": {"type": "array", "items": _TEXT}})
+
+
+def _server() -> Schema:
+    return _object(
+        {"name": _TEXT, "version": _TEXT, "extensions": {"type": "array", "items": _TEXT}}
+    )
+
+
+def _flag(name: str) -> Schema:
+    return _object({name: {"type": "boolean"}})
+
+
+def _ready() -> Schema:
+    return _object({"name": _TEXT, "ready": {"type": "boolean"}})
+
+
+def _metadata() -> Schema:
+    tensor = _object(
+        {
+            "name": _TEXT,
+            "datatype": _TEXT,
+            "shape": {"type": "array", "items": {"type": "integer"}},
+        }
+    )
+    tensors = {"type": "array", "items": tensor}
+    return _object(
+        {
+            "name": _TEXT,
+            "versions": {"type": "array", "items": _TEXT},
+            "platform": _TEXT,
+            "inputs": tensors,
+            "outputs": tensors,
+        }
+    )

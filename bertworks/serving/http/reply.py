@@ -48,7 +48,10 @@ class Reply:
         headers = [
             (b"content-type", self.media.encode()),
             (b"content-length", str(len(self.body)).encode()),
-            *((name.encode(), value.encode("latin-1")) for name, value in self.headers.items()),
+            *(
+                (name.lower().encode(), value.encode("latin-1"))
+                for name, value in self.headers.items()
+            ),
             *more,
         ]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})

@@ -31,6 +31,7 @@ class Classification(TaskHandler):
     """One of the labels."""
 
     target = LabelTarget()
+    answer_type = LabelAnswer
     tensors = (("label", "BYTES"), ("score", "FP64"))
 
     def head(self) -> Head:

@@ -29,6 +29,7 @@ class MultiLabel(TaskHandler):
     """Any number of the labels."""
 
     target = LabelsTarget()
+    answer_type = LabelsAnswer
 
     def head(self) -> Head:
         """A sequence head with sigmoid outputs."""

@@ -28,6 +28,7 @@ class Regression(TaskHandler):
     """A number."""
 
     target = NumberTarget()
+    answer_type = ScoreAnswer
     tensors = (("score", "FP64"),)
 
     def head(self) -> Head:

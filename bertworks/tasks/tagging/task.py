@@ -55,6 +55,7 @@ class Tagging(TaskHandler):
     """
 
     target = TagsTarget()
+    answer_type = TagsAnswer
     auto_steps = 1200
 
     def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> Example:
