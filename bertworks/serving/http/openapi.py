@@ -102,7 +102,10 @@ def answer_schema(model: ServedModel) -> Schema:
     found = type_schema(handler.answer_type)
     if "label" in found["properties"]:
         found["properties"]["label"] = {"enum": list(handler.labels)}
-    kinds = {"BOOL": {"type": "boolean"}, "BYTES": {"type": "array", "items": _TEXT}}
+    kinds: dict[str, Schema] = {
+        "BOOL": {"type": "boolean"},
+        "BYTES": {"type": "array", "items": _TEXT},
+    }
     marks = {name: kinds[FIELDS[name]] for name in bundle.fields}
     return _object({**found["properties"], **marks, "truncated": {"type": "boolean"}})
 
