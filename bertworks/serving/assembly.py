@@ -19,6 +19,7 @@ from bertworks.serving.http.app import Application, Verb
 from bertworks.serving.http.gate import Gate
 from bertworks.serving.http.reply import App
 from bertworks.serving.line import Line
+from bertworks.serving.meters import Ended
 from bertworks.serving.models.registry import Registry
 from bertworks.spec.limits import Limits
 
@@ -75,7 +76,8 @@ class Serving:
         limits = limits or Limits()
         models = Registry(Batcher(threads), limits.seconds)
         line = Line(limits, limits.running or RUNNING)
-        return cls(models, limits, line, repository=repository)
+        observers = Observers([Ended(models.meters)])
+        return cls(models, limits, line, observers, repository)
 
     def application(self) -> tuple[App, Gate]:
         """The ASGI application with everything around it, and the gate inside."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from bertworks.errors import DataError
+from bertworks.serving.exchange import Exchange
 from bertworks.serving.identity import BundleIdentity
-from bertworks.serving.refusals import Cancelled
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 4, 8)
+_ANSWERING = ("queue", "compute", "encode")
+"""Stages of an exchange from a decoded request to its answer."""
+_CANCELLED = ("gone", "cancelled", "slow", "deadline", "ending")
+"""Reasons for which nobody waited, or the time was over."""
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -51,32 +53,46 @@ class Meters:
             if value is not None:
                 gauge.labels(self._name).set(value)
 
-    @contextlib.contextmanager
-    def request(self) -> Iterator[list[Any]]:
-        """Measures one request; the block puts the request's rows into the list that it gets."""
-        rows: list[Any] = []
-        began = time.perf_counter()
-        outcome = "failed"
-        with self._running.track_inprogress():
-            try:
-                yield rows
-                outcome = "answered"
-            except DataError:
-                outcome = "refused"
-                raise
-            except Cancelled:
-                outcome = "cancelled"
-                raise
-            finally:
-                self._all.requests.labels(self._name, outcome).inc()
-                if outcome == "answered":
-                    self._answered(len(rows), time.perf_counter() - began)
+    def running(self) -> AbstractContextManager[None]:
+        """Counts a request as in progress while the block runs."""
+        return self._running.track_inprogress()
 
-    def _answered(self, rows: int, seconds: float) -> None:
-        size = "one" if rows == 1 else "many"
-        self._all.seconds.labels(self._name, size).observe(seconds)
-        self._all.request_rows.labels(self._name).observe(rows)
-        self._all.rows.labels(self._name).inc(rows)
+    def ended(self, exchange: Exchange) -> None:
+        """Counts a request by how it ended, and where it was answered its rows and seconds."""
+        self._all.requests.labels(self._name, outcome_of(exchange)).inc()
+        rows = len(exchange.answers)
+        if rows and not exchange.reason:
+            size = "one" if rows == 1 else "many"
+            seconds = sum(exchange.seconds.get(stage, 0.0) for stage in _ANSWERING)
+            self._all.seconds.labels(self._name, size).observe(seconds)
+            self._all.request_rows.labels(self._name).observe(rows)
+            self._all.rows.labels(self._name).inc(rows)
+
+
+class Ended:
+    """An observer that counts how requests end.
+
+    Args:
+        meters: The meters of a model by its name; None: there is no such model.
+    """
+
+    def __init__(self, meters: Callable[[str], Meters | None]) -> None:
+        self._meters = meters
+
+    def answered(self, exchange: Exchange) -> None:
+        """Counts an exchange."""
+        meters = self._meters(exchange.model)
+        if meters is not None:
+            meters.ended(exchange)
+
+
+def outcome_of(exchange: Exchange) -> str:
+    """How a request ended, as `bertworks_requests` has it."""
+    if not exchange.reason:
+        return "answered"
+    if exchange.reason in _CANCELLED:
+        return "cancelled"
+    return "failed" if exchange.status >= 500 else "refused"
 
 
 class Turned:

@@ -9,6 +9,7 @@ import prometheus_client
 import pytest
 import yaml
 
+from bertworks.serving.exchange import Exchange
 from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.meters import Meters, Turned
 from bertworks.serving.observation import counting, drifting
@@ -50,9 +51,8 @@ def exported():
     """
     meters = Meters("monitored")
     meters.serves(BundleIdentity("a" * 64, 1, 1.0, 0.025), "onnxruntime")
-    for rows in (["a"], ["a", "b"]):
-        with meters.request() as asked:
-            asked += rows
+    for answers in ([{}], [{}, {}]):
+        meters.ended(Exchange("v1", "monitored", answers=answers))
     for meter in (*counting._registered(), *drifting._gauges()):
         meter.labels(*("x" for _ in meter._labelnames)) if meter._labelnames else None
     Turned(lambda: 0)

@@ -1,4 +1,4 @@
-"""Chromium without a window, spoken to in its own protocol (DevTools): no driver, nothing to install but it.
+"""Chromium without a window, spoken to in its own protocol (DevTools), without a driver.
 
 Debian: apt-get install chromium. All that a page asks for, logs and is refused is noted.
 """
@@ -90,7 +90,7 @@ class Tab:
                 try {{ found = {condition}; }} catch (error) {{ found = null; }}
                 if (found) done(found);
                 else if (performance.now() > end)
-                  failed(new Error({json.dumps(condition)} + ': ' + document.body.innerText.slice(0, 500)));
+                  failed(new Error({json.dumps(condition)} + document.body.innerText.slice(0, 500)));
                 else setTimeout(look, 50);
               }};
               look();
@@ -157,7 +157,9 @@ def tab() -> Iterator[Tab]:
     program = executable()
     if program is None:
         raise Failed("There is no Chromium here.")
-    with tempfile.TemporaryDirectory(prefix="bertworks-browser-", ignore_cleanup_errors=True) as home:
+    with tempfile.TemporaryDirectory(
+        prefix="bertworks-browser-", ignore_cleanup_errors=True
+    ) as home:
         # Chromium ends with it all: of a group of its own, whatever it started.
         process = subprocess.Popen(
             [program, *FLAGS, f"--user-data-dir={home}/profile", "about:blank"],

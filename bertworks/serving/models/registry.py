@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from bertworks.errors import BertworksError
 from bertworks.serving import log
 from bertworks.serving.engine.batcher import Batcher
+from bertworks.serving.meters import Meters
 from bertworks.serving.models.served import ServedModel
 from bertworks.serving.refusals import Refused
 
@@ -96,6 +97,11 @@ class Registry:
         if model is None:
             raise Refused(404, "model", f"There is no model {name[:50]!r} here.")
         return model
+
+    def meters(self, name: str) -> Meters | None:
+        """The meters of a model; None: there is none of that name."""
+        model = self._models.get(name)
+        return None if model is None else model.meters
 
     @property
     def names(self) -> list[str]:

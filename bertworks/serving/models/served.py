@@ -119,7 +119,8 @@ class ServedModel:
         if ticket is not None:
             ticket.follow(work)
         try:
-            answers = await work.future
+            with self.meters.running():
+                answers = await work.future
         except (TimeoutError, asyncio.CancelledError):
             if ticket is not None and (ticket.cancelled or ticket.late(time.monotonic())):
                 raise Cancelled from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 Sample = tuple[str, dict[str, str], float]
+Meters = Mapping[str, list[tuple[dict[str, str], float]]]
 Histogram = list[tuple[float | None, float]]
 """Upper bound (None: there is none) and how many are at or below it."""
 
@@ -78,7 +79,7 @@ def figures(name: str, tellers: Sequence[Tell] = ()) -> Figures:
     for labels, count in known["bertworks_request_seconds_bucket"]:
         bound = float(labels["le"])
         buckets[labels["rows"]].append((None if math.isinf(bound) else bound, count))
-    told = (tell(name) for tell in tellers)
+    told = [_drift(known), *(tell(name) for tell in tellers)]
     return Figures(
         requests=by("bertworks_requests_total", "outcome"),
         rows=value("bertworks_rows_total"),
@@ -88,6 +89,24 @@ def figures(name: str, tellers: Sequence[Tell] = ()) -> Figures:
         turned_away=by("bertworks_requests_turned_away_total", "reason"),
         panels=[panel for panel in told if panel is not None],
     )
+
+
+def _drift(known: Meters) -> Panel | None:
+    """The last window against the training's rows; None: none was full yet."""
+    limits = {labels["measure"]: value for labels, value in known["bertworks_drift_limit_bits"]}
+    drifted = {labels["measure"]: value for labels, value in known["bertworks_drift"]}
+    rows: list[list[str | float]] = [
+        [
+            labels["measure"],
+            round(bits, 4),
+            round(limits.get(labels["measure"], math.nan), 4),
+            "drifted" if drifted.get(labels["measure"]) else "as in training",
+        ]
+        for labels, bits in known["bertworks_drift_bits"]
+    ]
+    said = "How far the last window of texts and answers is from the training's rows, above chance."
+    head = ["measure", "bits", "limit", ""]
+    return Panel("Drift", head, rows, said, [1, 2]) if rows else None
 
 
 def _samples(name: str) -> Iterable[Sample]:
@@ -101,7 +120,7 @@ def _samples(name: str) -> Iterable[Sample]:
                     yield sample.name, sample.labels, sample.value
 
 
-def _by_name(samples: Iterable[Sample]) -> dict[str, list[tuple[dict[str, str], float]]]:
+def _by_name(samples: Iterable[Sample]) -> Meters:
     found: dict[str, Any] = defaultdict(list)
     for name, labels, value in samples:
         found[name].append((labels, value))

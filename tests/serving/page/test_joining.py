@@ -12,11 +12,14 @@ from tiny_model import bundle_of, make_model
 
 from bertworks.contracts.shown import SHOWN, ShownExample
 from bertworks.runtime.agent import Agent
+from bertworks.runtime.drift import Finding
+from bertworks.serving.exchange import Exchange
 from bertworks.serving.identity import in_store
-from bertworks.serving.meters import Meters
+from bertworks.serving.meters import outcome_of
 from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.models.served import OneBundle, ServedModel
-from bertworks.serving.page import joining, static
+from bertworks.serving.observation import drifting
+from bertworks.serving.page import figures, joining, static
 from bertworks.serving.page.figures import Panel
 from bertworks.spec.limits import Limits
 
@@ -40,12 +43,16 @@ def agent(bundle):
     return Agent.load(bundle_of(bundle.parent / "m", folder))
 
 
-def server(agent, folder=None, limits=None, tellers=(), **more):
+def server(*given, **more):
+    return put_together(*given, **more).application()[0]
+
+
+def put_together(agent, folder=None, limits=None, tellers=(), **more):
     serving = serving_of({}, limits)
     model = add(serving, "agent", agent)
     model.champion.folder = folder
     joining.join(serving, tellers, **more)
-    return serving.application()[0]
+    return serving
 
 
 def ask(app, method, path, value=None, headers=()):
@@ -158,13 +165,17 @@ def test_the_card_of_a_version_in_a_bucket_has_what_lies_beside_it(tmp_path):
 
 def test_figures_count_what_was_asked_and_show_what_others_tell(agent, bundle):
     panel = Panel("Drift", ["what", "now"], [["tokens", 0.1]], numeric=[1])
-    app = server(agent, bundle, tellers=[lambda name: panel if name == "agent" else None])
+    serving = put_together(agent, bundle, tellers=[lambda name: panel if name == "agent" else None])
+    app = serving.application()[0]
     before = ask(app, "GET", "/v1/models/agent/figures").json()
     for _ in range(3):
-        with Meters("agent").request() as rows:
-            rows.append("b")
+        assert ask(app, "POST", "/v1/models/agent:predict", {"instances": ["b"]}).status == 200
+    assert ask(app, "POST", "/v1/models/agent:explain", {"instances": ["b"]}).status == 200
+    assert ask(app, "POST", "/v1/models/agent:predict", {"instances": [1]}).status == 400
+    serving.observers.close()
     after = ask(app, "GET", "/v1/models/agent/figures").json()
-    assert after["requests"]["answered"] - before["requests"]["answered"] == 3
+    assert after["requests"]["answered"] - before["requests"]["answered"] == 4
+    assert after["requests"]["refused"] - before["requests"]["refused"] == 1
     assert after["rows"] - before["rows"] == 3
     bound, count = after["seconds"]["one"][-1]
     assert bound is None
@@ -173,3 +184,27 @@ def test_figures_count_what_was_asked_and_show_what_others_tell(agent, bundle):
         {"title": "Drift", "head": ["what", "now"], "rows": [["tokens", 0.1]], "text": "",
          "numeric": [1]}
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "outcome"),
+    [
+        (200, "", "answered"),
+        (400, "row", "refused"),
+        (429, "busy", "refused"),
+        (500, "fault", "failed"),
+        (499, "gone", "cancelled"),
+        (503, "slow", "cancelled"),
+    ],
+)
+def test_requests_are_counted_by_how_they_ended(status, reason, outcome):
+    exchange = Exchange("v1", "agent")
+    exchange.end(status, reason)
+    assert outcome_of(exchange) == outcome
+
+
+def test_drift_is_shown_once_a_window_was_full(agent, bundle):
+    assert figures.figures("another").panels == []
+    drifting.show("drifts", [Finding("tokens", 0.25, 0.1, True, 500)])
+    (panel,) = figures.figures("drifts").panels
+    assert (panel.title, panel.rows) == ("Drift", [["tokens", 0.25, 0.1, "drifted"]])
