@@ -205,6 +205,6 @@ def test_requests_are_counted_by_how_they_ended(status, reason, outcome):
 
 def test_drift_is_shown_once_a_window_was_full(agent, bundle):
     assert figures.figures("another").panels == []
-    drifting.show("drifts", [Finding("tokens", 0.25, 0.1, True, 500)])
+    drifting.show("drifts", [Finding("tokens", 0.25, 0.1, 500)])
     (panel,) = figures.figures("drifts").panels
     assert (panel.title, panel.rows) == ("Drift", [["tokens", 0.25, 0.1, "drifted"]])
