@@ -12,6 +12,7 @@ import typer
 
 from pipelines.cli.options import DebugOption, RootOption
 
+OBSERVING = "What it tells"
 AgentOption = Annotated[
     str | None,
     typer.Option(
@@ -151,13 +152,17 @@ def serve(
     ] = None,
     log_format: Annotated[
         str | None,
-        typer.Option(help="text or json: the log, a line a request; the spec's by default."),
+        typer.Option(
+            help="text or json: the log, a line a request; the spec's by default.",
+            rich_help_panel=OBSERVING,
+        ),
     ] = None,
     samples: Annotated[
         Path | None,
         typer.Option(
             help="Keep some of the requests in this folder, masked, to be labelled: `bertworks label`; "
             "the spec's serve.observing.sampling says how many.",
+            rich_help_panel=OBSERVING,
         ),
     ] = None,
     repository: Annotated[

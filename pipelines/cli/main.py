@@ -16,6 +16,7 @@ import typer
 
 from bertworks import __version__
 from bertworks.errors import BertworksError, SpecError
+from pipelines.cli import ask as ask_cli
 from pipelines.cli import asking as asking_cli
 from pipelines.cli import auto as auto_cli
 from pipelines.cli import bases as bases_cli
@@ -214,6 +215,7 @@ def compile(
 app.command()(bases_cli.bases)
 app.command()(asking_cli.predict)
 app.command()(asking_cli.serve)
+app.command()(ask_cli.ask)
 
 
 @app.command()
