@@ -113,10 +113,10 @@ def answered(
 ) -> Iterator[tuple[Given, Mapping[str, object]] | BadRow]:
     """Each row with its answer, in order; rows that the agent does not take are bad rows."""
     form = form_of(agent.task)
-    checked = [_checked(form, place, item) for place, item in enumerate(items)]
-    good = [item for item in checked if not isinstance(item, BadRow)]
+    found = [checked(form, place, item) for place, item in enumerate(items)]
+    good = [item for item in found if not isinstance(item, BadRow)]
     answers = iter(agent.predict([given.row for given in good]) if good else [])
-    for item in checked:
+    for item in found:
         yield item if isinstance(item, BadRow) else (item, top_labels(next(answers), top))
 
 
@@ -149,7 +149,8 @@ def _answer(agent: Any, job: Job, kept: Journal) -> tuple[State, Output]:
     return State(state.job, number, output.place, rejected, size, output.told), output
 
 
-def _checked(form: Any, place: int, item: Given | BadRow) -> Given | BadRow:
+def checked(form: Any, place: int, item: Given | BadRow) -> Given | BadRow:
+    """A row, or a bad row where the agent's form does not take it."""
     if isinstance(item, BadRow):
         return item
     try:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bertworks.errors import SpecError
 from pipelines.cli.options import DebugOption, RootOption
 
 OBSERVING = "What it tells"
@@ -74,6 +75,17 @@ def predict(
             help="In csv and tsv, leave cells that a spreadsheet would run as formulas.",
         ),
     ] = False,
+    on: Annotated[
+        str, typer.Option("--on", help="Where to work: here, or beam.", show_default=True)
+    ] = "here",
+    beam: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--beam",
+            help="With --on beam: an option of Beam's, e.g. --beam=--runner=FlinkRunner; repeatable. "
+            "In this process by default.",
+        ),
+    ] = None,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -88,9 +100,12 @@ def predict(
     """
     from pipelines.cli.predictions import predict_stream
 
+    if on not in ("here", "beam"):
+        raise SpecError(f"--on must be here or beam. Received: {on!r}", "Give one of them.")
     predict_stream(
-        _bundle(agent, root), texts or [], file, out, format_, top=top, keep_formulas=keep_formulas
-    )
+        _bundle(agent, root), texts or [], file, out, format_, top=top, keep_formulas=keep_formulas,
+        beam=(beam or []) if on == "beam" else None,
+    )  # fmt: skip
 
 
 def serve(

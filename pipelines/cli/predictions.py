@@ -30,6 +30,7 @@ def predict_stream(
     *,
     top: int = TOP,
     keep_formulas: bool = False,
+    beam: Sequence[str] | None = None,
 ) -> None:
     """Predicts for texts from arguments, a file, or stdin, in chunks, in order.
 
@@ -51,6 +52,7 @@ def predict_stream(
         format_: Format for stdout.
         top: How many labels' scores to write of each row, the best ones.
         keep_formulas: Write cells that a spreadsheet would run as formulas as they are.
+        beam: Options of Apache Beam, which then does the work; None: this process does it.
 
     Raises:
         DataError: The file or a row of it cannot be read, a format is not known, there are both
@@ -73,6 +75,9 @@ def predict_stream(
             f"Only the answers to a file are packed. Received: {out}",
             f"Leave the .gz out: -o {str(out)[:-3]}",
         )
+    if beam is not None:
+        _by_beam(bundle, file, out, beam, top, keep_formulas)
+        return
     from bertworks.runtime.agent import Agent
 
     agent = Agent.load(bundle)
@@ -94,6 +99,21 @@ def predict_stream(
         ):
             _write(agent, rows, writer, stream, top)
     writer.told.tell()
+
+
+def _by_beam(
+    bundle: Path, file: Path | None, out: Path | None, options: Sequence[str], top: int, keep: bool
+) -> None:
+    if file is None or out is None:
+        raise DataError(
+            "Beam reads a file and writes a file, and one of them was not named.",
+            "Name both, or leave Beam out.",
+        )
+    from bertworks.batch.beam import answer_by_beam
+    from bertworks.batch.job import Job, tell
+
+    job = Job(bundle, file, out, top, keep)
+    tell(job, answer_by_beam(job, options))
 
 
 def _check_file(file: Path, texts: Sequence[str]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from bertworks.serving import log
 from bertworks.serving.assembly import Serving
-from bertworks.serving.observation import tracing
 from bertworks.serving.observation.counting import Counting
 from bertworks.serving.observation.drifting import Drifting
+from bertworks.serving.observation.tracing import Tracing, configured
 from bertworks.serving.settings import Join
 from bertworks.spec.observing import Observing
 
@@ -33,8 +33,8 @@ def observing(settings: Observing) -> Join:
         batcher.batched, batcher.tokenized = counting.batched, counting.tokenized
         observers.add(counting)
         observers.add(Drifting(serving.models, settings))
-        if (exporter := tracing.configured()) is not None:
-            observers.add(tracing.Tracing(exporter))
+        if (exporter := configured()) is not None:
+            observers.add(Tracing(exporter))
             serving.stopped.append(lambda: asyncio.to_thread(exporter.close))
         if settings.sampling.folder is not None:
             _keep_samples(serving, Path(settings.sampling.folder), settings)
