@@ -108,7 +108,7 @@ serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
 BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up
-BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune)
+BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune auto)
 
 .PHONY: bench
 bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 2 hours); then the page
@@ -116,14 +116,14 @@ bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 
 	  $(MAKE) --no-print-directory bench-$$name || failed=1; done; exit $$failed
 
 .PHONY: bench-NAME
-bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page seeds cost confidence tune
-	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune; options: make bench-agent ARGS=--help"
+bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page seeds cost confidence tune auto
+	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune auto; options: make bench-agent ARGS=--help"
 
 .PHONY: $(BENCH)
-bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short: .venv-peers/.done
+bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short bench-auto: .venv-peers/.done
 bench-preprocess: .venv-peers-tfx/.done
 $(BENCH): bench-%: $(VENV)/.runtime
-	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
+	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(if $(DATA),--data '$(DATA)') $(ARGS)
 
 IMAGE_BUILD = DOCKER='$(DOCKER)' BASE_IMAGE='$(BASE_IMAGE)' CA_BUNDLE='$(CA_BUNDLE)' \
   INDEX='$(INDEX)' docker/build.sh

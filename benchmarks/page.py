@@ -26,6 +26,7 @@ ORDER = (
     "efficiency-gpu",
     "agent",
     "seeds",
+    "auto",
     "pruning",
     "cost",
     "overhead",
