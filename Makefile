@@ -60,6 +60,20 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(UV) pip install -q --python .venv-peers-tfx/bin/python -r $<
 	@touch $@
 
+# The whole of torch, with what GPUs need: torchvision's wheels are made for it alone.
+.venv-peers-autogluon/.done: requirements/peers-autogluon.txt | $(BIN)/uv
+	@echo "setting up: the peer AutoGluon (6 GB)"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv-peers-autogluon
+	@$(UV) pip install -q --require-hashes --python .venv-peers-autogluon/bin/python -r $<
+	@touch $@
+
+# An MLflow server for the slow test of track.mlflow.
+.venv-mlflow/.done: requirements/mlflow.txt | $(BIN)/uv
+	@echo "setting up: an MLflow server"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv-mlflow
+	@$(UV) pip install -q --require-hashes --python .venv-mlflow/bin/python -r $<
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/.runtime ## Set up the environment for running pipelines
 
@@ -76,7 +90,7 @@ cases: $(VENV)/.dev ## Run a folder of cases, each a spec with its data, and pri
 	@$(BIN)/python -m tests.cases.run '$(CASES)' $(ARGS)
 
 .PHONY: test-slow
-test-slow: $(VENV)/.dev .venv-peers/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch
+test-slow: $(VENV)/.dev .venv-peers/.done .venv-mlflow/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch
 	@$(BIN)/python -m pytest -m slow
 
 .PHONY: golden
@@ -103,12 +117,21 @@ format: $(VENV)/.dev ## Rewrite the code in the project's style
 types: $(VENV)/.dev ## Check types
 	@$(BIN)/mypy
 
+$(VENV)/.board: requirements/board.txt $(VENV)/.runtime
+	@echo "setting up: TensorBoard"
+	@$(UV) pip install -q --require-hashes -r $<
+	@touch $@
+
+.PHONY: board
+board: $(VENV)/.board ## Open the training curves and trials of all runs (ARGS="latest --port 6007")
+	@$(BIN)/bertworks board $(ARGS)
+
 .PHONY: serve
 serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
 BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up
-BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune auto)
+BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune auto presets)
 
 .PHONY: bench
 bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 2 hours); then the page
@@ -116,8 +139,8 @@ bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 
 	  $(MAKE) --no-print-directory bench-$$name || failed=1; done; exit $$failed
 
 .PHONY: bench-NAME
-bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page seeds cost confidence tune auto
-	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune auto; options: make bench-agent ARGS=--help"
+bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page seeds cost confidence tune auto presets
+	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune auto presets; options: make bench-agent ARGS=--help"
 
 .PHONY: $(BENCH)
 bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short bench-auto: .venv-peers/.done
@@ -166,7 +189,7 @@ TFX_APART = attrs|google-apitools|kubernetes|pyarrow|scikit-learn
 
 .PHONY: lock
 lock: $(BIN)/uv ## Resolve the requirements anew, with hashes
-	@for set in dev runtime; do \
+	@for set in dev runtime board mlflow peers-autogluon; do \
 	  $(UV) pip compile -q --generate-hashes --no-header --no-annotate \
 	    $$([ $$set = runtime ] && echo -c requirements/dev.txt) \
 	    requirements/$$set.in -o requirements/$$set.txt; done
@@ -192,6 +215,6 @@ kind-down: ## Delete the kind cluster
 
 .PHONY: clean
 clean: ## Remove environments, runs and caches (keeps the models: .bertworks/models)
-	@rm -rf $(VENV) .venv-peers .venv-peers-tfx .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	@rm -rf $(VENV) .venv-peers .venv-peers-tfx .venv-peers-autogluon .venv-mlflow .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	@rm -rf .bertworks/downloads .bertworks/pipeline_root .bertworks/checkpoints .bertworks/runs \
 	  .bertworks/rows

@@ -32,7 +32,7 @@ from bertworks.notices import Notice, in_order, to_log
 from bertworks.storage import temporary
 from bertworks.storage.artifacts import MANIFEST, write_json
 from bertworks.storage.checkpoints import CODE
-from components import shown
+from components import shown, tracked
 from components.contract import StepResult
 
 DEBUG = "BERTWORKS_DEBUG"
@@ -104,6 +104,7 @@ def launch(
     # `bertworks runs show` reads these lines from the pod's log.
     print(to_log(task, notices), end="", file=sys.stderr)
     print(f"step {task} succeeded in {seconds:.0f} s: {said}", file=sys.stderr, flush=True)
+    tracked.tell(task, section, numbers, out_paths, Path(view.path), time.time() - seconds)
     _emit(
         "succeeded",
         outputs=out_paths,
@@ -246,6 +247,7 @@ def _fail(
     _emit("failed", message=message, exit_code=exit_code, notices=told)
     if kind is not None:
         failures.record(task, message, exit_code, kind)
+        tracked.tell_failure(task, message)
     failures.end(task)
     sys.stderr.flush()
     # Not sys.exit: threads that a library left behind must not keep a failed step alive.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bertworks import failures
 from bertworks.spec.cluster import NodeMatch, Resources, StepResources
 from bertworks.storage.checkpoints import ROOT as CHECKPOINTS
+from components import tracked
 from components.launch import TIMEOUT
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def apply_resources(task: Any, box: Box, dag: Dag) -> None:
     _set_retries(task, chosen)
     _set_environment(task, chosen, box, places(resources))
     _set_volumes(task, chosen, resources)
+    _set_tracking(task, dag)
     _set_labels(task, box, dag)
     _set_secrets(task, box, dag)
 
@@ -177,6 +179,15 @@ def _set_environment(task: Any, chosen: StepResources, box: Box, kept: Places) -
     kubernetes.use_field_path_as_env(
         task, failures.NODE, "metadata.annotations['workflows.argoproj.io/node-name']"
     )
+
+
+def _set_tracking(task: Any, dag: Dag) -> None:
+    """In the environment, so that another server leaves the caches of the steps whole."""
+    track = dag.spec.track
+    if track.mlflow is not None:
+        task.set_env_variable(tracked.SERVER, track.mlflow)
+        task.set_env_variable(tracked.EXPERIMENT, track.experiment or dag.spec.name)
+        task.set_env_variable(tracked.NAME, dag.spec.name)
 
 
 def _set_volumes(task: Any, chosen: StepResources, resources: Resources) -> None:

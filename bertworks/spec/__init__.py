@@ -12,6 +12,7 @@ from bertworks.spec.data import Clean, Columns, Corpus, Data, Source
 from bertworks.spec.judging import Evaluate, Gates, Retrain
 from bertworks.spec.section import Section
 from bertworks.spec.task import Fraction, Severity, Task, metrics_of, task_metric
+from bertworks.spec.track import Track
 from bertworks.spec.training import Finetune, Optimizer, Pretrain, Transform
 from bertworks.spec.tuning import Tune
 
@@ -45,6 +46,7 @@ __all__ = [
     "Source",
     "Task",
     "TokenizerSource",
+    "Track",
     "Transform",
     "Tune",
     "Validate",

@@ -25,6 +25,7 @@ from bertworks.spec.judging import Evaluate, Gates, Retrain
 from bertworks.spec.presets import Preset
 from bertworks.spec.section import Section
 from bertworks.spec.task import Task, metrics_of, task_metric
+from bertworks.spec.track import Track
 from bertworks.spec.training import Finetune, Pretrain, Transform
 from bertworks.spec.tuning import Tune
 
@@ -79,6 +80,7 @@ class AgentSpec(Section):
     resources: Resources = Field(default_factory=Resources)
     schedule: Schedule = Field(default_factory=Schedule)
     retrain: Retrain = Field(default_factory=Retrain)
+    track: Track = Field(default_factory=Track)
 
     @model_validator(mode="before")
     @classmethod

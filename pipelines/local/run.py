@@ -19,6 +19,7 @@ from pathlib import Path
 from bertworks import failures
 from bertworks.errors import BertworksError, GateRefused, StepFailed
 from bertworks.progress import EVENTS
+from bertworks.spec import Track
 from bertworks.spec.file import SpecFile
 from bertworks.storage import temporary
 from bertworks.storage.artifacts import open_artifact, write_json
@@ -74,6 +75,7 @@ def run(
             current.save()
             _write_report(current)
             display.stop(current)
+            _track(current, loaded.spec.track)
         return current
 
 
@@ -312,3 +314,13 @@ def _write_report(current: Run) -> None:
         report.build(current.record(), current.folder / "report.html")
     except Exception as error:  # the report must never turn a good run into a failed one
         (current.folder / "report.error.txt").write_text(f"{type(error).__name__}: {error}\n")
+
+
+def _track(current: Run, track: Track) -> None:
+    """Tells the tracking server that the spec names; whatever comes of it, the run is as it is."""
+    if track.mlflow is None:
+        return
+    from bertworks.tracking.report import tell
+
+    told = tell(current.record(), track, current.folder / "report.html")
+    print(told.line(), file=sys.stderr)

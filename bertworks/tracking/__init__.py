@@ -1,0 +1,1 @@
+"""A run's numbers as tracking servers take them: curves, and a client of MLflow's."""
