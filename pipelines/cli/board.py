@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import typer
 
 from bertworks.errors import BertworksError, EnvironmentFault
 from pipelines.cli.options import DebugOption, RootOption
+
+TENSORBOARD = "2.21.0"
+"""As in requirements/board.in: the version that is tested."""
 
 
 def board(
@@ -69,5 +73,6 @@ def _tensorboard(logs: Path) -> list[str]:
         return [found]
     raise EnvironmentFault(
         f"The curves were written to {logs}, but TensorBoard is not installed here.",
-        "Install it with `pip install tensorboard`, or open that folder with one that you have.",
+        f"Install it: `make board`, or `{shlex.quote(sys.executable)} -m pip install "
+        f"tensorboard=={TENSORBOARD}`; or open that folder with one that you have.",
     )

@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
-from bertworks.contracts.history import Point, Timings
-from bertworks.contracts.runs import RUN, RunRecord, RunStep
-from bertworks.contracts.tuned import SEARCH_TIMES, TUNED, Chosen, SearchTimes, Trial, Tuned
-from bertworks.storage.history import write_history
+from bertworks.contracts.runs import RUN, RunRecord
 from pipelines.cli import main as cli
+from pipelines.cli.board import TENSORBOARD
 from pipelines.local.board import EVENTS, write_events
+from pipelines.site import REPOSITORY
+from tests.helpers.trained_run import trained_run
 
 Called = Callable[..., tuple[int, str, str]]
-POINTS = [
-    Point(10, 0.5, "train", "loss", 0.75),
-    Point(20, 1.0, "train", "loss", 0.5),
-    Point(20, 1.0, "validation", "accuracy", 0.875),
-    Point(20, 1.0, "validation, averaged", "accuracy", 0.9375),
-]
 
 
 @pytest.fixture
 def record(tmp_path: Path) -> RunRecord:
-    """A run that has searched and fine-tuned, and whose distillation's artifact is gone."""
-    model, tuned = tmp_path / "made/model", tmp_path / "made/tuned"
-    model.mkdir(parents=True)
-    tuned.mkdir()
-    write_history(model, POINTS, Timings(seconds=8.0))
-    trials = [
-        Trial(0, Chosen(), [0.5, 0.75], 0.75, "complete"),
-        Trial(1, Chosen(learning_rate=0.1), [0.25], 0.25, "halved"),
-    ]
-    TUNED.write(tuned, Tuned("accuracy", 0, Chosen(), 0.75, [0], trials, {}, "trials"))
-    SEARCH_TIMES.write(tuned, SearchTimes(6.0, [4.0, 2.0]))
-    steps = [
-        RunStep("tune", "succeeded", outputs={"tuned": str(tuned)}),
-        RunStep("finetune", "cached", outputs={"model": str(model)}),
-        RunStep("prune", "succeeded", outputs={"pruned": str(tmp_path / "gone")}),
-    ]
-    folder = tmp_path / "root/runs/20261126-190922-tiny"
-    folder.mkdir(parents=True)
-    found = RunRecord(
-        id=folder.name, name="tiny", kind="agent", started=1000.0, state="succeeded", steps=steps,
-        folder=folder,
-    )  # fmt: skip
-    RUN.write(folder, found)
-    return found
+    return trained_run(tmp_path)
 
 
 def read(file: Path) -> list[tuple[str, int, float, float]]:
@@ -119,7 +98,9 @@ def test_without_tensorboard_the_curves_are_there_all_the_same(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     code, _, err = called("board", "20261126", "--root", str(tmp_path / "root"))
-    assert code == 7 and "pip install tensorboard" in err
+    assert code == 7 and "make board" in err
+    pinned = (REPOSITORY / "requirements/board.in").read_text("utf-8")
+    assert f"pip install tensorboard=={TENSORBOARD}" in err and f"=={TENSORBOARD}\n" in pinned
     assert list((record.folder / "board").rglob(EVENTS))
 
 
@@ -132,3 +113,47 @@ def test_a_run_without_training_has_no_curves(called: Called, tmp_path: Path) ->
     assert code == 1 and "has no training curves" in err
     code, _, err = called("board", *root)
     assert code == 1 and "yet" in err
+
+
+@pytest.mark.slow
+def test_the_page_shows_the_curves_and_the_trials(record: RunRecord, tmp_path: Path) -> None:
+    """TensorBoard itself, started by the command, asked as its page asks."""
+    write_events(record)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    command = [sys.executable, "-m", "pipelines.cli", "board", "--port", str(port)]
+    with open(tmp_path / "log", "wb") as log:
+        board = subprocess.Popen(
+            [*command, "--root", str(tmp_path / "root")], cwd=REPOSITORY, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+    data = f"http://127.0.0.1:{port}/data"
+    wanted = {
+        f"{record.id}/board/{name}"
+        for name in ("finetune/train", "finetune/validation", "finetune/validation averaged",
+                     "tune/trial 0", "tune/trial 1")
+    }  # fmt: skip
+    try:
+        while set(asked(f"{data}/runs") or ()) != wanted:  # it loads while it serves
+            assert board.poll() is None, (tmp_path / "log").read_text("utf-8")
+            time.sleep(0.2)
+        tags = asked(f"{data}/plugin/scalars/tags")
+        assert set(tags) == wanted and set(tags[f"{record.id}/board/tune/trial 1"]) == {
+            "best accuracy so far"
+        }
+        named = {"run": f"{record.id}/board/finetune/train", "tag": "loss"}
+        points = asked(f"{data}/plugin/scalars/scalars", **named)
+        assert [(step, value) for _, step, value in points] == [(10, 0.75), (20, 0.5)]
+        assert "<title>TensorBoard</title>" in requests.get(data[:-5], timeout=60).text
+    finally:
+        os.killpg(board.pid, signal.SIGTERM)
+        board.wait()
+
+
+def asked(url: str, **parameters: str) -> Any:
+    """What the page's data API answers; None where nobody does yet."""
+    try:
+        return requests.get(url, params=parameters, timeout=60).json()
+    except requests.ConnectionError:
+        return None
