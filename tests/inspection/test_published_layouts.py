@@ -6,6 +6,7 @@ import json
 import subprocess
 import tracemalloc
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -116,3 +117,71 @@ def test_a_line_without_an_end_is_refused(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "a.csv" in caught.value.message and peak < 50_000_000
+
+
+STATEMENT = ("half-true", "mostly-true", "false", "true", "barely-true", "pants-fire")
+
+
+def test_a_headerless_table_of_statements_has_its_label_beside_the_text(tmp_path: Path) -> None:
+    """Names of rows, a verdict, the statement; behind it who said it, where, and counts of verdicts."""
+    for split, count in (("train", 600), ("valid", 120), ("test", 120)):
+        random = Random(split)
+        rows = []
+        for number, text in enumerate(texts(count, seed=count + len(split))):
+            speaker = f"speaker-{random.randint(1, 90)}-name"
+            job = random.choice(
+                ["President", "Governor", "", *(f"Job {n} of it" for n in range(40))]
+            )
+            place = random.choice(["Illinois", "Texas", "Ohio", "", "New York"])
+            party = random.choice(["republican", "democrat", "none", "independent"])
+            counts = [str(random.choice([0, 0, 0, 1, 2, 7, 70])) for _ in range(5)]
+            told = random.choice(["a speech", "a tweet", *(f"a show, part {n}" for n in range(80))])
+            verdict = random.choice(STATEMENT)
+            named = [
+                f"{random.randint(1, 14000)}.json",
+                verdict,
+                f"Says {text} {number}",
+                "taxes,jobs",
+            ]
+            rows.append([*named, speaker, job, place, party, *counts, told])
+        lines = "\n".join("\t".join(row) for row in rows)
+        (tmp_path / f"{split}.tsv").write_text(f"{lines}\n", encoding="utf-8")
+    found = inspect([str(tmp_path)], tmp_path)
+    source = found.content["data"]["sources"][0]
+    assert source["header"] is False and source["names"][:3] == ["column_1", "label", "text"]
+    label = next(one for one in found.decisions if one.subject == "label")
+    assert "the likelier of" not in label.reason  # nothing else comes near
+
+
+def _emotions(folder: Path, names: int, several: bool = True) -> Composed:
+    """Rows of a text and the numbers of its classes, as published, with the names in a file beside."""
+    listed = [f"emotion {n}" for n in range(names)]
+    (folder / "emotions.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
+    for split, count in (("train", 400), ("dev", 90), ("test", 90)):
+        random = Random(split)
+        most = 9 if split == "train" else 7  # not every class stands in each file
+        lines = []
+        for number, text in enumerate(texts(count, seed=count + len(split))):
+            size = random.choice([1, 1, 1, 2, 3]) if several else 1
+            cell = ",".join(map(str, sorted(random.sample(range(most), size))))
+            lines.append(f"{text} {number}\t{cell}\te{number:06x}z")
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return inspect([str(folder)], folder)
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_a_file_of_names_beside_numbered_labels_names_them(tmp_path: Path, several: bool) -> None:
+    found = _emotions(tmp_path, 9, several)
+    assert found.content["task"].get("multi_label", False) is several
+    names = [f"emotion {n}" for n in range(9)]
+    assert [one["label_names"] for one in found.content["data"]["sources"]] == [names] * 3
+    told = next(one for one in found.decisions if one.subject == "label names")
+    assert told.value.startswith("emotion 0, emotion 1") and "emotions.txt" in told.reason
+    aside = next(one for one in found.decisions if one.subject == "left out")
+    assert aside.reason == "the names of the labels"
+
+
+@pytest.mark.parametrize("lines", [8, 10])
+def test_a_file_of_another_length_names_no_labels(tmp_path: Path, lines: int) -> None:
+    found = _emotions(tmp_path, lines)
+    assert all("label_names" not in one for one in found.content["data"]["sources"])

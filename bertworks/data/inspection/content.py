@@ -83,8 +83,8 @@ def source_of(sample: Sample, roles: Roles, label: str, gathered: Gathered) -> d
     if columns:
         source["columns"] = columns
     source |= roles.settings
-    if gathered.label_names and roles.learned is not None and not label:
-        source |= rules.names_of_numbers(roles.learned.columns[0], sample, gathered.label_names)
+    if not label:
+        source |= gathered.label_names
     return source
 
 

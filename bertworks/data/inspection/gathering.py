@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bertworks.data.inspection.decisions import Decisions, evenly
 from bertworks.data.inspection.places import MEANS, Found, Place, plain_stem
@@ -21,7 +22,24 @@ _CLASSES = frozenset((
 ))  # fmt: skip
 _UNLABELLED = frozenset(("unsup", "unlabeled", "unlabelled", "unsupervised", "nolabel"))
 _MOST_PLACES = 200
+_LONGEST_NAME = 60
+_MOST_NAMES = 1000
 _LABEL_FILES = re.compile(r"^(?:classes|class|labels?|label_?names|categories|targets?)$", re.I)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file that may list the labels' names.
+
+    Attributes:
+        file: Its name.
+        lines: In the order of the labels' numbers.
+        by_name: Whether its own name says so, so that it may hold more names than labels occur.
+    """
+
+    file: str
+    lines: tuple[str, ...]
+    by_name: bool
 
 
 @dataclass
@@ -32,13 +50,15 @@ class Gathered:
         samples: The former.
         aside: What is left out, with the reason.
         classes: The class of each sample by its file's name; empty where files are no classes.
-        label_names: Names of labels that stand as numbers, from a file of names.
+        lists: Files that may list the names of labels that stand as numbers: each with its lines.
+        label_names: Settings of every source that give such labels their names.
     """
 
     samples: list[Sample]
     aside: list[tuple[str, str]] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
-    label_names: list[str] = field(default_factory=list)
+    lists: list[Listed] = field(default_factory=list)
+    label_names: dict[str, Any] = field(default_factory=dict)
 
 
 def gather(found: Found, scratch: Path, named: bool) -> Gathered:
@@ -71,8 +91,8 @@ def gather(found: Found, scratch: Path, named: bool) -> Gathered:
             last = error
             result.aside.append((place.name, error.message.removeprefix(place.name).strip()))
             continue
-        if (listed := _listed_names(sample, len(found.places))) is not None:
-            result.label_names = listed
+        if (listed := _listed(sample, len(found.places))) is not None and listed.by_name:
+            result.lists.append(listed)
             result.aside.append((place.name, "the names of the labels"))
             continue
         result.samples.append(sample)
@@ -110,12 +130,17 @@ def _no_rows(sample: Sample) -> DataError:
     return DataError(f"{name} has no rows.", "Give a file with rows below its header.")
 
 
-def _listed_names(sample: Sample, places: int) -> list[str] | None:
-    """The lines of a file that lists the labels' names beside the others; None where it is none."""
-    stem = plain_stem(sample.place.base)
-    if places < 2 or not _LABEL_FILES.match(stem) or sample.shape.format != "lines":
+def _listed(sample: Sample, places: int) -> Listed | None:
+    """The lines of a file that may list the labels' names beside the others; None where it cannot."""
+    if places < 2 or sample.shape.format != "lines" or not sample.whole:
         return None
-    return [str(row.get("text", "")).strip() for row in sample.rows]
+    stem = plain_stem(sample.place.base)
+    lines = tuple(str(row.get("text", "")).strip() for row in sample.rows)
+    by_name = _LABEL_FILES.match(stem) is not None
+    short = all(0 < len(line) <= _LONGEST_NAME for line in lines)
+    if not by_name and not (1 < len(lines) == len(set(lines)) <= _MOST_NAMES and short):
+        return None
+    return Listed(sample.place.name, lines, by_name)
 
 
 def one_kind(gathered: Gathered) -> None:
@@ -132,6 +157,8 @@ def one_kind(gathered: Gathered) -> None:
         if own == main or (alike and own & main):
             kept.append(sample)
             continue
+        if (listed := _listed(sample, len(gathered.samples))) is not None:
+            gathered.lists.append(listed)
         shown = ", ".join(sorted(own)[:6])
         gathered.aside.append((sample.place.name, f"other columns than most rows have: {shown}"))
     gathered.samples = kept

@@ -163,6 +163,8 @@ def _read(
     kept: list[tuple[Sample, dict[str, Any], Read]] = []
     last: BertworksError | None = None
     samples, classes = gathered.samples, gathered.classes
+    if not classes:
+        gathered.label_names = rules.names_of_numbers(gathered, roles, decisions)
     for number, sample in enumerate(samples):
         source = content.source_of(sample, roles, classes[number] if classes else "", gathered)
         source |= rules.unbracketed(sample, roles)

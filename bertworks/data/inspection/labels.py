@@ -25,6 +25,7 @@ _NOT_FINITE = re.compile(
     r"^[+-]?(?:inf(?:inity)?|nan|\d{1,3}(?:,\d{3})+(?:\.\d+)?)$", re.IGNORECASE
 )
 _NUMBERS = re.compile(r"^\d{1,3}(?:,\d{1,3})+$")
+_UNNAMED = re.compile(r"^column_\d+$")
 _VERDICTS = frozenset((
     "0", "1", "yes", "no", "true", "false", "y", "n", "positive", "negative", "neutral", "pos", "neg",
     "good", "bad", "spam", "ham", "toxic", "fake", "real", "ja", "nein", "oui", "non", "si", "sí",
@@ -61,15 +62,27 @@ class Learned:
     copies: tuple[str, ...] = ()
 
 
-def worth_as_label(column: Column, place: int, of: int) -> float:
-    """How much speaks for a column to be what is learned."""
+def worth_as_label(column: Column, place: int, of: int, texts: Sequence[int] = ()) -> float:
+    """How much speaks for a column to be what is learned.
+
+    Args:
+        column: The column.
+        place: Which one of the table's it is, from 0.
+        of: How many the table has.
+        texts: The places of the text's columns: where no column has a name, a label mostly stands
+            beside its text.
+    """
     name = names.worth(column.name, names.LABEL)
     value = 3.0 * name
     if names.is_learned_seldom(column.name) and name < 0.9:
         value -= 1.5
     value += 0.25 if place in (0, of - 1) else 0.0
+    if _UNNAMED.match(column.name) and any(abs(place - one) == 1 for one in texts):
+        value += 0.25
     if {one.lower() for one in column.values} <= _VERDICTS:
         value += 0.8
+    elif _verdicts(column) >= 0.8:
+        value += 0.6
     elif column.codes > 0.8 and not column.is_number:
         value -= 0.5
     many = math.log10(column.distinct)
@@ -82,6 +95,16 @@ def worth_as_label(column: Column, place: int, of: int) -> float:
         value -= 0.8
     value -= 1.0 - min(column.filled / max(column.rows, 1), 1.0)
     return value
+
+
+def _verdicts(column: Column) -> float:
+    """The share of values with a verdict among their few words: "half-true", "very good"."""
+    named: Counter[str] = Counter()
+    for value, count in column.values.items():
+        words = re.split(r"[\W_]+", value.lower())
+        if len(words) <= 3:
+            named.update({word: count for word in words if word.isalpha() and word in _VERDICTS})
+    return named.total() / max(column.values.total(), 1) if len(named) > 1 else 0.0
 
 
 def _evenness(column: Column) -> float:
@@ -110,7 +133,10 @@ def find_learned(
     free = [one for one in columns if one.name not in texts and not one.is_constant]
     places = {one.name: place for place, one in enumerate(columns)}
     candidates = [one for one in free if _may_be_learned(one)]
-    worths = {one.name: worth_as_label(one, places[one.name], len(columns)) for one in candidates}
+    beside = [places[name] for name in texts]
+    worths = {
+        one.name: worth_as_label(one, places[one.name], len(columns), beside) for one in candidates
+    }
     ranked = sorted(candidates, key=lambda one: -worths[one.name])
     flags = _flags(free, rows, ranked, worths)
     if flags is not None:

@@ -13,6 +13,7 @@ from bertworks.data.inspection.decisions import Decisions
 from bertworks.data.inspection.dry import Read
 from bertworks.data.inspection.facts import is_empty
 from bertworks.data.inspection.findings import Findings
+from bertworks.data.inspection.gathering import Gathered
 from bertworks.data.inspection.language import Language
 from bertworks.data.inspection.sampling import Sample
 from bertworks.data.labels.label_names import look_alikes
@@ -32,18 +33,44 @@ _FEW_A_LABEL = 10
 _UNKNOWN = 0.05  # rows at most whose label is -1, as it stands for none
 
 
-def names_of_numbers(column: str, sample: Sample, listed: Sequence[str]) -> dict[str, Any]:
-    """Names for labels that stand as numbers, from a file that lists them; {} where none fit."""
-    values = sorted(
-        {plain(row.get(column)) for row in sample.rows if not is_empty(row.get(column))}
-    )
+def names_of_numbers(gathered: Gathered, roles: Roles, decisions: Decisions) -> dict[str, Any]:
+    """Settings that name labels which stand as numbers, from a file that lists the names; {} for none.
+
+    A file whose own name does not say what it lists must have as many lines as there are numbers.
+    """
+    learned = roles.learned
+    if learned is None or learned.kind == "score" or len(learned.columns) != 1:
+        return {}
+    cells = {
+        plain(row.get(learned.columns[0]))
+        for sample in gathered.samples
+        for row in sample.rows
+        if not is_empty(row.get(learned.columns[0]))
+    }
+    mark = roles.separator
+    values = {part.strip() for cell in cells for part in (cell.split(mark) if mark else [cell])}
     if not values or not all(value.isdigit() for value in values):
         return {}
     numbers = sorted(map(int, values))
-    if numbers[-1] < len(listed) and numbers[0] == 0:
-        return {"label_names": list(listed)}
-    if numbers[0] == 1 and numbers[-1] == len(listed):
-        return {"label_map": {str(number): listed[number - 1] for number in numbers}}
+    for listed in sorted(gathered.lists, key=lambda one: not one.by_name):
+        lines, count = listed.lines, len(listed.lines)
+        reason = f"{count} lines, as many as the numbers {numbers[0]} to {numbers[-1]}"
+        if numbers[0] == 0 and (
+            count == numbers[-1] + 1 or (listed.by_name and count > numbers[-1])
+        ):
+            found: dict[str, Any] = {"label_names": list(lines)}
+            reason = reason if count == numbers[-1] + 1 else f"numbers up to {numbers[-1]}"
+        elif numbers[0] == 1 and numbers[-1] == count:
+            found = {"label_map": {str(number): lines[number - 1] for number in numbers}}
+        else:
+            continue
+        decisions.add(
+            "label names", ", ".join(lines[:3]) + (", …" if count > 3 else ""),
+            f"the lines of {listed.file}, in order: {reason}", ("data", "sources", 0),
+        )  # fmt: skip
+        said = (listed.file, "the names of the labels")
+        gathered.aside[:] = [said if one[0] == listed.file else one for one in gathered.aside]
+        return found
     return {}
 
 
