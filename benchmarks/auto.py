@@ -3,6 +3,7 @@
     make bench-auto DATA=../data ARGS="--only cola mrpc --minutes 10 --seeds 1 2 3"
     make bench-auto ARGS="--only sentiment"        # the example's rows, fetched; needs no DATA
     make bench-auto DATA=../data ARGS="--only cola --minutes 10 20 40"    # is the time kept?
+    make bench-auto DATA=../data ARGS="--only mrpc --minutes 10 --autogluon"
     make bench-auto ARGS=--table                   # the table of what is there, without a run
 
 The real command runs with the minutes given, and what it leaves is measured: the bundle's metric on the
@@ -19,9 +20,9 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.automatic import autogluon
 from benchmarks.automatic import made as runs
 from benchmarks.automatic.sets import SETS, DataSet, named, places
 from benchmarks.automatic.speed import rates
@@ -64,6 +65,10 @@ def _one(
     """One run, unless its result is kept already."""
     kept = options.results / "auto"
     file = kept / runs.file_name(wanted.name, minutes, seed)
+    if options.autogluon and wanted.metric not in autogluon.METRICS:
+        print(
+            f"AutoGluon is not asked for {wanted.name}: it has no {wanted.metric}", file=sys.stderr
+        )
     if file.is_file() and not options.again:
         print(f"{file.name} is there: not made again", file=sys.stderr)
         return
@@ -74,7 +79,10 @@ def _one(
     if there:
         made.recall, made.refused = runs.outside(left["bundle"], options.data, there, rows)
     made.save(kept)
-    print(json.dumps(asdict(made)), file=sys.stderr, flush=True)
+    if options.autogluon and wanted.metric in autogluon.METRICS:
+        made.autogluon = autogluon.compare(left, wanted.metric, minutes, seed, scratch)
+        made.save(kept)
+    print(json.dumps(made.to_json()), file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -93,6 +101,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, default=FOLDER, help="where the results and the table are kept"
     )
+    parser.add_argument(
+        "--autogluon", action="store_true",
+        help="fit AutoGluon MultiModal on the same rows, too: make .venv-peers-autogluon/.done",
+    )  # fmt: skip
     parser.add_argument("--again", action="store_true", help="make what is kept already, too")
     parser.add_argument("--table", action="store_true", help="only write the table anew")
     options = parser.parse_args()

@@ -27,6 +27,7 @@ ORDER = (
     "agent",
     "seeds",
     "auto",
+    "presets",
     "pruning",
     "cost",
     "overhead",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.automatic.autogluon import Compared
 from benchmarks.automatic.sets import DataSet
 from benchmarks.harness.results import machine
 from benchmarks.harness.sides import REPOSITORY
@@ -44,6 +45,7 @@ class Made:
         rates, peer_rates: Rows a second of the bundle and of the peer, a round each, in turn.
         recall: Folder of out-of-scope texts to the share of them that was told as such.
         refused: The share of in-scope test rows that was taken for out of scope.
+        autogluon: What AutoGluon came to on the same rows; None: it was not asked.
         load: The machine's load average at the beginning and at the end.
         machine, measured: Where and when.
     """
@@ -67,15 +69,21 @@ class Made:
     peer_rates: list[float] = field(default_factory=list)
     recall: dict[str, float] = field(default_factory=dict)
     refused: float | None = None
+    autogluon: Compared | None = None
     load: tuple[float, float] = (0.0, 0.0)
     machine: str = ""
     measured: str = ""
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, name: str = "") -> None:
         """Writes it beside and renames it into place."""
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / file_name(self.name, self.minutes, self.seed)) as beside:
-            beside.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        name = name or file_name(self.name, self.minutes, self.seed)
+        with replacing(folder / name) as beside:
+            beside.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+    def to_json(self) -> dict[str, Any]:
+        """It as JSON has it."""
+        return asdict(self)
 
 
 def file_name(name: str, minutes: float, seed: int) -> str:
@@ -88,7 +96,9 @@ def kept(folder: Path) -> list[Made]:
     found = []
     for file in folder.glob("*.json"):
         value = json.loads(file.read_text(encoding="utf-8"))
-        found.append(Made(**{**value, "load": tuple(value["load"])}))
+        peer = value.pop("autogluon", None)
+        value |= {"load": tuple(value["load"]), "autogluon": Compared(**peer) if peer else None}
+        found.append(Made(**value))
     return sorted(found, key=lambda one: (one.name, one.minutes, one.seed))
 
 
@@ -118,30 +128,63 @@ def make(
     Raises:
         SystemExit: No bundle came of it.
     """
-    before, began, clock = os.getloadavg()[0], time.time(), time.monotonic()
     called = command(wanted, files, minutes, seed, root)
-    root.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(called, cwd=REPOSITORY)
-    taken = (time.monotonic() - clock) / 60
-    record = _chosen(root, began)
-    if record is None:
-        raise SystemExit(
-            f"error: {wanted.name}: `bertworks auto` left no bundle (code {done.returncode})"
-        )
+    left = left_by([called], wanted.name, root)
+    return of_record(wanted, *left, minutes=minutes, seed=seed)
+
+
+def of_record(
+    wanted: DataSet,
+    record: Mapping[str, Any],
+    passed: bool,
+    taken: float,
+    load: tuple[float, float],
+    *,
+    minutes: float = 0.0,
+    seed: int,
+) -> tuple[Made, dict[str, Path]]:
+    """The result of a run; arguments but the first and the last two are what `left_by` returns."""
     places = {name: Path(place) for name, place in record["artifacts"].items()}
     value, low, high, rows = measured(wanted, places)
     confidence = json.loads((places["bundle_metrics"] / "confidence.json").read_text("utf-8"))
     test = (confidence.get("splits") or {}).get("test")
-    trials = json.loads((places["tuned"] / "tuned.json").read_text("utf-8"))["trials"]
+    searched = places.get("tuned")
+    trials = json.loads((searched / "tuned.json").read_text("utf-8"))["trials"] if searched else []
     made = Made(
-        wanted.name, minutes, seed, round(taken, 2), done.returncode == 0,
+        wanted.name, minutes, seed, taken, passed,
         record["spec"]["base"].get("name") or record["spec"]["base"]["uri"],
         "pruned" in places, wanted.metric, value, low, high, rows, _size(places["bundle"]),
-        calibration_error=test["error"] if test else None, trials=len(trials),
-        load=(before, os.getloadavg()[0]), machine=machine(),
-        measured=datetime.now(UTC).date().isoformat(),
+        calibration_error=test["error"] if test else None, trials=len(trials), load=load,
+        machine=machine(), measured=datetime.now(UTC).date().isoformat(),
     )  # fmt: skip
     return made, places
+
+
+def left_by(
+    commands: Sequence[Sequence[str]], name: str, root: Path
+) -> tuple[dict[str, Any], bool, float, tuple[float, float]]:
+    """Runs commands one after the other, and reads what they left.
+
+    Args:
+        commands: The last one makes a bundle.
+        name: Of the data set, for messages.
+        root: Where their runs are kept.
+
+    Returns:
+        The record of the run whose bundle they chose; whether the last command ended well; the minutes
+        that they took; the load average before and after.
+
+    Raises:
+        SystemExit: No bundle came of them.
+    """
+    before, began, clock = os.getloadavg()[0], time.time(), time.monotonic()
+    root.mkdir(parents=True, exist_ok=True)
+    codes = [subprocess.run(called, cwd=REPOSITORY).returncode for called in commands]
+    taken = round((time.monotonic() - clock) / 60, 2)
+    record = _chosen(root, began)
+    if record is None:
+        raise SystemExit(f"error: {name}: no bundle was left; codes {codes}")
+    return record, codes[-1] == 0, taken, (before, os.getloadavg()[0])
 
 
 def _chosen(root: Path, began: float) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ def rates(
     encoder = scratch / "minilm-l6"
     encoder.mkdir(exist_ok=True)
     fetch_base(Base(), encoder)
-    taken = _evenly(sorted(rows, key=_length), most)
+    taken = evenly(sorted(rows, key=_length), most)
     job = {"texts": taken, "short": taken[:1], "max_length": info.max_length}
     own = Side("bertworks", OWN_PYTHON, "benchmarks/own_rows.py")
     peer = Side(PEER, peer_python(), "benchmarks/peers/torch_encoder.py")
@@ -52,6 +52,7 @@ def _length(row: Any) -> int:
     return len(row) if isinstance(row, str) else sum(map(len, row))
 
 
-def _evenly(rows: Sequence[Any], most: int) -> list[Any]:
+def evenly(rows: Sequence[Any], most: int) -> list[Any]:
+    """At most so many rows, from all of them alike."""
     count = min(most, len(rows))
     return [rows[place * len(rows) // count] for place in range(count)]

@@ -14,6 +14,7 @@ from benchmarks.harness.results import Result, Row, compare
 OVER = 1.1
 """The time taken may be so many times the minutes that were given."""
 RECALL = 0.90
+AUTOGLUON = "AutoGluon MultiModal, same checkpoint and minutes"
 
 
 def result(there: Sequence[Made]) -> Result:
@@ -68,6 +69,7 @@ def _rows(wanted: DataSet, minutes: float, runs: list[Made]) -> Iterator[Row]:
             goal=wanted.max_calibration_error, at_most=True, rounds=len(errors),
         )  # fmt: skip
     yield from _outside(title, runs)
+    yield from _beside_autogluon(title, wanted, runs)
 
 
 def _outside(title: str, runs: list[Made]) -> Iterator[Row]:
@@ -79,6 +81,24 @@ def _outside(title: str, runs: list[Made]) -> Iterator[Row]:
             _median(one.recall[folder] for one in asked), goal=RECALL, rounds=len(asked),
             note=f"share of in-scope test rows refused: {refused}",
         )  # fmt: skip
+
+
+def _beside_autogluon(title: str, wanted: DataSet, runs: list[Made]) -> Iterator[Row]:
+    peers = [(one, one.autogluon) for one in runs if one.autogluon is not None]
+    if not peers:
+        return
+    ours = _median(one.value for one, _ in peers)
+    theirs = _median(peer.value for _, peer in peers)
+    yield Row(
+        f"{title}: {wanted.metric} above AutoGluon's", AUTOGLUON, wanted.metric, ours - theirs,
+        goal=0.0, rounds=len(peers), quality={"own": ours, "peer": theirs},
+        note=f"its fit took {_each(peer.minutes for _, peer in peers)} minutes",
+    )  # fmt: skip
+    yield compare(
+        f"{title}: texts to answers", AUTOGLUON, "rows/s",
+        [rate for _, peer in peers for rate in peer.own_rates],
+        [rate for _, peer in peers for rate in peer.rates], higher_is_better=True, goal=8.0,
+    )  # fmt: skip
 
 
 def _note(wanted: DataSet, runs: list[Made]) -> str:

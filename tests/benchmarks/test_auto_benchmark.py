@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from benchmarks import auto
+from benchmarks import auto, presets
 from benchmarks.automatic import made as runs
+from benchmarks.automatic.autogluon import Compared
 from benchmarks.automatic.sets import SETS, DataSet, named, places
 from benchmarks.automatic.table import result
 
@@ -102,3 +103,24 @@ def test_every_data_set_has_a_metric_of_its_task() -> None:
         task = Task(type=kinds.get(wanted.name, "classification"))
         assert isinstance(wanted, DataSet) and wanted.asked is not None
         assert wanted.metric in (*metrics_of(task), *(["f1"] if wanted.name == "mrpc" else []))
+
+
+def test_presets_stand_in_their_order_with_medians() -> None:
+    there = [
+        one("cola, best", 0, 1, value=0.5), one("cola, quick", 0, 1, value=0.3),
+        one("cola, quick", 0, 2, value=0.2), one("mrpc, balanced", 0, 1, metric="f1", value=0.8),
+    ]  # fmt: skip
+    rows = [(row.what, row.own, row.rounds) for row in presets.result(there).rows]
+    assert rows == [
+        ("cola, quick: mcc", 0.25, 2), ("cola, best: mcc", 0.5, 1), ("mrpc, balanced: f1", 0.8, 1)
+    ]  # fmt: skip
+
+
+def test_autogluon_stands_beside_the_bundle(tmp_path: Path) -> None:
+    peer = Compared(0.38, 10.5, [5.0, 7.0], [60.0, 70.0])
+    one(value=0.4, autogluon=peer).save(tmp_path)
+    (back,) = runs.kept(tmp_path)
+    assert back.autogluon == peer
+    rows = [row for row in result([back]).rows if "AutoGluon" in row.peer]
+    assert rows[0].own == pytest.approx(0.02) and rows[0].met and "10.5 minutes" in rows[0].note
+    assert rows[1].ratio == pytest.approx(65 / 6)
