@@ -86,9 +86,23 @@ class Champion(Served):
     seal: str | None = field(default=None, metadata=OMIT)
 
 
+@dataclass(frozen=True)
+class Challenger(Served):
+    """challenger.json: which version is to be tried on a share of the traffic.
+
+    Attributes:
+        format: As that of a record.
+        seal: As that of a record.
+    """
+
+    format: int = 2
+    seal: str | None = field(default=None, metadata=OMIT)
+
+
 def _decided(record: Any) -> Any:
     return {"name": "", **record, "decision": with_outcome(record["decision"])}
 
 
 RECORD: File[Record] = File("record.json", Record, version=2, migrate=_decided, fix=_LOST)
 CHAMPION: File[Champion] = File("champion.json", Champion, version=2)
+CHALLENGER: File[Challenger] = File("challenger.json", Challenger, version=2)

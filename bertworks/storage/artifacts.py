@@ -168,9 +168,13 @@ def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
 
 def write_json(file: str | os.PathLike[str], value: Any) -> None:
     """Writes JSON beside `file` and renames it into place, with sorted keys and a final newline."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     with replacing(file) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as this project's files have it: sorted keys, indented, a final newline, UTF-8."""
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _seal(

@@ -9,7 +9,6 @@ same time can harm what others wrote.
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -25,6 +24,7 @@ from bertworks.contracts.retraining import (
 )
 from bertworks.errors import ArtifactError
 from bertworks.storage import places as store_places
+from bertworks.storage.artifacts import json_bytes
 from bertworks.storage.store import check_name
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+|\.{2,}")
@@ -101,9 +101,7 @@ def _safe(text: str) -> str:
 
 
 def _json(value: Comparison | Challenge | Outcome) -> bytes:
-    return (
-        json.dumps(to_json(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    ).encode()
+    return json_bytes(to_json(value))
 
 
 def _parsed(kind: File[T], raw: bytes | None) -> T | None:

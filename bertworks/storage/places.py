@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -54,6 +55,13 @@ class Place(Protocol):
 
     def files(self, folder: str) -> list[str]:
         """The names of the files in a folder, sorted; none where there is no folder."""
+
+    def stamp(self, folder: str) -> str:
+        """A text that changes when anything in a folder does; "" where it is not there.
+
+        It goes by names, sizes and the store's own marks of change (a disk's times, a bucket's ETags or
+        times), so that it costs no reading.
+        """
 
     def remove(self, path: str) -> None:
         """Removes a file or a folder; one that is not there is no error."""
@@ -133,6 +141,16 @@ class Disk:
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(one.name for one in found if one.is_file() and not one.name.startswith("."))
+
+    def stamp(self, folder: str) -> str:
+        root = self.root / folder
+        lines = []
+        for file in sorted(root.rglob("*")):
+            with contextlib.suppress(FileNotFoundError):  # it was a writer's passing one
+                facts = file.stat()
+                if not file.is_dir():
+                    lines.append(f"{file.relative_to(root)} {facts.st_size} {facts.st_mtime_ns}")
+        return _stamp(lines)
 
     def remove(self, path: str) -> None:
         target = self.root / path
@@ -241,6 +259,18 @@ class Bucket:
             one for one in self._children(folder) if self._files.isfile(self._at(f"{folder}/{one}"))
         ]
 
+    def stamp(self, folder: str) -> str:
+        self._files.invalidate_cache()
+        try:
+            found = self._files.find(self._at(folder), detail=True)
+        except FileNotFoundError:
+            return ""
+        marks = ("ETag", "etag", "LastModified", "updated", "created", "mtime")
+        return _stamp(
+            f"{path} {facts.get('size')} {[str(facts[key]) for key in marks if key in facts]}"
+            for path, facts in sorted(found.items())
+        )
+
     def remove(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._files.rm(self._at(path), recursive=True)
@@ -285,6 +315,7 @@ class Bucket:
         folder = Scratch()
         self._copies.append(folder)  # Lives as long as the store.
         target = Path(folder.name) / "copy"
+        self._files.invalidate_cache()  # or files that came since it was last listed would be left
         try:
             self._files.get(self._at(path).rstrip("/") + "/", str(target) + "/", recursive=True)
         except FileNotFoundError:
@@ -296,6 +327,11 @@ class Bucket:
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:
         yield
+
+
+def _stamp(lines: Iterable[str]) -> str:
+    text = "\n".join(lines)
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 def _linked(source: Path, target: Path) -> bool:

@@ -6,7 +6,9 @@
     NAME/versions/1/examples/…    every row known by then, which a challenger is compared with
     NAME/versions/1/record.json   state, reasons, decision, metrics, digests, facts
     NAME/champion.json            which version serves, and which ones did before
-    NAME/outcomes/…               how each retraining ended (bertworks/storage/outcomes.py)
+    NAME/challenger.json          which version is tried on live traffic (challengers.py)
+    NAME/canaries/…               how such trials ended
+    NAME/outcomes/…               how each retraining ended (outcomes.py)
 
 On a disk a version is written beside its place and renamed into it, and writers take turns. On a
 bucket, which can do neither, `record.json` is written last and makes the version exist. A bundle that
@@ -19,7 +21,6 @@ bundle is not kept.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import tempfile
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ from bertworks.contracts.versions import CHAMPION, RECORD, Champion, Made, Recor
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.storage import places as store_places
 from bertworks.storage import sealed
-from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.storage.artifacts import Artifact, json_bytes, open_artifact
 
 T = TypeVar("T")
 _History = list[Served]
@@ -184,9 +185,9 @@ class Store:
         Raises:
             ArtifactError: There is none that can serve, or champion.json is damaged.
         """
-        if self._pointer(name) is not None:  # Else there is no folder to take a turn in.
+        if self.pointer(name) is not None:  # Else there is no folder to take a turn in.
             with self._place.turn(name):
-                pointer = self._pointer(name)
+                pointer = self.pointer(name)
                 history = list(pointer.history) if pointer else []
                 while history:
                     entry = history.pop()
@@ -201,7 +202,7 @@ class Store:
 
     def champion(self, name: str) -> Version | None:
         """The version that serves, or None."""
-        pointer = self._pointer(name)
+        pointer = self.pointer(name)
         if pointer is None:
             return None
         found = self.show(name, pointer.version)
@@ -385,7 +386,12 @@ class Store:
         if judged != known.record:
             self._place.replace(f"{folder}/{RECORD.name}", _sealed(judged))
 
-    def _pointer(self, name: str) -> Champion | None:
+    def pointer(self, name: str) -> Champion | None:
+        """What champion.json says, whether or not that version is there; None without a file.
+
+        Raises:
+            ArtifactError: It is damaged.
+        """
         check_name(name)
         file = f"{name}/{CHAMPION.name}"
         raw = self._place.read(file)
@@ -402,7 +408,7 @@ class Store:
     def _pointer_if_whole(self, name: str) -> Champion | None:
         """The pointer; a damaged one counts as none, so that versions are seen and promoted."""
         try:
-            return self._pointer(name)
+            return self.pointer(name)
         except ArtifactError:
             return None
 
@@ -433,7 +439,7 @@ def _without_history(pointer: Champion) -> Served:
 
 def _sealed(record: Record | Champion) -> bytes:
     value = sealed.seal(to_json(record))
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return json_bytes(value)
 
 
 def _is_entry(entry: Any) -> bool:

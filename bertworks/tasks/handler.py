@@ -47,6 +47,7 @@ class TaskHandler(ABC):
         default_metric: What the task is judged by unless a caller names another metric.
         target: What is learned of a row.
         answer_type: The typed dictionary of an answer, without what every answer has.
+        given: Key of an answer that holds what is answered: a label, labels, tags or a number.
         tensors: Names and datatypes of what a V2 answer holds of each row, besides the whole answer
             as JSON.
         auto_steps: Optimizer steps that `epochs: auto` aims at.
@@ -54,6 +55,7 @@ class TaskHandler(ABC):
 
     target: ClassVar[Target]
     answer_type: ClassVar[type]
+    given: ClassVar[str] = "label"
     tensors: ClassVar[tuple[tuple[str, str], ...]] = ()
     auto_steps: ClassVar[int] = 600
 
@@ -170,6 +172,19 @@ class TaskHandler(ABC):
     def sureness(self, decoded: Sequence[Answer]) -> np.ndarray:
         """How sure each of `decode`'s answers is, as `Predictions.confidence` says it: (rows,)."""
         return np.full(len(decoded), np.nan)
+
+    def alike(self, one: Answer, other: Answer) -> bool:
+        """Whether two answers to a row say the same, however sure they are."""
+        return self.is_right(one, other[self.given])
+
+    def is_right(self, answer: Answer, truth: Any) -> bool:
+        """Whether an answer says what is true.
+
+        Args:
+            answer: Of a row.
+            truth: What such an answer holds under `given`.
+        """
+        return bool(answer[self.given] == truth)
 
     @abstractmethod
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:

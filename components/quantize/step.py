@@ -22,6 +22,7 @@ from bertworks.contracts.bundle import TIMINGS as TIMED
 from bertworks.contracts.bundle import Timings
 from bertworks.contracts.confidence import Calibration
 from bertworks.contracts.files import to_json
+from bertworks.contracts.known import KNOWN
 from bertworks.contracts.reference import REFERENCE, Reference
 from bertworks.contracts.shown import SHOWN, ShownExample
 from bertworks.contracts.tokens import TOKENS, SpecialIds
@@ -32,6 +33,7 @@ from bertworks.evaluation.confidence import fitting
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.pages.candidates import page
 from bertworks.progress import stage
+from bertworks.runtime import known
 from bertworks.runtime.confidence import Scope, parted
 from bertworks.spec import Confidence, Quantize, Task
 from bertworks.storage.artifacts import Artifact, open_artifact, write
@@ -43,7 +45,7 @@ from components.quantize.shown import shown_examples
 
 PAGE = "candidates.html"
 SCOPE_ROWS = 5000  # training rows, at most, whose vectors say what is in scope
-OWN_MB = 0.08  # agent.json's own part of the bundle, candidates.html, timings.json, reference.json
+OWN_MB = 0.09  # agent.json's own part, candidates.html, timings.json, reference.json, known_answers.json
 
 
 class Section(StepSection):
@@ -107,7 +109,7 @@ def run(
     with (
         write(
             bundle, kind="bundle", producer="quantize", parents=parents, metadata=metadata,
-            measured=(TIMINGS, PAGE),
+            measured=(TIMINGS, PAGE, KNOWN.name),
         ) as out,
         tempfile.TemporaryDirectory(prefix="bertworks-") as work,
     ):  # fmt: skip
@@ -136,6 +138,7 @@ def run(
         if shown:
             SHOWN.write(out, shown)
         threads = settings.threads or available_threads()
+        KNOWN.write(out, known.answers_of(out, bundled, threads))
         TIMED.write(out, _timings(made, threads))
         (out / PAGE).write_text(page(made, handler.default_metric, threads), encoding="utf-8")
         facts = _facts(made)

@@ -123,6 +123,25 @@ class PlaceConformance:
         here.remove("agent/outcomes")
         assert here.files("agent/outcomes") == [] and here.read("agent/outcomes/b.json") is None
 
+    def test_a_stamp_changes_with_what_is_in_a_folder(
+        self, root: str, here: Place, tmp_path: Path
+    ) -> None:
+        bundle = "agent/versions/1/bundle"
+        assert here.stamp(bundle) == ""
+        self.published(here, tmp_path, "a")
+        first = here.stamp(bundle)
+        assert first and first == here.stamp(bundle) == place(root).stamp(bundle)
+        # Another one writes: what was listed before must not be remembered.
+        place(root).replace(f"{bundle}/model", b"longer")
+        second = here.stamp(bundle)
+        place(root).replace(f"{bundle}/deep/more", b"")
+        third = here.stamp(bundle)
+        assert len({first, second, third}) == 3
+        copy = here.local(bundle)
+        assert (copy / "model").read_text() == "longer" and (copy / "deep" / "more").exists()
+        here.remove(f"{bundle}/deep/more")
+        assert here.stamp(bundle) == second
+
     def test_a_folder_that_is_missing_is_an_error(self, root: str, tmp_path: Path) -> None:
         store = Store(root)
         bundle, metrics = bundle_of(tmp_path, "a")

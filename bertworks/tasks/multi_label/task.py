@@ -30,6 +30,7 @@ class MultiLabel(TaskHandler):
 
     target = LabelsTarget()
     answer_type = LabelsAnswer
+    given = "labels"
 
     def head(self) -> Head:
         """A sequence head with sigmoid outputs."""
@@ -71,6 +72,10 @@ class MultiLabel(TaskHandler):
             min((max(p, 1 - p) for p in one["scores"].values()), default=1.0) for one in decoded
         )
         return np.array(list(least), float)
+
+    def is_right(self, answer: Answer, truth: Any) -> bool:
+        """Whether the same labels are given, in whatever order."""
+        return isinstance(truth, list) and set(answer["labels"]) == set(truth)
 
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
         """0 or 1 for each label, and its probability."""

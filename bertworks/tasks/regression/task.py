@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bertworks.tasks.scores import Scores
 
 
+NEAR = 0.25
+
+
 class ScoreAnswer(TypedDict):
     """A number in the data's own unit."""
 
@@ -29,6 +32,7 @@ class Regression(TaskHandler):
 
     target = NumberTarget()
     answer_type = ScoreAnswer
+    given = "score"
     tensors = (("score", "FP64"),)
 
     def head(self) -> Head:
@@ -47,6 +51,12 @@ class Regression(TaskHandler):
     ) -> list[ScoreAnswer]:
         """The number of each row."""
         return [{"score": float(value)} for value in self._in_unit(logits)]
+
+    def is_right(self, answer: Answer, truth: Any) -> bool:
+        """Whether a number is near: within NEAR of the training scores' standard deviation."""
+        spread = (self.score or {}).get("std") or 1.0
+        number = isinstance(truth, int | float) and not isinstance(truth, bool)
+        return number and abs(answer["score"] - truth) <= NEAR * spread
 
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
         """Numbers in the data's own unit."""

@@ -56,6 +56,7 @@ class Tagging(TaskHandler):
 
     target = TagsTarget()
     answer_type = TagsAnswer
+    given = "tags"
     auto_steps = 1200
 
     def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> Example:

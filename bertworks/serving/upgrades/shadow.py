@@ -1,0 +1,103 @@
+"""Has rows that were answered answered once more by another bundle, afterwards: nobody waits for it.
+
+Its rows are computed when nothing else is to be; what comes while too much waits already is dropped, and
+counted. A failure is one of that bundle's, and nobody's else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Literal, NamedTuple
+
+from bertworks.serving.models.bundle import LoadedBundle
+from bertworks.tasks.forms.form import Row
+from bertworks.tasks.handler import Answer
+
+LATE = 60.0
+"""Seconds after which an answer that nobody waited for is not computed any more."""
+Ended = Literal["answered", "failed", "dropped"]
+
+
+class Second(NamedTuple):
+    """What the other bundle made of rows.
+
+    Attributes:
+        answers: One a row; None where it failed.
+        cost: Seconds of a thread that they took.
+    """
+
+    answers: Sequence[Answer] | None
+    cost: float
+
+
+class Shadow:
+    """Asks bundles behind everybody's back; may be used from any thread.
+
+    Args:
+        loop: The event loop that answers requests.
+        most: Requests that wait, at most.
+        counted: Told how each ended.
+
+    Attributes:
+        most: May be changed.
+        ended: How many ended how.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        most: int = 64,
+        counted: Callable[[Ended], None] = lambda ended: None,
+    ) -> None:
+        self._loop, self.most, self._counted = loop, most, counted
+        self._waiting = 0
+        self.ended: Counter[Ended] = Counter()
+
+    def ask(
+        self, bundle: LoadedBundle, rows: Sequence[Row], told: Callable[[Second], None]
+    ) -> Future[Any] | None:
+        """Has rows answered when there is nothing better to do.
+
+        Args:
+            bundle: By whom.
+            rows: Whose forms were checked.
+            told: Told of the answers, on the event loop.
+
+        Returns:
+            Done when it is over; None: it was dropped.
+        """
+        if self._waiting >= self.most:
+            self._end("dropped")
+            return None
+        self._waiting += 1
+        try:
+            return asyncio.run_coroutine_threadsafe(self._answer(bundle, rows, told), self._loop)
+        except RuntimeError:  # the loop is closed: the server ends
+            self._waiting -= 1
+            self._end("dropped")
+            return None
+
+    async def _answer(
+        self, bundle: LoadedBundle, rows: Sequence[Row], told: Callable[[Second], None]
+    ) -> None:
+        try:
+            work = bundle.work(rows, deadline=time.monotonic() + LATE, background=True)
+            try:
+                found = Second(await work.future, work.cost)
+            except TimeoutError:
+                self._end("dropped")
+                return
+            except Exception:
+                found = Second(None, work.cost)
+            self._end("answered" if found.answers is not None else "failed")
+            told(found)
+        finally:
+            self._waiting -= 1
+
+    def _end(self, ended: Ended) -> None:
+        self.ended[ended] += 1
+        self._counted(ended)

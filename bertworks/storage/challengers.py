@@ -1,0 +1,155 @@
+"""Which version of an agent is being tried on live traffic, and how earlier trials ended.
+
+    NAME/challenger.json              the version that servers are to try; none where there is no file
+    NAME/canaries/TIME-VERSION.json   how a trial ended; never changed afterwards
+
+Beside the pointer to the champion, which `Store` keeps. Two servers that decide about one challenger at
+the same time take turns where the place can tell; the second one then finds it decided.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from bertworks.contracts.files import to_json
+from bertworks.contracts.upgrades import CANARY, CanaryRecord
+from bertworks.contracts.versions import CHALLENGER, Challenger, Served
+from bertworks.errors import ArtifactError, GateRefused
+from bertworks.storage import places as store_places
+from bertworks.storage import sealed
+from bertworks.storage.artifacts import json_bytes
+from bertworks.storage.store import REFUSED, Store, Version, check_name
+
+_SHAPE = {"version": int, "digest": str, "since": str}
+
+
+class Challengers:
+    """The trials of one agent.
+
+    Args:
+        uri: Path or URI of the model store.
+        name: The agent.
+
+    Raises:
+        ArtifactError: It is not an agent's name.
+    """
+
+    def __init__(self, uri: str, name: str) -> None:
+        check_name(name)
+        self._store, self._place, self._name = Store(uri), store_places.place(uri), name
+
+    def challenge(self, number: int) -> Version:
+        """Has servers try a version on a share of the traffic.
+
+        Raises:
+            ArtifactError: There is no such version, or no champion that it could challenge, or it is
+                the champion.
+            GateRefused: It did not pass its gates.
+        """
+        wanted = self._store.show(self._name, number)
+        champion = self._store.champion(self._name)
+        if wanted.state == REFUSED:
+            raise GateRefused(
+                f"{self._name} version {number} was refused: {wanted.reasons}.",
+                "Try a version that passed; `bertworks models list` shows which did.",
+            )
+        if champion is None or champion.digest == wanted.digest:
+            why = "is the champion" if champion else "has no champion to challenge"
+            raise ArtifactError(
+                f"{self._name} version {number} {why} in {self._store.uri}.",
+                f"`bertworks models promote {self._name}/{number}` makes it the champion at once."
+                if champion is None
+                else f"`bertworks models list {self._name}` shows the others.",
+            )
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        pointer = Challenger(wanted.number, wanted.digest, since)
+        with self._place.turn(self._name):
+            self._place.replace(self._file, json_bytes(sealed.seal(to_json(pointer))))
+        return wanted
+
+    def present(self) -> Served | None:
+        """The version that is being tried; None: none, or it is the champion by now.
+
+        Raises:
+            ArtifactError: challenger.json is damaged.
+        """
+        pointer = self.read()
+        champion = self._store.pointer(self._name)
+        same = pointer is not None and champion is not None and pointer.digest == champion.digest
+        return None if same else pointer
+
+    def read(self) -> Challenger | None:
+        """What challenger.json says.
+
+        Raises:
+            ArtifactError: It is damaged.
+        """
+        raw = self._place.read(self._file)
+        if raw is None:
+            return None
+        uri = self._place.uri(self._file)
+        fix = f"Delete the file {uri}, then run `bertworks canary start {self._name}/N`."
+        return CHALLENGER.of(sealed.read(raw, uri, _SHAPE, fix), uri)
+
+    def withdraw(self) -> bool:
+        """Ends a trial without a decision; returns whether there was one."""
+        there = self._place.read(self._file) is not None
+        self._place.remove(self._file)
+        return there
+
+    def decide(self, record: CanaryRecord) -> bool:
+        """Carries out what a trial came to, and keeps its record.
+
+        A promotion is `Store.promote`'s; else the champion stays.
+
+        Returns:
+            False where the store names another challenger or champion by now: nothing was done then.
+
+        Raises:
+            ArtifactError: The version is damaged.
+            GateRefused: It was refused meanwhile.
+        """
+        if not self._still(record):
+            return False
+        if record.outcome == "promoted":
+            self._store.promote(self._name, record.challenger.version)
+        with self._place.turn(self._name):
+            pointer = self.read()
+            if pointer is None or pointer.digest != record.challenger.digest:
+                return record.outcome == "promoted"
+            self._place.remove(self._file)
+        self.note(record)
+        return True
+
+    def note(self, record: CanaryRecord) -> str:
+        """Keeps a record; returns where."""
+        stamp = re.sub("[^0-9TZ]", "", record.ended)
+        path = f"{self._name}/canaries/{stamp}-{record.challenger.version}.json"
+        self._place.replace(path, json_bytes(to_json(record)))
+        return self._place.uri(path)
+
+    def every(self) -> list[CanaryRecord]:
+        """All records, oldest first; one that cannot be read is left out."""
+        folder = f"{self._name}/canaries"
+        found = []
+        for file in self._place.files(folder):
+            try:
+                raw = self._place.read(f"{folder}/{file}") or b""
+                found.append(CANARY.parse(raw, self._place.uri(f"{folder}/{file}")))
+            except ArtifactError:
+                continue
+        return found
+
+    def _still(self, record: CanaryRecord) -> bool:
+        pointer, champion = self.read(), self._store.pointer(self._name)
+        return (
+            pointer is not None
+            and champion is not None
+            and (pointer.digest, champion.digest)
+            == (record.challenger.digest, record.champion.digest)
+        )
+
+    @property
+    def _file(self) -> str:
+        return f"{self._name}/{CHALLENGER.name}"

@@ -1,0 +1,14 @@
+"""Two tiny bundles of one task that answer otherwise, and stores of them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
+from made_versions import Versions
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory):
+    return Versions(tmp_path_factory.mktemp("versions"))
