@@ -6,7 +6,7 @@ layers before the gate, a check of callers, and things to start and stop.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,8 @@ class Serving:
         layers: Put around the gate, the last one outermost.
         check_caller: Knows who calls over gRPC, as a layer does over HTTP; None: nobody is asked.
         grpc_credentials: For TLS over gRPC; None: without.
+        labelled: Told the right labels of a request's rows, by its id, where they come later; each says
+            whether it knows the request.
         started: Awaited when the server listens.
         stopped: Awaited when all requests are answered.
     """
@@ -59,6 +61,7 @@ class Serving:
     layers: list[Callable[[App], App]] = field(default_factory=list)
     check_caller: CheckCaller | None = None
     grpc_credentials: Any = None
+    labelled: list[Callable[[str, Sequence[Any]], bool]] = field(default_factory=list)
     started: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     stopped: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 

@@ -52,6 +52,7 @@ class Exchange:
         bytes: Of the request's body.
         trace: The request's `traceparent`, as the client wrote it; cut.
         arrived: Seconds since 1970.
+        cost: Seconds of the engine's threads that its rows took.
         seconds: By stage: read (the body), wait (in line), decode, queue (for a thread), compute,
             encode, and whole.
     """
@@ -70,6 +71,7 @@ class Exchange:
     bytes: int = 0
     trace: str = ""
     arrived: float = field(default_factory=time.time)
+    cost: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

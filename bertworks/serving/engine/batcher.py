@@ -164,13 +164,14 @@ class Batcher:
             return
         tokens = len(pieces) * max(map(len, encoded.ids))
         read = sum(map(len, encoded.ids))
-        self.batched(lane, len(pieces), tokens, read, time.monotonic() - began)
-        self._deliver(pieces, answers)
+        seconds = time.monotonic() - began
+        self.batched(lane, len(pieces), tokens, read, seconds)
+        self._deliver(pieces, answers, seconds / len(pieces))
 
-    def _deliver(self, pieces: Sequence[Piece], answers: Sequence[Answer]) -> None:
+    def _deliver(self, pieces: Sequence[Piece], answers: Sequence[Answer], cost: float) -> None:
         ended: dict[int, list[Work]] = {}
         for piece, answer in zip(pieces, answers, strict=True):
-            if piece.work.put(piece.place, answer):
+            if piece.work.put(piece.place, answer, cost):
                 ended.setdefault(id(piece.work.mailbox), []).append(piece.work)
         for works in ended.values():
             works[0].mailbox.put(works)

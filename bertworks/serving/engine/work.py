@@ -26,6 +26,7 @@ class Work:
         tag: Where its next row stands in its lane, see `Lane`.
         queued: Seconds until its first batch began.
         computed: Seconds from there to its last answer.
+        cost: Seconds of threads that its rows took: their part of each batch that they were in.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Work:
         self.encoded, self.tag = 0, 0.0
         self.error: Exception | None = None
         self.done_rows = 0
+        self.cost = 0.0
         self._left = len(rows)
         self._lock = threading.Lock()
         self._submitted = time.monotonic()
@@ -66,10 +68,11 @@ class Work:
         """Says that a batch with rows of it begins."""
         self._begun = self._begun or time.monotonic()
 
-    def put(self, place: int, answer: Answer) -> bool:
-        """Takes a row's answer; returns whether it was the last one."""
+    def put(self, place: int, answer: Answer, cost: float = 0.0) -> bool:
+        """Takes a row's answer and what it cost; returns whether it was the last one."""
         with self._lock:
             self.answers[place] = answer
+            self.cost += cost
             self._left -= 1
             self.done_rows += 1
             if not self._left:

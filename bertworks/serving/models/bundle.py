@@ -28,6 +28,9 @@ class LoadedBundle:
         name: The model's name, for meters.
         folder: Where it was loaded from; None: nowhere that matters.
         most_rows: Rows of a batch, at most; 0: the engine's own.
+
+    Attributes:
+        held: What must live as long as the bundle, such as a bucket's copy of its files.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class LoadedBundle:
         most_rows: int = 0,
     ) -> None:
         self.agent, self.identity, self.folder = agent, identity, folder
+        self.held: object = None
         self._batcher = batcher
         self._name, self._most_rows = name, most_rows
         self._lane = batcher.lane(agent, name, most_rows=most_rows)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bertworks.serving import log
 from bertworks.serving.engine.work import Mailbox
 from bertworks.serving.exchange import Exchange
 from bertworks.serving.identity import BundleIdentity
@@ -29,6 +30,9 @@ class Router(Protocol):
     def choose(self, exchange: Exchange | None) -> LoadedBundle:
         """The bundle for a request; None: for one that is no client's."""
 
+    def instead(self, bundle: LoadedBundle) -> LoadedBundle | None:
+        """Who answers a client where a bundle failed at it; None: nobody."""
+
 
 class OneBundle:
     """The router of a model that has one bundle."""
@@ -39,6 +43,10 @@ class OneBundle:
     def choose(self, exchange: Exchange | None) -> LoadedBundle:
         """That bundle."""
         return self.bundles[0]
+
+    def instead(self, bundle: LoadedBundle) -> LoadedBundle | None:
+        """Nobody."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,17 @@ class ServedModel:
     def __init__(self, name: str, router: Router) -> None:
         self.name, self.router, self.ready = name, router, True
         self.meters = Meters(name)
-        self.meters.serves(router.bundles[0].identity, _engine(router.bundles[0]))
+        self.serves(router.bundles[0])
         self._mailbox: Mailbox | None = None
 
     @property
     def champion(self) -> LoadedBundle:
         """The bundle that answers by rights: whose task and version clients are told of."""
         return self.router.bundles[0]
+
+    def serves(self, champion: LoadedBundle) -> None:
+        """Has the meters say which bundle is the champion now."""
+        self.meters.serves(champion.identity, _engine(champion))
 
     def choose(self, exchange: Exchange | None = None) -> LoadedBundle:
         """The bundle for a request; what is read of it must fit that bundle's task."""
@@ -126,8 +138,14 @@ class ServedModel:
                 raise Cancelled from None
             work.future.cancel()
             raise
+        except Exception as error:
+            other = None if background else self.router.instead(chosen)
+            if other is None:
+                raise
+            log.fault(error)
+            return await self.answer(rows, exchange, ticket, bundle=other)
         if exchange is not None:
-            exchange.answers = answers
+            exchange.answers, exchange.cost = answers, work.cost
             exchange.stage("compute")
             exchange.seconds["queue"] = work.queued
             exchange.seconds["compute"] = max(exchange.seconds["compute"] - work.queued, 0.0)

@@ -134,7 +134,8 @@ class Follower:
     def _take_challenger(self, wanted: Wanted) -> None:
         challenger, state = wanted.challenger, self._versions.state
         present = state.challenger and state.challenger.identity.digest
-        if challenger is None or challenger.digest == state.champion.identity.digest:
+        champions = {state.champion.identity.digest, wanted.champion and wanted.champion.digest}
+        if challenger is None or challenger.digest in champions:
             self._refused.pop("challenger", None)
             self._trial(None)
             return

@@ -22,7 +22,7 @@ class Wanted:
 
     Attributes:
         champion: The version that is to serve; None: the store names none.
-        challenger: The version to be tried beside it; None: none.
+        challenger: The version to be tried beside it, if it is another one; None: none.
         problems: Of pointers that cannot be read: the message by role. A file system may show a file
             before all of it is there.
     """
@@ -70,9 +70,9 @@ class StoreSource:
         except BertworksError as error:
             problems["champion"] = error.message
         try:
-            challenger = Challengers(self.uri, self.name).present()
+            challenger = Challengers(self.uri, self.name).read()
         except BertworksError as error:
-            problems.setdefault("challenger", error.message)
+            problems["challenger"] = error.message
         return Wanted(champion, challenger, problems or None)
 
     def stamp(self, version: Served) -> str:
