@@ -45,7 +45,9 @@ from components.quantize.shown import shown_examples
 
 PAGE = "candidates.html"
 SCOPE_ROWS = 5000  # training rows, at most, whose vectors say what is in scope
-OWN_MB = 0.09  # agent.json's own part, candidates.html, timings.json, reference.json, known_answers.json
+OWN_MB = (
+    0.09  # agent.json's own part, candidates.html, timings.json, reference.json, known_answers.json
+)
 
 
 class Section(StepSection):

@@ -109,7 +109,7 @@ def _check_room(folder: Path, rules: Follow, available: Callable[[], int | None]
 
 
 def _task(info: AgentRecord) -> str:
-    return f"{info.task.kind.name}{' over pairs' if info.task.pair else ''}"
+    return f"{info.task.kind.name} of rows as {info.task.form}"
 
 
 def _some(labels: list[str]) -> str:
