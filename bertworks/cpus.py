@@ -54,3 +54,12 @@ def instructions(cpuinfo: Path = CPUINFO) -> set[str]:
     except OSError:
         return set()
     return {flag for line in lines if line.startswith("flags") for flag in line.split()[2:]}
+
+
+def vendor(cpuinfo: Path = CPUINFO) -> str:
+    """Who made the CPU, as Linux tells it on x86, "AuthenticAMD" for one; empty where it tells none."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.split()[-1] for line in lines if line.startswith("vendor_id")), "")

@@ -36,7 +36,10 @@ class Shared(NamedTuple):
 
 
 class Gates(NamedTuple):
-    """Multipliers of one layer's heads, (heads,), and neurons, (neurons,); None: all count as 1."""
+    """Multipliers of one layer's heads, (heads,), and neurons, (neurons,); None: all count as 1.
+
+    Or one for each sequence: (batch, heads) and (batch, neurons).
+    """
 
     heads: tf.Tensor | None = None
     neurons: tf.Tensor | None = None
@@ -173,7 +176,7 @@ class Attention(keras.layers.Layer):
         Args:
             rows: (batch * length, hidden).
             shared: Of this pass.
-            gate: (heads,) multipliers of the heads' outputs, or None.
+            gate: (heads,) or (batch, heads) multipliers of the heads' outputs, or None.
             only: Indices of the rows to give out, or None for all of them.
 
         Returns:
@@ -196,7 +199,7 @@ class Attention(keras.layers.Layer):
         weights = ops.attention_weights(scores, shared.bias, drop)
         mixed = tf.matmul(weights, value)
         if gate is not None:
-            mixed *= tf.cast(gate, mixed.dtype)[:, tf.newaxis, tf.newaxis]
+            mixed *= tf.cast(gate, mixed.dtype)[..., tf.newaxis, tf.newaxis]
         return tf.reshape(tf.transpose(mixed, (0, 2, 1, 3)), (-1, self.heads * self.head_size))
 
     def _by_distance(self, shared: Shared) -> tf.Tensor:
@@ -224,7 +227,7 @@ class FeedForward(keras.layers.Layer):
         else:
             active = ops.gelu(self.inner.product(rows), tf.convert_to_tensor(self.inner.bias))
         if gate is not None:
-            active *= tf.cast(gate, active.dtype)
+            active = _gated(active, tf.cast(gate, active.dtype))
         return self.outer.product(active)
 
 
@@ -263,6 +266,14 @@ class Layer(keras.layers.Layer):
             self.norm.parameters(),
             feed_forward.dropout.drop(shared.seed),
         )
+
+
+def _gated(active: tf.Tensor, gate: tf.Tensor) -> tf.Tensor:
+    """(rows, neurons) times (neurons,), or (batch, neurons), which holds for each sequence's rows."""
+    if gate.shape.rank == 1 or gate.shape[-1] == 0:
+        return active * gate
+    apart = tf.reshape(active, (tf.shape(gate)[0], -1, gate.shape[-1]))
+    return tf.reshape(apart * gate[:, tf.newaxis], tf.shape(active))
 
 
 def _picked(rows: tf.Tensor, only: tf.Tensor | None) -> tf.Tensor:

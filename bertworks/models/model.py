@@ -61,7 +61,8 @@ class BertModel(keras.Model):
                 `type_ids`, `positions`: int32 (batch, length).
                 `masked`: int32 (n,), flat indices (row * length + column) that the MLM head decodes.
                 `head_gates`, `neuron_gates`: a float32 vector a layer, (heads,) and (neurons,), that
-                    multiply each head's and each feed-forward neuron's output.
+                    multiply each head's and each feed-forward neuron's output; or a vector for each
+                    sequence, (batch, heads) and (batch, neurons).
                 `seed`: int32 (2,), training seed and step: turns dropout on.
             hidden_states: Also return every layer's output.
 

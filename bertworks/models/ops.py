@@ -204,6 +204,28 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, site: int) -> tf.Tensor:
     return kept(x)
 
 
+def relative_distance(state: tf.Tensor, goal: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Squared distance of two states over real tokens, relative to the goal's square: a scalar.
+
+    Args:
+        state: (batch, length, width), float32.
+        goal: The same shape, of any floating type; no gradient flows into it.
+        mask: (batch, length), 1 at real tokens.
+    """
+    run = _runner(_compiled_here.get())
+
+    @tf.custom_gradient
+    def apply(state: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        miss, size = run(_distance, state, goal, mask)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return run(_distance_gradient, state, goal, mask, upstream / size)
+
+        return miss / size, gradient
+
+    return apply(state)
+
+
 def _settled(drop: Drop) -> tuple[float, Pattern]:
     """Rate and pattern as kernels take them; the rate is 0 without a seed."""
     if drop.seed is None:
@@ -271,6 +293,21 @@ def _norm_gradient(
     along = tf.reduce_mean(scaled * normal, axis=-1, keepdims=True)
     down = inverse * (scaled - tf.reduce_mean(scaled, axis=-1, keepdims=True) - normal * along)
     return down, tf.reduce_sum(upstream * normal, axis=0), tf.reduce_sum(upstream, axis=0)
+
+
+def _distance(state: tf.Tensor, goal: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The sums of squares of what separates the two, and of the goal."""
+    real = tf.cast(mask, tf.float32)[..., tf.newaxis]
+    wanted = tf.cast(goal, tf.float32)
+    miss = tf.reduce_sum(tf.square(state - wanted) * real)
+    return miss, tf.maximum(tf.reduce_sum(tf.square(wanted) * real), 1e-6)
+
+
+def _distance_gradient(
+    state: tf.Tensor, goal: tf.Tensor, mask: tf.Tensor, scale: tf.Tensor
+) -> tf.Tensor:
+    real = tf.cast(mask, tf.float32)[..., tf.newaxis]
+    return (2.0 * scale) * (state - tf.cast(goal, tf.float32)) * real
 
 
 def _add_norm(how: Settings, parts: Residual, pattern: Pattern) -> tuple[tf.Tensor, tf.Tensor]:

@@ -27,7 +27,7 @@ class Prune(Optimizer):
     temperature: float = Field(2.0, gt=0, description="Softens teacher and student logits.")
     hidden_weight: float = Field(10.0, ge=0, description="Weight of the hidden-state loss.")
     importance_rows: int = Field(
-        512, ge=1, description="Training rows that score importance, at each stage."
+        256, ge=1, description="Training rows that score importance, at each stage."
     )
 
 

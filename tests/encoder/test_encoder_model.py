@@ -110,6 +110,22 @@ def test_closed_gates_equal_removed_parts():
     np.testing.assert_allclose(gated, pruned, atol=1e-4)
 
 
+def test_each_sequence_may_have_gates_of_its_own():
+    model, inputs = model_of(), random_inputs()
+    rows = len(inputs["input_ids"])
+    random = np.random.default_rng(0)
+    sizes = {"head_gates": CONFIG.num_heads, "neuron_gates": CONFIG.intermediate_sizes}
+    gates = {
+        name: [random.uniform(0, 1, (rows, size)).astype(np.float32) for size in layers]
+        for name, layers in sizes.items()
+    }
+    together = model({**inputs, **gates})["logits"]
+    for row in range(rows):
+        own = {name: [layer[row] for layer in layers] for name, layers in gates.items()}
+        alone = model({**{name: array[row : row + 1] for name, array in inputs.items()}, **own})
+        np.testing.assert_allclose(together[row], alone["logits"][0], atol=1e-5)
+
+
 def test_gates_have_gradients():
     model = model_of()
     gates = [tf.ones(3), tf.ones(3)]

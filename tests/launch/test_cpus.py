@@ -47,10 +47,11 @@ def test_libraries_are_told_of_a_limit_unless_the_spec_said_otherwise(monkeypatc
     }  # fmt: skip
 
 
-def test_instructions_are_those_that_linux_names(tmp_path):
+def test_instructions_and_vendor_are_those_that_linux_names(tmp_path):
     file = tmp_path / "cpuinfo"
     file.write_text(
-        "processor\t: 0\nmodel name\t: one\nflags\t\t: fpu avx2 avx512_vnni\nbugs\t: x\n"
+        "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2 avx512_vnni\nbugs\t: x\n"
     )
     assert cpus.instructions(file) == {"fpu", "avx2", "avx512_vnni"}
     assert cpus.instructions(tmp_path / "none") == set()
+    assert (cpus.vendor(file), cpus.vendor(tmp_path / "none")) == ("AuthenticAMD", "")

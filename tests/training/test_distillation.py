@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bertworks.models import ops
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import all_shapes, initialize
 from bertworks.models.model import BertModel, build, get_weights
@@ -102,6 +103,24 @@ def test_the_hidden_distance_ignores_padding_and_is_one_for_a_silent_student() -
     assert float(distillation.hidden_distance(noisy, teacher, mask)) == pytest.approx(0.0)
     silent = [tf.zeros_like(state) for state in student]
     assert float(distillation.hidden_distance(silent, teacher, mask)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_hidden_distance_has_the_slope_that_differences_have(compiled: bool) -> None:
+    random = np.random.default_rng(0)
+    state, goal, way = (tf.constant(random.standard_normal((2, 3, 4)), tf.float32) for _ in "123")
+    mask = tf.constant([[1, 1, 0], [1, 1, 1]])
+
+    def distance_of(given: tf.Tensor) -> tf.Tensor:
+        with ops.compiled(compiled):
+            return ops.relative_distance(given, tf.cast(goal, tf.float16), mask)
+
+    with tf.GradientTape() as tape:
+        tape.watch(state)
+        value = 3.0 * distance_of(state)
+    slope = float(tf.reduce_sum(tape.gradient(value, state) * way))
+    ahead, behind = (float(3.0 * distance_of(state + step * way)) for step in (1e-2, -1e-2))
+    assert slope == pytest.approx((ahead - behind) / 2e-2, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -11,6 +11,7 @@ from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.model import build
 from bertworks.spec import Optimizer, Task
 from bertworks.text.ragged import Ragged
+from bertworks.training import precision
 from bertworks.training.feed import MicroBatch, ahead
 from bertworks.training.objectives.labelled import LabelledFeed, evaluation_batches
 from bertworks.training.objectives.losses import loss_for
@@ -20,6 +21,24 @@ from bertworks.training.schedule import learning_rate
 from bertworks.training.stepper import frequent_shapes
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "vendor", "wanted"),
+    [
+        ({"avx2"}, "AuthenticAMD", "float32"),
+        ({"avx512_bf16"}, "AuthenticAMD", "bfloat16"),
+        ({"avx512_bf16"}, "GenuineIntel", "float32"),
+        ({"avx512_bf16", "amx_bf16"}, "GenuineIntel", "bfloat16"),
+    ],
+)
+def test_the_type_that_a_cpu_multiplies_faster_is_taken(monkeypatch, flags, vendor, wanted):
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("a GPU decides for itself")
+    monkeypatch.setattr(precision, "instructions", lambda: flags)
+    monkeypatch.setattr(precision, "vendor", lambda: vendor)
+    assert precision.resolve("auto") == wanted
+    assert precision.resolve("float32") == "float32"
 
 
 @pytest.mark.parametrize(("decay", "middle"), [("linear", 0.5), ("cosine", 0.5), ("constant", 1.0)])
@@ -124,7 +143,7 @@ def test_evaluation_batches_hold_every_row_once_and_bound_memory():
     lengths = np.random.default_rng(0).integers(1, 300, 500)
     batches = evaluation_batches(lengths, places=1024)
     assert sorted(np.concatenate(batches)) == list(range(500))
-    wide = [-(-lengths[batch].max() // 8) * 8 for batch in batches]
+    wide = [lengths[batch].max() for batch in batches]
     assert all(len(b) * width <= 1024 for b, width in zip(batches, wide, strict=True))
 
 

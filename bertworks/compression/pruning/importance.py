@@ -3,10 +3,11 @@
 Every unit's output is multiplied by a gate of 1. The gradient of the loss with respect to the gate
 is the sum, over tokens, of activation times gradient: the first-order estimate of how the loss
 changes when the unit is removed. Its size was proposed for heads by Michel, Levy, Neubig, "Are
-Sixteen Heads Really Better than One?" (2019), section 4.1, and, squared and averaged over mini-
-batches, for neurons by Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance Estimation for Neural
+Sixteen Heads Really Better than One?" (2019), section 4.1, and, squared and averaged over
+samples, for neurons by Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance Estimation for Neural
 Network Pruning" (2019), section 3. The squared form is used here for both, so that heads and
-neurons are in one currency.
+neurons are in one currency. Each row is a sample: its gates are its own, so that one pass over a
+batch gives the gradient of every row apart.
 """
 
 from __future__ import annotations
@@ -31,33 +32,37 @@ def measure_importance(
 
     Args:
         model: A `bertworks.models.model.BertModel`.
-        batches: Small batches (a few rows: each gives one sample of the squared gradient) of model
-            inputs and whatever `loss` needs. Arrays of the same names and ranks in every batch.
-        loss: The task's loss.
+        batches: Batches of model inputs and whatever `loss` needs. Arrays of the same names and ranks in
+            every batch.
+        loss: The task's loss, a sum over rows.
         total: Number of batches, for the progress report.
 
     Returns:
-        The mean over the batches of the squared gate gradient of each unit.
+        The mean over the rows of the squared gate gradient of each unit.
     """
     import tensorflow as tf
 
     config = model.config
-    gates = (
-        [tf.ones(heads) for heads in config.num_heads],
-        [tf.ones(neurons) for neurons in config.intermediate_sizes],
-    )
 
     def squares(batch: Tensors) -> Any:
+        rows = tf.shape(batch["input_ids"])[0]
+        gates = (
+            [tf.ones((rows, heads)) for heads in config.num_heads],
+            [tf.ones((rows, neurons)) for neurons in config.intermediate_sizes],
+        )
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(gates)
             outputs = model({**batch, "head_gates": gates[0], "neuron_gates": gates[1]})
             value = loss(outputs, batch)
         gradients = tape.gradient(value, gates, unconnected_gradients="zero")
-        return [[tf.square(tf.cast(one, tf.float32)) for one in part] for part in gradients]
+        return [
+            [tf.reduce_sum(tf.square(tf.cast(one, tf.float32)), axis=0) for one in part]
+            for part in gradients
+        ]
 
     heads = [np.zeros(count) for count in config.num_heads]
     neurons = [np.zeros(count) for count in config.intermediate_sizes]
-    done, graph = 0, None
+    rows, graph = 0, None
     with stage("scoring heads and neurons", total=total, unit="batches") as progress:
         for batch in batches:
             tensors = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
@@ -70,9 +75,9 @@ def measure_importance(
             for sums, parts in zip((heads, neurons), graph(tensors), strict=True):
                 for layer, part in zip(sums, parts, strict=True):
                     layer += part.numpy()
-            done += 1
+            rows += len(tensors["input_ids"])
             progress.advance()
     return Importance(
-        heads=tuple(layer / max(1, done) for layer in heads),
-        neurons=tuple(layer / max(1, done) for layer in neurons),
+        heads=tuple(layer / max(1, rows) for layer in heads),
+        neurons=tuple(layer / max(1, rows) for layer in neurons),
     )

@@ -26,10 +26,9 @@ from bertworks.training.objectives.labelled import LabelledFeed
 from bertworks.training.objectives.losses import loss_for
 from bertworks.training.rows import LabelledRows
 
-# Rows of each sample of the squared gradient: the fewer the better, but small batches are slow.
-SAMPLE_ROWS = 4
-# Tokens that the repair looks at: more costs time in proportion and gains little.
-REPAIR_TOKENS = 8_000
+# Tokens that the repair looks at: more costs time in proportion and gains little. Between stages, where
+# scores alone are taken of what is repaired, fewer will do.
+REPAIR_TOKENS, STAGE_TOKENS = 8_000, 3_000
 # Speed-up from one scoring to the next.
 STAGE = 1.35
 
@@ -131,7 +130,7 @@ class Narrowing:
     def _score(self) -> Importance:
         model = self.full
         if self._stage > 1.0:
-            model = cut_and_repair(model, self._kept, self.rows, self.settings)
+            model = cut_and_repair(model, self._kept, self.rows, self.settings, STAGE_TOKENS)
         return importance_of(
             build(
                 model.config,
@@ -142,29 +141,50 @@ class Narrowing:
             self.rows,
             self.handler,
             self.settings.importance_rows,
+            self.settings.batch_size,
             pad=self.pad,
         )
 
 
 def importance_of(
-    teacher: Any, rows: LabelledRows, handler: TaskHandler, count: int, *, pad: int = 0
+    teacher: Any,
+    rows: LabelledRows,
+    handler: TaskHandler,
+    count: int,
+    batch_size: int = 32,
+    *,
+    pad: int = 0,
 ) -> Importance:
     """Scores a model's heads and neurons by the task's loss on at most `count` of the rows."""
     chosen = spread(rows.lengths, count)
     loss = loss_for(handler.task)
     return measure_importance(
         teacher,
-        _batches(rows, handler, chosen, pad),
+        _batches(rows, handler, chosen, batch_size, pad),
         lambda outputs, batch: loss(outputs["logits"], batch["targets"]),
-        total=-(-len(chosen) // SAMPLE_ROWS),
+        total=-(-len(chosen) // batch_size),
     )
 
 
-def cut_and_repair(full: Model, plan: PruningPlan, rows: LabelledRows, settings: Prune) -> Model:
-    """Cuts what a plan drops, and lets the output projections make up for it."""
+def cut_and_repair(
+    full: Model,
+    plan: PruningPlan,
+    rows: LabelledRows,
+    settings: Prune,
+    tokens: int = REPAIR_TOKENS,
+) -> Model:
+    """Cuts what a plan drops, and lets the output projections make up for it.
+
+    Args:
+        full: The fine-tuned model.
+        plan: What to keep of it.
+        rows: Training rows, of which `importance_rows` are looked at, at most.
+        settings: `importance_rows` is read.
+        tokens: Most tokens to look at.
+    """
     config, cut = pruning.slice_weights(full.config, full.weights, plan)
     chosen = spread(rows.lengths, settings.importance_rows)
-    most = max(1, int(REPAIR_TOKENS / max(1.0, float(rows.lengths[chosen].mean()))))
+    most = max(1, int(tokens / max(1.0, float(rows.lengths[chosen].mean()))))
     chosen = chosen[spread(rows.lengths[chosen], most)]
     types = None if rows.type_ids is None else [rows.type_ids[row].tolist() for row in chosen]
     groups = reconstruction.group_rows([rows.input_ids[row].tolist() for row in chosen], types)
@@ -181,9 +201,9 @@ def spread(lengths: np.ndarray, count: int) -> np.ndarray:
 
 
 def _batches(
-    rows: LabelledRows, handler: TaskHandler, chosen: np.ndarray, pad: int
+    rows: LabelledRows, handler: TaskHandler, chosen: np.ndarray, batch_size: int, pad: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    feed = LabelledFeed(rows, handler.task, SAMPLE_ROWS, seed=0, pad=pad)
-    for start in range(0, len(chosen), SAMPLE_ROWS):
-        (batch,) = feed.parts(chosen[start : start + SAMPLE_ROWS], 0, 0, 1)
+    feed = LabelledFeed(rows, handler.task, batch_size, seed=0, pad=pad)
+    for start in range(0, len(chosen), batch_size):
+        (batch,) = feed.parts(chosen[start : start + batch_size], 0, 0, 1)
         yield batch.arrays

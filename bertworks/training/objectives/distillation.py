@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bertworks.models import ops
 from bertworks.models.model import BertModel
 from bertworks.progress import stage
 from bertworks.spec import Prune, Task
@@ -154,8 +155,7 @@ def answers(teacher: BertModel, rows: LabelledRows, pad: int = 0) -> Answers:
     )
     with stage("asking the teacher", total=len(rows), unit="rows") as progress:
         for chosen in evaluation_batches(rows.lengths):
-            inputs = inputs_of(rows, chosen, pad)
-            found, states = look(inputs)
+            found, states = look(inputs_of(rows, chosen, pad, multiple=1))
             found, states = found.numpy(), states.numpy()
             for place, row in enumerate(chosen):
                 length = rows.lengths[row]
@@ -219,13 +219,10 @@ def hidden_distance(student: Sequence[tf.Tensor], teacher: tf.Tensor, mask: tf.T
     Returns:
         The mean over the layers: 0 where both agree, 1 where the student is all zeros.
     """
-    real = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
-    wanted = tf.cast(teacher, tf.float32)
-    shares = []
-    for layer, state in enumerate(student):
-        goal = wanted[:, :, layer]
-        miss = tf.reduce_sum(tf.square(state - goal) * real)
-        shares.append(miss / tf.maximum(tf.reduce_sum(tf.square(goal) * real), 1e-6))
+    shares = [
+        ops.relative_distance(state, teacher[:, :, layer], mask)
+        for layer, state in enumerate(student)
+    ]
     return tf.add_n(shares) / len(shares)
 
 

@@ -51,15 +51,18 @@ class LabelledFeed:
 
 
 def inputs_of(
-    rows: LabelledRows, chosen: Sequence[int] | np.ndarray, pad: int = 0
+    rows: LabelledRows, chosen: Sequence[int] | np.ndarray, pad: int = 0, multiple: int = 8
 ) -> dict[str, np.ndarray]:
-    """The model inputs of some rows, padded to the longest of them, rounded up to 8."""
-    ids = pad_batch([rows.input_ids[row] for row in chosen], pad)
+    """The model inputs of some rows, padded to the longest of them, rounded up to a multiple.
+
+    Few widths are for graphs that are compiled for each shape; others have nothing of it.
+    """
+    ids = pad_batch([rows.input_ids[row] for row in chosen], pad, multiple)
     lengths = rows.lengths[np.asarray(chosen, np.int64)]
     mask = (np.arange(ids.shape[1]) < lengths[:, np.newaxis]).astype(np.int32)
     found = {"input_ids": ids, "mask": mask}
     if rows.type_ids is not None:
-        found["type_ids"] = pad_batch([rows.type_ids[row] for row in chosen], 0)
+        found["type_ids"] = pad_batch([rows.type_ids[row] for row in chosen], 0, multiple)
     return found
 
 
@@ -88,7 +91,7 @@ class Predictor:
         """
         found: list[Any] = [None] * len(rows)
         for chosen in evaluation_batches(rows.lengths):
-            inputs = inputs_of(rows, chosen, pad)
+            inputs = inputs_of(rows, chosen, pad, multiple=1)
             answers = self._run(inputs).numpy()
             for row, answer in zip(chosen, answers, strict=True):
                 tokens = self.model.head.kind == "token"
@@ -111,8 +114,7 @@ def evaluation_batches(lengths: np.ndarray, places: int = EVALUATION_TOKENS) -> 
     order = np.argsort(-np.asarray(lengths), kind="stable")
     found, at = [], 0
     while at < len(order):
-        longest = max(8, -(-int(lengths[order[at]]) // 8) * 8)
-        size = max(1, places // longest)
+        size = max(1, places // max(1, int(lengths[order[at]])))
         found.append(order[at : at + size])
         at += size
     return found
