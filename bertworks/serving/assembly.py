@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from bertworks.serving.access.tls import Certificates
 from bertworks.serving.engine.batcher import Batcher
 from bertworks.serving.exchange import Caller, Observers
 from bertworks.serving.http import routes
@@ -26,8 +27,8 @@ from bertworks.spec.limits import Limits
 RUNNING = 64
 """Requests that are computed at once unless `serve.limits.running` says otherwise."""
 
-CheckCaller = Callable[[Mapping[str, str], str], Caller | None]
-"""Who calls, by headers (lower-case names; gRPC: metadata) and address; raises `Refused`."""
+CheckCaller = Callable[[Mapping[str, str], str], Awaitable[Caller]]
+"""Who calls a method of gRPC, by its metadata (lower-case names) and its name; raises `Refused`."""
 
 
 @dataclass
@@ -44,11 +45,12 @@ class Serving:
         verbs: What V1 can be asked beside `predict`, by the word behind the model's colon.
         layers: Put around the gate, the last one outermost.
         check_caller: Knows who calls over gRPC, as a layer does over HTTP; None: nobody is asked.
-        grpc_credentials: For TLS over gRPC; None: without.
+        certificates: For TLS over both; None: without.
         labelled: Told the right labels of a request's rows, by its id, where they come later; each says
             whether it knows the request.
         started: Awaited when the server listens.
         stopped: Awaited when all requests are answered.
+        closed: Called last, when all observers were told.
     """
 
     models: Registry
@@ -60,10 +62,11 @@ class Serving:
     verbs: dict[str, Verb] = field(default_factory=dict)
     layers: list[Callable[[App], App]] = field(default_factory=list)
     check_caller: CheckCaller | None = None
-    grpc_credentials: Any = None
+    certificates: Certificates | None = None
     labelled: list[Callable[[str, Sequence[Any]], bool]] = field(default_factory=list)
     started: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     stopped: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    closed: list[Callable[[], None]] = field(default_factory=list)
 
     @classmethod
     def of(

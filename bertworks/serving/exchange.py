@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bertworks.serving import log
+from bertworks.serving.review.verdict import Verdict
 from bertworks.tasks.forms.form import Row
 from bertworks.tasks.handler import Answer
 
@@ -23,14 +24,25 @@ HELD = 4096
 
 
 class Caller(Protocol):
-    """Who calls.
+    """Who calls; `access.caller.Caller` is one.
 
     Attributes:
         id: The key's id, never the key.
+        models: Names of the models that it may ask; empty: all.
+        admin: Whether it may change what is served.
     """
 
     @property
     def id(self) -> str: ...
+    @property
+    def models(self) -> Sequence[str]: ...
+    @property
+    def admin(self) -> bool: ...
+    def may_ask(self, model: str) -> bool:
+        """Whether it may ask this model."""
+
+    def charge_texts(self, count: int) -> None:
+        """Counts rows before they are computed; raises `Refused` where they are too many."""
 
 
 @dataclass
@@ -46,7 +58,8 @@ class Exchange:
         version: What was served; empty where the request came to no bundle.
         digest: Of the bundle that answered; empty likewise.
         rows: What was asked; none where it could not be read.
-        answers: One a row; none where it was refused.
+        answers: One a row, as the model gave them; none where it was refused.
+        verdicts: What the review made of each answer; none where there is no review.
         status: HTTP status of the answer (gRPC: the one that its code stands for); 499: the client left.
         reason: Why there is no answer, in one word; empty: there is one.
         bytes: Of the request's body.
@@ -66,6 +79,7 @@ class Exchange:
     digest: str = ""
     rows: Sequence[Row] = ()
     answers: Sequence[Answer] = ()
+    verdicts: Sequence[Verdict | None] = ()
     status: int = 0
     reason: str = ""
     bytes: int = 0

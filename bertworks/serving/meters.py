@@ -114,6 +114,11 @@ class Turned:
         self._turned.labels(reason).inc()
 
 
+def turned_away(reason: str) -> None:
+    """Counts a request that was refused before it came to the gate."""
+    _registered().turned.labels(reason).inc()
+
+
 class _Registered(NamedTuple):
     info: Gauge
     created: Gauge

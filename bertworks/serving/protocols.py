@@ -6,7 +6,8 @@ an object with `text`, `text_a` and `text_b`, or `tokens`. The answer is `{"pred
 V2 (Open Inference Protocol): BYTES tensors of shape [rows]: `text`, or `text_a` and `text_b`. The
 answer holds `prediction`, a JSON object a row, where the task has them `label` and `score`,
 `truncated`: whether the end of the row was not read, and where the spec's `confidence` asked for them
-`confident`, `out_of_scope` and `set` (JSON).
+`confident`, `out_of_scope` and `set` (JSON); with a review `held`, `flagged` and `reason`. What a held
+answer does not tell is empty in its tensors: "", 0 or false.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertworks.errors import DataError
-from bertworks.runtime.confidence import FIELDS
+from bertworks.runtime import confidence
 from bertworks.serving import reading
 from bertworks.serving.refusals import Refused, setting
+from bertworks.serving.review import reviewer
 from bertworks.spec import Task
 from bertworks.spec.limits import Limits
 from bertworks.tasks import for_task, form_of
 from bertworks.tasks.forms.form import Row, RowForm
+
+FIELDS = {**confidence.FIELDS, **reviewer.FIELDS}
+"""What answers may carry beside their task's own, and its datatypes."""
+_EMPTY = {"BYTES": "", "BOOL": False, "FP64": 0.0, "FP32": 0.0, "INT64": 0}
 
 Tensor = tuple[str, str, list[Any]]
 """Name, datatype and values of a V2 output of shape [rows]."""
@@ -66,7 +72,7 @@ def output_types(task: Task, fields: Sequence[str] = ()) -> list[tuple[str, str]
 
     Args:
         task: What the agent does.
-        fields: What its answers carry of `runtime.confidence.FIELDS`.
+        fields: What its answers carry of `FIELDS`.
     """
     own = [("prediction", "BYTES"), *for_task(task).tensors, ("truncated", "BOOL")]
     return own + [(name, FIELDS[name]) for name in fields]
@@ -147,13 +153,15 @@ def tensors_of(
     """
     types = dict(output_types(task, fields))
     return [
-        (name, types[name], [_tensor_value(answer, name) for answer in answers])
+        (name, types[name], [_tensor_value(answer, name, types[name]) for answer in answers])
         for name in (types if names is None else names)
     ]
 
 
-def _tensor_value(answer: Mapping[str, Any], name: str) -> Any:
+def _tensor_value(answer: Mapping[str, Any], name: str, datatype: str) -> Any:
     """The whole answer as JSON, or a part of it: lists too are JSON there."""
+    if name != "prediction" and name not in answer and answer.get("held"):
+        return _EMPTY[datatype]
     value = answer if name == "prediction" else answer[name]
     return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list) else value
 

@@ -14,12 +14,17 @@ import re
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from bertworks import __version__
 from bertworks.errors import EnvironmentFault
+from bertworks.serving.access.joining import Entrance
+from bertworks.serving.access.joining import join as join_access
 from bertworks.serving.assembly import Serving
+from bertworks.serving.audit.joining import join as join_audit
 from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.models.served import OneBundle, ServedModel
+from bertworks.serving.review.joining import join as join_review
 from bertworks.serving.settings import Served, Settings
 from bertworks.tasks import form_of
 
@@ -45,10 +50,15 @@ def serve(models: Sequence[Served], settings: Settings | None = None) -> None:
             have the same name.
     """
     settings = settings or Settings()
+    entrance = settings.entrance or Entrance()
+    entrance.check(settings.host)
     _check(models, settings)
     serving = Serving.of(settings.limits, settings.threads, repository=settings.repository)
     for one in models:
         serving.models.add(_loaded(one, serving), lambda one=one: _loaded(one, serving))  # type: ignore[misc]
+    join_access(serving, entrance)
+    join_review(serving, settings.review)
+    join_audit(serving, settings.audit)
     for join in settings.joins:
         join(serving)
     for port in (settings.port, settings.grpc_port):
@@ -56,6 +66,8 @@ def serve(models: Sequence[Served], settings: Settings | None = None) -> None:
             _check_address(settings.host, port)
     _listen(serving, settings, _greeting(serving, settings))
     serving.observers.close()
+    for close in serving.closed:
+        close()
     if serving.models.batcher.busy:
         # A forward pass that does not end keeps its thread, and threads keep the process.
         sys.stdout.flush()
@@ -99,7 +111,16 @@ def _listen(serving: Serving, settings: Settings, greeting: Sequence[str]) -> No
         grace=GRACE_SECONDS,
         begun=begun,
         drain=drain,
+        **_tls(serving),
     ).listen()
+
+
+def _tls(serving: Serving) -> dict[str, Any]:
+    """uvicorn's options for TLS; none: without."""
+    certificates = serving.certificates
+    if certificates is None:
+        return {}
+    return {"ssl_context_factory": lambda config, default: certificates.context}
 
 
 def _greeting(serving: Serving, settings: Settings) -> tuple[str, ...]:
@@ -107,19 +128,21 @@ def _greeting(serving: Serving, settings: Settings) -> tuple[str, ...]:
     host, port = settings.host, settings.port
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     local = f"{'localhost' if host in ANY else address.rpartition(':')[0]}:{port}"
+    scheme = "http" if serving.certificates is None else "https"
+    key = "-H 'X-API-Key: KEY' " if settings.entrance and settings.entrance.guarded else ""
     lines = []
     for model in serving.models:
         identity = model.champion.identity
         version = "" if identity.version is None else f" version {identity.version}"
         lines.append(
             f"bertworks {__version__} serves {model.name}{version} (bundle {identity.digest[:12]}) at "
-            f"http://{address}"
+            f"{scheme}://{address}"
         )
     first = next(iter(serving.models))
     body = json.dumps({"instances": [form_of(first.champion.agent.task).sample]})
     curl = (
-        f"curl http://{local}/v1/models/{first.name}:predict -H 'Content-Type: application/json' "
-        f"-d '{body}'"
+        f"curl {key}{scheme}://{local}/v1/models/{first.name}:predict "
+        f"-H 'Content-Type: application/json' -d '{body}'"
     )
     if settings.grpc_port is not None:
         lines.append(f"gRPC on port {settings.grpc_port}: Open Inference Protocol")

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertworks.serving.identity import BundleIdentity
+from bertworks.spec.audit import Audit
 from bertworks.spec.limits import Limits
+from bertworks.spec.review import Review
 from bertworks.storage.store import Store
 
 if TYPE_CHECKING:
+    from bertworks.serving.access.joining import Entrance
     from bertworks.serving.assembly import Serving
 
 LOOPBACK = "127.0.0.1"
@@ -50,6 +53,9 @@ class Settings:
         threads: CPU threads that compute; None: all that may be used.
         limits: What is taken before requests are refused.
         repository: Whether models may be unloaded and loaded, by anybody who can call.
+        entrance: Who is let in; None: everybody who reaches the address, which must be this machine's.
+        audit: What is kept of who asked what.
+        review: What is looked at before an answer goes out.
         joins: What other rooms bring along.
     """
 
@@ -59,4 +65,7 @@ class Settings:
     threads: int | None = None
     limits: Limits = field(default_factory=Limits)
     repository: bool = False
+    entrance: Entrance | None = None
+    audit: Audit = field(default_factory=Audit)
+    review: Review = field(default_factory=Review)
     joins: Sequence[Join] = ()

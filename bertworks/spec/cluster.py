@@ -25,9 +25,12 @@ from bertworks.quantities import (
 )
 from bertworks.quantities import DNS_NAME as KUBERNETES_NAME
 from bertworks.secrets import masked, secret_in
+from bertworks.spec.access import Access
+from bertworks.spec.audit import Audit
 from bertworks.spec.limits import Limits
 from bertworks.spec.observing import Observing
 from bertworks.spec.page import Page
+from bertworks.spec.review import Review
 from bertworks.spec.section import Section, StepName
 
 
@@ -326,6 +329,12 @@ class Deploy(Section):
     image: Image = Field(f"bertworks/serving:{__version__}", description="Image of the server.")
     cpu: Cpu = Field("1", description="CPU request and limit of one replica.")
     memory: Memory = Field("1Gi", description="Memory request and limit of one replica.")
+    keys: str | None = Field(
+        "bertworks-keys",
+        pattern=KUBERNETES_NAME,
+        description="The secret that holds the file of `bertworks keys`; until it is there, every "
+        "request is refused. None: whoever reaches the Service may ask.",
+    )
     min_replicas: int = Field(2, ge=1)
     max_replicas: int = Field(6, ge=1)
     target_cpu_percent: int = Field(70, ge=1, le=100, description="Where the autoscaler adds one.")
@@ -357,6 +366,9 @@ class Serve(Section):
     limits: Limits = Field(default_factory=Limits)
     page: Page = Field(default_factory=Page)
     observing: Observing = Field(default_factory=Observing)
+    access: Access = Field(default_factory=Access)
+    audit: Audit = Field(default_factory=Audit)
+    review: Review = Field(default_factory=Review)
     deploy: Deploy = Field(default_factory=Deploy)
 
 

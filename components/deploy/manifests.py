@@ -27,6 +27,7 @@ FILES: dict[Kind, tuple[str, ...]] = {
 }
 TOP: dict[Kind, str] = {"deployment": "Deployment", "kserve": "InferenceService"}
 CONTAINER: dict[Kind, str] = {"deployment": "server", "kserve": "kserve-container"}
+KEYS = "/etc/bertworks/keys"
 PORT = 8080
 """Where the server listens in its pod, whatever `serve.port` is elsewhere: network policies know it."""
 LONGEST_SERVICE = 63
@@ -104,11 +105,13 @@ def read_back(top: Object) -> Serving | None:
     pod = spec["template"]["spec"] if "template" in spec else spec.get("predictor", {})
     try:
         (container,) = pod["containers"]
-        given = dict(one[2:].split("=", 1) for one in container["args"])
+        given = {name: value for name, _, value in
+                 (one[2:].partition("=") for one in container["args"])}  # fmt: skip
         name, _, version = given["agent"].partition("/")
         limits = container["resources"]["limits"]
         claims = [one for one in pod["volumes"] if one["name"] == "store"]
         mounts = [one for one in container["volumeMounts"] if one["name"] == "store"]
+        keys = [one["secret"]["secretName"] for one in pod["volumes"] if one["name"] == "keys"]
         return Serving(
             name=name,
             version=int(version),
@@ -118,6 +121,7 @@ def read_back(top: Object) -> Serving | None:
             threads=int(given["threads"]),
             cpu=limits["cpu"],
             memory=limits["memory"],
+            keys=keys[0] if keys else None,
             claim=claims[0]["persistentVolumeClaim"]["claimName"] if claims else None,
             mount=mounts[0]["mountPath"] if mounts else Serving.mount,
             pull_policy=container["imagePullPolicy"],
@@ -187,6 +191,7 @@ def _pod(pod: Object, serving: Serving) -> None:
         "--host=0.0.0.0",  # by itself the server listens on loopback, where no Service finds it
         f"--port={PORT}",
         f"--threads={serving.threads}",
+        f"--keys={KEYS}" if serving.keys else "--open",
     ]
     threads = {"OMP_NUM_THREADS", "RAYON_NUM_THREADS"}
     for variable in container["env"]:
@@ -201,6 +206,7 @@ def _pod(pod: Object, serving: Serving) -> None:
     for spread in pod["topologySpreadConstraints"]:
         spread["labelSelector"]["matchLabels"][INSTANCE] = serving.name
     _volume(pod, container, serving)
+    _keys(pod, container, serving)
     if serving.pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in serving.pull_secrets]
     if serving.service_account:
@@ -236,6 +242,16 @@ def _volume(pod: Object, container: Object, serving: Serving) -> None:
         return
     store["persistentVolumeClaim"]["claimName"] = serving.claim
     mounted["mountPath"] = serving.mount
+
+
+def _keys(pod: Object, container: Object, serving: Serving) -> None:
+    (keys,) = (one for one in pod["volumes"] if one["name"] == "keys")
+    if serving.keys is None:
+        pod["volumes"].remove(keys)
+        mounts = container["volumeMounts"]
+        container["volumeMounts"] = [one for one in mounts if one["name"] != "keys"]
+        return
+    keys["secret"]["secretName"] = serving.keys
 
 
 @cache

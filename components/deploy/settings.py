@@ -47,6 +47,7 @@ class Serving:
         threads: CPU threads of one forward pass.
         cpu: Request and limit of one replica.
         memory: Request and limit of one replica.
+        keys: The secret that holds the keys of those who may ask; None: everybody may.
         min_replicas: Replicas at least.
         max_replicas: Replicas at most.
         target_cpu_percent: CPU use at which the autoscaler adds a replica.
@@ -70,6 +71,7 @@ class Serving:
     threads: int = 1
     cpu: str = "1"
     memory: str = "1Gi"
+    keys: str | None = "bertworks-keys"
     min_replicas: int = 2
     max_replicas: int = 6
     target_cpu_percent: int = 70
@@ -129,6 +131,7 @@ def settings_of(
         threads=min(serve.threads or cpus, cpus),
         cpu=deploy.cpu,
         memory=deploy.memory,
+        keys=deploy.keys,
         min_replicas=deploy.min_replicas,
         max_replicas=deploy.max_replicas,
         target_cpu_percent=deploy.target_cpu_percent,

@@ -14,6 +14,7 @@ from bertworks.errors import SpecError
 from pipelines.cli.options import DebugOption, RootOption
 
 OBSERVING = "What it tells"
+ACCESS = "Who may ask"
 AgentOption = Annotated[
     str | None,
     typer.Option(
@@ -184,6 +185,48 @@ def serve(
         bool,
         typer.Option("--repository", help="Let whoever can call unload and load models over HTTP."),
     ] = False,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="Ask for a key: a file of `bertworks keys`, or a folder of such files.",
+            envvar="BERTWORKS_KEYS",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    open_: Annotated[
+        bool,
+        typer.Option(
+            "--open",
+            help="Let everybody ask who reaches --host, without a key.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = False,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="HTTPS with this certificate (PEM); read anew when it changes.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Its private key (PEM).", rich_help_panel=ACCESS)
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that keeps the counts of daily quotas over a restart.",
+            envvar="BERTWORKS_STATE",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the audit log; the spec's serve.audit.folder by default, or none.",
+            envvar="BERTWORKS_AUDIT",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
     page: Annotated[
         bool | None,
         typer.Option(
@@ -197,17 +240,23 @@ def serve(
 ) -> None:
     """Serve agents over HTTP and gRPC: the V1 and V2 inference protocols, health, metrics.
 
-    Only this machine can call, unless --host says otherwise. Port, threads and limits of several agents
-    are those of the first one's spec. On a cluster: serve --host 0.0.0.0 --store /bertworks/models
-    --agent NAME/VERSION, or --agent /mnt/models.
+    Only this machine can call, unless --host says otherwise, and then with a key (--keys), or everybody
+    (--open). Port, threads and limits of several agents
+    are those of the first one's spec. On a cluster: serve --host 0.0.0.0 --keys FOLDER
+    --store /bertworks/models --agent NAME/VERSION, or --agent /mnt/models.
     """
     from functools import partial
 
+    from bertworks.serving.access.joining import Entrance
     from bertworks.serving.observation.joining import observing
+    from bertworks.serving.page.joining import OPEN_PATHS
     from bertworks.serving.page.joining import join as join_page
     from bertworks.serving.server import serve as serve_models
     from bertworks.serving.settings import Settings
-    from pipelines.cli.served import limits_of, models_of, observing_of
+    from bertworks.spec.access import Access
+    from bertworks.spec.audit import Audit
+    from bertworks.spec.review import Review
+    from pipelines.cli.served import limits_of, models_of, observing_of, section_of
 
     models, said = models_of(agent or [], name, store, digest, lambda one: _bundle(one, root))
     shows = (said.get("page") or {}).get("enabled", True) if page is None else page
@@ -220,6 +269,19 @@ def serve(
             threads=threads or said.get("threads"),
             limits=limits_of(said.get("limits"), limit or []),
             repository=repository,
+            entrance=Entrance(
+                section_of(Access, said, "access"),
+                keys,
+                state,
+                tls_cert,
+                tls_key,
+                open_,
+                OPEN_PATHS if shows else (),
+            ),
+            audit=section_of(Audit, said, "audit").model_copy(
+                update={"folder": str(audit)} if audit else {}
+            ),
+            review=section_of(Review, said, "review"),
             joins=[
                 observing(observing_of(said.get("observing"), log_format, samples)),
                 partial(join_page, page=shows),

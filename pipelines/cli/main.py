@@ -18,11 +18,13 @@ from bertworks import __version__
 from bertworks.errors import BertworksError, SpecError
 from pipelines.cli import ask as ask_cli
 from pipelines.cli import asking as asking_cli
+from pipelines.cli import audit as audit_cli
 from pipelines.cli import auto as auto_cli
 from pipelines.cli import bases as bases_cli
 from pipelines.cli import board as board_cli
 from pipelines.cli import compare as compare_cli
 from pipelines.cli import init as init_cli
+from pipelines.cli import keys as keys_cli
 from pipelines.cli import label as label_cli
 from pipelines.cli import models as models_cli
 from pipelines.cli import retrain as retrain_cli
@@ -216,6 +218,8 @@ app.command()(bases_cli.bases)
 app.command()(asking_cli.predict)
 app.command()(asking_cli.serve)
 app.command()(ask_cli.ask)
+app.add_typer(keys_cli.app, name="keys")
+app.add_typer(audit_cli.app, name="audit")
 
 
 @app.command()

@@ -7,9 +7,9 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bertworks.errors import ArtifactError, BertworksError, SpecError
 from bertworks.serving.identity import Located, in_folder, in_store
@@ -18,6 +18,7 @@ from bertworks.spec.limits import Limits
 from bertworks.spec.observing import Observing
 from bertworks.storage.store import PASSED, Store, Version
 
+T = TypeVar("T", bound=BaseModel)
 LATEST, CHAMPION = "latest", "champion"
 _LIST = "`bertworks models list` shows what there is."
 
@@ -150,6 +151,23 @@ def observing_of(
         raise SpecError(
             f"serve.observing: {name} cannot be {found['input']!r:.40}: {found['msg']}.",
             "Correct the value; `bertworks spec schema` has the rules.",
+        ) from None
+
+
+def section_of(kind: type[T], said: Mapping[str, Any], name: str) -> T:
+    """A section of the spec's `serve` as a bundle keeps it.
+
+    Raises:
+        SpecError: It is not as this version of bertworks reads it.
+    """
+    try:
+        return kind.model_validate(said.get(name) or {})
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        where = ".".join(map(str, ("serve", name, *found["loc"])))
+        raise SpecError(
+            f"The bundle's {where} cannot be {found['input']!r:.60}: {found['msg']}.",
+            "Make the bundle anew with this version of bertworks.",
         ) from None
 
 

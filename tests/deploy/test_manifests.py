@@ -61,16 +61,17 @@ def section(**spec):
     cpu=st.sampled_from(["1", "500m", "2.5"]),
     replicas=st.tuples(st.integers(1, 9), st.integers(0, 9)),
     bucket=st.booleans(),
+    keys=st.sampled_from([None, "team-keys"]),
 )
 @settings(max_examples=12, deadline=None)
-def test_every_filling_is_valid_and_hangs_together(name, version, kind, cpu, replicas, bucket):
+def test_every_filling_is_valid_and_hangs_together(name, version, kind, cpu, replicas, bucket, keys):
     serving = Serving(
         name=name, version=version, digest="a" * 64, image="registry:5000/bertworks/serving:0.1.0",
         store="s3://models" if bucket else "/bertworks/models", cpu=cpu,
         min_replicas=replicas[0], max_replicas=sum(replicas), claim=None if bucket else "disk",
         env={"AWS_REGION": "eu-west-1", "OMP_NUM_THREADS": "2"} if bucket else {},
         secrets={"AWS_SECRET": {"secret": "aws", "key": "secret"}} if bucket else {},
-        node_selector={"pool": "cpu"}, pull_secrets=["pull"],
+        node_selector={"pool": "cpu"}, pull_secrets=["pull"], keys=keys,
         tolerations=[{"key": "a", "operator": "Exists", "effect": "NoSchedule"}],
     )  # fmt: skip
     objects = manifests.render(serving, kind, "runs", [serving])
@@ -88,6 +89,13 @@ def test_every_filling_is_valid_and_hangs_together(name, version, kind, cpu, rep
     mounted = {one["name"] for one in container["volumeMounts"]}
     assert mounted == {one["name"] for one in pod["volumes"]}
     assert ("store" in mounted) == (not bucket)
+    assert ("keys" in mounted) == (f"--keys={manifests.KEYS}" in container["args"]) == bool(keys)
+    assert ("--open" in container["args"]) == (keys is None)
+    if keys:
+        (mount,) = (one for one in container["volumeMounts"] if one["name"] == "keys")
+        assert mount == {"name": "keys", "mountPath": manifests.KEYS, "readOnly": True}
+        (volume,) = (one for one in pod["volumes"] if one["name"] == "keys")
+        assert volume["secret"] == {"secretName": keys, "optional": True}
     for one in objects:
         chosen = one["spec"].get("selector", {})
         chosen = chosen.get("matchLabels", chosen)

@@ -106,7 +106,7 @@ def running(store, tmp_path_factory):
     models, digests = store
     port, log = free_port(), tmp_path_factory.mktemp("log") / "log"
     arguments = ["serve", f"--store={models}", "--agent=mood/1", f"--digest={digests[0]}",
-                 "--name=mood", "--host=0.0.0.0", f"--port={port}", "--threads=1"]  # fmt: skip
+                 "--name=mood", "--host=0.0.0.0", f"--port={port}", "--threads=1", "--open"]  # fmt: skip
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.cli", *arguments], stdout=stream, stderr=stream

@@ -30,7 +30,7 @@ def start(engine, image) -> Iterator[Callable]:
 
     def run(bundle: Path, *arguments: str, **options):
         container = engine.containers.run(
-            image("serving"), ["--agent", "/bundle", *arguments], detach=True, user=user(),
+            image("serving"), ["--agent", "/bundle", "--open", *arguments], detach=True, user=user(),
             mounts=[Mount("/bundle", str(bundle), type="bind", read_only=True)],
             ports={"8080/tcp": ("127.0.0.1", None)}, **CONFINED, **options,
         )  # fmt: skip

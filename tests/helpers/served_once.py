@@ -38,6 +38,8 @@ def main(bundle: str, port: str) -> int:
         "serve",
         "--agent",
         bundle,
+        "--host",
+        "127.0.0.1",
         "--port",
         port,
     ]

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from bertworks.serving.access.tls import Certificates
 from bertworks.serving.assembly import Serving
 from bertworks.serving.grpc.messages import SERVICE
 from bertworks.serving.grpc.service import Service
@@ -33,10 +34,10 @@ def offer(serving: Serving, gate: Gate, host: str, port: int, grace: float) -> N
     async def start() -> None:
         server = made(Service(serving, gate), serving.limits)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        if serving.grpc_credentials is None:
+        if serving.certificates is None:
             server.add_insecure_port(address)
         else:
-            server.add_secure_port(address, serving.grpc_credentials)
+            server.add_secure_port(address, credentials(serving.certificates))
         await server.start()
         running.append(server)
 
@@ -46,6 +47,16 @@ def offer(serving: Serving, gate: Gate, host: str, port: int, grace: float) -> N
 
     serving.started.append(start)
     serving.stopped.append(stop)
+
+
+def credentials(certificates: Certificates) -> grpc.ServerCredentials:
+    """Credentials that have the certificate of the time at each handshake, as HTTP has it."""
+
+    def renewed() -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration([certificates.pair()])
+
+    first = renewed()
+    return grpc.dynamic_ssl_server_credentials(first, renewed, require_client_authentication=False)
 
 
 def made(service: Service, limits: Limits) -> grpc.aio.Server:

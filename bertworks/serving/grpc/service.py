@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 
 from bertworks import __version__
 from bertworks.serving import log
+from bertworks.serving.access.guard import check_model
 from bertworks.serving.assembly import Serving
-from bertworks.serving.exchange import Exchange
+from bertworks.serving.exchange import Caller, Exchange
 from bertworks.serving.grpc.codec import parsed, request_of, response_of
 from bertworks.serving.grpc.messages import message
 from bertworks.serving.http.app import check_version
@@ -45,6 +46,8 @@ CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+PROBES = ("ServerLive", "ServerReady", "ModelReady")
+"""Methods that need no key: who sends probes has none."""
 Method = Callable[[bytes, Any], Awaitable[bytes]]
 
 
@@ -108,7 +111,7 @@ class Service:
         ticket: Ticket,
         exchange: Exchange,
     ) -> bytes:
-        self._check_caller(headers, exchange)
+        exchange.caller = await self._caller(headers, "ModelInfer")
         line = self._serving.line
         if self._gate.draining:
             raise ending()
@@ -126,6 +129,7 @@ class Service:
     async def _answer(self, packed: bytes, ticket: Ticket, exchange: Exchange) -> bytes:
         asked = parsed("ModelInferRequest", packed)
         exchange.model = asked.model_name[:128]
+        check_model(exchange.caller, asked.model_name)
         model = self._models[asked.model_name]
         if asked.model_version:
             check_version(self._models, model.name, asked.model_version)
@@ -134,7 +138,7 @@ class Service:
         request = request_of(asked)
         bundle = model.choose(exchange)
         task = bundle.agent.task
-        rows = rows_of(request, task, self._serving.limits, bundle.fields)
+        rows = rows_of(request, task, self._serving.limits, model.fields(bundle))
         exchange.stage("decode")
         timer = self._timer(ticket)
         try:
@@ -144,7 +148,7 @@ class Service:
         answers = answered.answers
         if request.top is not None:
             answers = [top_labels(one, request.top) for one in answers]
-        outputs = outputs_of(request, answers, task, bundle.fields)
+        outputs = outputs_of(request, answers, task, model.fields(bundle))
         known = answered.identity
         told = response_of(
             model.name, known.served, known.digest, request.id or exchange.id, outputs, request.binary
@@ -165,8 +169,11 @@ class Service:
         async def method(packed: bytes, context: Any) -> bytes:
             try:
                 asked = parsed(f"{name}Request", packed)
-                if name not in ("ServerLive", "ServerReady"):  # Probes have no key.
-                    self._check_caller(_headers(context), None)
+                if name not in PROBES:
+                    caller = await self._caller(_headers(context), name)
+                    check_model(
+                        caller, getattr(asked, "name", "") or getattr(asked, "model_name", "")
+                    )
                 value = told(asked)
                 value = await value if asyncio.iscoroutine(value) else value
                 response: bytes = message(f"{name}Response")(**value).SerializeToString()
@@ -176,12 +183,9 @@ class Service:
 
         return method
 
-    def _check_caller(self, headers: dict[str, str], exchange: Exchange | None) -> None:
+    async def _caller(self, headers: dict[str, str], method: str) -> Caller | None:
         check = self._serving.check_caller
-        if check is not None:
-            caller = check(headers, exchange.client if exchange else "")
-            if exchange is not None:
-                exchange.caller = caller
+        return None if check is None else await check(headers, method)
 
     @property
     def _models(self) -> Any:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Router
 
 from bertworks.serving import log
+from bertworks.serving.access.guard import check_model
 from bertworks.serving.exchange import EXCHANGE, Exchange
 from bertworks.serving.http import v1, v2
 from bertworks.serving.http.reply import Receive, Reply, Scope, Send, of_error
@@ -97,6 +98,8 @@ class Application:
     ) -> None:
         if scope["method"] != "POST":
             raise HTTPException(405, "Ask with POST.", {"allow": "POST"})
+        exchange = scope.get(EXCHANGE) or Exchange(asked.protocol, asked.model)
+        check_model(exchange.caller, asked.model)
         model = self._models[asked.model]
         answer = v2.infer if asked.protocol == "v2" else self._verbs.get(asked.verb)
         if answer is None:
@@ -107,7 +110,6 @@ class Application:
             raise Refused(
                 503, "not-ready", f"{model.name} is not ready.", "Ask again.", retry_after=1
             )
-        exchange = scope.get(EXCHANGE) or Exchange(asked.protocol, asked.model)
         body = (await receive()).get("body", b"")
         headers = dict(scope["headers"])
         reply = await answer(model, body, headers, exchange, ticket, self._limits)

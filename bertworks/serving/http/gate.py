@@ -69,7 +69,7 @@ class Gate:
         try:
             if (asked := asks(scope["path"])) is not None and scope["method"] == "POST":
                 headers = dict(scope["headers"])
-                exchange = scope[EXCHANGE] = _exchange(asked.protocol, asked.model, scope, headers)
+                exchange = scope[EXCHANGE] = opened(asked.protocol, asked.model, scope, headers)
                 await self._work(ticket, exchange, scope, headers, receive, answer)
             else:
                 await self.app(scope, receive, answer)
@@ -249,7 +249,8 @@ class _Answer:
             await reply.send(self)
 
 
-def _exchange(protocol: str, model: str, scope: Scope, headers: dict[bytes, bytes]) -> Exchange:
+def opened(protocol: str, model: str, scope: Scope, headers: dict[bytes, bytes]) -> Exchange:
+    """The account of a request, as far as its head tells."""
     identifier = headers.get(b"x-request-id", b"")
     known = identifier.decode("ascii") if _IDENTIFIER.fullmatch(identifier) else ""
     client = (scope.get("client") or ("",))[0]

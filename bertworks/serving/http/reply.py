@@ -68,6 +68,8 @@ def of_error(error: Exception) -> Reply:
         headers["retry-after"] = str(refusal.retry_after)
     if refusal.close:
         headers["connection"] = "close"
+    if refusal.status == 401:
+        headers["www-authenticate"] = 'Bearer realm="bertworks"'
     return _refusal(refusal.status, refusal.reason, refusal.said, headers)
 
 

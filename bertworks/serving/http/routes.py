@@ -58,7 +58,7 @@ def metadata(model: ServedModel) -> dict[str, Any]:
     """V2's metadata of a model."""
     bundle = model.champion
     task = bundle.agent.task
-    outputs = protocols.output_types(task, bundle.fields)
+    outputs = protocols.output_types(task, model.fields(bundle))
     return {
         "name": model.name,
         "versions": [bundle.identity.served],

@@ -40,13 +40,13 @@ async def infer(
     """Answers a V2 request; arguments and errors are those of `v1.predict`."""
     request = decoded(body, headers.get(JSON_LENGTH.encode()), limits)
     bundle = model.choose(exchange)
-    rows = rows_of(request, bundle.agent.task, limits, bundle.fields)
+    rows = rows_of(request, bundle.agent.task, limits, model.fields(bundle))
     exchange.stage("decode")
     answered = await model.answer(rows, exchange, ticket, bundle=bundle)
     answers = answered.answers
     if request.top is not None:
         answers = [top_labels(one, request.top) for one in answers]
-    outputs = outputs_of(request, answers, bundle.agent.task, bundle.fields)
+    outputs = outputs_of(request, answers, bundle.agent.task, model.fields(bundle))
     head = {
         "model_name": model.name,
         "model_version": answered.identity.served,

@@ -31,6 +31,7 @@ class Registry:
         self.batcher, self._longest = batcher, STUCK * seconds
         self._models: dict[str, ServedModel] = {}
         self._loaders: dict[str, Callable[[], ServedModel]] = {}
+        self._preparations: list[Callable[[ServedModel], None]] = []
         self._lock = threading.Lock()
         self.draining = False
 
@@ -41,8 +42,19 @@ class Registry:
             model: The model.
             load: Loads it anew after it was unloaded; None: it can only be taken back as it is.
         """
-        self._models[model.name] = model
+        self._models[model.name] = self._prepared(model)
         self._loaders[model.name] = load or (lambda: model)
+
+    def prepare(self, preparation: Callable[[ServedModel], None]) -> None:
+        """Has something done to each model before it is asked, those that are loaded later too."""
+        self._preparations.append(preparation)
+        for model in self:
+            preparation(model)
+
+    def _prepared(self, model: ServedModel) -> ServedModel:
+        for preparation in self._preparations:
+            preparation(model)
+        return model
 
     def load(self, name: str) -> None:
         """Loads a model that was unloaded; takes as long as that takes, so not on the event loop.
@@ -56,7 +68,7 @@ class Registry:
         with self._lock:
             if name not in self._models:
                 try:
-                    self._models[name] = loader()
+                    self._models[name] = self._prepared(loader())
                 except BertworksError as error:
                     log.LOGGER.error("%s cannot be loaded: %s", name, error)
                     raise Refused(

@@ -16,6 +16,7 @@ from bertworks.serving.line import Ticket
 from bertworks.serving.meters import Meters
 from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.refusals import Cancelled
+from bertworks.serving.review.reviewer import Reviewer
 from bertworks.tasks.forms.form import Row
 from bertworks.tasks.handler import Answer
 
@@ -58,7 +59,7 @@ class Answered:
         bundle: What answered.
     """
 
-    answers: list[Answer]
+    answers: Sequence[Answer]
     bundle: LoadedBundle
 
     @property
@@ -77,10 +78,12 @@ class ServedModel:
 
     Attributes:
         ready: Whether it is to be asked.
+        reviewer: Looks at answers to clients before they go out; None: nobody does.
     """
 
     def __init__(self, name: str, router: Router) -> None:
         self.name, self.router, self.ready = name, router, True
+        self.reviewer: Reviewer | None = None
         self.meters = Meters(name)
         self.serves(router.bundles[0])
         self._mailbox: Mailbox | None = None
@@ -111,13 +114,15 @@ class ServedModel:
 
         Args:
             rows: As `Agent.predict` takes them.
-            exchange: The request; told of the bundle, the answers, and the seconds.
+            exchange: The request; told of the bundle, the answers, and the seconds. Its caller is
+                charged for the rows, and the answers are reviewed. None: this is no client's.
             ticket: The request's place in line: when it is cancelled, so is the work.
             bundle: Which one is to answer; None: the router's choice.
             background: Whether all other work goes first.
 
         Raises:
             DataError: A row is not of the form that the task takes.
+            Refused: The caller has not so many texts left.
             Cancelled: The ticket was cancelled, or its deadline is over.
         """
         chosen = bundle or self.choose(exchange)
@@ -126,6 +131,8 @@ class ServedModel:
         if exchange is not None:
             exchange.version, exchange.digest = chosen.identity.served, chosen.identity.digest
             exchange.rows = rows
+            if exchange.caller is not None:
+                exchange.caller.charge_texts(len(rows))
         deadline = None if ticket is None else ticket.deadline
         work = chosen.work(rows, deadline=deadline, background=background, mailbox=self._letters())
         if ticket is not None:
@@ -149,7 +156,15 @@ class ServedModel:
             exchange.stage("compute")
             exchange.seconds["queue"] = work.queued
             exchange.seconds["compute"] = max(exchange.seconds["compute"] - work.queued, 0.0)
+            if self.reviewer is not None:
+                exchange.verdicts = await self.reviewer.verdicts(rows, answers)
+                answers = self.reviewer.applied(rows, answers, exchange.verdicts)
+                exchange.stage("review")
         return Answered(answers, chosen)
+
+    def fields(self, bundle: LoadedBundle) -> list[str]:
+        """What answers of a bundle carry beside the task's own, see `protocols.output_types`."""
+        return [*bundle.fields, *(self.reviewer.fields if self.reviewer else ())]
 
     def close(self) -> None:
         """Leaves the engine; what is asked already is answered."""

@@ -28,6 +28,7 @@ from bertworks.serving.page.similar import Similar
 from bertworks.serving.refusals import Refused
 from bertworks.spec.limits import Limits
 from bertworks.tasks.forms.form import Row
+from bertworks.tasks.handler import Answer
 
 MOST_ROWS = 8
 """Rows of a request, at most."""
@@ -59,6 +60,7 @@ class Explainer:
         async with self._turns:
             for row in rows:
                 answered = await model.answer([row], None, ticket, bundle=bundle, background=True)
+                await _check_not_held(model, row, answered.answers[0])
                 plan = Occlusion.of(row, answered.answers[0], wanted)
                 parts = await model.answer(plan.rows, None, ticket, bundle=bundle, background=True)
                 found.append(plan.explained(parts.answers))
@@ -104,6 +106,15 @@ class Finder:
                 self._known.clear()  # The bundle before is not asked any more.
                 self._known[digest] = Similar.of_bundle(bundle.agent, folder) if folder else None
             return self._known[digest]
+
+
+async def _check_not_held(model: ServedModel, row: Row, answer: Answer) -> None:
+    """Refuses to explain what the review holds back: the explanation would tell it."""
+    if model.reviewer is None:
+        return
+    (verdict,) = await model.reviewer.verdicts([row], [answer])
+    if verdict is not None and verdict.action == "hold":
+        raise Refused(403, "held", f"The answer is held ({verdict.reason}), and is not explained.")
 
 
 def _read(body: bytes, bundle: LoadedBundle, limits: Limits) -> tuple[Mapping[str, Any], list[Row]]:
