@@ -160,7 +160,7 @@ def test_a_bucket_is_read_here(fake, volume, spec, tmp_path):
     done = call(spec, "--store", "memory://deploy/models")
     assert "mood/3 serves" in done.stdout
     pod = fake.get("Deployment", "bertworks-mood")["spec"]["template"]["spec"]
-    assert [one["name"] for one in pod["volumes"]] == ["tmp"]
+    assert [one["name"] for one in pod["volumes"]] == ["tmp", "keys"]
     assert "--store=memory://deploy/models" in pod["containers"][0]["args"]
     with pytest.raises(GateRefused):
         call(spec, "--store", "memory://deploy/models", "--version", "2")
