@@ -66,7 +66,7 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
     """
     if out.exists():
         raise DataError(
-            f"{out} is there already.", "Name another file; a source's `uri` may be a glob of them."
+            f"{out} is there already.", "Name another file; a source may read all of a folder."
         )
     handler = for_task(info.task, info.labels, info.score)
     column = handler.target.column

@@ -15,6 +15,7 @@ from pipelines.cli.options import DebugOption, RootOption
 
 OBSERVING = "What it tells"
 ACCESS = "Who may ask"
+ON = "Elsewhere"
 AgentOption = Annotated[
     str | None,
     typer.Option(
@@ -77,7 +78,7 @@ def predict(
         ),
     ] = False,
     on: Annotated[
-        str, typer.Option("--on", help="Where to work: here, or beam.", show_default=True)
+        str, typer.Option("--on", help="Where to work: here, beam or cluster.", rich_help_panel=ON)
     ] = "here",
     beam: Annotated[
         list[str] | None,
@@ -85,8 +86,28 @@ def predict(
             "--beam",
             help="With --on beam: an option of Beam's, e.g. --beam=--runner=FlinkRunner; repeatable. "
             "In this process by default.",
+            rich_help_panel=ON,
         ),
     ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            "--spec",
+            help="With --on cluster: the agent's spec, whose resources the pod gets; --file and --out "
+            "are paths on the volume then.",
+            rich_help_panel=ON,
+        ),
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="With --on cluster: show the step until it ends.", rich_help_panel=ON
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="With --on cluster: compile alone.", rich_help_panel=ON),
+    ] = False,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -101,8 +122,24 @@ def predict(
     """
     from pipelines.cli.predictions import predict_stream
 
-    if on not in ("here", "beam"):
-        raise SpecError(f"--on must be here or beam. Received: {on!r}", "Give one of them.")
+    if on not in ("here", "beam", "cluster"):
+        raise SpecError(
+            f"--on must be here, beam or cluster. Received: {on!r}", "Give one of them."
+        )
+    if on == "cluster":
+        from pipelines.batch import Asked
+        from pipelines.cli.served import split
+        from pipelines.cluster.runs.predict_cli import submit_predictions
+
+        if spec is None or file is None or out is None:
+            raise SpecError("A cluster needs a spec, a file and an output.", "Name all three.")
+        version = split(agent)[1] if agent else None
+        asked = Asked(
+            str(file), str(out), version if isinstance(version, int) else None, top, keep_formulas,
+            beam,
+        )  # fmt: skip
+        submit_predictions(spec, asked, wait=wait, dry_run=dry_run)
+        return
     predict_stream(
         _bundle(agent, root), texts or [], file, out, format_, top=top, keep_formulas=keep_formulas,
         beam=(beam or []) if on == "beam" else None,

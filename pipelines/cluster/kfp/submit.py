@@ -22,7 +22,7 @@ from pipelines.box import Kind
 from pipelines.cluster.kfp.connection import Connection
 from pipelines.cluster.kfp.facts import Facts, documents
 from pipelines.cluster.kfp.faults import Answer, Unreachable
-from pipelines.dag import pipeline_name
+from pipelines.dag import Dag, pipeline_name
 
 UPLOAD_SECONDS = (10.0, 180.0)
 TRIES = 3
@@ -76,6 +76,21 @@ def compiled(loaded: SpecFile, kind: Kind) -> Compiled:
     name = pipeline_name(loaded.spec.name, kind)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Compiled(name, f"{name}-{digest}", text, Facts.of_pipeline(text, loaded.spec.name, kind))
+
+
+def compiled_dag(dag: Dag) -> Compiled:
+    """Compiles a DAG of its own, which is no training."""
+    from kfp import compiler
+
+    from pipelines.wiring import build
+
+    with Scratch() as folder:
+        file = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(build(dag, dag.sections()), str(file))
+        text = file.read_text("utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    facts = Facts.of_pipeline(text, dag.spec.name, dag.kind)
+    return Compiled(dag.name, f"{dag.name}-{digest}", text, facts)
 
 
 def upload(connection: Connection, loaded: SpecFile, kind: Kind) -> Uploaded:

@@ -1,0 +1,1 @@
+"""Answers the rows of a file with a version of the model store."""
