@@ -155,7 +155,12 @@ class LoadedAgent:
         return folder
 
     def serve(
-        self, port: int | None = None, host: str = "127.0.0.1", threads: int | None = None
+        self,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        threads: int | None = None,
+        *,
+        open: bool = False,
     ) -> Server:
         """Serves it over HTTP, in a process of its own that ends with this one.
 
@@ -164,16 +169,18 @@ class LoadedAgent:
 
         Args:
             port: The port; the spec's serve.port unless told. 0: a free one, see the server's url.
-            host: This machine alone unless told; "0.0.0.0" for all.
+            host: This machine alone unless told; "0.0.0.0" for all, with `open=True`.
             threads: CPU threads of one forward pass; the spec's serve.threads unless told.
+            open: Whether whoever reaches the host may ask. A server that asks for keys is started with
+                `bertworks serve --keys`.
 
         Raises:
-            EnvironmentFault: It cannot listen there.
+            EnvironmentFault: It cannot listen there, or others could ask and nobody said `open`.
             SpecError: The port or the threads are no such number.
         """
         if port is None:
             port = self._runtime.info.port
-        server = Server(self.path, host, port, threads, "agent")
+        server = Server(self.path, host, port, threads, "agent", everybody=open)
         self._servers.append(server)  # it ends with its handle, which a cell may throw away
         return server
 

@@ -37,7 +37,16 @@ class Server:
         url: Where it answers.
     """
 
-    def __init__(self, folder: Path, host: str, port: int, threads: int | None, name: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str,
+        port: int,
+        threads: int | None,
+        name: str,
+        *,
+        everybody: bool = False,
+    ) -> None:
         _check("port", port, 0, 65_535, "0 stands for a free one.")
         if threads is not None:
             _check("threads", threads, 1, 65_535, "None stands for all that may be used.")
@@ -45,6 +54,7 @@ class Server:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
         words = [f"--port={port}", f"--host={host}"]
         words += [] if threads is None else [f"--threads={threads}"]
+        words += ["--open"] if everybody else []
         # A pipe is the leash: whatever ends this process closes it. A death signal would go by
         # the thread that started the server, which may end before.
         self._process = subprocess.Popen(

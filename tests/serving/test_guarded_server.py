@@ -93,7 +93,8 @@ def test_who_asked_what_is_kept_and_nothing_else(agent, tokens, tmp_path):
     ]  # fmt: skip
     identity = keys.parse(tokens["all"])[0]
     first = kept[0]
-    assert (first["request"], first["caller"], first["model"], first["rows"]) == ("one", identity, "mood", 2)
+    known = first["request"], first["caller"], first["model"], first["rows"]
+    assert known == ("one", identity, "mood", 2)
     assert [one["label"] for one in first["answers"]] == [
         one["label"] for one in told[0].json()["predictions"]
     ]

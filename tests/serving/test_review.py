@@ -81,7 +81,8 @@ def test_a_match_is_found_wherever_it_stands_in_a_long_text(before, behind):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a+)+", "(a*)*b", "(?:a+b?)*", r"(\w+\s?)+$", "(a{1,100})*", r"(a)\1", "((a|b+)c)*", "(",
+    "pattern", ["(a+)+", "(a*)*b", "(?:a+b?)*", r"(\w+\s?)+$", "(a{1,100})*", r"(a)\1", "((a|b+)c)*",
+                "(",
                 "(?P<x>a)(?(x)b|c)", "([a-z]+)*", "(?:(?:x{2,}))+", "*"],
 )  # fmt: skip
 def test_patterns_that_could_stop_the_server_are_refused(pattern):
@@ -90,7 +91,8 @@ def test_patterns_that_could_stop_the_server_are_refused(pattern):
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\bkill\b", "a+b+", r"(?:ab){1,5}", r"(?i)(foo|bar)\s+baz", "(a{1,5}){1,5}", "x*?", "[a-z]+@"]
+    "pattern", [r"\bkill\b", "a+b+", r"(?:ab){1,5}", r"(?i)(foo|bar)\s+baz", "(a{1,5}){1,5}", "x*?",
+                "[a-z]+@"],
 )  # fmt: skip
 def test_patterns_that_are_taken(pattern):
     assert TextRule(name="a", pattern=pattern).pattern == pattern

@@ -62,7 +62,11 @@ class Quotas:
         self._day, self._used = clock().date(), dict[str, Used]()
         if folder is not None:
             self._lock = _taken(folder)
-            self._used = self._read(folder / FILE)
+            try:
+                self._used = self._read(folder / FILE)
+            except EnvironmentFault:
+                self._lock.release()
+                raise
 
     def left(self, caller: str, kind: str, quota: int) -> int:
         """How many units of a kind, "requests" or "texts", the caller has left today."""
