@@ -64,7 +64,9 @@ def section(**spec):
     keys=st.sampled_from([None, "team-keys"]),
 )
 @settings(max_examples=12, deadline=None)
-def test_every_filling_is_valid_and_hangs_together(name, version, kind, cpu, replicas, bucket, keys):
+def test_every_filling_is_valid_and_hangs_together(
+    name, version, kind, cpu, replicas, bucket, keys
+):
     serving = Serving(
         name=name, version=version, digest="a" * 64, image="registry:5000/bertworks/serving:0.1.0",
         store="s3://models" if bucket else "/bertworks/models", cpu=cpu,

@@ -114,7 +114,9 @@ def test_settings_that_say_two_things_or_nothing(settings):
 def test_what_goes_out():
     reviewer = Reviewer(Review(hold_labels=["bad"], flag_labels=["good"]))
     told = reviewer.applied(
-        ["a", "b", "c"], [BAD, GOOD, GOOD], [Verdict("hold", "label"), Verdict("flag", "label"), None]
+        ["a", "b", "c"],
+        [BAD, GOOD, GOOD],
+        [Verdict("hold", "label"), Verdict("flag", "label"), None],
     )
     assert told[0] == {"truncated": True, "held": True, "flagged": False, "reason": "label"}
     assert told[1] == {**GOOD, "held": False, "flagged": True, "reason": "label"}
@@ -160,7 +162,9 @@ def middle_of(answers):
 
 
 def test_a_held_answer_is_a_200_without_its_label(made):
-    plain = post(served(made)[0], "/v1/models/mood:predict", {"instances": TEXTS}).json()["predictions"]
+    plain = post(served(made)[0], "/v1/models/mood:predict", {"instances": TEXTS}).json()[
+        "predictions"
+    ]
     assert "held" not in plain[0]
     least = middle_of(plain)
     app, _ = served(made, minimum_confidence=least)
@@ -168,13 +172,20 @@ def test_a_held_answer_is_a_200_without_its_label(made):
     assert answer.status == 200
     for before, now in zip(plain, answer.json()["predictions"], strict=True):
         if before["score"] < least:
-            assert now == {"held": True, "flagged": False, "reason": "confidence", "truncated": False}
+            assert now == {
+                "held": True,
+                "flagged": False,
+                "reason": "confidence",
+                "truncated": False,
+            }
         else:
             assert now == {**before, "held": False, "flagged": False, "reason": ""}
 
 
 def test_v2_has_the_same_in_its_tensors(made):
-    plain = post(served(made)[0], "/v1/models/mood:predict", {"instances": TEXTS}).json()["predictions"]
+    plain = post(served(made)[0], "/v1/models/mood:predict", {"instances": TEXTS}).json()[
+        "predictions"
+    ]
     app, _ = served(made, minimum_confidence=middle_of(plain))
     inputs = [{"name": "text", "datatype": "BYTES", "shape": [len(TEXTS)], "data": TEXTS}]
     first = post(app, "/v1/models/mood:predict", {"instances": TEXTS}).json()["predictions"]
@@ -184,9 +195,13 @@ def test_v2_has_the_same_in_its_tensors(made):
     assert outputs["held"] == [one["held"] for one in first] and sum(outputs["held"]) == 2
     for place, before in enumerate(plain):
         shown = outputs["label"][place], outputs["score"][place]
-        assert shown == (("", 0.0) if outputs["held"][place] else (before["label"], before["score"]))
+        assert shown == (
+            ("", 0.0) if outputs["held"][place] else (before["label"], before["score"])
+        )
     asked = [{"name": "held"}, {"name": "reason"}]
-    only = post(app, "/v2/models/mood/infer", {"inputs": inputs, "outputs": asked}).json()["outputs"]
+    only = post(app, "/v2/models/mood/infer", {"inputs": inputs, "outputs": asked}).json()[
+        "outputs"
+    ]
     assert [one["name"] for one in only] == ["held", "reason"]
 
 
@@ -199,7 +214,12 @@ def test_an_explanation_does_not_tell_what_is_held(made):
 def test_the_second_agent_holds_and_flags(made):
     second = Agent.load(made[0] / "second")
     says = [one["label"] for one in second.predict(TEXTS)]
-    settings = {"bundle": str(made[0] / "second"), "hold": ["toxic"], "flag": ["mild"], "minimum": 0}
+    settings = {
+        "bundle": str(made[0] / "second"),
+        "hold": ["toxic"],
+        "flag": ["mild"],
+        "minimum": 0,
+    }
     app, _ = served(made, agent=settings)
     told = post(app, "/v1/models/mood:predict", {"instances": TEXTS}).json()["predictions"]
     assert [one["reason"] for one in told] == [f"agent:{label}" for label in says]
