@@ -29,12 +29,19 @@ def test_a_batch_fits_and_the_first_row_is_in_it(lengths, most_rows, most_tokens
 
 
 @given(LENGTHS)
-def test_no_row_that_would_fit_at_no_cost_is_left_behind(lengths):
+def test_no_row_that_needs_no_padding_is_left_behind(lengths):
     chosen = batches.choose(lengths)
     longest = max(lengths[place] for place in chosen)
     window = range(min(len(lengths), batches.LOOK_AHEAD * batches.ROWS))
     if batches.fits(len(chosen) + 1, longest):
-        assert not [place for place in window if place not in chosen and lengths[place] <= longest]
+        assert not [place for place in window if place not in chosen and lengths[place] == longest]
+
+
+@given(LENGTHS)
+def test_a_batch_costs_no_more_than_the_first_row_alone(lengths):
+    chosen = [lengths[place] for place in batches.choose(lengths)]
+    cost = (batches.FIXED + len(chosen) * max(chosen)) / sum(chosen)
+    assert cost <= (batches.FIXED + lengths[0]) / lengths[0] + 1e-9
 
 
 def test_rows_of_like_length_are_put_together():
