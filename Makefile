@@ -130,7 +130,7 @@ board: $(VENV)/.board ## Open the training curves and trials of all runs (ARGS="
 serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
-BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up
+BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up serving
 BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune auto presets)
 
 .PHONY: bench
@@ -139,11 +139,11 @@ bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 
 	  $(MAKE) --no-print-directory bench-$$name || failed=1; done; exit $$failed
 
 .PHONY: bench-NAME
-bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up short page seeds cost confidence tune auto presets
+bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up serving short page seeds cost confidence tune auto presets
 	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune auto presets; options: make bench-agent ARGS=--help"
 
 .PHONY: $(BENCH)
-bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short bench-auto: .venv-peers/.done
+bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short bench-serving bench-auto: .venv-peers/.done
 bench-preprocess: .venv-peers-tfx/.done
 $(BENCH): bench-%: $(VENV)/.runtime
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(if $(DATA),--data '$(DATA)') $(ARGS)

@@ -1,10 +1,10 @@
 """Which rows go into the next batch: those that cost least a token, the most urgent among them.
 
-A batch is padded to its longest row, and padding is computed like anything else; so rows of like length are
-put together. What a batch costs was measured (MiniLM-L6, int8, one thread, 1 to 32 rows of 8 to 96 tokens):
-about as much as its rows times its longest, and `FIXED` tokens more, however many rows it has. Rows of
-unlike length are therefore better computed one after the other, and many more at once gain nothing. The row
-whose turn it is always goes along, so that no length waits for ever.
+A batch is padded to its longest row, and padding is computed like anything else; so rows of like length
+are put together. What a batch costs was measured (MiniLM-L6, int8, one thread, 1 to 32 rows of 8 to 96
+tokens): about as much as its rows times its longest, and `FIXED` tokens more, however many rows it has.
+Rows of unlike length are therefore better computed one after the other, and many more at once gain
+nothing. The row whose turn it is always goes along, so that no length waits for ever.
 """
 
 from __future__ import annotations

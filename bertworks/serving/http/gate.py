@@ -11,6 +11,8 @@ import asyncio
 import math
 import re
 import time
+from collections.abc import Callable
+from functools import partial
 
 from bertworks.serving import log
 from bertworks.serving.exchange import CALLER, EXCHANGE, Exchange, Observers
@@ -164,10 +166,10 @@ class Gate:
 
     async def _compute(self, ticket: Ticket, scope: Scope, receive: Receive, send: _Answer) -> None:
         seconds = self.limits.seconds
-        refusal = too_slow(self.limits)
+        refusal: Callable[[], Refused] = partial(too_slow, self.limits)
         if ticket.deadline is not None and (left := ticket.deadline - time.monotonic()) < seconds:
-            seconds, refusal = max(left, 0.0), too_late()
-        timer = asyncio.get_running_loop().call_later(seconds, ticket.cancel, refusal)
+            seconds, refusal = max(left, 0.0), too_late
+        timer = asyncio.get_running_loop().call_later(seconds, lambda: ticket.cancel(refusal()))
         try:
             await self.app(scope, receive, send)
         except Cancelled:

@@ -1,0 +1,1 @@
+"""The server under load, against FastAPI around transformers: `make bench-serving`."""

@@ -1,0 +1,202 @@
+"""The server under load, against FastAPI around transformers: `make bench-serving`.
+
+Real sentences, the test rows of a finished run of a classification spec, one a request. All servers run
+from the start, one process each, and are asked in turn, round after round; only one of them works at any
+time. Load comes from wrk (as much as so many clients send), or at a set rate from `paced`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+
+from benchmarks.harness.results import Result, Row
+from benchmarks.serving import servers
+from benchmarks.serving.servers import Server
+from bertworks.runtime.agent import Agent
+from pipelines.local import record
+from pipelines.local.root import open_root
+
+CLIENTS = 64
+TORCH = "FastAPI + transformers pipeline, torch fp32"
+DYNAMIC = "FastAPI + ONNX Runtime, dynamic int8"
+PEERS = {TORCH: ("torch", 8.0), DYNAMIC: ("onnxruntime", 2.0)}
+OVERLOAD = (2, 10)
+
+
+def main() -> None:
+    """Measures a run's bundle, prints the table and keeps it."""
+    options = _options()
+    run = record.latest(open_root(options.root), options.run)
+    places = {name: Path(path) for name, path in run.artifacts.items()}
+    texts = ds.dataset(places["examples"] / "test").to_table().column("text").to_pylist()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        bodies = folder / "bodies"
+        bodies.write_text("".join(json.dumps({"instances": [one]}) + "\n" for one in texts))
+        starts = [_start(places["bundle"], bodies) for _ in range(options.rounds)]
+        own = stack.enter_context(servers.own(places["bundle"], bodies))
+        peers = {
+            name: stack.enter_context(
+                servers.peer(name, kind, places["model"], folder / kind, bodies)
+            )
+            for name, (kind, _) in PEERS.items()
+        }
+        for server in (own, *peers.values()):
+            server.settle(CLIENTS)
+        rows = _throughput(own, peers, places["bundle"], texts, options)
+        rows += _latency(own, peers[TORCH], options)
+        rows += _overload(own, options)
+        rows += _starting(starts)
+        rows += _soak(own, options)
+    Result(
+        name="serving",
+        title="The server under load",
+        command="make bench-serving",
+        data=f"the {len(texts)} test rows of {run.name}, one a request",
+        rows=rows,
+    ).save()
+
+
+def _throughput(
+    own: Server, peers: dict[str, Server], bundle: Path, texts: list[str], options: Any
+) -> list[Row]:
+    """Requests a second of 64 clients, and rows a second of the runtime alone."""
+    agent = Agent.load(bundle)
+    agent.predict(texts)
+    rates: dict[str, list[float]] = {name: [] for name in ("own", "bare", *peers)}
+    for _ in range(options.rounds):
+        began, rows = time.perf_counter(), 0
+        while (passed := time.perf_counter() - began) < options.seconds:
+            agent.predict(texts)
+            rows += len(texts)
+        rates["bare"].append(rows / passed)
+        for name, server in {"own": own, **peers}.items():
+            told = server.hammer(CLIENTS, options.seconds)
+            rates[name].append(told["answered"] / told["seconds"])
+    found = [
+        _compared(f"requests/s, {CLIENTS} clients", name, "requests/s", rates["own"], rates[name], goal)
+        for name, (_, goal) in PEERS.items()
+    ]  # fmt: skip
+    return [
+        *found,
+        _compared("of the runtime without HTTP", "the runtime alone", "rows/s", rates["own"],
+                  rates["bare"], 0.75),
+    ]  # fmt: skip
+
+
+def _latency(own: Server, peer: Server, options: Any) -> list[Row]:
+    """Seconds of a request at half of what the peer can do."""
+    told = peer.hammer(CLIENTS, options.seconds)
+    rate = told["answered"] / told["seconds"] / 2
+    times: dict[str, list[dict[str, Any]]] = {"own": [], "peer": []}
+    for _ in range(options.rounds):
+        times["peer"].append(peer.pace(rate, options.seconds))
+        times["own"].append(own.pace(rate, options.seconds))
+    return [
+        _compared(
+            f"{part} at {rate:.0f} requests/s, half of the peer's most", peer.name, "ms",
+            [1e3 * one[part] for one in times["own"]], [1e3 * one[part] for one in times["peer"]],
+            3.0, less=True,
+        )
+        for part in ("p50", "p99")
+    ]  # fmt: skip
+
+
+def _overload(own: Server, options: Any) -> list[Row]:
+    """Requests at a multiple of what it can do: who is answered is answered soon, others get 429."""
+    rows = []
+    for times in OVERLOAD:
+        full = own.hammer(CLIENTS, options.seconds)
+        rate = times * full["answered"] / full["seconds"]
+        told = own.pace(rate, options.overload)
+        other = sum(
+            count for status, count in told["statuses"].items() if status not in ("200", "429")
+        )
+        note = f"{rate:.0f} requests/s for {options.overload:g} s: {told['statuses']}"
+        rows += [
+            Row(f"errors but 429 at {times} times its most", "", "requests", other, goal=0,
+                at_most=True, note=note),
+            Row(f"p99 at {times} times its most, against {CLIENTS} clients'", "", "times",
+                told["p99"] / full["p99"] if told["p99"] else float("inf"), goal=3, at_most=True,
+                note=f"{told['p99'] or 0:.3f} s against {full['p99']:.3f} s"),
+        ]  # fmt: skip
+    return rows
+
+
+def _start(bundle: Path, bodies: Path) -> tuple[float, float]:
+    """Seconds from the command to the first answer, and MB then."""
+    with servers.own(bundle, bodies) as server:
+        return server.started, server.megabytes
+
+
+def _starting(starts: list[tuple[float, float]]) -> list[Row]:
+    seconds, megabytes = zip(*starts, strict=True)
+    return [
+        Row("start to first answer", "", "s", statistics.median(seconds), goal=3, at_most=True,
+            rounds=len(starts), note=f"{min(seconds):.2f} to {max(seconds):.2f} s"),
+        Row("resident memory then", "", "MB", statistics.median(megabytes), goal=250, at_most=True,
+            rounds=len(starts)),
+    ]  # fmt: skip
+
+
+def _soak(own: Server, options: Any) -> list[Row]:
+    """Memory and file descriptors at 80 % of what it can do."""
+    full = own.hammer(CLIENTS, options.seconds)
+    rate = 0.8 * full["answered"] / full["seconds"]
+    own.pace(rate, options.seconds)
+    before, files = own.megabytes, own.files
+    told = own.pace(rate, 60 * options.soak)
+    after = own.megabytes
+    note = f"{options.soak:g} minutes at {rate:.0f} requests/s: {told['statuses']}"
+    return [
+        Row("growth of memory at 80 % of its most", "", "%", 100 * (after / before - 1), goal=2,
+            at_most=True, note=f"{before:.0f} to {after:.0f} MB; {note}"),
+        Row("growth of open files", "", "files", own.files - files, goal=0, at_most=True),
+    ]  # fmt: skip
+
+
+def _compared(
+    what: str,
+    peer: str,
+    unit: str,
+    own: list[float],
+    others: list[float],
+    goal: float,
+    *,
+    less: bool = False,
+) -> Row:
+    """A row; `less`: the lesser value is the better one."""
+    if not all([*own, *others]):
+        raise SystemExit(f"error: {peer} answered nothing in a round: give more --seconds")
+    each = [b / a if less else a / b for a, b in zip(own, others, strict=True)]
+    mine, theirs = statistics.median(own), statistics.median(others)
+    return Row(
+        what, peer, unit, mine, theirs, theirs / mine if less else mine / theirs, goal,
+        spread=(min(each), max(each)), rounds=len(own),
+    )  # fmt: skip
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", help="where the run is; .bertworks by default")
+    parser.add_argument("--run", help="its id; the newest by default")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
+    parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    parser.add_argument("--overload", type=float, default=60, help="seconds of each overload")
+    parser.add_argument("--soak", type=float, default=10, help="minutes")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
