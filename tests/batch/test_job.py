@@ -224,6 +224,27 @@ def test_a_run_that_is_killed_by_the_system_goes_on(tmp_path, bundle) -> None:
     assert again.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(tmp_path, bundle) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from bertworks.batch.job import Job, answer_file\n"
+        "from bertworks.runtime.agent import Agent\n"
+        "bundle, file, out = map(Path, sys.argv[1:])\n"
+        "answer_file(Agent.load(bundle, threads=1), Job(bundle, file, out))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+
+    def peak(rows: int, out: str) -> float:
+        file = made(tmp_path, f"{rows}.csv", rows)
+        command = [sys.executable, "-c", code, str(bundle), str(file), str(tmp_path / out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return int(done.stdout) / 1024
+
+    for out in ("out.csv", "out.parquet"):
+        assert peak(120_000, out) < peak(20_000, out) + 60  # MiB
+
+
 def _items(state: Path) -> int:
     try:
         return int(json.loads(state.read_text())["items"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,8 +16,10 @@ import pytest
 from bertworks.errors import EnvironmentFault
 from bertworks.serving.exchange import Exchange
 from bertworks.serving.observation import files as sample_files
+from bertworks.serving.observation.feedback import Feedback
 from bertworks.serving.observation.files import SampleFiles, read_rows
 from bertworks.serving.observation.sampling import Sampler
+from bertworks.serving.refusals import Refused
 from bertworks.spec.observing import Observing, Sampling
 from tests.helpers.asgi import post
 from tests.helpers.tiny_model import TEXTS
@@ -169,6 +172,24 @@ def test_ingest_reads_what_feedback_left(tmp_path, agent) -> None:
         reader = Reader(task, Clean(), tmp_path, log, 10_000)
         found = [one.example for one in reader.examples([Source(uri="feedback-*.parquet")])]
     assert [(one["text"], one["label"]) for one in found] == [(TEXTS[1], "good")]
+
+
+def test_feedback_is_on_ones_own_requests(tmp_path, agent) -> None:
+    files = SampleFiles(tmp_path, "feedback", 1e9, 1e9)
+    serving = served("own", agent, Observing())
+    feedback = Feedback(serving.models, files, mask=False)
+    one, two = SimpleNamespace(id="one"), SimpleNamespace(id="two")
+    for caller, text in ((one, "good"), (two, "bad")):
+        feedback.answered(
+            Exchange("v1", "own", "r", caller=caller, version="3", digest="d" * 64,
+                     rows=[text], answers=agent.predict([text])),
+        )  # fmt: skip
+    body = b'{"request": "r", "label": "so so"}'
+    assert feedback.take(body, one) == feedback.take(body, two) == {"kept": True}
+    with pytest.raises(Refused, match="no such request"):
+        feedback.take(body)
+    files.close()
+    assert [row["text"] for row in kept(tmp_path, "feedback")] == ["good", "bad"]
 
 
 def test_feedback_on_words_is_a_tag_a_word(tmp_path, tagger) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bertworks.serving import reading
-from bertworks.serving.exchange import Exchange
+from bertworks.serving.exchange import CALLER, Caller, Exchange
 from bertworks.serving.http.reply import Reply
 from bertworks.serving.models.registry import Registry
 from bertworks.serving.observation.counting import answering
@@ -28,6 +28,8 @@ REMEMBERED = 5_000
 MOST_CHARACTERS = 8_000_000
 """Of their texts together, at most."""
 
+_Known = tuple[str, str]  # caller and request: ids are the clients' own
+
 
 class Feedback:
     """Remembers the last requests, and takes what clients say of them.
@@ -41,7 +43,7 @@ class Feedback:
     def __init__(self, models: Registry, files: SampleFiles, mask: bool = True) -> None:
         self._models, self._files, self._mask = models, files, mask
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, tuple[Exchange, int]] = OrderedDict()
+        self._known: OrderedDict[_Known, tuple[Exchange, int]] = OrderedDict()
         self._characters = 0
 
     def answered(self, exchange: Exchange) -> None:
@@ -50,8 +52,9 @@ class Feedback:
             return
         size = sum(map(_characters, exchange.rows))
         with self._lock:
-            self._forget(exchange.id)
-            self._known[exchange.id] = exchange, size
+            key = _key(exchange.caller, exchange.id)
+            self._forget(key)
+            self._known[key] = exchange, size
             self._characters += size
             while len(self._known) > REMEMBERED or self._characters > MOST_CHARACTERS:
                 self._forget(next(iter(self._known)))
@@ -60,10 +63,11 @@ class Feedback:
         """The path."""
         return Route("/v1/feedback", self._take, methods=["POST"])
 
-    def take(self, body: bytes) -> dict[str, Any]:
+    def take(self, body: bytes, caller: Caller | None = None) -> dict[str, Any]:
         """Keeps what a body says.
 
         Args:
+            caller: Who says it: of their own requests alone.
             body: JSON: `request`, the id in an answer's `x-request-id`; `row`, from 0, where there
                 are several; and what is right, as a data source would have it: `label` (a text, for
                 several labels a list, for a score a number), or `tags`, one a word.
@@ -75,7 +79,7 @@ class Feedback:
         if not isinstance(asked, dict) or not isinstance(asked.get("request"), str):
             raise Refused(422, "feedback", 'The body must be {"request": ID, "label": …}.')
         with self._lock:
-            found = self._known.get(asked["request"])
+            found = self._known.get(_key(caller, asked["request"]))
         if found is None:
             raise Refused(
                 404, "feedback-unknown", "There is no such request, or it is too long ago.",
@@ -110,12 +114,16 @@ class Feedback:
                     413, "body", f"Feedback must have at most {MOST_BYTES} bytes.", close=True
                 )
             parts.append(part)
-        reply = Reply.json(self.take(b"".join(parts)))
+        reply = Reply.json(self.take(b"".join(parts), request.scope.get(CALLER)))
         return Response(reply.body, reply.status, media_type=reply.media)
 
-    def _forget(self, identifier: str) -> None:
-        if (old := self._known.pop(identifier, None)) is not None:
+    def _forget(self, key: _Known) -> None:
+        if (old := self._known.pop(key, None)) is not None:
             self._characters -= old[1]
+
+
+def _key(caller: Caller | None, identifier: str) -> _Known:
+    return "" if caller is None else caller.id, identifier
 
 
 def _characters(row: Row) -> int:
