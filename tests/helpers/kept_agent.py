@@ -1,5 +1,7 @@
 """A tiny agent in a model store, with metrics, gates and rows beside it."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from tiny_model import bundle_of, make_model
@@ -7,8 +9,9 @@ from tiny_model import bundle_of, make_model
 from bertworks.contracts.decision import Decision, Rule
 from bertworks.contracts.examples import EXAMPLES, Examples, SourceRows
 from bertworks.contracts.metrics import METRICS, REPORT, LabelReport, LabelScores, Metric
+from bertworks.contracts.shown import SHOWN, ShownExample
 from bertworks.spec import Task
-from bertworks.storage.artifacts import open_artifact, write
+from bertworks.storage.artifacts import open_artifact, write, write_json
 from bertworks.storage.store import Store
 
 LABELS = ["bad", "good"]
@@ -33,10 +36,16 @@ SOURCES = [
 ]
 
 
-def kept_agent(folder: Path, store: str | Path, page: dict[str, object] | None = None) -> Store:
+def kept_agent(
+    folder: Path,
+    store: str | Path,
+    page: dict[str, object] | None = None,
+    shown: Sequence[ShownExample] = (),
+) -> Store:
     """The store, with version 1 of "tiny" as its champion."""
     model = make_model(folder / "model", {"type": "classification"}, LABELS)
-    bundle = open_artifact(_with_page(bundle_of(model, folder / "plain"), folder / "bundle", page))
+    plain = bundle_of(model, folder / "plain")
+    bundle = open_artifact(_with_page(plain, folder / "bundle", page, shown))
     with write(
         folder / "metrics", kind="metrics", producer="evaluate", parents={"agent": bundle}
     ) as out:
@@ -58,14 +67,14 @@ def kept_agent(folder: Path, store: str | Path, page: dict[str, object] | None =
     return kept
 
 
-def _with_page(bundle: Path, path: Path, page: dict[str, object] | None) -> Path:
-    import shutil
-
-    from bertworks.storage.artifacts import write_json
-
+def _with_page(
+    bundle: Path, path: Path, page: dict[str, object] | None, shown: Sequence[ShownExample]
+) -> Path:
     source = open_artifact(bundle)
     with write(path, kind="bundle", producer="quantize") as out:
         for name in ("model.onnx", "tokenizer.json"):
             shutil.copy(source / name, out)
         write_json(out / "agent.json", {**source.json("agent.json"), "serve": {"page": page or {}}})
+        if shown:
+            SHOWN.write(out, list(shown))
     return path

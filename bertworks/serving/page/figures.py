@@ -105,7 +105,7 @@ def _drift(known: Meters) -> Panel | None:
         for labels, bits in known["bertworks_drift_bits"]
     ]
     said = "How far the last window of texts and answers is from the training's rows, above chance."
-    head = ["measure", "bits", "limit", ""]
+    head = ["measure", "bits", "limit", "outcome"]
     return Panel("Drift", head, rows, said, [1, 2]) if rows else None
 
 

@@ -86,7 +86,7 @@ def _gated(gated: Gated) -> Iterator[str]:
         ]
         for rule in gated.rules
     )
-    yield from _table(["rule", "value", "limit", ""], rows)
+    yield from _table(["rule", "value", "limit", "outcome"], rows)
     for reason in gated.reasons:
         yield f"- {_plain(reason)}"
 

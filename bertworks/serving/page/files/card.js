@@ -62,7 +62,7 @@ function gated(found) {
   const value = (one) => (one === null ? "–" : number(one));
   return [
     element("p", {}, element("span", { class: `badge ${kind}`, text: word })),
-    table("Rules", ["rule", "value", "limit", ""], found.rules.map((rule) => [spoken(rule.name), value(rule.value),
+    table("Rules", ["rule", "value", "limit", "outcome"], found.rules.map((rule) => [spoken(rule.name), value(rule.value),
       value(rule.limit), rule.passed ? (rule.judged ? "met" : "not judged") : "not met"]), [1, 2]),
     found.reasons.length ? list(found.reasons) : null];
 }
@@ -89,8 +89,8 @@ function made(card) {
       ["In batches", speed(from.rows_per_second, "rows/s")],
       ["Version", card.version === null ? "" : String(card.version)], ["Kept", from.created],
       ["Digest", element("code", { text: card.digest.slice(0, 16) })]]),
-    from.candidates.length ? folded("What was tried", ["graph", "on validation", "lost", "MB", ""],
+    from.candidates.length ? folded("What was tried", ["graph", "on validation", "lost", "MB", "chosen"],
       from.candidates.map((one) => [one.name, one.metric === null ? "–" : one.metric.toFixed(4),
         one.drop === null ? "–" : one.drop.toFixed(4), one.size_mb === null ? "–" : one.size_mb.toFixed(1),
-        one.chosen ? "chosen" : ""]), [1, 2, 3]) : null];
+        one.chosen ? "yes" : "no"]), [1, 2, 3]) : null];
 }

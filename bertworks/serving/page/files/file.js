@@ -47,6 +47,7 @@ export function start(model, card, told) {
       told(new Error("The file is not UTF-8. Save it as “CSV UTF-8”, or paste its rows."));
     }
   };
+  upload.onclick = () => { upload.value = ""; }; // A file that was mended may be chosen again.
   paste.oninput = () => { upload.value = ""; read(paste.value); };
   stop.onclick = () => stopping?.abort();
   form.onsubmit = async (event) => {

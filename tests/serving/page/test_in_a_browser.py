@@ -1,0 +1,247 @@
+"""The page in Chromium: each of its parts, by keyboard, small and large, light and dark."""
+
+import csv
+import json
+
+import axe
+import browser
+import pytest
+from kept_agent import kept_agent
+from page_server import page_server
+from tiny_model import bundle_of, make_model
+
+from bertworks.contracts.shown import ShownExample
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(browser.executable() is None, reason="needs chromium (apt-get install chromium)"),
+]  # fmt: skip
+
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"> <script>document.title='owned'</script>"
+ENTER, CONTROL, TAB = 13, 2, 9
+SCORE = {"mean": 1.0, "std": 2.0, "min": 0.0, "max": 3.0}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A server with an agent of each kind: "films" has a card with all its parts."""
+    folder = tmp_path_factory.mktemp("served")
+    told = {"use": f"Sorts reviews {HOSTILE}", "license": "MIT"}
+    shown = [ShownExample([f"good film {HOSTILE}"], "good")]
+    films = kept_agent(folder, folder / "models", told, shown).fetch("tiny", 1).path
+    for name, task, labels, score in (
+        ("tagger", {"type": "tagging"}, ["O", "B-X"], None),
+        ("pairs", {"type": "regression", "pair": True}, [], SCORE),
+        ("several", {"type": "classification", "multi_label": True}, ["a", "b", HOSTILE], None),
+    ):
+        bundle_of(make_model(folder / f"{name}-model", task, labels, score), folder / name)
+    agents = {"films": films, **{name: folder / name for name in ("tagger", "pairs", "several")}}
+    with page_server(agents, folder, "--limit=rows=20") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def tab():
+    with browser.tab() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(tab, address):
+    """The page, freshly opened; after the test it has asked nobody else, and nothing was amiss."""
+    tab.requests.clear(), tab.logged.clear()
+    tab.look(1280, dark=False)
+    tab.open("about:blank")
+    tab.open(address)
+    tab.wait("document.getElementById('title').textContent === 'tiny'")
+    yield tab
+    tab.run("1")  # What was logged by now is noted.
+    assert tab.logged == []
+    assert all(one.startswith((address, "blob:" + address, "about:")) for one in tab.requests)
+    assert tab.run("document.title") != "owned"
+    assert tab.run("document.cookie") == ""
+
+
+def ask(page, **texts):
+    for name, text in texts.items():
+        page.type(f"#field-{name}", text)
+    page.run("document.querySelector('#ask button[type=submit]').click()")
+    page.wait("!document.getElementById('explain').disabled")
+    return page.run("document.getElementById('answer').innerText")
+
+
+def choose(page, model):
+    page.run(
+        f"""(() => {{ const choice = document.getElementById('model'); choice.value = {model!r};
+        choice.dispatchEvent(new Event('change')); }})()"""
+    )
+    page.wait(f"document.getElementById('subtitle').textContent.startsWith('served as {model}')")
+
+
+def test_a_text_is_answered_explained_and_set_beside_training_rows(page):
+    said = ask(page, text=f"a very good film, bad story 😀 {HOSTILE}")
+    assert "Probability of each label" in said and "bad" in said and "good" in said
+    assert page.run("document.querySelector('#answer .fill').offsetWidth") > 1
+    page.run("document.getElementById('explain').click()")
+    page.wait("document.querySelector('#explanation table')")
+    text = page.run("document.querySelector('#explanation .text').textContent")
+    assert text == f"a very good film, bad story 😀 {HOSTILE}"
+    page.run("document.getElementById('similar').click()")
+    page.wait("document.querySelector('#neighbours table')")
+    assert f"good film {HOSTILE}" in page.run("document.getElementById('neighbours').innerText")
+
+
+def test_entities_stand_in_their_text(page):
+    choose(page, "tagger")
+    text = next(
+        text
+        for text in ("good film 😀 bad story so so", "the very good plot", "films a b bad bad so a")
+        if "No entities" not in ask(page, text=text)
+    )
+    assert page.run("document.querySelectorAll('#answer mark').length") > 0
+    shown = page.run(
+        "Array.from(document.querySelectorAll('#answer mark'), one => one.firstChild.textContent)"
+    )
+    listed = page.run(
+        "Array.from(document.querySelectorAll('#answer .bars button'), one => one.textContent)"
+    )
+    assert shown == listed and all(one in text for one in shown)
+    page.run("document.querySelector('#answer .bars button').click()")
+    page.wait("document.querySelector('#explanation h3')")
+
+
+def test_pairs_have_two_fields_and_numbers_a_score(page):
+    choose(page, "pairs")
+    assert "Score:" in ask(page, text_a="good film", text_b="bad story")
+    page.run("document.getElementById('explain').click()")
+    page.wait("document.querySelectorAll('#explanation .text').length === 2")
+
+
+def test_several_labels_and_one_that_looks_like_markup(page):
+    choose(page, "several")
+    assert HOSTILE in ask(page, text="good film")
+    page.run("document.querySelector('#answer .bars button').click()")
+    page.wait("document.querySelector('#explanation h3')")
+
+
+def test_the_keyboard_is_enough(page):
+    page.run("document.activeElement.blur()")
+    page.press("Tab", TAB)
+    assert page.run("document.activeElement.className") == "skip"
+    reached = []
+    for _ in range(9):
+        page.press("Tab", TAB)
+        reached.append(page.run("document.activeElement.id || document.activeElement.textContent"))
+    assert "field-text" in reached
+    page.run("document.getElementById('field-text').focus()")
+    page.call("Input.insertText", text="good film")
+    page.press("Enter", ENTER, CONTROL)
+    page.wait("!document.getElementById('explain').disabled")
+
+
+def test_a_file_is_answered_in_parts_and_downloaded(page, tmp_path):
+    rows = [{"id": str(n), "text": f'good film {n}, "so" so', "note": "=1+1"} for n in range(45)]
+    given = tmp_path / "given.csv"
+    with given.open("w", newline="", encoding="utf-8-sig") as out:
+        writer = csv.DictWriter(out, ["id", "text", "note"], delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    page.choose_file("#upload", given)
+    page.wait("document.getElementById('table-status').textContent.startsWith('45 rows of 3')")
+    assert page.run("document.getElementById('column-text').selectedOptions[0].text") == "text"
+    before = len([one for one in page.requests if one.endswith(":predict")])
+    page.run("document.querySelector('#table button[type=submit]').click()")
+    page.wait("document.querySelector('#download a')")
+    asked = len([one for one in page.requests if one.endswith(":predict")]) - before
+    assert asked == 3  # the server takes 20 rows at once
+    page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.run("document.querySelector('#download a').click()")
+    answers = tmp_path / "answers.csv"
+    while not answers.exists():
+        page.run("new Promise((done) => setTimeout(done, 50))")
+    with answers.open(newline="", encoding="utf-8") as read:
+        found = list(csv.DictReader(read))
+    assert [one["id"] for one in found] == [one["id"] for one in rows]
+    assert [one["text"] for one in found] == [one["text"] for one in rows]
+    assert {one["note"] for one in found} == {"'=1+1"}
+    assert {one["label"] for one in found} <= {"bad", "good"}
+    assert json.loads(found[0]["scores"]).keys() == {"bad", "good"}
+
+
+def test_a_file_that_cannot_be_read_is_told(page, tmp_path):
+    broken = tmp_path / "broken.csv"
+    broken.write_text('text\n"never closed')
+    page.choose_file("#upload", broken)
+    page.wait("document.getElementById('status').textContent.startsWith('Row 2: a quote')")
+    strange = tmp_path / "strange.csv"
+    strange.write_bytes(b"text\n\xff\xfe")
+    page.choose_file("#upload", strange)
+    page.wait("document.getElementById('status').textContent.includes('not UTF-8')")
+
+
+def test_a_refusal_is_told_in_the_servers_words(page):
+    page.type("#field-text", "b")
+    page.run("document.getElementById('field-text').value = 'x'.repeat(100001)")
+    page.run("document.querySelector('#ask button[type=submit]').click()")
+    page.wait("document.getElementById('status').textContent.includes('at most 100000 characters')")
+    page.logged.clear()  # Chromium logs every answer of 4xx.
+
+
+def test_the_card_shows_all_its_parts(page):
+    said = page.run("document.getElementById('card-content').innerText")
+    for title in ("What it does", "Limits", "How good it is", "Gates", "Data", "Licences"):
+        assert title in said
+    assert f"Sorts reviews {HOSTILE}" in said
+
+
+def test_live_figures_count(page):
+    ask(page, text="good film")
+    page.wait(
+        "/[1-9]\\d* answered in all/.test(document.getElementById('figures-content').innerText)"
+    )
+
+
+@pytest.mark.skipif(axe.script() is None, reason=f"needs {axe.URI}, and no registry has it here")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nobody_is_kept_out(page, width, dark):
+    page.look(width, dark)
+    ask(page, text="a very good film, bad story")
+    page.run("document.getElementById('explain').click()")
+    page.wait("document.querySelector('#explanation table')")
+    page.run("document.getElementById('similar').click()")
+    page.wait("document.querySelector('#neighbours table')")
+    page.type("#paste", "text,id\ngood film,1\nso so,2")
+    page.wait("document.getElementById('column-text')")
+    page.run("document.querySelector('#table button[type=submit]').click()")
+    page.wait("document.querySelector('#preview table')")
+    page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.run("document.getElementById('access').hidden = false")
+    assert page.run("document.documentElement.scrollWidth") <= width
+    page.run(axe.script() + "; 1")
+    found = page.run(
+        "axe.run(document, {resultTypes: ['violations']}).then((told) => told.violations.map("
+        "(one) => [one.id, one.impact, one.nodes.map((node) => node.html.slice(0, 200))]))"
+    )
+    assert found == []
+    page.logged.clear()  # axe tries what the policy forbids; what the page logs is for other tests
+
+
+def test_a_key_is_asked_for_and_kept_in_memory_alone(page, address):
+    """The server asks for none here: what the page does when one does is seen by its answers."""
+    page.run(
+        """(() => { const real = window.fetch; window.seen = [];
+        window.fetch = (url, options) => { const key = options.headers.Authorization;
+          window.seen.push(key); return key === 'Bearer secret' ? real(url, options)
+            : Promise.resolve(new Response('{"error": "A key is needed."}', {status: 401})); }; })()"""
+    )
+    page.type("#field-text", "good film")
+    page.run("document.querySelector('#ask button[type=submit]').click()")
+    page.wait("!document.getElementById('access').hidden")
+    assert page.run("document.activeElement.id") == "key"
+    page.call("Input.insertText", text="secret")
+    page.press("Enter", ENTER, text="\r")
+    page.wait("document.getElementById('access').hidden")
+    assert ask(page, text="good film")
+    assert page.run("document.getElementById('key').value") == ""
+    assert page.run("localStorage.length + sessionStorage.length") == 0
