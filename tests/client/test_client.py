@@ -1,6 +1,8 @@
 """The client, and the standard tools that docs/serving.md shows, against a real server."""
 
+import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -185,3 +188,16 @@ def test_tritons_client(url, agent) -> None:
     values.set_data_from_numpy(np.array([b"good film"], object))
     label = client.infer("agent", [values]).as_numpy("label")[0]
     assert label.decode() == agent.predict(["good film"])[0]["label"]
+
+
+def test_the_examples_of_the_document_are_those_that_run_here() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    for shown in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S):
+        compile(shown, "docs/serving.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    for piece in (
+        "bertworks.client import Client",
+        "InferenceRESTClient",
+        "tritonclient.http",
+        "curl",
+    ):
+        assert piece in text
