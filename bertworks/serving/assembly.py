@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute
 
@@ -23,6 +23,9 @@ from bertworks.serving.line import Line
 from bertworks.serving.meters import Ended
 from bertworks.serving.models.registry import Registry
 from bertworks.spec.limits import Limits
+
+if TYPE_CHECKING:
+    from bertworks.serving.page.figures import Panel
 
 RUNNING = 64
 """Requests that are computed at once unless `serve.limits.running` says otherwise."""
@@ -46,6 +49,8 @@ class Serving:
         layers: Put around the gate, the last one outermost.
         check_caller: Knows who calls over gRPC, as a layer does over HTTP; None: nobody is asked.
         certificates: For TLS over both; None: without.
+        panels: Each tells of a model, by its name, what the page shows beside its own figures; None:
+            nothing.
         labelled: Told the right labels of a request's rows, by its id, where they come later; each says
             whether it knows the request.
         started: Awaited when the server listens.
@@ -64,6 +69,7 @@ class Serving:
     check_caller: CheckCaller | None = None
     certificates: Certificates | None = None
     labelled: list[Callable[[str, Sequence[Any]], bool]] = field(default_factory=list)
+    panels: list[Callable[[str], Panel | None]] = field(default_factory=list)
     started: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     stopped: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     closed: list[Callable[[], None]] = field(default_factory=list)

@@ -20,7 +20,7 @@ Refusing = Callable[[Scope, Refused, float], None]
 OPEN = r"/|/v2/health/(live|ready)|/v2/models/[^/]+(/versions/[^/]+)?/ready"
 METRICS = "/metrics"
 
-_FIRST = re.compile(r"/v1/models/([^/]+?)(?::\w+)?")
+_FIRST = re.compile(r"/v1/models/([^/]+?)(?::\w+|/.*)?", re.DOTALL)
 _SECOND = re.compile(r"/v2/(?:repository/)?models/([^/]+)(?:/.*)?", re.DOTALL)
 _ADMIN = re.compile(r"/v2/repository/models/[^/]+/(load|unload)|/admin(/.*)?")
 

@@ -62,6 +62,8 @@ class Explainer:
                 answered = await model.answer([row], None, ticket, bundle=bundle, background=True)
                 await _check_not_held(model, row, answered.answers[0])
                 plan = Occlusion.of(row, answered.answers[0], wanted)
+                if exchange.caller is not None:
+                    exchange.caller.charge_texts(1 + len(plan.rows))
                 parts = await model.answer(plan.rows, None, ticket, bundle=bundle, background=True)
                 found.append(plan.explained(parts.answers))
         exchange.stage("compute")
@@ -88,6 +90,8 @@ class Finder:
         bundle = model.choose(exchange)
         _, rows = _read(body, bundle, limits)
         _note(exchange, bundle, rows)
+        if exchange.caller is not None:
+            exchange.caller.charge_texts(len(rows))
         similar = await run_in_threadpool(self._of, bundle)
         if similar is None:
             raise Refused(

@@ -10,7 +10,6 @@ POST /v1/models/NAME:similar    training rows that are like a text
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -26,26 +25,24 @@ from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.page import figures, static
 from bertworks.serving.page.asking import MOST_ROWS, Explainer, Finder
 from bertworks.serving.page.card import making
-from bertworks.serving.page.figures import Tell
 from bertworks.serving.refusals import Refused
 
 OPEN_PATHS = (r"/page/[a-z]+\.[a-z]+",)
 """Paths that hold nothing but the page's own files, which are the same for everybody."""
 
 
-def join(serving: Serving, tellers: Sequence[Tell] = (), *, page: bool = True) -> None:
+def join(serving: Serving, *, page: bool = True) -> None:
     """Has a server offer all this.
 
     Args:
         serving: The server, before it starts.
-        tellers: Of rooms that have figures of their own to show.
         page: Whether `/` shows the page; the card and the verbs are there anyway.
     """
     serving.verbs["explain"] = Explainer()
     serving.verbs["similar"] = Finder()
     serving.routes += [
         Route("/v1/models/{name}/card", _Card(serving).answer, methods=["GET"]),
-        Route("/v1/models/{name}/figures", _figures(serving, tellers), methods=["GET"]),
+        Route("/v1/models/{name}/figures", _figures(serving), methods=["GET"]),
         *(_page(serving) if page else []),
     ]
 
@@ -86,10 +83,10 @@ def _card(name: str, bundle: LoadedBundle) -> Any:
     return to_json(making.of_bundle(bundle.folder, name, bundle.identity))
 
 
-def _figures(serving: Serving, tellers: Sequence[Tell]) -> Any:
+def _figures(serving: Serving) -> Any:
     async def answer(request: Request) -> Response:
         name = serving.models[request.path_params["name"]].name
-        return routes.json(to_json(figures.figures(name, tellers)))
+        return routes.json(to_json(figures.figures(name, serving.panels)))
 
     return answer
 

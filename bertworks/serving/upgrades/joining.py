@@ -16,6 +16,7 @@ from bertworks.serving.identity import Located
 from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.refusals import Refused
 from bertworks.serving.settings import Join
+from bertworks.serving.upgrades.showing import trial_panel
 from bertworks.serving.upgrades.upgrading import Following, Upgrading
 
 PATH = "/v1/models/{name}/upgrades"
@@ -48,6 +49,9 @@ def following(models: Mapping[str, Following], most_rows: int = 32) -> Join:
             return json(_told(found[name]))
 
         serving.routes.append(Route(PATH, status, methods=["GET"]))
+        serving.panels.append(
+            lambda name: trial_panel(found[name].status()) if name in found else None
+        )
 
     return join
 

@@ -13,6 +13,7 @@ from tiny_model import bundle_of, make_model
 from bertworks.contracts.shown import SHOWN, ShownExample
 from bertworks.runtime.agent import Agent
 from bertworks.runtime.drift import Finding
+from bertworks.serving.access.layer import names_in
 from bertworks.serving.exchange import Exchange
 from bertworks.serving.identity import in_store
 from bertworks.serving.meters import outcome_of
@@ -21,6 +22,7 @@ from bertworks.serving.models.served import OneBundle, ServedModel
 from bertworks.serving.observation import drifting
 from bertworks.serving.page import figures, joining, static
 from bertworks.serving.page.figures import Panel
+from bertworks.serving.upgrades.showing import trial_panel
 from bertworks.spec.limits import Limits
 
 BROWSER = [(b"accept", b"text/html,application/xhtml+xml,*/*;q=0.8")]
@@ -47,11 +49,12 @@ def server(*given, **more):
     return put_together(*given, **more).application()[0]
 
 
-def put_together(agent, folder=None, limits=None, tellers=(), **more):
+def put_together(agent, folder=None, limits=None, panels=(), **more):
     serving = serving_of({}, limits)
     model = add(serving, "agent", agent)
     model.champion.folder = folder
-    joining.join(serving, tellers, **more)
+    serving.panels += panels
+    joining.join(serving, **more)
     return serving
 
 
@@ -165,7 +168,7 @@ def test_the_card_of_a_version_in_a_bucket_has_what_lies_beside_it(tmp_path):
 
 def test_figures_count_what_was_asked_and_show_what_others_tell(agent, bundle):
     panel = Panel("Drift", ["what", "now"], [["tokens", 0.1]], numeric=[1])
-    serving = put_together(agent, bundle, tellers=[lambda name: panel if name == "agent" else None])
+    serving = put_together(agent, bundle, panels=[lambda name: panel if name == "agent" else None])
     app = serving.application()[0]
     before = ask(app, "GET", "/v1/models/agent/figures").json()
     for _ in range(3):
@@ -208,3 +211,27 @@ def test_drift_is_shown_once_a_window_was_full(agent, bundle):
     drifting.show("drifts", [Finding("tokens", 0.25, 0.1, 500)])
     (panel,) = figures.figures("drifts").panels
     assert (panel.title, panel.rows) == ("Drift", [["tokens", 0.25, 0.1, "drifted"]])
+
+
+def test_a_trial_is_shown_and_without_one_nothing():
+    arm = {"version": 1, "digest": "d", "requests": 7, "errors": 0, "seconds": 0.002}
+    figure = {"name": "errors", "limit": 0.01, "value": None, "low": -math.inf, "high": 0.5,
+              "compared": 7}  # fmt: skip
+    other = {**arm, "version": 2, "seconds": None}
+    trial = {
+        "champion": arm,
+        "challenger": other,
+        "figures": [figure],
+        "clear": False,
+        "reason": "",
+    }
+    panel = trial_panel({"trial": trial})
+    assert panel is not None
+    assert panel.rows == [["errors", 0.01, "–", "–", 0.5, 7]]
+    assert "Champion: version 1, 7 requests, 0 errors, median 2.0 ms." in panel.text
+    assert trial_panel({"agent": "films"}) is None
+
+
+@pytest.mark.parametrize("path", ["/v1/models/a/card", "/v1/models/a:explain", "/v1/models/a"])
+def test_a_key_for_one_model_sees_no_others_card(path):
+    assert names_in(path) == ["a"]

@@ -8,7 +8,8 @@ const MOST_BARS = 12;
 /** What to show of an answer. `texts`: what was asked; `choose(wanted, name)`: explains a part of it. */
 export function shown(answer, texts, choose) {
   const parts = [];
-  if (answer.tags !== undefined) parts.push(...tagged(answer, texts[0], choose));
+  if (answer.held) parts.push(given("This answer is held back: somebody has to look at it first."));
+  else if (answer.tags !== undefined) parts.push(...tagged(answer, texts[0], choose));
   else if (answer.scores === undefined) parts.push(given(`Score: ${number(answer.score)}`));
   else parts.push(...labelled(answer, choose));
   parts.push(flags(answer));
@@ -17,7 +18,7 @@ export function shown(answer, texts, choose) {
 
 /** An answer in a few words, for a table. */
 export const short = (answer) =>
-  answer.tags !== undefined
+  answer.held ? "held for review" : answer.tags !== undefined
     ? answer.entities.map((one) => `${one.text} (${one.type})`).join("; ")
     : answer.label ?? (answer.labels ? answer.labels.join("; ") : number(answer.score));
 
@@ -81,6 +82,7 @@ function flags(answer) {
   const told = [];
   if (answer.truncated) told.push(["the end was not read", "warn"]);
   if (answer.out_of_scope) told.push(["like nothing that it learned from", "warn"]);
+  if (answer.held || answer.flagged) told.push([`${answer.held ? "held" : "flagged"}: ${answer.reason}`, "warn"]);
   if (answer.confident === true) told.push(["confident", "good"]);
   if (answer.confident === false) told.push(["not confident", "warn"]);
   if (answer.set && answer.set.length > 1) told.push([`one of: ${answer.set.join(", ")}`, "soft"]);
