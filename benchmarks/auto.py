@@ -33,25 +33,35 @@ from benchmarks.harness.results import FOLDER
 def main() -> None:
     """Makes what is asked for and is not there yet; then writes the table of all that is there."""
     options = _options()
-    skipped = {}
+    wrong: dict[str, str] = {}
     for name in [] if options.table else options.only:
-        wanted = named(name)
-        with tempfile.TemporaryDirectory() as scratch:
-            found = places(wanted, options.data, Path(scratch))
-            if isinstance(found, str):
-                skipped[name] = found
-                continue
-            for minutes in options.minutes or [wanted.minutes]:
-                for seed in options.seeds:
-                    _one(wanted, found, minutes, seed, options, Path(scratch))
-    for name, reason in skipped.items():
-        print(f"skipped {name}: {reason}", file=sys.stderr)
+        try:
+            reason = _runs(named(name), options)
+        except SystemExit as error:  # the other data sets are made all the same
+            wrong[name] = str(error)
+        else:
+            if reason:
+                wrong[name] = f"skipped: {reason}"
+    for name, reason in wrong.items():
+        print(f"{name}: {reason}", file=sys.stderr)
     if there := runs.kept(options.results / "auto"):
         result(there).save(options.results)
-    elif not skipped:
+    elif not wrong:
         raise SystemExit("error: no result is kept yet.\n  fix: leave --table out")
-    if skipped and len(skipped) == len(options.only):
+    if len(wrong) == len(options.only) or any("error" in one for one in wrong.values()):
         raise SystemExit(1)
+
+
+def _runs(wanted: DataSet, options: argparse.Namespace) -> str:
+    """All runs of a data set; why there are none, else ""."""
+    found = places(wanted, options.data, options.root)
+    if isinstance(found, str):
+        return found
+    with tempfile.TemporaryDirectory() as scratch:
+        for minutes in options.minutes or [wanted.minutes]:
+            for seed in options.seeds:
+                _one(wanted, found, minutes, seed, options, Path(scratch))
+    return ""
 
 
 def _one(

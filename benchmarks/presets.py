@@ -11,7 +11,6 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -31,20 +30,19 @@ def main() -> None:
     folder = options.results / "presets"
     for name in options.only:
         wanted = named(name)
-        with tempfile.TemporaryDirectory() as scratch:
-            files = places(wanted, options.data, Path(scratch))
-            if isinstance(files, str):
-                print(f"skipped {name}: {files}", file=sys.stderr)
-                continue
-            for seed in options.seeds:
-                for preset in options.presets:
-                    file = folder / f"{name}-{preset}-seed{seed}.json"
-                    if file.is_file() and not options.again:
-                        print(f"{file.name} is there: not made again", file=sys.stderr)
-                        continue
-                    made = make(wanted, files, preset, seed, options.root)
-                    made.save(folder, file.name)
-                    print(json.dumps(made.to_json()), file=sys.stderr, flush=True)
+        files = places(wanted, options.data, options.root)
+        if isinstance(files, str):
+            print(f"skipped {name}: {files}", file=sys.stderr)
+            continue
+        for seed in options.seeds:
+            for preset in options.presets:
+                file = folder / f"{name}-{preset}-seed{seed}.json"
+                if file.is_file() and not options.again:
+                    print(f"{file.name} is there: not made again", file=sys.stderr)
+                    continue
+                made = make(wanted, files, preset, seed, options.root)
+                made.save(folder, file.name)
+                print(json.dumps(made.to_json()), file=sys.stderr, flush=True)
     if there := kept(folder):
         result(there).save(options.results)
     else:

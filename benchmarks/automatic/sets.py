@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.sides import REPOSITORY
+from bertworks.storage.replacing import replacing
 
 EXAMPLE = REPOSITORY / "examples/sentiment.yaml"
 
@@ -85,16 +86,17 @@ def named(name: str) -> DataSet:
     raise SystemExit(f"error: there is no data set {name!r}.\n  fix: --only takes some of: {names}")
 
 
-def places(wanted: DataSet, data: Path | None, scratch: Path) -> list[Path] | str:
+def places(wanted: DataSet, data: Path | None, root: Path) -> list[Path] | str:
     """The files to give to `bertworks auto`, or why there are none.
 
     Args:
         wanted: The data set.
         data: The folder of the data sets; None: none was named.
-        scratch: Where the example's rows are written.
+        root: Where the example's rows are written: at the same place each time, so that a run that
+            was cut off is gone on with.
     """
     if not wanted.files:
-        return [_example(scratch)]
+        return [_example(root)]
     if data is None:
         return "no folder of data sets was named: DATA=FOLDER"
     files = [data / file for file in wanted.files]
@@ -103,17 +105,19 @@ def places(wanted: DataSet, data: Path | None, scratch: Path) -> list[Path] | st
     return files
 
 
-def _example(scratch: Path) -> Path:
+def _example(root: Path) -> Path:
     """The example's rows as a file of text and label; its split by content hash stays the example's."""
     from bertworks.data.sources.fetch import fetch
     from bertworks.spec import file as spec_file
 
     source = spec_file.load(EXAMPLE, []).spec.data.sources[0]
-    file = scratch / "sentiment.csv"
+    root.mkdir(parents=True, exist_ok=True)
+    file = root / "sentiment.csv"
     with (
         fetch(source.uri, source.sha256, EXAMPLE.parent) as found,
         open(found[0].path, encoding="utf-8", newline="") as read,
-        open(file, "w", encoding="utf-8", newline="") as written,
+        replacing(file) as beside,
+        open(beside, "w", encoding="utf-8", newline="") as written,
     ):
         rows = csv.writer(written)
         rows.writerow(["text", "label"])

@@ -124,3 +124,23 @@ def test_autogluon_stands_beside_the_bundle(tmp_path: Path) -> None:
     rows = [row for row in result([back]).rows if "AutoGluon" in row.peer]
     assert rows[0].own == pytest.approx(0.02) and rows[0].met and "10.5 minutes" in rows[0].note
     assert rows[1].ratio == pytest.approx(65 / 6)
+
+
+def test_a_data_set_that_fails_leaves_the_others_to_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def make(wanted: DataSet, *_: object) -> tuple[runs.Made, dict[str, Path]]:
+        if wanted.name == "cola":
+            raise SystemExit("error: cola: no bundle was left; codes [1]")
+        return one(wanted.name, 10, 42, metric=wanted.metric), {"bundle": tmp_path}
+
+    monkeypatch.setattr(auto, "places", lambda *_: [tmp_path / "rows.csv"])
+    monkeypatch.setattr(runs, "make", make)
+    monkeypatch.setattr(runs, "test_rows", lambda _: ([], {}))
+    monkeypatch.setattr(auto, "rates", lambda *_, **__: ([40.0], [10.0]))
+    asked = ["--only", "cola", "mrpc", "--minutes", "10", "--results", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["auto", *asked])
+    with pytest.raises(SystemExit) as ended:
+        auto.main()
+    assert ended.value.code == 1 and "cola: error: cola: no bundle" in capsys.readouterr().err
+    assert [made.name for made in runs.kept(tmp_path / "auto")] == ["mrpc"]
