@@ -13,6 +13,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -24,6 +25,10 @@ from bertworks.spec.bases import TRIMMED
 MODELS = ("Unigram", "WordPiece")
 SCRIPT_SHARE = 0.01
 """A script with this share of the letters, or more, is one that texts to come will use."""
+UNSPACED = frozenset(
+    ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+)
+"""Scripts that write no spaces between words."""
 BATCH = 1_000
 _SPACE, _CONTINUES = "▁", "##"
 _BYTE = 6  # "<0x0A>"
@@ -122,23 +127,37 @@ def trimmed(content: Mapping[str, Any], kept: list[int]) -> dict[str, Any]:
     return found
 
 
+@dataclass(frozen=True)
+class Splitting:
+    """How a trimmed vocabulary splits words beside the whole one.
+
+    Attributes:
+        words: Occurrences of words. Scripts without spaces between words (Chinese, Japanese, Thai) have
+            clauses there: as many words are counted as the whole vocabulary makes pieces of them.
+        unknown: Those that are no longer known; what was unknown before does not count.
+        longer: Those that are split into more pieces.
+    """
+
+    words: int
+    unknown: int
+    longer: int
+
+
 def split_longer(
     before: Mapping[str, Any], after: Mapping[str, Any], words: Mapping[str, int]
-) -> tuple[int, int]:
-    """Words that a trimmed tokenizer no longer knows, and those that it splits into more pieces.
+) -> Splitting:
+    """Compares two vocabularies, the smaller within the larger, on held-out text.
 
     Args:
         before: The whole tokenizer.json.
         after: The trimmed one.
-        words: Words by how often they stand in held-out text.
-
-    Returns:
-        Both as counts of occurrences; a word that was unknown before counts for neither.
+        words: Words by how often they stand there.
     """
     names = sorted(words)
     wide, narrow = _plain_backend(before), _plain_backend(after)
     unknown_before, unknown_after = _unknown(before), _unknown(after)
-    unknown = longer = 0
+    pieces, kept = _entries(before), {*_entries(after)}
+    total = unknown = longer = 0
     for batch in _batched(names):
         pairs = zip(
             batch,
@@ -147,11 +166,14 @@ def split_longer(
             strict=True,
         )
         for word, old, new in pairs:
+            parts = len(old.ids) if any(script_of(one) in UNSPACED for one in word) else 1
+            total += parts * words[word]
             if unknown_after in new.ids and unknown_before not in old.ids:
-                unknown += words[word]
+                unknown += words[word] * min(new.ids.count(unknown_after), parts)
             elif len(new.ids) > len(old.ids):
-                longer += words[word]
-    return unknown, longer
+                gone = sum(pieces[number] not in kept for number in old.ids)
+                longer += words[word] * (min(gone, parts) or 1)
+    return Splitting(total, unknown, longer)
 
 
 def _unknown(content: Mapping[str, Any]) -> int | None:

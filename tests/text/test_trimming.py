@@ -137,12 +137,25 @@ def test_marks_are_numbered_anew_wherever_they_stand(kind):
 def test_what_it_costs_is_counted(kind):
     _, small = cut(kind, ENGLISH)
     words = {"film": 3, "сюжет": 2, "☃": 1, "warmer": 4}
-    unknown, longer = trimming.split_longer(WHOLE[kind], small, words)
+    found = trimming.split_longer(WHOLE[kind], small, words)
     old, new = (len(pieces(content, "warmer")) for content in (WHOLE[kind], small))
     assert not knows_not(WHOLE[kind], "сюжет")
     assert knows_not(small, "сюжет")
-    assert unknown == 2  # not the snowman, which was unknown before
-    assert longer == (4 if new > old else 0)
+    assert found.words == 10
+    assert found.unknown == 2  # not the snowman, which was unknown before
+    assert found.longer == (4 if new > old else 0)
+
+
+def test_a_clause_without_spaces_counts_as_its_pieces_not_as_one_word():
+    """In 500 Chinese rows a fifth of the clauses has some piece that trimming left out, of ten each."""
+    whole = unigram()
+    small = json.loads(json.dumps(whole))
+    small["model"]["vocab"] = [one for one in whole["model"]["vocab"] if one[0] != "这部电"]
+    clause, other = "这部电又长又", "又长又"
+    assert pieces(whole, clause)[1:-1] == ["▁", "这部电", "又长又"]
+    assert len(pieces(small, clause)) > len(pieces(whole, clause))
+    found = trimming.split_longer(whole, small, {clause: 4, other: 1})
+    assert found == trimming.Splitting(words=3 * 4 + 2, unknown=0, longer=4)
 
 
 def test_scripts_are_told_by_share():

@@ -29,7 +29,7 @@ class Trimmed(TypedDict):
 
     Attributes:
         before, after: Entries.
-        words: Words of the validation split.
+        words: Words of the validation split; of scripts without spaces, pieces of the whole vocabulary.
         unknown: Those of them that trimming made unknown.
         longer: Those that are split into more pieces than before.
     """
@@ -75,10 +75,10 @@ def trim(base: Base, folder: Path, texts: Texts) -> Trimmed | None:
     keep_rows(folder, np.array(kept, np.int64))
     (folder / FILE).write_text(json.dumps(after, ensure_ascii=False), encoding="utf-8")
     words = Counter(word for text in texts("validation") for word in _WORD.findall(text))
-    unknown, longer = trimming.split_longer(content, after, words)
+    found = trimming.split_longer(content, after, words)
     return {
-        "before": before, "after": len(kept), "words": words.total(), "unknown": unknown,
-        "longer": longer,
+        "before": before, "after": len(kept), "words": found.words, "unknown": found.unknown,
+        "longer": found.longer,
     }  # fmt: skip
 
 
