@@ -215,7 +215,6 @@ def _told(serving) -> None:
 
 
 def _close(serving) -> None:
-    import asyncio
-
-    for stop in serving.stopped:
-        asyncio.run(stop())
+    serving.observers.close()
+    for close in serving.closed:
+        close()

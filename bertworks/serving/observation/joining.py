@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from bertworks.serving import log
@@ -35,7 +34,7 @@ def observing(settings: Observing) -> Join:
         observers.add(Drifting(serving.models, settings))
         if (exporter := configured()) is not None:
             observers.add(Tracing(exporter))
-            serving.stopped.append(lambda: asyncio.to_thread(exporter.close))
+            serving.closed.append(exporter.close)
         if settings.sampling.folder is not None:
             _keep_samples(serving, Path(settings.sampling.folder), settings)
 
@@ -55,10 +54,4 @@ def _keep_samples(serving: Serving, folder: Path, settings: Observing) -> None:
     serving.observers.add(Sampler(serving.models, samples, wanted.share, wanted.mask))
     serving.observers.add(feedback)
     serving.routes.append(feedback.route())
-
-    async def close() -> None:
-        await asyncio.to_thread(serving.observers.close)
-        samples.close()
-        opinions.close()
-
-    serving.stopped.append(close)
+    serving.closed += [samples.close, opinions.close]  # when all observers were told
