@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ OVERLOAD = (2, 10)
 def main() -> None:
     """Measures a run's bundle, prints the table and keeps it."""
     options = _options()
+    load = os.getloadavg()[0]
     run = record.latest(open_root(options.root), options.run)
     places = {name: Path(path) for name, path in run.artifacts.items()}
     texts = ds.dataset(places["examples"] / "test").to_table().column("text").to_pylist()
@@ -61,7 +64,8 @@ def main() -> None:
         name="serving",
         title="The server under load",
         command="make bench-serving",
-        data=f"the {len(texts)} test rows of {run.name}, one a request",
+        data=f"the {len(texts)} test rows of {run.name}, one a request; load average of the machine "
+        f"before: {load:.1f}",
         rows=rows,
     ).save()
 
@@ -73,24 +77,35 @@ def _throughput(
     agent = Agent.load(bundle)
     agent.predict(texts)
     rates: dict[str, list[float]] = {name: [] for name in ("own", "bare", *peers)}
+    costs: dict[str, list[float]] = {name: [] for name in rates}
     for _ in range(options.rounds):
-        began, rows = time.perf_counter(), 0
+        began, cpu, rows = time.perf_counter(), time.process_time(), 0
         while (passed := time.perf_counter() - began) < options.seconds:
             agent.predict(texts)
             rows += len(texts)
         rates["bare"].append(rows / passed)
+        costs["bare"].append(1e3 * (time.process_time() - cpu) / rows)
         for name, server in {"own": own, **peers}.items():
             told = server.hammer(CLIENTS, options.seconds)
             rates[name].append(told["answered"] / told["seconds"])
-    found = [
-        _compared(f"requests/s, {CLIENTS} clients", name, "requests/s", rates["own"], rates[name], goal)
-        for name, (_, goal) in PEERS.items()
-    ]  # fmt: skip
+            costs[name].append(1e3 * told["cpu"] / max(told["answered"], 1))
+    goals = {**{name: goal for name, (_, goal) in PEERS.items()}, "bare": 0.75}
     return [
-        *found,
-        _compared("of the runtime without HTTP", "the runtime alone", "rows/s", rates["own"],
-                  rates["bare"], 0.75),
-    ]  # fmt: skip
+        replace(
+            _compared(*_words(name), "requests/s", rates["own"], rates[name], goal),
+            quality={
+                "CPU ms a request": statistics.median(costs["own"]),
+                "of the peer": statistics.median(costs[name]),
+            },
+        )
+        for name, goal in goals.items()
+    ]
+
+
+def _words(name: str) -> tuple[str, str]:
+    if name == "bare":
+        return "of the runtime without HTTP", "the runtime alone, rows in the order of their length"
+    return f"requests/s, {CLIENTS} clients", name
 
 
 def _latency(own: Server, peer: Server, options: Any) -> list[Row]:

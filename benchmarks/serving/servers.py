@@ -75,17 +75,23 @@ class Server:
         self.path = max(rates, key=lambda path: rates[path])
 
     def hammer(self, connections: int, seconds: float) -> dict[str, Any]:
-        """As many requests as so many clients send, each the next one with its answer: by wrk."""
+        """As many requests as so many clients send, each the next one with its answer: by wrk.
+
+        Returns:
+            Requests `answered` and `refused`, what broke, `seconds`, `p50` and `p99` in seconds, and the
+            seconds that the server's threads computed, `cpu`.
+        """
         wrk = shutil.which("wrk")
         if wrk is None:
             raise SystemExit("error: wrk is not installed.\n  fix: apt-get install wrk")
         command = [wrk, "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "60s",
                    "-s", str(REPOSITORY / "benchmarks/serving/requests.lua"), self.url]  # fmt: skip
+        before = self._cpu()
         done = subprocess.run(
             command, env={**os.environ, "BODIES": str(self._bodies)}, capture_output=True, text=True
         )
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        return {**found, "cpu": self._cpu() - before}
 
     def pace(self, rate: float, seconds: float) -> dict[str, Any]:
         """So many requests a second, see `paced`."""
@@ -110,6 +116,11 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def _cpu(self) -> float:
+        """Seconds that it has computed, all its threads together."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def _answers(self) -> bool:
         body = self._bodies.read_bytes().partition(b"\n")[0]

@@ -170,6 +170,23 @@ def test_a_lone_text_does_not_wait_for_the_many_of_another_request(agent, batche
     assert sum(map(len, agent.batches)) == 401
 
 
+def test_of_large_requests_one_is_done_after_the_other(agent, batcher):
+    agent.note(held=True)
+
+    async def scenario():
+        lane = batcher.lane(agent)
+        first = asked(batcher, lane, "good film")
+        await begun(agent)
+        large = [asked(batcher, lane, *[f"{letter} film"] * 100) for letter in "abc"]
+        agent.release.set()
+        await asyncio.gather(first.future, *(work.future for work in large))
+
+    run(scenario)
+    rows = [row for batch in agent.batches for row in batch][1:]
+    ends = [max(place for place, row in enumerate(rows) if row[0] == letter) for letter in "abc"]
+    assert ends[0] < 120 and ends[1] < 220
+
+
 def test_models_take_turns_by_tokens(model, batcher):
     agents = []
     for _ in range(2):

@@ -1,8 +1,9 @@
 """What waits for one loaded bundle: requests whose rows are to be tokenized, and rows to be computed.
 
-Two requests share a lane as two flows share a line: each row stands where its request would be if all
-requests were served a token in turn (start-time fair queueing, Goyal et al. 1996), so that a lone text
-does not wait for the thousand that came before it in one request.
+Requests share a lane as flows share a line, by weighted fair queueing (Demers et al. 1989): whichever
+would be done first, if all that wait were served a little in turn, is served first and whole. So a lone
+text does not wait for the thousand that came before it in one request; the thousand is done when it
+would be by turns; and of many large requests one is done after the other, not all at the end.
 """
 
 from __future__ import annotations
@@ -23,13 +24,18 @@ ENCODE_ROWS = 64
 """Rows that are tokenized at once, and before they are computed, at most."""
 FIRST_ROWS = 16
 """Rows of a request that are tokenized when it comes; the others when these are computed."""
+CHARACTERS = 5
+"""Of a token, about."""
+
+
+OVERHEAD = 12
+"""Characters that a row costs beside its own: two marks and its part of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One row that is tokenized. `encoded` has its request's neighbours too, and it stands at `at`."""
 
-    tag: float
     work: Work
     place: int
     encoded: Encoded
@@ -71,9 +77,13 @@ class Lane:
         self.most_rows = min(most_rows or ROWS, ROWS)
         self.served, self.closed = 0.0, False
         self._fresh: deque[Work] = deque()
-        self._rest: deque[Work] = deque()
+        self._rest: list[Work] = []
         self._ready: list[Piece] = []
-        self._clock = 0.0
+        self._waiting: dict[int, Work] = {}
+        # Requests so far; and what each that waits would have been served since ever, by turns.
+        self._count, self._clock = 0, 0.0
+        # More characters than are read of a row cost nothing.
+        self._most_cost = OVERHEAD + CHARACTERS * agent.most_tokens
 
     @property
     def waits(self) -> bool:
@@ -88,38 +98,41 @@ class Lane:
 
     def add(self, work: Work) -> None:
         """Takes a request's rows."""
-        work.tag = self._clock
+        self._count += 1
+        work.tag = (self._clock + sum(map(self._cost, work.rows)), self._count)
+        self._waiting[id(work)] = work
         self._fresh.append(work)
 
     def to_encode(self) -> list[Part]:
-        """Takes rows to tokenize: of new requests, or when few are left to compute of older ones."""
-        source = self._fresh
-        if not source and self._rest:
-            if len(self._ready) >= ENCODE_ROWS and self._rest[0].tag > self._clock:
-                return []
-            source = self._rest
+        """Takes rows to tokenize: of new requests, or of the one whose turn it is."""
         parts: list[Part] = []
         room = ENCODE_ROWS
-        while source and room > 0:
-            work = source.popleft()
-            if work.unwanted:
-                work.mailbox.put([work])
-                continue
-            first = work.encoded
-            work.encoded = min(len(work.rows), first + min(room, FIRST_ROWS))
-            room -= work.encoded - first
-            parts.append((work, first, work.encoded))
+        while self._fresh and room > 0:
+            room -= self._part(self._fresh.popleft(), min(room, FIRST_ROWS), parts)
+        while not parts and self._rest:
+            work = min(self._rest, key=_tag)
+            if len(self._ready) >= ENCODE_ROWS and work.tag >= self._ready[0].work.tag:
+                break
+            self._rest.remove(work)
+            self._part(work, ENCODE_ROWS, parts)
         return parts
+
+    def _part(self, work: Work, most: int, parts: list[Part]) -> int:
+        """Adds the next rows of a request, if anybody waits for it; returns how many."""
+        if work.unwanted:
+            self._end(work)
+            return 0
+        first = work.encoded
+        work.encoded = min(len(work.rows), first + most)
+        parts.append((work, first, work.encoded))
+        return work.encoded - first
 
     def put_encoded(self, parts: Sequence[tuple[Part, Encoded, int]]) -> None:
         """Takes tokenized rows back, each part's with its place in what was tokenized."""
         for (work, first, last), encoded, start in parts:
-            tag = max(work.tag, self._clock)
             for place in range(first, last):
-                piece = Piece(tag, work, place, encoded, start + place - first)
-                insort(self._ready, piece, key=_tag)
-                tag += piece.tokens
-            work.tag = tag
+                piece = Piece(work, place, encoded, start + place - first)
+                insort(self._ready, piece, key=_work_tag)
             if last < len(work.rows):
                 self._rest.append(work)
 
@@ -135,11 +148,15 @@ class Lane:
         window = list(islice(self._ready, batches.LOOK_AHEAD * self.most_rows))
         most = min(self.most_rows, -(-len(self._ready) // share))
         places = batches.choose([piece.tokens for piece in window], most)
-        self._clock = max(self._clock, self._ready[0].tag)
         for place in sorted(places, reverse=True):
             del self._ready[place]
         taken = [window[place] for place in places]
         self.served += len(taken) * max(piece.tokens for piece in taken)
+        self._clock += sum(self._cost(piece.row) for piece in taken) / len(self._waiting)
+        for piece in taken:
+            piece.work.taken += 1
+            if piece.work.taken == len(piece.work.rows):
+                self._waiting.pop(id(piece.work), None)
         return taken
 
     def __len__(self) -> int:
@@ -151,11 +168,25 @@ class Lane:
         if unwanted:
             self._ready = [piece for piece in self._ready if id(piece.work) not in unwanted]
             for work in unwanted.values():
-                work.mailbox.put([work])
+                self._end(work)
+
+    def _end(self, work: Work) -> None:
+        """Tells of a request that nobody waits for."""
+        self._waiting.pop(id(work), None)
+        work.mailbox.put([work])
+
+    def _cost(self, row: Row) -> int:
+        """What a row costs, in characters: known before it is tokenized."""
+        characters = len(row) if isinstance(row, str) else sum(map(len, row))
+        return min(OVERHEAD + characters, self._most_cost)
 
 
-def _tag(piece: Piece) -> float:
-    return piece.tag
+def _tag(work: Work) -> tuple[float, int]:
+    return work.tag
+
+
+def _work_tag(piece: Piece) -> tuple[float, int]:
+    return piece.work.tag
 
 
 def encoded_of(pieces: Sequence[Piece]) -> Encoded:

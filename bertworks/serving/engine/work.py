@@ -23,7 +23,8 @@ class Work:
         future: Done when all rows are answered: their answers in order, or what went wrong. To cancel it
             is to say that nobody waits any more: what was not begun is never computed.
         encoded: How many rows are tokenized.
-        tag: Where its next row stands in its lane, see `Lane`.
+        tag: Where it stands in its lane, see `Lane`.
+        taken: How many rows a thread has taken to compute them.
         queued: Seconds until its first batch began.
         computed: Seconds from there to its last answer.
         cost: Seconds of threads that its rows took: their part of each batch that they were in.
@@ -36,7 +37,8 @@ class Work:
         self.mailbox = mailbox or Mailbox(asyncio.get_running_loop())
         self.future: asyncio.Future[list[Answer]] = self.mailbox.loop.create_future()
         self.answers: list[Answer | None] = [None] * len(rows)
-        self.encoded, self.tag = 0, 0.0
+        self.encoded, self.taken = 0, 0
+        self.tag = (0.0, 0)
         self.error: Exception | None = None
         self.done_rows = 0
         self.cost = 0.0
