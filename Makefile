@@ -101,6 +101,10 @@ golden: $(VENV)/.dev ## Write the compiled pipelines that the tests compare with
 docs: $(VENV)/.runtime ## Write docs/artifacts.md from the types in bertworks/contracts
 	@$(BIN)/python -m bertworks.contracts.describe docs/artifacts.md
 
+.PHONY: docs-pictures
+docs-pictures: $(VENV)/.dev ## Take the pictures of docs/serving.md (needs chromium, and an agent: make run)
+	@$(BIN)/python -m tests.serving.page.pictures $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style, the direction of imports, and docs/artifacts.md
 	@$(BIN)/ruff check $(CODE)

@@ -21,6 +21,8 @@ METRIC_LIST = [
     Metric("accuracy", 0.6, 0.5, 0.7, "length=5 to 17", 40),
     Metric("accuracy", 0.83, 0.7, 0.9, "length=18 to 30", 60),
     Metric("accuracy", 0.0, 0.0, 0.1, "source=tiny", 3),
+    Metric("accuracy", 0.75, slice="label=good", rows=100),
+    Metric("accuracy", 0.8, slice="label=bad", rows=100),
 ]
 REPORTED = LabelReport(
     {

@@ -34,7 +34,7 @@ def test_the_card_of_a_version_tells_all_that_its_store_has(store):
     assert card.does.inputs == ["text"]
     assert card.measured is not None and card.gated is not None and card.learned_from is not None
     assert [one.name for one in card.measured.metrics] == ["accuracy"]
-    assert len(card.measured.slices) == 3
+    assert len(card.measured.slices) == 5
     assert card.gated.outcome == "promoted"
     assert card.learned_from.rows == {"train": 50, "test": 150}
     assert card.licences.agent == "Apache-2.0"
@@ -55,6 +55,10 @@ def test_limits_are_derived_from_what_was_measured(store):
     assert "It reads at most 16 tokens" in said
     assert "measured on 150 rows alone: its accuracy may be anything from 0.800 to 0.880" in said
     assert "worse where length=5 to 17: accuracy 0.600 on 40 rows, 0.840 on all" in said
+    assert (
+        "worse where label=good: accuracy 0.750 on 100 rows" in said
+    )  # 1.96 standard errors: 0.835
+    assert "label=bad" not in said
     assert "length=18 to 30" not in said  # its interval holds the value over all rows
     assert "source=tiny" not in said  # three rows say nothing
     assert "Of 50 test rows with `good` it finds 60%; of all labels 78% on the average" in said

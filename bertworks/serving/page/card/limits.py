@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from bertworks.contracts.metrics import Metric, overall
@@ -16,6 +17,8 @@ FEW = 200
 """Test rows below which a card says that they are few."""
 RARE = 10
 """Rows of a slice or label below which nothing is said of it."""
+NORMAL = 1.96
+"""Standard errors to either side of 95 %."""
 BEHIND = 0.05
 """How far below all labels' mean a label's recall is named."""
 
@@ -85,7 +88,7 @@ def _weak_slices(measured: Measured) -> Iterator[str]:
     lower = lower_is_better(name)
 
     def behind(one: Metric) -> float:
-        best = one.low if lower else one.high
+        best = _best(one, lower)
         return 0.0 if best is None else (best - judged.value) * (1 if lower else -1)
 
     same = [one for one in measured.slices if one.name == name and one.rows >= RARE]
@@ -95,6 +98,18 @@ def _weak_slices(measured: Measured) -> Iterator[str]:
             f"It is worse where {one.slice}: {spoken(name)} {one.value:.3f} on {one.rows} rows, "
             f"{judged.value:.3f} on all."
         )
+
+
+def _best(one: Metric, lower: bool) -> float | None:
+    """The better end of a metric's 95 % interval; of a share without one, by the normal distribution.
+
+    None: there is none, and it is no share of the rows.
+    """
+    if one.low is not None and one.high is not None:
+        return one.low if lower else one.high
+    if lower or not 0.0 <= one.value <= 1.0:
+        return None
+    return one.value + NORMAL * math.sqrt(one.value * (1.0 - one.value) / one.rows)
 
 
 def _weak_labels(measured: Measured) -> Iterator[str]:

@@ -34,6 +34,7 @@ from bertworks.tasks import for_task, form_of
 from bertworks.text import windows
 
 _PUBLIC = re.compile(r"(pypi|npm|hf|https?)://", re.IGNORECASE)
+SPLITS = ("train", "validation", "test")
 LONE = "the bundle is served without its version in the model store"
 
 
@@ -176,7 +177,7 @@ def _learned_from(examples: Examples | None) -> LearnedFrom | None:
     if examples is None:
         return None
     return LearnedFrom(
-        rows=examples.rows,
+        rows={split: examples.rows[split] for split in SPLITS if split in examples.rows},
         label_rows=examples.label_rows,
         read=examples.read,
         duplicates=examples.duplicates,

@@ -15,12 +15,12 @@ export function shown(explanation, texts, name) {
   const rows = ranked.slice(0, LISTED).map((part) => [
     split[part.text].part(part.start, part.end), part.effect >= 0 ? "for" : "against", signed(part.effect),
   ]);
-  const unit = explanation.unit === "log-odds" ? "its log-odds" : "the score";
+  const falls = explanation.unit === "log-odds" ? "the log-odds fall" : "the score falls";
   return [
     element("h3", { text: `Which words mattered for ${name ?? explanation.target}` }),
     element("p", { class: "soft" },
       `A line under a word: it speaks for the answer; a dashed line: against it. Asked ${explanation.asked} ` +
-      `times, each time without one part. Its effect is how much ${unit} falls without it. ` +
+      `times, each time without one part. Its effect is how much ${falls} without it. ` +
       "This shows what the answer hangs on, not what is true."),
     ...marked,
     rows.length ? table("The parts that mattered most", ["part", "speaks", "effect"], rows, [2]) : null,

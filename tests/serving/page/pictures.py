@@ -1,0 +1,94 @@
+"""The pictures of docs/serving.md, of the page in Chromium: `make docs-pictures`.
+
+    make docs-pictures ARGS="--agent sentiment"
+
+Needs an agent of examples/sentiment.yaml in the model store (`make run`), and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "helpers"))
+
+import browser
+from page_server import page_server
+
+FOLDER = Path(__file__).resolve().parents[3] / "docs/serving"
+TEXT = "The plot is thin, but the two leads are so warm and funny that I did not mind at all."
+ROWS = (
+    "id,text\n1,a warm and clever film\n2,two hours that never begin\n"
+    "3,the best thing about it is the poster\n4,quietly moving"
+)
+COLORS = 48
+
+
+def main() -> None:
+    """Takes them all."""
+    options = _options()
+    bundle = _bundle(options.agent, options.root)
+    with tempfile.TemporaryDirectory() as folder, browser.tab() as tab:
+        place = Path(folder)
+        with page_server({options.agent: bundle}, place) as address:
+            tab.look(1000, dark=False)
+            tab.open(address)
+            tab.wait("document.querySelector('#figures-content .tiles')")
+            tab.type("#field-text", TEXT)
+            tab.run("document.querySelector('#ask button[type=submit]').click()")
+            tab.wait("!document.getElementById('explain').disabled")
+            tab.run("document.getElementById('explain').click()")
+            tab.wait("document.querySelector('#explanation table')")
+            tab.type("#paste", ROWS)
+            tab.run("document.querySelector('#table button[type=submit]').click()")
+            tab.wait("document.querySelector('#preview table')")
+            tab.run("document.activeElement.blur(), scrollTo(0, 0)")
+            _take(tab, "try", "header", "#try", place)
+            _take(tab, "file", "#file", "#file", place)
+            _take(tab, "card", "#card", "#card", place)
+            tab.look(360, dark=True)
+            _take(tab, "narrow", "header", "#try", place)
+
+
+def _take(tab: browser.Tab, name: str, first: str, last: str, place: Path) -> None:
+    """A picture from the top of one element to the end of another, in few colours."""
+    from PIL import Image
+
+    clip = tab.run(
+        f"""(() => {{ const a = document.querySelector({first!r}).getBoundingClientRect();
+        const b = document.querySelector({last!r}).getBoundingClientRect();
+        return {{x: 0, y: a.top + scrollY, width: document.documentElement.clientWidth,
+          height: b.bottom - a.top + 16}}; }})()"""
+    )
+    tab.picture(place / "taken.png", clip)
+    picture = Image.open(io.BytesIO((place / "taken.png").read_bytes())).convert("RGB")
+    FOLDER.mkdir(exist_ok=True)
+    file = FOLDER / f"{name}.png"
+    picture.quantize(COLORS, dither=Image.Dither.NONE).save(file, optimize=True)
+    print(f"wrote {file}: {picture.width} x {picture.height}, {file.stat().st_size / 1000:.0f} kB")
+
+
+def _bundle(agent: str, root: str | None) -> Path:
+    from bertworks.storage.store import Store
+    from pipelines.cli.served import find
+    from pipelines.local.root import find_root
+
+    store = Store(str(find_root(root).models))
+    found = find(agent, store)
+    return found if isinstance(found, Path) else store.fetch(found.name, found.number).path
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--agent", default="sentiment", help="of the model store")
+    parser.add_argument(
+        "--root", help="folder of the models; BERTWORKS_ROOT or .bertworks unless told"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
