@@ -193,6 +193,23 @@ def test_a_message_that_is_too_large_and_a_call_that_is_too_late(serving, theirs
     assert late.code() == CODE.DEADLINE_EXCEEDED
 
 
+def test_a_message_that_never_comes_is_not_waited_for(agent):
+    serving = serving_of({"mood": agent}, LIMITS.model_copy(update={"body_seconds": 0.05}))
+
+    async def ask(channel):
+        codes = []
+        for name in ("ModelInfer", "ServerLive"):
+            call = channel.stream_unary(
+                f"/{messages.SERVICE}/{name}"
+            )()  # Opened, and nothing sent.
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await call
+            codes.append(raised.value.code())
+        return codes
+
+    assert asking(serving, ask) == [CODE.DEADLINE_EXCEEDED] * 2
+
+
 def test_a_full_line_says_so(serving, theirs):
     serving.line._waiting.extend([None] * serving.limits.waiting)
     error = infer(serving, request_of(theirs, ["good film"]))

@@ -15,7 +15,7 @@ from bertworks.serving.http.gate import Gate
 from bertworks.spec.limits import Limits
 
 METADATA_BYTES = 32 * 1024
-MORE_CALLS = 64
+MORE_CALLS = 16
 """Calls beside those that wait or are computed: for health, and to be told 429."""
 
 
@@ -80,7 +80,7 @@ def made(service: Service, limits: Limits) -> grpc.aio.Server:
         ],
     )
     handlers: dict[str, Any] = {
-        name: grpc.unary_unary_rpc_method_handler(method)
+        name: grpc.stream_unary_rpc_method_handler(method)
         for name, method in service.methods().items()
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))

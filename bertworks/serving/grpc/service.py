@@ -27,6 +27,7 @@ from bertworks.serving.refusals import (
     Refused,
     as_refusal,
     ending,
+    setting,
     too_late,
     too_slow,
 )
@@ -48,7 +49,8 @@ CODES = {
 }
 PROBES = ("ServerLive", "ServerReady", "ModelReady")
 """Methods that need no key: who sends probes has none."""
-Method = Callable[[bytes, Any], Awaitable[bytes]]
+Method = Callable[[Any, Any], Awaitable[bytes]]
+"""What grpc calls for a stream of messages: read by ourselves, within a time, though one alone comes."""
 
 
 class Service:
@@ -63,7 +65,7 @@ class Service:
         self._serving, self._gate = serving, gate
 
     def methods(self) -> dict[str, Method]:
-        """The methods by name: bytes in, bytes out."""
+        """The methods by name; each reads its one message from its context, and returns bytes."""
         found: dict[str, Method] = {
             "ServerLive": self._plain("ServerLive", lambda _: {"live": self._models.alive}),
             "ServerReady": self._plain("ServerReady", lambda _: {"ready": self._models.ready}),
@@ -77,7 +79,7 @@ class Service:
             found["RepositoryModelUnload"] = self._plain("RepositoryModelUnload", self._unload)
         return found
 
-    async def infer(self, packed: bytes, context: Any) -> bytes:
+    async def infer(self, _: Any, context: Any) -> bytes:
         """Answers a ModelInferRequest; a refusal ends the call with its code and reason."""
         ticket = Ticket()
         headers = _headers(context)
@@ -85,7 +87,7 @@ class Service:
         exchange.trace = headers.get("traceparent", "")[:200]
         status = 200
         try:
-            return await self._infer(packed, context, headers, ticket, exchange)
+            return await self._infer(context, headers, ticket, exchange)
         except asyncio.CancelledError:
             ticket.cancel()
             status, ticket.reason = 499, "gone"
@@ -104,17 +106,14 @@ class Service:
             log.call(exchange)
 
     async def _infer(
-        self,
-        packed: bytes,
-        context: Any,
-        headers: dict[str, str],
-        ticket: Ticket,
-        exchange: Exchange,
+        self, context: Any, headers: dict[str, str], ticket: Ticket, exchange: Exchange
     ) -> bytes:
         exchange.caller = await self._caller(headers, "ModelInfer")
         line = self._serving.line
         if self._gate.draining:
             raise ending()
+        line.check_room()
+        packed = await self._read(context)
         exchange.bytes = ticket.size = len(packed)
         exchange.stage("read")
         left = context.time_remaining()
@@ -125,6 +124,21 @@ class Service:
             return await self._answer(packed, ticket, exchange)
         finally:
             line.leave(ticket)
+
+    async def _read(self, context: Any) -> bytes:
+        """The call's one message, if it comes in time: grpc itself would wait for ever."""
+        seconds = self._serving.limits.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                packed = await context.read()
+        except TimeoutError:
+            raise Refused(
+                408, "slow-body", f"The message was not all there within {seconds:g} s.",
+                setting("body_seconds", 2 * seconds),
+            ) from None  # fmt: skip
+        if not isinstance(packed, bytes):
+            raise Refused(400, "message", "The call must have a message.")
+        return packed
 
     async def _answer(self, packed: bytes, ticket: Ticket, exchange: Exchange) -> bytes:
         asked = parsed("ModelInferRequest", packed)
@@ -166,8 +180,9 @@ class Service:
     def _plain(self, name: str, told: Callable[[Any], Any]) -> Method:
         """A method that needs no place in line."""
 
-        async def method(packed: bytes, context: Any) -> bytes:
+        async def method(_: Any, context: Any) -> bytes:
             try:
+                packed = await self._read(context)
                 asked = parsed(f"{name}Request", packed)
                 if name not in PROBES:
                     caller = await self._caller(_headers(context), name)

@@ -80,7 +80,9 @@ class Listener(uvicorn.Server):
         """Takes no more connections, and has open requests answered or refused."""
         draining = asyncio.ensure_future(self._drain(self._grace))
         await super().shutdown(sockets)
-        draining.cancel()
+        # It ends by itself in time; whoever is told last that all is over must be.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(draining, self._grace)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
