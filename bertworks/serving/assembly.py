@@ -18,6 +18,7 @@ from bertworks.serving.exchange import Caller, Observers
 from bertworks.serving.http import routes
 from bertworks.serving.http.app import Application, Verb
 from bertworks.serving.http.gate import Gate
+from bertworks.serving.http.openapi import Describe
 from bertworks.serving.http.reply import App
 from bertworks.serving.line import Line
 from bertworks.serving.meters import Ended
@@ -49,6 +50,7 @@ class Serving:
         layers: Put around the gate, the last one outermost.
         check_caller: Knows who calls over gRPC, as a layer does over HTTP; None: nobody is asked.
         certificates: For TLS over both; None: without.
+        described: Each tells of a model the paths that a room brought, for the OpenAPI document.
         panels: Each tells of a model, by its name, what the page shows beside its own figures; None:
             nothing.
         labelled: Told the right labels of a request's rows, by its id, where they come later; each says
@@ -69,6 +71,7 @@ class Serving:
     check_caller: CheckCaller | None = None
     certificates: Certificates | None = None
     labelled: list[Callable[[str, Sequence[Any]], bool]] = field(default_factory=list)
+    described: list[Describe] = field(default_factory=list)
     panels: list[Callable[[str], Panel | None]] = field(default_factory=list)
     started: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     stopped: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -93,7 +96,9 @@ class Serving:
 
     def application(self) -> tuple[App, Gate]:
         """The ASGI application with everything around it, and the gate inside."""
-        own = routes.routes(self.models, self.limits, repository=self.repository)
+        own = routes.routes(
+            self.models, self.limits, repository=self.repository, described=self.described
+        )
         app: App = Application(self.models, self.limits, [*self.routes, *own], self.verbs)
         gate = Gate(app, self.limits, self.line, self.observers)
         guarded: App = gate

@@ -7,7 +7,7 @@ server.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from bertworks import __version__
@@ -18,9 +18,12 @@ from bertworks.serving.models.served import ServedModel
 from bertworks.spec.limits import Limits
 
 Schema = dict[str, Any]
+Describe = Callable[[ServedModel], Schema]
+"""Paths of a model that another room offers, and their operations."""
 
 REASONS = {
     400: "The request is not as its protocol or the model's task has it.",
+    403: "The caller, or the review of answers, may not have that.",
     404: "There is no such model, version or path here.",
     405: "Only the methods in Allow are offered.",
     408: "The request was not all there in time.",
@@ -32,7 +35,7 @@ REASONS = {
     503: "The server cannot answer now.",
     504: "The time that the request gave was over.",
 }
-ASKED = tuple(REASONS)
+ASKED = tuple(status for status in REASONS if status != 403)
 """What a request that asks a model may be answered with, beside 200."""
 _TYPES: dict[Any, str] = {str: "string", float: "number", int: "integer", bool: "boolean"}
 _JSON = "application/json"
@@ -47,18 +50,26 @@ _PARAMETERS = {
 }
 
 
-def document(models: Registry, limits: Limits, *, repository: bool = False) -> Schema:
+def document(
+    models: Registry,
+    limits: Limits,
+    *,
+    repository: bool = False,
+    described: Sequence[Describe] = (),
+) -> Schema:
     """The document, as JSON has it; arguments are those of `routes.routes`."""
     paths: Schema = {
-        "/v1/models": _get("Names of the models", _names()),
-        "/v2": _get("Name and version of the server", _server()),
-        "/v2/models": _get("Names of the models", _names()),
-        "/v2/health/live": _get("Whether a restart would not help", _flag("live"), 503),
-        "/v2/health/ready": _get("Whether every model can be asked", _flag("ready"), 503),
-        "/metrics": _get("Metrics for Prometheus", _TEXT, media="text/plain"),
+        "/v1/models": path_of("Names of the models", _names()),
+        "/v2": path_of("Name and version of the server", _server()),
+        "/v2/models": path_of("Names of the models", _names()),
+        "/v2/health/live": path_of("Whether a restart would not help", _flag("live"), 503),
+        "/v2/health/ready": path_of("Whether every model can be asked", _flag("ready"), 503),
+        "/metrics": path_of("Metrics for Prometheus", _TEXT, media="text/plain"),
     }
     for model in models:
         paths |= _of_model(model, limits)
+        for describe in described:
+            paths |= describe(model)
     if repository:
         paths |= _repository(models)
     return {
@@ -74,7 +85,7 @@ def document(models: Registry, limits: Limits, *, repository: bool = False) -> S
         "paths": paths,
         "components": {
             "schemas": {
-                "Error": _object({"error": _TEXT}),
+                "Error": object_of({"error": _TEXT}),
                 **{f"{model.name}.answer": answer_schema(model) for model in models},
             }
         },
@@ -87,12 +98,12 @@ def instance_schema(model: ServedModel, limits: Limits) -> Schema:
     text = {"type": "string", "maxLength": limits.characters}
     if form.two_texts:
         two = {"type": "array", "items": text, "minItems": 2, "maxItems": 2}
-        return {"anyOf": [two, _object(dict.fromkeys(form.inputs, text), closed=True)]}
+        return {"anyOf": [two, object_of(dict.fromkeys(form.inputs, text), closed=True)]}
     if form.pretokenized:
         row = {"anyOf": [text, {"type": "array", "items": text}]}
-        either = [_object({key: row}, closed=True) for key in ("text", "tokens")]
+        either = [object_of({key: row}, closed=True) for key in ("text", "tokens")]
         return {"anyOf": [*row["anyOf"], *either]}
-    return {"anyOf": [text, _object(dict.fromkeys(form.inputs, text), closed=True)]}
+    return {"anyOf": [text, object_of(dict.fromkeys(form.inputs, text), closed=True)]}
 
 
 def answer_schema(model: ServedModel) -> Schema:
@@ -107,7 +118,7 @@ def answer_schema(model: ServedModel) -> Schema:
         "BYTES": {"type": "array", "items": _TEXT},
     }
     marks = {name: kinds[FIELDS[name]] for name in bundle.fields}
-    return _object({**found["properties"], **marks, "truncated": {"type": "boolean"}})
+    return object_of({**found["properties"], **marks, "truncated": {"type": "boolean"}})
 
 
 def type_schema(kind: Any) -> Schema:
@@ -115,7 +126,7 @@ def type_schema(kind: Any) -> Schema:
     if kind in _TYPES:
         return {"type": _TYPES[kind]}
     if is_typeddict(kind):
-        return _object({name: type_schema(one) for name, one in get_type_hints(kind).items()})
+        return object_of({name: type_schema(one) for name, one in get_type_hints(kind).items()})
     inside = get_args(kind)
     if get_origin(kind) is dict:
         return {"type": "object", "additionalProperties": type_schema(inside[1])}
@@ -125,11 +136,11 @@ def type_schema(kind: Any) -> Schema:
 def _of_model(model: ServedModel, limits: Limits) -> Schema:
     name = model.name
     version = model.champion.identity.served
-    paths = {f"/v1/models/{name}": _get("Whether the model can be asked", _ready(), 503, 404)}
+    paths = {f"/v1/models/{name}": path_of("Whether the model can be asked", _ready(), 503, 404)}
     paths[f"/v1/models/{name}:predict"] = {"post": _predict(model, limits)}
     for place in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}"):
-        paths[place] = _get("Inputs, outputs and versions", _metadata(), 404)
-        paths[f"{place}/ready"] = _get("Whether the model can be asked", _ready(), 503, 404)
+        paths[place] = path_of("Inputs, outputs and versions", _metadata(), 404)
+        paths[f"{place}/ready"] = path_of("Whether the model can be asked", _ready(), 503, 404)
         paths[f"{place}/infer"] = {"post": _infer(model, limits)}
     return paths
 
@@ -141,22 +152,22 @@ def _predict(model: ServedModel, limits: Limits) -> Schema:
         "minItems": 1,
         "maxItems": limits.rows,
     }
-    asked = _object({"instances": rows}, top={"type": ["integer", "null"], "minimum": 1})
+    asked = object_of({"instances": rows}, top={"type": ["integer", "null"], "minimum": 1})
     answers = {"type": "array", "items": {"$ref": f"#/components/schemas/{model.name}.answer"}}
-    told = _object(
+    told = object_of(
         {"predictions": answers, "model_name": _TEXT, "model_version": _TEXT, "digest": _TEXT}
     )
-    return _operation(
+    return operation_of(
         f"Ask {model.name} (V1)",
         told,
         *ASKED,
-        body={_JSON: {"schema": asked, "example": {"instances": [_sample(model)]}}},
+        body={_JSON: {"schema": asked, "example": {"instances": [sample(model)]}}},
     )
 
 
 def _infer(model: ServedModel, limits: Limits) -> Schema:
     task = model.champion.agent.task
-    tensor = _object(
+    tensor = object_of(
         {
             "name": {"enum": protocols.input_names(task)},
             "datatype": {"enum": ["BYTES"]},
@@ -166,17 +177,17 @@ def _infer(model: ServedModel, limits: Limits) -> Schema:
     )
     outputs = protocols.output_types(task, model.champion.fields)
     names = [name for name, _ in outputs]
-    wanted = _object(
+    wanted = object_of(
         {"name": {"enum": names}},
         parameters={"type": ["object", "null"], "properties": {"binary_data": {"type": "boolean"}}},
     )
-    asked = _object(
+    asked = object_of(
         {"inputs": {"type": "array", "items": tensor, "minItems": 1}},
         id={"type": ["string", "null"]},
         outputs={"type": ["array", "null"], "items": wanted, "maxItems": len(names)},
         parameters=_PARAMETERS,
     )
-    output = _object(
+    output = object_of(
         {
             "name": {"enum": names},
             "datatype": {"enum": sorted({kind for _, kind in outputs})},
@@ -185,16 +196,16 @@ def _infer(model: ServedModel, limits: Limits) -> Schema:
         data={"type": "array"},
         parameters={"type": "object"},
     )
-    told = _object(
+    told = object_of(
         {
             "model_name": _TEXT,
             "model_version": _TEXT,
             "id": _TEXT,
-            "parameters": _object({"digest": _TEXT}),
+            "parameters": object_of({"digest": _TEXT}),
             "outputs": {"type": "array", "items": output},
         }
     )
-    operation = _operation(
+    operation = operation_of(
         f"Ask {model.name} (V2)",
         told,
         *ASKED,
@@ -209,9 +220,10 @@ def _infer(model: ServedModel, limits: Limits) -> Schema:
     return operation
 
 
-def _sample(model: ServedModel) -> Any:
-    sample = model.champion.agent.form.sample
-    return sample if isinstance(sample, str) else list(sample)
+def sample(model: ServedModel) -> Any:
+    """A row to try the model with, as V1 takes it."""
+    row = model.champion.agent.form.sample
+    return row if isinstance(row, str) else list(row)
 
 
 def _example(model: ServedModel) -> Schema:
@@ -226,32 +238,34 @@ def _example(model: ServedModel) -> Schema:
 
 
 def _repository(models: Registry) -> Schema:
-    entry = _object(dict.fromkeys(("name", "version", "state", "reason"), _TEXT))
+    entry = object_of(dict.fromkeys(("name", "version", "state", "reason"), _TEXT))
     base = "/v2/repository"
-    index = _operation("All models of this server", {"type": "array", "items": entry})
+    index = operation_of("All models of this server", {"type": "array", "items": entry})
     paths: Schema = {f"{base}/index": {"post": index}}
     for model in models:
         for verb in ("load", "unload"):
-            told = _object({"name": _TEXT, verb: {"type": "boolean"}})
-            operation = _operation(f"{verb.capitalize()} {model.name}", told, 404, 503)
+            told = object_of({"name": _TEXT, verb: {"type": "boolean"}})
+            operation = operation_of(f"{verb.capitalize()} {model.name}", told, 404, 503)
             paths[f"{base}/models/{model.name}/{verb}"] = {"post": operation}
     return paths
 
 
-def _get(summary: str, told: Schema, *statuses: int, media: str = _JSON) -> Schema:
-    operation = _operation(summary, told, *statuses, media=media)
+def path_of(summary: str, told: Schema, *statuses: int, media: str = _JSON) -> Schema:
+    """A path that is got: what it tells, and statuses beside 200 and 405."""
+    operation = operation_of(summary, told, *statuses, media=media)
     if summary.startswith("Whether") and 503 in statuses and 404 not in statuses:
         operation["responses"]["503"]["content"] = {_JSON: {"schema": {"type": "object"}}}
     return {"get": operation}
 
 
-def _operation(
+def operation_of(
     summary: str,
     told: Schema,
     *statuses: int,
     media: str = _JSON,
     body: Mapping[str, Any] | None = None,
 ) -> Schema:
+    """An operation: what it tells, statuses beside 200 and 405, and what it is asked with."""
     error = {"content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
     responses: Schema = {"200": {"description": "Done.", "content": {media: {"schema": told}}}}
     for status in sorted({405, *statuses}):
@@ -262,7 +276,8 @@ def _operation(
     return operation
 
 
-def _object(required: Mapping[str, Schema], closed: bool = False, **optional: Schema) -> Schema:
+def object_of(required: Mapping[str, Schema], closed: bool = False, **optional: Schema) -> Schema:
+    """The schema of an object; `closed`: it has no other keys."""
     found = {
         "type": "object",
         "properties": {**required, **optional},
@@ -272,25 +287,25 @@ def _object(required: Mapping[str, Schema], closed: bool = False, **optional: Sc
 
 
 def _names() -> Schema:
-    return _object({"models": {"type": "array", "items": _TEXT}})
+    return object_of({"models": {"type": "array", "items": _TEXT}})
 
 
 def _server() -> Schema:
-    return _object(
+    return object_of(
         {"name": _TEXT, "version": _TEXT, "extensions": {"type": "array", "items": _TEXT}}
     )
 
 
 def _flag(name: str) -> Schema:
-    return _object({name: {"type": "boolean"}})
+    return object_of({name: {"type": "boolean"}})
 
 
 def _ready() -> Schema:
-    return _object({"name": _TEXT, "ready": {"type": "boolean"}})
+    return object_of({"name": _TEXT, "ready": {"type": "boolean"}})
 
 
 def _metadata() -> Schema:
-    tensor = _object(
+    tensor = object_of(
         {
             "name": _TEXT,
             "datatype": _TEXT,
@@ -298,7 +313,7 @@ def _metadata() -> Schema:
         }
     )
     tensors = {"type": "array", "items": tensor}
-    return _object(
+    return object_of(
         {
             "name": _TEXT,
             "versions": {"type": "array", "items": _TEXT},

@@ -5,7 +5,7 @@ A room that brings paths of its own gives a list of such routes to `listening.Li
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -26,18 +26,29 @@ from bertworks.spec.limits import Limits
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def routes(models: Registry, limits: Limits, *, repository: bool = False) -> list[BaseRoute]:
+def routes(
+    models: Registry,
+    limits: Limits,
+    *,
+    repository: bool = False,
+    described: Sequence[openapi.Describe] = (),
+) -> list[BaseRoute]:
     """The routes.
 
     Args:
         models: What is served.
         limits: What a request may hold, for the document.
         repository: Whether models may be unloaded and loaded, by anybody who can call.
+        described: Paths of other rooms, for the document.
     """
+
+    def document() -> openapi.Schema:
+        return openapi.document(models, limits, repository=repository, described=described)
+
     found: list[BaseRoute] = [
         _get("/", lambda _: live(models)),
         _get("/metrics", _metrics),
-        _get("/openapi.json", lambda _: openapi.document(models, limits, repository=repository)),
+        _get("/openapi.json", lambda _: document()),
         _get("/v1/models", lambda _: {"models": models.names}),
         _get("/v1/models/{name}", lambda request: _ready_model(models, _name(request))),
         _get("/v2", lambda _: _server(repository)),

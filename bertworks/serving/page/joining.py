@@ -10,6 +10,7 @@ POST /v1/models/NAME:similar    training rows that are like a text
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +23,7 @@ from bertworks.contracts.shown import SHOWN
 from bertworks.serving.assembly import Serving
 from bertworks.serving.http import routes
 from bertworks.serving.models.bundle import LoadedBundle
-from bertworks.serving.page import figures, static
+from bertworks.serving.page import describing, figures, static
 from bertworks.serving.page.asking import MOST_ROWS, Explainer, Finder
 from bertworks.serving.page.card import making
 from bertworks.serving.refusals import Refused
@@ -38,6 +39,7 @@ def join(serving: Serving, *, page: bool = True) -> None:
         serving: The server, before it starts.
         page: Whether `/` shows the page; the card and the verbs are there anyway.
     """
+    serving.described.append(partial(describing.paths, limits=serving.limits))
     serving.verbs["explain"] = Explainer()
     serving.verbs["similar"] = Finder()
     serving.routes += [

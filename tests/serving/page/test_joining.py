@@ -6,6 +6,7 @@ import math
 
 import pytest
 from asgi import Client
+from jsonschema import Draft202012Validator
 from kept_agent import LABELS, kept_agent
 from served import add, serving_of
 from tiny_model import bundle_of, make_model
@@ -230,6 +231,26 @@ def test_a_trial_is_shown_and_without_one_nothing():
     assert panel.rows == [["errors", 0.01, "–", "–", 0.5, 7]]
     assert "Champion: version 1, 7 requests, 0 errors, median 2.0 ms." in panel.text
     assert trial_panel({"agent": "films"}) is None
+
+
+def test_the_document_describes_what_the_page_asks_truly(agent, bundle):
+    app = server(agent, bundle)
+    document = ask(app, "GET", "/openapi.json").json()
+    for path, method in {
+        "/v1/models/agent:explain": "post",
+        "/v1/models/agent:similar": "post",
+        "/v1/models/agent/card": "get",
+        "/v1/models/agent/figures": "get",
+    }.items():
+        operation = document["paths"][path][method]
+        example = operation.get("requestBody", {"content": {"application/json": {}}})
+        value = example["content"]["application/json"].get("example")
+        told = ask(app, method.upper(), path, value)
+        assert told.status == 200, told.body
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        Draft202012Validator(schema).validate(told.json())
+    bare = ask(server(agent), "GET", "/openapi.json").json()["paths"]
+    assert "/v1/models/agent:similar" not in bare and "/v1/models/agent/card" not in bare
 
 
 @pytest.mark.parametrize("path", ["/v1/models/a/card", "/v1/models/a:explain", "/v1/models/a"])
