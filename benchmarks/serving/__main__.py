@@ -89,8 +89,11 @@ def _throughput(
             told = server.hammer(CLIENTS, options.seconds)
             rates[name].append(told["answered"] / told["seconds"])
             costs[name].append(1e3 * told["cpu"] / max(told["answered"], 1))
+    before = own.counters()
+    own.hammer(CLIENTS, options.seconds)
+    tokens, padding = (after - one for one, after in zip(before, own.counters(), strict=True))
     goals = {**{name: goal for name, (_, goal) in PEERS.items()}, "bare": 0.75}
-    return [
+    found = [
         replace(
             _compared(*_words(name), "requests/s", rates["own"], rates[name], goal),
             quality={
@@ -100,6 +103,8 @@ def _throughput(
         )
         for name, goal in goals.items()
     ]
+    share = 100 * padding / max(tokens + padding, 1)
+    return [*found, Row("padding among the tokens computed", "", "%", share)]
 
 
 def _words(name: str) -> tuple[str, str]:

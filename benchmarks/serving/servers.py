@@ -65,6 +65,16 @@ class Server:
         """Its open file descriptors."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
+    def counters(self) -> tuple[float, float]:
+        """Tokens that it has computed, and padding beside them; ours alone tells."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        tokens, padding = (
+            sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+            for name in ("bertworks_tokens_total", "bertworks_padding_tokens_total")
+        )
+        return tokens, padding
+
     def settle(self, connections: int) -> None:
         """Warms it up, and keeps the path that answers most requests."""
         rates = {}
