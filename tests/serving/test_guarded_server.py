@@ -6,6 +6,7 @@ import json
 import grpc
 import pytest
 from asgi import Client
+from certificates import write_certificate
 from served import serving_of
 from tiny_model import make_model
 
@@ -17,6 +18,7 @@ from bertworks.serving.access.keys import Allowance
 from bertworks.serving.audit import chain, files
 from bertworks.serving.audit.joining import join as join_audit
 from bertworks.serving.grpc import messages
+from bertworks.serving.grpc.listening import credentials
 from bertworks.serving.grpc.listening import made as grpc_server
 from bertworks.serving.grpc.service import Service
 from bertworks.spec.audit import Audit
@@ -184,6 +186,41 @@ def test_grpc_asks_for_the_same_keys(agent, tokens, tmp_path):
         "OK", "PERMISSION_DENIED", "OK",
     ]  # fmt: skip
     assert [one["status"] for one in records(tmp_path)] == [401, 401, 200, 403, 200]
+
+
+def test_grpc_speaks_tls_with_the_certificate_of_the_time(agent, tokens, tmp_path):
+    certificate, key = write_certificate(tmp_path)
+    serving = serving_of({"mood": agent})
+    joining.join(serving, Entrance(certificate=certificate, private_key=key))
+    live = messages.message("ServerLiveRequest")().SerializeToString()
+
+    async def ask(port, trusted):
+        secret = grpc.ssl_channel_credentials(trusted.read_bytes())
+        # Else the second channel would have the first one's connection.
+        apart = [("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.secure_channel(f"localhost:{port}", secret, options=apart) as channel:
+            call = channel.unary_unary(f"/{messages.SERVICE}/ServerLive")
+            try:
+                await call(live, timeout=30)
+            except grpc.aio.AioRpcError as error:
+                return error.code()
+        return grpc.StatusCode.OK
+
+    async def whole():
+        server = grpc_server(Service(serving, serving.application()[1]), serving.limits)
+        port = server.add_secure_port("localhost:0", credentials(serving.certificates))
+        await server.start()
+        codes = [await ask(port, certificate)]
+        renewed, its_key = write_certificate(tmp_path, "renewed")
+        trusted = tmp_path / "trusted.pem"
+        trusted.write_bytes(renewed.read_bytes())
+        its_key.replace(key)
+        renewed.replace(certificate)
+        codes += [await ask(port, trusted)]
+        await server.stop(None)
+        return codes
+
+    assert asyncio.run(asyncio.wait_for(whole(), 60)) == [grpc.StatusCode.OK] * 2
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org", "127.evil.org", ""])

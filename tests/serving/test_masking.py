@@ -192,6 +192,7 @@ def test_what_only_looks_like_it_stays(text):
         ("ann@example.org, bob@例子.中国", "[email], [email]"),
         ("mail: ann@example.org.", "mail: [email]."),
         ("IBAN GB82 WEST 1234 5698 7654 32 today", "IBAN [iban] today"), ("[::1]:80", "[[ip]]:80"),
+        ("call 09061701461 or 020 7946 0958", "call [phone] or [phone]"), ("06 12 34 56 78", "[phone]"),
         ("http://10.0.0.1/x", "http://[ip]/x"), ("ＡＮＮ＠example．org", "[email]"),
     ],
 )  # fmt: skip

@@ -5,7 +5,9 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
 import pytest
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from issuer import AUDIENCE, ISSUER, Issuer
 from pydantic import ValidationError
 
+from bertworks.serving.access import jwks
 from bertworks.serving.access.jwks import KEEP_SECONDS, MIN_SECONDS, STALE_SECONDS, KeySet, read
 from bertworks.serving.access.tokens import Tokens
 from bertworks.serving.refusals import Refused
@@ -221,6 +224,52 @@ def test_shared_secrets_and_keys_for_encryption_are_left_out():
         {name: good[name] for name in good if name != "kid"}, 5, None,
     ]  # fmt: skip
     assert set(read(json.dumps({"keys": [good, *others]}).encode())) == {"1"}
+
+
+ANSWERS = {
+    "/keys": (200, b'{"keys": []}'), "/moved": (302, b""), "/large": (200, b" " * 300_000),
+    "/none": (404, b""),
+}  # fmt: skip
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/silent":
+            self.server.over.wait(60)
+            return
+        status, body = ANSWERS[self.path]
+        self.send_response(status)
+        self.send_header("location", "/keys")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def web():
+    """An issuer's address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.over = threading.Event()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.over.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_keys_come_from_their_own_address_in_time_and_in_bounds(web, monkeypatch):
+    monkeypatch.setattr(jwks, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert jwks.fetched(f"{web}/keys") == b'{"keys": []}'
+    for path in ("moved", "large", "none", "silent"):
+        with pytest.raises(OSError):
+            jwks.fetched(f"{web}/{path}")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"keys": 5}', b'{"keys": [' + b"1," * 200 + b"1]}"])

@@ -2,8 +2,8 @@
 
 Names and addresses are not: no form tells them. What each kind's form is, by its source:
     email      local part and domain, RFC 5321
-    phone      ITU-T E.164 with its +; North American numbers; Chinese mobiles; others behind a word
-               such as "tel"
+    phone      ITU-T E.164 with its +; North American numbers; Chinese mobiles; ten or eleven digits
+               with a zero before them; others behind a word such as "tel"
     card       13 to 19 digits of a known network, Luhn's check digit, ISO/IEC 7812
     iban       by country as long as ISO 13616 says, remainder 1 by 97
     us-ssn     no area, group or serial that the Social Security Administration never gives
@@ -88,6 +88,13 @@ _INTERNATIONAL = re.compile(
 _NORTH_AMERICAN = re.compile(
     r"(?<![0-9A-Za-z_.,/+-])(?:1[ .-])?(?:\([2-9]\d{2}\)[ .-]?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}"
     rf"(?!-){_NO_WORD_AFTER}"
+)
+# A leading zero and nine or ten more digits, as Britain, Germany, France, Italy and Japan write them.
+_NATIONAL = re.compile(
+    r"(?<![0-9A-Za-z_.,+-])0[1-9]"
+    r"(?:\d{8,9}|\d \d{4} \d{4}|\d{2} \d{3} \d{4}|\d{3} \d{6}|(?:[ .]\d{2}){4})(?!-)(?![.,]\d)"
+    rf"{_NO_WORD_AFTER}"
+    r"|(?<![\d.,+])0[1-9]\d{9}(?!\d)(?![.,]\d)"  # eleven together, as in "call09050000327now"
 )
 _TOLD = re.compile(
     r"(?i)(?:(?<![A-Za-z])(?:tel|telephone|telefon|phone|mobile|cell|handy|fax|whatsapp"
@@ -234,6 +241,7 @@ _KINDS: tuple[tuple[str, Callable[[str], Iterator[Span]]], ...] = (
     ("phone", _all(_CHINESE_MOBILE)),
     ("phone", _checked(_INTERNATIONAL, _is_international)),
     ("phone", _all(_NORTH_AMERICAN)),
+    ("phone", _all(_NATIONAL)),
     ("phone", _all(_TOLD, 1)),
     ("ip", _all(_IPV4)),
     ("ip", _checked(_IPV6, _is_ipv6)),
