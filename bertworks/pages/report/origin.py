@@ -22,13 +22,17 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class OriginPart(View):
-    """Artifacts (None where there are none), versions, and the spec ("" where it is not known)."""
+    """Artifacts (None where there are none), versions, the spec, and what prints the model card.
+
+    Spec and command are "" where they are not known.
+    """
 
     template = "report/origin.html.j2"
 
     artifacts: Table | None
     versions: str
     spec: str
+    card: str
 
 
 def section(run: RunRecord, opened: dict[str, Artifact]) -> View:
@@ -48,7 +52,14 @@ def section(run: RunRecord, opened: dict[str, Artifact]) -> View:
         artifacts=Table(["artifact", "made by", "sha256", "from"], rows) if rows else None,
         versions=" · ".join(_versions()),
         spec=visible_lines(spec),
+        card=_card(opened),
     )
+
+
+def _card(opened: dict[str, Artifact]) -> str:
+    """The command that prints the model card of the version that came of the run."""
+    noted = opened["registered"].metadata if "registered" in opened else None
+    return f"bertworks models card {noted['name']}/{noted['version']}" if noted else ""
 
 
 def _versions() -> list[str]:

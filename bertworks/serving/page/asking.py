@@ -9,7 +9,8 @@ first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from threading import Lock
 from typing import Any
 
@@ -34,13 +35,15 @@ MOST_ROWS = 8
 """Rows of a request, at most."""
 AT_ONCE = 2
 """Requests that are explained at once: each holds a row many times over."""
+MOST_WAITING = 8
+"""Requests that wait for it, at most: they must not take the places of those who ask for answers."""
 
 
 class Explainer:
     """Answers `:explain`."""
 
     def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns, self._waiting = asyncio.Semaphore(AT_ONCE), 0
 
     async def __call__(
         self,
@@ -57,7 +60,7 @@ class Explainer:
         wanted = _wanted(value, min(MOST_PARTS, max(limits.rows // len(rows) - 1, 1)))
         _note(exchange, bundle, rows)
         found: list[Explanation] = []
-        async with self._turns:
+        async with self._turn():
             for row in rows:
                 answered = await model.answer([row], None, ticket, bundle=bundle, background=True)
                 await _check_not_held(model, row, answered.answers[0])
@@ -68,6 +71,23 @@ class Explainer:
                 found.append(plan.explained(parts.answers))
         exchange.stage("compute")
         return _reply("explanations", to_json(found), model, bundle)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._waiting >= MOST_WAITING:
+            raise Refused(
+                429, "busy", f"{self._waiting} requests wait to be explained.", "Ask again later.",
+                retry_after=1,
+            )  # fmt: skip
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
 
 
 class Finder:

@@ -22,6 +22,7 @@ from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.models.served import OneBundle, ServedModel
 from bertworks.serving.observation import drifting
 from bertworks.serving.page import figures, joining, static
+from bertworks.serving.page.asking import AT_ONCE, MOST_WAITING
 from bertworks.serving.page.figures import Panel
 from bertworks.serving.upgrades.showing import trial_panel
 from bertworks.spec.limits import Limits
@@ -133,6 +134,23 @@ def test_an_explanation_asks_no_more_than_a_request_may(agent, bundle):
     app = server(agent, bundle, Limits(rows=10))
     found = ask(app, "POST", "/v1/models/agent:explain", {"instances": ["good film " * 50]})
     assert found.json()["explanations"][0]["asked"] <= 10
+
+
+def test_explanations_leave_places_for_answers(agent, bundle):
+    app = server(agent, bundle)
+    body = json.dumps({"instances": ["good film " * 20]}).encode()
+
+    async def many():
+        asked = [Client("POST", "/v1/models/agent:explain", body).ask(app) for _ in range(40)]
+        predict = Client("POST", "/v1/models/agent:predict", body).ask(app)
+        return await asyncio.gather(*asked, predict)
+
+    *explained, predicted = asyncio.run(many())
+    assert predicted.status == 200
+    assert sorted({one.status for one in explained}) == [200, 429]
+    refused = [one for one in explained if one.status == 429]
+    assert len(explained) - len(refused) >= AT_ONCE + MOST_WAITING
+    assert all(one.headers["retry-after"] == "1" for one in refused)
 
 
 def test_similar_rows_are_shown_only_where_the_bundle_keeps_some(agent, bundle):
