@@ -128,7 +128,8 @@ def gate(dag: Dag) -> Settings:
 def register(dag: Dag) -> Settings:
     """Where versions are kept."""
     again = {"retrain": True, "recipe": recipe(dag.spec)} if dag.kind == "retrain" else {}
-    return {**_stored(dag), **again}
+    trial = {"trial": True} if dag.spec.serve.tried else {}
+    return {**_stored(dag), **again, **trial}
 
 
 def compare(dag: Dag) -> Settings:

@@ -6,7 +6,7 @@ layers before the gate, a check of callers, and things to start and stop.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 
 from bertworks.serving.access.tls import Certificates
 from bertworks.serving.engine.batcher import Batcher
-from bertworks.serving.exchange import Caller, Observers
+from bertworks.serving.exchange import Caller, Exchange, Observers
 from bertworks.serving.http import routes
 from bertworks.serving.http.app import Application, Verb
 from bertworks.serving.http.gate import Gate
@@ -33,6 +33,8 @@ RUNNING = 64
 
 CheckCaller = Callable[[Mapping[str, str], str], Awaitable[Caller]]
 """Who calls a method of gRPC, by its metadata (lower-case names) and its name; raises `Refused`."""
+
+Labelled = Callable[[Exchange, int, Any], bool]
 
 
 @dataclass
@@ -53,8 +55,8 @@ class Serving:
         described: Each tells of a model the paths that a room brought, for the OpenAPI document.
         panels: Each tells of a model, by its name, what the page shows beside its own figures; None:
             nothing.
-        labelled: Told the right labels of a request's rows, by its id, where they come later; each says
-            whether it knows the request.
+        labelled: Told what is right for a row of an exchange: the row's place, and what is right; each
+            says whether that is news to it.
         started: Awaited when the server listens.
         stopped: Awaited when all requests are answered.
         closed: Called last, when all observers were told.
@@ -70,9 +72,9 @@ class Serving:
     layers: list[Callable[[App], App]] = field(default_factory=list)
     check_caller: CheckCaller | None = None
     certificates: Certificates | None = None
-    labelled: list[Callable[[str, Sequence[Any]], bool]] = field(default_factory=list)
     described: list[Describe] = field(default_factory=list)
     panels: list[Callable[[str], Panel | None]] = field(default_factory=list)
+    labelled: list[Labelled] = field(default_factory=list)
     started: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     stopped: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     closed: list[Callable[[], None]] = field(default_factory=list)

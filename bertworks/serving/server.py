@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bertworks import __version__
-from bertworks.errors import EnvironmentFault
+from bertworks.errors import ArtifactError, EnvironmentFault
+from bertworks.runtime import known
 from bertworks.serving.access.joining import Entrance
 from bertworks.serving.access.joining import join as join_access
 from bertworks.serving.assembly import Serving
@@ -76,9 +77,33 @@ def serve(models: Sequence[Served], settings: Settings | None = None) -> None:
 
 
 def _loaded(one: Served, serving: Serving) -> ServedModel:
+    """A model of the first bundle that can be loaded."""
+    from bertworks.serving import log
+
     batcher = serving.models.batcher
-    bundle = LoadedBundle.load(one.folder, batcher, one.name, one.identity, one.max_batch)
-    return ServedModel(one.name, OneBundle(bundle))
+    choices = [one, *one.others]
+    for place, choice in enumerate(choices, 1):
+        try:
+            bundle = LoadedBundle.load(
+                choice.folder, batcher, one.name, choice.identity, choice.max_batch
+            )
+        except ArtifactError as error:
+            if place == len(choices):
+                raise
+            log.LOGGER.warning(
+                "%s: %s The version before it serves instead.", one.name, error.message
+            )
+            continue
+        bundle.held = choice.store
+        try:
+            known.check(bundle.agent, choice.folder)
+        except ArtifactError as error:
+            log.LOGGER.warning("%s: %s", one.name, error.message)
+            if place < len(choices):
+                bundle.close()
+                continue
+        return ServedModel(one.name, OneBundle(bundle))
+    raise AssertionError("there is always a choice")
 
 
 def _listen(serving: Serving, settings: Settings, greeting: Sequence[str]) -> None:

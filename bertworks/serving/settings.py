@@ -33,6 +33,7 @@ class Served:
         identity: Which bundle it is, for the answers and the metrics; None: its digest alone.
         max_batch: Rows that one forward pass takes, at most.
         store: Where the bundle comes from; keeps a bucket's copy alive.
+        others: What may be served in its place where it cannot be loaded, the best first.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Served:
     identity: BundleIdentity | None = None
     max_batch: int = 32
     store: Store | None = None
+    others: Sequence[Served] = ()
 
 
 @dataclass(frozen=True)

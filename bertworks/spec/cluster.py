@@ -32,6 +32,7 @@ from bertworks.spec.observing import Observing
 from bertworks.spec.page import Page
 from bertworks.spec.review import Review
 from bertworks.spec.section import Section, StepName
+from bertworks.spec.upgrades import Canary, Follow, Shadow
 
 
 class SecretKey(Section):
@@ -369,7 +370,26 @@ class Serve(Section):
     access: Access = Field(default_factory=Access)
     audit: Audit = Field(default_factory=Audit)
     review: Review = Field(default_factory=Review)
+    follow: Follow | None = Field(
+        None, description="Takes up the store's champion by itself; None: serves one version."
+    )
+    canary: Canary | None = Field(
+        None, description="New versions answer a share of the requests before they are promoted."
+    )
+    shadow: Shadow | None = Field(
+        None, description="New versions answer a share of the requests behind the clients' back."
+    )
     deploy: Deploy = Field(default_factory=Deploy)
+
+    @property
+    def followed(self) -> bool:
+        """Whether deployed servers follow the store: where they try challengers they must."""
+        return self.follow is not None or self.tried
+
+    @property
+    def tried(self) -> bool:
+        """Whether new versions are tried on live traffic before anybody makes them the champion."""
+        return self.canary is not None or self.shadow is not None
 
 
 class Schedule(Section):

@@ -18,6 +18,8 @@ from bertworks.errors import ArtifactError, SpecError
 from components.deploy.settings import Kind, Serving
 
 MANAGER = "bertworks"
+FOLLOWED = "followed"
+"""The version in the labels of pods that take up whatever the store makes the champion."""
 AGENT, VERSION, HISTORY = "bertworks/agent", "bertworks/version", "bertworks/storage/history"
 ROLLOUT, UNMARKED = "bertworks/rollout", "none"
 MANAGED_BY, INSTANCE = "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"
@@ -174,8 +176,9 @@ def _disruption(one: Object, serving: Serving) -> None:
 
 def _labels(labels: dict[str, str], pods: Any, serving: Serving) -> None:
     """The pods' labels; their mark changes with anything in them, so that a rollout can be told."""
-    labels |= {INSTANCE: serving.name, AGENT: serving.name, VERSION: str(serving.version)}
-    content = json.dumps([pods, labels, serving.digest], sort_keys=True)
+    version = FOLLOWED if serving.follow else str(serving.version)
+    labels |= {INSTANCE: serving.name, AGENT: serving.name, VERSION: version}
+    content = json.dumps([pods, labels, "" if serving.follow else serving.digest], sort_keys=True)
     labels[ROLLOUT] = hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -185,8 +188,7 @@ def _pod(pod: Object, serving: Serving) -> None:
     container["imagePullPolicy"] = serving.pull_policy
     container["args"] = [
         f"--store={serving.store}",
-        f"--agent={serving.label}",
-        *([f"--digest={serving.digest}"] if serving.digest else []),
+        *_which(serving),
         f"--name={serving.name}",
         "--host=0.0.0.0",  # by itself the server listens on loopback, where no Service finds it
         f"--port={PORT}",
@@ -217,6 +219,16 @@ def _pod(pod: Object, serving: Serving) -> None:
         pod["tolerations"] = [dict(one) for one in serving.tolerations]
 
 
+def _which(serving: Serving) -> list[str]:
+    """What the server is told to serve; where it follows the store, nothing that a version changes."""
+    if serving.follow:
+        return [f"--agent={serving.name}", "--follow"]
+    return [
+        f"--agent={serving.label}",
+        *([f"--digest={serving.digest}"] if serving.digest else []),
+    ]
+
+
 def _variables(serving: Serving) -> list[Object]:
     plain: list[Object] = [
         {"name": name, "value": value}
@@ -230,7 +242,9 @@ def _variables(serving: Serving) -> list[Object]:
         }
         for name, one in sorted(serving.secrets.items())
     ]
-    return plain + secret
+    # Each server tries challengers on its share of the traffic: all together must seldom be wrong.
+    servers: list[Object] = [{"name": "BERTWORKS_SERVERS", "value": str(serving.max_replicas)}]
+    return plain + secret + (servers if serving.tries else [])
 
 
 def _volume(pod: Object, container: Object, serving: Serving) -> None:
@@ -242,6 +256,7 @@ def _volume(pod: Object, container: Object, serving: Serving) -> None:
         return
     store["persistentVolumeClaim"]["claimName"] = serving.claim
     mounted["mountPath"] = serving.mount
+    mounted["readOnly"] = not serving.tries
 
 
 def _keys(pod: Object, container: Object, serving: Serving) -> None:

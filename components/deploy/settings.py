@@ -61,6 +61,9 @@ class Serving:
         secrets: Variable to {secret, key}, for the bucket.
         node_selector: Labels of the nodes that may run it.
         tolerations: Taints that it accepts, as Kubernetes has them.
+        follow: Whether the servers take up the store's champion by themselves, so that a new version
+            changes no pod.
+        tries: Whether they try challengers too, and write what that came to into the store.
     """
 
     name: str
@@ -85,6 +88,8 @@ class Serving:
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     node_selector: dict[str, str] = field(default_factory=dict)
     tolerations: list[dict[str, str | int]] = field(default_factory=list)
+    follow: bool = False
+    tries: bool = False
 
     @property
     def label(self) -> str:
@@ -146,6 +151,8 @@ def settings_of(
         secrets={name: one.model_dump() for name, one in section.secrets.items()} if bucket else {},
         node_selector=dict(section.node_selector),
         tolerations=[_toleration(one) for one in section.tolerations],
+        follow=serve.followed,
+        tries=serve.canary is not None,
     )
 
 

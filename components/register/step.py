@@ -15,6 +15,7 @@ from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
+from bertworks.storage.challengers import Challengers
 from bertworks.storage.outcomes import Outcomes
 from bertworks.storage.store import Store, Version
 from components.contract import StepResult, StepSection
@@ -27,12 +28,14 @@ class Section(StepSection):
         store: URI or path of the model store.
         retrain: Whether the bundle is a challenger.
         recipe: In a retraining, what tells ways to make a challenger apart.
+        trial: Whether servers are to try the bundle on live traffic before it is promoted.
     """
 
     name: str
     store: str
     retrain: bool = False
     recipe: str | None = None
+    trial: bool = False
 
 
 def run(
@@ -52,7 +55,8 @@ def run(
 
     Args:
         section: name, store (URI or path of the model store), and in a retraining `retrain`: true and
-            recipe (what tells ways to make a challenger apart).
+            recipe (what tells ways to make a challenger apart). With `trial`: true the bundle becomes
+            the challenger of the champion that there is, and servers that follow the store decide.
         bundle: Bundle artifact.
         decision: Decision artifact of that bundle.
         metrics: Metrics artifact of that bundle.
@@ -84,7 +88,12 @@ def run(
         version = store.refuse(packed, name, verdict, scored, rows, made)
     else:
         version = store.add(packed, name, verdict, scored, parts, made)
-        version = store.promote(name, version.number)
+        if section.trial and _challenges(store, version):
+            Challengers(section.store, name).challenge(version.number)
+            reason = "is tried on live traffic first (serve.canary): its servers will decide"
+            verdict = replace(verdict, outcome="kept", reasons=[reason])
+        else:
+            version = store.promote(name, version.number)
 
     parents = {"bundle": packed, "decision": allowed, "metrics": scored, **parts}
     facts = Registered(version.name, version.number, version.uri, version.digest, verdict.outcome)
@@ -97,6 +106,12 @@ def run(
     promoted = verdict.passed and version.champion  # a no may be about the champion itself
     numbers = {"version": version.number, "promoted": int(promoted)}
     return StepResult(numbers, answer=facts.outcome)
+
+
+def _challenges(store: Store, version: Version) -> bool:
+    """Whether there is another champion that it could be tried against."""
+    champion = store.pointer(version.name)
+    return champion is not None and champion.digest != version.digest
 
 
 def _still(store: Store, name: str, bundle: Artifact, verdict: Decision) -> Decision:

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from bertworks.errors import SpecError
+from bertworks.errors import BertworksError, SpecError
 from pipelines.cli.options import DebugOption, RootOption
 
 OBSERVING = "What it tells"
 ACCESS = "Who may ask"
 ON = "Elsewhere"
+UPGRADES = "Upgrades"
 AgentOption = Annotated[
     str | None,
     typer.Option(
@@ -218,6 +219,31 @@ def serve(
             rich_help_panel=OBSERVING,
         ),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Take up what the model store makes the champion, by itself; --agent is a NAME.",
+            rich_help_panel=UPGRADES,
+        ),
+    ] = False,
+    canary: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How challengers are tried, instead of their spec's serve.canary, e.g. share=0.2; may "
+            "be repeated.",
+            metavar="NAME=VALUE",
+            rich_help_panel=UPGRADES,
+        ),
+    ] = None,
+    shadow: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Likewise serve.shadow, e.g. share=1: challengers answer and nobody waits.",
+            metavar="NAME=VALUE",
+            rich_help_panel=UPGRADES,
+        ),
+    ] = None,
     repository: Annotated[
         bool,
         typer.Option("--repository", help="Let whoever can call unload and load models over HTTP."),
@@ -295,7 +321,26 @@ def serve(
     from bertworks.spec.review import Review
     from pipelines.cli.served import limits_of, models_of, observing_of, section_of
 
-    models, said = models_of(agent or [], name, store, digest, lambda one: _bundle(one, root))
+    joins = []
+    if follow:
+        from bertworks.serving.upgrades.joining import following
+        from pipelines.cli.following import Given, followed
+
+        if digest is not None:
+            raise BertworksError(
+                "--digest asks for one bundle, and --follow for whatever the store makes the champion.",
+                "Leave one of them out.",
+            )
+        given = Given(canary or (), shadow or ())
+        models, said, follows = followed(agent or [], name, store or _store(root).uri, given)
+        joins.append(following(follows, said.get("max_batch", 32)))
+    else:
+        if canary or shadow:
+            raise BertworksError(
+                "Challengers are the model store's: they are tried by a server that follows it.",
+                "Give --follow too.",
+            )
+        models, said = models_of(agent or [], name, store, digest, lambda one: _bundle(one, root))
     shows = (said.get("page") or {}).get("enabled", True) if page is None else page
     serve_models(
         models,
@@ -322,6 +367,7 @@ def serve(
             joins=[
                 observing(observing_of(said.get("observing"), log_format, samples)),
                 partial(join_page, page=shows),
+                *joins,
             ],
         ),
     )

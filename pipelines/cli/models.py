@@ -70,13 +70,25 @@ def show(
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Show one version's record as JSON; of NAME alone, the champion's."""
+    """Show one version's record and its trials as JSON; of NAME alone, the champion's."""
     store = _store(root)
     model, number = named(store, name, version)
     found = _champion(store, model) if number is None else store.show(model, number)
     from bertworks.contracts.files import to_json
+    from bertworks.storage.challengers import Challengers
 
-    facts = {"version": found.number, "champion": found.champion, "uri": found.uri}
+    trials = [
+        to_json(one)
+        for one in Challengers(store.uri, model).every()
+        if one.challenger.digest == found.digest
+    ]
+    facts: dict[str, object] = {
+        "version": found.number,
+        "champion": found.champion,
+        "uri": found.uri,
+    }
+    if trials:
+        facts["trials"] = trials
     typer.echo(json.dumps({**to_json(found.record), **facts}, indent=2, ensure_ascii=False))
 
 

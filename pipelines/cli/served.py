@@ -82,9 +82,9 @@ def models_of(
     found, settings = [], []
     given: str | None
     for given in agents or (None,):
-        model, agent = _named(given)
+        model, agent = named_model(given)
         located = locate(agent, store, digest, lambda agent=agent: local(agent))  # type: ignore[misc]
-        said = json.loads((located.folder / "agent.json").read_text("utf-8")).get("serve") or {}
+        said = serve_of(located.folder)
         model = model or name or ("agent" if len(agents) < 2 else _name_of(str(agent)))
         most = said.get("max_batch", 32)
         found.append(Served(model, located.folder, located.identity, most, located.store))
@@ -92,7 +92,13 @@ def models_of(
     return found, settings[0]
 
 
-def _named(given: str | None) -> tuple[str | None, str | None]:
+def serve_of(folder: Path) -> dict[str, Any]:
+    """The spec's `serve` in a bundle's agent.json."""
+    said = json.loads((folder / "agent.json").read_text("utf-8")).get("serve")
+    return dict(said or {})
+
+
+def named_model(given: str | None) -> tuple[str | None, str | None]:
     """MODEL=AGENT apart; a folder whose name has an equals sign is given with its path."""
     found = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", given or "")
     return (found[1], found[2]) if found else (None, given)

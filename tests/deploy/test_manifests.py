@@ -230,3 +230,31 @@ def test_the_wheel_holds_the_manifests(tmp_path):
     )
     told = wheels.run(site, code)
     assert told.split() == [str(site / "components/deploy/manifests.py"), "2"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("given", [{"follow": {}}, {"canary": {}}, {"shadow": {}}])
+def test_servers_that_follow_are_the_same_pods_for_every_version(folder, given):
+    one, two = (
+        manifests.render(settings_of(section(serve=given), version, digest * 64), folder, "runs")
+        for version, digest in ((1, "a"), (2, "b"))
+    )
+    assert one[0]["metadata"]["labels"] != two[0]["metadata"]["labels"] or folder == "kserve"
+    assert (pod_of(one), pod_labels(one)) == (pod_of(two), pod_labels(two))
+    validate(one[0])
+    (container,) = pod_of(one)["containers"]
+    assert {"--agent=mood", "--follow"} <= set(container["args"])
+    assert not any(word.startswith("--digest") for word in container["args"])
+    (store,) = (mount for mount in container["volumeMounts"] if mount["name"] == "store")
+    servers = [one["value"] for one in container["env"] if one["name"] == "BERTWORKS_SERVERS"]
+    # What decides about a challenger writes that into the store, and is not alone.
+    assert (store["readOnly"], servers) == ((False, ["6"]) if "canary" in given else (True, []))
+
+
+def test_a_server_that_serves_one_version_is_rolled_out_for_the_next():
+    one, two = (
+        manifests.render(settings_of(section(), version, "a" * 64), "deployment", "runs")
+        for version in (1, 2)
+    )
+    assert manifests.rollout_of(one) != manifests.rollout_of(two)
+    assert "--follow" not in pod_of(one)["containers"][0]["args"]

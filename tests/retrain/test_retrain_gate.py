@@ -24,6 +24,7 @@ from bertworks.evaluation.gating.champion import champion_predictions
 from bertworks.evaluation.gating.gates import Measured, decide
 from bertworks.spec import Gates, Task
 from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.challengers import Challengers
 from bertworks.storage.outcomes import Outcomes
 from bertworks.storage.store import Store
 from tests.evaluation.conftest import Tiny, build, evaluate_both
@@ -197,6 +198,22 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_overrun(given: Tiny, tmp_
     assert kept["outcome"] == "kept"
     found = store.champion("tiny")
     assert found is not None and found.number == 2
+
+
+def test_one_that_is_better_is_tried_first_where_the_spec_asks(given: Tiny, tmp_path: Path) -> None:
+    given = always_right(given, tmp_path / "rows")
+    store = champion(given, tmp_path, turned)
+    kept = judge(given, tmp_path, {**section(tmp_path), "trial": True})
+    assert (kept["version"], kept["outcome"]) == (2, "kept")
+    found = store.champion("tiny")
+    assert found is not None and found.number == 1
+    tried = Challengers(store.uri, "tiny").present()
+    assert tried is not None and tried.version == 2
+
+
+def test_the_first_one_is_the_champion_without_a_trial(given: Tiny, tmp_path: Path) -> None:
+    kept = judge(given, tmp_path, {**section(tmp_path), "trial": True})
+    assert (kept["version"], kept["outcome"]) == (1, "promoted")
 
 
 def test_a_challenger_that_is_the_champion_is_refused_without_harm(

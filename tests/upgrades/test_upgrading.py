@@ -5,9 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from asgi import Client
 from upgrading import TEXTS, Server
 
 from bertworks.runtime.agent import Agent
+from bertworks.serving.access.caller import Caller
+from bertworks.serving.exchange import Exchange
 from bertworks.serving.upgrades.trial import Rules
 from bertworks.spec.upgrades import Canary, Shadow
 from bertworks.storage.challengers import Challengers
@@ -106,14 +109,13 @@ def test_a_caller_stays_with_one_version(tmp_path, versions):
     Challengers(str(tmp_path / "s"), "mood").challenge(2)
     rules = Rules(Canary(share=0.5, by="caller", least_requests=10**6, **EASY))
 
-    class Key:
-        def __init__(self, number):
-            self.id = f"key-{number}"
-
     async def scenario(server):
         await server.look()
         return [
-            {(await server.ask(TEXTS, key=Key(number)))[1]["model_version"] for _ in range(4)}
+            {
+                (await server.ask(TEXTS, key=Caller(f"key-{number}")))[1]["model_version"]
+                for _ in range(4)
+            }
             for number in range(16)
         ]
 
@@ -223,10 +225,13 @@ def test_labels_that_come_later_decide(tmp_path, versions):
             for number in range(asked, asked + 16):
                 if server.upgrading.trial is not None:
                     (labelled,) = server.serving.labelled
-                    assert labelled(f"r{number}", right) != labelled(f"r{number}", right)
+                    for row, label in enumerate(right):
+                        exchange = Exchange("v2", "mood", f"r{number}")
+                        assert labelled(exchange, row, label)
+                        assert not labelled(exchange, row, label)  # said already
             asked += 16
             await server.look()
-        assert not server.upgrading.labelled("unknown", right)
+        assert not server.upgrading.labelled(Exchange("v2", "mood", "unknown"), 0, "good")
 
     run(scenario, Server(tmp_path / "s", rules=rules))
     (record,) = trials.every()
@@ -381,3 +386,25 @@ def test_its_status_is_shown(tmp_path, versions):
     assert status["champion"]["version"] == 1
     assert status["previous"] is None
     assert status["refused"] == {}
+
+
+def test_feedback_reaches_the_trial(tmp_path, versions):
+    versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(OTHERWISE))
+    Challengers(str(tmp_path / "s"), "mood").challenge(2)
+
+    async def scenario(server):
+        await server.look()
+        await ask_many(server, 12)
+        await server.settled()
+        said = []
+        for number in range(12):
+            body = json.dumps({"request": f"r{number}", "row": 1, "label": "good"}).encode()
+            client = Client("POST", "/v1/feedback", body)
+            said.append((await client.ask(server.app)).json())
+        return said, server.upgrading.status()
+
+    said, status = run(scenario, Server(tmp_path / "s", rules=QUICK))
+    assert said == [{"kept": False}] * 12
+    (accuracy,) = (one for one in status["trial"]["figures"] if one["name"] == "accuracy")
+    assert accuracy["compared"] > 0
+    assert accuracy["value"] == -1  # the challenger says "good" always, the champion never

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +22,9 @@ from bertworks.serving.refusals import Refused
 from bertworks.spec.limits import Limits
 from bertworks.tasks.forms.form import Row
 
+if TYPE_CHECKING:
+    from bertworks.serving.assembly import Labelled
+
 MOST_BYTES = 65_536
 """Of a body."""
 REMEMBERED = 5_000
@@ -36,12 +40,19 @@ class Feedback:
 
     Args:
         models: What is served.
-        files: Take what is said.
+        files: Take what is said; None: it is told on, and not kept.
         mask: Whether personal data is masked.
+        labelled: Told what is right, see `Serving`.
     """
 
-    def __init__(self, models: Registry, files: SampleFiles, mask: bool = True) -> None:
-        self._models, self._files, self._mask = models, files, mask
+    def __init__(
+        self,
+        models: Registry,
+        files: SampleFiles | None,
+        mask: bool = True,
+        labelled: Sequence[Labelled] = (),
+    ) -> None:
+        self._models, self._files, self._mask, self._labelled = models, files, mask, labelled
         self._lock = threading.Lock()
         self._known: OrderedDict[_Known, tuple[Exchange, int]] = OrderedDict()
         self._characters = 0
@@ -94,6 +105,7 @@ class Feedback:
             raise Refused(404, "feedback-unknown", "The version that answered is gone.")
         row, answer = exchange.rows[place], exchange.answers[place]
         agent = bundle.agent
+        right: Any
         kept = record(exchange, place, row, answer, agent, self._mask)
         if agent.handler.target.per_word:
             right = _tags(asked, answer)
@@ -101,9 +113,12 @@ class Feedback:
             tokens = list(answer["tokens"])
             kept |= {"tokens": masked(tokens) if self._mask else tokens, "tags": right}
         else:
-            kept["label"] = _label(asked, agent.handler.target)
-        self._files.add(kept)
-        return {"kept": True}
+            right = kept["label"] = _label(asked, agent.handler.target)
+        if self._files is not None:
+            self._files.add(kept)
+        for told in self._labelled:
+            told(exchange, place, right)
+        return {"kept": self._files is not None}
 
     async def _take(self, request: Request) -> Response:
         parts, size = [], 0

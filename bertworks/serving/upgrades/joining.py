@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bertworks.serving.access.guard import check_model
 from bertworks.serving.assembly import Serving
+from bertworks.serving.exchange import CALLER
 from bertworks.serving.http.routes import json
 from bertworks.serving.identity import Located
 from bertworks.serving.models.bundle import LoadedBundle
+from bertworks.serving.observation.feedback import Feedback
 from bertworks.serving.refusals import Refused
 from bertworks.serving.settings import Join
 from bertworks.serving.upgrades.showing import trial_panel
 from bertworks.serving.upgrades.upgrading import Following, Upgrading
 
 PATH = "/v1/models/{name}/upgrades"
+FEEDBACK = "/v1/feedback"
 
 
 def following(models: Mapping[str, Following], most_rows: int = 32) -> Join:
@@ -44,14 +47,20 @@ def following(models: Mapping[str, Following], most_rows: int = 32) -> Join:
         async def status(request: Request) -> Response:
             """What is loaded, what was refused, and how a trial goes."""
             name = request.path_params["name"]
+            check_model(request.scope.get(CALLER), name)
             if name not in found:
                 raise Refused(404, "model", f"No model {name[:50]!r} follows a store here.")
-            return json(_told(found[name]))
+            return json(found[name].status())
 
         serving.routes.append(Route(PATH, status, methods=["GET"]))
         serving.panels.append(
             lambda name: trial_panel(found[name].status()) if name in found else None
         )
+        if not any(getattr(one, "path", "") == FEEDBACK for one in serving.routes):
+            # Where no requests are kept, labels are still told to the trials.
+            feedback = Feedback(serving.models, None, labelled=serving.labelled)
+            serving.observers.add(feedback)
+            serving.routes.append(feedback.route())
 
     return join
 
@@ -62,7 +71,3 @@ def _loaded(serving: Serving, name: str, most_rows: int, located: Located) -> Lo
     )
     bundle.held = located.store  # a bucket's copy lives as long as the bundle
     return bundle
-
-
-def _told(one: Upgrading) -> dict[str, Any]:
-    return one.status()

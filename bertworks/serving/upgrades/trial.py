@@ -11,7 +11,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -68,6 +68,10 @@ class Rules:
         return found if found.canary or found.shadow else cls(Canary())
 
 
+_Key = tuple[str, str]
+"""Who asked, and the id of the request: ids are the clients' own."""
+
+
 @dataclass
 class _Answered:
     """A request that may get labels."""
@@ -75,6 +79,7 @@ class _Answered:
     arm: Arm
     answers: Sequence[Answer]
     other: Sequence[Answer] | None = None
+    told: set[int] = field(default_factory=set)
 
 
 class Trial:
@@ -106,7 +111,7 @@ class Trial:
         self._handler = champion.agent.handler
         self._comparison = Comparison(rules.canary or Canary(), servers)
         self._seconds: dict[Arm, list[float]] = {"champion": [], "challenger": []}
-        self._kept: OrderedDict[str, _Answered] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Answered] = OrderedDict()
         self._lock = threading.RLock()
         self.verdict: Verdict | None = None
 
@@ -115,8 +120,8 @@ class Trial:
         canary = self.rules.canary
         if canary is None:
             return False
-        caller = exchange.caller.id if exchange.caller is not None else ""
-        key = caller if canary.by == "caller" and caller else exchange.id
+        caller, request = _key(exchange)
+        key = caller if canary.by == "caller" and caller else request
         return self._chance("canary", key) < canary.share
 
     def answered(self, exchange: Exchange) -> None:
@@ -137,22 +142,27 @@ class Trial:
         """Says that the challenger failed at a request, which the champion then answered."""
         self._observe("challenger", (), True, None)
 
-    def labelled(self, request: str, labels: Sequence[Any]) -> bool:
-        """Takes the right labels of a request's rows, in their order.
+    def labelled(self, exchange: Exchange, row: int, right: Any) -> bool:
+        """Takes what is right for a row of an exchange; the first word on a row counts.
+
+        Args:
+            exchange: The request.
+            row: Its place.
+            right: A label, labels, tags or a number, as answers have them.
 
         Returns:
-            Whether the request is known, and has as many rows.
+            Whether the request is remembered and has such a row, about which nothing was said before.
         """
         with self._lock:
-            kept = self._kept.get(request)
-            if kept is None or len(kept.answers) != len(labels):
+            kept = self._kept.get(_key(exchange))
+            if kept is None or not 0 <= row < len(kept.answers) or row in kept.told:
                 return False
-            del self._kept[request]
-            own = self._right(kept.answers, labels)
+            kept.told.add(row)
+            own = float(self._handler.is_right(kept.answers[row], right))
             if kept.other is None:
                 self._comparison.add_labelled(kept.arm, own)
             else:
-                both = own, self._right(kept.other, labels)
+                both = own, float(self._handler.is_right(kept.other[row], right))
                 self._comparison.add_labelled_pair(
                     *(both if kept.arm == "champion" else both[::-1])
                 )
@@ -206,7 +216,7 @@ class Trial:
 
     def _remember(self, exchange: Exchange, arm: Arm) -> None:
         with self._lock:
-            self._kept[exchange.id] = _Answered(arm, exchange.answers)
+            self._kept[_key(exchange)] = _Answered(arm, exchange.answers)
             if len(self._kept) > REMEMBERED:
                 self._kept.popitem(last=False)
 
@@ -221,7 +231,7 @@ class Trial:
             share = shadow.share
         if self._chance(other, exchange.id) >= share:
             return
-        rows, answers, request = exchange.rows, exchange.answers, exchange.id
+        rows, answers, request = exchange.rows, exchange.answers, _key(exchange)
 
         def told(second: Second) -> None:
             self._compare(request, other, answers, second, len(rows))
@@ -229,7 +239,7 @@ class Trial:
         self._shadow.ask(self.bundles[other], rows, told)
 
     def _compare(
-        self, request: str, other: Arm, answers: Sequence[Answer], second: Second, rows: int
+        self, request: _Key, other: Arm, answers: Sequence[Answer], second: Second, rows: int
     ) -> None:
         if other == "challenger":  # It answers no client, or few: this is what is known of it.
             failed = second.answers is None
@@ -245,12 +255,6 @@ class Trial:
             if request in self._kept:
                 self._kept[request].other = second.answers
         self._judge()
-
-    def _right(self, answers: Sequence[Answer], labels: Sequence[Any]) -> float:
-        right = [
-            self._handler.is_right(one, label) for one, label in zip(answers, labels, strict=True)
-        ]
-        return sum(right) / len(right)
 
     def _judge(self) -> None:
         with self._lock:
@@ -281,3 +285,7 @@ class Trial:
             identity.version or 0, identity.digest, self._comparison.requests[arm],
             self._comparison.failed[arm], None if math.isnan(middle) else middle,
         )  # fmt: skip
+
+
+def _key(exchange: Exchange) -> _Key:
+    return exchange.caller.id if exchange.caller is not None else "", exchange.id

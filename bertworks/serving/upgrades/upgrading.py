@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -102,10 +102,10 @@ class Upgrading:
         if trial is not None and exchange.model == self._model.name:
             trial.answered(exchange)
 
-    def labelled(self, request: str, labels: Sequence[Any]) -> bool:
-        """Takes the right labels of a request's rows; returns whether the trial knows the request."""
+    def labelled(self, exchange: Exchange, row: int, right: Any) -> bool:
+        """Takes what is right for a row; see `Trial.labelled`."""
         trial = self.trial
-        return trial is not None and trial.labelled(request, labels)
+        return trial is not None and trial.labelled(exchange, row, right)
 
     def status(self) -> dict[str, Any]:
         """What is loaded, what was refused and how a trial goes, as JSON."""
