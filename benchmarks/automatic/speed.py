@@ -27,13 +27,8 @@ def rates(
         rounds: How often each side is measured.
     """
     from bertworks.contracts.agent import AGENT
-    from bertworks.data.sources.base import fetch_base
-    from bertworks.spec import Base
 
-    info = AGENT.read(bundle)
-    encoder = scratch / "minilm-l6"
-    encoder.mkdir(exist_ok=True)
-    fetch_base(Base(), encoder)
+    info, encoder = AGENT.read(bundle), fetched_encoder(scratch)
     taken = evenly(sorted(rows, key=_length), most)
     job = {"texts": taken, "short": taken[:1], "max_length": info.max_length}
     own = Side("bertworks", OWN_PYTHON, "benchmarks/own_rows.py")
@@ -46,6 +41,17 @@ def rates(
         seconds = in_turn([own, peer], "throughput", rounds)
     ours, theirs = ([len(taken) / one for one in seconds[side.name]] for side in (own, peer))
     return ours, theirs
+
+
+def fetched_encoder(scratch: Path) -> Path:
+    """The peer's encoder, in a folder of its own in `scratch`."""
+    from bertworks.data.sources.base import fetch_base
+    from bertworks.spec import Base
+
+    encoder = scratch / "minilm-l6"
+    encoder.mkdir(exist_ok=True)
+    fetch_base(Base(name="minilm-l6"), encoder)
+    return encoder
 
 
 def _length(row: Any) -> int:

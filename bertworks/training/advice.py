@@ -97,8 +97,11 @@ def _best_of_each_epoch(state: State) -> list[float]:
 
 
 def _level(values: list[float], rows: int) -> Level:
-    """A warning where the last epoch's gain is more than the standard error of a share of the rows."""
+    """A warning where the last epoch's gain is more than the standard error of a share of the rows.
+
+    One epoch alone, which the spec must have asked for, shows no gain.
+    """
     last = values[-1]
     noise = math.sqrt(max(last * (1 - last), 1 / rows) / rows) if 0 <= last <= 1 else 0.0
-    gain = max((abs(last - value) for value in values[-2:-1]), default=math.inf)
+    gain = max((abs(last - value) for value in values[-2:-1]), default=0.0)
     return "warning" if gain > noise else "note"

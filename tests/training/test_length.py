@@ -65,6 +65,7 @@ def test_a_last_epoch_that_was_the_best_is_told_with_its_course():
 def test_one_epoch_and_a_budget_are_told():
     (notice,) = told(ended((0.8, 0.7), best=1))
     assert "only epoch" in notice.text and "finetune.epochs: 2" in notice.text
+    assert notice.level == "note"  # nothing says that a second one would gain
     (notice,) = told(ended((0.8, 0.7), (0.9, 0.9), best=2, stopped="minutes"), minutes=5, planned=9)
     assert "after 2 of 9 epochs" in notice.text and "finetune.minutes: 5" in notice.text
 
