@@ -130,7 +130,9 @@ def _prepare(side: Side, job: dict[str, Any], model: Path, folder: Path) -> Any:
         info = AGENT.read(model)
         of_the_head = {"kind": info.task.form, "outputs": len(info.labels)}
         encoder = fetched_encoder(folder)
-        return side.ask({**job, **of_the_head, "max_length": info.max_length, "model": str(encoder)})
+        return side.ask(
+            {**job, **of_the_head, "max_length": info.max_length, "model": str(encoder)}
+        )
     return side.ask({**job, "model": str(model), "folder": str(folder)})
 
 
