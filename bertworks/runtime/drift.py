@@ -22,8 +22,8 @@ Counts = npt.NDArray[np.int64]
 
 LENGTH_EDGES = (4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 1024)
 """Upper ends of the length buckets, in tokens; the last bucket is open."""
-LIMITS = {"tokens": 0.05, "lengths": 0.05, "unknown": 0.01, "labels": 0.05}
-"""Bits, above chance, from which a drift matters, unless a spec says otherwise."""
+LIMITS = {"tokens": 0.01, "lengths": 0.02, "unknown": 0.005, "labels": 0.02}
+"""Bits, above chance, from which a drift matters, unless a spec says otherwise; `make bench-drift`."""
 FEWEST_ROWS = 50
 """Rows below which nothing is called a drift."""
 

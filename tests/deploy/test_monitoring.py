@@ -13,6 +13,7 @@ from bertworks.serving.exchange import Exchange
 from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.meters import Meters, Turned
 from bertworks.serving.observation import counting, drifting
+from bertworks.serving.observation.tallies import Tally
 from components.deploy import manifests
 from components.deploy.settings import Serving
 
@@ -54,7 +55,10 @@ def exported():
     for answers in ([{}], [{}, {}]):
         meters.ended(Exchange("v1", "monitored", answers=answers))
     for meter in (*counting._registered(), *drifting._gauges()):
-        meter.labels(*("x" for _ in meter._labelnames)) if meter._labelnames else None
+        if isinstance(meter, Tally):
+            meter.add(tuple("x" for _ in meter._labels))
+        elif meter._labelnames:
+            meter.labels(*("x" for _ in meter._labelnames))
     Turned(lambda: 0)
     found = {"up": set()}
     for family in prometheus_client.REGISTRY.collect():

@@ -18,7 +18,7 @@ from bertworks.serving.exchange import Exchange
 from bertworks.serving.observation import files as sample_files
 from bertworks.serving.observation.feedback import Feedback
 from bertworks.serving.observation.files import SampleFiles, read_rows
-from bertworks.serving.observation.sampling import Sampler
+from bertworks.serving.observation.sampling import Sampler, masked_words
 from bertworks.serving.refusals import Refused
 from bertworks.spec.observing import Observing, Sampling
 from tests.helpers.asgi import post
@@ -49,12 +49,18 @@ def test_rows_are_kept_with_what_was_predicted(tmp_path, agent) -> None:
 
 
 def test_personal_data_is_masked_unless_it_is_asked_for(tmp_path, agent) -> None:
-    pytest.importorskip("bertworks.serving.audit.masking")
     wanted = Sampling(folder=str(tmp_path), share=1.0)
     serving = served("masked", agent, Observing(sampling=wanted))
     ask(serving, ["write to ann@example.org or so"] * 40, "masked")
     _close(serving)
     assert {row["text"] for row in kept(tmp_path)} == {"write to [email] or so"}
+
+
+def test_a_number_that_stands_in_several_words_is_masked() -> None:
+    words = ["call", "+44", "20", "7946", "0958", "or", "ann@example.org", "now"]
+    hidden = masked_words(words)
+    assert hidden == ["call", *["[phone]"] * 4, "or", "[email]", "now"]
+    assert masked_words(["good", "film"]) == ["good", "film"] and masked_words([]) == []
 
 
 def test_unsure_rows_are_kept_more_often_and_rates_can_be_reckoned(tmp_path, agent) -> None:

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from bertworks.runtime.drift import names_of
 from bertworks.serving.engine.lane import Lane
 from bertworks.serving.exchange import Exchange, Observers
 from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.models.registry import Registry
+from bertworks.serving.observation.tallies import Tally
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
@@ -30,8 +29,8 @@ OTHER, NONE = "(other)", "(none)"
 _SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 4, 8)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_SCORES = (-10, -3, -1, -0.3, -0.1, 0, 0.1, 0.3, 0.5, 0.7, 1, 2, 3, 4, 5, 10, 30, 100)
 _SURE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-_STAGES = ("read", "wait", "decode", "queue", "tokenize", "compute", "encode", "write")
 
 
 class Counting:
@@ -51,8 +50,7 @@ class Counting:
         if not name:
             return
         for stage, seconds in stages(exchange).items():
-            if stage in _STAGES:
-                self._all.stages.labels(name, stage).observe(seconds)
+            self._all.stages.add((name, stage), seconds)
         if exchange.reason or not exchange.answers:
             return
         bundle = answering(self._models, exchange)
@@ -60,16 +58,16 @@ class Counting:
             return
         key = name, exchange.version
         known = self._known(key, bundle)
-        for sure in bundle.agent.handler.sureness(exchange.answers):
-            if np.isfinite(sure):
-                self._all.sure.labels(*key).observe(float(sure))
+        for sure in bundle.agent.handler.sureness(exchange.answers).tolist():
+            if sure == sure:  # not every task's answers tell
+                self._all.sure.add(key, sure)
         for answer in exchange.answers:
             if bundle.agent.handler.target.numeric:
-                self._all.scores.labels(*key).observe(float(answer["score"]))
+                self._all.scores.add(key, float(answer["score"]))
                 continue
             for label in names_of(answer):
                 shown = label or NONE
-                self._all.labels.labels(*key, shown if shown in known else OTHER).inc()
+                self._all.labels.add((*key, shown if shown in known else OTHER))
 
     def batched(self, lane: Lane, rows: int, padded: int, tokens: int, seconds: float) -> None:
         """Counts a batch of the engine; see `Batcher`."""
@@ -81,7 +79,7 @@ class Counting:
 
     def tokenized(self, lane: Lane, rows: int, seconds: float) -> None:
         """Counts a piece of tokenizing; see `Batcher`."""
-        self._all.stages.labels(lane.name, "tokenize").observe(seconds)
+        self._all.tokenizing.labels(lane.name).observe(seconds)
 
     def watch(self, observers: Observers, waiting: Callable[[], int]) -> None:
         """Shows how many rows wait, and what observers missed."""
@@ -101,10 +99,9 @@ class Counting:
         return self._labels[key]
 
     def _forget(self, key: tuple[str, str]) -> None:
-        for label in [*self._labels.pop(key), OTHER]:
-            _remove(self._all.labels, *key, label)
-        for meter in (self._all.sure, self._all.scores):
-            _remove(meter, *key)
+        del self._labels[key]
+        for meter in (self._all.labels, self._all.sure, self._all.scores):
+            meter.forget(key)
 
 
 def answering(models: Registry, exchange: Exchange) -> LoadedBundle | None:
@@ -124,23 +121,17 @@ def stages(exchange: Exchange) -> dict[str, float]:
     return {**known, "write": max(rest, 0.0)}
 
 
-def _remove(meter: Counter | Gauge | Histogram, *labels: str) -> None:
-    try:
-        meter.remove(*labels)
-    except KeyError:
-        return  # it was never counted
-
-
 class _Registered(NamedTuple):
-    stages: Histogram
+    stages: Tally
+    sure: Tally
+    scores: Tally
+    labels: Tally
+    tokenizing: Histogram
     batch_rows: Histogram
     batch_tokens: Histogram
     batch_seconds: Histogram
     tokens: Counter
     padding: Counter
-    sure: Histogram
-    scores: Histogram
-    labels: Counter
     waiting: Gauge
     failed: Gauge
     dropped: Gauge
@@ -149,15 +140,25 @@ class _Registered(NamedTuple):
 @cache
 def _registered() -> _Registered:
     """Registered once a process: Prometheus refuses a name twice."""
-    from prometheus_client import Counter, Gauge, Histogram
+    from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
     model, version = ["model_name"], ["model_name", "model_version"]
-    return _Registered(
-        stages=Histogram(
+    made = _Registered(
+        stages=Tally(
             "bertworks_stage_seconds",
             "Seconds of a request by stage: read (the body), wait (in line), decode, queue (for a "
-            "thread), tokenize (part of compute, once a piece of work), compute, encode, write.",
+            "thread), compute (tokenizing too), review, encode, write.",
             [*model, "stage"],
+            _SECONDS,
+        ),
+        sure=Tally("bertworks_answer_confidence", "How sure answers are.", version, _SURE),
+        scores=Tally("bertworks_answer_score", "Scores of a regression.", version, _SCORES),
+        labels=Tally(
+            "bertworks_answer_labels", "Labels, or types of entity, of answers.",
+            [*version, "label"],
+        ),
+        tokenizing=Histogram(
+            "bertworks_tokenize_seconds", "Seconds of tokenizing, a piece of work each.", model,
             buckets=_SECONDS,
         ),
         batch_rows=Histogram("bertworks_batch_rows", "Rows of a batch.", model, buckets=_ROWS),
@@ -169,20 +170,12 @@ def _registered() -> _Registered:
         ),
         tokens=Counter("bertworks_tokens", "Tokens computed, padding not counted.", model),
         padding=Counter("bertworks_padding_tokens", "Tokens of padding computed.", model),
-        sure=Histogram(
-            "bertworks_answer_confidence", "How sure answers are.", version, buckets=_SURE
-        ),
-        scores=Histogram(
-            "bertworks_answer_score", "Scores of a regression.", version,
-            buckets=(-10, -3, -1, -0.3, -0.1, 0, 0.1, 0.3, 0.5, 0.7, 1, 2, 3, 4, 5, 10, 30, 100),
-        ),
-        labels=Counter(
-            "bertworks_answer_labels", "Labels, or types of entity, of answers.",
-            [*version, "label"],
-        ),
         waiting=Gauge("bertworks_rows_waiting", "Rows that wait for a thread of the engine."),
         failed=Gauge("bertworks_observers_failed", "Times that an observer of answers failed."),
         dropped=Gauge(
             "bertworks_observers_dropped", "Exchanges that observers were too slow to be told of."
         ),
     )  # fmt: skip
+    for tally in (made.stages, made.sure, made.scores, made.labels):
+        REGISTRY.register(tally)
+    return made

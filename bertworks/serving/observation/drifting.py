@@ -20,7 +20,7 @@ from bertworks.spec.observing import Observing
 if TYPE_CHECKING:
     from prometheus_client import Gauge
 
-ROWS_A_SECOND = 200
+ROWS_A_SECOND = 50
 """Rows that are looked at in a second, at most: their tokens are read once more for it."""
 
 
@@ -40,11 +40,7 @@ class Drifting:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._models, self._rows, self._clock = models, settings.drift_rows, clock
-        self._limits = {
-            "tokens": settings.max_text_drift,
-            "lengths": settings.max_text_drift,
-            "labels": settings.max_label_drift,
-        }
+        self._limits = {"tokens": settings.max_text_drift, "labels": settings.max_label_drift}
         self._windows: dict[str, Window | None] = {}
         self._drifted: dict[str, set[str]] = {}
         self._budget, self._filled = float(ROWS_A_SECOND), clock()

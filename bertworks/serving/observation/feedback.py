@@ -17,7 +17,7 @@ from bertworks.serving.http.reply import Reply
 from bertworks.serving.models.registry import Registry
 from bertworks.serving.observation.counting import answering
 from bertworks.serving.observation.files import SampleFiles
-from bertworks.serving.observation.sampling import masked, record
+from bertworks.serving.observation.sampling import masked_words, record
 from bertworks.serving.refusals import Refused
 from bertworks.spec.limits import Limits
 from bertworks.tasks.forms.form import Row
@@ -111,7 +111,7 @@ class Feedback:
             right = _tags(asked, answer)
             kept.pop("text", None)
             tokens = list(answer["tokens"])
-            kept |= {"tokens": masked(tokens) if self._mask else tokens, "tags": right}
+            kept |= {"tokens": masked_words(tokens) if self._mask else tokens, "tags": right}
         else:
             right = kept["label"] = _label(asked, agent.handler.target)
         if self._files is not None:

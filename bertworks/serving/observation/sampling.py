@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -95,11 +96,30 @@ def record(
     }
 
 
-def masked(texts: Any) -> Any:
-    """Texts without personal data."""
+def masked(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts without personal data; words stay as many as they are."""
     from bertworks.serving.audit.masking import masked_all  # its patterns are compiled then
 
-    return masked_all(texts)
+    return {
+        name: masked_words(value) if name == "tokens" else masked_all(value)
+        for name, value in texts.items()
+    }
+
+
+def masked_words(words: Sequence[str]) -> list[str]:
+    """Words without personal data, which may stand in several: each becomes what it is a part of."""
+    from bertworks.serving.audit.personal import find
+
+    kept, before = list(words), None
+    while kept != before and (found := find(" ".join(kept))):
+        before = list(kept)
+        ends = list(accumulate(len(word) + 1 for word in kept))
+        for place, end in enumerate(ends):
+            begin = end - len(kept[place]) - 1
+            part = next((one for one in found if begin < one.end and one.start < end - 1), None)
+            if part is not None:
+                kept[place] = f"[{part.kind}]"
+    return kept
 
 
 def said(answer: Mapping[str, Any]) -> Any:

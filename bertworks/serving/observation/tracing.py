@@ -35,7 +35,7 @@ TOGETHER = 512
 _SECONDS, _TIMEOUT = 2.0, 10.0
 _SERVER, _INTERNAL = 2, 1
 _ERROR = 2
-_ORDER = ("read", "wait", "decode", "queue", "compute", "encode", "write")
+_ORDER = ("read", "wait", "decode", "queue", "compute", "review", "encode", "write")
 
 
 def configured(environment: Mapping[str, str] = os.environ) -> Exporter | None:
