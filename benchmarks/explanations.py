@@ -132,11 +132,9 @@ def deletion(agent: Any, texts: Sequence[str], ranking: Ranking) -> float:
 
 def by_gradients(model: Path, bundle: Any, texts: Sequence[str]) -> dict[str, Ranking]:
     """Rankings by the float32 model's gradients, for the label that the bundle answers."""
-    import tensorflow as tf
     import tokenizers
 
     from bertworks.models import model as models
-    from bertworks.models import ops
     from bertworks.models.weights import load_folder
     from bertworks.tasks import for_task
 
@@ -152,26 +150,10 @@ def by_gradients(model: Path, bundle: Any, texts: Sequence[str]) -> dict[str, Ra
     for text, answer in zip(texts, bundle.predict(texts), strict=True):
         label = info.labels.index(answer["label"])
         pieces = cut.encode(text)
-        ids = tf.constant([pieces.ids[: info.max_length]], tf.int32)
-
-        def at(scale: float, ids: Any = ids, label: int = label) -> tuple[np.ndarray, np.ndarray]:
-            """Embeddings and the gradient by them, where they are `scale` times what they are."""
-            seen = []
-            with tf.GradientTape() as tape, ops.compiled(False):
-
-                def call(*given: Any, **named: Any) -> Any:
-                    rows = scale * embed(*given, **named)
-                    tape.watch(rows)
-                    seen.append(rows)
-                    return rows
-
-                network.embeddings.call = call
-                score = network({"input_ids": ids})["logits"][0, label]
-            (rows,) = seen
-            return rows.numpy(), tape.gradient(score, rows).numpy()
-
-        rows, gradient = at(1.0)
-        path = np.mean([at((step + 0.5) / STEPS)[1] for step in range(STEPS)], axis=0)
+        ids = np.array([pieces.ids[: info.max_length]], np.int32)
+        scales = np.array([1.0, *((step + 0.5) / STEPS for step in range(STEPS))], np.float32)
+        rows, gradients = _gradients(network, embed, ids, label, scales)
+        gradient, path = gradients[:1], gradients[1:].mean(axis=0, keepdims=True)
         places = [_word_of(text, offset) for offset in pieces.offsets[: len(ids[0])]]
         count = len(_words(text))
         for name, value in (
@@ -181,6 +163,36 @@ def by_gradients(model: Path, bundle: Any, texts: Sequence[str]) -> dict[str, Ra
         ):
             found[name].append(_summed(value.reshape(-1), places, count))
     return found
+
+
+def _gradients(
+    network: Any, embed: Any, ids: np.ndarray, label: int, scales: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A text's embeddings, (1, tokens, width), and a label's gradients by them at scales of them.
+
+    Returns:
+        The embeddings, and (scales, tokens, width).
+    """
+    import tensorflow as tf
+
+    from bertworks.models import ops
+
+    seen: list[Any] = []
+    with tf.GradientTape() as tape, ops.compiled(False):
+
+        def call(*given: Any, **named: Any) -> Any:
+            rows = embed(*given, **named)
+            shape = (len(scales), ids.shape[1], rows.shape[-1])
+            rows = tf.reshape(rows, shape) * scales[:, None, None]
+            tape.watch(rows)
+            seen.append(rows)
+            return tf.reshape(rows, (-1, shape[-1]))
+
+        network.embeddings.call = call
+        logits = network({"input_ids": tf.constant(np.repeat(ids, len(scales), axis=0))})["logits"]
+        score = tf.reduce_sum(logits[:, label])
+    (rows,) = seen
+    return rows.numpy()[:1], tape.gradient(score, rows).numpy()
 
 
 def _summed(values: np.ndarray, places: Sequence[int | None], count: int) -> np.ndarray:

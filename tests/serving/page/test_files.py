@@ -126,6 +126,7 @@ def test_csv_and_quantiles_by_themselves():
     checks = f"""
     import * as csv from "{FOLDER.as_uri()}/csv.js";
     import {{ Points, percent, signed }} from "{FOLDER.as_uri()}/format.js";
+    import {{ quantile }} from "{FOLDER.as_uri()}/figures.js";
     import assert from "node:assert/strict";
     const rows = csv.parse('\\ufeffa,b\\r\\n"x, ""y""\\n2",z\\r\\n\\r\\n,\\n', ",");
     assert.deepEqual(rows, [["a", "b"], ['x, "y"\\n2', "z"], ["", ""]]);
@@ -141,6 +142,11 @@ def test_csv_and_quantiles_by_themselves():
     assert.equal(percent(0.5), "50.0 %");
     assert.equal(percent(0.99991), "99.99 %");
     assert.equal(signed(-0.5), "−0.50");
+    const buckets = [[1, 0], [2, 10], [4, 20], [null, 20]];
+    assert.equal(quantile(buckets, 0.25), 1.5);
+    assert.equal(quantile(buckets, 0.75), 3);
+    assert.equal(quantile([[1, 0], [null, 3]], 0.5), 1);
+    assert.equal(quantile([], 0.5), null);
     """
     done = subprocess.run(
         ["node", "--input-type=module", "-e", checks], capture_output=True, text=True
