@@ -7,12 +7,15 @@ onnxruntime the fused graph in dynamic int8. Two paths, of which the benchmark t
 /threads answers requests on FastAPI's threads, /turns one after the other.
 """
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from anyio import to_thread
 from fastapi import FastAPI
 from pydantic import BaseModel
 
@@ -51,9 +54,16 @@ def onnxruntime_int8(model: str, folder: Path) -> Predict:
 KINDS = {"torch": torch_pipeline, "onnxruntime": onnxruntime_int8}
 
 
+@asynccontextmanager
+async def _few_threads(app: FastAPI) -> AsyncIterator[None]:
+    """As many as there are cores: FastAPI's own 40 are so many times slower that nothing is answered."""
+    to_thread.current_default_thread_limiter().total_tokens = os.cpu_count() or 1
+    yield
+
+
 def application(predict: Predict) -> FastAPI:
     """The two paths."""
-    app = FastAPI()
+    app = FastAPI(lifespan=_few_threads)
 
     @app.post("/threads")
     def threads(asked: Asked) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from typing import Any
 from benchmarks.harness.sides import OWN_PYTHON, REPOSITORY, peer_python
 
 START_SECONDS = 300.0
+IDLE = 0.05
+"""Seconds of computing in a second, below which a server counts as idle."""
 
 
 class Server:
@@ -96,6 +98,7 @@ class Server:
             raise SystemExit("error: wrk is not installed.\n  fix: apt-get install wrk")
         command = [wrk, "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "60s",
                    "-s", str(REPOSITORY / "benchmarks/serving/requests.lua"), self.url]  # fmt: skip
+        self._wait_until_idle()
         before = self._cpu()
         done = subprocess.run(
             command, env={**os.environ, "BODIES": str(self._bodies)}, capture_output=True, text=True
@@ -105,6 +108,7 @@ class Server:
 
     def pace(self, rate: float, seconds: float) -> dict[str, Any]:
         """So many requests a second, see `paced`."""
+        self._wait_until_idle()
         command = [sys.executable, "-m", "benchmarks.serving.paced", self.url, str(self._bodies),
                    f"{rate:.3f}", f"{seconds:g}"]  # fmt: skip
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
@@ -126,6 +130,15 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def _wait_until_idle(self) -> None:
+        """Until it has done what clients that left had asked for: a server that goes on with that would take
+        the time of the next measurement, its own or another side's."""
+        while True:
+            before = self._cpu()
+            time.sleep(1.0)
+            if self._cpu() - before < IDLE:
+                return
 
     def _cpu(self) -> float:
         """Seconds that it has computed, all its threads together."""

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 from asgi import get, post
+from hostile import BINARY, CE, ONE, damaged_request, tensor
 from served import serving_of
 from tiny_model import make_model
 
@@ -18,7 +19,6 @@ from bertworks.spec.limits import Limits
 
 V1, V2 = "/v1/models/{}:predict", "/v2/models/{}/infer"
 LIMITS = Limits(rows=8, characters=200, body_mb=0.05)
-CE = [(b"ce-specversion", b"1.0"), (b"ce-id", b"1"), (b"ce-source", b"s"), (b"ce-type", b"t")]
 TASKS = {
     "mood": ({"type": "classification"}, ["bad", "good"]),
     "pairs": ({"type": "classification", "pair": True}, ["no", "yes"]),
@@ -45,16 +45,6 @@ def app(agents):
     return serving_of(agents, LIMITS).application()[0]
 
 
-def tensor(data, shape=None, **more):
-    return {
-        "name": "text",
-        "shape": shape or [len(data)],
-        "datatype": "BYTES",
-        "data": data,
-        **more,
-    }
-
-
 def raw_tensor(shape, data):
     head = b'{"inputs": [{"name": "text", "datatype": "BYTES", "shape": '
     return head + shape + b', "data": ' + data + b"}]}"
@@ -67,8 +57,6 @@ def with_tensors(header, tail):
 
 JSON = [(b"content-type", b"application/json")]
 DEEP = b"[" * 5000 + b"]" * 5000
-ONE = struct.pack("<I", 4) + b"good"
-BINARY = {"name": "text", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 8}}
 
 
 @pytest.mark.parametrize(
@@ -254,59 +242,11 @@ def test_the_server_names_itself(app):
     assert told == {"name": "bertworks", "version": __version__, "extensions": []}
 
 
-ATOMS = [None, True, 0, -1, 2**40, 1.5, "", "a", "good film", "\x00", "\n\u2028", "[MASK]", "é" * 50,
-         "a" * 300, [], {}, [[]], ["a", "b"], {"text": "a"}, {"text_a": "a", "text_b": "b"},
-         {"tokens": ["a", ""]}, {"tokens": []}]  # fmt: skip
-KEYS = ["instances", "inputs", "outputs", "id", "parameters", "name", "shape", "datatype", "data",
-        "text", "tokens", "binary_data_size", "binary_data_output", "specversion", "source", "type",
-        "time", "bad\nkey", "\x1b[31m"]  # fmt: skip
-
-
-def _anything(stream, depth=3):
-    kind = stream.random()
-    if depth == 0 or kind < 0.4:
-        return stream.choice(ATOMS)
-    if kind < 0.7:
-        return [_anything(stream, depth - 1) for _ in range(stream.randint(0, 3))]
-    return {stream.choice(KEYS): _anything(stream, depth - 1) for _ in range(stream.randint(0, 3))}
-
-
-def _request(stream):
-    """Something near to a request, then damaged."""
-    value = stream.choice([
-        {"instances": [_anything(stream, 2) for _ in range(stream.randint(0, 3))]},
-        {"inputs": [tensor([_anything(stream, 1) for _ in range(stream.randint(0, 3))])]},
-        {"inputs": [tensor(["a"], _anything(stream, 1)), {"name": _anything(stream, 1)}]},
-        {"inputs": [{**BINARY, stream.choice(list(BINARY)): _anything(stream, 2)}]},
-        {"inputs": [tensor(["a"])], stream.choice(KEYS): _anything(stream)},
-        {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": _anything(stream)},
-        _anything(stream),
-    ])  # fmt: skip
-    body = json.dumps(value).encode()
-    damage = stream.random()
-    if damage < 0.2 and body:
-        place = stream.randrange(len(body))
-        body = body[:place] + stream.randbytes(stream.randint(0, 3)) + body[place + 1 :]
-    elif damage < 0.3:
-        body = body[: stream.randrange(len(body) + 1)] + ONE
-    headers = []
-    if stream.random() < 0.4:
-        length = stream.choice([len(body), len(body) - len(ONE), 0, "x", "", 1, 10**30, -3])
-        headers.append((b"inference-header-content-length", str(length).encode()))
-    if stream.random() < 0.3:
-        headers += [(name, stream.choice([value, b"", b"\xe9"])) for name, value in
-                    stream.sample(CE, stream.randint(1, 4))]  # fmt: skip
-    if stream.random() < 0.4:
-        kind = stream.choice(["text/plain", "application/cloudevents+json", "application/json", ""])
-        headers.append((b"content-type", kind.encode()))
-    return body, headers
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_no_body_is_the_servers_fault(app, seed):
     stream = random.Random(seed)
     for _ in range(75):
         path = stream.choice([V1, V2]).format(stream.choice([*TASKS, "mood", "other", "a\nb"]))
-        body, headers = _request(stream)
+        body, headers = damaged_request(stream)
         told = post(app, path, body, headers)
         assert told.status in (200, 400, 404, 413, 422), (path, body, headers, told.body)
