@@ -2,10 +2,31 @@
 
 import json
 import re
+from datetime import UTC, datetime
+from functools import cache
 
 from cluster_user import STEPS, run_id, until
+from kubernetes.client.exceptions import ApiException
+
+from bertworks.serving.access import keys
 
 TEXT = "a warm and clever film"
+SECRET = "bertworks-keys"
+
+
+@cache
+def _key(user) -> str:
+    """A key that the namespace's servers take: their pods have it a while after the secret is there."""
+    key, token = keys.make("e2e", datetime.now(UTC))
+    content = json.dumps({"format": 1, "keys": [key.to_json()]})
+    body = {"metadata": {"name": SECRET}, "stringData": {"keys.json": content}}
+    namespace = user.connection.namespace
+    known = {one.metadata.name for one in user.core.list_namespaced_secret(namespace).items}
+    if SECRET in known:
+        user.core.replace_namespaced_secret(SECRET, namespace, body)
+    else:
+        user.core.create_namespaced_secret(namespace, body)
+    return token
 
 
 def _ask(user, agent: str):
@@ -15,7 +36,11 @@ def _ask(user, agent: str):
         f"{path}/proxy/v1/models/{agent}:predict",
         "POST",
         body={"instances": [TEXT]},
-        header_params={"Content-Type": "application/json", "Accept": "application/json"},
+        header_params={
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "X-API-Key": _key(user),
+        },
         auth_settings=["BearerToken"],
         _preload_content=False,
         _return_http_data_only=True,
@@ -28,7 +53,16 @@ def test_champion_is_deployed_and_answers(user, first_run) -> None:
     agent = user.agent("main")
     done = user.bertworks("deploy", user.spec("main"), seconds=900)
     assert re.search(rf"^{agent}/\d+ serves in namespace ", done.stdout, re.M), done.stdout
-    (answer,) = _ask(user, agent)["predictions"]
+
+    def asked():
+        try:
+            return _ask(user, agent)["predictions"]
+        except ApiException as error:
+            if error.status == 401:  # the pods do not have the secret yet
+                return None
+            raise
+
+    (answer,) = until(asked, 180, "an answer")
     assert answer["label"] in ("positive", "negative"), answer
     assert "serves" in user.bertworks("deploy", agent, "--status").stdout
 
