@@ -331,6 +331,11 @@ def serve(
                 "--digest asks for one bundle, and --follow for whatever the store makes the champion.",
                 "Leave one of them out.",
             )
+        if repository:
+            raise BertworksError(
+                "--repository lets callers unload a model, which with --follow is the store's to say.",
+                "Leave one of them out.",
+            )
         given = Given(canary or (), shadow or ())
         models, said, follows = followed(agent or [], name, store or _store(root).uri, given)
         joins.append(following(follows, said.get("max_batch", 32)))

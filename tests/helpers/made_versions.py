@@ -13,6 +13,7 @@ from bertworks.compression.builders import Source
 from bertworks.contracts.agent import AGENT
 from bertworks.contracts.decision import Decision
 from bertworks.contracts.known import KNOWN
+from bertworks.contracts.upgrades import Arm, CanaryRecord, Figure
 from bertworks.models.weights import save_folder
 from bertworks.runtime import known
 from bertworks.spec import Task
@@ -79,6 +80,16 @@ class Versions:
                 KNOWN.write(out, known.answers_of(out, AGENT.read(out), 1))
             if damage:
                 damage(out)
+
+
+def record(store, outcome="promoted"):
+    """What a trial of version 2 of `mood` against version 1 came to."""
+    first, second = store.show("mood", 1), store.show("mood", 2)
+    figure = Figure("errors", 0.01, -0.001, -0.02, 0.01, 900, 0.0, 1.4)
+    return CanaryRecord(
+        "mood", "2026-01-02T03:04:05Z", "2026-01-02T05:04:05Z", outcome, "All limits are kept.",
+        Arm(1, first.digest, 9000, 3, 0.004), Arm(2, second.digest, 1000, 0, 0.003), [figure],
+    )  # fmt: skip
 
 
 def _reseed(folder, task, labels, seed):

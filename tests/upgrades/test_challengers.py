@@ -4,8 +4,8 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from made_versions import record
 
-from bertworks.contracts.upgrades import Arm, CanaryRecord, Figure
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.storage.challengers import Challengers
 from bertworks.storage.store import Store
@@ -19,15 +19,6 @@ def uri(request, tmp_path):
 @pytest.fixture
 def store(uri, versions):
     return versions.store(uri, versions.bundle(0), versions.bundle(1))
-
-
-def record(store, outcome="promoted"):
-    first, second = store.show("mood", 1), store.show("mood", 2)
-    figure = Figure("errors", 0.01, -0.001, -0.02, 0.01, 900, 0.0, 1.4)
-    return CanaryRecord(
-        "mood", "2026-01-02T03:04:05Z", "2026-01-02T05:04:05Z", outcome, "All limits are kept.",
-        Arm(1, first.digest, 9000, 3, 0.004), Arm(2, second.digest, 1000, 0, 0.003), [figure],
-    )  # fmt: skip
 
 
 def test_a_challenger_is_named_and_withdrawn(uri, store):

@@ -12,9 +12,11 @@ from starlette.routing import Route
 from bertworks.serving.access.guard import check_model
 from bertworks.serving.assembly import Serving
 from bertworks.serving.exchange import CALLER
+from bertworks.serving.http.openapi import Schema, object_of, path_of
 from bertworks.serving.http.routes import json
 from bertworks.serving.identity import Located
 from bertworks.serving.models.bundle import LoadedBundle
+from bertworks.serving.models.served import ServedModel
 from bertworks.serving.observation.feedback import Feedback
 from bertworks.serving.refusals import Refused
 from bertworks.serving.settings import Join
@@ -53,6 +55,7 @@ def following(models: Mapping[str, Following], most_rows: int = 32) -> Join:
             return json(found[name].status())
 
         serving.routes.append(Route(PATH, status, methods=["GET"]))
+        serving.described.append(lambda model: _described(model) if model.name in found else {})
         serving.panels.append(
             lambda name: trial_panel(found[name].status()) if name in found else None
         )
@@ -71,3 +74,22 @@ def _loaded(serving: Serving, name: str, most_rows: int, located: Located) -> Lo
     )
     bundle.held = located.store  # a bucket's copy lives as long as the bundle
     return bundle
+
+
+def _described(model: ServedModel) -> Schema:
+    """The path of a model that follows, for the OpenAPI document."""
+    text, whole, nothing = {"type": "string"}, {"type": "integer"}, {"type": "null"}
+    version = object_of({"version": {"type": ["integer", "null"]}, "digest": text})
+    told = object_of(
+        {
+            "agent": text,
+            "store_failures": whole,
+            "refused": {"type": "object", "additionalProperties": text},
+            "champion": version,
+            "previous": {"anyOf": [version, nothing]},
+            "challenger": {"anyOf": [version, nothing]},
+        },
+        trial={"type": "object"},
+    )
+    path = PATH.format(name=model.name)
+    return {path: path_of("What is loaded, what was refused, and how a trial goes", told, 404)}

@@ -7,6 +7,7 @@ counted. A failure is one of that bundle's, and nobody's else.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from bertworks.tasks.handler import Answer
 
 LATE = 60.0
 """Seconds after which an answer that nobody waited for is not computed any more."""
+MOST_CHARACTERS = 4_000_000
+"""Of all texts that wait: a few requests may be as large as a server takes."""
 Ended = Literal["answered", "failed", "dropped"]
 
 
@@ -54,7 +57,8 @@ class Shadow:
         counted: Callable[[Ended], None] = lambda ended: None,
     ) -> None:
         self._loop, self.most, self._counted = loop, most, counted
-        self._waiting = 0
+        self._waiting = self._characters = 0
+        self._lock = threading.Lock()
         self.ended: Counter[Ended] = Counter()
 
     def ask(
@@ -70,19 +74,37 @@ class Shadow:
         Returns:
             Done when it is over; None: it was dropped.
         """
-        if self._waiting >= self.most:
+        size = sum(
+            sum(map(len, row)) for row in rows
+        )  # of a text its letters, of others their texts'
+        with self._lock:
+            room = self._waiting < self.most and self._characters + size <= MOST_CHARACTERS
+            if room:
+                self._waiting += 1
+                self._characters += size
+        if not room:
             self._end("dropped")
             return None
-        self._waiting += 1
+        work = self._answer(bundle, rows, told, size)
         try:
-            return asyncio.run_coroutine_threadsafe(self._answer(bundle, rows, told), self._loop)
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:  # the loop is closed: the server ends
-            self._waiting -= 1
+            work.close()
+            self._leave(size)
             self._end("dropped")
             return None
 
+    def _leave(self, size: int) -> None:
+        with self._lock:
+            self._waiting -= 1
+            self._characters -= size
+
     async def _answer(
-        self, bundle: LoadedBundle, rows: Sequence[Row], told: Callable[[Second], None]
+        self,
+        bundle: LoadedBundle,
+        rows: Sequence[Row],
+        told: Callable[[Second], None],
+        size: int,
     ) -> None:
         try:
             work = bundle.work(rows, deadline=time.monotonic() + LATE, background=True)
@@ -96,7 +118,7 @@ class Shadow:
             self._end("answered" if found.answers is not None else "failed")
             told(found)
         finally:
-            self._waiting -= 1
+            self._leave(size)
 
     def _end(self, ended: Ended) -> None:
         self.ended[ended] += 1

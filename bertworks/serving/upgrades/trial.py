@@ -32,7 +32,7 @@ from bertworks.tasks.handler import Answer
 FAULTS = {"fault", "slow"}
 """Reasons of a request without an answer that are the agent's; others are the client's or the load's."""
 REMEMBERED = 20_000
-"""Requests whose answers are kept for labels that come later."""
+"""Rows, at most, of the latest requests, of which is kept what was answered: labels may come later."""
 LATEST = 1000
 """Requests of an arm whose median of seconds is shown."""
 
@@ -112,6 +112,7 @@ class Trial:
         self._comparison = Comparison(rules.canary or Canary(), servers)
         self._seconds: dict[Arm, list[float]] = {"champion": [], "challenger": []}
         self._kept: OrderedDict[_Key, _Answered] = OrderedDict()
+        self._rows = 0
         self._lock = threading.RLock()
         self.verdict: Verdict | None = None
 
@@ -215,10 +216,19 @@ class Trial:
         return float(np.clip(known.mean(), 0, 1)) if known.size else None
 
     def _remember(self, exchange: Exchange, arm: Arm) -> None:
+        kept = _Answered(arm, self._given(exchange.answers))
         with self._lock:
-            self._kept[_key(exchange)] = _Answered(arm, exchange.answers)
-            if len(self._kept) > REMEMBERED:
-                self._kept.popitem(last=False)
+            old = self._kept.pop(_key(exchange), None)
+            self._kept[_key(exchange)] = kept
+            self._rows += len(kept.answers) - (0 if old is None else len(old.answers))
+            while self._rows > REMEMBERED:
+                _, oldest = self._kept.popitem(last=False)
+                self._rows -= len(oldest.answers)
+
+    def _given(self, answers: Sequence[Answer]) -> list[Answer]:
+        """Of answers what they say, without the scores of all labels."""
+        name = self._handler.given
+        return [{name: answer[name]} for answer in answers]
 
     def _ask_other(self, exchange: Exchange, arm: Arm) -> None:
         """In a canary the champion is asked what it would have said, in a shadow the challenger."""
@@ -231,19 +241,19 @@ class Trial:
             share = shadow.share
         if self._chance(other, exchange.id) >= share:
             return
-        rows, answers, request = exchange.rows, exchange.answers, _key(exchange)
+        answers, request = self._given(exchange.answers), _key(exchange)
 
         def told(second: Second) -> None:
-            self._compare(request, other, answers, second, len(rows))
+            self._compare(request, other, answers, second)
 
-        self._shadow.ask(self.bundles[other], rows, told)
+        self._shadow.ask(self.bundles[other], exchange.rows, told)
 
     def _compare(
-        self, request: _Key, other: Arm, answers: Sequence[Answer], second: Second, rows: int
+        self, request: _Key, other: Arm, answers: Sequence[Answer], second: Second
     ) -> None:
         if other == "challenger":  # It answers no client, or few: this is what is known of it.
             failed = second.answers is None
-            cost = None if failed else second.cost / max(rows, 1)
+            cost = None if failed else second.cost / max(len(answers), 1)
             self._observe(other, second.answers or (), failed, cost)
         if second.answers is None:
             return
@@ -253,7 +263,7 @@ class Trial:
         with self._lock:
             self._comparison.add_pair(sum(alike) / len(alike))
             if request in self._kept:
-                self._kept[request].other = second.answers
+                self._kept[request].other = self._given(second.answers)
         self._judge()
 
     def _judge(self) -> None:
