@@ -51,6 +51,7 @@ def launch(
     metrics: Any,
     view: Any,
     confusion: Any = None,
+    values: Mapping[str, str] | None = None,
 ) -> None:
     """Runs `components.<step>.step.run` with KFP artifacts as its inputs and outputs.
 
@@ -63,6 +64,7 @@ def launch(
         metrics: KFP Metrics artifact.
         view: KFP HTML artifact.
         confusion: KFP ClassificationMetrics artifact, for steps that have one.
+        values: Parameter name to what the DAG alone knows, for steps that take such.
     """
     die_with_runner()
     cpus.bound_threads(os.environ)
@@ -77,7 +79,7 @@ def launch(
     timer = _limit_time(task, step)
     try:
         temporary.check()
-        result = run_step(step, section, in_paths, out_paths)
+        result = run_step(step, section, in_paths, out_paths, values)
         notices = in_order(result.notices)
         seconds = round(time.monotonic() - began, 3)
         numbers = _publish(task, result, notices, seconds, out_paths, metrics, view, confusion)
@@ -117,7 +119,11 @@ def launch(
 
 
 def run_step(
-    step: str, section: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
+    step: str,
+    section: str,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    values: Mapping[str, str] | None = None,
 ) -> StepResult:
     """Calls the step as a plain function, its section as the step's type; adds what it took.
 
@@ -129,7 +135,8 @@ def run_step(
     # Checkpoints of other code must not be gone on from.
     os.environ[CODE] = given.get("code", "")
     began = time.monotonic()
-    result: StepResult = module.run(module.Section.of(given["settings"]), **inputs, **outputs)
+    settings = module.Section.of(given["settings"])
+    result: StepResult = module.run(settings, **inputs, **outputs, **(values or {}))
     seconds = time.monotonic() - began
     for name, path in outputs.items():
         if not (path / MANIFEST).is_file():

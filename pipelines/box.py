@@ -43,10 +43,15 @@ class Box:
             box the DAG has. Where it has none of them, the DAG is refused.
         after: Boxes of which nothing is taken but which must have ended well.
         there: Whether a DAG has it.
+        workers: In how many pods it runs at once, each with a number `shard`; who takes its output takes
+            that of all.
         trains: It writes checkpoints, and goes on from them.
         cached: Whether its answer may be taken from an earlier run: all that it reads is in the
             cache's key.
         requests: CPU and memory that its pod asks for where the spec says nothing.
+        seconds: What it takes at least on a quiet machine of two cores, start and all: what a run with
+            `minutes` holds back for it.
+        varies: How long it takes hangs on rows and settings, and tells nothing of the machine.
         ahead: Modules that it imports when at work, beyond those that its step's module does.
         known_as: Output to what the report calls it, where that is not the output's name.
         goes_on: By kind of DAG, the answer of the step that lets those run which depend on it. In
@@ -63,9 +68,12 @@ class Box:
     takes: Mapping[str, Sequence[Output]] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     there: Callable[[Dag], bool] = lambda dag: True
+    workers: Callable[[Dag], int] = lambda dag: 1
     trains: bool = False
     cached: Callable[[Dag], bool] = lambda dag: True
     requests: tuple[str, str] = ("500m", "2Gi")
+    seconds: float = 2.0
+    varies: bool = False
     ahead: tuple[str, ...] = ()
     known_as: Mapping[str, str] = field(default_factory=dict)
     goes_on: Mapping[Kind, str] = field(default_factory=dict)

@@ -1,10 +1,10 @@
 """The table of boxes: each place in the DAGs that make and remake an agent, one line of records each.
 
-    ingest -> [compare] -> validate -> transform -> [pretrain] -> [tune] -> finetune -> evaluate
-                                                                               |           |
-       [prune] <---------------------------------------------------------------+           |
-          |                                                                                |
-       quantize -> evaluate-bundle -> gate <-----------------------------------------------+
+    ingest -> [compare] -> validate -> transform -> [pretrain] -> [tune] -> [choose] -> finetune
+                                                                                        |      |
+       [prune] <------------------------------------------------------------------------+   evaluate
+          |                                                                                    |
+       quantize -> evaluate-bundle -> gate <---------------------------------------------------+
                                        |
                                     register -> [deploy]            however it ends: [notify]
 
@@ -39,6 +39,11 @@ def retrains(dag: Dag) -> bool:
     return dag.kind == "retrain"
 
 
+def of_pods(dag: Dag) -> int:
+    """The pods that a search is spread over; on this machine its step sees to all parts."""
+    return dag.spec.tune.workers if dag.spec.tune.enabled and not dag.site.foreseen else 1
+
+
 def _ingest_cached(dag: Dag) -> bool:
     return not retrains(dag) and UNSEEN not in dag.site.fingerprints.values()
 
@@ -63,6 +68,7 @@ CORPUS = (Output("ingest", "corpus"),)
 START = (Output("compare", "initial"), BASE)
 TOKENS = (Output("transform", "tokens"),)
 ENCODER = (Output("pretrain", "model"), *START)
+SEARCHED = (Output("collect", "tuned"), Output("tune", "tuned"))
 TEACHER = (Output("finetune", "model"),)
 MODEL = (Output("prune", "pruned"), *TEACHER)
 BUNDLE = (Output("quantize", "bundle"),)
@@ -75,6 +81,7 @@ TABLE = (
         name="ingest",
         section=of.ingest,
         cached=_ingest_cached,
+        seconds=3.0,
     ),
     Box(
         name="compare",
@@ -91,6 +98,7 @@ TABLE = (
         takes={"examples": ROWS, "base": START},
         cached=_validate_cached,
         requests=("500m", "3Gi"),
+        seconds=6.0,
     ),
     Box(
         name="transform",
@@ -99,6 +107,7 @@ TABLE = (
         after=("validate",),
         requests=("500m", "3Gi"),
         ahead=("components.transform.pipeline",),
+        seconds=7.0,
     ),
     Box(
         name="pretrain",
@@ -109,24 +118,49 @@ TABLE = (
         requests=("1", "4Gi"),
         ahead=("bertworks.training.objectives.mlm",),
         known_as={"model": "pretrained"},
+        seconds=15.0,
+        varies=True,
     ),
     Box(
         name="tune",
-        section=of.parts("task", "metric", "finetune", "tune"),
+        section=of.tune,
         takes={"tokens": TOKENS, "initial": ENCODER},
         there=lambda dag: dag.spec.tune.enabled,
         trains=True,
         requests=("1", "4Gi"),
         ahead=("bertworks.training.search.fine_tuning",),
+        workers=of_pods,
+        seconds=15.0,
+        varies=True,
+    ),
+    Box(
+        name="collect",
+        section=of.parts("tune"),
+        takes={"parts": (Output("tune", "tuned"),)},
+        there=lambda dag: of_pods(dag) > 1,
+        requests=("250m", "1Gi"),
+        known_as={"tuned": "collected"},
+    ),
+    Box(
+        name="choose",
+        section=of.choose,
+        takes={"tuned": SEARCHED, "tokens": TOKENS},
+        there=lambda dag: dag.spec.tune.enabled and dag.spec.tune.finalists > 1,
+        requests=("1", "4Gi"),
+        seconds=15.0,
+        varies=True,
+        ahead=("bertworks.compression.finalists",),
     ),
     Box(
         name="finetune",
-        section=of.parts("task", "metric", "finetune"),
+        section=of.timed(of.parts("task", "metric", "finetune")),
         # What tune found is a model that is trained already: finetune takes it over.
-        takes={"tokens": TOKENS, "initial": (Output("tune", "tuned"), *ENCODER)},
+        takes={"tokens": TOKENS, "initial": (Output("choose", "chosen"), *SEARCHED, *ENCODER)},
         trains=True,
         requests=("1", "4Gi"),
         ahead=("bertworks.training.objectives.finetuning",),
+        seconds=2.0,
+        varies=True,
     ),
     Box(
         name="evaluate",
@@ -135,24 +169,29 @@ TABLE = (
         requests=("500m", "3Gi"),
         ahead=("bertworks.models.model",),
         known_as={"metrics": "model_metrics"},
+        seconds=5.0,
     ),
     Box(
         name="prune",
-        section=of.parts("task", "metric", prune="compress.prune"),
+        section=of.timed(of.parts("task", "metric", prune="compress.prune")),
         takes={"model": TEACHER, "tokens": TOKENS},
         there=lambda dag: dag.spec.compress.prune.enabled,
         trains=True,
         requests=("1", "4Gi"),
         ahead=("bertworks.compression.pruning.prune",),
         row=1,
+        seconds=20.0,
+        varies=True,
     ),
     Box(
         name="quantize",
-        section=of.quantize,
+        section=of.timed(of.quantize),
         takes={"model": MODEL, "tokens": TOKENS, "examples": ROWS},
         requests=("1", "3Gi"),
         ahead=("bertworks.models.model",),
         row=1,
+        seconds=10.0,
+        varies=True,
     ),
     Box(
         name="evaluate-bundle",
@@ -162,6 +201,7 @@ TABLE = (
         requests=("500m", "3Gi"),
         ahead=("bertworks.models.model",),
         known_as={"metrics": "bundle_metrics"},
+        seconds=7.0,
     ),
     Box(
         name="gate",

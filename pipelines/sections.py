@@ -43,13 +43,53 @@ def parts(*names: str, **named: str) -> Callable[[Dag], Settings]:
     return build
 
 
+def timed(build: Callable[[Dag], Settings]) -> Callable[[Dag], Settings]:
+    """The builder of a section whose step is shortened where the run's minutes are over.
+
+    What it makes in a hurry must not be taken from the cache by a run that has its time. Pods are told
+    of no end: on a cluster nothing is shortened.
+    """
+
+    def section(dag: Dag) -> Settings:
+        minutes = dag.spec.minutes if dag.site.foreseen else None
+        return build(dag) if minutes is None else {**build(dag), "minutes": minutes}
+
+    return section
+
+
+def tune(dag: Dag) -> Settings:
+    """The search; on a cluster its part of the run's minutes in figures."""
+    section = dict(timed(parts("task", "metric", "finetune", "tune"))(dag))
+    if dag.spec.tune.minutes == "auto" and not dag.site.foreseen:
+        part = dag.spec.tune.share * (dag.spec.minutes or 0.0)
+        section["tune"] = {**plain(dag.spec.tune), "minutes": round(part, 2)}
+    asked = dag.spec.gates.model_dump(include={"max_latency_ms", "max_size_mb"}, exclude_none=True)
+    if asked:
+        prune = dag.spec.compress.prune
+        section["limits"] = {**asked, "speedup": prune.speedup if prune.enabled else 1.0}
+    return section
+
+
+def choose(dag: Dag) -> Settings:
+    """How finalists are compressed, and what the gates will ask of the agent's size and speed."""
+    named = {"prune": "compress.prune", "quantize": "compress.quantize"}
+    gates = dag.spec.gates.model_dump(include={"max_latency_ms", "max_size_mb"})
+    return {**timed(parts("task", "metric", "tune", **named))(dag), "gates": gates}
+
+
 def ingest(dag: Dag) -> Settings:
     """Where the rows, the texts and the encoder come from."""
     return {
         **parts("task", "data", "corpus", "base")(dag),
         "spec_folder": dag.site.folder,
         "fingerprints": dict(sorted(dag.site.fingerprints.items())),
+        **({"others": dag.spec.tune.space.base} if searches_bases(dag.spec) else {}),
     }
+
+
+def searches_bases(spec: AgentSpec) -> bool:
+    """Whether a search tries other encoders than the base."""
+    return spec.tune.enabled and bool(spec.tune.space.base)
 
 
 def validate(dag: Dag) -> Settings:

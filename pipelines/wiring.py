@@ -6,7 +6,7 @@ from typing import Any
 
 from kfp import dsl
 
-from pipelines.box import Box
+from pipelines.box import Box, Output
 from pipelines.dag import Dag
 
 
@@ -64,15 +64,29 @@ class _Wiring:
             with dsl.If(task.outputs["Output"] == branch.answer, name=branch.answer):
                 self.place(inside)
 
+    def _output(self, source: Output) -> Any:
+        """An output; of a box that runs in several pods those of all."""
+        found = self._tasks[source.box].outputs[source.name]
+        box = next(box for box in self._dag.boxes if box.name == source.box)
+        return dsl.Collected(found) if box.workers(self._dag) > 1 else found
+
     def add(self, box: Box) -> Any:
         """One task, which bears the box's name whatever KFP calls it."""
         dag, component = self._dag, box.component
         given = {
-            parameter: self._tasks[source.box].outputs[source.name]
-            for parameter, source in dag.graph.takes(box).items()
+            parameter: self._output(source) for parameter, source in dag.graph.takes(box).items()
         }
         if "task" in (component.component_spec.inputs or {}):
             given["task"] = box.name
+        workers = box.workers(dag)
+        if workers > 1:
+            shards = [str(number) for number in range(workers)]
+            with dsl.ParallelFor(shards, name=box.name) as shard:
+                return self._placed(box, component, given | {"shard": shard})
+        return self._placed(box, component, given)
+
+    def _placed(self, box: Box, component: Any, given: Mapping[str, Any]) -> Any:
+        dag = self._dag
         task = component(section=self._sections[box.name], **given)
         self._tasks[box.name] = task
         for name in box.after:

@@ -21,6 +21,7 @@ from bertworks.compression.candidates import Candidate, Limits
 from bertworks.compression.choosing import choose, settled, undecided
 from bertworks.contracts.latency import Load
 from bertworks.cpus import available_threads
+from bertworks.deadline import Deadline
 from bertworks.errors import BertworksError
 from bertworks.evaluation.gating.drops import Drop, best_by_chance
 from bertworks.progress import stage
@@ -31,10 +32,14 @@ from bertworks.shortened import shortened
 from bertworks.spec import Quantize
 from bertworks.tasks.predictions import Predictions
 from bertworks.timing import Product, latency_of, load_of, milliseconds
+from bertworks.training.rows import LabelledRows
 
 LOOKS = (9, 18, 27)
 """After so many rounds the choice is looked at; what was settled needs no more."""
 SECONDS = 120.0  # after so long no further rounds are begun, be they too few to tell anything
+ROUND_SECONDS = 5.0  # for the first rounds of timing
+SURELY_TRIED = 2  # candidates, the baseline among them, that are tried even where no time is left
+NO_TIME = "not tried: the run's minutes were over"
 TIMED_ROWS = (128, 512)  # a round, at least and at most
 SINGLE_ROWS = 24  # rows timed one at a time in each round
 EVERY = 8  # rows alone between two products
@@ -47,6 +52,11 @@ class TokenizedRows:
 
     ids: Sequence[TokenIds]
     types: Sequence[TokenIds] | None = None
+
+    @classmethod
+    def of(cls, rows: LabelledRows) -> TokenizedRows:
+        """What a graph takes of labelled rows."""
+        return cls(list(rows.input_ids), None if rows.type_ids is None else list(rows.type_ids))
 
     def first(self, count: int) -> TokenizedRows:
         """The first `count` rows."""
@@ -90,6 +100,7 @@ def compress(
     validation: TokenizedRows,
     scoring: Scoring,
     folder: Path,
+    until: Deadline | None = None,
 ) -> Compressed:
     """Builds, measures and chooses.
 
@@ -101,18 +112,29 @@ def compress(
         validation: Rows to score, in random order; at least one. The first 128 to 512 are timed.
         scoring: How the validation rows' logits are judged.
         folder: Where the candidates' graphs are built, a folder each.
+        until: When it should be done: candidates after the second, and rounds of timing after the first,
+            are left out where they do not fit.
 
     Raises:
         EnvironmentFault: Not even the float32 graph runs.
     """
+    until = until or Deadline()
     names = list(dict.fromkeys([builders.BASELINE, *settings.candidates]))
     candidates = [Candidate(name, folder / name) for name in names]
+    scorer = _Scorer(validation, scoring, limits.confidence)
+    slowest = 0.0
     with stage("building candidates", total=len(candidates), unit="graphs") as progress:
-        for candidate in candidates:
+        for place, candidate in enumerate(_in_order(candidates)):
+            before = until.left
+            if place >= SURELY_TRIED and before < ROUND_SECONDS + slowest:
+                candidate.reason = NO_TIME
+                continue
             _build(candidate, source, calibration, settings)
+            scorer.score(candidate)
+            slowest = max(slowest, before - until.left)
             progress.advance(1, candidate.name)
-    _score(candidates, validation, scoring, limits.confidence)
-    load = _Rounds(candidates, validation, settings, limits, source.pad).run()
+    rounds = _Rounds(candidates, validation, settings, limits, source.pad)
+    load = rounds.run(min(SECONDS, until.left))
     choose(candidates, settings.prefer, settings.candidates)
     return Compressed(candidates, load)
 
@@ -143,25 +165,40 @@ def _fail(candidate: Candidate, error: Exception) -> None:
     candidate.batch_ms, candidate.alone_ms = [], []
 
 
-def _score(
-    candidates: Sequence[Candidate], rows: TokenizedRows, scoring: Scoring, confidence: float
-) -> None:
-    """Metric and drop of each on the same rows; a failure is noted, as when building."""
-    baseline: Predictions | None = None
-    for candidate in candidates:
-        if candidate.runner is None:
-            continue
+def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The baseline, those in int8, the others: should time run out, the most promising were tried."""
+    return sorted(
+        candidates, key=lambda one: (one.name != builders.BASELINE, "int8" not in one.name)
+    )
+
+
+class _Scorer:
+    """Metric and drop of each on the same rows; a failure is noted, as when building.
+
+    The first one that is scored is what the others are compared with.
+    """
+
+    def __init__(self, rows: TokenizedRows, scoring: Scoring, confidence: float) -> None:
+        self.rows, self.scoring, self.confidence = rows, scoring, confidence
+        self._baseline: Predictions | None = None
+        self._lost = False
+
+    def score(self, candidate: Candidate) -> None:
+        """Scores one."""
+        if candidate.runner is None or self._lost:
+            return
+        metric, confidence = self.scoring.metric, self.confidence
         try:  # scoring also warms the engine up
-            candidate.logits = candidate.runner.logits(rows.ids, rows.types)
-            answers = scoring.answers(candidate.logits)
-            baseline = answers if baseline is None else baseline
-            found = best_by_chance(answers, scoring.metric, confidence)
-            candidate.metric, candidate.at_best = found
-            candidate.drop = Drop.between(answers, baseline, scoring.metric, confidence)
+            candidate.logits = candidate.runner.logits(self.rows.ids, self.rows.types)
+            answers = self.scoring.answers(candidate.logits)
+            if self._baseline is None:
+                self._baseline = answers
+            candidate.metric, candidate.at_best = best_by_chance(answers, metric, confidence)
+            candidate.drop = Drop.between(answers, self._baseline, metric, confidence)
         except Exception as error:  # see _build
             _fail(candidate, error)
-        if candidate is candidates[0] and candidate.metric is None:
-            return  # nothing to compare with: `choose` says so
+        if self._baseline is None:
+            self._lost = True  # nothing to compare with: `choose` says so
 
 
 class _Rounds:
@@ -184,8 +221,8 @@ class _Rounds:
         self.times: dict[str, list[list[float]]] = {one.name: [] for one in candidates}
         self.products: list[float] = [milliseconds(self.product.run)]
 
-    def run(self) -> Load:
-        """Rounds until the choice is settled, or there were enough of them."""
+    def run(self, seconds: float = SECONDS) -> Load:
+        """Rounds until the choice is settled, there were enough of them, or the seconds are over."""
         began, order = time.monotonic(), np.random.default_rng(0)
         running = [one for one in self.candidates if one.runner is not None]
         with stage("measuring candidates", total=LOOKS[-1], unit="rounds") as progress:
@@ -197,7 +234,7 @@ class _Rounds:
                         _fail(running[place], error)
                 running = [one for one in running if one.runner is not None]
                 progress.advance(1)
-                over = time.monotonic() - began > SECONDS
+                over = time.monotonic() - began > seconds
                 if over or number in LOOKS:
                     self._judge()
                     if over or settled(running, self.settings.prefer, self.settings.candidates):

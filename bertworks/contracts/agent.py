@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -77,6 +77,11 @@ class AgentRecord:
             tokens.task, tokens.max_length, tokens.labels, tokens.clean, tokens.score, base,
             dict(parents),
         )  # fmt: skip
+
+    def reading(self, max_length: int) -> AgentRecord:
+        """The same, of a model that reads so many tokens at once."""
+        task = self.task.model_copy(update={"max_length": max_length})
+        return replace(self, task=task, max_length=max_length)
 
 
 def _completed(agent: Any) -> Any:

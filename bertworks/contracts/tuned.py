@@ -8,12 +8,14 @@ from typing import Literal
 
 from bertworks.contracts.files import OMIT, File
 
-Ended = Literal["complete", "halved", "minutes", "diverged"]
+OWN = "own"
+"""What a search calls the spec's own base."""
+Ended = Literal["complete", "halved", "minutes", "diverged", "limits"]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Settings of the finetune section that a trial had; those that were not searched are left out.
+    """Settings that a trial had; those that were not searched are left out.
 
     Attributes:
         learning_rate: As finetune.learning_rate, and so the others.
@@ -24,6 +26,9 @@ class Chosen:
         dropout: Of the encoder.
         label_smoothing: Share of the target that all labels have.
         weight_decay: Of matrices.
+        max_length: Tokens that are read at once.
+        layers: Of the encoder, its first ones.
+        base: Name of the encoder.
     """
 
     learning_rate: float | None = field(default=None, metadata=OMIT)
@@ -34,13 +39,35 @@ class Chosen:
     dropout: float | None = field(default=None, metadata=OMIT)
     label_smoothing: float | None = field(default=None, metadata=OMIT)
     weight_decay: float | None = field(default=None, metadata=OMIT)
+    max_length: int | None = field(default=None, metadata=OMIT)
+    layers: int | None = field(default=None, metadata=OMIT)
+    base: str | None = field(default=None, metadata=OMIT)
 
-    def given(self) -> dict[str, float]:
+    def given(self) -> dict[str, float | str]:
         """Setting to value, of those that were searched."""
         return {
             one.name: value
             for one in dataclasses.fields(self)
             if (value := getattr(self, one.name)) is not None
+        }
+
+    def numbers(self) -> dict[str, float]:
+        """Those of them that are numbers."""
+        return {name: one for name, one in self.given().items() if not isinstance(one, str)}
+
+    def said(self) -> str:
+        """In words."""
+        return ", ".join(
+            f"{name} {value}" if isinstance(value, str) else f"{name} {value:g}"
+            for name, value in self.given().items()
+        )
+
+    def of_finetune(self) -> dict[str, float]:
+        """Those that are settings of the finetune section."""
+        return {
+            name: one
+            for name, one in self.numbers().items()
+            if name not in ("max_length", "layers")
         }
 
 
@@ -51,10 +78,13 @@ class Trial:
     Attributes:
         number: From 0; trial 0 has the finetune section's own settings.
         settings: What it trained with.
-        rungs: After each epoch, the best value of the metric on validation so far.
+        rungs: After each epoch, the best value of the metric on validation so far; with folds after
+            each of these, the mean so far.
         value: The best of all its epochs; null where it diverged before the first one ended.
         ended: "complete"; "halved": it lagged behind at a rung; "minutes": the budget was over;
-            "diverged": its loss was no number.
+            "diverged": its loss was no number; "limits": it was not begun, as its model cannot fit the
+            limits on size and latency.
+        error: With folds the standard error of the mean over them; left out without.
     """
 
     number: int
@@ -62,6 +92,40 @@ class Trial:
     rungs: list[float]
     value: float | None
     ended: Ended
+    error: float | None = field(default=None, metadata=OMIT)
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One of the best models, before the choice among them.
+
+    Attributes:
+        trials: Whose weights' mean it is, the best first.
+        value: On validation, as trained.
+        max_length: Tokens that it reads at once.
+        compressed: On validation, pruned and as the int8 graph; null where that was not tried.
+        size_mb: Of that graph, 10^6 bytes.
+        note: Why it was not tried, or what limit it cannot meet.
+    """
+
+    trials: list[int]
+    value: float
+    max_length: int
+    compressed: float | None = None
+    size_mb: float | None = None
+    note: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Where in the artifact its model is, unless it is the winner."""
+        return f"finalists/{self.trials[0]}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a choice among finalists has found out so far."""
+
+    finalists: list[Finalist] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,7 +141,10 @@ class Tuned:
         trials: All of them, by number.
         importance: Setting to its share of the variance of the trials' values (fANOVA, Hutter et al.
             2014), from the largest; empty where too few trials ran to their end.
-        ended: What ended the search: "trials" or "minutes".
+        ended: What ended the search: "trials", "minutes", or "converged": more would not have helped.
+        searched: Each setting with what it could be, in words.
+        finalists: The best models, the winner first; all but that one stand in folders of their own.
+        folds: Of the training rows, over which trials were cross-validated; left out: they were not.
     """
 
     metric: str
@@ -87,7 +154,24 @@ class Tuned:
     averaged: list[int]
     trials: list[Trial]
     importance: dict[str, float]
-    ended: Literal["trials", "minutes"]
+    ended: Literal["trials", "minutes", "converged"]
+    searched: list[str] = field(default_factory=list)
+    finalists: list[Finalist] = field(default_factory=list)
+    folds: int | None = field(default=None, metadata=OMIT)
+
+    @property
+    def own(self) -> float | None:
+        """The value of the finetune section's own settings; None where they diverged.
+
+        Where there was no time for all their epochs, the second trial has less of them.
+        """
+        plain = dataclasses.replace(self.trials[0].settings, epochs=None)
+        values = [
+            one.value
+            for one in self.trials[:2]
+            if dataclasses.replace(one.settings, epochs=None) == plain
+        ]
+        return next((value for value in reversed(values) if value is not None), None)
 
 
 @dataclass(frozen=True)

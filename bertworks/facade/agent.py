@@ -10,7 +10,7 @@ from typing import Any
 
 from bertworks.contracts.files import to_json
 from bertworks.errors import BertworksError, GateRefused
-from bertworks.facade import inferring, settings
+from bertworks.facade import given, inferring, settings
 from bertworks.facade.advice import for_python
 from bertworks.facade.given import Given
 from bertworks.facade.loaded import LoadedAgent, PathLike
@@ -109,9 +109,10 @@ class Agent(LoadedAgent):
             progress: Whether to show what is going on.
             **setting: Settings of the spec: a section as a mapping, `gates={"minimum": 0.9}`; one with
                 its section before it, `gates__minimum=0.9`; by their own name max_length, long_text,
-                max_windows, multi_label, max_rows, epochs, learning_rate, batch_size, minutes,
-                speedup, metric, minimum, max_latency_ms and max_size_mb; `base="..."`,
-                `task="tagging"`; and any, over all others, in `set={"finetune.epochs": 1}`.
+                max_windows, multi_label, max_rows, minutes (of the whole run), epochs,
+                learning_rate, batch_size, speedup, metric, minimum, max_latency_ms and
+                max_size_mb; `base="..."`, `task="tagging"`; and any, over all others, in
+                `set={"finetune.epochs": 1}`.
 
         Raises:
             SpecError: A setting is not known or breaks a rule.
@@ -145,6 +146,7 @@ class Agent(LoadedAgent):
                 settings=setting,
                 rows=rows,
             )
+            given.check_enough(data, (validation, test))
             ended = pipelines.run_here(loaded, place, cache=cache, progress=progress)
         except BertworksError as error:
             for_python(error)

@@ -33,7 +33,6 @@ SHORT = {
     "epochs": "finetune.epochs",
     "learning_rate": "finetune.learning_rate",
     "batch_size": "finetune.batch_size",
-    "minutes": "finetune.minutes",
     "speedup": "compress.prune.speedup",
     "metric": "gates.metric",
     "minimum": "gates.minimum",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
+from bertworks.models.config import EncoderConfig
+from bertworks.models.layout import Weights
 from bertworks.models.weights import FILE, load_raw_config, read_tensors, write_tensors
 from bertworks.storage.artifacts import write_json
 
@@ -34,3 +37,23 @@ def keep_layers(folder: Path, layers: int) -> None:
     }
     write_tensors(folder / FILE, weights)
     write_json(folder / "config.json", config)
+
+
+def first_layers(
+    initial: tuple[EncoderConfig, Weights], layers: int
+) -> tuple[EncoderConfig, Weights]:
+    """The same in memory; an encoder that has no more layers stays as it is."""
+    config, weights = initial
+    if layers >= config.num_layers:
+        return initial
+    fewer = dataclasses.replace(
+        config,
+        num_heads=config.num_heads[:layers],
+        intermediate_sizes=config.intermediate_sizes[:layers],
+    )
+    kept = {
+        name: array
+        for name, array in weights.items()
+        if (found := _LAYER.search(name)) is None or int(found[1]) < layers
+    }
+    return fewer, kept

@@ -22,6 +22,7 @@ ENDED: dict[str, tuple[str, BadgeKind]] = {
     "halved": ("halved", "plain"),
     "minutes": ("no time left", "warn"),
     "diverged": ("diverged", "bad"),
+    "limits": ("cannot fit the limits", "plain"),
 }
 
 
@@ -32,6 +33,7 @@ class SearchPart(View):
     template = "tuning.html.j2"
 
     outcome: str
+    searched: list[str]
     course: LineChart
     rungs: LineChart
     importance: BarChart | None
@@ -58,6 +60,7 @@ def _part(found: Tuned, times: SearchTimes) -> SearchPart:
         importance = bar_chart(names, [100 * share for share in found.importance.values()], "%")
     return SearchPart(
         outcome=_outcome(found, times, metric),
+        searched=found.searched,
         course=line_chart(_course(found), "trial", metric),
         rungs=line_chart(_rungs(found), "epoch", f"best {metric} so far"),
         importance=importance,
@@ -66,7 +69,7 @@ def _part(found: Tuned, times: SearchTimes) -> SearchPart:
 
 
 def _outcome(found: Tuned, times: SearchTimes, metric: str) -> str:
-    own = found.trials[0].value
+    own = found.own
     beside = "diverged" if own is None else f"have {own:.4f}"
     won = "Its settings are the finetune section's own." if found.best == 0 else ""
     soup = ""
@@ -119,7 +122,8 @@ def _row(one: Trial, found: Tuned, times: SearchTimes, names: Sequence[str]) -> 
     yield Badge(*ENDED[one.ended])
     settings = one.settings.given()
     for name in names:
-        yield number(settings[name]) if name in settings else "–"
+        value = settings.get(name, "–")
+        yield value if isinstance(value, str) else number(value)
 
 
 def _ranked(found: Tuned) -> list[Trial]:

@@ -63,6 +63,13 @@ class AgentSpec(Section):
     )
     description: str = Field("", description="What the agent is for.")
     preset: Preset | None = Field(None, description=presets.TOLD)
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="All that a run on this machine may take. When time runs out, what is left is "
+        "shortened: trials, epochs of distillation, candidates, rounds of measurement; never the "
+        "gates. None: any. On a cluster it bounds the search alone.",
+    )
     task: Task = Field(default_factory=Task)
     data: Data
     corpus: Corpus = Field(default_factory=Corpus)
@@ -294,6 +301,25 @@ class AgentSpec(Section):
         if evaluate is not None and gates.beat_floor and not evaluate.floor:
             raise ValueError("`beat_floor` needs evaluate.floor: true; or set beat_floor: false.")
         return gates
+
+    @model_validator(mode="after")
+    def _minutes_to_share(self) -> AgentSpec:
+        if self.tune.enabled and self.tune.minutes == "auto" and self.minutes is None:
+            raise ValueError(
+                "`tune.minutes: auto` takes its part of the run's `minutes`, which are not given: give "
+                "`minutes`, or a number of minutes for the search alone."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _other_bases_start_alike(self) -> AgentSpec:
+        if self.tune.enabled and self.tune.space.base:
+            what = "base.uri: scratch" if self.base.uri == "scratch" else "pretrain.enabled: true"
+            if self.base.uri == "scratch" or self.pretrain.enabled:
+                raise ValueError(
+                    f"`tune.space.base` does not go with {what}: the others are not made so."
+                )
+        return self
 
     @model_validator(mode="after")
     def _scratch_needs_pretraining_text(self) -> AgentSpec:

@@ -134,6 +134,8 @@ def _derived(loaded: SpecFile, key: Key) -> str:
     name = loaded.spec.base.name
     if key[0] == "base" and name is not None and key[1] in Base.addresses(name):
         return "base.name"
+    if key == ("tune", "enabled") and loaded.spec.tune.enabled:
+        return "tune.minutes" if loaded.spec.tune.minutes is not None else "tune.trials"
     return "default"
 
 

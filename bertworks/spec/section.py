@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 
 def _installed_steps() -> list[str]:
@@ -32,3 +38,22 @@ class Section(BaseModel):
     """A part of the spec: unknown keys are refused, values are checked."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _a_number_is_no_switch(
+        cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        """`true` would be read as 1, and `false` as 0."""
+        read = handler(value)
+        if isinstance(value, bool):
+            kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
+            if kinds & {int, float} and not kinds & {bool, Any, object}:
+                raise ValueError(f"takes a number, not a switch. Received: {str(value).lower()}")
+        return read
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The plain types that a field may be of."""
+    parts = get_args(annotation)
+    return {one for part in parts for one in _kinds(part)} if parts else {annotation}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,6 +33,9 @@ from bertworks.training.schedule import learning_rate
 from bertworks.training.stepper import Objective, Stepper, frequent_shapes
 
 LOSS_POINTS = 100
+LATEST_STEPS = 50  # by which the time of an epoch is told
+OVER = "minutes"
+"""Why a training ended whose time was over."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Selection:
         minutes: Stop where another epoch would not fit into so many minutes of training steps; None:
             never. It is the one thing here that hangs on the clock.
         judge: Asked after each epoch; gives why to stop, or "" to go on. None: nobody is asked.
+        over: Whether time is over, asked after each step: the training then ends with the best of its
+            epochs so far, and within the first one with what it has.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Selection:
     patience: int
     minutes: float | None = None
     judge: Callable[[State], str] | None = None
+    over: Callable[[], bool] | None = None
 
 
 @dataclass
@@ -70,6 +77,8 @@ class State:
         window: Sum and number of the losses since the last loss point.
         stopped: Why it ended before the last step: "patience", "minutes" or what the judge said; empty:
             it did not.
+        epoch_seconds: What an epoch takes with its validation, by the median of its latest steps: the
+            first ones compile.
     """
 
     step: int = 0
@@ -82,6 +91,7 @@ class State:
     tokens: int = 0
     window: tuple[float, int] = (0.0, 0)
     stopped: str = ""
+    epoch_seconds: float = 0.0
 
     @property
     def tokens_per_second(self) -> float:
@@ -160,6 +170,7 @@ class _Run:
         self.per_epoch = len(feed.steps(0))
         self.state = State()
         self.best_weights: Weights | None = None
+        self._latest: deque[float] = deque(maxlen=LATEST_STEPS)
         self.average = Average(self._weights(), total) if selection else None
 
     def work(self, stage: progress.Stage) -> None:
@@ -182,6 +193,9 @@ class _Run:
             at_epoch_end = self.state.step % self.per_epoch == 0
             if at_epoch_end:
                 self._end_epoch(stage)
+            elif self.selection and self.selection.over and self.selection.over():
+                self._cut_short(stage, self.selection)
+                at_epoch_end = True
             due = at_epoch_end or self.state.step % self.settings.checkpoint_steps == 0
             if due or interruption.asked:
                 self._save()
@@ -217,6 +231,7 @@ class _Run:
             )
         state.step += 1
         state.seconds += seconds
+        self._latest.append(seconds)
         state.tokens += sum(batch.tokens for batch in batches)
         state.window = (state.window[0] + loss, state.window[1] + 1)
         if state.step % max(1, self.total // LOSS_POINTS) == 0 or state.step == self.total:
@@ -226,12 +241,20 @@ class _Run:
     def _end_epoch(self, stage: progress.Stage) -> None:
         if self.selection is None:
             return
-        state = self.state
+        state, began = self.state, time.monotonic()
         self._offer(stage, averaged=False)
         if self.average and self.average.known:
             with self.average.in_place():
                 self._offer(stage, averaged=True)
+        asking = time.monotonic() - began
+        state.epoch_seconds = self.per_epoch * float(np.median(self._latest)) + asking
         state.stopped = self._reason_to_stop(self.selection)
+
+    def _cut_short(self, stage: progress.Stage, selection: Selection) -> None:
+        """Ends within an epoch: the last rung counts, and where there is none yet, what was learned."""
+        if self.state.best is None:
+            self._offer(stage, averaged=False)
+        self.state.stopped = OVER
 
     def _reason_to_stop(self, selection: Selection) -> str:
         done = self._epoch()
@@ -241,7 +264,7 @@ class _Run:
         if judged or selection.minutes is None or self.state.step >= self.total:
             return judged if self.state.step < self.total else ""
         after_another = self.state.seconds * (done + 1) / done
-        return "minutes" if after_another > 60 * selection.minutes else ""
+        return OVER if after_another > 60 * selection.minutes else ""
 
     def _offer(self, stage: progress.Stage, *, averaged: bool) -> None:
         """Measures the weights that the model has now, and keeps them where none were better."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,20 @@ class LabelledRows:
         names = [self.ids[row] for row in of]
         return LabelledRows(names, Ragged.of(ids), None, targets, None, Texts(self, max_length))
 
+    def shortened(self, max_length: int, *, cut: bool) -> LabelledRows:
+        """These texts with fewer tokens read at once: cut to their beginnings, or in windows.
+
+        As `task.long_text` says; texts that stand in windows already get other ones.
+        """
+        whole = self if self.texts is None else self.texts.rows
+        if not cut or self.type_ids is not None or not (self.lengths > max_length).any():
+            return whole.windowed(max_length)
+        ids = [
+            row if len(row) <= max_length else np.append(row[: max_length - 1], row[-1])
+            for row in map(whole.input_ids.__getitem__, range(len(whole)))
+        ]
+        return dataclasses.replace(whole, input_ids=Ragged.of(ids))
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -109,8 +124,15 @@ class Texts:
     max_length: int
 
 
-def read_splits(tokens: Artifact, target: str) -> tuple[LabelledRows, LabelledRows]:
+def read_splits(
+    tokens: Artifact, target: str, max_length: int | None = None
+) -> tuple[LabelledRows, LabelledRows]:
     """Reads the train and validation rows of a tokens artifact, long ones in their windows.
+
+    Args:
+        tokens: The artifact.
+        target: The task's target column.
+        max_length: Tokens that are read at once; None: as the artifact says.
 
     Raises:
         DataError: One of the two has no rows.
@@ -120,7 +142,27 @@ def read_splits(tokens: Artifact, target: str) -> tuple[LabelledRows, LabelledRo
         if not info.rows.get(split):
             raise DataError(f"The {split} split has no rows ({tokens.path}).", advice)
     train, validation = (read_rows(tokens / split, target) for split in ("train", "validation"))
-    return train.windowed(info.max_length), validation.windowed(info.max_length)
+    length, cut = max_length or info.max_length, info.task.long_text == "cut"
+    if length < info.max_length:
+        return train.shortened(length, cut=cut), validation.shortened(length, cut=cut)
+    return train.windowed(length), validation.windowed(length)
+
+
+def sample_rows(tokens: Artifact, split: str, count: int, seed: int, target: str) -> LabelledRows:
+    """A random sample of a split, the same for equal seeds.
+
+    Raises:
+        DataError: The split has no rows.
+    """
+    if not TOKENS.read(tokens).rows.get(split):
+        raise DataError(
+            f"{tokens.path} has no {split} rows, which quantization needs.",
+            f"Give more data, or raise data.{split} in the spec."
+            if split != "train"
+            else "Give more data.",
+        )
+    rows = read_rows(tokens / split, target)
+    return rows.take(np.random.default_rng(seed).permutation(len(rows))[:count])
 
 
 def read_rows(folder: Path, target: str) -> LabelledRows:

@@ -97,7 +97,7 @@ def _taken_over(parents: Mapping[str, Artifact], model: Path) -> StepResult:
         model, kind="model", producer="finetune", parents=parents, metadata=tuned.metadata,
         measured=(TIMINGS,),
     ) as folder:  # fmt: skip
-        for name in ("config.json", FILE, HISTORY, TIMINGS):
+        for name in ("config.json", FILE, HISTORY, TIMINGS):  # finalists that lost stay behind
             shutil.copyfile(tuned / name, folder / name)
         Tokenizer.load(tuned.path).save(folder)
         digests = {name: parent.digest for name, parent in parents.items()}

@@ -7,6 +7,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
 
 from bertworks.data.rows.examples import write_examples
 from bertworks.data.rows.outside import write_outside
@@ -16,8 +19,9 @@ from bertworks.data.rows.spill import Record
 from bertworks.data.rows.texts import texts_in
 from bertworks.data.sources import cache, trimming
 from bertworks.data.sources.base import base_notices, fetch_base
-from bertworks.data.sources.choice import choose
+from bertworks.data.sources.choice import alike, choose
 from bertworks.data.sources.corpus import CorpusWriter
+from bertworks.data.sources.others import fetch_others
 from bertworks.notices import Notice
 from bertworks.spec import Base, Corpus, Data, Task
 from bertworks.spec.bases import AUTO
@@ -32,6 +36,7 @@ class Section(StepSection):
 
     Attributes:
         spec_folder: What local paths are relative to.
+        others: Encoders of the catalogue that a search tries beside the base: their names, or "auto".
     """
 
     task: Task
@@ -39,6 +44,7 @@ class Section(StepSection):
     corpus: Corpus
     base: Base
     spec_folder: str | None = None
+    others: list[str] | Literal["auto"] = Field(default_factory=list)
 
 
 def run(
@@ -112,6 +118,13 @@ def run(
         if cut is not None:
             metadata["trimmed"] = cut
             chosen.append(trimming.notice(cut))
+        if section.others and not metadata["scratch"]:
+            names = section.others
+            if names == "auto":
+                names = alike(encoder, texts_of("train"))
+            found, notes = fetch_others(names, encoder, base_out, folder, task.max_length)
+            metadata["others"] = found
+            chosen += notes
         told = [
             *telling.rows(info, rules, log, task, data),
             *telling.outside(info.out_of_scope),

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from bertworks.contracts.agent import AGENT
+from bertworks.deadline import deadline
 from bertworks.models.config import Head
 from bertworks.models.weights import load_folder, save_folder
 from bertworks.spec import Prune, Task
 from bertworks.storage import artifacts
 from bertworks.storage.checkpoints import Checkpoints
-from bertworks.storage.history import TIMINGS, write_history
+from bertworks.storage.history import TIMINGS, read_history, write_history
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
 from components.contract import StepResult, StepSection
@@ -46,7 +47,7 @@ def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepRes
     Raises:
         SpecError: No widths are that fast on this machine.
     """
-    from bertworks.compression.pruning.prune import prune, speed_notices
+    from bertworks.compression.pruning.prune import prune, shortened, speed_notices
     from bertworks.compression.pruning.shrink import Model
     from bertworks.pages.pruning import render
 
@@ -62,7 +63,10 @@ def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepRes
     checkpoints = Checkpoints.for_run({"step": "prune", **section.model_dump(mode="json")}, digests)
     with checkpoints or contextlib.nullcontext():
         full = Model(config, weights)
-        result = prune(full, parents["tokens"], handler, settings, checkpoints)
+        result = prune(
+            full, parents["tokens"], handler, settings, checkpoints, until=deadline(),
+            rate=read_history(parents["model"]).tokens_per_second or 0.0, max_length=agent.max_length,
+        )  # fmt: skip
         # Speeds are the clock's: metadata count among what an artifact's digest is of.
         scores = {name: one for name, one in result.scores.items() if not name.endswith("_speedup")}
         metadata = {"base": agent.base, "scores": scores}
@@ -80,5 +84,8 @@ def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepRes
             (folder / PAGE).write_text(page, encoding="utf-8")
         if checkpoints:
             checkpoints.remove()
-    told = speed_notices(settings.speedup, result.scores["measured_speedup"])
+    told = [
+        *speed_notices(settings.speedup, result.scores["measured_speedup"]),
+        *shortened(settings.epochs, int(result.scores.get("distillation_epochs", settings.epochs))),
+    ]
     return StepResult(result.scores, html=PAGE, notices=told)

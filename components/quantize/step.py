@@ -27,7 +27,7 @@ from bertworks.contracts.reference import REFERENCE, Reference
 from bertworks.contracts.shown import SHOWN, ShownExample
 from bertworks.contracts.tokens import TOKENS, SpecialIds
 from bertworks.cpus import available_threads
-from bertworks.errors import DataError
+from bertworks.deadline import deadline
 from bertworks.evaluation import reference
 from bertworks.evaluation.confidence import fitting
 from bertworks.evaluation.tokenized import answers_on_tokens
@@ -39,7 +39,7 @@ from bertworks.spec import Confidence, Quantize, Task
 from bertworks.storage.artifacts import Artifact, open_artifact, write
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
-from bertworks.training.rows import LabelledRows, read_rows
+from bertworks.training.rows import LabelledRows, sample_rows
 from components.contract import StepResult, StepSection
 from components.quantize.shown import shown_examples
 
@@ -94,10 +94,11 @@ def run(
     shown = shown_examples(task, section.serve, examples, settings.seed)
     limits = Limits.of(settings, section.gates, _beside_mb(source_model, source, shown))
 
-    length, target = info.max_length, handler.target_column
-    calibration = _sample(rows, "train", settings.calibration_rows, settings.seed, target)
-    measured = _sample(rows, "validation", settings.measure_rows, settings.seed, target)
-    validation = measured.windowed(length)
+    length, target = agent.max_length, handler.target_column
+    cut = agent.task.long_text == "cut"
+    calibration = sample_rows(rows, "train", settings.calibration_rows, settings.seed, target)
+    measured = sample_rows(rows, "validation", settings.measure_rows, settings.seed, target)
+    validation = measured.shortened(length, cut=cut)
     scoring = Scoring(
         handler.default_metric,
         lambda logits: answers_on_tokens(
@@ -116,8 +117,9 @@ def run(
         tempfile.TemporaryDirectory(prefix="bertworks-") as work,
     ):  # fmt: skip
         made = quantization.compress(
-            source, settings, limits, _inputs(calibration.windowed(length)), _inputs(validation),
-            scoring, Path(work),
+            source, settings, limits, TokenizedRows.of(calibration.shortened(length, cut=cut)),
+            TokenizedRows.of(validation),
+            scoring, Path(work), deadline(),
         )  # fmt: skip
         chosen = made.chosen
         sure = _calibrated(made, source, rows, validation, handler, section)
@@ -179,9 +181,9 @@ def _calibrated(
     if not source.vector:
         return _Sure(fitting.calibrated(handler, rows.truth, answers, asked))
     width = source.config.hidden_size
-    sample = _sample(tokens, "train", SCOPE_ROWS, section.quantize.seed, handler.target_column)
-    train = sample.windowed(TOKENS.read(tokens).max_length)
-    inputs = _inputs(train)
+    sample = sample_rows(tokens, "train", SCOPE_ROWS, section.quantize.seed, handler.target_column)
+    train = sample.shortened(source.max_length, cut=handler.task.long_text == "cut")
+    inputs = TokenizedRows.of(train)
     with stage("measuring the scope", total=len(inputs.ids), unit="rows") as current:
         learned = train.combine(runner.logits(inputs.ids, inputs.types, current.advance))
     _, vectors = parted(learned, handler.outputs, width)
@@ -223,26 +225,6 @@ def _timings(made: Compressed, threads: int) -> Timings:
     """timings.json: what the clock said, which another run on the same data does not repeat."""
     times = {one.name: one.times() for one in made.candidates}
     return Timings(times, made.load, threads, _speeds(made))
-
-
-def _sample(tokens: Artifact, split: str, count: int, seed: int, target: str) -> LabelledRows:
-    """A random sample of a split, the same for equal seeds."""
-    if not TOKENS.read(tokens).rows.get(split):
-        raise DataError(
-            f"{tokens.path} has no {split} rows, which quantization needs.",
-            f"Give more data, or raise data.{split} in the spec."
-            if split != "train"
-            else "Give more data.",
-        )
-    rows = read_rows(tokens / split, target)
-    return rows.take(np.random.default_rng(seed).permutation(len(rows))[:count])
-
-
-def _inputs(rows: LabelledRows) -> TokenizedRows:
-    """What the graph takes of the rows."""
-    return TokenizedRows(
-        list(rows.input_ids), None if rows.type_ids is None else list(rows.type_ids)
-    )
 
 
 def _facts(made: Compressed) -> dict[str, float]:

@@ -13,16 +13,19 @@ def tune(
     tuned: dsl.Output[dsl.Artifact],
     scores: dsl.Output[dsl.Metrics],
     view: dsl.Output[dsl.HTML],
+    shard: str = "",
 ) -> None:
     """Searches the settings of fine-tuning, and trains the best ones' model."""
     from components.launch import launch
 
     launch(
-        "tune",
+        # Of each of several pods the reason of a failure is kept apart.
+        f"tune-{shard}" if shard else "tune",
         "tune",
         section,
         inputs={"tokens": tokens, "initial": initial},
         outputs={"tuned": tuned},
         metrics=scores,
         view=view,
+        values={"shard": shard},
     )

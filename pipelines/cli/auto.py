@@ -2,16 +2,17 @@
 
 Nothing heavy is imported at module level, so that `bertworks --help` answers at once.
 
-The time is spent by what is measured on the way. First comes an agent that is not pruned: a search over
-the settings of fine-tuning has its share of the minutes, and ends by itself. Then it is known what an
-epoch takes, and what compression and evaluation take: as many epochs of distillation as fit into what is
-left make the smaller agent, with all before taken from the cache.
+First comes an agent that is not pruned: a search over the settings of fine-tuning has its share of the
+minutes, and ends by itself. With what is left, all before taken from the cache, the smaller agent is
+made: distillation has as many epochs as fit. Each step is told until when it may be at work
+(`pipelines.local.pacing`), and shortens what can be shortened.
 """
 
 from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
     from bertworks.contracts.runs import RunRecord
     from bertworks.data.inspection.content import Composed
 
-SEARCH_SHARE = 0.55
-"""Of all minutes; what is left is for reading, compression and evaluation."""
-LEAST_SEARCH = 0.5  # minutes
-DISTILLED = 2.0
-"""What an epoch of distillation takes, teacher and all, by one of fine-tuning (docs/performance.md)."""
-CUTTING_SECONDS = 45.0
-"""For importance, widths and starts of steps."""
-SURE = 0.9  # of the time that is left
+MOST_DISTILLATION = 10
+"""Epochs, where there is time: more were not seen to help (docs/performance.md)."""
+CUTTING = 25.0
+"""Seconds for importance, widths, repair and measuring on a quiet machine, beside distillation."""
+USED = 0.9
+"""Of the minutes; where less was used it is said why more would not have helped."""
 _BEHIND = ("quantize", "evaluate-bundle", "gate", "register")
 
 
@@ -67,38 +66,48 @@ def auto(
     from pipelines.local import root as roots
     from pipelines.local.run import run
 
+    until = time.time() + 60 * minutes
     place = roots.open_root(root)
     with fetching(data, root):
         found, spec = _spec(data, minutes, out, name)
     typer.echo(f"spec: {spec}; an agent within {minutes:g} minutes")
+    typer.echo(SPENT)
 
     def made(*settings: str) -> RunRecord:
         loaded = spec_file.load(spec, [*(set_ or []), *settings])
-        return run(loaded, place, debug=debug, display=display.choose()).record()
+        return run(loaded, place, debug=debug, until=until, display=display.choose()).record()
 
-    done = made("compress.prune.enabled=false")
+    done = searched = made("compress.prune.enabled=false")
     wanted = spec_file.load(spec, set_ or []).spec.compress.prune
-    # What the cache gave took its time when it was made: the same command comes to the same agent.
-    earlier = sum(one.made_in_seconds for one in done.steps if one.from_cache)
-    left = 60 * minutes - (time.monotonic() - began) - earlier
-    epochs = min(distillation_epochs(done, left), wanted.epochs) if wanted.enabled else 0
     lines = [*closing_lines(done, root)]
-    if epochs >= 1:
-        typer.echo(
-            f"{left / 60:.1f} minutes are left: pruning, with {epochs} epochs of distillation"
+    left = until - time.time()
+    if not wanted.enabled:
+        pass
+    elif (needed := seconds_of_pruning(done)) > left:
+        lines.append(
+            f"not pruned: with one epoch of distillation it takes about {needed:.0f} s, and "
+            f"{max(0.0, left):.0f} s are left; this one is as accurate, and slower"
         )
+    else:
+        typer.echo(f"{left / 60:.1f} minutes are left: pruning, with as much distillation as fits")
         try:
-            done = made(f"compress.prune.epochs={epochs}")
+            done = made(f"compress.prune.epochs={max(wanted.epochs, MOST_DISTILLATION)}")
             lines = [*closing_lines(done, root)]
         except GateRefused as refused:
             lines.append(f"the pruned one was refused, and this one stays: {refused.message}")
-    elif wanted.enabled:
-        lines.append("not pruned: no epoch of distillation fits into the minutes that were left")
     show(found.decisions)
     for line in lines:
         typer.echo(line)
     took = (time.monotonic() - began) / 60
-    typer.echo(f"{time_taken(took, minutes)}; spec: {spec}")
+    for line in time_taken(took, minutes, searched):
+        typer.echo(line)
+    typer.echo(f"spec: {spec}")
+
+
+SPENT = (
+    "the search takes what is best to the end of its share and tells; what is left is for pruning with "
+    "distillation; when time runs out trials, epochs, candidates and rounds of timing are cut, no gate"
+)
 
 
 def _spec(
@@ -109,11 +118,12 @@ def _spec(
     from bertworks.data.inspection.saving import save, was_written_by
 
     found = inspect(data, (out or Path("agent.yaml")).absolute().parent, name=name)
-    searched = search_minutes(minutes)
-    found.content["tune"] = {"minutes": searched}
+    found.content["minutes"] = minutes
+    found.content["tune"] = {"minutes": "auto"}
+    found.add("minutes", f"{minutes:g}", "all that a run may take: --minutes", ("minutes",))
     found.add(
-        "search", f"{searched:g} minutes",
-        f"of {minutes:g} in all: what is left is for compression and evaluation", ("tune",),
+        "search", "auto", "its share of the minutes; what is left is for compression and evaluation",
+        ("tune",),
     )  # fmt: skip
     spec = out or Path(f"{found.content['name']}.yaml")
     command = f"bertworks auto {shlex.join(data)} --minutes {minutes:g}"
@@ -122,34 +132,68 @@ def _spec(
     return found, spec
 
 
-def time_taken(took: float, minutes: float) -> str:
-    """How the time was kept, in words; both in minutes."""
-    if round(took, 1) <= minutes:
-        return f"took {took:.1f} of {minutes:g} minutes"
-    return (
-        f"took {took:.1f} minutes: {took - minutes:.1f} ({took / minutes - 1:.0%}) more than the "
-        f"{minutes:g} of --minutes"
-    )
+def time_taken(took: float, minutes: float, searched: RunRecord) -> Iterator[str]:
+    """How the time was kept, in words.
+
+    Args:
+        took: Minutes.
+        minutes: That it could have taken.
+        searched: The run with the search.
+    """
+    if round(took, 1) > minutes:
+        yield (
+            f"took {took:.1f} minutes: {took - minutes:.1f} ({took / minutes - 1:.0%}) more than the "
+            f"{minutes:g} of --minutes"
+        )
+        return
+    yield f"took {took:.1f} of {minutes:g} minutes"
+    if took < USED * minutes:
+        yield f"  it ended early: {_why_early(searched)}"
 
 
-def search_minutes(minutes: float) -> float:
-    """The search's share of all minutes."""
-    return max(LEAST_SEARCH, round(SEARCH_SHARE * minutes, 1))
+def _why_early(searched: RunRecord) -> str:
+    """Why more time would not have helped, or what spent less of it than it had."""
+    from bertworks.contracts.tuned import TUNED
+
+    step = searched.step("tune")
+    if step is None or "tuned" not in step.outputs:
+        return "nothing was searched"
+    if step.from_cache:
+        return "the search came from the cache of an earlier run"
+    found = TUNED.read(Path(step.outputs["tuned"]))
+    if found.ended == "converged":
+        return f"{len(found.trials)} trials, and more of them would not have helped"
+    if found.ended == "trials":
+        return f"the search ended after its {len(found.trials)} trials (tune.trials)"
+    return "the steps behind the search took less than was held back for them"
 
 
-def distillation_epochs(done: RunRecord, left: float) -> int:
-    """How many epochs of distillation fit into the seconds that are left, by a run that searched.
+def seconds_of_pruning(done: RunRecord) -> float:
+    """What the smaller agent takes with one epoch of distillation, by a run that searched.
 
     Args:
         done: The record of a run that was not pruned.
-        left: Seconds.
     """
+    from bertworks.compression.pruning.prune import ASKED, DISTILLED
+
     epoch = _epoch_seconds(done)
     if epoch is None:
-        return 0
+        return float("inf")
     behind = sum(max(one.seconds, one.made_in_seconds) for one in done.steps if one.name in _BEHIND)
-    room = SURE * left - behind - CUTTING_SECONDS
-    return max(0, int(room / (DISTILLED * epoch)))
+    return behind + CUTTING * _slowness(done) + (ASKED + DISTILLED) * epoch
+
+
+def _slowness(done: RunRecord) -> float:
+    """How many times as long a run's steps took as on a quiet machine."""
+    from pipelines.boxes import TABLE
+    from pipelines.local.pacing import SLOWEST
+
+    usual = {box.name: box.seconds for box in TABLE if not box.varies}
+    ran = [one for one in done.steps if one.name in usual and one.seconds and not one.from_cache]
+    if not ran:
+        return 1.0
+    ratio = sum(one.seconds for one in ran) / sum(usual[one.name] for one in ran)
+    return min(SLOWEST, max(1.0, ratio))
 
 
 def _epoch_seconds(done: RunRecord) -> float | None:

@@ -85,6 +85,7 @@ def main(folder: Path) -> None:
 
     from bertworks.spec import AgentSpec
     from pipelines.dag import Dag
+    from pipelines.local.pacing import Pace, Paced
     from pipelines.site import Laptop
     from pipelines.wiring import box_of_task, build
 
@@ -103,6 +104,8 @@ def main(folder: Path) -> None:
     spares.boxes = boxes
     logging.getLogger().addHandler(CacheHits(cache_root, boxes))
     logging.getLogger().setLevel(logging.INFO)
+    if plan.get("until"):
+        logging.getLogger().addFilter(Paced(Pace(dag.boxes, plan["until"]), boxes))
     logging.getLogger().addFilter(spares)
     try:
         with spares.in_place_of_python():

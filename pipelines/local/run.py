@@ -45,12 +45,22 @@ def run(
     kind: Kind = "agent",
     cache: bool = True,
     debug: bool = False,
+    until: float | None = None,
     display: Display,
 ) -> Run:
     """Runs the DAG of a spec, the training or the retraining, and returns its record.
 
     Finished steps of earlier runs are taken from the cache; a step that was interrupted goes on from
     its last checkpoint.
+
+    Args:
+        loaded: The spec, as read.
+        root: Where it is kept.
+        kind: The training of the agent, or its retraining.
+        cache: Take finished steps of earlier runs.
+        debug: Print tracebacks.
+        until: When it should be over, in seconds since 1970; None: the spec's `minutes` from now on.
+        display: Shows how it goes.
 
     Raises:
         StepFailed: A step failed: which, why, where its log is, and how to run just that step again.
@@ -59,7 +69,7 @@ def run(
         BertworksError: Its runner ended before a step began.
     """
     with locked(root), temporary.scratch() as scratch:
-        current = _prepare(loaded, root, kind, cache)
+        current = _prepare(loaded, root, kind, cache, until)
         display.start(current)
         try:
             _watch(current, root, debug, display, scratch)
@@ -79,7 +89,9 @@ def run(
         return current
 
 
-def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool) -> Run:
+def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool, until: float | None) -> Run:
+    if until is None and loaded.spec.minutes is not None:
+        until = time.time() + 60 * loaded.spec.minutes
     from bertworks.data.sources.cache import cache_in
     from bertworks.data.sources.fingerprints import fingerprints
 
@@ -97,6 +109,7 @@ def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool) -> Run:
         "root": str(root.path),
         "kind": kind,
         "cache": cache,
+        "until": until,
         "imports": {box.name: box.imports for box in dag.boxes},
         "spec": spec,
         "site": asdict(site),

@@ -58,6 +58,19 @@ def test_a_temperature_is_the_likeliest_one() -> None:
     assert all(loss(found) < loss(found * factor) for factor in (0.97, 1.03))
 
 
+def test_a_temperature_that_calibrates_worse_on_other_rows_is_not_kept() -> None:
+    logits, truth = drawn(2.5)
+    assert fitting.kept_temperature(logits, truth) == fitting.temperature(logits, truth)
+    # Few rows of scores that are chances already: what is fitted to them is fitted to their noise.
+    kept = [fitting.kept_temperature(*drawn(1.0, rows=40, seed=seed)) for seed in range(20)]
+    fitted = [fitting.temperature(*drawn(1.0, rows=40, seed=seed)) for seed in range(20)]
+    left = [place for place, one in enumerate(kept) if one == 1.0]
+    assert len(left) >= 5 and all(kept[n] in (1.0, fitted[n]) for n in range(20))
+    assert fitting.kept_temperature(logits[:3], truth[:3]) == fitting.temperature(
+        logits[:3], truth[:3]
+    )
+
+
 def test_rows_that_are_all_right_leave_a_temperature() -> None:
     logits = np.array([[2.0, 0.0], [0.0, 1.0]] * 5)
     found = fitting.temperature(logits, np.array([0, 1] * 5))

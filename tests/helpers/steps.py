@@ -23,3 +23,4 @@ pretrain, finetune, evaluate = map(_taking_json, ("pretrain", "finetune", "evalu
 prune, quantize, gate = map(_taking_json, ("prune", "quantize", "gate"))
 register, compare, notify = map(_taking_json, ("register", "compare", "notify"))
 tune = _taking_json("tune")
+collect, choose = map(_taking_json, ("collect", "choose"))

@@ -62,12 +62,31 @@ def hand_over(arguments: list[str]) -> int | None:
             socket.send_fds(connection, [b"-"], descriptors)
             connection.sendall(STATUS.pack(len(request)) + request)
         except OSError:
-            return None
+            return None if not told() else fail(told())
         for number in FORWARDED:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, lambda got, frame: connection.sendall(bytes([got])))
-        answer = connection.recv(STATUS.size, socket.MSG_WAITALL)
+        try:
+            answer = connection.recv(STATUS.size, socket.MSG_WAITALL)
+        except ConnectionResetError:
+            fail(told() or "without a word")
     return int(STATUS.unpack(answer)[0]) if len(answer) == STATUS.size else 1
+
+
+def told() -> str:
+    """What the warm process said before it ended, where it ended by an error of its own."""
+    try:
+        with open(os.path.join(os.path.dirname(ADDRESS), "log"), errors="replace") as log:  # noqa: PTH118, PTH120
+            lines = log.read().strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines and "Error" in lines[-1] else ""
+
+
+def fail(why: str) -> "NoReturn":  # noqa: F821
+    """Ends with the reason, as a command of a damaged environment would."""
+    sys.stderr.write(f"the tests' warm Python ended: {why}\n")
+    sys.exit(1)
 
 
 def is_passed_on(descriptor: int) -> bool:

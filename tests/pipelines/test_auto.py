@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import os
+import random
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_agent import REPOSITORY, made_up_rows, write_rows
 from typer.testing import CliRunner
 
+from bertworks.compression.pruning.prune import ASKED, DISTILLED
 from bertworks.contracts.runs import RunRecord, RunStep
 from bertworks.contracts.tuned import SEARCH_TIMES, TUNED, Chosen, SearchTimes, Trial, Tuned
 from bertworks.data.inspection.content import Composed
 from bertworks.data.inspection.saving import save, was_written_by
 from bertworks.errors import SpecError
 from bertworks.storage.store import Store
+from pipelines.box import Box
 from pipelines.cli import auto
 from pipelines.cli.main import app
+from pipelines.local.pacing import ENDING, SURE, Pace
+from pipelines.local.record import newest_first
+from pipelines.local.root import Root
 
 RUNNER = CliRunner()
 TINY = [
@@ -31,11 +41,11 @@ TINY = [
     "evaluate.bootstrap=50",
     "gates={max_drop: 0.4, beat_floor: false}", "compress.prune.importance_rows=64",
     "compress.prune.speedup=1.3", "compress.quantize={candidates: [onnxruntime-fp32, onnxruntime-int8], "
-    "max_drop: 0.3, measure_rows: 32, calibration_rows: 32}", "tune.trials=2",
+    "max_drop: 0.3, measure_rows: 32, calibration_rows: 32}",
 ]  # fmt: skip
 
 
-def record(folder: Path, epoch: float, behind: float) -> RunRecord:
+def record(folder: Path, epoch: float, behind: float, ended: str = "minutes") -> RunRecord:
     """A run whose search had two trials of three and two epochs."""
     folder.mkdir(exist_ok=True)
     trials = [
@@ -44,7 +54,7 @@ def record(folder: Path, epoch: float, behind: float) -> RunRecord:
     ]
     won = Tuned(
         metric="accuracy", best=0, settings=Chosen(), value=0.7, averaged=[0], trials=trials,
-        importance={}, ended="minutes",
+        importance={}, ended=ended,
     )  # fmt: skip
     TUNED.write(folder, won)
     SEARCH_TIMES.write(folder, SearchTimes(5 * epoch, [3 * epoch, 2 * epoch]))
@@ -52,18 +62,74 @@ def record(folder: Path, epoch: float, behind: float) -> RunRecord:
     return RunRecord(steps=steps)
 
 
-def test_what_is_left_is_spent_on_distillation(tmp_path: Path) -> None:
+def test_pruning_is_begun_where_one_epoch_of_distillation_fits(tmp_path: Path) -> None:
     done = record(tmp_path / "tuned", epoch=30, behind=60)
-    assert auto.distillation_epochs(done, 0) == 0
-    assert auto.distillation_epochs(done, 100) == 0
-    room = auto.CUTTING_SECONDS + 60 + 3 * auto.DISTILLED * 30
-    assert auto.distillation_epochs(done, room / auto.SURE + 1) == 3
-    assert auto.distillation_epochs(RunRecord(), 10_000) == 0
+    assert auto.seconds_of_pruning(done) == 60 + auto.CUTTING + (ASKED + DISTILLED) * 30
+    # On a machine that is three times as slow, what is not distillation takes three times as long.
+    others = [RunStep("validate", seconds=18), RunStep("transform", seconds=21)]
+    slow = replace(done, steps=[*done.steps, *others])
+    assert auto.seconds_of_pruning(slow) == 60 + 3 * auto.CUTTING + (ASKED + DISTILLED) * 30
+    assert auto.seconds_of_pruning(RunRecord()) == math.inf
 
 
-def test_most_of_the_time_is_for_the_search() -> None:
-    assert auto.search_minutes(20) == 11
-    assert auto.search_minutes(0.1) == auto.LEAST_SEARCH
+def test_time_that_was_missed_or_left_over_is_told(tmp_path: Path) -> None:
+    def said(took: float, ended: str = "minutes") -> str:
+        return "; ".join(auto.time_taken(took, 4, record(tmp_path / "tuned", 1, 1, ended)))
+
+    assert said(3.99) == "took 4.0 of 4 minutes"
+    assert said(4.9) == "took 4.9 minutes: 0.9 (23%) more than the 4 of --minutes"
+    assert "ended early: 2 trials, and more of them would not have helped" in said(2.0, "converged")
+    assert "ended early: the steps behind the search took less" in said(2.0)
+
+
+class Clock:
+    """Seconds that the test counts."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+BOXES = [
+    Box(name="read", section=dict, seconds=2.0),
+    Box(name="search", section=dict, seconds=5.0, varies=True),
+    Box(name="judge", section=dict, seconds=4.0),
+    Box(name="keep", section=dict, seconds=1.0),
+]
+
+
+def test_a_step_is_told_what_is_left_beside_those_behind_it() -> None:
+    clock = Clock()
+    pace = Pace(BOXES, 1060.0, clock, at_first=lambda: 2.0)
+    # Before any has ended the load tells how slow the machine is.
+    assert pace.begins("read") == pytest.approx(1060 - SURE * 2 * (10 + ENDING))
+    clock.now += 6.0
+    # A step took three times as long as on a quiet machine: so will those behind the search.
+    assert pace.begins("search") == pytest.approx(1060 - SURE * 3 * (5 + ENDING))
+    clock.now += 30.0
+    assert pace.begins("judge") == pytest.approx(1060 - SURE * 3 * (1 + ENDING))
+    clock.now += 4.0
+    # What the search took tells nothing; what the judge took does.
+    assert pace.begins("keep") == pytest.approx(1060 - SURE * 10 / 6 * ENDING)
+    assert pace.slowness == pytest.approx(10 / 6)
+
+
+@settings(max_examples=30)
+@given(slow=st.floats(1, 5), minutes=st.floats(2, 40))
+def test_a_run_whose_search_ends_when_it_is_told_keeps_its_minutes(
+    slow: float, minutes: float
+) -> None:
+    """Whatever the machine's speed: 90 to 100 % of the minutes, where the search takes what is left."""
+    clock = Clock()
+    end = clock.now + 60 * minutes
+    pace = Pace(BOXES, end, clock, at_first=lambda: 1.0)
+    for box in BOXES:
+        until = pace.begins(box.name)
+        clock.now = max(clock.now, until) if box.varies else clock.now + box.seconds * slow
+    clock.now += slow * ENDING
+    assert end - 0.1 * 60 * minutes <= clock.now <= end + 1e-6
 
 
 @pytest.fixture
@@ -96,23 +162,20 @@ def test_a_command_of_any_length_knows_its_own_spec(files: list[str], tmp_path: 
     assert not was_written_by(command, tmp_path / "none.yaml")
 
 
-def test_time_that_was_missed_is_told() -> None:
-    assert auto.time_taken(3.99, 4) == "took 4.0 of 4 minutes"
-    assert auto.time_taken(4.9, 4) == "took 4.9 minutes: 0.9 (23%) more than the 4 of --minutes"
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_one_command_makes_an_agent_and_again_takes_it_from_the_cache(
     tmp_path: Path, bertworks: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     write_rows(tmp_path / "remarks.csv", made_up_rows(400))
-    command = ["auto", "remarks.csv", "--minutes", "20", *(f"--set={one}" for one in TINY)]
+    options = [*(f"--set={one}" for one in TINY), "--set=tune.trials=2"]
+    command = ["auto", "remarks.csv", "--minutes", "20", *options]
     done = bertworks(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     spec = yaml.safe_load((tmp_path / "remarks.yaml").read_text())
-    assert spec["tune"] == {"minutes": 11.0} and spec["task"]["type"] == "classification"
-    for said in ("epochs of distillation", "talk to it:", "of 20 minutes", "classification"):
+    assert spec["minutes"] == 20 and spec["tune"] == {"minutes": "auto"}
+    assert spec["task"]["type"] == "classification"
+    for said in ("as much distillation as fits", "talk to it:", "of 20 minutes", "(tune.trials)"):
         assert said in done.stdout
     store = Store(str(tmp_path / ".bertworks/models"))
     assert [one.state for one in store.list("remarks")] == ["passed", "passed"]
@@ -122,3 +185,23 @@ def test_one_command_makes_an_agent_and_again_takes_it_from_the_cache(
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert len(store.list("remarks")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_on_rows_without_a_rule_the_search_fills_its_minutes_and_the_steps_behind_it_fit(
+    tmp_path: Path, bertworks: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """The machine may be busy with other things at any time: the clock is told of, not judged here."""
+    labels = random.Random(3)
+    rows = [(text, labels.choice(["a", "b"])) for text, _ in made_up_rows(400)]
+    write_rows(tmp_path / "remarks.csv", rows)
+    command = ["auto", "remarks.csv", "--minutes", "3", *(f"--set={one}" for one in TINY)]
+    done = bertworks(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = next(newest_first(Root(tmp_path / ".bertworks")))
+    tuned = run.step("tune")
+    assert tuned is not None
+    found = TUNED.read(Path(tuned.outputs["tuned"]))
+    assert found.ended in ("minutes", "converged") and found.value >= found.trials[found.best].value
+    assert "of 3 minutes" in done.stdout or "of --minutes" in done.stdout

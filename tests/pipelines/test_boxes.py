@@ -96,7 +96,8 @@ def test_what_a_parameter_takes_is_the_nearest_that_is_there() -> None:
     assert of("finetune", "initial", kind="retrain") == ("compare", "initial")
     assert of("finetune", "initial", "pretrain.enabled=true") == ("pretrain", "model")
     both = ("pretrain.enabled=true", "tune.trials=3")
-    assert of("finetune", "initial", *both) == ("tune", "tuned")
+    assert of("finetune", "initial", *both) == ("choose", "chosen")
+    assert of("finetune", "initial", *both, "tune.finalists=1") == ("tune", "tuned")
     assert of("tune", "initial", *both) == ("pretrain", "model")
     assert of("tune", "initial", "tune.minutes=5", kind="retrain") == ("compare", "initial")
     assert "tune" not in {box.name for box in dag().boxes}
@@ -143,7 +144,7 @@ def test_a_box_of_a_section_of_its_own_is_there_when_that_is_on() -> None:
 
 def test_pods_ask_for_what_the_table_says() -> None:
     plain = spec_file.load(SENTIMENT).spec
-    off = {"pretrain", "tune", "deploy"}
+    off = {"pretrain", "tune", "collect", "choose", "deploy"}
     assert set(steps_at_work(plain)) == {box.step for box in TABLE} - off
     assert steps_at_work(plain).items() <= requests().items()
     asked = [(box.step, box.requests) for box in TABLE]

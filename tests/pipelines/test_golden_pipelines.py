@@ -13,6 +13,7 @@ GOLDEN = Path(__file__).parent / "golden"
 CASES = {
     "sentiment": (REPOSITORY / "examples/sentiment.yaml", "agent"),
     "every-resource": (GOLDEN / "every-resource.yaml", "agent"),
+    "search": (GOLDEN / "search.yaml", "agent"),
     "retrain": (GOLDEN / "retrain.yaml", "retrain"),
 }
 

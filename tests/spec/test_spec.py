@@ -428,3 +428,34 @@ def test_label_smoothing_is_searched_only_where_the_task_has_it() -> None:
     with pytest.raises(ValueError, match=r"`space.label_smoothing` does not go with"):
         space = {"label_smoothing": {"high": 0.1}}
         AgentSpec.model_validate({**parts, "tune": {"trials": 3, "space": space}})
+
+
+def test_what_turned_the_search_on_is_told(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "name: a\ndata: {sources: [{uri: a.csv}]}\nminutes: 20\ntune: {minutes: auto}\n"
+    )
+    told = {key: (value, origin) for key, value, origin in spec_file.explain(spec_file.load(spec))}
+    assert told["tune.enabled"] == (True, "tune.minutes")
+    spec.write_text("name: a\ndata: {sources: [{uri: a.csv}]}\n")
+    loaded = spec_file.load(spec, ["tune.trials=3"])
+    origins = {key: origin for key, _, origin in spec_file.explain(loaded)}
+    assert origins["tune.enabled"] == "tune.trials" and origins["tune.soup"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("tune.minutes=auto", "takes its part of the run's `minutes`, which are not given"),
+        ("tune.minutes=0", "must be a number above 0, or auto. Received: 0"),
+        ("tune.minutes=true", "must be a number above 0, or auto. Received: True"),
+        ("finetune.epochs=true", "must be a whole number from 1, or auto. Received: True"),
+        ("finetune.batch_size=true", "takes a number, not a switch. Received: true"),
+    ],
+)
+def test_minutes_and_numbers_that_are_none(tmp_path: Path, setting: str, says: str) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("name: a\ndata: {sources: [{uri: a.csv}]}\n")
+    with pytest.raises(SpecError) as raised:
+        spec_file.load(spec, [setting])
+    assert says in str(raised.value)

@@ -52,6 +52,7 @@ def test_an_address_in_short(tmp_path: Path) -> None:
         ("{layers: 0}", "greater than or equal to 1"),
         ("{name: bge-small-en, layers: 99}", "bge-small-en has 12 layers"),
         ("{layers: 7}", "6 at most. Received: 7"),
+        ("{layers: true}", "`base.layers`: takes a number, not a switch. Received: true"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, base: str, says: str) -> None:

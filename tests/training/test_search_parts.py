@@ -15,6 +15,7 @@ from tiny_tokens import CLASSIFICATION, REGRESSION, TAGGING, make_base, make_tok
 from bertworks.contracts.history import Point
 from bertworks.contracts.tokens import TOKENS
 from bertworks.contracts.tuned import Chosen
+from bertworks.deadline import Deadline
 from bertworks.errors import Diverged
 from bertworks.spec import Finetune, Task, Tune
 from bertworks.spec.tuning import Halving, Space
@@ -23,11 +24,12 @@ from bertworks.tasks import for_task
 from bertworks.training.initial import load_initial
 from bertworks.training.loop import State
 from bertworks.training.objectives.finetuning import Material
-from bertworks.training.search.budget import Budget
+from bertworks.training.search.budget import Budget, in_figures
 from bertworks.training.search.halving import goes_on, is_rung
-from bertworks.training.search.search import Trials
+from bertworks.training.search.search import LOST_HOPE, Trials
 from bertworks.training.search.soup import greedy
 from bertworks.training.search.space import Ends, Values, inside, own_settings, space_for
+from bertworks.training.search.starts import Starts
 from bertworks.training.search.study import Study
 from bertworks.training.search.trainer import place_for
 from tests.fixes.taking import taken
@@ -57,7 +59,7 @@ class Pretended:
         self.clock, self.seconds, self.killed_at = clock, seconds, killed_at
         self.epochs = 0
 
-    def train(self, settings, judge, name):
+    def train(self, chosen, settings, judge, over, name):
         if settings.learning_rate > 9e-4:
             raise Diverged("The loss is nan.")
         state = State()
@@ -74,7 +76,7 @@ class Pretended:
                 break
         return state
 
-    def offer(self, number, value):
+    def offer(self, number, chosen, value):
         pass
 
     def close(self):
@@ -265,11 +267,11 @@ def base(tmp_path_factory):
     return make_base(tmp_path_factory.mktemp("base") / "base")
 
 
-def material(folder: Path, base: Path, task=CLASSIFICATION, rows=(160, 32, 16)) -> Material:
+def material(folder: Path, base: Path, task=CLASSIFICATION, rows=(160, 32, 16)) -> Starts:
     tokens = open_artifact(make_tokens(folder / "tokens", task, rows=rows))
     info = TOKENS.read(tokens)
     handler = for_task(Task(**task), info.labels, info.score)
-    return Material.read(tokens, handler, load_initial(open_artifact(base), tokens))
+    return Starts(Material.read(tokens, handler, load_initial(open_artifact(base), tokens)))
 
 
 def test_the_space_is_laid_around_the_sections_own_settings(tmp_path, base):
@@ -291,7 +293,7 @@ def test_the_task_and_the_rows_have_their_say(tmp_path, base):
     number = space_for(Space(), material(tmp_path / "number", base, REGRESSION), section)
     assert "label_smoothing" not in number
     fresh = material(tmp_path / "fresh", base)
-    fresh = replace(fresh, initial=(fresh.initial[0], {}))
+    fresh = Starts(replace(fresh.own, initial=(fresh.own.initial[0], {})))
     assert "layer_decay" not in space_for(Space(), fresh, section)
 
 
@@ -306,3 +308,120 @@ def test_the_spec_narrows_the_space(tmp_path, base):
     assert space["learning_rate"] == Values((1e-5,)) and space["batch_size"] == Values((4.0,))
     assert "epochs" not in space and space["warmup"] == Values((0.5,))
     assert space["weight_decay"].log and space["dropout"] == Ends(0.05, 0.15)
+
+
+def test_layers_and_lengths_are_searched_where_they_may_be_worth_it(tmp_path, base):
+    found = material(tmp_path, base)
+    section = Finetune(learning_rate=3e-4, epochs=4, batch_size=16)
+    plain = space_for(Space(), found, section)
+    # Without limits the whole encoder is the best start; few texts are longer than half of what is read.
+    assert "layers" not in plain and "base" not in plain
+    assert found.share_of_longer(8) > 0.2 and plain["max_length"] == Values((8, 16.0))
+    limited = space_for(Space(), found, section, limited=True)
+    assert limited["layers"] == Values((1, 2))
+    said = space_for(
+        Space.model_validate({"layers": {"values": [1, 9]}, "max_length": None}), found, section
+    )
+    assert said["layers"] == Values((1.0,)) and "max_length" not in said
+    for setting, value in (("layers", 0), ("max_length", 4), ("epochs", 0)):
+        with pytest.raises(ValueError, match=f"{setting}.*none that"):
+            Space.model_validate({setting: {"values": [value]}})
+    with pytest.raises(ValueError, match="minilm-l6"):
+        Space.model_validate({"base": ["minilm-l7"]})
+
+
+def test_a_trial_starts_from_fewer_layers_and_reads_less_at_once(tmp_path, base):
+    found = material(tmp_path, base)
+    whole = found.material(Chosen())
+    assert whole.initial[0].num_layers == 2 and whole.train is found.own.train
+    small = found.material(Chosen(layers=1, max_length=8))
+    assert small.initial[0].num_layers == 1 and small.info.max_length == 8
+    assert int(small.train.lengths.max()) == 8 < int(whole.train.lengths.max())
+    cut = int(np.argmax(whole.train.lengths))
+    ids = whole.train.input_ids[cut]
+    assert list(small.train.input_ids[cut]) == [*ids[:7], ids[-1]]
+    assert not any(".layer.1." in name for name in small.initial[1])
+    assert set(small.initial[1]) < set(whole.initial[1])
+    assert found.cost(Chosen(layers=1)) == 0.5 and found.cost(Chosen()) == 1.0
+
+
+def test_cheap_trials_come_first_and_dear_ones_have_fewer_epochs(tmp_path):
+    space = {**SPACE, "layers": Values((6.0, 12.0))}
+
+    def cost(settings):
+        return settings.layers / 6
+
+    found = Study(
+        tmp_path / "study.jsonl", space, {**FIRST, "layers": 6}, Tune(trials=1, seed=3), lower=False,
+        cost=cost,
+    )  # fmt: skip
+    drawn = [found.next(6.0).settings]
+    for number in range(1, 6):
+        found.end(number - 1, "halved", None)
+        drawn.append(found.next(6.0).settings)
+    asked = [one.layers * one.epochs for one in drawn[1:]]
+    dear = [one for one in drawn if one.layers == 12]
+    assert dear and all(one.epochs <= 3 for one in dear)
+    assert [one.layers for one in drawn[1:]].index(12) > 0 and asked[0] == min(asked)
+
+
+def test_what_cannot_fit_the_limits_is_not_begun(tmp_path):
+    clock = Clock()
+    space = {**SPACE, "layers": Values((6.0, 12.0))}
+    run = replace(trials(Tune(trials=6)), misfit=lambda one: "too slow" if one.layers == 12 else "")
+    trainer = Pretended(clock)
+    found = run.run(
+        study(tmp_path, space=space, first={**FIRST, "layers": 6}),
+        trainer,
+        Budget(None, clock=clock),
+    )
+    left_out = [one for one in found.trials if one.ended == "limits"]
+    assert left_out and all(one.settings.layers == 12 and not one.rungs for one in left_out)
+    assert sum(one.ended != "limits" for one in found.trials) == 6
+    assert trainer.epochs == sum(len(one.rungs) for one in found.trials)
+
+
+def test_one_trial_leaves_time_for_others(tmp_path):
+    """Twenty epochs would take all of the minutes: the same settings with fewer are the next trial."""
+    clock, wanted = Clock(), Tune(minutes=2)
+    budget = Budget(2, clock=clock)
+    first = {**FIRST, "epochs": 20.0}
+    space = {**SPACE, "epochs": Ends(10, 20, whole=True)}
+    found = trials(wanted, 10).run(
+        study(tmp_path, space=space, first=first), Pretended(clock, 5.0), budget
+    )
+    assert [one.ended for one in found.trials[:2]] == ["minutes", "complete"]
+    assert len(found.trials[0].rungs) == 1
+    second = found.trials[1].settings
+    assert replace(second, epochs=20) == found.trials[0].settings and second.epochs < 20
+    assert found.own == found.trials[1].value
+    assert len(found.trials) > 3 and 0.9 * 120 <= clock.now <= 120 + 1e-6
+
+
+def test_a_search_ends_where_more_would_not_help(tmp_path):
+    clock = Clock()
+    flat = {"dropout": Ends(0.0, 0.1)}
+    run = trials(Tune(minutes=1000), 1)
+    found = run.run(study(tmp_path, space=flat, first={"dropout": 0.1}), Pretended(clock, 1.0),
+                    Budget(1000, clock=clock))  # fmt: skip
+    assert found.ended == "converged" and len(found.trials) == LOST_HOPE + 1
+    assert clock.now < 60 * 1000
+    (tmp_path / "perfect").mkdir()
+    perfect = replace(run, perfect=found.value)
+    found = perfect.run(study(tmp_path / "perfect", space=flat, first={"dropout": 0.1}),
+                        Pretended(clock, 1.0), Budget(1000, clock=clock))  # fmt: skip
+    assert found.ended == "converged" and len(found.trials) == 1
+
+
+def test_the_searchs_part_of_the_runs_minutes():
+    def part(left: float, **more) -> float:
+        asked = Tune.model_validate({"minutes": "auto", "enabled": True, **more})
+        return 60 * in_figures(asked, 20, Deadline(1000 + left, lambda: 1000)).minutes
+
+    assert part(1000) == pytest.approx(600) and part(1000, share=0.5) == pytest.approx(500)
+    # Where pruning would not fit into the rest, all of it is searched.
+    assert part(100) == pytest.approx(100) and part(-5) == pytest.approx(1)
+    assert in_figures(Tune(minutes=7), 20, Deadline(0)).minutes == 7
+    # Pods are told of no end.
+    alone = in_figures(Tune.model_validate({"minutes": "auto", "enabled": True}), 20, Deadline())
+    assert alone.minutes == pytest.approx(12)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
+from bertworks.compression.pruning.latency import QUANTILES
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import encoder_shapes, initialize
 from bertworks.models.weights import save_folder
@@ -69,10 +70,13 @@ def make_tokens(path, task=CLASSIFICATION, rows=(160, 32, 16), pair=False, seed=
         "tags": pa.list_(pa.int32()),
     }
     splits = dict(zip(("train", "validation", "test"), rows, strict=True))
+    lengths = []
     with write(path, kind="tokens", producer="transform") as folder:
         for split, count in splits.items():
             made = [make_row(random, index, task, pair) for index in range(count)]
             made.sort(key=lambda row: row["length"])
+            if split == "train" and made:
+                lengths = [row["length"] for row in made]
             names = list(made[0]) if made else ["id", "input_ids", "length"]
             schema = pa.schema([(name, fields[name]) for name in names])
             (folder / split).mkdir()
@@ -90,6 +94,7 @@ def make_tokens(path, task=CLASSIFICATION, rows=(160, 32, 16), pair=False, seed=
                 "vocab_size": 40,
                 "special": SPECIAL,
                 "rows": splits,
+                "length_quantiles": np.quantile(lengths, QUANTILES).tolist() if lengths else [],
                 "corpus_rows": 64,
                 "score": {"mean": 6.0, "std": 1.0, "min": 5.0, "max": 7.0}
                 if task["type"] == "regression"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from bertworks.compression.pruning.shrink import Model, cut_and_repair, plan_for
 from bertworks.compression.pruning.widths import PruningPlan
 from bertworks.contracts.history import Point, Timings
 from bertworks.contracts.tokens import TOKENS
+from bertworks.deadline import Deadline
 from bertworks.models.model import BertModel, build, get_weights
 from bertworks.notices import Notice
 from bertworks.spec import Prune
@@ -32,6 +34,13 @@ from bertworks.training.loop import State
 from bertworks.training.objectives.distillation import Split, distill
 from bertworks.training.objectives.labelled import Predictor
 from bertworks.training.rows import LabelledRows, read_splits
+
+DISTILLED = 1.2
+"""What an epoch of distillation takes, by one of fine-tuning; all in all about so much."""
+ASKED = 0.4
+"""What the teacher's answers to all rows take, by the same."""
+AFTER_SECONDS = 12.0
+"""For measuring what came of it, and writing it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,10 @@ def prune(
     handler: TaskHandler,
     settings: Prune,
     checkpoints: Checkpoints | None = None,
+    *,
+    until: Deadline | None = None,
+    rate: float = 0.0,
+    max_length: int | None = None,
 ) -> Pruned:
     """Prunes a fine-tuned model and distils it into what is left.
 
@@ -73,16 +86,21 @@ def prune(
         settings: The spec's prune section.
         checkpoints: Already entered, or None. Measured times and the plan are kept there too, as a
             resumed run must go on with the same widths.
+        until: When it should be done: fewer epochs of distillation than asked where they do not fit.
+        rate: Tokens a second at which the full model was trained, by which that is told; 0: not known.
+        max_length: Tokens that the model reads at once; None: as the rows say.
 
     Raises:
         DataError: A split has no rows.
         SpecError: No widths are that fast.
     """
     info = TOKENS.read(tokens)
-    split, pad = Split(*read_splits(tokens, handler.target_column)), info.special.pad
+    length = max_length or info.max_length
+    split = Split(*read_splits(tokens, handler.target_column, length))
+    pad = info.special.pad
     kept = checkpoints.folder if checkpoints else None
     subject = Subject.of(full.config, handler.head(), handler.form.two_texts)
-    shapes = representative_shapes(info.length_quantiles)
+    shapes = representative_shapes([min(one, length) for one in info.length_quantiles])
     table = _table(settings, subject, shapes, kept)
 
     precision.prepare_devices()
@@ -101,18 +119,40 @@ def prune(
             student = build(cut.config, handler.head(), cut.weights, precision=kind)
         before = _score(student, split.validation, handler, pad)
         scores[f"validation_{metric}_before_distillation"] = before
-        if settings.epochs:
+        epochs = _affordable(settings.epochs, split, rate, until or Deadline())
+        if epochs:
+            fitting = settings.model_copy(update={"epochs": epochs})
             trained = distill(
-                student, teacher, split, handler, settings, pad=pad, checkpoints=checkpoints
-            )
+                student, teacher, split, handler, fitting, pad=pad, checkpoints=checkpoints,
+                over=(until or Deadline()).earlier(AFTER_SECONDS).over,
+            )  # fmt: skip
+        scores["distillation_epochs"] = epochs
         scores[f"validation_{metric}"] = _score(student, split.validation, handler, pad)
         cut = Model(cut.config, get_weights(student))
     else:
         scores[f"validation_{metric}"] = scores[f"validation_{metric}_teacher"]
     scores |= _sizes(full, cut, plan)
-    scores["measured_speedup"] = _measured_speedup(full, cut, handler, info.max_length, table)
+    scores["measured_speedup"] = _measured_speedup(full, cut, handler, length, table)
     speeds = {name: scores[name] for name in ("predicted_speedup", "measured_speedup")}
     return Pruned(cut, plan, table, scores, trained.points, replace(trained.timings, **speeds))
+
+
+def _affordable(asked: int, split: Split, rate: float, until: Deadline) -> int:
+    """As many of the asked epochs as fit, at least one: a model that was cut alone answers badly."""
+    if not asked or not rate or math.isinf(until.left):
+        return asked
+    epoch = float(split.train.lengths.sum()) / rate
+    return max(
+        1, min(asked, int((until.left - AFTER_SECONDS - ASKED * epoch) / (DISTILLED * epoch)))
+    )
+
+
+def shortened(asked: int, epochs: int) -> list[Notice]:
+    """A notice where fewer epochs of distillation fitted into the run's minutes than were asked."""
+    if epochs >= asked:
+        return []
+    text = f"{epochs} of {asked} epochs of distillation fitted into the run's minutes"
+    return [Notice(f"{text}; raise `minutes` (of `bertworks auto`: --minutes).", count=epochs)]
 
 
 def speed_notices(asked: float, speedup: float) -> list[Notice]:

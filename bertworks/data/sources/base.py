@@ -339,10 +339,13 @@ def _build_tokenizer(
     files = VOCABULARIES.get(family, ("vocab.txt",))
     if not files or any(_take(base, file, into, spec_folder) is None for file in files):
         needed = " or ".join(["tokenizer.json", *([" and ".join(files)] if files else [])])
-        raise _no_file(
-            base, "tokenizer.json",
-            f"It needs {needed} beside config.json; save_pretrained of transformers writes the first.",
-        )  # fmt: skip
+        how = "save_pretrained of transformers writes the first"
+        if not files:
+            how = (
+                "where the package sentencepiece is installed, transformers makes it of "
+                "sentencepiece.bpe.model: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+            )
+        raise _no_file(base, "tokenizer.json", f"It needs {needed} beside config.json; {how}.")
     if family in VOCABULARIES:
         vocabulary.build(into, family, settings, masked(base.uri))
         return None

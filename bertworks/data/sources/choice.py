@@ -8,7 +8,7 @@ from itertools import islice
 from bertworks.data.inspection.language import language_of, name_of
 from bertworks.notices import Notice
 from bertworks.spec import Base
-from bertworks.spec.bases import for_languages
+from bertworks.spec.bases import CATALOGUE, for_languages
 
 LOOKED_AT = 2_000
 
@@ -30,3 +30,19 @@ def choose(base: Base, texts: Iterable[str]) -> tuple[Base, Notice]:
     chosen = Base(name=found.name, **settings)
     text = f"base: auto takes {found.name} ({found.model}): the training texts are in {told}"
     return chosen, Notice(f"{text} ({language.script} script); base.name takes another one")
+
+
+def alike(base: Base, texts: Iterable[str]) -> list[str]:
+    """Names of the catalogue's other encoders that are for the language of the texts.
+
+    Args:
+        base: The encoder that is taken.
+        texts: Those of the training rows, whose first ones are looked at.
+    """
+    language = language_of(list(islice(texts, LOOKED_AT)))
+    codes = {code for code in (language.code, language.second) if code}
+    return [
+        one.name
+        for one in CATALOGUE
+        if codes and codes <= {*one.languages} and one.checkpoint.uri != base.uri
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bertworks.contracts.confidence import Calibration
+from bertworks.evaluation.confidence.measuring import calibration_error
 from bertworks.evaluation.tokenized import answers_on_tokens
 from bertworks.notices import Notice
 from bertworks.runtime.confidence import scaled
@@ -20,6 +21,7 @@ from bertworks.tasks.measuring import softmax
 
 COLDEST, HOTTEST = 0.05, 20.0
 STEPS = 60  # halvings of the logarithm of that range: more than float64 can tell
+FOLDS = 5
 NEVER = math.nextafter(1.0, 2.0)  # more than any probability
 FEW = 100  # rows; thresholds from fewer are told
 
@@ -49,7 +51,7 @@ def calibrated(
         return None
     found = Calibration(len(logits), asked=asked)
     if asked.calibrate:
-        found = replace(found, temperature=temperature(*choices))
+        found = replace(found, temperature=kept_temperature(*choices))
     over = [scaled(np.asarray(row), found.temperature) for row in logits]
     answers = answers_on_tokens(handler, targets, over)
     sure = answers.confidence()
@@ -94,6 +96,29 @@ def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
         else:
             low = middle
     return math.exp(-(low + high) / 2)
+
+
+def kept_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+    """The temperature, or 1 where it calibrates worse on rows that it was not fitted on.
+
+    Each of `FOLDS` parts of the rows is asked with the temperature of the others. Where the expected
+    calibration error of these answers is larger than that of the scores as they are, the rows do not
+    tell a temperature.
+
+    Args:
+        logits: (rows, labels).
+        truth: The true label of each row, (rows,).
+    """
+    found = temperature(logits, truth)
+    if len(logits) < FOLDS or found == 1.0:
+        return found
+    wide, part = np.asarray(logits, np.float64), np.arange(len(logits)) % FOLDS
+    held_out = np.empty_like(wide)
+    for fold in range(FOLDS):
+        rest = part != fold
+        held_out[~rest] = wide[~rest] / temperature(wide[rest], truth[rest])
+    worse = calibration_error((held_out, truth)) > calibration_error((wide, truth))
+    return 1.0 if worse else found
 
 
 def least_sure(sure: np.ndarray, right: np.ndarray, asked: Abstain) -> float:

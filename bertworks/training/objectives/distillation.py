@@ -11,7 +11,7 @@ kept in memory where they fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,7 @@ def distill(
     pad: int = 0,
     checkpoints: Checkpoints | None = None,
     kept_bytes: int = KEPT_BYTES,
+    over: Callable[[], bool] | None = None,
 ) -> State:
     """Trains a student in place; it ends with the weights of the best epoch on validation.
 
@@ -72,6 +73,7 @@ def distill(
         pad: Id of the padding token.
         checkpoints: Already entered, or None.
         kept_bytes: Most memory for the teacher's answers.
+        over: Asked after each step whether time is over, see `loop.Selection`.
 
     Returns:
         The run's state, of which `points` go into history.json and `timings` into timings.json.
@@ -80,15 +82,16 @@ def distill(
     kept = answer_bytes(teacher, split.train) <= kept_bytes
     if kept:
         feed = TaughtFeed(feed, answers(teacher, split.train, pad))
+    selection = select_on(
+        student, split.validation, handler, None, patience=settings.epochs, pad=pad
+    )
     return train(
         student,
         feed,
         objective(handler.task, settings, None if kept else teacher),
         settings,
         total=settings.epochs * len(feed.steps(0)),
-        selection=select_on(
-            student, split.validation, handler, None, patience=settings.epochs, pad=pad
-        ),
+        selection=replace(selection, over=over),
         checkpoints=checkpoints,
         name="distilling",
     )

@@ -108,6 +108,7 @@ def finetune_on(
     checkpoints: Checkpoints | None = None,
     *,
     judge: Judge | None = None,
+    over: Callable[[], bool] | None = None,
     name: str = "fine-tuning",
 ) -> tuple[BertModel, State]:
     """Trains a model on rows that were read.
@@ -117,6 +118,7 @@ def finetune_on(
         settings: The spec's finetune section.
         checkpoints: Already entered, or None.
         judge: Asked after each epoch whether to go on, see `loop.Selection`.
+        over: Asked after each step whether time is over, likewise.
         name: What progress calls it.
 
     Returns:
@@ -133,7 +135,7 @@ def finetune_on(
         settings,
         total=length.epochs * len(feed.steps(0)),
         layer_decay=settings.layer_decay,
-        selection=dataclasses.replace(selection, minutes=settings.minutes, judge=judge),
+        selection=dataclasses.replace(selection, minutes=settings.minutes, judge=judge, over=over),
         checkpoints=checkpoints,
         name=name,
     )

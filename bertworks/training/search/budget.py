@@ -6,10 +6,19 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from bertworks.deadline import Deadline
+from bertworks.spec.tuning import Tune
+
 Clock = Callable[[], float]
 """Seconds that only grow."""
 LATEST = 3
 """Trials whose epochs tell how long the next one's take: kernels are compiled in the first ones."""
+TRIAL_SHARE = 0.4
+"""Of the whole budget, which one trial may take where fewer epochs would do: others need a chance."""
+LEAST_EPOCHS = 3
+"""Which a trial has all the same, where they fit."""
+LEAST_PRUNING = 75.0
+"""Seconds without which pruning and distilling are not worth beginning."""
 
 
 class Budget:
@@ -19,13 +28,20 @@ class Budget:
         minutes: Of the whole search; None: no limit.
         spent: Seconds that earlier attempts of the same search took.
         clock: Tells the seconds; for tests another one.
+        deadline: When it is over in any case.
     """
 
     def __init__(
-        self, minutes: float | None, spent: float = 0.0, clock: Clock = time.monotonic
+        self,
+        minutes: float | None,
+        spent: float = 0.0,
+        clock: Clock = time.monotonic,
+        deadline: Deadline | None = None,
     ) -> None:
         self.minutes, self.clock = minutes, clock
         self._before, self._began = spent, clock()
+        self._deadline, self._held = deadline or Deadline(), 0.0
+        self._steady: float | None = None
 
     @property
     def spent(self) -> float:
@@ -35,7 +51,20 @@ class Budget:
     @property
     def left(self) -> float:
         """Seconds that are left; infinite without a limit."""
-        return math.inf if self.minutes is None else 60 * self.minutes - self.spent
+        own = math.inf if self.minutes is None else 60 * self.minutes - self.spent
+        return min(own, self._deadline.left) - self._held
+
+    def hold_back(self, seconds: float) -> None:
+        """Keeps seconds for what comes after the trials, instead of those kept before."""
+        self._held = seconds
+
+    def learn(self, epoch_seconds: float) -> None:
+        """Notes what an epoch takes now that kernels are compiled, on a machine as busy as it is."""
+        self._steady = epoch_seconds or None
+
+    def over(self) -> bool:
+        """Whether nothing is left."""
+        return self.left <= 0
 
     def epochs(self, seconds: Sequence[Sequence[float]]) -> float:
         """How many epochs of one more trial still fit; infinite where nothing is known.
@@ -44,17 +73,55 @@ class Budget:
             seconds: Of each trial so far, what it had taken by the end of each of its epochs. The first
                 one has the trial's start in it: as every trial has one, that counts.
         """
-        latest = [ends for ends in seconds if ends][-LATEST:]
-        if self.minutes is None or not latest:
-            return math.inf
-        epoch = sum(ends[-1] for ends in latest) / sum(len(ends) for ends in latest)
-        return max(0.0, self.left) // epoch if epoch > 0 else math.inf
+        start, epoch = self._cost(seconds)
+        left = self.left - start
+        return max(0.0, left) // epoch if epoch and math.isfinite(left) else math.inf
 
-    def another(self, ends: Sequence[float]) -> bool:
+    def most_epochs(self, seconds: Sequence[Sequence[float]]) -> float:
+        """How many epochs one more trial may have: it must fit, and leave time for others.
+
+        Args:
+            seconds: As for `epochs`.
+        """
+        _, epoch = self._cost(seconds)
+        if not epoch or math.isinf(self.left):
+            return math.inf
+        share = TRIAL_SHARE * (self.spent + max(0.0, self.left)) // epoch
+        return min(self.epochs(seconds), max(share, LEAST_EPOCHS))
+
+    def another(self, ends: Sequence[float], cost: float = 1.0) -> bool:
         """Whether another epoch of the trial that is at work fits.
 
         Args:
             ends: Seconds that it had taken by the end of each of its epochs.
+            cost: What its steps take, by those of the own encoder.
         """
         latest = ends[-1] - (ends[-2] if len(ends) > 1 else 0.0)
-        return latest <= self.left
+        return min(latest, cost * (self._steady or latest)) <= self.left
+
+    def _cost(self, seconds: Sequence[Sequence[float]]) -> tuple[float, float]:
+        """Seconds of a trial's start, and of an epoch; 0 where nothing is known."""
+        latest = [ends for ends in seconds if ends][-LATEST:]
+        if not latest:
+            return 0.0, self._steady or 0.0
+        if self._steady is None:
+            return 0.0, sum(ends[-1] for ends in latest) / sum(len(ends) for ends in latest)
+        starts = [max(0.0, ends[-1] - len(ends) * self._steady) for ends in latest]
+        # The very first trial compiles what the others take from it.
+        return min(starts) / (2 if len(latest) == 1 else 1), self._steady
+
+
+def in_figures(asked: Tune, run_minutes: float | None, until: Deadline) -> Tune:
+    """The spec's section with its minutes as a number, where it leaves them to the run's.
+
+    Args:
+        asked: The section.
+        run_minutes: Of the whole run.
+        until: When the search must be over, so that the run's other steps fit into its minutes.
+    """
+    if asked.minutes != "auto":
+        return asked
+    left = 60 * (run_minutes or 0.0) if math.isinf(until.left) else until.left
+    rest = (1.0 - asked.share) * left
+    part = asked.share * left if rest >= LEAST_PRUNING else left
+    return asked.model_copy(update={"minutes": max(part, 1.0) / 60})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from bertworks.contracts.tuned import SearchTimes, Tuned
+from bertworks.contracts.tuned import Chosen, Finalist, SearchTimes, Tuned
+from bertworks.deadline import Deadline
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import Weights
 from bertworks.spec import Finetune
@@ -19,8 +21,10 @@ from bertworks.tasks.handler import TaskHandler
 from bertworks.training.loop import State
 from bertworks.training.objectives.finetuning import Material, config_for
 from bertworks.training.search.budget import Budget, Clock
+from bertworks.training.search.folds import FoldTrainer
 from bertworks.training.search.search import Trials
-from bertworks.training.search.space import Ends, SearchSpace, inside, own_settings, space_for
+from bertworks.training.search.space import Ends, SearchSpace, inside, own_settings, space_for, told
+from bertworks.training.search.starts import Starts
 from bertworks.training.search.study import Study
 from bertworks.training.search.trainer import ModelTrainer
 
@@ -37,6 +41,10 @@ class Search:
         initial: The encoder that every trial starts from.
         settings: The spec's finetune section: what trial 0 has, and all trials of what is not searched.
         wanted: The spec's tune section.
+        others: Name to folder of the encoders that are tried beside the initial one.
+        limited: Whether the gates limit size or latency.
+        misfit: Why a model of these sizes, reading so many tokens at once, cannot fit them.
+        shard: Which part of the trials it is.
         inputs: The inputs' digests.
     """
 
@@ -46,11 +54,21 @@ class Search:
     settings: Finetune
     wanted: Tune
     inputs: Mapping[str, str]
+    others: Mapping[str, Path] = field(default_factory=dict)
+    limited: bool = False
+    misfit: Callable[[EncoderConfig, int], str] = lambda config, length: ""
+    shard: int = 0
 
 
 @dataclass(frozen=True)
-class Winner:
-    """The best trial's model: sizes, all weights with the head's, and where its training ended."""
+class Model:
+    """One of the best models.
+
+    Attributes:
+        config: Sizes.
+        weights: All, with the head's.
+        state: Where its training ended.
+    """
 
     config: EncoderConfig
     weights: Weights
@@ -63,14 +81,16 @@ def tune(
     *,
     began: float | None = None,
     clock: Clock = time.monotonic,
-) -> tuple[Tuned, SearchTimes, Winner]:
-    """Runs a search, or goes on with it.
+    until: Deadline | None = None,
+) -> tuple[Tuned, SearchTimes, list[Model]]:
+    """Runs a search, or goes on with it; gives the finalists' models beside, the winner's first.
 
     Args:
         search: What is searched.
         place: Where it is kept, already entered.
         began: When the budget began to run, by the clock; None: now.
         clock: Tells the seconds.
+        until: When the search must be over, whatever its own minutes are; None: then.
 
     Raises:
         DataError: A split has no rows, or the rows do not fit the encoder.
@@ -79,37 +99,79 @@ def tune(
     began = clock() if began is None else began
     handler, settings, wanted = search.handler, search.settings, search.wanted
     material = Material.read(search.tokens, handler, search.initial)
+    starts = Starts(material, search.others)
     length = material.length(settings)
     if settings.epochs == "auto":  # so that trial 0 is what the section by itself would be
         settings = settings.model_copy(update={"patience": length.patience})
-    space = space_for(wanted.space, material, settings)
-    first = inside(space, own_settings(material, settings))
+    space = space_for(wanted.space, starts, settings, limited=search.limited)
+    own = own_settings(starts, settings)
+    first = inside(space, own)
     metric = settings.metric or handler.default_metric
-    identity = {"step": "tune", "task": handler.task.model_dump(mode="json"), "metric": metric}
-    trainer = ModelTrainer(material, place, identity, search.inputs, wanted.soup, metric)
-    lower, file = lower_is_better(metric), place.folder / STUDY
-    study = Study(file, space, first, wanted, lower=lower)
+    lower = lower_is_better(metric)
+    identity = {
+        "step": "tune", "task": handler.task.model_dump(mode="json"), "metric": metric,
+        "shard": search.shard,
+    }  # fmt: skip
+    kind = FoldTrainer if wanted.folds else ModelTrainer
+    kept = max(wanted.soup, wanted.finalists)
+    trainer = kind(starts, place, identity, search.inputs, kept, metric)
+    if isinstance(trainer, FoldTrainer):
+        trainer.folds, trainer.seed = wanted.folds or 0, wanted.seed
+        trainer.settings = settings
+    file = place.folder / STUDY
+    study = Study(file, space, first, wanted, lower=lower, cost=starts.cost, shard=search.shard)
     if study.best is not None and not trainer.kept:
         print(f"{place.folder} has lost the search's best model: it begins anew", file=sys.stderr)
         file.unlink()
-        study = Study(file, space, first, wanted, lower=lower)
+        study = Study(file, space, first, wanted, lower=lower, cost=starts.cost, shard=search.shard)
     earlier = sum(ends[-1] for ends in study.seconds if ends)
-    budget = Budget(wanted.minutes, earlier + clock() - began, clock)
+    minutes = wanted.minutes if isinstance(wanted.minutes, float | int) else None
+    budget = Budget(minutes, earlier + clock() - began, clock, until)
     trials = Trials(
         wanted, settings, metric, _least_epochs(space, length.epochs),
         lambda value, than: handler.is_better(metric, value, than),
+        1.0 if metric in handler.task.kind.at_most_one and not lower else None,
+        _behind(material) if until else lambda rate: 0.0,
+        lambda one: search.misfit(starts.config(one), one.max_length or material.info.max_length),
     )  # fmt: skip
     tuned = trials.run(study, trainer, budget)
-    best = settings.model_copy(update=tuned.settings.given())
-    soup, state = trainer.winner(best)
-    tuned = replace(tuned, averaged=soup.trials, value=soup.value)
-    winner = Winner(config_for(search.initial[0], material.info, best), soup.weights, state)
+    best = settings.model_copy(update=tuned.settings.of_finetune())
+    soup, state = trainer.winner(best, wanted.soup)
+    length_of = {one.number: starts.material(one.settings).info.max_length for one in trainer.kept}
+    models = [Model(_sizes(starts, tuned.settings, settings), soup.weights, state)]
+    finalists = [Finalist(soup.trials, soup.value, length_of[tuned.best])]
+    for one, weights in trainer.others(soup.trials, wanted.finalists - 1):
+        models.append(Model(_sizes(starts, one.settings, settings), weights, one.state))
+        finalists.append(Finalist([one.number], one.value, length_of[one.number]))
+    tuned = replace(
+        tuned, averaged=soup.trials, value=soup.value, searched=list(told(space, own)),
+        finalists=finalists, folds=wanted.folds,
+    )  # fmt: skip
     times = [round(ends[-1], 3) if ends else 0.0 for ends in study.seconds]
-    return tuned, SearchTimes(round(budget.spent, 3), times), winner
+    return tuned, SearchTimes(round(budget.spent, 3), times), models
+
+
+def _sizes(starts: Starts, chosen: Chosen, settings: Finetune) -> EncoderConfig:
+    """What a trial's model was built with."""
+    material = starts.material(chosen)
+    had = settings.model_copy(update=chosen.of_finetune())
+    return config_for(material.initial[0], material.info, had)
+
+
+def _behind(material: Material) -> Callable[[float], float]:
+    """What asking models for all rows takes in the steps behind the search.
+
+    Evaluate and its twin ask for the test rows, quantize asks several graphs for validation rows. An
+    answer takes about a third of what learning from the row takes.
+    """
+    rows, validation = material.info.rows, material.validation
+    test = rows.get("test", 0) * float(validation.lengths.mean()) if len(validation) else 0.0
+    tokens = 2 * test + 3 * float(validation.lengths.sum())
+    return lambda rate: tokens / (3 * rate) if rate > 0 else 0.0
 
 
 def _least_epochs(space: SearchSpace, own: int) -> int:
     epochs = space.get("epochs")
     if epochs is None:
         return own
-    return int(epochs.low if isinstance(epochs, Ends) else min(epochs.values))
+    return int(epochs.low if isinstance(epochs, Ends) else min(map(float, epochs.values)))

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from bertworks.contracts.history import Point
-from bertworks.contracts.tuned import Ended, Trial, Tuned
+from bertworks.contracts.tuned import Chosen, Ended, Trial, Tuned
 from bertworks.errors import BertworksError, Diverged
 from bertworks.progress import duration
 from bertworks.spec import Finetune
 from bertworks.spec.tuning import Halving, Tune
 from bertworks.training.advice import SPLITS
-from bertworks.training.loop import State
+from bertworks.training.loop import OVER, State
 from bertworks.training.objectives.finetuning import Judge
-from bertworks.training.search.budget import Budget
+from bertworks.training.search.budget import LEAST_EPOCHS, Budget
 from bertworks.training.search.halving import goes_on, is_rung
 from bertworks.training.search.study import Running, Study
 
-HALVED, OVER = "halved", "budget"
-"""What a judge says."""
+HALVED = "halved"
+"""What a judge says of a trial that lags behind."""
+LOST_HOPE = 25
+"""Trials without a better one after which more of them would not help."""
+MOST_MISFITS = 200
+"""Trials that were not begun, after which there is little in the space that fits the limits."""
 
 
 class Trainer(Protocol):
-    """What trains the trials, and keeps the best one's model."""
+    """What trains the trials, and keeps the best one's model.
 
-    def train(self, settings: Finetune, judge: Judge, name: str) -> State:
+    Attributes:
+        error: Of the latest trial's value, see `Trial`.
+    """
+
+    error: float | None
+
+    def train(
+        self, chosen: Chosen, settings: Finetune, judge: Judge, over: Callable[[], bool], name: str
+    ) -> State:
         """Trains, or goes on from where the same training was cut off.
+
+        Args:
+            chosen: What it starts from.
+            settings: What it trains with.
+            judge: Asked after each epoch.
+            over: Asked after each step whether time is over.
+            name: What progress calls it.
 
         Raises:
             Diverged: The loss is not finite.
         """
 
-    def offer(self, number: int, value: float) -> None:
+    def offer(self, number: int, chosen: Chosen, value: float) -> None:
         """Keeps the model of the training that has just ended, where it is among the best."""
 
     def close(self) -> None:
@@ -50,6 +70,11 @@ class Trials:
         metric: What they are compared by.
         least_epochs: Epochs that a trial must have to be worth its start.
         better: Whether a value of the metric is better than an earlier one.
+        perfect: The value beyond which there is none; None: there is always a better one.
+        behind: Seconds that the rows take in the steps behind the search, by the tokens that are trained
+            on in a second.
+        misfit: Why a trial's model cannot fit the limits on size and latency; "" where it can. Such
+            trials are not begun, but the first one, as without it there is no model.
     """
 
     tune: Tune
@@ -57,6 +82,9 @@ class Trials:
     metric: str
     least_epochs: int
     better: Callable[[float, float | None], bool]
+    perfect: float | None = None
+    behind: Callable[[float], float] = lambda rate: 0.0
+    misfit: Callable[[Chosen], str] = lambda settings: ""
 
     def run(self, study: Study, trainer: Trainer, budget: Budget) -> Tuned:
         """Runs trials until the budget is spent.
@@ -65,7 +93,11 @@ class Trials:
             BertworksError: No trial came to a value.
         """
         while (ended := self._ended(study, budget)) is None:
-            running = study.next(self._fitting(study, budget))
+            folds = self.tune.folds
+            running = study.next(math.inf if folds else budget.most_epochs(study.own_seconds))
+            if running.number and self.misfit(running.settings):
+                study.end(running.number, "limits", None)
+                continue
             self._try(running, study, trainer, budget)
         best = study.best
         if best is None or best.value is None:
@@ -78,21 +110,35 @@ class Trials:
             study.importance(), ended,
         )  # fmt: skip
 
-    def _ended(self, study: Study, budget: Budget) -> Literal["trials", "minutes"] | None:
-        done = len(study.finished)
+    def _ended(
+        self, study: Study, budget: Budget
+    ) -> Literal["trials", "minutes", "converged"] | None:
+        finished = [one for one in study.finished if one.ended != "limits"]
+        done = len(finished)
+        if len(study.finished) - done >= MOST_MISFITS:
+            return "converged"
         if self.tune.trials is not None and done >= self.tune.trials:
             return "trials"
+        if self.tune.trials is None and self._converged(study, finished):
+            return "converged"
         # The first trial is begun in any case: without one there is no model.
-        if done and self._fitting(study, budget) < self.least_epochs:
+        least = self.tune.folds or min(self.least_epochs, LEAST_EPOCHS)
+        if done and budget.epochs(study.own_seconds) < least:
             return "minutes"
         return None
 
-    def _fitting(self, study: Study, budget: Budget) -> float:
-        return budget.epochs(study.seconds)
+    def _converged(self, study: Study, finished: Sequence[Trial]) -> bool:
+        """Whether more trials would not help: nothing is better, or was for long."""
+        best = study.best
+        if best is None:
+            return False
+        return best.value == self.perfect or len(finished) - 1 - best.number >= LOST_HOPE
 
     def _try(self, running: Running, study: Study, trainer: Trainer, budget: Budget) -> None:
-        number, earlier = running.number, study.finished
-        settings = self.settings.model_copy(update=running.settings.given())
+        number = running.number
+        earlier = [one for one in study.finished if one.ended != "limits"]
+        cost = study.cost(running.settings)
+        settings = self.settings.model_copy(update=running.settings.of_finetune())
         before, began = (running.seconds or [0.0])[-1], budget.clock()
         ends = list(running.seconds)
 
@@ -101,24 +147,35 @@ class Trials:
             # A trial that lost its seconds with its machine has less of them than rungs.
             ends[len(rungs) - 1 :] = [before + budget.clock() - began]
             study.report(number, rungs, ends)
+            budget.learn(state.epoch_seconds / cost)
+            fits = self.tune.finalists * ends[0] if self.tune.folds else 0.0
+            budget.hold_back(self.behind(state.tokens_per_second) + fits)
             if _lags(rungs, earlier, self.tune.halving, study.lower):
                 return HALVED
-            return "" if budget.another(ends) else OVER
+            if not earlier and not self.tune.folds and _too_long(settings, ends, budget):
+                return OVER
+            return "" if budget.another(ends, cost) else OVER
 
         try:
-            state = trainer.train(settings, judge, self._title(number, study, budget))
+            state = trainer.train(
+                running.settings, settings, judge, budget.over, self._title(number, study, budget)
+            )
         except Diverged:
             study.end(number, "diverged", None)
             trainer.close()
             return
         rungs = self._rungs(state.points)
+        if state.stopped == OVER:  # perhaps within an epoch
+            ends[len(rungs) - 1 :] = [before + budget.clock() - began]
         study.report(number, rungs, ends)
-        trainer.offer(number, rungs[-1])
-        study.end(number, _how(state), rungs[-1])
+        trainer.offer(number, running.settings, rungs[-1])
+        study.end(number, _how(state), rungs[-1], trainer.error)
         trainer.close()
 
     def _rungs(self, points: Sequence[Point]) -> list[float]:
-        """After each epoch, the best value so far."""
+        """After each epoch, the best value so far; of folds, their means."""
+        if self.tune.folds:
+            return [point.value for point in points]
         best: float | None = None
         found: dict[float, float] = {}
         for point in points:
@@ -145,6 +202,17 @@ def _lags(rungs: Sequence[float], earlier: Sequence[Trial], halving: Halving, lo
         return False
     others = [one.rungs[epoch - 1] for one in earlier if len(one.rungs) >= epoch]
     return not goes_on(rungs[-1], others, halving.factor, lower=lower)
+
+
+def _too_long(settings: Finetune, ends: Sequence[float], budget: Budget) -> bool:
+    """Whether a first trial would do better with fewer epochs than it was begun with.
+
+    How long an epoch takes is known after its first one. A schedule that is cut off has not lowered its
+    rate; the same settings with fewer epochs are then the next trial.
+    """
+    if len(ends) != 1 or not isinstance(settings.epochs, int):
+        return False
+    return 2 <= budget.most_epochs([ends]) < settings.epochs - 1
 
 
 def _how(state: State) -> Ended:

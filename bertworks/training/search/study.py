@@ -6,8 +6,8 @@ that was killed at any moment goes on as if it had not been.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -22,12 +22,15 @@ from bertworks.contracts.tuned import Chosen, Ended, Trial
 from bertworks.spec.tuning import WHOLE, Tune
 from bertworks.training.search.space import Ends, Searched, SearchSpace, chosen
 
+Cost = Callable[[Chosen], float]
+"""What a step takes with some settings, by one with the spec's own."""
+
 NAME = "tune"
 RANDOM_TRIALS = 6
 """Trials, the first one among them, before the estimator (TPE, Bergstra et al. 2011) has its say."""
 LEAST_FOR_IMPORTANCE = 8
 """Trials that ran to their end below which shares of a variance say nothing."""
-_SETTINGS, _ENDED, _SECONDS = "settings", "ended", "seconds"
+_SETTINGS, _ENDED, _SECONDS, _ERROR = "settings", "ended", "seconds", "error"
 
 
 @dataclass(frozen=True)
@@ -54,20 +57,25 @@ class Study:
         first: What trial 0 has.
         wanted: The spec's section: seed and sampler.
         lower: Whether less of the metric is better.
+        cost: By which the cheap ones of the first trials come first.
+        shard: Which part of the trials it is: each has seeds of its own, and the first one `first`.
     """
 
     def __init__(
         self,
         file: Path,
         space: SearchSpace,
-        first: Mapping[str, float],
+        first: Mapping[str, float | str],
         wanted: Tune,
         *,
         lower: bool,
+        cost: Cost = lambda settings: 1.0,
+        shard: int = 0,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         _mend(file)
         self.space, self.first, self.wanted, self.lower = space, first, wanted, lower
+        self._cost, self._shard = cost, shard
         self._direction: Literal["minimize", "maximize"] = "minimize" if lower else "maximize"
         self._study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(file), _AlreadyOurs(str(file)))),
@@ -87,23 +95,36 @@ class Study:
         return [one.user_attrs.get(_SECONDS, []) for one in self._all()]
 
     @property
+    def own_seconds(self) -> list[list[float]]:
+        """The same, as if all had trained the spec's own encoder."""
+        return [
+            [end / self._cost(_settings(one)) for end in one.user_attrs.get(_SECONDS, [])]
+            for one in self._all()
+        ]
+
+    @property
     def best(self) -> Trial | None:
         """The finished trial with the best value; of equal ones the first."""
         valued = [one for one in self.finished if one.value is not None]
+        if self.wanted.folds is not None:  # a mean over some folds alone may be one over easy ones
+            valued = [one for one in valued if one.ended == "complete"] or valued
         return min(valued, key=lambda one: self._loss(one.value), default=None)
 
     def next(self, most_epochs: float) -> Running:
         """The trial that was cut off, or a new one.
 
         Args:
-            most_epochs: Epochs that a new one may have; what it is given beyond them is cut.
+            most_epochs: Epochs of the own encoder that a new one may take; what it is given beyond them
+                is cut.
         """
         for found in self._all():
             if not found.state.is_finished():
                 return Running(found.number, _settings(found), found.user_attrs.get(_SECONDS, []))
         values = self._ask()
-        capped = {"epochs": min(values["epochs"], most_epochs)} if "epochs" in values else {}
-        settings = chosen({**values, **capped})
+        settings = chosen(values)
+        if settings.epochs is not None:
+            most = max(1.0, most_epochs / self._cost(settings))
+            settings = replace(settings, epochs=int(min(settings.epochs, most)))
         # In one piece: a trial that is there has all its values.
         made = optuna.trial.create_trial(
             state=TrialState.RUNNING,
@@ -123,10 +144,20 @@ class Study:
                 trial.report(value, epoch)
         self._note(number, _SECONDS, list(seconds))
 
-    def end(self, number: int, ended: Ended, value: float | None) -> None:
+    def cost(self, settings: Chosen) -> float:
+        """What a step with these settings takes, by one with the spec's own."""
+        return self._cost(settings)
+
+    def end(
+        self, number: int, ended: Ended, value: float | None, error: float | None = None
+    ) -> None:
         """Finishes a trial; one that did not run to its end has the value of its last epoch."""
+        if error is not None:
+            self._note(number, _ERROR, error)
         self._note(number, _ENDED, ended)
-        if ended == "complete":
+        if ended == "limits":
+            self._study.tell(number, state=TrialState.FAIL)
+        elif ended == "complete":
             self._study.tell(number, value)
         else:
             self._study.tell(number, state=TrialState.PRUNED)
@@ -146,13 +177,21 @@ class Study:
         return {name: round(share, 4) for name, share in found.items()}
 
     def _ask(self) -> dict[str, Any]:
-        """What the next trial has, by a sampler of its own on a copy: nothing is kept half."""
+        """What the next trial has, by a sampler of its own on a copy: nothing is kept half.
+
+        Where the first one was too long for the minutes, the second has its settings, with less epochs.
+        """
         known = self._all()
-        if not known:
+        mine = self._shard == 0
+        if mine and (
+            not known or (len(known) == 1 and known[0].user_attrs.get(_ENDED) == "minutes")
+        ):
             return {
                 name: int(value) if name in WHOLE else value for name, value in self.first.items()
             }
-        seed = int(np.random.SeedSequence([self.wanted.seed, len(known)]).generate_state(1)[0])
+        if self.wanted.sampler == "tpe" and len(known) < RANDOM_TRIALS:
+            return self._first_trials()[len(known) - mine]
+        seed = self._seed(len(known))
         sampler: optuna.samplers.BaseSampler = (
             optuna.samplers.RandomSampler(seed)
             if self.wanted.sampler == "random"
@@ -161,6 +200,27 @@ class Study:
         copy = optuna.create_study(direction=self._direction, sampler=sampler)
         copy.add_trials(known)
         return copy.ask(self._distributions()).params
+
+    def _first_trials(self) -> list[dict[str, Any]]:
+        """Those that are drawn at random before the estimator has its say, the cheap ones first.
+
+        What a cheap trial tells of a setting is known sooner, and holds for the dear ones as well.
+        """
+        drawn = []
+        for number in range(int(self._shard == 0), RANDOM_TRIALS):
+            sampler = optuna.samplers.RandomSampler(self._seed(number))
+            study = optuna.create_study(direction=self._direction, sampler=sampler)
+            drawn.append(study.ask(self._distributions()).params)
+
+        def takes(values: dict[str, Any]) -> float:
+            settings = chosen(values)
+            return self._cost(settings) * (settings.epochs or 1)
+
+        return sorted(drawn, key=takes)
+
+    def _seed(self, number: int) -> int:
+        parts = [self.wanted.seed, *([self._shard] if self._shard else []), number]
+        return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
     def _distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
         return {name: _distribution(one) for name, one in self.space.items()}
@@ -220,4 +280,5 @@ def _trial(found: FrozenTrial) -> Trial:
         rungs,
         found.value if rungs else None,
         cast(Ended, found.user_attrs[_ENDED]),
+        found.user_attrs.get(_ERROR),
     )

@@ -1,0 +1,1 @@
+"""The collect step."""
