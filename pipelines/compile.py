@@ -64,7 +64,7 @@ def notes(spec: AgentSpec) -> Iterator[str]:
     """What a spec says of the cluster without effect, or with one that may surprise."""
     resources = spec.resources
     if spec.minutes is not None:
-        yield "minutes bounds a run on this machine alone: on a cluster it bounds the search, as tune.share"
+        yield "minutes bounds a run on this machine; on a cluster the search alone, by tune.share"
     for step in sorted(set(resources.steps) - set(steps_at_work(spec))):
         yield f"resources.steps.{step} has no effect: the spec switches that step off"
     spot = sorted(step for step in resources.steps if resources.of(step).spot)

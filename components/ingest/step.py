@@ -122,7 +122,9 @@ def run(
             names = section.others
             if names == "auto":
                 names = alike(encoder, texts_of("train"))
-            found, notes = fetch_others(names, encoder, base_out, folder, task.max_length)
+            found, notes = fetch_others(
+                names, encoder, base_out, folder, task.max_length, required=section.others != "auto"
+            )
             metadata["others"] = found
             chosen += notes
         told = [

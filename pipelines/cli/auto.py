@@ -30,6 +30,8 @@ CUTTING = 25.0
 """Seconds for importance, widths, repair and measuring on a quiet machine, beside distillation."""
 USED = 0.9
 """Of the minutes; where less was used it is said why more would not have helped."""
+OTHERS_FROM = 20.0
+"""Minutes from which on the catalogue's other encoders for the language are tried as well."""
 _BEHIND = ("quantize", "evaluate-bundle", "gate", "register")
 
 
@@ -119,12 +121,19 @@ def _spec(
 
     found = inspect(data, (out or Path("agent.yaml")).absolute().parent, name=name)
     found.content["minutes"] = minutes
-    found.content["tune"] = {"minutes": "auto"}
+    tune: dict[str, object] = {"minutes": "auto"}
+    found.content["tune"] = tune
     found.add("minutes", f"{minutes:g}", "all that a run may take: --minutes", ("minutes",))
     found.add(
         "search", "auto", "its share of the minutes; what is left is for compression and evaluation",
         ("tune",),
     )  # fmt: skip
+    if minutes >= OTHERS_FROM and "base" not in found.content:
+        tune["space"] = {"base": "auto"}
+        found.add(
+            "other bases", "tried", f"{minutes:g} minutes are time for trials of a deeper encoder",
+            ("tune", "space"),
+        )  # fmt: skip
     spec = out or Path(f"{found.content['name']}.yaml")
     command = f"bertworks auto {shlex.join(data)} --minutes {minutes:g}"
     if not was_written_by(command, spec):

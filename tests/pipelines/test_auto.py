@@ -169,13 +169,13 @@ def test_one_command_makes_an_agent_and_again_takes_it_from_the_cache(
 ) -> None:
     write_rows(tmp_path / "remarks.csv", made_up_rows(400))
     options = [*(f"--set={one}" for one in TINY), "--set=tune.trials=2"]
-    command = ["auto", "remarks.csv", "--minutes", "20", *options]
+    command = ["auto", "remarks.csv", "--minutes", "19", *options]
     done = bertworks(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     spec = yaml.safe_load((tmp_path / "remarks.yaml").read_text())
-    assert spec["minutes"] == 20 and spec["tune"] == {"minutes": "auto"}
+    assert spec["minutes"] == 19 and spec["tune"] == {"minutes": "auto"}
     assert spec["task"]["type"] == "classification"
-    for said in ("as much distillation as fits", "talk to it:", "of 20 minutes", "(tune.trials)"):
+    for said in ("as much distillation as fits", "talk to it:", "of 19 minutes", "(tune.trials)"):
         assert said in done.stdout
     store = Store(str(tmp_path / ".bertworks/models"))
     assert [one.state for one in store.list("remarks")] == ["passed", "passed"]

@@ -106,6 +106,7 @@ def ingest(tmp_path: Path) -> Callable[..., Ingested]:
         corpus: dict[str, Any] | None = None,
         base: dict[str, Any] | None = None,
         out: str = "out",
+        others: list[str] | str | None = None,
         **data: Any,
     ) -> Ingested:
         section = {
@@ -115,6 +116,7 @@ def ingest(tmp_path: Path) -> Callable[..., Ingested]:
             "base": Base.model_validate(base or {"uri": "scratch"}).model_dump(mode="json"),
             "spec_folder": str(tmp_path),
             "fingerprints": {},
+            "others": others or [],
         }
         folder = tmp_path / out
         folder.mkdir(exist_ok=True)

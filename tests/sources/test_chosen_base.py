@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 from bertworks.data.sources import choice, trimming
-from bertworks.errors import SpecError
+from bertworks.errors import SourceError, SpecError
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.layout import WORDS, all_shapes, initialize
 from bertworks.models.weights import load_folder, read_tensors, save_folder
-from bertworks.spec import Base
-from bertworks.spec.bases import CATALOGUE, for_languages
+from bertworks.spec import Base, bases
+from bertworks.spec.bases import CATALOGUE, KnownBase, Pinned, for_languages
+from bertworks.storage.artifacts import open_artifact
 from bertworks.text.tokenizer import Tokenizer as OurTokenizer
 
 ENGLISH = [
@@ -157,3 +160,40 @@ def test_auto_is_decided_when_the_rows_are_there(ingest, tmp_path, several, monk
     assert load_folder(done.folder / "base")[0].num_layers == 2
     assert {row["text"] for row in done.rows("train")} <= {*seen}
     assert any("base: auto takes e5-small" in one.text for one in done.result.notices)
+
+
+def known_as(name: str, folder: Path) -> KnownBase:
+    """A tiny encoder in a folder, as the catalogue has them."""
+    return KnownBase(
+        name, name, ("en",), 2, 16, 2, 40, 1000, "MIT", "tests", Pinned(str(folder), None)
+    )  # fmt: skip
+
+
+def test_other_encoders_are_fetched_for_the_search_as_far_as_they_read_the_same_tokens(
+    ingest, tmp_path, several, monkeypatch
+):
+    write_rows(tmp_path, ENGLISH)
+    twin = tmp_path / "twin"
+    shutil.copytree(several, twin)
+    foreign = tmp_path / "foreign"
+    shutil.copytree(several, foreign)
+    told = json.loads((foreign / "tokenizer.json").read_text())
+    told["model"]["vocab"][-1][0] = "other"
+    (foreign / "tokenizer.json").write_text(json.dumps(told))
+    missing = tmp_path / "missing"
+    catalogue = (known_as("twin", twin), known_as("foreign", foreign), known_as("gone", missing))
+    for module in (bases, choice):
+        monkeypatch.setattr(module, "CATALOGUE", catalogue)
+    base = {"uri": str(several), "vocabulary": "keep"}
+    done = ingest(SOURCES, task={"max_length": 32}, base=base, others="auto")
+    opened = open_artifact(done.folder / "base", "base")
+    assert opened.metadata["others"] == ["twin"]
+    assert load_folder(opened / "others" / "twin")[0].num_layers == 2
+    assert (
+        not (opened / "others" / "foreign").exists() and not (opened / "others" / "gone").exists()
+    )
+    said = " ".join(notice.text for notice in done.result.notices)
+    assert "foreign is not tried by the search: its tokenizer has other entries" in said
+    assert "gone is not tried by the search" in said
+    with pytest.raises(SourceError, match="missing"):
+        ingest(SOURCES, task={"max_length": 32}, base=base, others=["gone"])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
-from tiny_tokens import CLASSIFICATION, finetune_section, make_base, make_tokens
+from tiny_tokens import CLASSIFICATION, CONFIG, finetune_section, make_base, make_tokens
 
 from bertworks.compression import finalists
 from bertworks.contracts.tuned import TUNED, Finalist
 from bertworks.deadline import UNTIL, Deadline
+from bertworks.models.config import Head
+from bertworks.models.layout import encoder_shapes, initialize
+from bertworks.models.weights import load_folder, save_folder
 from bertworks.spec import Prune, Quantize, Task
-from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.artifacts import open_artifact, write
 from bertworks.tasks import for_task
 from bertworks.training.initial import load_initial
 from bertworks.training.objectives.finetuning import Material
@@ -141,15 +145,14 @@ def test_limits_and_ranks(inputs):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finalists, "compressed", pretend)
         every = [Finalist([number], 0.9 - number / 10, 16) for number in range(3)]
-        for left in (1000.0, 35.0):
+        for left in (1000.0, 25.0):
             clock[0] = 0.0
             until = Deadline(left, lambda: clock[0])
             ranked.append(finalists.choose(way, every, lambda one: None, until, 0.0))
     # What fits the limits comes first, though another one is better.
     assert [one.trials[0] for one in ranked[0]] == [2, 0, 1]
-    # Where the third does not fit into the time it comes last.
-    assert [one.compressed for one in ranked[1]] == [0.7, 0.9, 0.8]
-    assert [one.trials[0] for one in ranked[1]][-1] == 1
+    # No time was left for the third: it comes after what was compressed and fits.
+    assert [(one.trials[0], one.compressed) for one in ranked[1]] == [(0, 0.7), (2, None), (1, 0.9)]
 
 
 def test_pods_and_this_machine_come_to_the_same(inputs, tmp_path):
@@ -227,3 +230,30 @@ def test_folds_have_their_share_of_each_label_and_every_row_once(inputs):
     assert [part.validation.ids for part in folded(whole, 4, seed=1)] == [
         part.validation.ids for part in parts
     ]
+
+
+def test_the_search_tries_other_encoders_and_fewer_layers(inputs, tmp_path):
+    deeper = replace(CONFIG, num_heads=(2, 2, 2), intermediate_sizes=(32, 32, 32))
+    facts = {"uri": "test://tiny", "scratch": False, "others": ["bge-small-en"]}
+    with write(tmp_path / "base", kind="base", producer="ingest", metadata=facts) as folder:
+        own = open_artifact(inputs["initial"]).path
+        for name in ("config.json", "model.safetensors"):
+            shutil.copyfile(own / name, folder / name)
+        (folder / "others/bge-small-en").mkdir(parents=True)
+        weights = initialize(encoder_shapes(deeper), seed=1)
+        save_folder(folder / "others/bge-small-en", deeper, weights, Head("encoder"))
+    space = {"learning_rate": None, "layers": {"values": [1, 2]}, "base": ["bge-small-en"]}
+    given = section(trials=6, space=space, finalists=3)
+    tune(given, **{**inputs, "initial": tmp_path / "base"}, tuned=tmp_path / "tuned")
+    opened = open_artifact(tmp_path / "tuned", "tuned")
+    found = TUNED.read(opened)
+    starts = {(one.settings.base, one.settings.layers) for one in found.trials}
+    assert {base for base, _ in starts} == {"own", "bge-small-en"} and len(starts) > 2
+    assert found.trials[0].settings.base == "own" and found.trials[0].settings.layers == 2
+    assert any("base own or bge-small-en" in one for one in found.searched)
+    for one in found.finalists:
+        place = opened.path if one.trials[0] == found.best else opened / one.folder
+        layers = found.trials[one.trials[0]].settings.layers
+        assert load_folder(place)[0].num_layers == layers
+    uri = "test://tiny" if found.settings.base == "own" else "bge_small_en"
+    assert uri in opened.metadata["base"] and uri in opened.json("agent.json")["base"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertworks.data.sources.base import fetch_base
+from bertworks.errors import SourceError
 from bertworks.notices import Notice
 from bertworks.spec import Base
 
@@ -16,7 +17,13 @@ FOLDER = "others"
 
 
 def fetch_others(
-    names: Sequence[str], base: Base, folder: Path, spec_folder: Path, max_length: int
+    names: Sequence[str],
+    base: Base,
+    folder: Path,
+    spec_folder: Path,
+    max_length: int,
+    *,
+    required: bool = True,
 ) -> tuple[list[str], list[Notice]]:
     """Fetches encoders of the catalogue; those that read other tokens than the base are left out.
 
@@ -26,6 +33,7 @@ def fetch_others(
         folder: Where that one is, with its tokenizer.json.
         spec_folder: What a local path is relative to.
         max_length: task.max_length.
+        required: Whether one that cannot be fetched ends it; else it is left out.
 
     Returns:
         The names of those that are there, and what was left out.
@@ -40,7 +48,15 @@ def fetch_others(
             continue
         place = folder / FOLDER / name
         place.mkdir(parents=True)
-        fetch_base(other, place, spec_folder, max_length)
+        try:
+            fetch_base(other, place, spec_folder, max_length)
+        except SourceError as error:
+            if required:
+                raise
+            shutil.rmtree(place)
+            text = f"{name} is not tried by the search: {error.message}"
+            notices.append(Notice(text, "warning"))
+            continue
         if _entries(place) == _entries(folder):
             found.append(name)
             continue
