@@ -77,7 +77,7 @@ def write(
     The mapping given as `metadata` is read when the block ends, so a step may fill it as it goes. On any
     exception the temporary folder is removed and `path` is left as it was.
 
-    Files named in `measured` hold what a clock said (how long, how fast). The manifest lists and
+    Files named in `measured`, in whatever folder, hold what a clock said (how long, how fast). The manifest lists and
     guards them as it does the others, but the digest leaves them out: equal inputs give equal digests.
 
     Raises:
@@ -186,7 +186,7 @@ def _seal(
     measured: Collection[str],
 ) -> None:
     found = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
-    files = {name: _entry(file, name in measured) for name, file in sorted(found.items())}
+    files = {name: _entry(file, file.name in measured) for name, file in sorted(found.items())}
     manifest = {
         "bertworks": bertworks.__version__,
         "kind": kind,

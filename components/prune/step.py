@@ -12,8 +12,9 @@ from bertworks.models.config import Head
 from bertworks.models.weights import load_folder, save_folder
 from bertworks.spec import Prune, Task
 from bertworks.storage import artifacts
+from bertworks.storage.artifacts import Artifact
 from bertworks.storage.checkpoints import Checkpoints
-from bertworks.storage.history import TIMINGS, read_history, write_history
+from bertworks.storage.history import HISTORY, TIMINGS, read_history, write_history
 from bertworks.tasks import for_task
 from bertworks.text.tokenizer import Tokenizer
 from components.contract import StepResult, StepSection
@@ -65,7 +66,7 @@ def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepRes
         full = Model(config, weights)
         result = prune(
             full, parents["tokens"], handler, settings, checkpoints, until=deadline(),
-            rate=read_history(parents["model"]).tokens_per_second or 0.0, max_length=agent.max_length,
+            rate=_rate(parents["model"]), max_length=agent.max_length,
         )  # fmt: skip
         # Speeds are the clock's: metadata count among what an artifact's digest is of.
         scores = {name: one for name, one in result.scores.items() if not name.endswith("_speedup")}
@@ -89,3 +90,9 @@ def run(section: Section, *, model: Path, tokens: Path, pruned: Path) -> StepRes
         *shortened(settings.epochs, int(result.scores.get("distillation_epochs", settings.epochs))),
     ]
     return StepResult(result.scores, html=PAGE, notices=told)
+
+
+def _rate(model: Artifact) -> float:
+    """Tokens a second at which it was trained; 0 where it does not say so."""
+    there = (model / HISTORY).is_file()
+    return (read_history(model).tokens_per_second or 0.0) if there else 0.0

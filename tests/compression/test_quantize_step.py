@@ -94,9 +94,11 @@ def test_the_reported_metric_is_that_of_the_bundle_asked_row_by_row(
     tmp_path, monkeypatch, task, engine
 ):
     given = []  # what the step runs: the calibration rows, then those it measures on
-    inputs = step._inputs
+    inputs = step.TokenizedRows.of
     monkeypatch.setattr(
-        step, "_inputs", lambda rows: given.append((rows, inputs(rows))) or given[-1][1]
+        step.TokenizedRows,
+        "of",
+        staticmethod(lambda rows: given.append((rows, inputs(rows))) or given[-1][1]),
     )
     paths = prepared(tmp_path, task)
     asked = section(task, candidates=[engine], max_drop=2.0)

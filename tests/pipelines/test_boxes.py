@@ -49,7 +49,7 @@ def dag(*settings: str, kind: Kind = "agent", table: tuple[Box, ...] = TABLE) ->
 def test_a_box_gives_its_step_all_that_it_takes(box: Box) -> None:
     """A parameter that is missing would show only when the pipeline is compiled, or not at all."""
     spec = box.component.component_spec
-    assert set(spec.inputs) - {"section", "status", "task"} == set(box.takes)
+    assert set(spec.inputs) - {"section", "status", "task", "shard"} == set(box.takes)
     for source in (one for sources in box.takes.values() for one in sources):
         (giver,) = [one for one in TABLE if one.name == source.box]
         assert source.name in giver.component.component_spec.outputs, source

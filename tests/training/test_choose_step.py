@@ -26,6 +26,7 @@ from bertworks.training.search.merging import merged
 from tests.helpers import quick
 from tests.helpers.steps import choose, collect, finetune, tune
 
+SPACE = {"learning_rate": {"low": 1e-4, "high": 1e-2}, "max_length": None}
 COMPRESS = {
     "prune": {
         "speedup": 1.2, "epochs": 2, "importance_rows": 16, "batch_size": 16, "precision": "float32",
@@ -39,7 +40,7 @@ COMPRESS = {
 
 
 def section(**settings):
-    searched = {"trials": 4, "soup": 1, "space": {"learning_rate": {"low": 1e-4, "high": 1e-2}}}
+    searched = {"trials": 4, "soup": 1, "space": SPACE}
     return {**finetune_section(epochs=2), "tune": {**searched, **settings}}
 
 

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def section(trials: int = 4, **settings):
-    wanted = {"trials": trials, "space": {"learning_rate": {"low": 1e-4, "high": 1e-2}}}
+    space = {"learning_rate": {"low": 1e-4, "high": 1e-2}, "max_length": None}
+    wanted = {"trials": trials, "space": space}
     return {
         **finetune_section(epochs=2),
         "tune": {**wanted, **settings.pop("tune", {})},
