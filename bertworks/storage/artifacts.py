@@ -77,8 +77,9 @@ def write(
     The mapping given as `metadata` is read when the block ends, so a step may fill it as it goes. On any
     exception the temporary folder is removed and `path` is left as it was.
 
-    Files named in `measured`, in whatever folder, hold what a clock said (how long, how fast). The manifest lists and
-    guards them as it does the others, but the digest leaves them out: equal inputs give equal digests.
+    Files named in `measured`, in whatever folder, hold what a clock said (how long, how fast). The
+    manifest lists and guards them as it does the others, but the digest leaves them out: equal inputs
+    give equal digests.
 
     Raises:
         EnvironmentFault: The disk is full or the folder cannot be written.

@@ -125,7 +125,7 @@ def run(
         sure = _calibrated(made, source, rows, validation, handler, section)
         quantization.take(chosen, out)
         sure.write(out)
-        expected = _sample(rows, "train", reference.ROWS, settings.seed, target)
+        expected = sample_rows(rows, "train", reference.ROWS, settings.seed, target)
         REFERENCE.write(out, _reference(made, expected, validation, handler, info.special))
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
         bundled = replace(
