@@ -72,7 +72,7 @@ class Box:
     trains: bool = False
     cached: Callable[[Dag], bool] = lambda dag: True
     requests: tuple[str, str] = ("500m", "2Gi")
-    seconds: float = 2.0
+    seconds: float = 1.5
     varies: bool = False
     ahead: tuple[str, ...] = ()
     known_as: Mapping[str, str] = field(default_factory=dict)

@@ -147,7 +147,7 @@ TABLE = (
         takes={"tuned": SEARCHED, "tokens": TOKENS},
         there=lambda dag: dag.spec.tune.enabled and dag.spec.tune.finalists > 1,
         requests=("1", "4Gi"),
-        seconds=15.0,
+        seconds=4.0,
         varies=True,
         ahead=("bertworks.compression.finalists",),
     ),
@@ -159,7 +159,7 @@ TABLE = (
         trains=True,
         requests=("1", "4Gi"),
         ahead=("bertworks.training.objectives.finetuning",),
-        seconds=2.0,
+        seconds=1.5,
         varies=True,
     ),
     Box(
@@ -169,7 +169,7 @@ TABLE = (
         requests=("500m", "3Gi"),
         ahead=("bertworks.models.model",),
         known_as={"metrics": "model_metrics"},
-        seconds=5.0,
+        seconds=3.0,
     ),
     Box(
         name="prune",
@@ -190,7 +190,7 @@ TABLE = (
         requests=("1", "3Gi"),
         ahead=("bertworks.models.model",),
         row=1,
-        seconds=10.0,
+        seconds=6.0,
         varies=True,
     ),
     Box(
@@ -201,7 +201,7 @@ TABLE = (
         requests=("500m", "3Gi"),
         ahead=("bertworks.models.model",),
         known_as={"metrics": "bundle_metrics"},
-        seconds=7.0,
+        seconds=6.0,
     ),
     Box(
         name="gate",

@@ -13,6 +13,9 @@ from bertworks.contracts.history import HISTORY, TIMINGS
 from bertworks.contracts.tuned import SEARCH_TIMES, TUNED, Trial
 from bertworks.errors import ArtifactError
 
+PASS_ON = ("collect", "choose")
+"""Boxes whose artifact has the trials that another box has told of."""
+
 
 @dataclass(frozen=True)
 class Scalar:
@@ -53,7 +56,7 @@ def trainings(box: str, outputs: Iterable[Path]) -> Iterator[Scalar]:
 
 def trials(box: str, outputs: Iterable[Path]) -> Iterator[tuple[Trial, list[Scalar]]]:
     """Each trial of a search, with the best value after each of its epochs."""
-    for tuned in _with(TUNED.name, outputs):
+    for tuned in () if box in PASS_ON else _with(TUNED.name, outputs):
         try:
             search = TUNED.read(tuned)
             timed = (tuned / SEARCH_TIMES.name).is_file()

@@ -90,7 +90,10 @@ def tell_trials(
         ends = began + (points[-1].seconds if points else 0.0)
         name, tags = f"trial {trial.number}", {"bertworks.ended": trial.ended}
         run = server.begin(parent.experiment, name, began, tags, parent.id)
-        params = {name: f"{value:g}" for name, value in trial.settings.given().items()}
+        params = {
+            name: value if isinstance(value, str) else f"{value:g}"
+            for name, value in trial.settings.given().items()
+        }
         finite = [_metric(one.tag, one, began) for one in points if math.isfinite(one.value)]
         server.log(run.id, metrics=finite, params=params)
         server.end(run.id, "FAILED" if trial.ended == "diverged" else "FINISHED", ends)

@@ -267,9 +267,8 @@ def _notices(found: Tuned, times: SearchTimes, wanted: Tune) -> list[Notice]:
     if took > 1.1 * wanted.minutes:
         notices.append(
             Notice(
-                f"The search took {took:.1f} minutes, its budget is {wanted.minutes:.1f}: it ends at an "
-                "epoch's end, and one epoch takes longer than what was left. Raise "
-                f"{BUDGET}.",
+                f"The search took {took:.1f} minutes, its budget is {wanted.minutes:.1f}: starting, and "
+                f"what was begun, takes longer than what was left. Raise {BUDGET}.",
                 "warning",
             )
         )

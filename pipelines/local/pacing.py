@@ -18,7 +18,7 @@ from pipelines.box import Box
 
 EXECUTING = re.compile(r"Executing task \S*'([^']+)'")
 SURE = 1.1  # of what is held back for the steps that follow
-ENDING = 3.0  # seconds on a quiet machine from the last step to the end: the report
+ENDING = 2.0  # seconds on a quiet machine from the last step to the end: the report
 SLOWEST = 20.0  # times as slow as a quiet machine; what seems slower has other reasons
 
 

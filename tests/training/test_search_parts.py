@@ -420,7 +420,9 @@ def test_the_searchs_part_of_the_runs_minutes():
 
     assert part(1000) == pytest.approx(600) and part(1000, share=0.5) == pytest.approx(500)
     # Where pruning would not fit into the rest, all of it is searched.
-    assert part(100) == pytest.approx(100) and part(-5) == pytest.approx(1)
+    assert part(150) == pytest.approx(150)
+    # A tenth of the minutes it has in any case.
+    assert part(-5) == pytest.approx(120)
     assert in_figures(Tune(minutes=7), 20, Deadline(0)).minutes == 7
     # Pods are told of no end.
     alone = in_figures(Tune.model_validate({"minutes": "auto", "enabled": True}), 20, Deadline())

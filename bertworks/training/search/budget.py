@@ -17,6 +17,8 @@ TRIAL_SHARE = 0.4
 """Of the whole budget, which one trial may take where fewer epochs would do: others need a chance."""
 LEAST_EPOCHS = 3
 """Which a trial has all the same, where they fit."""
+LATE = 0.1
+"""Of a run's minutes, which its search has in any case."""
 LEAST_PRUNING = 75.0
 """Seconds without which pruning and distilling are not worth beginning."""
 
@@ -124,4 +126,6 @@ def in_figures(asked: Tune, run_minutes: float | None, until: Deadline) -> Tune:
     left = 60 * (run_minutes or 0.0) if math.isinf(until.left) else until.left
     rest = (1.0 - asked.share) * left
     part = asked.share * left if rest >= LEAST_PRUNING else left
-    return asked.model_copy(update={"minutes": max(part, 1.0) / 60})
+    # A search of seconds leaves nothing to judge: so much may the run be late.
+    least = LATE * 60 * (run_minutes or 0.0)
+    return asked.model_copy(update={"minutes": max(part, least, 1.0) / 60})
