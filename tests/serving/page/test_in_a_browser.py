@@ -11,6 +11,7 @@ from page_server import page_server
 from tiny_model import bundle_of, make_model
 
 from bertworks.contracts.shown import ShownExample
+from bertworks.serving.access import keyfile, keys
 
 pytestmark = [
     pytest.mark.slow,
@@ -227,21 +228,29 @@ def test_nobody_is_kept_out(page, width, dark):
     page.logged.clear()  # axe tries what the policy forbids; what the page logs is for other tests
 
 
-def test_a_key_is_asked_for_and_kept_in_memory_alone(page, address):
-    """The server asks for none here: what the page does when one does is seen by its answers."""
-    page.run(
-        """(() => { const real = window.fetch; window.seen = [];
-        window.fetch = (url, options) => { const key = options.headers.Authorization;
-          window.seen.push(key); return key === 'Bearer secret' ? real(url, options)
-            : Promise.resolve(new Response('{"error": "A key is needed."}', {status: 401})); }; })()"""
-    )
-    page.type("#field-text", "good film")
-    page.run("document.querySelector('#ask button[type=submit]').click()")
-    page.wait("!document.getElementById('access').hidden")
-    assert page.run("document.activeElement.id") == "key"
-    page.call("Input.insertText", text="secret")
-    page.press("Enter", ENTER, text="\r")
-    page.wait("document.getElementById('access').hidden")
-    assert ask(page, text="good film")
-    assert page.run("document.getElementById('key').value") == ""
-    assert page.run("localStorage.length + sessionStorage.length") == 0
+def test_a_key_is_asked_for_and_kept_in_memory_alone(tab, tmp_path):
+    bundle = bundle_of(make_model(tmp_path / "m", {"type": "classification"}, ["a", "b"]),
+                       tmp_path / "guarded")  # fmt: skip
+    with keyfile.changing(tmp_path / "keys.json") as known:
+        key, token = keys.make("somebody", keyfile.now())
+        known[key.id] = key
+    with page_server({"guarded": bundle}, tmp_path, f"--keys={tmp_path / 'keys.json'}") as address:
+        tab.look(1280, dark=False)
+        tab.open(address)
+        tab.wait("!document.getElementById('access').hidden")
+        assert "needs a key" in tab.run("document.getElementById('status').textContent")
+        assert tab.run("document.activeElement.id") == "key"
+        tab.call("Input.insertText", text="wrong")
+        tab.press("Enter", ENTER, text="\r")
+        tab.wait("document.getElementById('status').textContent.includes('not good')")
+        tab.call("Input.insertText", text=token)
+        tab.press("Enter", ENTER, text="\r")
+        tab.wait("document.getElementById('title').textContent === 'guarded'")
+        assert tab.run("document.getElementById('access').hidden")
+        assert ask(tab, text="good film")
+        assert tab.run("document.getElementById('key').value") == ""
+        assert tab.run("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+        assert token not in tab.run("document.documentElement.outerHTML + location.href")
+        tab.open("about:blank")
+        tab.open(address)  # It is gone with the page.
+        tab.wait("!document.getElementById('access').hidden")

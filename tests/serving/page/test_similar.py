@@ -3,15 +3,16 @@
 import json
 
 import pytest
-from tiny_model import bundle_of, make_model
+from tiny_model import MAX_LENGTH, bundle_of, make_model, make_tokens
 
 from bertworks.contracts.shown import SHOWN, ShownExample
 from bertworks.errors import ArtifactError, DataError
 from bertworks.runtime.agent import Agent
 from bertworks.serving.page.similar import Similar
-from bertworks.spec import Task
+from bertworks.spec import Quantize, Task
 from bertworks.storage.artifacts import write
 from components.quantize.shown import shown_examples
+from tests.helpers.steps import quantize
 
 SINGLE, TAGS = {"type": "classification"}, {"type": "tagging"}
 PAIR = {**SINGLE, "pair": True}
@@ -100,3 +101,20 @@ def examples_of(folder, columns):
         pq.write_table(pa.table(columns), out / "train" / "part-00000.parquet")
         (out / "info.json").write_text(json.dumps({}))
     return folder / "examples"
+
+
+def test_the_bundle_that_is_made_keeps_them(tmp_path):
+    make_model(tmp_path / "model", SINGLE, ["a", "b"])
+    make_tokens(tmp_path / "tokens", SINGLE, ["a", "b"])
+    rows = {"text": ["good film", "bad story", "so so", "the plot"], "label": list("abab")}
+    task = Task.model_validate({"max_length": MAX_LENGTH, **SINGLE})
+    settings = Quantize(candidates=["onnxruntime-fp32"], measure_rows=16, calibration_rows=16)
+    quantize(
+        {"task": task.model_dump(mode="json"), "quantize": settings.model_dump(mode="json"),
+         "serve": SERVE},
+        model=tmp_path / "model", tokens=tmp_path / "tokens", bundle=tmp_path / "bundle",
+        examples=examples_of(tmp_path, rows),
+    )  # fmt: skip
+    agent = Agent.load(tmp_path / "bundle")
+    kept = Similar.of_bundle(agent, tmp_path / "bundle")
+    assert kept is not None and len(kept) == 3
