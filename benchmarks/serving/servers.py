@@ -132,8 +132,10 @@ class Server:
             self.process.wait()
 
     def _wait_until_idle(self) -> None:
-        """Until it has done what clients that left had asked for: a server that goes on with that would take
-        the time of the next measurement, its own or another side's."""
+        """Until it has done what clients that left had asked for.
+
+        A server that goes on with that would take the time of the next measurement.
+        """
         while True:
             before = self._cpu()
             time.sleep(1.0)

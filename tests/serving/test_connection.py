@@ -166,6 +166,19 @@ def test_an_answer_that_nobody_takes_is_dropped(monkeypatch):
         wait_until(lambda: not state.connections)
 
 
+def test_answers_that_lie_untaken_share_a_budget(monkeypatch):
+    monkeypatch.setattr(connection, "UNTAKEN_BYTES", 40 * 2**20)  # /large has 32.
+    with server() as (address, state), contextlib.ExitStack() as stack:
+        for number in (1, 2):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address)
+            client.sendall(GET.replace(b"/v2/health/live", b"/large") + b"\r\n")
+            assert client.recv(10), number
+        wait_until(lambda: len(state.connections) == 1)
+        assert len(client.recv(2**16)) > 0  # The last one is still sent.
+
+
 def test_one_too_many_takes_the_place_of_who_idles():
     with server(connections=2) as (address, state):
         idle = []

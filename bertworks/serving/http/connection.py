@@ -24,6 +24,8 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * 2**20
 TAKE_SECONDS = 30.0
 """How long a client may take to read its answer."""
+UNTAKEN_BYTES = 64 * 2**20
+"""Of all answers that clients have not read yet: past that, who has been reading longest is dropped."""
 
 
 class _TooLarge(Exception):
@@ -137,6 +139,7 @@ class Connection(HttpToolsProtocol):
             self._start("linger", LINGER_SECONDS, self.transport.abort)
         if self.transport.get_write_buffer_size():
             self._start("take", TAKE_SECONDS, self._drop_unless_taken)
+            self._bound_untaken()
 
     def timeout_keep_alive_handler(self) -> None:
         """Closes a connection on which no request came."""
@@ -185,6 +188,22 @@ class Connection(HttpToolsProtocol):
     def _drop_unless_taken(self) -> None:
         if self.transport.get_write_buffer_size():
             self.transport.abort()
+
+    def _bound_untaken(self) -> None:
+        """Drops clients that let their answers lie, until the others' fit into memory."""
+        lying = {
+            one: one.transport.get_write_buffer_size()
+            for one in self.connections
+            if isinstance(one, Connection)
+        }
+        whole = sum(lying.values())
+        for one in sorted(lying, key=lambda one: one.idle_since):
+            if whole <= UNTAKEN_BYTES:
+                return
+            if lying[one]:
+                whole -= lying[one]
+                log.connection(one.client, 408, "The answers were not taken.")
+                one.transport.abort()
 
     def _make_room(self) -> None:
         """Drops the connection that has been idle longest; if none is, this one."""
