@@ -99,7 +99,11 @@ class Serving:
     def application(self) -> tuple[App, Gate]:
         """The ASGI application with everything around it, and the gate inside."""
         own = routes.routes(
-            self.models, self.limits, repository=self.repository, described=self.described
+            self.models,
+            self.limits,
+            repository=self.repository,
+            described=self.described,
+            guarded=self.check_caller is not None,
         )
         app: App = Application(self.models, self.limits, [*self.routes, *own], self.verbs)
         gate = Gate(app, self.limits, self.line, self.observers)

@@ -25,13 +25,17 @@ HELPERS = Path(__file__).parents[1] / "helpers"
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory):
+def agents(tmp_path_factory):
     root = tmp_path_factory.mktemp("openapi")
     score = {"mean": 3.0, "std": 1.0, "min": 1.0, "max": 5.0}
-    agents = {
+    return {
         name: Agent.from_model(make_model(root / name, task, labels, None if labels else score))
         for name, (task, labels) in TASKS.items()
     }
+
+
+@pytest.fixture(scope="module")
+def app(agents):
     return serving_of(agents, repository=True).application()[0]
 
 
@@ -79,6 +83,21 @@ def test_what_the_document_does_not_take_the_server_does_not_take_either(app, do
         for value in wrong:
             assert not check.is_valid(value), (name, value)
             assert post(app, path, value).status in (400, 422), (name, value)
+
+
+def test_a_server_that_asks_for_keys_says_so(agents):
+    serving = serving_of(agents)
+
+    async def nobody(headers, method):
+        raise AssertionError("not over HTTP")
+
+    serving.check_caller = nobody
+    document = get(serving.application()[0], "/openapi.json").json()
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}
+    for path, _, operation in cases(document):
+        probe = "health" in path or path.endswith("/ready") or path == "/metrics"
+        assert {"401", "403", "429"} <= set(operation["responses"]) or probe, path
+        assert probe or operation["security"]
 
 
 def test_a_path_that_is_asked_with_another_method_says_which_ones_it_takes(app):

@@ -22,6 +22,7 @@ Describe = Callable[[ServedModel], Schema]
 """Paths of a model that another room offers, and their operations."""
 
 REASONS = {
+    401: "There is no key, or none that is good.",
     400: "The request is not as its protocol or the model's task has it.",
     403: "The caller, or the review of answers, may not have that.",
     404: "There is no such model, version or path here.",
@@ -35,7 +36,7 @@ REASONS = {
     503: "The server cannot answer now.",
     504: "The time that the request gave was over.",
 }
-ASKED = tuple(status for status in REASONS if status != 403)
+ASKED = tuple(status for status in REASONS if status not in (401, 403))
 """What a request that asks a model may be answered with, beside 200."""
 _TYPES: dict[Any, str] = {str: "string", float: "number", int: "integer", bool: "boolean"}
 _JSON = "application/json"
@@ -56,6 +57,7 @@ def document(
     *,
     repository: bool = False,
     described: Sequence[Describe] = (),
+    guarded: bool = False,
 ) -> Schema:
     """The document, as JSON has it; arguments are those of `routes.routes`."""
     paths: Schema = {
@@ -72,7 +74,7 @@ def document(
             paths |= describe(model)
     if repository:
         paths |= _repository(models)
-    return {
+    found: Schema = {
         "openapi": "3.1.0",
         "info": {
             "title": "bertworks",
@@ -90,6 +92,23 @@ def document(
             }
         },
     }
+    return _secured(found) if guarded else found
+
+
+def _secured(found: Schema) -> Schema:
+    """The document of a server that asks for a key, everywhere but where probes and Prometheus look."""
+    found["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, operations in found["paths"].items():
+        if path.startswith("/v2/health/") or path.endswith("/ready") or path == "/metrics":
+            continue
+        for operation in operations.values():
+            operation["security"] = [{"bearer": []}, {"key": []}]
+            for status in (401, 403, 429):
+                operation["responses"].setdefault(str(status), error_of(status))
+    return found
 
 
 def instance_schema(model: ServedModel, limits: Limits) -> Schema:
@@ -266,14 +285,19 @@ def operation_of(
     body: Mapping[str, Any] | None = None,
 ) -> Schema:
     """An operation: what it tells, statuses beside 200 and 405, and what it is asked with."""
-    error = {"content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
     responses: Schema = {"200": {"description": "Done.", "content": {media: {"schema": told}}}}
     for status in sorted({405, *statuses}):
-        responses[str(status)] = {"description": REASONS[status], **error}
+        responses[str(status)] = error_of(status)
     operation: Schema = {"summary": summary, "responses": responses}
     if body is not None:
         operation["requestBody"] = {"required": True, "content": body}
     return operation
+
+
+def error_of(status: int) -> Schema:
+    """A refusal with a status."""
+    error = {"schema": {"$ref": "#/components/schemas/Error"}}
+    return {"description": REASONS[status], "content": {_JSON: error}}
 
 
 def object_of(required: Mapping[str, Schema], closed: bool = False, **optional: Schema) -> Schema:

@@ -32,6 +32,7 @@ def routes(
     *,
     repository: bool = False,
     described: Sequence[openapi.Describe] = (),
+    guarded: bool = False,
 ) -> list[BaseRoute]:
     """The routes.
 
@@ -40,10 +41,13 @@ def routes(
         limits: What a request may hold, for the document.
         repository: Whether models may be unloaded and loaded, by anybody who can call.
         described: Paths of other rooms, for the document.
+        guarded: Whether a key is asked for, likewise.
     """
 
     def document() -> openapi.Schema:
-        return openapi.document(models, limits, repository=repository, described=described)
+        return openapi.document(
+            models, limits, repository=repository, described=described, guarded=guarded
+        )
 
     found: list[BaseRoute] = [
         _get("/", lambda _: live(models)),
