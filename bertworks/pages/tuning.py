@@ -37,6 +37,7 @@ class SearchPart(View):
     course: LineChart
     rungs: LineChart
     importance: BarChart | None
+    finalists: Table | None
     trials: Table
 
 
@@ -47,9 +48,11 @@ def render(found: Tuned, times: SearchTimes) -> str:
 
 def section(run: RunRecord, opened: dict[str, Artifact]) -> View | None:
     """The report's part; None where nothing was searched."""
-    if "tuned" not in opened:
-        return None
-    return _part(TUNED.read(opened["tuned"]), SEARCH_TIMES.read(opened["tuned"]))
+    # The latest of them has what the choice among finalists found out too.
+    place = next(
+        (opened[name] for name in ("chosen", "collected", "tuned") if name in opened), None
+    )
+    return None if place is None else _part(TUNED.read(place), SEARCH_TIMES.read(place))
 
 
 def _part(found: Tuned, times: SearchTimes) -> SearchPart:
@@ -64,6 +67,7 @@ def _part(found: Tuned, times: SearchTimes) -> SearchPart:
         course=line_chart(_course(found), "trial", metric),
         rungs=line_chart(_rungs(found), "epoch", f"best {metric} so far"),
         importance=importance,
+        finalists=_finalists(found, metric),
         trials=_table(found, times, metric),
     )
 
@@ -111,6 +115,23 @@ def _table(found: Tuned, times: SearchTimes, metric: str) -> Table:
     titles = [name.replace("_", " ") for name in names]
     headers = ["trial", "", metric, "epochs run", "time", "ended", *titles]
     return Table(headers, rows, (0, 2, 3, 4, *range(6, len(headers))), unfolded=15)
+
+
+def _finalists(found: Tuned, metric: str) -> Table | None:
+    """The finalists, the one that goes on first; None before they were compressed."""
+    if all(one.compressed is None for one in found.finalists):
+        return None
+    rows: list[list[object]] = [
+        [
+            ", ".join(map(str, one.trials)),
+            f"{one.value:.4f}",
+            "–" if one.compressed is None else f"{one.compressed:.4f}",
+            "–" if one.size_mb is None else f"{one.size_mb:.1f}",
+            one.note,
+        ]
+        for one in found.finalists
+    ]
+    return Table(["trial", metric, f"{metric}, compressed", "MB", ""], rows, (1, 2, 3))
 
 
 def _row(one: Trial, found: Tuned, times: SearchTimes, names: Sequence[str]) -> Iterator[object]:

@@ -82,6 +82,7 @@ def test_the_best_compressed_model_goes_on(inputs, tuned, tmp_path):
     assert set(values) == {one.trials[0] for one in before.finalists}
     assert after.best == after.finalists[0].trials[0]
     assert values[after.best] == max(values.values()) == result.metrics["compressed"]
+    assert "Finalists" in (tmp_path / "chosen/tuning.html").read_text("utf-8")
     assert result.metrics["finalists"] == 3 and "pruned and in int8" in result.notices[0].text
     place = tuned if after.best == before.best else tuned / after.finalists[0].folder
     same = (place / "model.safetensors").read_bytes()
