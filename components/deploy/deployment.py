@@ -122,7 +122,7 @@ def roll_back(cluster: Cluster, agent: str, **how: Any) -> Deployed:
         **how: As for `deploy`.
 
     Raises:
-        EnvironmentFault: Nothing served before; and as `deploy`.
+        EnvironmentFault: Nothing served before, or the servers follow the store; and as `deploy`.
     """
     found = live(cluster, agent, kinds_of(cluster))
     if found is None or len(found.history) < 2:
@@ -131,6 +131,12 @@ def roll_back(cluster: Cluster, agent: str, **how: Any) -> Deployed:
             + ("is not deployed" if found is None else "has no version before the one that serves")
             + f" in namespace {cluster.namespace}.",
             f"Deploy a version by its number: bertworks deploy {agent} --version N.",
+        )
+    if found.history[-1].follow:
+        raise EnvironmentFault(
+            f"The servers of {agent} follow the model store: they serve its champion, whatever was "
+            "deployed before.",
+            f"Go back there: bertworks models rollback {agent}.",
         )
     history = found.history[:-1]
     say = how.get("say", print)
@@ -159,6 +165,8 @@ def _roll(
         rollout.look(cluster, serving.name, kind, manifests.rollout_of(objects))
     _apply(cluster, objects, serving.name)
     say(f"applied {serving.label} as {TOP[kind]} in namespace {cluster.namespace}")
+    if serving.follow:
+        say("its servers follow the model store: what serves is the champion there")
     previous = earlier[-1].version if earlier else None
     url = address(cluster, serving.name, kind)
     if not wait:

@@ -171,7 +171,7 @@ class RolloutCluster(FakeKubernetes):
 
 
 def _version(pod):
-    return int(pod["metadata"]["labels"]["bertworks/version"])
+    return _number(pod["metadata"]["labels"]["bertworks/version"])
 
 
 def _deployments(fake, one):
@@ -182,7 +182,7 @@ def _deployments(fake, one):
     template = one["spec"]["template"]
     mark = template["metadata"]["labels"]["bertworks/rollout"]
     own = [p for p in fake.all("Pod", space) if p["metadata"]["labels"].get("owner") == name]
-    status = fake.behave.get(int(template["metadata"]["labels"]["bertworks/version"]), READY)
+    status = fake.behave.get(_number(template["metadata"]["labels"]["bertworks/version"]), READY)
     if one["spec"].get("replicas") != fake.replicas:
         one["spec"]["replicas"] = fake.replicas  # the autoscaler
         fake.update("Deployment", name, space, spec=one["spec"])
@@ -225,3 +225,8 @@ def _report(fake, one, pods, mark, conditions):
             "availableReplicas": len(ready), "conditions": conditions,
         },
     )  # fmt: skip
+
+
+def _number(version):
+    """The version in a label; 0: the pods follow the store."""
+    return int(version) if version.isdigit() else 0

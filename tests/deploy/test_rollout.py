@@ -161,6 +161,14 @@ def test_rollback_goes_to_the_version_before(cluster, fake, serving):
         deployment.roll_back(cluster, "other", **how)
 
 
+def test_servers_that_follow_go_back_where_the_store_does(cluster, fake, serving):
+    for number in (1, 2):
+        put(cluster, serving(number, follow=True))
+    with pytest.raises(EnvironmentFault, match="they serve its champion") as caught:
+        deployment.roll_back(cluster, "mood", poll=0.01, seconds=0.3)
+    assert "bertworks models rollback mood" in caught.value.fix
+
+
 def test_the_history_is_cut(cluster, fake, serving, monkeypatch):
     monkeypatch.setattr(deployment, "KEPT", 2)
     for number in (1, 2, 3):

@@ -12,6 +12,7 @@ import urllib.request
 
 import pytest
 
+from bertworks.runtime.agent import Agent
 from bertworks.storage.challengers import Challengers
 from bertworks.storage.store import Store
 
@@ -93,6 +94,46 @@ def test_a_served_model_follows_and_outlives_a_bad_champion(tmp_path, versions):
         server.wait_until("3")
         store.rollback("mood")
         server.wait_until("2")
+
+
+@pytest.mark.slow
+def test_100_swaps_over_sockets_fail_none_and_mix_none(tmp_path, versions):
+    folders = [followed(versions, seed) for seed in range(2)]
+    store = versions.store(tmp_path / "s", *folders)
+    right = {
+        str(number): [one["scores"]["good"] for one in Agent.load(folder).predict(TEXTS)]
+        for number, folder in enumerate(folders, 1)
+    }
+    answers, faults, done = [], [], threading.Event()
+
+    def client(server):
+        while not done.is_set():
+            try:
+                answers.append(server.ask())
+            except OSError as error:
+                faults.append(error)
+
+    with Process(tmp_path / "s", tmp_path) as server:
+        server.wait_until("1")
+        clients = [threading.Thread(target=client, args=[server]) for _ in range(8)]
+        for one in clients:
+            one.start()
+        try:
+            for swap in range(100):
+                number = 2 - swap % 2
+                store.promote("mood", number)
+                server.wait_until(str(number))
+        finally:
+            done.set()
+            for one in clients:
+                one.join()
+    for answer in answers:
+        rows = next(one["data"] for one in answer["outputs"] if one["name"] == "prediction")
+        given = [json.loads(row)["scores"]["good"] for row in rows]
+        assert given == pytest.approx(right[answer["model_version"]], abs=1e-4)
+    print(f"100 swaps, {len(answers)} requests of {len(TEXTS)} rows from 8 clients over HTTP: "
+          f"{len(faults)} failed, 0 mixed")  # fmt: skip
+    assert not faults
 
 
 @pytest.mark.slow
