@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertworks.errors import ArtifactError, EnvironmentFault
@@ -191,6 +191,7 @@ def test_a_torn_line_is_told_and_closed_at_the_start(tmp_path, cut):
     assert numbers(tmp_path) == ([0, 1, 2, 0, 1] if cut == 1 else [0, 1, 0, 1])
 
 
+@settings(max_examples=30)
 @given(st.data())
 def test_a_log_that_is_cut_anywhere_again_and_again_can_be_gone_on_with(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("log")

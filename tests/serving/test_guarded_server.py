@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import pytest
 from asgi import Client
 from certificates import write_certificate
+from issuer import AUDIENCE, ISSUER, Issuer
 from served import serving_of
 from tiny_model import make_model
 
@@ -21,6 +24,7 @@ from bertworks.serving.grpc import messages
 from bertworks.serving.grpc.listening import credentials
 from bertworks.serving.grpc.listening import made as grpc_server
 from bertworks.serving.grpc.service import Service
+from bertworks.spec.access import Access
 from bertworks.spec.audit import Audit
 
 PREDICT = "/v1/models/mood:predict"
@@ -133,6 +137,66 @@ def test_the_repository_needs_an_admin(agent, tokens, tmp_path):
     assert ask(app, tokens["all"], path=unload).status == 403
     assert ask(app, tokens["admin"], path=unload).status == 200
     end(serving)
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    """An issuer whose key set is served over HTTP, on this machine."""
+    known = Issuer().add("1")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = known.key_set()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    known.url = f"http://127.0.0.1:{server.server_port}/keys"
+    yield known
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_tokens_of_an_issuer_alone(agent, tmp_path, issuer):
+    access = Access.model_validate(
+        {
+            "openid": {
+                "issuer": ISSUER, "audience": AUDIENCE, "jwks": issuer.url, "algorithms": ["ES256"],
+                "models_claim": "models", "allowance": {"requests_per_day": 2},
+            },
+            "metrics": "key",
+        }
+    )  # fmt: skip
+    serving = serving_of({"mood": agent, "topic": agent})
+    joining.join(serving, Entrance(access, state=tmp_path / "state"))
+    app, _ = serving.application()
+    good, other = issuer.token("1", models=["mood"]), issuer.token("1", models=["topic"], sub="bob")
+
+    def status(token, path=PREDICT):
+        return ask(app, path=path, authorization=f"Bearer {token}").status
+
+    assert [status(good), status(f"{good}x"), status(other), status(good), status(good)] == [
+        200, 401, 403, 200, 429,
+    ]  # fmt: skip
+    assert (
+        ask(app, path="/metrics").status == 401
+        and ask(app, keys.make("a", keyfile.now())[1]).status == 401
+    )
+    for stop in serving.stopped:
+        asyncio.run(stop())
+    (used,) = [
+        one for one in json.loads((tmp_path / "state/usage.json").read_text())["used"].values()
+        if one["requests"] == 2
+    ]  # fmt: skip
+    assert used == {"requests": 2, "texts": 0}
 
 
 def calls(serving, asked):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,8 +142,14 @@ def _files(path: Path) -> list[Path]:
 
 
 def _look(path: Path) -> Seen:
-    """What tells whether the files have changed; links are followed."""
-    seen = []
+    """What tells whether the files have changed; links are followed. One call for a lone file."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    if not stat.S_ISDIR(state.st_mode):
+        return ((path.name, state.st_ino, state.st_mtime_ns, state.st_size),)
+    seen: list[tuple[str, int, int, int]] = []
     with contextlib.suppress(OSError):
         for file in _files(path):
             with contextlib.suppress(OSError):

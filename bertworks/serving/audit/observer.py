@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bertworks.serving.exchange import Exchange
 
 LONGEST_NAME = 100
+_OWN_ID = re.compile("[0-9a-f]{32}")
 # What an answer may repeat of the text; what is kept of it is masked with the text, in one piece.
 _TEXTUAL = ("tokens",)
 _TEXTUAL_OF_ENTITY = ("text",)
@@ -48,10 +50,10 @@ def record_of(exchange: Exchange, settings: Audit) -> dict[str, Any]:
     record: dict[str, Any] = {
         "kind": "answer",
         "time": datetime.fromtimestamp(exchange.arrived, UTC).isoformat(timespec="milliseconds"),
-        "request": masked(exchange.id[:LONGEST_NAME]),
+        "request": _named(exchange.id),
         "caller": exchange.caller.id if exchange.caller else None,
         "protocol": exchange.protocol,
-        "model": masked(exchange.model[:LONGEST_NAME]),
+        "model": _named(exchange.model),
         "version": exchange.version,
         "digest": exchange.digest,
         "status": exchange.status,
@@ -68,6 +70,11 @@ def record_of(exchange: Exchange, settings: Audit) -> dict[str, Any]:
     if settings.texts:
         record["texts"] = [_masked_row(row) for row in exchange.rows]
     return record
+
+
+def _named(text: str) -> str:
+    """A name that a client may have chosen, cut and masked; an id of the server's own is none."""
+    return text if _OWN_ID.fullmatch(text) else masked(text[:LONGEST_NAME])
 
 
 def _kept(answer: Mapping[str, Any]) -> dict[str, Any]:
