@@ -32,7 +32,7 @@ def test_it_answers_until_it_is_stopped(agent_of) -> None:
         assert server.url in repr(server)
         with pytest.raises(DataError, match=r"\(400\): Row 1 must be a text. Received: int 7"):
             server.predict([7])
-        with pytest.raises(DataError, match=r'\(400\): Expected "instances" to be a list') as told:
+        with pytest.raises(DataError, match=r"\(400\): `instances` must be a list") as told:
             server.predict("good film")  # type: ignore[arg-type]
         assert told.value.fix
         port = int(server.url.rpartition(":")[2])
