@@ -14,6 +14,7 @@ from bertworks.compression.candidates import Candidate, table
 from bertworks.compression.choosing import choose
 from bertworks.compression.quantization import Compressed
 from bertworks.contracts.bundle import EngineFile, Times, Tried
+from bertworks.deadline import UNTIL
 from bertworks.errors import ArtifactError, DataError, EnvironmentFault
 from bertworks.evaluation.tokenized import value_on_tokens
 from bertworks.pages.candidates import page
@@ -234,3 +235,17 @@ def test_a_vector_behind_the_logits_changes_no_answer(tmp_path, engine):
     told = scoped.predict(TEXTS)
     assert all(isinstance(one["out_of_scope"], bool) for one in told)
     assert "out_of_scope" not in plain.predict(TEXTS)[0]
+
+
+def test_where_time_is_over_the_most_promising_are_tried_and_the_choice_is_made(
+    tmp_path, monkeypatch
+):
+    paths = prepared(tmp_path, {"type": "classification"})
+    monkeypatch.setenv(UNTIL, "1000")
+    names = ["openvino-bf16", "onnxruntime-int8"]
+    quantize(section({"type": "classification"}, candidates=names), **paths)
+    tried = {one.name: one for one in table(open_artifact(paths["bundle"], "bundle"))}
+    assert list(tried) == ["onnxruntime-fp32", *names]
+    assert tried["openvino-bf16"].metric is None
+    assert "minutes were over" in tried["openvino-bf16"].times.reason
+    assert tried["onnxruntime-int8"].chosen and len(tried["onnxruntime-int8"].times.batch_ms) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,18 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_tokens import CLASSIFICATION, REGRESSION, TAGGING, make_base, make_tokens
 
+from bertworks.compression.predicted import beyond, predict
+from bertworks.compression.pruning import prune
 from bertworks.contracts.history import Point
 from bertworks.contracts.tokens import TOKENS
 from bertworks.contracts.tuned import Chosen
 from bertworks.deadline import Deadline
 from bertworks.errors import Diverged
+from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.layout import all_shapes
+from bertworks.models.model import get_weights
 from bertworks.spec import Finetune, Task, Tune
 from bertworks.spec.tuning import Halving, Space
 from bertworks.storage.artifacts import open_artifact
 from bertworks.tasks import for_task
 from bertworks.training.initial import load_initial
 from bertworks.training.loop import State
-from bertworks.training.objectives.finetuning import Material
+from bertworks.training.objectives.distillation import Split
+from bertworks.training.objectives.finetuning import Material, finetune_on
 from bertworks.training.search.budget import Budget, in_figures
 from bertworks.training.search.halving import goes_on, is_rung
 from bertworks.training.search.search import LOST_HOPE, Trials
@@ -54,6 +61,8 @@ class Clock:
 
 class Pretended:
     """Trains nothing: a trial's value is known from its settings, an epoch takes some seconds."""
+
+    error = None
 
     def __init__(self, clock: Clock, seconds: float = 10.0, killed_at: int | None = None) -> None:
         self.clock, self.seconds, self.killed_at = clock, seconds, killed_at
@@ -427,3 +436,65 @@ def test_the_searchs_part_of_the_runs_minutes():
     # Pods are told of no end.
     alone = in_figures(Tune.model_validate({"minutes": "auto", "enabled": True}), 20, Deadline())
     assert alone.minutes == pytest.approx(12)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_training_whose_time_is_over_ends_at_its_last_rung(tmp_path, base):
+    found = material(tmp_path, base).own
+    section = Finetune(learning_rate=5e-3, epochs=4, batch_size=16, precision="float32")
+    per_epoch = len(found.feed(section).steps(0))
+    # Within the first epoch it has what it has.
+    _, state = finetune_on(found, section, over=lambda: True)
+    assert (state.step, state.stopped) == (1, "minutes") and state.best is not None
+    # Later the best of its epochs counts, and what was learned since is dropped.
+    asked = iter(range(100))
+    model, state = finetune_on(found, section, over=lambda: next(asked) >= per_epoch)
+    assert per_epoch < state.step < 2 * per_epoch and state.stopped == "minutes"
+    assert [point.epoch for point in state.points if point.split == "validation"] == [1.0]
+    assert state.best_epoch == 1 and state.epoch_seconds > 0
+    one = finetune_on(
+        found, section.model_copy(update={"patience": 4}), judge=lambda state: "rung"
+    )[0]
+    for name, array in get_weights(one).items():
+        np.testing.assert_array_equal(array, get_weights(model)[name])
+
+
+def test_distillation_has_as_many_epochs_as_fit():
+    rows = SimpleNamespace(lengths=np.full(100, 50))
+    split = Split(rows, rows)
+
+    def fitting(left: float, rate: float = 100.0) -> int:
+        return prune._affordable(10, split, rate, Deadline(left, lambda: 0.0))
+
+    epoch = 100 * 50 / 100.0
+    enough = prune.AFTER_SECONDS + (prune.ASKED + 3 * prune.DISTILLED) * epoch
+    assert fitting(enough + 1) == 3 and fitting(1e6) == 10
+    # A model that was only cut answers badly: it has one epoch in any case.
+    assert fitting(-5.0) == 1 and prune._affordable(0, split, 100.0, Deadline(0.0)) == 0
+    assert fitting(10.0, rate=0.0) == 10 and prune._affordable(4, split, 9.0, Deadline()) == 4
+    assert not prune.shortened(3, 3) and "1 of 3 epochs" in prune.shortened(3, 1)[0].text
+
+
+def test_what_is_predicted_of_a_model_falls_with_its_size(base):
+    config, head = make_config(6), Head("sequence", ("a", "b"))
+
+    def told(layers: int, **more):
+        return predict(
+            make_config(layers), head, pair=False, lengths=[8, 12, 16, 20, 24, 60, 64],
+            max_length=64, **more,
+        )  # fmt: skip
+
+    whole, half = told(6), told(3)
+    assert half.latency_ms < whole.latency_ms and half.size_mb < whole.size_mb
+    pruned = told(6, speedup=2.0)
+    assert pruned.latency_ms == pytest.approx(whole.latency_ms / 2)
+    count = sum(math.prod(shape) for shape in all_shapes(config, head).values())
+    assert whole.size_mb == pytest.approx(count / 1e6)
+    assert told(6, beside_mb=0.5).size_mb == pytest.approx(whole.size_mb + 0.5)
+    assert beyond(whole, None, None) == "" == beyond(whole, whole.latency_ms, whole.size_mb)
+    assert "gates.max_latency_ms" in beyond(whole, whole.latency_ms / 2, None)
+    assert "gates.max_size_mb" in beyond(whole, None, whole.size_mb / 2)
+
+
+def make_config(layers: int) -> EncoderConfig:
+    return EncoderConfig(100, 64, (4,) * layers, 16, (256,) * layers, max_positions=64)
