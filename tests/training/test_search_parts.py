@@ -192,18 +192,19 @@ def test_a_search_goes_on_from_a_bucket_on_another_machine(tmp_path, monkeypatch
 
 
 @settings(max_examples=15)
-@given(minutes=st.floats(0.5, 10), seconds=st.floats(1, 60), seed=st.integers(0, 99))
+@given(minutes=st.floats(0.5, 10), seconds=st.floats(8, 60), seed=st.integers(0, 99))
 def test_the_minutes_are_kept_to_an_epoch_and_used(tmp_path_factory, minutes, seconds, seed):
     clock = Clock()
     folder = tmp_path_factory.mktemp("study")
     wanted = Tune(minutes=minutes, halving=Halving(enabled=False))
     budget = Budget(minutes, clock=clock)
     found = trials(wanted).run(study(folder, seed), Pretended(clock, seconds), budget)
-    assert found.ended == "minutes" or len(found.trials) == 1
+    assert found.ended in ("minutes", "converged") or len(found.trials) == 1
     # The first epoch is trained in any case; no later one is begun that would not fit.
     assert clock.now <= max(60 * minutes, seconds) + 1e-6
     # What is left is too little for the least that a trial can be.
-    assert 60 * minutes - clock.now < 2 * seconds + 1e-6 or len(found.trials) == 1
+    rest = 60 * minutes - clock.now
+    assert rest < 2 * seconds + 1e-6 or len(found.trials) == 1 or found.ended == "converged"
 
 
 def test_a_soup_has_what_makes_it_better_and_nothing_else():
