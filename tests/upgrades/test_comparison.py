@@ -8,7 +8,7 @@ from bertworks.serving.upgrades.comparison import Comparison, Observed
 from bertworks.serving.upgrades.matching import Blocks, difference, share_above
 from bertworks.spec.upgrades import Canary
 
-RUNS = 80
+RUNS = 60
 LONG = Canary(least_requests=10**6)  # never promoted, so that every look for a fault is taken
 
 
