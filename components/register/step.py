@@ -13,6 +13,7 @@ from bertworks.contracts.registered import REGISTERED, Registered
 from bertworks.contracts.retraining import Challenge
 from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
+from bertworks.notices import Notice
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.storage.challengers import Challengers
@@ -82,6 +83,7 @@ def run(
     verdict = DECISION.read(allowed)
     if section.retrain:
         verdict = _still(store, name, packed, verdict)
+    notices = []
     made = Made(verdict.champion.digest if verdict.champion else None, section.recipe)
     if section.retrain and not verdict.passed:
         rows = {"examples": parts["examples"]}
@@ -92,6 +94,11 @@ def run(
             Challengers(section.store, name).challenge(version.number)
             reason = "is tried on live traffic first (serve.canary): its servers will decide"
             verdict = replace(verdict, outcome="kept", reasons=[reason])
+            text = (
+                f"{name}/{version.number} is no champion yet: servers that follow the store try it "
+                "first, as serve.canary or serve.shadow asks"
+            )
+            notices.append(Notice(text, more=f"bertworks canary status {name}"))
         else:
             version = store.promote(name, version.number)
 
@@ -105,7 +112,7 @@ def run(
         _note(section, run_id, version, verdict)
     promoted = verdict.passed and version.champion  # a no may be about the champion itself
     numbers = {"version": version.number, "promoted": int(promoted)}
-    return StepResult(numbers, answer=facts.outcome)
+    return StepResult(numbers, answer=facts.outcome, notices=notices)
 
 
 def _challenges(store: Store, version: Version) -> bool:
