@@ -152,12 +152,20 @@ def of_record(
     trials = json.loads((searched / "tuned.json").read_text("utf-8"))["trials"] if searched else []
     made = Made(
         wanted.name, minutes, seed, taken, passed,
-        record["spec"]["base"].get("name") or record["spec"]["base"]["uri"],
+        _base(record["spec"]["base"]),
         "pruned" in places, wanted.metric, value, low, high, rows, _size(places["bundle"]),
         calibration_error=test["error"] if test else None, trials=len(trials), load=load,
         machine=machine(), measured=datetime.now(UTC).date().isoformat(),
     )  # fmt: skip
     return made, places
+
+
+def _base(section: Mapping[str, Any]) -> str:
+    """What a base is called: its name in the catalogue, where it stands there."""
+    from bertworks.spec.bases import CATALOGUE
+
+    uri = str(section["uri"])
+    return next((one.name for one in CATALOGUE if one.checkpoint.uri == uri), uri)
 
 
 def left_by(
