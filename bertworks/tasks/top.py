@@ -28,9 +28,11 @@ def checked_top(value: Any) -> int | None:
     """
     if value is None:
         return None
-    if type(value) not in (int, float) or value < 1 or value != int(value):
+    whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    if not whole or value < 1:
         raise DataError(
             "`top` must be a number of labels, 1 or more. "
-            f"Received: {type(value).__name__} {value!r:.40}"
+            f"Received: {type(value).__name__} {value!r:.40}",
+            "Send a whole number, such as 3, or leave `top` out for all labels.",
         )
     return int(value)

@@ -206,8 +206,8 @@ def test_a_store_needs_a_name_and_a_number(store: Store) -> None:
 
     def by(fix: str) -> tuple[str, str]:
         words = given("serve", *re.findall("For example: (.*)", fix)[0].split())
-        assert words["agent"] == "sentiment/3"
-        return words["store"], words["agent"].replace("sentiment/3", "tiny/1")
+        assert words["agent"] == ["sentiment/3"]
+        return words["store"], words["agent"][0].replace("sentiment/3", "tiny/1")
 
     taken("pipelines/cli/served.py", "For example: --store /bertworks/models --agent sentiment/3",
           attempt, by)  # fmt: skip

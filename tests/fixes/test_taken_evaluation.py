@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,7 +202,7 @@ def test_a_speed_up_that_nothing_can_reach(bench: Bench) -> None:
 
 @pytest.mark.parametrize("split", ["validation"])
 def test_no_rows_to_quantize_on(bench: Bench, tmp_path: Path, split: str) -> None:
-    from components.quantize.step import _sample
+    from bertworks.training.rows import sample_rows
 
     bench.rows(reviews(60))
 
@@ -212,10 +214,32 @@ def test_no_rows_to_quantize_on(bench: Bench, tmp_path: Path, split: str) -> Non
         else:
             with write(path, kind="tokens", producer="transform") as out:
                 TOKENS.write(out, tokens_info(rows={split: 0}))
-        _sample(open_artifact(path), split, 9, 1, "label")
+        sample_rows(open_artifact(path), split, 9, 1, "label")
 
-    taken("components/quantize/step.py", "Give more data, or raise data.", attempt,
+    taken("bertworks/training/rows.py", "Give more data, or raise data.", attempt,
           change("data.validation", 0.3))  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["examples", "serve.page.examples"])
+def test_rows_to_show_that_are_not_at_hand(bench: Bench, way: str) -> None:
+    from components.quantize.shown import shown_examples
+
+    bench.rows(reviews(60))
+    asked = "serve.page.examples=3"
+
+    def attempt(examples: Path | None = None, *changes: str) -> int:
+        section = bench.section("quantize", *(changes or [asked]))
+        return len(shown_examples(Task(), section["serve"], examples, seed=1))
+
+    def by(fix: str) -> tuple[Any, ...]:
+        if way == "examples":
+            assert "the examples artifact" in fix
+            return (bench.ingest() / "examples",)
+        (setting,) = re.findall(rf"set ({way}) to (\d+)", fix)
+        return None, "=".join(setting)
+
+    shown = taken("components/quantize/shown.py", "or set serve.page.examples to 0.", attempt, by)
+    assert shown == (3 if way == "examples" else 0)
 
 
 def test_the_metric_is_corrected(bench: Bench) -> None:
