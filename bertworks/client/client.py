@@ -128,6 +128,19 @@ class Client:
         found: dict[str, Any] = self._call("GET", f"/v2/models/{self._name}", None).body
         return found
 
+    def upgrades(self) -> dict[str, Any]:
+        """Of a model that follows a store: what is loaded, and how a trial goes.
+
+        Raises:
+            ServerRefused: No such model follows a store there, or the address is no such server's.
+        """
+        found = self._call("GET", f"/v1/models/{self._name}/upgrades", None).body
+        if not isinstance(found, dict) or "champion" not in found:
+            raise ServerRefused(
+                "What answers there is no server of bertworks.", "Correct the address."
+            )
+        return found
+
     def close(self) -> None:
         """Closes this thread's connection."""
         connection = getattr(self._local, "connection", None)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,7 +66,10 @@ def status(
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Show what is tried, how that goes, and what earlier trials came to."""
+    """Show what is tried, how that goes, and what earlier trials came to.
+
+    The key, where the server asks for one, is taken from the environment: BERTWORKS_KEY.
+    """
     from bertworks.contracts.files import to_json
     from bertworks.contracts.upgrades import Figure
 
@@ -134,20 +135,30 @@ def _show_figures(figures: list[Figure]) -> None:
 
 
 def _live(url: str, model: str) -> dict[str, Any]:
+    """How the trial goes on one server.
+
+    Raises:
+        EnvironmentFault: It does not answer, or no such model follows a store there.
+        ServerRefused: It asks for another key.
+    """
+    from bertworks.client import Client, ServerRefused
+
     where = f"{url.rstrip('/')}/v1/models/{model}/upgrades"
     try:
-        with urllib.request.urlopen(where, timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise EnvironmentFault(
-            f"{where} says {error.code}: no such model follows a store there, or it asks for a key.",
-            "Name the model with --model, as the server's URLs have it.",
-        ) from None
-    except (OSError, ValueError) as error:
-        raise EnvironmentFault(
-            f"{where} has no answer: {error}.", "Give --url as clients reach the server."
-        ) from None
-    return found
+        with Client(url, model, timeout=10, patience=0) as client:
+            return client.upgrades()
+    except ServerRefused as error:
+        if error.status == 404:
+            raise EnvironmentFault(
+                f"{where} says 404: no such model follows a store there.",
+                "Name the model with --model, as the server's URLs have it; the server must run with "
+                "--follow.",
+            ) from None
+        if not error.status:
+            raise EnvironmentFault(
+                f"{where} has no answer: {error.message}", "Give --url as clients reach the server."
+            ) from None
+        raise
 
 
 def _trials(store: Store, name: str) -> Challengers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from typer.testing import CliRunner
 from upgrading import Server
 
 from bertworks.serving import server
+from bertworks.serving.access import joining, keyfile, keys
 from bertworks.serving.assembly import Serving
 from bertworks.serving.settings import Served, Settings
 from bertworks.serving.upgrades.trial import Rules
-from bertworks.storage.challengers import Challengers
 from bertworks.storage.store import Store
 from pipelines.cli import following, served
 from pipelines.cli.main import app
@@ -136,11 +137,13 @@ def test_a_challenger_without_a_store_to_follow(
     assert rules[0].canary is not None and rules[0].canary.share == 0.2
 
 
-@pytest.fixture
-def url(root: Path) -> Iterator[str]:
-    """Of a server that calls its model `mood`, and follows the store."""
-    asked = Server(root / "models").app
-    running = uvicorn.Server(uvicorn.Config(asked, port=0, log_level="error", lifespan="off"))
+@contextmanager
+def listening(root: Path, known: Path | None = None) -> Iterator[str]:
+    """The address of a server that calls its model `mood`, and follows the store."""
+    serving = Server(root / "models").serving
+    joining.join(serving, joining.Entrance(keys=known))
+    config = uvicorn.Config(serving.application()[0], port=0, log_level="error", lifespan="off")
+    running = uvicorn.Server(config)
     ready, startup = threading.Event(), running.startup
 
     async def started(sockets: Any = None) -> None:
@@ -150,28 +153,57 @@ def url(root: Path) -> Iterator[str]:
     running.startup = started  # type: ignore[method-assign]
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    assert ready.wait(60)
-    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
-    running.should_exit = True
-    thread.join(60)
+    try:
+        assert ready.wait(60)
+        yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        thread.join(60)
+        serving.observers.close()
+        serving.models.batcher.close()
+        for close in serving.closed:
+            close()
+
+
+def status(root: Path, *words: str) -> str:
+    """What `bertworks canary status` prints."""
+    done = CliRunner().invoke(app, ["canary", "status", "mood", "--root", str(root), *words])
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
 
 
 @pytest.mark.parametrize("way", ["--model", "--url"])
-def test_a_trial_that_no_server_answers_for(root: Path, url: str, way: str) -> None:
-    Challengers(str(root / "models"), "mood").challenge(2)
-    right = {"--url": url, "--model": "mood"}
-    wrong = {"--url": f"http://127.0.0.1:{free_port()}", "--model": "agent"}[way]
+def test_a_trial_that_no_server_answers_for(root: Path, way: str) -> None:
+    with listening(root) as url:
+        right = {"--url": url, "--model": "mood"}
+        wrong = {"--url": f"http://127.0.0.1:{free_port()}", "--model": "agent"}[way]
 
-    def attempt(value: str = wrong) -> str:
-        words = [word for pair in {**right, way: value}.items() for word in pair]
-        done = CliRunner().invoke(app, ["canary", "status", "mood", "--root", str(root), *words])
-        if done.exception is not None:
-            raise done.exception
-        return done.stdout
+        def attempt(value: str = wrong) -> str:
+            pairs = {**right, way: value}.items()
+            return status(root, *(word for pair in pairs for word in pair))
 
-    by = option(way, right[way])
-    if way == "--model":
-        shown = taken("pipelines/cli/canary.py", "Name the model with --model", attempt, by)
-    else:
-        shown = taken("pipelines/cli/canary.py", "Give --url as clients reach", attempt, by)
+        by = option(way, right[way])
+        if way == "--model":
+            shown = taken("pipelines/cli/canary.py", "Name the model with --model", attempt, by)
+        else:
+            shown = taken("pipelines/cli/canary.py", "Give --url as clients reach", attempt, by)
+    assert "champion: version 1" in shown
+
+
+def test_a_trial_on_a_server_that_asks_for_a_key(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with keyfile.changing(tmp_path / "keys.json") as known:
+        key, secret = keys.make("shop", keyfile.now())
+        known[key.id] = key
+    monkeypatch.delenv("BERTWORKS_KEY", raising=False)
+
+    def by(fix: str) -> tuple[()]:
+        monkeypatch.setenv(re.findall(r"Set (\w+) to your key", fix)[0], secret)
+        return ()
+
+    with listening(root, tmp_path / "keys.json") as url:
+        shown = taken("bertworks/client/client.py", " to your key.",
+                      lambda: status(root, "--url", url, "--model", "mood"), by)  # fmt: skip
     assert "champion: version 1" in shown
