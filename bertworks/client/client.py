@@ -180,9 +180,8 @@ class Client:
                 )
                 # A certificate does not get better by waiting.
                 again, asked = not isinstance(error, ssl.SSLError), None
-            pause = _seconds(asked)
-            if pause is None:  # Many clients that are sent away must not come back together.
-                pause = wait * random.uniform(0.5, 1.5)
+            # Many clients that are sent away must not come back together, nor one without end.
+            pause = max(_seconds(asked) or 0.0, wait * random.uniform(0.5, 1.5))
             wait = min(2 * wait, _LONGEST_WAIT)
             if not again or pause > left:
                 raise refusal
