@@ -37,18 +37,23 @@ for name in [name for name in os.environ if name.startswith("BERTWORKS_")]:
 
 # Workers take files in turn: what takes longest comes first, so that none is left alone with it.
 LONGEST = (
-    "tests/facade/test_fit.py",
     "tests/pipelines/test_whole_way.py",
+    "tests/cluster/test_schedule.py",
     "tests/conformance/test_tasks_conform.py",
-    "tests/conformance/test_families_conform.py",
-    "tests/training/test_finetune_step.py",
-    "tests/training/test_tune_step.py",
+    "tests/cluster/test_runs.py",
     "tests/text/test_transform_step.py",
+    "tests/pipelines/test_compare.py",
+    "tests/pipelines/test_compile.py",
+    "tests/training/test_finetune_step.py",
+    "tests/cluster/test_doctor.py",
+    "tests/training/test_choose_step.py",
+    "tests/training/test_tune_step.py",
     "tests/compression/test_prune_step.py",
+    "tests/conformance/test_families_conform.py",
+    "tests/compression/test_quantize_step.py",
     "tests/retrain/test_retrain_local.py",
-    "tests/training/test_resume.py",
-    "tests/training/test_checkpoint_bucket.py",
     "tests/pipelines/test_bad_input.py",
+    "tests/training/test_resume.py",
 )
 
 

@@ -13,7 +13,7 @@ from bertworks.contracts.agent import AgentRecord
 from bertworks.errors import DataError
 from bertworks.labelling.pool import Candidate
 from bertworks.storage.replacing import named_place_fault, replacing
-from bertworks.tasks import for_task
+from bertworks.tasks import for_task, form_of
 
 FORMATS = ("csv", "label-studio", "doccano")
 
@@ -71,7 +71,7 @@ def export(chosen: Sequence[Candidate], info: AgentRecord, out: Path, format_: s
 def interface(info: AgentRecord) -> str:
     """Label Studio's labelling interface for a task."""
     target = for_task(info.task, info.labels, info.score).target
-    shown = ["text_a", "text_b"] if info.task.pair else ["text"]
+    shown = form_of(info.task).inputs
     texts = "".join(f'  <Text name="{name}" value="${name}"/>\n' for name in shown)
     if target.numeric:
         return f'<View>\n{texts}  <Number name="label" toName="{shown[0]}"/>\n</View>\n'

@@ -52,6 +52,7 @@ def arguments(
     return {"data": names["reviews"], **own, **names["settings"]}
 
 
+@pytest.mark.slow
 def test_the_progress_is_one_output_that_changes_in_place(executed: tuple[Path, Any]) -> None:
     _, notebook = executed
     fitting = cell(notebook, "agent = Agent.fit")

@@ -164,6 +164,7 @@ def test_serve_listens_where_it_is_told_and_unloads_only_if_asked(
         tiny_model.make_model(tmp_path / "model", {}, ["a", "b"]), tmp_path / "bundle"
     )
     options = [] if host == "127.0.0.1" else ["--host", host]
+    options += ["--open"] if host == "0.0.0.0" else []  # nobody is asked for a key
     server = served(monkeypatch, folder, *options, *(["--repository"] if repository else []))
     assert server.config.host == host
     unloaded = post(server.config.app, "/v2/repository/models/agent/unload", {})

@@ -106,6 +106,7 @@ def test_without_time_the_best_one_before_goes_on(inputs, tuned, tmp_path, monke
     assert "no time was left" in result.notices[0].text
 
 
+@pytest.mark.slow
 def test_what_was_compressed_is_not_compressed_again_after_a_kill(
     inputs, tuned, tmp_path, monkeypatch
 ):
@@ -157,6 +158,7 @@ def test_limits_and_ranks(inputs):
     assert [(one.trials[0], one.compressed) for one in ranked[1]] == [(0, 0.7), (2, None), (1, 0.9)]
 
 
+@pytest.mark.slow
 def test_pods_and_this_machine_come_to_the_same(inputs, tmp_path):
     """Three parts, each with seeds of its own: as pods run them, and as one step here does."""
     given = section(trials=5, workers=3, finalists=2)
@@ -200,6 +202,7 @@ def test_processes_share_the_cpus(tmp_path, monkeypatch):
     assert not workers.at_once(2)
 
 
+@pytest.mark.slow
 def test_trials_are_cross_validated_and_the_best_is_fitted_on_all_rows(inputs, tmp_path):
     given = section(trials=3, folds=3, finalists=2)
     result = tune(given, **inputs, tuned=tmp_path / "tuned")
@@ -234,6 +237,7 @@ def test_folds_have_their_share_of_each_label_and_every_row_once(inputs):
     ]
 
 
+@pytest.mark.slow
 def test_the_search_tries_other_encoders_and_fewer_layers(inputs, tmp_path):
     deeper = replace(CONFIG, num_heads=(2, 2, 2), intermediate_sizes=(32, 32, 32))
     facts = {"uri": "test://tiny", "scratch": False, "others": ["bge-small-en"]}

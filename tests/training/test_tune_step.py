@@ -103,6 +103,7 @@ def begun(output: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_killed_between_trials_and_within_one_it_ends_with_the_same_bytes(
     inputs, tmp_path, warm_python
 ):

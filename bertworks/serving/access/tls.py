@@ -45,7 +45,7 @@ class Certificates:
         # OpenSSL calls it at each handshake, also where the client names no server.
         self.context.sni_callback = self._at_handshake
 
-    def pair(self) -> tuple[bytes, bytes]:
+    def key_and_certificate(self) -> tuple[bytes, bytes]:
         """Private key and certificate as they are now, PEM."""
         self._renew()
         return self._pem

@@ -53,7 +53,7 @@ def credentials(certificates: Certificates) -> grpc.ServerCredentials:
     """Credentials that have the certificate of the time at each handshake, as HTTP has it."""
 
     def renewed() -> grpc.ServerCertificateConfiguration:
-        return grpc.ssl_server_certificate_configuration([certificates.pair()])
+        return grpc.ssl_server_certificate_configuration([certificates.key_and_certificate()])
 
     first = renewed()
     return grpc.dynamic_ssl_server_credentials(first, renewed, require_client_authentication=False)
