@@ -56,8 +56,17 @@ class Held(Agent):
 
     def note(self, held=False):
         self.batches, self.release, self.entered = [], threading.Event(), threading.Event()
+        self.encoding, self.encode_on = threading.Event(), threading.Event()
+        self.encode_on.set()
         if not held:
             self.release.set()
+
+    def encode(self, rows):
+        self.encoding.set()
+        assert self.encode_on.wait(60)
+        if "no tokens" in rows:
+            raise ValueError("no tokens")
+        return super().encode(rows)
 
     def answers(self, rows, encoded, *rest, **more):
         self.batches.append(list(rows))
@@ -264,6 +273,34 @@ def test_a_fault_is_the_fault_of_one_request_alone(agent, batcher):
         return [await work.future for work in (first, *good)]
 
     assert all(run(scenario))
+
+
+def test_a_lane_that_is_closed_while_it_tokenizes_answers_what_it_tokenized(agent, batcher):
+    agent.encode_on.clear()
+
+    async def scenario():
+        lane = batcher.lane(agent)
+        work = asked(batcher, lane, "good film")
+        await asyncio.get_running_loop().run_in_executor(None, agent.encoding.wait, 60)
+        batcher.drop(lane)
+        agent.encode_on.set()
+        return await work.future
+
+    assert run(scenario)
+    assert not batcher.waiting
+
+
+def test_what_cannot_be_tokenized_is_kept_no_longer(agent, batcher):
+    lane = batcher.lane(agent)
+
+    async def scenario():
+        bad, good = asked(batcher, lane, "no tokens"), asked(batcher, lane, "good film")
+        with pytest.raises(ValueError, match="no tokens"):
+            await bad.future
+        await good.future
+
+    run(scenario)
+    assert not lane._waiting
 
 
 def test_a_lane_that_was_closed_answers_what_it_holds(agent, batcher):

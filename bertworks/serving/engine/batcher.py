@@ -133,6 +133,8 @@ class Batcher:
             encoded = lane.agent.encode(rows)
         except Exception as error:
             if len(parts) == 1:
+                with self._changed:
+                    lane.forget(parts[0][0])
                 self._fail([parts[0][0]], error)
             else:
                 for part in parts:
@@ -145,6 +147,8 @@ class Batcher:
             start += part[2] - part[1]
         with self._changed:
             lane.put_encoded(done)
+            if lane not in self._lanes:  # It was closed, and looked empty meanwhile.
+                self._lanes.append(lane)
 
     def _compute(self, lane: Lane, pieces: Sequence[Piece], alone: bool) -> None:
         """Computes a batch; where it fails, each request by itself."""

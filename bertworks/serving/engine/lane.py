@@ -136,6 +136,10 @@ class Lane:
             if last < len(work.rows):
                 self._rest.append(work)
 
+    def forget(self, work: Work) -> None:
+        """Counts a request no more that failed before its rows were put back."""
+        self._waiting.pop(id(work), None)
+
     def take(self, share: int) -> list[Piece]:
         """Takes the next batch.
 
