@@ -46,6 +46,7 @@ class Client:
         at_once: Rows of a request, at most; more become several requests.
         context: For https; None: the system's authorities (SSL_CERT_FILE names others).
         sleep: Waits.
+        tell: Is told, before each wait, why and for how long.
 
     Raises:
         ServerRefused: The address is none.
@@ -62,6 +63,7 @@ class Client:
         at_once: int = 256,
         context: ssl.SSLContext | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        tell: Callable[[str], None] = lambda message: None,
     ) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -73,7 +75,7 @@ class Client:
         self._parts, self._path = parts, parts.path.rstrip("/")
         self._key = os.environ.get(KEY, "") if key is None else key
         self._timeout, self._patience, self._at_once = timeout, patience, max(1, at_once)
-        self._context, self._sleep = context, sleep
+        self._context, self._sleep, self._tell = context, sleep, tell
         self._local = threading.local()
 
     def ask(self, rows: Sequence[Row]) -> Asked:
@@ -186,6 +188,7 @@ class Client:
             if not again or pause > left:
                 raise refusal
             left -= pause
+            self._tell(f"{refusal.message} Asked again in {pause:.1f} s.")
             self._sleep(pause)
 
     def _once(self, method: str, path: str, value: Any) -> _Told:

@@ -173,7 +173,7 @@ def _row(instance: Any, form: RowForm, place: int) -> Row:
     wanted = form.keys_of(instance)
     if set(instance) != set(wanted):
         raise DataError(
-            f"Row {place + 1} must have {' and '.join(wanted)}. "
+            f"Row {place + 1} must have {' and '.join(wanted)}, and nothing else. "
             f"Received: {', '.join(sorted(map(str, instance))) or 'nothing'}"
         )
     return form.of_instance(instance)

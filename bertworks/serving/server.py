@@ -186,6 +186,11 @@ def _check(models: Sequence[Served], settings: Settings) -> None:
             raise EnvironmentFault(
                 f"{name} must be 1 or more. Received: {value}", "Give a larger number."
             )
+    if settings.grpc_port is not None and settings.grpc_port == settings.port:
+        raise EnvironmentFault(
+            f"HTTP and gRPC need a port each. Received: {settings.port} for both",
+            f"Choose another port for one of them: --grpc-port {_beside(settings.port)}.",
+        )
     names = [one.name for one in models]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -200,6 +205,10 @@ def _check(models: Sequence[Served], settings: Settings) -> None:
                 f"Received: {name!r:.80}",
                 "Give it another name: --name NAME, or --agent NAME=AGENT.",
             )
+
+
+def _beside(port: int) -> int:
+    return port + 1 if port < 65535 else port - 1
 
 
 def _check_address(host: str, port: int) -> None:

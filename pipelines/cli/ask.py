@@ -37,7 +37,7 @@ def ask(
     from bertworks.tasks.top import top_labels
 
     lines = iter(texts) if texts else (line.rstrip("\r\n") for line in sys.stdin)
-    with Client(url, model) as client:
+    with Client(url, model, tell=lambda why: typer.echo(f"note: {why}", err=True)) as client:
         pair = [one["name"] for one in client.metadata()["inputs"]] == ["text_a", "text_b"]
         while chunk := list(islice(lines, _TOGETHER)):
             rows = [line.split("\t", 1) for line in chunk] if pair else chunk

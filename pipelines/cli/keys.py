@@ -146,7 +146,13 @@ def expires_at(given: str | None, now: datetime) -> datetime | None:
     if given is None:
         return None
     if re.fullmatch(r"\d+[mhdw]", given):
-        return now + _span(given)
+        span = _span(given)
+        if not span:
+            raise BertworksError(
+                f"A key that expires at once is of no use. Received: {given}",
+                "Give a longer span, such as 90d, or leave --expires out.",
+            )
+        return now + span
     try:
         found = datetime.fromisoformat(given)
     except ValueError:
@@ -175,9 +181,13 @@ def _named(known: object, given: str, file: Path) -> Key:
     keys = list(known)  # type: ignore[call-overload]
     found = [key for key in keys if given in (key.id, key.name)]
     if not found:
+        names = ", ".join(f"{key.name} ({key.id})" for key in keys)
         raise BertworksError(
             f"There is no key {given!r:.80} in {file}.",
-            f"It has: {', '.join(f'{key.name} ({key.id})' for key in keys) or 'none'}.",
+            f"It has: {names}."
+            if names
+            else "It has none: name another file with --file, or make a key with "
+            "`bertworks keys create NAME`.",
         )
     return found[0]
 

@@ -125,8 +125,11 @@ def limits_of(bundle: Mapping[str, Any] | None, given: Sequence[str]) -> Limits:
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         name = ".".join(map(str, found["loc"]))
+        what = f"The limit {name} cannot be {found['input']!r:.40}: {found['msg']}."
+        if found["type"] == "extra_forbidden":
+            what = f"There is no limit {name!r:.40}."
         raise SpecError(
-            f"The limit {name} cannot be {found['input']!r:.40}: {found['msg']}.",
+            what,
             f"Give --limit NAME=VALUE with one of {', '.join(Limits.model_fields)}.",
         ) from None
 

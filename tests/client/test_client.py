@@ -113,7 +113,11 @@ def test_a_busy_server_is_asked_again_as_it_says(busy, monkeypatch) -> None:
         busy.plan = [(503, {"retry-after": soon})]
         client.ask(["x"])
         assert 15 < waits[0] <= 20
-    with Client(address, patience=5, sleep=waits.append) as client:
+    told: list[str] = []
+    with Client(address, patience=5, sleep=waits.append, tell=told.append) as client:
+        busy.plan = [(503, {"retry-after": "2"})]
+        client.ask(["x"])
+        assert ["503" in one and one.endswith("Asked again in 2.0 s.") for one in told] == [True]
         busy.plan = [(429, {"retry-after": "6"})]
         with pytest.raises(ServerRefused) as refused:
             client.ask(["x"])

@@ -17,7 +17,7 @@ import typer.main
 
 from bertworks.batch.texts import Form, read
 from bertworks.contracts.agent import AgentRecord
-from bertworks.errors import BertworksError
+from bertworks.errors import BertworksError, SpecError
 from bertworks.storage import artifacts, temporary
 from bertworks.storage.artifacts import write, write_json
 from bertworks.storage.store import Store
@@ -220,6 +220,8 @@ def test_a_limit_that_is_none() -> None:
 
     taken("pipelines/cli/served.py", "Give --limit NAME=VALUE with one of ",
           lambda words=["size=1"]: served.limits_of(None, words), by)  # fmt: skip
+    with pytest.raises(SpecError, match="There is no limit 'size'"):
+        served.limits_of(None, ["size=1"])
 
 
 def test_a_file_where_an_agent_is_meant(store: Store, tmp_path: Path) -> None:

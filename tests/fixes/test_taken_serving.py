@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bertworks.errors import ArtifactError
-from bertworks.serving.access import keyfile
+from bertworks.serving.access import keyfile, keys
 from bertworks.serving.access.joining import Entrance
 from bertworks.serving.access.keyfile import KeyFile
 from bertworks.serving.access.quotas import FILE, Quotas
 from bertworks.serving.access.tls import Certificates
 from bertworks.serving.audit import files
 from bertworks.serving.audit.log import AuditLog
+from bertworks.serving.server import _check
+from bertworks.serving.settings import Settings
 from bertworks.spec.review import Review
-from pipelines.cli.keys import expires_at
+from pipelines.cli.keys import _named, expires_at
 from tests.fixes.taking import taken
 from tests.fixes.test_taken_commands import given, option
 from tests.helpers.certificates import write_certificate
@@ -145,6 +147,41 @@ def test_when_a_key_expires() -> None:
                       lambda fix, which=which: (
                           re.findall(r"\d[\d-]*\d[hd]?(?=[ .;])", fix)[which],))  # fmt: skip
         assert words is not None and words > now
+
+
+def test_a_key_that_expires_at_once() -> None:
+    now = keyfile.now()
+    until = taken("pipelines/cli/keys.py", "or leave --expires out",
+                  lambda *word: expires_at(*(word or ("0d",)), now),
+                  lambda fix: re.findall(r"such as (\d+d)", fix))  # fmt: skip
+    assert until == now + timedelta(days=90)
+
+
+def test_a_key_of_a_file_that_has_none(tmp_path: Path) -> None:
+    def attempt(*made: str) -> None:
+        known = [keys.make(name, keyfile.now())[0] for name in made]
+        assert _named(known, "shop", tmp_path / "keys.json").name == "shop"
+
+    taken("pipelines/cli/keys.py", "or make a key with `bertworks keys create NAME`.", attempt,
+          lambda fix: ("shop",))  # fmt: skip
+
+
+def test_a_port_for_two_protocols() -> None:
+    def attempt(*words: str) -> None:
+        found = given("serve", *(words or ("--grpc-port", "8080")))
+        _check([], Settings(port=8080, grpc_port=found["grpc_port"]))
+
+    taken("bertworks/serving/server.py", "Choose another port for one of them: --grpc-port ",
+          attempt, lambda fix: ("--grpc-port", re.findall(r"--grpc-port (\d+)", fix)[0]))  # fmt: skip
+
+
+def test_a_state_folder_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for wrong in (file, file / "state"):
+        taken("bertworks/serving/access/quotas.py", "Name a folder that may be written with --state.",
+              lambda folder=wrong: Quotas(folder),
+              option("--state", tmp_path / "state" / wrong.name))  # fmt: skip
 
 
 def test_a_second_agent_of_another_task(tmp_path: Path) -> None:

@@ -125,6 +125,13 @@ def test_hostile_bodies_are_the_clients_fault(app, path, body, headers, status):
     assert set(told.json()) <= {"error", "detail"} and len(told.body) < 2000
 
 
+def test_a_path_of_an_option_that_was_not_given_names_the_option(app):
+    told = post(app, "/v1/feedback", {"request": "a", "label": "b"})
+    assert told.status == 404 and "without --samples or --follow" in told.json()["error"]
+    told = get(app, "/v1/models/mood/upgrades")
+    assert told.status == 404 and "without --follow" in told.json()["error"]
+
+
 @pytest.mark.parametrize("path", ["", "/ready", "/infer"])
 def test_a_version_that_is_not_served_is_answered_with_the_one_that_is(app, path):
     def ask(version):

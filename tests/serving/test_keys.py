@@ -95,6 +95,12 @@ def test_only_what_has_the_form_of_a_key_is_parsed(text):
     assert parsed is None or f"bw_{parsed[0]}_{parsed[1]}" == text
 
 
+def test_a_place_where_no_file_can_be_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentFault, match="keys.json cannot be written"):
+        add(tmp_path / "file" / "below" / "keys.json")
+
+
 def add(file, name="shop", **more):
     with keyfile.changing(file) as known:
         key, token = keys.make(name, NOW, **more)

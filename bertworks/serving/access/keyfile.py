@@ -110,8 +110,8 @@ def changing(path: Path) -> Iterator[dict[str, Key]]:
             f"{path} is a folder: keys are changed in a file.",
             f"Name the file, such as {path / 'keys.json'}; a Secret is made anew from it.",
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with lock(path.with_name(f".{path.name}.lock"), LOCK_SECONDS):
             found = read(path) if path.exists() else {}
             yield found

@@ -7,7 +7,6 @@ too much after its restart, never too little. One that stops in order writes wha
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,10 +143,9 @@ class Quotas:
 
 
 def _taken(folder: Path) -> FileLock:
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(parents=True, exist_ok=True)
     held = lock(folder / LOCK)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         held.acquire()
     except TimeoutError:
         raise EnvironmentFault(

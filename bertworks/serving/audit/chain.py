@@ -110,7 +110,9 @@ def verify(lines: Iterable[bytes], head: str | None) -> Verified:
         if fragments and not _closes(record, [one for _, one in fragments]):
             raise Broken(fragments[0][0], "it is no record, and no line behind it says why")
         if record[PREVIOUS] != found.head:
-            raise Broken(number, "it does not fit the line before it")
+            raise Broken(
+                number, "it or the line before it was changed, or one between them removed"
+            )
         found.torn += len(fragments)
         fragments.clear()
         found.head = digest(line)

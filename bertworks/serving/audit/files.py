@@ -109,7 +109,7 @@ def _verify_file(file: Path, before: str | None, heads: set[str] | None) -> Veri
     except Broken as error:
         raise ArtifactError(
             f"{file}, line {error.line}: {error.rule}.",
-            "What stands before that line is as it was written; get the rest from a backup, or start "
+            "All up to two lines before it is as it was written; get the rest from a backup, or start "
             "the server once where the last line alone is torn.",
         ) from None
     except OSError as error:

@@ -66,7 +66,8 @@ def routes(
             _get(f"{prefix}/ready", lambda request: _ready_model(
                 models, _versioned(models, request).name)),
         ]  # fmt: skip
-    return found + (_repository(models) if repository else [_not_offered()])
+    found += _repository(models) if repository else [_not_offered()]
+    return found + [_without(*one) for one in _OPTIONAL]
 
 
 def metadata(model: ServedModel) -> dict[str, Any]:
@@ -168,6 +169,20 @@ def _repository(models: Registry) -> list[BaseRoute]:
         Route(f"{base}/models/{{name}}/load", load, methods=["POST"]),
         Route(f"{base}/models/{{name}}/unload", unload, methods=["POST"]),
     ]
+
+
+_OPTIONAL = (
+    ("/v1/feedback", "POST", "--samples or --follow"),
+    ("/v1/models/{name}/upgrades", "GET", "--follow"),
+)
+"""Paths that rooms bring by an option, which stand before these where it was given."""
+
+
+def _without(path: str, method: str, option: str) -> Route:
+    async def refuse(request: Request) -> Response:
+        raise Refused(404, "route", f"This server was started without {option}.")
+
+    return Route(path, refuse, methods=[method])
 
 
 def _not_offered() -> Route:

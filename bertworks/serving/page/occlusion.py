@@ -172,8 +172,9 @@ def _of_value(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:
     if scores is not None:
         target = wanted.label or answer.get("label") or max(scores, key=scores.__getitem__)
         if target not in scores:
+            known = ", ".join(map(repr, list(scores)[:20])) + (", ..." if len(scores) > 20 else "")
             raise DataError(
-                f"`label` must be one of the agent's labels. Received: {target!r:.80}",
+                f"`label` must be one of the agent's labels: {known}. Received: {target!r:.80}",
                 "Leave it out to explain the label that is answered.",
             )
         strength, unit = partial(_sure_of, target), "log-odds"
