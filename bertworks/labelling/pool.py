@@ -74,7 +74,8 @@ def read_pool(folder: Path, *, again: bool = False) -> tuple[list[Candidate], in
             + (f", but for {opened} files that are still open." if opened else "."),
             "Wait for a file to be closed, or stop the server, which closes it."
             if opened
-            else "Start the server with a folder for samples, and let it answer some requests.",
+            else "Start the server with a folder for samples, and let it answer more requests: it keeps "
+            "one row in a hundred by default.",
         )
     found: dict[str, Candidate] = {}
     for file in files:
