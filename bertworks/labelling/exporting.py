@@ -18,7 +18,13 @@ from bertworks.tasks import for_task, form_of
 FORMATS = ("csv", "label-studio", "doccano")
 
 
-def export(chosen: Sequence[Candidate], info: AgentRecord, out: Path, format_: str) -> list[Path]:
+def export(
+    chosen: Sequence[Candidate],
+    info: AgentRecord,
+    out: Path,
+    format_: str,
+    version: str = "agent",
+) -> list[Path]:
     """Writes rows to be labelled, with what the agent says of them.
 
     Args:
@@ -26,6 +32,7 @@ def export(chosen: Sequence[Candidate], info: AgentRecord, out: Path, format_: s
         info: Of the agent.
         out: The file; one that is there is not overwritten.
         format_: One of FORMATS.
+        version: Which agent says it: Label Studio keeps what several say apart.
 
     Returns:
         The files: for Label Studio also its labelling interface, `OUT.xml`.
@@ -58,7 +65,7 @@ def export(chosen: Sequence[Candidate], info: AgentRecord, out: Path, format_: s
             for one in chosen:
                 stream.write(json.dumps(_doccano(one), ensure_ascii=False) + "\n")
         else:
-            tasks = [_task(one, info) for one in chosen]
+            tasks = [_task(one, version) for one in chosen]
             json.dump(tasks, stream, ensure_ascii=False, indent=1)
     if format_ != "label-studio":
         return [out]
@@ -105,11 +112,11 @@ def _doccano(one: Candidate) -> dict[str, Any]:
     return {**shown, "label": [], "key": one.key, **beside}
 
 
-def _task(one: Candidate, info: AgentRecord) -> dict[str, Any]:
+def _task(one: Candidate, version: str) -> dict[str, Any]:
     """A task of Label Studio, with what the agent says as a prediction to begin from."""
     first = next(iter(one.shown))
     results = [{"from_name": "label", "to_name": first, **part} for part in _results(one.answer)]
-    prediction = {"model_version": info.base or "agent", "score": round(1 - one.doubt, 4)}
+    prediction = {"model_version": version, "score": round(1 - one.doubt, 4)}
     return {
         "data": {**one.shown, "key": one.key},
         "predictions": [{**prediction, "result": results}],

@@ -44,6 +44,7 @@ def export_rows(
     """
     from bertworks.labelling import choosing, exporting, pool
     from bertworks.runtime.agent import Agent
+    from bertworks.serving.identity import in_folder
 
     candidates, before = pool.read_pool(samples, again=again)
     if before:
@@ -53,10 +54,12 @@ def export_rows(
             f"note: of {len(candidates):,} rows, the latest {MOST:,} are looked at", err=True
         )
         candidates = candidates[:MOST]
-    loaded = Agent.load(_bundle(agent, root))
+    bundle = _bundle(agent, root)
+    loaded = Agent.load(bundle)
     choosing.judge(candidates, loaded)
     chosen = choosing.choose(candidates, count)
-    files = exporting.export(chosen, loaded.info, out, format_)
+    version = in_folder(bundle).identity.digest[:12]  # as the server's answers name a lone folder
+    files = exporting.export(chosen, loaded.info, out, format_, version)
     pool.note_asked(samples, chosen)
     typer.echo(f"{len(chosen):,} of {len(candidates):,} rows: {', '.join(map(str, files))}")
 

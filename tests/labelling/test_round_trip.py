@@ -123,8 +123,9 @@ def test_spans_come_back_as_tags(tmp_path, agents, format_: str) -> None:
 def test_predicted_spans_stand_where_the_agent_found_them(tmp_path, agents) -> None:
     agent, rows = agents["tagging"], candidates("tagging")
     judge(rows, agent)
-    file, view = export(rows, agent.info, tmp_path / "rows.json", "label-studio")
+    file, view = export(rows, agent.info, tmp_path / "rows.json", "label-studio", "of today")
     for one, task in zip(rows, json.loads(file.read_text()), strict=True):
+        assert task["predictions"][0]["model_version"] == "of today"
         for result in task["predictions"][0]["result"]:
             value = result["value"]
             assert one.shown["text"][value["start"] : value["end"]] == value["text"]
