@@ -28,7 +28,7 @@ from pathlib import Path
 from benchmarks.harness.results import Result, Row, compare
 from benchmarks.harness.sides import OWN_PYTHON, REPOSITORY, Side, in_turn, peer_python
 from benchmarks.short_artifacts import MAX_LENGTH, Made, make
-from bertworks.cpus import CPUINFO, instructions
+from bertworks.cpus import CPUINFO, instructions, vendor
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.replacing import replacing
 
@@ -81,9 +81,13 @@ def read() -> dict[str, dict[str, float]]:
 
 
 def kind(cpuinfo: Path = CPUINFO) -> str:
-    """The kind of processor: its architecture, and the instructions that the ratios hang on."""
-    flags = instructions(cpuinfo)
-    return " ".join([platform.machine(), *(name for name in INSTRUCTIONS if name in flags)])
+    """The kind of processor: its architecture, maker, and the instructions that the ratios hang on.
+
+    Makers differ in how fast the same instructions are: `training.precision` chooses by both.
+    """
+    flags, maker = instructions(cpuinfo), vendor(cpuinfo)
+    known = [name for name in INSTRUCTIONS if name in flags]
+    return " ".join([platform.machine(), *([maker] if maker else []), *known])
 
 
 def fallen(ratios: Mapping[str, float], baseline: Mapping[str, float]) -> list[str]:

@@ -71,5 +71,7 @@ def test_kinds_of_processors_are_told_apart_by_what_moves_the_ratios(tmp_path: P
     with_int8 = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\nflags\t\t: fpu\n"
     assert kind(with_int8).split()[1:] == ["avx2", "avx512f", "avx512_vnni"]
     assert kind("") == kind("flags : fpu sse2\n")
+    intel, amd = (f"vendor_id : {one}\n{with_int8}" for one in ("GenuineIntel", "AuthenticAMD"))
+    assert len({kind(with_int8), kind(intel), kind(amd)}) == 3
     for ratios in short.read().values():
         assert set(ratios) == set(next(iter(short.read().values())))
