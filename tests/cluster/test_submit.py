@@ -105,7 +105,7 @@ def test_again_uploads_nothing_and_starts_another_run(kfp: FakeKfp, bertworks: B
 
 def test_other_settings_are_another_version(kfp: FakeKfp, bertworks: Bertworks) -> None:
     bertworks("submit", SPEC)
-    bertworks("submit", SPEC, "--set", "finetune.epochs=1")
+    bertworks("submit", SPEC, "--set", "finetune.epochs=2")
     bertworks("submit", SPEC, "--retrain")
     names = sorted(pipeline["name"] for pipeline in kfp.pipelines.values())
     assert names == ["sentiment", "sentiment-retrain"]
