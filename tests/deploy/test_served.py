@@ -1,18 +1,13 @@
 """The server as a pod runs it: from a store, checked, counted, and ended while it answers."""
 
-import contextlib
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 from kept import PASSED, REFUSED, keep
@@ -20,6 +15,7 @@ from kept import PASSED, REFUSED, keep
 from bertworks.errors import ArtifactError, EnvironmentFault, GateRefused
 from bertworks.serving.identity import in_folder, in_store
 from pipelines.cli.served import locate
+from tests.helpers import server_process
 
 
 @pytest.fixture(scope="module")
@@ -80,31 +76,21 @@ def test_agents_that_name_no_bundle(store, agent, where, message):
         locate(agent, where and str(store[0]), None, lambda: pytest.fail("not asked for"))
 
 
-def free_port():
-    """Below the range from which the system gives ports to connections that go out."""
-    while True:
-        with socket.socket() as probe:
-            port = random.randint(20_000, 32_000)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
+sent = []
+"""Requests with a body, so far."""
 
 
 def call(url, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=300) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+    if body is not None:
+        sent.append(url)
+    return server_process.call(url, body, seconds=300)
 
 
 @pytest.fixture(scope="module")
 def running(store, tmp_path_factory):
     """The arguments that the manifests give, on a free port."""
     models, digests = store
-    port, log = free_port(), tmp_path_factory.mktemp("log") / "log"
+    port, log = server_process.free_port(), tmp_path_factory.mktemp("log") / "log"
     arguments = ["serve", f"--store={models}", "--agent=mood/1", f"--digest={digests[0]}",
                  "--name=mood", "--host=0.0.0.0", f"--port={port}", "--threads=1", "--open"]  # fmt: skip
     with log.open("w") as stream:
@@ -143,6 +129,17 @@ def series(metrics):
     }
 
 
+def all_counted(base):
+    """The metrics with all that was sent: requests are counted after their answers went out."""
+    for _ in range(1200):
+        found = series(call(f"{base}/metrics")[1])
+        counts = [found[name] for name in found if name.startswith("bertworks_requests_total{")]
+        if sum(counts) == len(sent):
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"{len(sent)} were sent, {sum(counts):g} counted")
+
+
 def test_the_probes_of_the_manifests_are_answered(running):
     base, _, _, _ = running
     for path in ("/v2/health/ready", "/v2/health/live", "/v2/models/mood/ready"):
@@ -158,11 +155,11 @@ def test_answers_name_the_bundle_that_they_come_from(running):
 
 def test_what_is_counted(running):
     base, _, digest, _ = running
-    before = series(call(f"{base}/metrics")[1])
+    before = all_counted(base)
     call(f"{base}/v2/models/mood/infer", tensor("a", "b", "good"))
     call(f"{base}/v1/models/mood:predict", {"instances": ["good"]})
     call(f"{base}/v1/models/mood:predict", {"instances": [3]})
-    after = series(call(f"{base}/metrics")[1])
+    after = all_counted(base)
 
     def more(name):
         return after[name] - before.get(name, 0)

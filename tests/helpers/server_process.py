@@ -21,11 +21,11 @@ def free_port():
                 return port
 
 
-def call(url, body=None, content_type="application/json"):
+def call(url, body=None, content_type="application/json", seconds=60):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"content-type": content_type})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
