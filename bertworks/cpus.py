@@ -49,17 +49,20 @@ def bound_threads(environment: MutableMapping[str, str]) -> None:
 
 def instructions(cpuinfo: Path = CPUINFO) -> set[str]:
     """The CPUs' features as Linux names them on x86, "avx2" for example; none where it tells none."""
-    try:
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return {flag for line in lines if line.startswith("flags") for flag in line.split()[2:]}
+    return {
+        flag for line in _told(cpuinfo) if line.startswith("flags") for flag in line.split()[2:]
+    }
 
 
 def vendor(cpuinfo: Path = CPUINFO) -> str:
     """Who made the CPU, as Linux tells it on x86, "AuthenticAMD" for one; empty where it tells none."""
+    vendors = (line.split()[-1] for line in _told(cpuinfo) if line.startswith("vendor_id"))
+    return next(vendors, "")
+
+
+def _told(cpuinfo: Path) -> list[str]:
+    """What the system says of the CPUs; nothing where it says nothing."""
     try:
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+        return cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return ""
-    return next((line.split()[-1] for line in lines if line.startswith("vendor_id")), "")
+        return []

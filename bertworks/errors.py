@@ -113,3 +113,13 @@ class Busy(EnvironmentFault):
     """Somebody else is at work there; when they are gone it may go."""
 
     kind = "busy"
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The error of ours, or of the operating system, that lies deepest under a library's; else that."""
+    found, under = error, error.__cause__ or error.__context__
+    while under is not None:
+        if isinstance(under, (BertworksError, OSError)):
+            found = under
+        under = under.__cause__ or under.__context__
+    return found

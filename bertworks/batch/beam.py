@@ -27,7 +27,7 @@ from bertworks.batch.journal import State, discard
 from bertworks.batch.rows import CHUNK_ROWS, BadRow
 from bertworks.batch.texts import Form, read_all
 from bertworks.contracts.agent import AGENT
-from bertworks.errors import ArtifactError, BertworksError, SpecError
+from bertworks.errors import ArtifactError, SpecError, innermost
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.replacing import replacing
 from bertworks.tasks import form_of
@@ -67,7 +67,7 @@ def answer_by_beam(job: Job, options: Sequence[str] = ()) -> State:
             )
     except Exception as error:
         # Beam wraps what a worker raises, and drops the advice of our own errors.
-        raise _cause(error) from error
+        raise innermost(error) from error
     discard(job.out)
     state = answer_file(_Answered(job.bundle, parts), job)
     shutil.rmtree(parts)
@@ -159,13 +159,3 @@ def _pipeline(options: Sequence[str]) -> beam.Pipeline:
             f"Beam's options cannot be used: {error}.",
             "Name a Beam runner, such as FlinkRunner, and give it its options.",
         ) from error
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The error of ours, or of the operating system, that lies under one of Beam's; else that."""
-    found, under = error, error.__cause__ or error.__context__
-    while under is not None:
-        if isinstance(under, (BertworksError, OSError)):
-            found = under
-        under = under.__cause__ or under.__context__
-    return found

@@ -21,7 +21,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsSingleton, TaggedOutput
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from bertworks.errors import BertworksError, SpecError
+from bertworks.errors import SpecError, innermost
 from bertworks.spec import Task, Transform
 from components.transform import analyze
 from components.transform.facts import FACTS, Facts
@@ -40,7 +40,7 @@ def execute(settings: Transform, task: Task, job: Job, shards: list[Shard]) -> F
         _run(settings, task, job, shards)
     except Exception as error:
         # Beam wraps what a worker raises, and drops the advice of our own errors.
-        raise _cause(error) from error
+        raise innermost(error) from error
     analyze.forget_paths(Path(job.output) / "transform" / "transform_fn")
     return FACTS.read(Path(job.work))
 
@@ -62,16 +62,6 @@ def _run(settings: Transform, task: Task, job: Job, shards: list[Shard]) -> None
         _ = encoded.encoded | "Finish" >> beam.Map(
             partial(_finish, job=job), facts=AsSingleton(facts)
         )
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The error of ours, or of the operating system, that lies under one of Beam's; else that."""
-    found, under = error, error.__cause__ or error.__context__
-    while under is not None:
-        if isinstance(under, (BertworksError, OSError)):
-            found = under
-        under = under.__cause__ or under.__context__
-    return found
 
 
 class Encode(beam.DoFn):

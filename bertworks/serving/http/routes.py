@@ -62,7 +62,7 @@ def routes(
     ]
     for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         found += [
-            _get(prefix, lambda request: _metadata(_versioned(models, request))),
+            _get(prefix, lambda request: metadata(_versioned(models, request))),
             _get(f"{prefix}/ready", lambda request: _ready_model(
                 models, _versioned(models, request).name)),
         ]  # fmt: skip
@@ -143,10 +143,6 @@ def _ready_model(models: Registry, name: str) -> dict[str, Any]:
     if not (model.ready and models.alive):
         raise Refused(503, "not-ready", f"{name} is not ready.", retry_after=1)
     return {"name": name, "ready": True}
-
-
-def _metadata(model: ServedModel) -> dict[str, Any]:
-    return metadata(model)
 
 
 def _repository(models: Registry) -> list[BaseRoute]:
