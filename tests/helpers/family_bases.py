@@ -31,6 +31,20 @@ def roberta(folder, texts):
     _write(folder, "roberta", named, backend, {"type_vocab_size": 1})
 
 
+def xlm_roberta(folder, texts):
+    """XLM-R with the vocabulary alone, as SentencePiece trained it."""
+    from tests.helpers.tokenizer_kinds import made, sentencepiece_model
+
+    backend = made("unigram").backend_tokenizer
+    weights = _weights(backend.get_vocab_size())
+    named = {name.replace("bert.", "roberta."): array for name, array in weights.items()}
+    types = "roberta.embeddings.token_type_embeddings.weight"
+    named[types] = named[types][:1]
+    _write(folder, "xlm-roberta", named, backend, {"type_vocab_size": 1})
+    (folder / "tokenizer.json").unlink()
+    (folder / "sentencepiece.bpe.model").write_bytes(sentencepiece_model())
+
+
 def mpnet(folder, texts):
     """MPNet with the texts' words."""
     from transformers import MPNetTokenizer

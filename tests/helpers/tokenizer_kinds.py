@@ -70,25 +70,33 @@ def _e5():
     return backend
 
 
-@functools.cache
-def _unigram():
-    """Pieces with scores, and SentencePiece's clean-up (nmt_nfkc)."""
+def sentencepiece_model(**options):
+    """The bytes of a small model as SentencePiece trains it; with nmt_nfkc for clean-up."""
     import sentencepiece
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXTS * 20),
         model_writer=model,
-        model_type="unigram",
         vocab_size=400,
         hard_vocab_limit=False,
         num_threads=1,
         minloglevel=2,
+        **{"model_type": "unigram", **options},
     )
-    read = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    return model.getvalue()
+
+
+@functools.cache
+def _unigram():
+    """Pieces with scores, and SentencePiece's clean-up."""
+    import sentencepiece
+
+    model = sentencepiece_model()
+    read = sentencepiece.SentencePieceProcessor(model_proto=model)
     own = [(read.id_to_piece(one), read.get_score(one)) for one in range(3, len(read))]
     marks = [(mark, 0.0) for mark in ("<s>", "<pad>", "</s>", "<unk>")]
-    (normalizer,) = _fields(model.getvalue(), 3)
+    (normalizer,) = _fields(model, 3)
     (charsmap,) = _fields(normalizer, 2)
     return [*marks, *own, ("<mask>", 0.0)], charsmap
 

@@ -14,7 +14,6 @@ from bertworks.data.sources import checkpoint, vocabulary
 from bertworks.data.sources.archives import MissingMember
 from bertworks.data.sources.fetch import Fetched, fetch
 from bertworks.data.sources.uri import parse
-from bertworks.data.sources.vocabulary import VOCABULARIES
 from bertworks.errors import ArtifactError, SourceError, SpecError
 from bertworks.notices import Notice
 from bertworks.secrets import masked
@@ -129,7 +128,8 @@ def fetch_base(
         settings = _settings(source, into / SETTINGS)
         (into / SETTINGS).unlink()
     if _take(source, "tokenizer.json", into, spec_folder, pinned) is None:
-        guessed = _build_tokenizer(source, family, settings, into, spec_folder)
+        files = _take_vocabulary(source, family, into, spec_folder)
+        guessed = vocabulary.build(into, family, files, settings, masked(source.uri))
         if guessed is not None:
             facts["guessed_lowercase"] = guessed
     checkpoint.check(into, settings, masked(source.uri))
@@ -326,43 +326,26 @@ def _check_sizes(base: Base, file: Path, max_length: int | None) -> None:
     )
 
 
-def _build_tokenizer(
-    base: Base, family: str, settings: Mapping[str, Any], into: Path, spec_folder: Path
-) -> bool | None:
-    """Writes tokenizer.json for the family's vocabulary and what tokenizer_config.json says.
+def _take_vocabulary(base: Base, family: str, into: Path, spec_folder: Path) -> tuple[str, ...]:
+    """Copies the files that a tokenizer.json can be made of; returns their names.
 
-    Without `do_lower_case` the vocabulary says it: one that is read in lower case has no capitals.
-
-    Returns:
-        Whether it reads in lower case, where that had to be guessed; else None.
+    Raises:
+        SourceError: There are none.
     """
-    files = VOCABULARIES.get(family, ("vocab.txt",))
-    if not files or any(_take(base, file, into, spec_folder) is None for file in files):
-        needed = " or ".join(["tokenizer.json", *([" and ".join(files)] if files else [])])
-        how = "save_pretrained of transformers writes the first"
-        if not files:
-            how = (
-                "where the package sentencepiece is installed, transformers makes it of "
-                "sentencepiece.bpe.model: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
-            )
-        raise _no_file(base, "tokenizer.json", f"It needs {needed} beside config.json; {how}.")
-    if family in VOCABULARIES:
-        vocabulary.build(into, family, settings, masked(base.uri))
-        return None
-    from tokenizers import BertWordPieceTokenizer
-
-    guessed = None
-    if not isinstance(lowercase := settings.get("do_lower_case"), bool):
-        guessed = lowercase = not _has_capitals(into / "vocab.txt")
-    tokenizer = BertWordPieceTokenizer(
-        str(into / "vocab.txt"),
-        lowercase=lowercase,
-        strip_accents=settings.get("strip_accents"),
-        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+    for files in vocabulary.files_of(family):
+        if all(_take(base, file, into, spec_folder) is not None for file in files):
+            for file in vocabulary.BESIDE:
+                _take(base, file, into, spec_folder)
+            return files
+        for file in files:
+            (into / file).unlink(missing_ok=True)
+    kinds = ["tokenizer.json", *map(" and ".join, vocabulary.files_of(family))]
+    raise _no_file(
+        base,
+        "tokenizer.json",
+        f"It needs {', '.join(kinds[:-1])} or {kinds[-1]} beside config.json; save_pretrained of "
+        "transformers writes the first.",
     )
-    tokenizer.save(str(into / "tokenizer.json"))
-    (into / "vocab.txt").unlink()
-    return guessed
 
 
 def _settings(base: Base, file: Path) -> Mapping[str, Any]:
@@ -375,14 +358,6 @@ def _settings(base: Base, file: Path) -> Mapping[str, Any]:
             f"{masked(base.uri)}/{file.name} is not a JSON object.", "Give a whole checkpoint."
         )
     return settings
-
-
-def _has_capitals(vocabulary: Path) -> bool:
-    """Whether entries other than marks such as [CLS] hold capital letters."""
-    entries = vocabulary.read_text(encoding="utf-8").splitlines()
-    return any(
-        entry != entry.lower() for entry in entries if not (entry[:1] == "[" and entry[-1:] == "]")
-    )
 
 
 def _no_file(base: Base, name: str, fix: str) -> SourceError:
