@@ -275,6 +275,64 @@ def test_a_fault_is_the_fault_of_one_request_alone(agent, batcher):
     assert all(run(scenario))
 
 
+def failing(*facts):
+    raise RuntimeError("whoever counts fails")
+
+
+@pytest.mark.parametrize("callback", ["batched", "tokenized"])
+def test_who_counts_and_fails_costs_no_thread_and_no_answer(agent, batcher, callback):
+    setattr(batcher, callback, failing)
+
+    async def scenario():
+        lane = batcher.lane(agent)
+        return [await asked(batcher, lane, "good film").future for _ in range(3)]
+
+    assert [len(one) for one in run(scenario)] == [1, 1, 1]
+    assert batcher.whole
+
+
+class Forgetful(Held):
+    """Gives an answer too few, or tokens too few, for a row that says so."""
+
+    def encode(self, rows):
+        encoded = super().encode(rows)
+        return super().encode(rows[:-1]) if "so tokens" in rows else encoded
+
+    def answers(self, rows, encoded, *rest, **more):
+        found = super().answers(rows, encoded, *rest, **more)
+        return found[:-1] if "so answers" in rows else found
+
+
+@pytest.mark.parametrize("row", ["so tokens", "so answers"])
+def test_a_thread_outlives_what_no_agent_may_do(model, batcher, row):
+    agent = Forgetful.from_model(model, threads=1)
+    agent.note()
+
+    async def scenario():
+        lane = batcher.lane(agent)
+        with pytest.raises(ValueError, match="one for each of 2 rows"):
+            await asked(batcher, lane, "good film", row).future
+        return await asked(batcher, lane, "good film").future, lane
+
+    answers, lane = run(scenario)
+    assert len(answers) == 1 and not lane.waits and not lane._waiting
+    assert batcher.whole
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_is_lost_is_noticed(agent, batcher):
+    assert batcher.whole
+    lane = batcher.lane(agent)
+    lane.to_encode = failing
+
+    async def scenario():
+        asked(batcher, lane, "good film")
+
+    run(scenario)
+    batcher._workers[0].join(60)
+    assert not batcher.whole
+
+
 def test_a_lane_that_is_closed_while_it_tokenizes_answers_what_it_tokenized(agent, batcher):
     agent.encode_on.clear()
 

@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 from bertworks.cpus import available_threads
 from bertworks.runtime.agent import Agent
+from bertworks.serving import log
 from bertworks.serving.engine.lane import Lane, Part, Piece, encoded_of
 from bertworks.serving.engine.work import Work
 from bertworks.tasks.handler import Answer
@@ -27,7 +29,7 @@ class Batcher:
 
     Attributes:
         batched: Told the lane, rows, tokens with padding and without, and seconds of each batch, on
-            its thread.
+            its thread. What it raises is logged, and fails no request.
         tokenized: Likewise the lane, rows and seconds of each piece of tokenizing.
     """
 
@@ -83,6 +85,11 @@ class Batcher:
         """Threads that compute now."""
         return len(self._busy)
 
+    @property
+    def whole(self) -> bool:
+        """Whether no thread has ended before its time."""
+        return self._closed or all(worker.is_alive() for worker in self._workers)
+
     def longest(self) -> float:
         """Seconds that a thread has been at one batch, at most."""
         return time.monotonic() - min(self._busy.copy().values(), default=time.monotonic())
@@ -103,18 +110,26 @@ class Batcher:
                         return
                     self._changed.wait()
             try:
-                task()
+                task.run()
+            except Exception as error:  # a fault of ours: this thread serves others all the same
+                log.fault(error)
+                self._fail(task.works, error)
+                with self._changed:
+                    for work in task.works:
+                        task.lane.forget(work)
             finally:
                 self._busy.pop(number, None)
 
-    def _next(self, number: int) -> Callable[[], None] | None:
+    def _next(self, number: int) -> _Task | None:
         """What to do now; None: nothing. Under the lock."""
         for lane in sorted(self._lanes, key=lambda one: (one.background, one.served)):
             if parts := lane.to_encode():
-                task = partial(self._encode, lane, parts)
+                works = [work for work, _, _ in parts]
+                task = _Task(partial(self._encode, lane, parts), lane, works)
             elif pieces := lane.take(self.threads - len(self._busy)):
                 alone = not self._busy and not any(one.waits for one in self._lanes)
-                task = partial(self._compute, lane, pieces, alone)
+                works = list({id(piece.work): piece.work for piece in pieces}.values())
+                task = _Task(partial(self._compute, lane, pieces, alone), lane, works)
             else:
                 if lane.closed:
                     self._lanes.remove(lane)
@@ -131,6 +146,7 @@ class Batcher:
         try:
             rows = [row for work, first, last in parts for row in work.rows[first:last]]
             encoded = lane.agent.encode(rows)
+            _check_count(encoded.ids, rows)
         except Exception as error:
             if len(parts) == 1:
                 with self._changed:
@@ -140,7 +156,7 @@ class Batcher:
                 for part in parts:
                     self._encode(lane, [part])
             return
-        self.tokenized(lane, len(rows), time.monotonic() - began)
+        _told(self.tokenized, lane, len(rows), time.monotonic() - began)
         done, start = [], 0
         for part in parts:
             done.append((part, encoded, start))
@@ -158,6 +174,7 @@ class Batcher:
         encoded = encoded_of(pieces)
         try:
             answers = lane.agent.answers([piece.row for piece in pieces], encoded, beside=not alone)
+            _check_count(answers, pieces)
         except Exception as error:
             works = {id(piece.work): piece.work for piece in pieces}
             if len(works) == 1:
@@ -169,7 +186,7 @@ class Batcher:
         tokens = len(pieces) * max(map(len, encoded.ids))
         read = sum(map(len, encoded.ids))
         seconds = time.monotonic() - began
-        self.batched(lane, len(pieces), tokens, read, seconds)
+        _told(self.batched, lane, len(pieces), tokens, read, seconds)
         self._deliver(pieces, answers, seconds / len(pieces))
 
     def _deliver(self, pieces: Sequence[Piece], answers: Sequence[Answer], cost: float) -> None:
@@ -184,3 +201,26 @@ class Batcher:
         for work in works:
             work.error = error
             work.mailbox.put([work])
+
+
+class _Task(NamedTuple):
+    """What a thread does next, and the requests that it is for."""
+
+    run: Callable[[], None]
+    lane: Lane
+    works: Sequence[Work]
+
+
+def _check_count(found: Sequence[Any], rows: Sequence[Any]) -> None:
+    if len(found) != len(rows):
+        raise ValueError(
+            f"An agent must give one for each of {len(rows)} rows. Received: {len(found)}"
+        )
+
+
+def _told(callback: Callable[..., None], *facts: Any) -> None:
+    """Tells who counts; a fault there is nobody's who waits for an answer."""
+    try:
+        callback(*facts)
+    except Exception as error:
+        log.fault(error)

@@ -123,7 +123,7 @@ class Registry:
     @property
     def alive(self) -> bool:
         """Whether a restart would not help: a thread that is lost does not come back."""
-        return self.batcher.longest() <= self._longest
+        return self.batcher.whole and self.batcher.longest() <= self._longest
 
     @property
     def ready(self) -> bool:
