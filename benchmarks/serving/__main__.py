@@ -139,15 +139,23 @@ def _overload(own: Server, options: Any) -> list[Row]:
         rate = times * full["answered"] / full["seconds"]
         told = own.pace(rate, options.overload)
         other = sum(
-            count for status, count in told["statuses"].items() if status not in ("200", "429")
+            count
+            for status, count in told["statuses"].items()
+            if status not in ("200", "429", "again")
         )
-        note = f"{rate:.0f} requests/s for {options.overload:g} s: {told['statuses']}"
+        note = (
+            f"{rate:.0f} requests/s for {options.overload:g} s: {told['statuses']}; sent late by "
+            f"{told['sent_late']:.3f} s (p99)"
+        )
+        probe = told["probe"]
         rows += [
             Row(f"errors but 429 at {times} times its most", "", "requests", other, goal=0,
                 at_most=True, note=note),
             Row(f"p99 at {times} times its most, against {CLIENTS} clients'", "", "times",
                 told["p99"] / full["p99"] if told["p99"] else float("inf"), goal=3, at_most=True,
                 note=f"{told['p99'] or 0:.3f} s against {full['p99']:.3f} s"),
+            Row(f"p99 of health at {times} times its most", "", "s", probe["p99"], goal=1, at_most=True,
+                note=f"p50 {probe['p50']:.3f}, longest {probe['longest']:.3f} s"),
         ]  # fmt: skip
     return rows
 

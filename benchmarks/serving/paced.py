@@ -3,22 +3,35 @@
     python -m benchmarks.serving.paced URL BODIES RATE SECONDS
 
 Each request is due at its time and its latency counts from there, so that a server that stops for a
-while is charged for all who came meanwhile. Prints JSON: statuses with their counts, what broke, and p50
-and p99 of the seconds of what was answered with 200.
+while is charged for all who came meanwhile. Prints JSON: statuses with their counts, and p50 and p99 of
+the seconds of what was answered with 200. What was not answered stands among the statuses by its kind:
+`connect` (no connection came about), `reset` and `closed` (the connection ended before the answer, by a
+reset or in order), `late` (nothing within a minute), `files` (this side may open no more). A request on
+a connection that was kept and is closed before an answer begins is asked once more on a new one, as
+HTTP clients do, and counted as `again`. `sent_late` is how late this side was itself, p99: where that is
+much, it measures itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import errno
 import json
+import resource
 import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import uvloop
+
 LONGEST = 60.0
 """Seconds that one request may take before it counts as broken."""
+
+
+class Stale(ConnectionError):
+    """A kept connection was closed before anything of an answer came."""
 
 
 class Line(asyncio.Protocol):
@@ -27,7 +40,7 @@ class Line(asyncio.Protocol):
     def __init__(self) -> None:
         self.answer: asyncio.Future[int] | None = None
         self._data = b""
-        self.open = True
+        self.open, self.used = True, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps the transport."""
@@ -37,11 +50,15 @@ class Line(asyncio.Protocol):
         """Tells who waits."""
         self.open = False
         if self.answer is not None and not self.answer.done():
-            self.answer.set_exception(ConnectionError("closed"))
+            kind = Stale if self.used and not self._data else type(exc) if exc else ConnectionError
+            self.answer.set_exception(kind("closed"))
 
     def ask(self, request: bytes) -> asyncio.Future[int]:
         """Sends a request; its status comes with the answer's last byte."""
         self.answer = asyncio.get_running_loop().create_future()
+        if not self.open:  # It was told no, or closed, before it asked.
+            self.answer.set_exception(Stale("closed"))
+            return self.answer
         self._transport.write(request)  # type: ignore[attr-defined]
         return self.answer
 
@@ -54,7 +71,7 @@ class Line(asyncio.Protocol):
         fields = head.lower().split(b"\r\n")
         length = next(int(one[15:]) for one in fields if one.startswith(b"content-length:"))
         if len(body) >= length and self.answer is not None and not self.answer.done():
-            self._data = b""
+            self._data, self.used = b"", True
             self.open = b"connection: close" not in fields
             self.answer.set_result(int(head[9:12]))
 
@@ -70,25 +87,45 @@ async def main(url: str, bodies: list[bytes], rate: float, seconds: float) -> di
     idle: list[Line] = []
     statuses: collections.Counter[str] = collections.Counter()
     took: list[float] = []
+    behind: list[float] = []
     loop = asyncio.get_running_loop()
 
+    async def ask(request: bytes, fresh: bool = False) -> int:
+        while idle and not idle[-1].open:
+            idle.pop()
+        line = idle.pop() if idle and not fresh else None
+        if line is None:
+            try:
+                _, line = await loop.create_connection(Line, place.hostname, place.port)
+            except OSError as error:
+                files = error.errno in (errno.EMFILE, errno.ENFILE)
+                raise _Broken("files" if files else "connect") from None
+        status = await line.ask(request)
+        if line.open:
+            idle.append(line)
+        return status
+
     async def one(due: float, request: bytes) -> None:
+        behind.append(time.perf_counter() - due)
         try:
             async with asyncio.timeout(LONGEST):
-                while idle and not idle[-1].open:
-                    idle.pop()
-                line = idle.pop() if idle else None
-                if line is None:
-                    _, line = await loop.create_connection(Line, place.hostname, place.port)
-                status = await line.ask(request)
-            if line.open:
-                idle.append(line)
-        except (OSError, TimeoutError):
-            statuses["broken"] += 1
-            return
-        statuses[str(status)] += 1
-        if status == 200:
-            took.append(time.perf_counter() - due)
+                try:
+                    status = await ask(request)
+                except Stale:
+                    statuses["again"] += 1
+                    status = await ask(request, fresh=True)
+        except _Broken as broken:
+            statuses[str(broken)] += 1
+        except ConnectionResetError:
+            statuses["reset"] += 1
+        except OSError:
+            statuses["closed"] += 1
+        except TimeoutError:
+            statuses["late"] += 1
+        else:
+            statuses[str(status)] += 1
+            if status == 200:
+                took.append(time.perf_counter() - due)
 
     began = time.perf_counter()
     tasks = set()
@@ -101,13 +138,24 @@ async def main(url: str, bodies: list[bytes], rate: float, seconds: float) -> di
         task.add_done_callback(tasks.discard)
     while tasks:
         await asyncio.wait(tasks)
-    took.sort()
-    late = {f"p{part}": took[min(int(part / 100 * len(took)), len(took) - 1)] if took else None
-            for part in (50, 99)}  # fmt: skip
-    return {"statuses": dict(statuses), "seconds": time.perf_counter() - began, **late}
+    return {
+        "statuses": dict(statuses), "seconds": time.perf_counter() - began,
+        "p50": _part(took, 50), "p99": _part(took, 99), "sent_late": _part(behind, 99),
+    }  # fmt: skip
+
+
+class _Broken(Exception):
+    """No answer came, by which kind."""
+
+
+def _part(seconds: list[float], percent: int) -> float | None:
+    ordered = sorted(seconds)
+    return ordered[min(int(percent / 100 * len(ordered)), len(ordered) - 1)] if ordered else None
 
 
 if __name__ == "__main__":
     address, file, per_second, duration = sys.argv[1:]
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     lines = Path(file).read_bytes().splitlines()
-    print(json.dumps(asyncio.run(main(address, lines, float(per_second), float(duration)))))
+    print(json.dumps(uvloop.run(main(address, lines, float(per_second), float(duration)))))

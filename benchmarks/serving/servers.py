@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,10 +32,18 @@ class Server:
         command: What starts it; PORT stands for its port.
         paths: Where it can be asked; the fastest is taken, see `settle`.
         bodies: A file with requests, one a line.
+        probe: A path that tells its health; None: it has none.
     """
 
-    def __init__(self, name: str, command: list[str], paths: list[str], bodies: Path) -> None:
-        self.name, self._paths, self._bodies = name, paths, bodies
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        paths: list[str],
+        bodies: Path,
+        probe: str | None = None,
+    ) -> None:
+        self.name, self._paths, self._bodies, self.probe = name, paths, bodies, probe
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -107,13 +117,31 @@ class Server:
         return {**found, "cpu": self._cpu() - before}
 
     def pace(self, rate: float, seconds: float) -> dict[str, Any]:
-        """So many requests a second, see `paced`."""
+        """So many requests a second, see `paced`; where it tells its health, `probe`, see there."""
         self._wait_until_idle()
         command = [sys.executable, "-m", "benchmarks.serving.paced", self.url, str(self._bodies),
                    f"{rate:.3f}", f"{seconds:g}"]  # fmt: skip
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        with self._probing() as probed:
+            done = subprocess.run(
+                command, cwd=REPOSITORY, capture_output=True, text=True, check=True
+            )
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        return {**found, "probe": probed}
+
+    @contextlib.contextmanager
+    def _probing(self) -> Iterator[dict[str, Any]]:
+        """Asks for health while the block runs; what was found stands in the dictionary then."""
+        found: dict[str, Any] = {}
+        if self.probe is None:
+            yield found
+            return
+        command = [sys.executable, "-m", "benchmarks.serving.probe", "127.0.0.1", str(self.port)]
+        with subprocess.Popen(
+            [*command, self.probe], cwd=REPOSITORY, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as probing:  # fmt: skip
+            yield found
+            found |= json.loads(probing.communicate()[0])
 
     def __enter__(self) -> Server:
         return self
@@ -160,7 +188,7 @@ class Server:
 def own(bundle: Path, bodies: Path) -> Server:
     """`bertworks serve`."""
     command = [str(OWN_PYTHON), "-m", "pipelines.cli", "serve", f"--agent={bundle}", "--port=PORT"]
-    return Server("bertworks", command, ["/v1/models/agent:predict"], bodies)
+    return Server("bertworks", command, ["/v1/models/agent:predict"], bodies, "/v2/health/live")
 
 
 def peer(name: str, kind: str, model: Path, folder: Path, bodies: Path) -> Server:

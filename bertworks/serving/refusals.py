@@ -5,6 +5,9 @@ from __future__ import annotations
 from bertworks.errors import DataError
 from bertworks.spec.limits import Limits
 
+SURPLUS = "bertworks.surplus"
+"""What a scope says of a connection for which there is no room."""
+
 
 class Refused(DataError):
     """A request that is not answered.
@@ -73,6 +76,15 @@ def as_refusal(error: Exception) -> Refused:
         return Refused(503, "cancelled", "Nobody waits for this answer any more.")
     # The message may hold anything.
     return Refused(500, "fault", f"The server failed ({type(error).__name__}).", "See its log.")
+
+
+def crowded() -> Refused:
+    """There are too many connections."""
+    return Refused(
+        429, "connections", "There are too many connections.",
+        "Ask again later, and keep connections open; " + setting("connections", None),
+        retry_after=1, close=True,
+    )  # fmt: skip
 
 
 def ending() -> Refused:

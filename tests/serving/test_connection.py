@@ -5,15 +5,14 @@ import contextlib
 import logging
 import socket
 import threading
-from functools import partial
 
 import pytest
-import uvicorn
+from prometheus_client import REGISTRY
 
 from bertworks.serving import log
-from bertworks.serving.http import connection
-from bertworks.serving.http.connection import Connection
+from bertworks.serving.http import connection, crowd
 from bertworks.serving.http.gate import Gate
+from bertworks.serving.http.listening import Listener
 from bertworks.serving.line import Line
 from bertworks.spec.limits import Limits
 
@@ -31,27 +30,36 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": answer})
 
 
+class InThread(Listener):
+    """A listener that ends by `should_exit`: signals come to the main thread alone."""
+
+    capture_signals = contextlib.nullcontext
+
+
 @contextlib.contextmanager
-def server(**given):
+def server(answers=None, **given):
     """A server in a thread; gives its address and uvicorn's state."""
-    limits = Limits(**given)
-    config = uvicorn.Config(
-        Gate(app, limits, Line(limits, 2)), http=partial(Connection, limits=limits), ws="none",
-        lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1,
+    limits, began = Limits(**given), threading.Event()
+
+    async def begun():
+        began.set()
+
+    async def drain(seconds):
+        pass
+
+    running = InThread(
+        Gate(answers or app, limits, Line(limits, 2)), host="127.0.0.1", port=0, limits=limits,
+        grace=1, begun=begun, drain=drain,
     )  # fmt: skip
-    running = uvicorn.Server(config)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(50)
-        thread = threading.Thread(
-            target=lambda: asyncio.run(running.serve([listening])), daemon=True
-        )
-        thread.start()
-        try:
-            yield listening.getsockname(), running.server_state
-        finally:
-            running.should_exit = True
-            thread.join(30)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    try:
+        assert began.wait(60)
+        yield running.servers[0].sockets[0].getsockname(), running.server_state
+    finally:
+        running.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def talk(address, *parts):
@@ -179,7 +187,8 @@ def test_answers_that_lie_untaken_share_a_budget(monkeypatch):
         assert len(client.recv(2**16)) > 0  # The last one is still sent.
 
 
-def test_one_too_many_takes_the_place_of_who_idles():
+def test_one_too_many_takes_the_place_of_who_idles(monkeypatch):
+    monkeypatch.setattr(crowd, "QUIET_SECONDS", 0.0)
     with server(connections=2) as (address, state):
         idle = []
         for number in (1, 2):
@@ -191,6 +200,128 @@ def test_one_too_many_takes_the_place_of_who_idles():
         assert "200 OK" in until_closed(idle[1])
         for one in idle:
             one.close()
+
+
+def turned_away(reason):
+    name = "bertworks_requests_turned_away_total"
+    return REGISTRY.get_sample_value(name, {"reason": reason}) or 0.0
+
+
+class Holding:
+    """Answers each question once it is released, anything else at once."""
+
+    def __init__(self):
+        self.release, self.asked = threading.Event(), 0
+
+    async def __call__(self, scope, receive, send):
+        if scope["method"] == "POST":
+            self.asked += 1
+            while not self.release.is_set():
+                await asyncio.sleep(0.001)
+        await app(scope, receive, send)
+
+
+ASK = POST + b"content-length: 2\r\n\r\n{}"
+
+
+def test_past_the_limit_of_connections_a_client_is_told_so_and_not_reset():
+    holding = Holding()
+    with server(holding, connections=2) as (address, _), contextlib.ExitStack() as stack:
+        before = turned_away("connections")
+        busy = [stack.enter_context(socket.create_connection(address)) for _ in range(2)]
+        for number, one in enumerate(busy, 1):
+            one.sendall(ASK)
+            wait_until(lambda number=number: holding.asked == number)
+        # One whose body is on the way yet: an answer and a close would reset it.
+        for parts in (
+            [ASK],
+            [ASK[:-2], b"{}"],
+            [POST + b"content-length: 2000000\r\n\r\n", b" " * 2000000],
+        ):
+            said = talk(address, *parts)
+            assert said.startswith("HTTP/1.1 429 "), said
+            assert "retry-after: 1\r\n" in said and "too many connections" in said
+            assert "connection: close\r\n" in said and "x-request-id" in said
+        assert "200 OK" in talk(address, GET, CLOSE)  # health is answered all the same
+        assert turned_away("connections") == before + 3
+        holding.release.set()
+        for one in busy:
+            assert b"200 OK" in one.recv(1000)
+
+
+def test_who_sent_a_request_that_is_not_read_yet_does_not_make_way(monkeypatch):
+    monkeypatch.setattr(crowd, "QUIET_SECONDS", 0.0)
+    passes = {"oldest": True, "newer": False}
+    ended = []
+
+    class Held:
+        idle_since = 0.0
+
+        def __init__(self, name):
+            self.name, self.unread = name, passes[name]
+
+        def make_way(self):
+            ended.append(self.name)
+
+    crowded = crowd.Crowd(Limits(connections=2))
+    for name in passes:
+        assert crowded.enter(Held(name), 0.0)
+    passes["third"] = False
+    assert crowded.enter(Held("third"), 1.0)
+    assert ended == ["newer"]
+
+
+def test_who_idles_since_a_moment_ago_keeps_its_connection():
+    with server(connections=1) as (address, _), socket.create_connection(address) as first:
+        first.sendall(GET + b"\r\n")
+        assert b"200 OK" in first.recv(1000)
+        said = talk(address, ASK)
+        assert said.startswith("HTTP/1.1 429 ")
+        first.sendall(GET + CLOSE)
+        assert "200 OK" in until_closed(first)
+
+
+def test_past_twice_the_limit_clients_wait_with_the_system_and_are_answered():
+    holding = Holding()
+    with server(holding, connections=2) as (address, state), contextlib.ExitStack() as stack:
+        clients = []
+        for number in range(1, 3):
+            clients.append(stack.enter_context(socket.create_connection(address, timeout=60)))
+            clients[-1].sendall(ASK)
+            wait_until(lambda number=number: holding.asked == number)
+        half = [
+            stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(3)
+        ]
+        for one in half:
+            one.sendall(ASK[:-20])
+        wait_until(lambda: len(state.connections) == 5)
+        late = [
+            stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(20)
+        ]
+        for one in late:
+            one.sendall(GET + CLOSE)
+        assert len(state.connections) == 5
+        for one in half:
+            one.close()
+        assert all("200 OK" in until_closed(one) for one in late)
+        holding.release.set()
+        assert all(b"200 OK" in one.recv(1000) for one in clients)
+
+
+def test_a_server_that_takes_no_connections_for_now_ends_all_the_same():
+    with server(connections=1) as (address, state), contextlib.ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(socket.create_connection(address)).sendall(GET)
+        wait_until(lambda: len(state.connections) >= 3)
+
+
+def test_what_is_refused_by_hand_is_counted(patient):
+    before = {reason: turned_away(reason) for reason in ("http", "headers")}
+    talk(patient, b"\x00\x01\r\n\r\n")
+    talk(patient, GET, b"a: " + b"b" * 40_000)
+    assert {reason: turned_away(reason) - count for reason, count in before.items()} == {
+        "http": 1, "headers": 1,
+    }  # fmt: skip
 
 
 def test_many_requests_on_one_connection_at_once(patient):

@@ -3,24 +3,30 @@
 uvicorn's protocol over httptools has no limit on headers and no time-out but the one between two
 requests. Here headers are counted and must come in time, an unfinished body behind an early answer
 is read and thrown away for a while only, an answer must be taken, and when there are too many
-connections the one that has been idle longest goes.
+connections the one that has been idle longest goes (`crowd`). An answer that ends a connection is
+followed by the end of what is written, and what the client still sends is read for a while: to close at
+once would reset the connection, and the answer would be lost with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import select
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bertworks.serving import log
-from bertworks.spec.limits import Limits
+from bertworks.serving.http.crowd import Crowd
+from bertworks.serving.meters import turned_away
+from bertworks.serving.refusals import SURPLUS, crowded
 
 HEAD_BYTES = 32 * 1024
 HEADERS = 100
 PIPELINED = 8
 LINGER_SECONDS = 5.0
-"""How long the rest of a refused body is still read: a client that is cut off sees no answer."""
+"""How long the rest of a refused body is still read, and what comes behind a last answer."""
 LINGER_BYTES = 64 * 2**20
 TAKE_SECONDS = 30.0
 """How long a client may take to read its answer."""
@@ -32,45 +38,61 @@ class _TooLarge(Exception):
     """The headers are too large."""
 
 
+_REFUSED = {
+    400: ("Bad Request", "http"),
+    408: ("Request Timeout", "slow-head"),
+    429: ("Too Many Requests", "connections"),
+    431: ("Request Header Fields Too Large", "headers"),
+}
+"""Phrases of the statuses that are answered by hand, and what they are counted as."""
+
+
 class Connection(HttpToolsProtocol):
     """A connection with limits.
 
     Args:
-        limits: Of times and connections.
+        crowd: All connections of the server, and its limits.
         kept: uvicorn's arguments.
     """
 
-    def __init__(self, *, limits: Limits, **kept: Any) -> None:
+    def __init__(self, *, crowd: Crowd, **kept: Any) -> None:
         super().__init__(**kept)
-        self._limits = limits
+        self._crowd, self._limits = crowd, crowd.limits
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._fed = self._head = self._fields = self._body = self._unwanted = 0
-        self._in_head, self._complete = False, True
+        self._in_head, self._complete, self._deaf = False, True, False
+        self._surplus = False
         self._refusal: tuple[int, str] | None = None
+        self._gently = _Gently(self)
         self.idle_since = self.loop.time()
 
     # The transport's side
 
     def connection_made(self, transport: Any) -> None:
-        """Takes the connection, if there is room or can be made."""
+        """Takes the connection; where there is no room for it, it is a surplus one."""
         super().connection_made(transport)
-        self._expect_head()
-        if len(self.connections) > self._limits.connections:
-            self._make_room()
+        self._start("head", self._limits.head_seconds, self._head_is_late)
+        self._surplus = not self._crowd.enter(self, self.loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drops all timers."""
         for name in list(self._timers):
             self._stop(name)
+        self._crowd.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parses what came, unless its overhead is out of proportion."""
+        if self._deaf:
+            self._unwanted += len(data)
+            if self._unwanted > LINGER_BYTES:
+                self.transport.abort()
+            return
         self._fed += len(data)
         if self._complete and "head" not in self._timers and self.idle:
             self._expect_head()
         super().data_received(data)
-        if self.parser is None or self.transport.is_closing():
+        if self.parser is None or self._deaf or self.transport.is_closing():
             return
         if self._in_head and self._fed > HEAD_BYTES:
             self._refuse(431, "The headers are too large.")
@@ -82,6 +104,40 @@ class Connection(HttpToolsProtocol):
     def idle(self) -> bool:
         """Whether no request is being answered."""
         return self.cycle is None or bool(self.cycle.response_complete)
+
+    @property
+    def unread(self) -> bool:
+        """Whether something that the client sent, or its end, lies in the system's hands."""
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        if descriptor < 0:  # It was closed meanwhile.
+            return False
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def make_way(self) -> None:
+        """Ends the connection for another one; who has begun to ask is told."""
+        if self._in_head:
+            self._refuse(429, crowded().said)
+        else:
+            self.transport.abort()
+
+    def close_gently(self) -> None:
+        """Closes the connection once the client has had time to read what was written."""
+        if self._deaf or self.transport.is_closing():
+            return
+        if self._complete and not self.unread:
+            self.transport.close()
+            return
+        self._deaf, self._unwanted = True, 0
+        self._crowd.work(self)
+        if not self.idle:  # Nobody reads what is still being computed.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._start("linger", LINGER_SECONDS, self._lingered)
 
     # The parser's side
 
@@ -111,7 +167,12 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             self.transport.abort()
             return
+        if self._surplus:
+            self._surplus = not self._crowd.room(self.loop.time(), self)
+            self.scope[SURPLUS] = self._surplus  # type: ignore[literal-required]
+        self._crowd.work(self)
         super().on_headers_complete()
+        self.cycle.transport = self._gently  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Takes a part of the body; one that nobody wants any more is thrown away."""
@@ -126,17 +187,23 @@ class Connection(HttpToolsProtocol):
         """Ends a request."""
         self._complete = True
         self._fed = self._unwanted = 0
-        self._stop("linger")
+        if not self._deaf:
+            self._stop("linger")
         super().on_message_complete()
 
     # The answer's side
 
     def on_response_complete(self) -> None:
         """Waits for the next request; for a while."""
-        self.idle_since = self.loop.time()
-        super().on_response_complete()
-        if not self._complete:
-            self._start("linger", LINGER_SECONDS, self.transport.abort)
+        if self._deaf:
+            self.server_state.total_requests += 1
+            self.pipeline.clear()
+        else:
+            super().on_response_complete()
+            if self.idle and not self.transport.is_closing():
+                self._crowd.rest(self, self.loop.time())
+            if not self._complete:
+                self._start("linger", LINGER_SECONDS, self.transport.abort)
         if self.transport.get_write_buffer_size():
             self._start("take", TAKE_SECONDS, self._drop_unless_taken)
             self._bound_untaken()
@@ -154,19 +221,20 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, told: str) -> None:
         """Answers by hand, where there is no request that could be answered, and closes."""
-        if self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
             return
+        phrase, reason = _REFUSED[status]
         log.connection(self.client, status, told)
+        turned_away(reason)
         if self.idle or self.cycle.response_started is False:
-            phrases = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too "
-                       "Large", 429: "Too Many Requests"}  # fmt: skip
-            body = f'{{"error": "{told}"}}'
-            head = [f"HTTP/1.1 {status} {phrases[status]}", "content-type: application/json",
+            body = json.dumps({"error": told})
+            head = [f"HTTP/1.1 {status} {phrase}", "content-type: application/json",
                     f"content-length: {len(body)}", "connection: close"]  # fmt: skip
             if status == 429:
                 head.append("retry-after: 1")
             self.transport.write("\r\n".join([*head, "", body]).encode("ascii"))
-        self.transport.close()
+        self._complete = False  # Who was not understood may go on.
+        self.close_gently()
 
     def _count(self, size: int) -> None:
         self._head += size
@@ -175,7 +243,7 @@ class Connection(HttpToolsProtocol):
             raise _TooLarge
 
     def _expect_head(self) -> None:
-        self.idle_since = self.loop.time()
+        self._crowd.rest(self, self.loop.time())
         self._start("head", self._limits.head_seconds, self._head_is_late)
 
     def _head_is_late(self) -> None:
@@ -184,6 +252,12 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._refuse(408, "The headers were not all there in time.")
+
+    def _lingered(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self._start("linger", TAKE_SECONDS, self.transport.abort)
+        else:
+            self.transport.abort()
 
     def _drop_unless_taken(self) -> None:
         if self.transport.get_write_buffer_size():
@@ -205,18 +279,6 @@ class Connection(HttpToolsProtocol):
                 log.connection(one.client, 408, "The answers were not taken.")
                 one.transport.abort()
 
-    def _make_room(self) -> None:
-        """Drops the connection that has been idle longest; if none is, this one."""
-        others = [
-            one
-            for one in self.connections
-            if isinstance(one, Connection) and one is not self and one.idle
-        ]
-        if others:
-            min(others, key=lambda one: one.idle_since).transport.abort()
-        else:
-            self._refuse(429, "There are too many connections.")
-
     def _start(self, name: str, seconds: float, action: Any) -> None:
         self._stop(name)
         self._timers[name] = self.loop.call_later(seconds, action)
@@ -225,3 +287,22 @@ class Connection(HttpToolsProtocol):
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+
+class _Gently:
+    """What an answer is written to: a transport that is not closed before it was read."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def write(self, data: bytes) -> None:
+        """Writes."""
+        self._connection.transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether it is over."""
+        return self._connection.transport.is_closing()
+
+    def close(self) -> None:
+        """See `Connection.close_gently`."""
+        self._connection.close_gently()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
@@ -14,12 +16,16 @@ import uvicorn
 
 from bertworks.serving import log
 from bertworks.serving.http.connection import Connection
+from bertworks.serving.http.crowd import Crowd, open_files
 from bertworks.serving.http.reply import App
 from bertworks.spec.limits import Limits
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 KEEP_ALIVE_SECONDS = 65
 """Longer than proxies keep theirs, or they would send requests into a closing connection."""
+
+LOOK_SECONDS = 0.02
+"""Between two looks at whether connections may be taken again."""
 
 
 class Listener(uvicorn.Server):
@@ -48,12 +54,13 @@ class Listener(uvicorn.Server):
         drain: Callable[[float], Awaitable[None]],
         **options: Any,
     ) -> None:
+        self.crowd = Crowd(limits)
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
-                http=partial(Connection, limits=limits),  # type: ignore[arg-type]
+                http=partial(Connection, crowd=self.crowd),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -66,23 +73,72 @@ class Listener(uvicorn.Server):
             )
         )
         self._grace, self._begun, self._drain = grace, begun, drain
+        self._kept: list[socket.socket] = []
+        self._looking: asyncio.Task[None] | None = None
+        self.crowd.overfull = self._pause
 
     async def startup(self, sockets: Any = None) -> None:
         """Listens, and says so."""
+        self.crowd.most = open_files(self.crowd.limits)
+        if self.crowd.most < self.crowd.limits.connections:
+            log.LOGGER.warning(
+                "serve.limits.connections is %d, but this process may open too few files: %d are "
+                "served; raise the limit of open files (ulimit -n).",
+                self.crowd.limits.connections, self.crowd.most,
+            )  # fmt: skip
         logging.getLogger("uvicorn.error").addFilter(
             lambda record: not record.getMessage().startswith("Uvicorn running on")
         )
         await super().startup(sockets)
         if self.started:
+            self._kept = [
+                socket.socket(fileno=os.dup(one.fileno()))
+                for server in self.servers
+                for one in server.sockets
+            ]
             await self._begun()
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Takes no more connections, and has open requests answered or refused."""
+        if self._looking is not None:
+            self._looking.cancel()
+        for one in self._kept:  # else the system would still take connections, which nobody answers
+            one.close()
         draining = asyncio.ensure_future(self._drain(self._grace))
         await super().shutdown(sockets)
         # It ends by itself in time; whoever is told last that all is over must be.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(draining, self._grace)
+
+    def _pause(self) -> None:
+        """Takes no more connections for a while: they wait with the system."""
+        if self._looking is None and not self.should_exit:
+            for server in self.servers:
+                server.close()
+            self._looking = asyncio.ensure_future(self._go_on())
+
+    async def _go_on(self) -> None:
+        """Takes connections again once there is room."""
+        loop, config = asyncio.get_running_loop(), self.config
+
+        def protocol() -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]
+                config=config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+                _loop=loop,
+            )
+
+        while self.crowd.count >= self.crowd.ceiling:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.crowd.room(loop.time())
+        self.servers = [
+            await loop.create_server(
+                protocol, sock=one.dup(), ssl=config.ssl, backlog=config.backlog
+            )
+            for one in self._kept
+        ]
+        self._looking = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
