@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
+import re
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,8 +21,19 @@ EXCHANGE = "bertworks.exchange"
 """Where a scope holds its Exchange."""
 CALLER = "bertworks.caller"
 """Where a scope holds who calls, once that is known."""
+IDENTITY = "bertworks.request"
+"""Where a scope holds what its request is called, once that is known."""
 HELD = 4096
 """Exchanges that wait for the observers, at most."""
+RECORD_SECONDS = 5.0
+"""How long an answer waits until it is recorded, at most: a disk may hang."""
+_IDENTIFIER = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+def request_id(headers: Mapping[bytes, bytes]) -> str:
+    """What a request is called: its own `x-request-id`, or a new one where it has none that will do."""
+    given = headers.get(b"x-request-id", b"")
+    return given.decode("ascii") if _IDENTIFIER.fullmatch(given) else uuid.uuid4().hex
 
 
 class Caller(Protocol):
@@ -66,6 +79,7 @@ class Exchange:
         trace: The request's `traceparent`, as the client wrote it; cut.
         arrived: Seconds since 1970.
         cost: Seconds of the engine's threads that its rows took.
+        recorded: Whether the recorders were told of it.
         seconds: By stage: read (the body), wait (in line), decode, queue (for a thread), compute,
             encode, and whole.
     """
@@ -86,6 +100,7 @@ class Exchange:
     trace: str = ""
     arrived: float = field(default_factory=time.time)
     cost: float = 0.0
+    recorded: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,8 +126,20 @@ class Observer(Protocol):
         """Takes note. What it raises is counted and logged, and fails no request."""
 
 
+class Recorder(Protocol):
+    """Keeps account of exchanges, before their answers go out."""
+
+    def note(self, exchange: Exchange, written: asyncio.Future[None] | None = None) -> None:
+        """Takes an exchange; called on the event loop, so it must not wait.
+
+        Args:
+            exchange: With its status and reason.
+            written: To be ended, on its loop, once the exchange is on record; None: nobody waits.
+        """
+
+
 class Observers:
-    """Tells observers, off the event loop and in the order of the answers.
+    """Tells observers, off the event loop and in the order of the answers; recorders before these.
 
     Where they cannot follow, what is more than `HELD` exchanges behind is dropped and counted.
 
@@ -123,6 +150,7 @@ class Observers:
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = list(observers)
+        self._recorders: list[Recorder] = []
         self._told: queue.Queue[Exchange | None] = queue.Queue(HELD)
         self._thread: threading.Thread | None = None
         self.failed = self.dropped = 0
@@ -131,8 +159,39 @@ class Observers:
         """Has one more be told."""
         self._observers.append(observer)
 
+    def record(self, recorder: Recorder) -> None:
+        """Has a recorder be told, before answers go out."""
+        self._recorders.append(recorder)
+
+    async def recorded(self, exchange: Exchange) -> None:
+        """Has an answer recorded before it goes out; a refusal waits for nothing."""
+        if exchange.recorded or not self._recorders:
+            return
+        exchange.recorded = True
+        if exchange.reason:
+            self._note(exchange)
+            return
+        loop = asyncio.get_running_loop()
+        written = []
+        for recorder in self._recorders:
+            written.append(loop.create_future())
+            recorder.note(exchange, written[-1])
+        _, late = await asyncio.wait(written, timeout=RECORD_SECONDS)
+        if late:
+            log.LOGGER.warning(
+                "%s is answered though it is not on record after %g s: the disk hangs.",
+                exchange.id, RECORD_SECONDS,
+            )  # fmt: skip
+
+    def _note(self, exchange: Exchange) -> None:
+        for recorder in self._recorders:
+            recorder.note(exchange)
+
     def tell(self, exchange: Exchange) -> None:
         """Has them be told; never waits."""
+        if not exchange.recorded:
+            exchange.recorded = True
+            self._note(exchange)
         if not self._observers:
             return
         if self._thread is None:

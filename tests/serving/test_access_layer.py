@@ -95,6 +95,7 @@ def test_what_is_no_key_is_401(made, headers):
     tokens, layer, passed, refused = made
     told = ask(layer, *[(name, value.format(**tokens)) for name, value in headers])
     assert told.status == 401 and told.headers["www-authenticate"].startswith("Bearer")
+    assert len(told.headers["x-request-id"]) == 32
     assert not passed and refused[0][1].reason == "unauthorized"
     assert not any(token in told.body.decode() for token in tokens.values())
 

@@ -94,6 +94,7 @@ def test_who_asked_what_is_kept_and_nothing_else(agent, tokens, tmp_path):
     end(serving)
     assert [one.status for one in told] == [200, 401, 403, 400, 404]
     kept = records(tmp_path)
+    assert [one.headers["x-request-id"] for one in told] == [one["request"] for one in kept]
     assert [(one["status"], one["reason"]) for one in kept] == [
         (200, ""), (401, "unauthorized"), (403, "forbidden"), (400, "row"), (404, "model"),
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from bertworks.serving.access.quotas import Quotas
 from bertworks.serving.access.tls import Certificates
 from bertworks.serving.access.tokens import Tokens
 from bertworks.serving.assembly import Serving
-from bertworks.serving.exchange import Exchange
+from bertworks.serving.exchange import EXCHANGE, Exchange
 from bertworks.serving.http.app import asks
 from bertworks.serving.http.gate import opened
 from bertworks.serving.http.reply import App, Scope
@@ -148,9 +148,10 @@ class _Refused:
 
     def __call__(self, scope: Scope, refusal: Refused, seconds: float) -> None:
         turned_away(refusal.reason)
-        log.request(scope, refusal.status, refusal.reason, seconds)
         asked = asks(scope["path"])
         if asked is not None and scope["method"] == "POST":
             exchange: Exchange = opened(asked.protocol, asked.model, scope, dict(scope["headers"]))
+            scope[EXCHANGE] = exchange
             exchange.end(refusal.status, refusal.reason)
             self._serving.observers.tell(exchange)
+        log.request(scope, refusal.status, refusal.reason, seconds)

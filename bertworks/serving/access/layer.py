@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from bertworks.serving.access.guard import Guard, check_admin, check_model
-from bertworks.serving.exchange import CALLER
+from bertworks.serving.exchange import CALLER, IDENTITY, request_id
 from bertworks.serving.http.reply import App, Receive, Scope, Send, of_error
 from bertworks.serving.refusals import Refused
 
@@ -54,10 +54,11 @@ class Layer:
         if scope["type"] != "http" or self._open.fullmatch(scope["path"]):
             return await self.app(scope, receive, send)
         began = time.perf_counter()
+        identity = scope[IDENTITY] = request_id(dict(scope["headers"]))
         try:
             await self._admitted(scope)
         except Refused as refusal:
-            await of_error(refusal).send(send)
+            await of_error(refusal).send(send, (b"x-request-id", identity.encode()))
             self._refused(scope, refusal, time.perf_counter() - began)
             return None
         return await self.app(scope, receive, send)

@@ -26,5 +26,6 @@ def join(serving: Serving, settings: Audit) -> None:
     kept = AuditLog(
         Path(settings.folder), int(settings.max_mb * 2**20), settings.sync, log.LOGGER.warning
     )
-    serving.observers.add(Auditor(kept, settings))
-    serving.closed.append(kept.close)
+    auditor = Auditor(kept, settings)
+    serving.observers.record(auditor)
+    serving.closed.append(auditor.close)

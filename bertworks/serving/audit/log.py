@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +57,7 @@ class AuditLog:
         self._guard = threading.Lock()
         self._head, self._size, self._number, self._file = chain.NONE, 0, 0, -1
         self.lost = self._untold = 0
+        self._failed = False
         self._held = _taken(folder)
         try:
             with self._guard:
@@ -82,18 +83,43 @@ class AuditLog:
         Returns:
             Whether it could be written. What could not is counted, and told in the log once it can.
         """
+        return self.write_all([record]) == 1
+
+    def write_all(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """Appends records, which are written through together where each is; returns how many."""
+        written = 0
         with self._guard:
-            try:
-                if self._file < 0:
-                    self._open()
-                self._append(record)
-                return True
-            except (OSError, EnvironmentFault) as error:
-                if not self._untold:
-                    self._tell(f"The audit log in {self._folder} cannot be written: {error}")
-                self.lost, self._untold = self.lost + 1, self._untold + 1
-                self._close()
-                return False
+            for record in records:
+                written += self._attempt(lambda record=record: self._append(record))  # type: ignore[misc]
+            self.lost += len(records) - written
+            self._untold += len(records) - written
+            if written and self._sync == "each" and not self._attempt(lambda: os.fsync(self._file)):
+                self.lost += written  # The disk has not taken them.
+                self._untold += written
+                written = 0
+        return written
+
+    def lose(self, count: int) -> None:
+        """Notes that so many records never came here, in the log itself."""
+        with self._guard:
+            self.lost, self._untold = self.lost + count, self._untold + count
+            self._attempt(lambda: None)
+
+    def _attempt(self, write: Callable[[], None]) -> bool:
+        """Writes, behind a line on what was lost before; returns whether that was possible."""
+        try:
+            if self._file < 0:
+                self._open()
+            self._tell_lost()
+            write()
+        except (OSError, EnvironmentFault) as error:
+            if not self._failed:
+                self._tell(f"The audit log in {self._folder} cannot be written: {error}")
+            self._failed = True
+            self._close()
+            return False
+        self._failed = False
+        return True
 
     def close(self) -> None:
         """Writes through what is there, tells its head and lets another server write here."""
@@ -130,7 +156,6 @@ class AuditLog:
                 )
                 self._append(chain.torn(fragments), rotate=False)
             self._append({"kind": "start", "time": stamp(), "bertworks": __version__})
-            self._tell_lost()
             return
         elif self._number > 1:
             self._head = self._before()
@@ -151,12 +176,16 @@ class AuditLog:
             {"kind": chain.BEGIN, "file": self._number, "time": stamp(), "bertworks": __version__},
             rotate=False,
         )
-        self._tell_lost()
 
     def _tell_lost(self) -> None:
         if self._untold:
             self._append({"kind": "lost", "time": stamp(), "records": self._untold}, rotate=False)
-            self._tell(f"The audit log can be written again; {self._untold} records are lost.")
+            how = (
+                "The audit log can be written again;"
+                if self._failed
+                else "Requests came faster than the audit log could be written:"
+            )
+            self._tell(f"{how} {self._untold} records are lost.")
             self._untold = 0
 
     def _append(self, record: Mapping[str, Any], rotate: bool = True) -> None:
@@ -166,9 +195,7 @@ class AuditLog:
             line = chain.line_of(record, self._head)
         self._put(line + b"\n")
         self._head = chain.digest(line)
-        if self._sync == "each":
-            os.fsync(self._file)
-        elif hasattr(self, "_dirty"):
+        if self._sync == "second" and hasattr(self, "_dirty"):
             self._dirty.set()
 
     def _put(self, data: bytes) -> None:

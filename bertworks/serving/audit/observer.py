@@ -1,12 +1,21 @@
-"""What of an answered request is kept in the audit log."""
+"""What of a request is kept in the audit log, before its answer goes out.
+
+A thread writes the lines of all that were answered meanwhile, together; an answer waits for its own
+line, off the event loop. What was refused waits for nothing: where such requests come faster than lines
+are written, what is more than `HELD` behind is dropped, and the log says how many were.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bertworks.serving import log as lines
 from bertworks.serving.audit.log import AuditLog
 from bertworks.serving.audit.masking import masked, masked_all
 from bertworks.spec.audit import Audit
@@ -14,6 +23,8 @@ from bertworks.spec.audit import Audit
 if TYPE_CHECKING:
     from bertworks.serving.exchange import Exchange
 
+HELD = 4096
+"""Lines of refused requests that wait to be written, at most."""
 LONGEST_NAME = 100
 _OWN_ID = re.compile("[0-9a-f]{32}")
 # What an answer may repeat of the text; what is kept of it is masked with the text, in one piece.
@@ -31,14 +42,73 @@ class Auditor:
 
     def __init__(self, log: AuditLog, settings: Audit) -> None:
         self._log, self._settings = log, settings
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[Exchange, asyncio.Future[None] | None]] = []
+        self._dropped, self._closed = 0, False
+        self._thread = threading.Thread(target=self._run, name="auditor", daemon=True)
+        self._thread.start()
 
-    def answered(self, exchange: Exchange) -> None:
-        """Writes one."""
-        self._log.write(record_of(exchange, self._settings))
+    def note(self, exchange: Exchange, written: asyncio.Future[None] | None = None) -> None:
+        """Has a line written; see `Recorder`."""
+        with self._changed:
+            if written is None and len(self._waiting) >= HELD:
+                self._dropped += 1
+                return
+            self._waiting.append((exchange, written))
+            self._changed.notify()
 
     def close(self) -> None:
-        """Ends the log."""
+        """Ends the log, once all that was noted is written."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
         self._log.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._waiting or self._dropped or self._closed):
+                    self._changed.wait()
+                taken, self._waiting = self._waiting, []
+                dropped, self._dropped = self._dropped, 0
+            if not (taken or dropped):
+                return
+            try:
+                self._write([exchange for exchange, _ in taken])
+                if dropped:
+                    self._log.lose(dropped)
+            except Exception as error:  # a fault of ours; who waits for its line waits no more
+                lines.fault(error)
+            _tell([written for _, written in taken if written is not None])
+
+    def _write(self, exchanges: Sequence[Exchange]) -> None:
+        records, failed = [], 0
+        for exchange in exchanges:
+            try:
+                records.append(record_of(exchange, self._settings))
+            except Exception as error:  # a fault of ours: no line for this one alone
+                lines.fault(error)
+                failed += 1
+        self._log.write_all(records)
+        if failed:
+            self._log.lose(failed)
+
+
+def _tell(written: Sequence[asyncio.Future[None]]) -> None:
+    """Ends futures, each on its event loop, which is woken once."""
+    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for one in written:
+        loops.setdefault(one.get_loop(), []).append(one)
+    for loop, ended in loops.items():
+        with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits.
+            loop.call_soon_threadsafe(_end, ended)
+
+
+def _end(ended: Sequence[asyncio.Future[None]]) -> None:
+    for one in ended:
+        if not one.done():
+            one.set_result(None)
 
 
 def record_of(exchange: Exchange, settings: Audit) -> dict[str, Any]:

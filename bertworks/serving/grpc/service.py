@@ -87,7 +87,10 @@ class Service:
         exchange.trace = headers.get("traceparent", "")[:200]
         status = 200
         try:
-            return await self._infer(context, headers, ticket, exchange)
+            told = await self._infer(context, headers, ticket, exchange)
+            exchange.end(200, "")
+            await self._serving.observers.recorded(exchange)
+            return told
         except asyncio.CancelledError:
             ticket.cancel()
             status, ticket.reason = 499, "gone"
@@ -97,7 +100,7 @@ class Service:
                 error = ticket.refusal
             refusal = as_refusal(error)
             status, ticket.reason = refusal.status, refusal.reason
-            await _abort(context, error, refusal)
+            await _abort(context, error, refusal, ("x-request-id", exchange.id))
         finally:
             if ticket.reason:
                 self._gate.turned.count(ticket.reason)
@@ -229,11 +232,13 @@ class Service:
         return {"model_name": asked.model_name, "isUnloaded": True}
 
 
-async def _abort(context: Any, error: Exception, refusal: Refused) -> NoReturn:
+async def _abort(
+    context: Any, error: Exception, refusal: Refused, *more: tuple[str, str]
+) -> NoReturn:
     """Ends the call with the refusal's code; its reason and when to ask again go as trailers."""
     if refusal.status == 500:
         log.fault(error)
-    trailers = [("reason", refusal.reason)]
+    trailers = [("reason", refusal.reason), *more]
     if refusal.retry_after is not None:
         trailers.append(("retry-after", str(refusal.retry_after)))
     said = refusal.said.encode("utf-8", "replace").decode()

@@ -9,18 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import Callable
 from functools import partial
 
 from bertworks.serving import log
-from bertworks.serving.exchange import CALLER, EXCHANGE, Exchange, Observers
+from bertworks.serving.exchange import (
+    CALLER,
+    EXCHANGE,
+    IDENTITY,
+    Exchange,
+    Observers,
+    request_id,
+)
 from bertworks.serving.http.app import asks
 from bertworks.serving.http.reply import App, Message, Receive, Scope, Send, of_error
 from bertworks.serving.line import TICKET, Line, Ticket
 from bertworks.serving.meters import Turned
-from bertworks.serving.refusals import Cancelled, Refused, ending, setting, too_late, too_slow
+from bertworks.serving.refusals import (
+    SURPLUS,
+    Cancelled,
+    Refused,
+    crowded,
+    ending,
+    setting,
+    too_late,
+    too_slow,
+)
 from bertworks.spec.limits import Limits
 
 LARGE = 1 << 16
@@ -34,7 +49,6 @@ MARGIN_SECONDS = 2.0
 
 TIMEOUTS = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
 """Headers that say how many milliseconds the client, or the proxy before it, will wait."""
-_IDENTIFIER = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class Gone(Exception):
@@ -64,25 +78,26 @@ class Gate:
         """Answers a request; whatever goes wrong, the client gets a status and the log one line."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        answer = _Answer(send)
         ticket = scope[TICKET] = Ticket()
+        answer = _Answer(send, ticket, self.observers)
         began = time.perf_counter()
         exchange: Exchange | None = None
         try:
             if (asked := asks(scope["path"])) is not None and scope["method"] == "POST":
                 headers = dict(scope["headers"])
                 exchange = scope[EXCHANGE] = opened(asked.protocol, asked.model, scope, headers)
+                answer.exchange = exchange
                 await self._work(ticket, exchange, scope, headers, receive, answer)
             else:
                 await self.app(scope, receive, answer)
         except Gone:
             answer.status, ticket.reason = 499, "gone"
         except asyncio.CancelledError:  # The grace is over, and this was still not done.
-            await answer.refuse(ticket, ending())
+            await answer.refuse(ending())
         except Exception as error:
             if not isinstance(error, Refused):
                 log.fault(error)
-            await answer.refuse(ticket, error)
+            await answer.refuse(error)
         finally:
             if ticket.reason:
                 self.turned.count(ticket.reason)
@@ -120,6 +135,8 @@ class Gate:
     ) -> None:
         if self.draining:
             raise ending()
+        if scope.get(SURPLUS):
+            raise crowded()
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "encoding", "The body must not be compressed.", "Send it as it is.")
         length = headers.get(b"content-length", b"0")
@@ -232,29 +249,40 @@ class Gate:
 
 
 class _Answer:
-    """Passes an answer on and remembers its status."""
+    """Passes an answer on and remembers its status; one of an exchange once that is on record."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, send: Send, ticket: Ticket, observers: Observers) -> None:
+        self._send, self._ticket, self._observers = send, ticket, observers
+        self.exchange: Exchange | None = None
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if self.exchange is not None:
+                message["headers"] = _with_id(message["headers"], self.exchange.id)
+                self.exchange.end(message["status"], self._ticket.reason)
+                await self._observers.recorded(self.exchange)
             self.status = message["status"]
         await self._send(message)
 
-    async def refuse(self, ticket: Ticket, error: Exception) -> None:
+    async def refuse(self, error: Exception) -> None:
         """Answers with a refusal, unless an answer has begun."""
         reply = of_error(error)
-        ticket.reason = reply.reason
+        self._ticket.reason = reply.reason
         if not self.status:
             await reply.send(self)
 
 
+def _with_id(headers: list[tuple[bytes, bytes]], identity: str) -> list[tuple[bytes, bytes]]:
+    """Headers of an answer that say what its request is called."""
+    if any(name == b"x-request-id" for name, _ in headers):
+        return headers
+    return [*headers, (b"x-request-id", identity.encode())]
+
+
 def opened(protocol: str, model: str, scope: Scope, headers: dict[bytes, bytes]) -> Exchange:
     """The account of a request, as far as its head tells."""
-    identifier = headers.get(b"x-request-id", b"")
-    known = identifier.decode("ascii") if _IDENTIFIER.fullmatch(identifier) else ""
+    known = scope.get(IDENTITY) or request_id(headers)
     client = (scope.get("client") or ("",))[0]
     trace = headers.get(b"traceparent", b"")[:LONGEST_TRACE].decode("ascii", "replace")
     return Exchange(protocol, model, known, client, scope.get(CALLER), trace=trace)
