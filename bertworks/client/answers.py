@@ -23,7 +23,8 @@ class Answer(TypedDict, total=False):
     """One row's answer; which of these are there depends on the agent's task and spec.
 
     Classification: label, score, scores; several labels: labels, scores; regression: score; tagging:
-    tokens, tags, entities. All: truncated, whether the row's end was not read. Where the spec asked for
+    tokens, tags, entities; understanding: intent, intent_score, and as tagging. All: truncated, whether
+    the row's end was not read. Where the spec asked for
     it: confident, out_of_scope, set.
     """
 
@@ -33,6 +34,8 @@ class Answer(TypedDict, total=False):
     labels: list[str]
     tokens: list[str]
     tags: list[str]
+    intent: str
+    intent_score: float
     entities: list[Entity]
     truncated: bool
     confident: bool

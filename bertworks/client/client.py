@@ -108,14 +108,16 @@ class Client:
 
         Args:
             request: `Asked.request`.
-            label: The label, the labels or the score.
+            label: The label, the labels, the score or the intent.
             row: Which of its rows, from 0.
-            tags: Of tagging: one a word.
+            tags: Of tagging and understanding: one a word.
 
         Raises:
             ServerRefused: The server keeps no feedback, or remembers no such request.
         """
-        right = {"tags": list(tags)} if tags else {"label": label}
+        right: dict[str, Any] = {"tags": list(tags)} if tags else {}
+        if label is not None or not tags:
+            right["label"] = label
         self._call("POST", "/v1/feedback", {"request": request, "row": row, **right})
 
     def ready(self) -> bool:

@@ -59,13 +59,14 @@ def build_graph(
             `calibration.calibrate`. None: a graph that is good for timing alone.
         observe: Also give out the input of every product of the encoder, as an output that is named
             by its site: (batch, sequence or 1, inputs).
-        vector: Of a sequence head also give out what the last product takes, the text's vector, behind
-            the logits: it is computed anyway.
+        vector: Also give out what the last product takes, behind the logits: of a sequence head the
+            text's vector, of a token head each token's (the first one's is the text's). It is computed
+            anyway.
 
     Returns:
         A model with int64 inputs `input_ids`, `attention_mask` (and `type_ids`), all (batch,
         sequence) and both axes free, and the float32 output `logits`: (batch, outputs) for a
-        sequence head, with the vector (batch, outputs + hidden), else (batch, sequence, outputs).
+        sequence head, else (batch, sequence, outputs); with the vector there are hidden more.
 
     Raises:
         ValueError: The head is of a kind that is not exported.
@@ -183,13 +184,16 @@ class _Builder:
         return self._norm(self.writer.node("Add", change, rows), names.norm)
 
     def head(self, rows: str, head: Head, vector: bool) -> tuple[str, list[str | int]]:
-        """Logits, float32 in every form, and their axes; of a sequence the vector behind them."""
+        """Logits, float32 in every form, and their axes; and the vectors behind them, if asked for."""
         write = self.writer
         if head.kind == "encoder":
             return rows, ["batch", "sequence", self.config.hidden_size]
         if head.kind == "token":
-            axes: list[str | int] = ["batch", "sequence", head.outputs]
-            return self._linear(rows, layout.CLASSIFIER, quantize=False), axes
+            logits = self._linear(rows, layout.CLASSIFIER, quantize=False)
+            if not vector:
+                return logits, ["batch", "sequence", head.outputs]
+            width = head.outputs + self.config.hidden_size
+            return write.node("Concat", logits, rows, axis=2), ["batch", "sequence", width]
         if not self.config.num_layers:
             rows = self._first_row(rows)
         first = write.node("Squeeze", rows, write.integers(1))

@@ -50,6 +50,11 @@ def export(
         raise DataError(
             f"{out} is there already: somebody may be labelling it.", "Name another file."
         )
+    if format_ == "doccano" and target.kinds(info.labels) and target.choices(info.labels):
+        raise DataError(
+            "doccano has no place for an intent beside spans of text, which this agent learns from.",
+            "Give the format label-studio.",
+        )
     if target.per_word and format_ == "csv":
         raise DataError(
             "A CSV file has no place for spans of text, which a tagging agent learns from.",
@@ -82,16 +87,20 @@ def interface(info: AgentRecord) -> str:
     texts = "".join(f'  <Text name="{name}" value="${name}"/>\n' for name in shown)
     if target.numeric:
         return f'<View>\n{texts}  <Number name="label" toName="{shown[0]}"/>\n</View>\n'
-    names = dict.fromkeys(label.partition("-")[2] or label for label in info.labels if label != "O")
+    marks = chosen = ""
     if target.per_word:
-        own = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in names)
-        return f'<View>\n  <Labels name="label" toName="text">\n{own}  </Labels>\n{texts}</View>\n'
-    many = "multiple" if target.many else "single"
-    own = "".join(f"    <Choice value={quoteattr(name)}/>\n" for name in info.labels)
-    return (
-        f'<View>\n{texts}  <Choices name="label" toName="{shown[0]}" choice="{many}">\n{own}'
-        "  </Choices>\n</View>\n"
-    )
+        own = "".join(
+            f"    <Label value={quoteattr(name)}/>\n" for name in target.kinds(info.labels)
+        )
+        marks = f'  <Labels name="label" toName="text">\n{own}  </Labels>\n'
+    if names := target.choices(info.labels):
+        many = "multiple" if target.many and not target.per_word else "single"
+        own = "".join(f"    <Choice value={quoteattr(name)}/>\n" for name in names)
+        called = "intent" if target.per_word else "label"
+        chosen = (
+            f'  <Choices name="{called}" toName="{shown[0]}" choice="{many}">\n{own}  </Choices>\n'
+        )
+    return f"<View>\n{marks}{texts}{chosen}</View>\n"
 
 
 def _write_csv(chosen: Sequence[Candidate], stream: Any) -> None:
@@ -125,7 +134,9 @@ def _task(one: Candidate, version: str) -> dict[str, Any]:
 
 def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     if "entities" in answer:
-        return [
+        intent = answer.get("intent")
+        whole = {"from_name": "intent", "type": "choices", "value": {"choices": [intent]}}
+        return ([whole] if intent is not None else []) + [
             {
                 "type": "labels",
                 "value": {
@@ -146,7 +157,8 @@ def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _said(answer: Mapping[str, Any]) -> str:
     """What the agent says, in a cell."""
     if "entities" in answer:
-        return ", ".join(f"{one['text']} ({one['type']})" for one in answer["entities"])
+        marked = [f"{one['text']} ({one['type']})" for one in answer["entities"]]
+        return ", ".join([answer["intent"], *marked] if "intent" in answer else marked)
     if "labels" in answer:
         return "|".join(answer["labels"])
     return str(answer.get("label", answer.get("score", "")))

@@ -24,6 +24,7 @@ from bertworks.errors import DataError
 from bertworks.spec import Clean, Source
 from bertworks.storage.replacing import named_place_fault, replacing
 from bertworks.tasks import for_task
+from bertworks.tasks.target import Target
 
 _LONGEST = 10_000_000
 _SHOWN = 3
@@ -98,12 +99,10 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
         else:
             agreed.append(group[0])
             repeated += len(group) - 1
-    lines = [_line(one, column, handler.target.per_word) for one in agreed]
+    lines = [_line(one, handler.target) for one in agreed]
     _write(out, lines)
     if conflicts:
-        several = [
-            _line(one, column, handler.target.per_word) for group in conflicts for one in group
-        ]
+        several = [_line(one, handler.target) for group in conflicts for one in group]
         _write(out.with_name(f"{out.stem}.conflicts.jsonl"), several)
     new = _new_labels(agreed, handler, info)
     return Imported(len(agreed), unlabelled, repeated, len(conflicts), refused, reasons, new)
@@ -159,24 +158,22 @@ def _is_labelled(row: Mapping[str, Any], target: Any) -> bool:
     return value not in (None, "") or any(row.get(key) for key in ("tags", "entities", "spans"))
 
 
-def _line(example: Mapping[str, Any], column: str, per_word: bool) -> dict[str, Any]:
+def _line(example: Mapping[str, Any], target: Target) -> dict[str, Any]:
     texts = {
         name: example[name] for name in ("text", "text_a", "text_b", "tokens") if name in example
     }
-    return {**texts, ("tags" if per_word else "label"): example[column]}
+    return {**texts, **target.to_source(example[target.column])}
 
 
 def _new_labels(
     agreed: Sequence[Mapping[str, Any]], handler: Any, info: AgentRecord
 ) -> dict[str, int]:
-    known = {label.partition("-")[2] or label for label in info.labels}
-    counts: dict[str, int] = defaultdict(int)
-    if not handler.target.numeric:
+    target, counts = handler.target, defaultdict[str, int](int)
+    if not target.numeric:
+        known = target.counted(info.labels)
         for one in agreed:
-            for label in handler.target.names(one[handler.target.column]):
-                name = label.partition("-")[2] or label if handler.target.per_word else label
-                if name not in known and name not in info.labels:
-                    counts[name] += 1
+            for name in target.counted(one[target.column]) - known:
+                counts[name] += 1
     return dict(counts)
 
 

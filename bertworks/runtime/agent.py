@@ -138,7 +138,8 @@ class Agent:
         """Answers for each row, in the order given.
 
         Args:
-            rows: Texts; for pair tasks two texts a row; for tagging texts or lists of words.
+            rows: Texts; for pair tasks two texts a row; for tagging and understanding texts or
+                lists of words.
             advance: Told the number of rows done after each batch; what it raises ends the work.
             cleaned: What the rows were cleaned by already, as those of an examples artifact are: where
                 that is the agent's own way, it is not done again. None: they come as they are.
@@ -147,7 +148,8 @@ class Agent:
             A dict a row. Classification: label, score (its probability), scores (label to
             probability). Multi-label: labels, scores. Regression: score, in the data's own unit.
             Tagging: tokens, tags, scores, and entities with type, text, start, end (characters of
-            the text as it was given, or of the words joined by one space) and score. All: truncated,
+            the text as it was given, or of the words joined by one space) and score. Understanding:
+            intent, intent_score, and as tagging, its entities being slots. All: truncated,
             whether the end of the row was not read; in tagging, the words there get the tag O and
             score 0. Where the spec's `confidence` asked for it: confident (whether it is sure enough),
             out_of_scope (whether the text is like none that was trained on), set (labels among which

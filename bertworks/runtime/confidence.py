@@ -106,16 +106,21 @@ def scaled(logits: np.ndarray, temperature: float) -> np.ndarray:
 def parted(
     rows: Sequence[np.ndarray], outputs: int, width: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Logits, and the vectors behind them, (rows, width).
+    """Logits, and the texts' vectors behind them, (rows, width); of tokens the first one's is taken.
+
+    Args:
+        rows: What a graph gives, (outputs + width,) or (tokens, outputs + width) a row.
+        outputs: Logits of a row, or of a token.
+        width: Of a vector.
 
     Raises:
         ValueError: The graph gives more or fewer numbers.
     """
     for row in rows:
-        if row.shape != (outputs + width,):
+        if row.shape[-1:] != (outputs + width,):
             raise ValueError(f"a row's {row.shape} are not {outputs} logits and {width} more")
-    vectors = [row[outputs:] for row in rows]
-    return [row[:outputs] for row in rows], np.reshape(vectors, (len(rows), width))
+    vectors = [row[(0,) * (row.ndim - 1)][outputs:] for row in rows]
+    return [row[..., :outputs] for row in rows], np.reshape(vectors, (len(rows), width))
 
 
 def names(known: Calibration | None) -> list[str]:

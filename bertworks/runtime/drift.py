@@ -150,10 +150,11 @@ def at(chance: Chance, rows: int) -> tuple[float, float]:
 
 
 def names_of(answer: Mapping[str, Any]) -> tuple[str, ...]:
-    """What an answer says, as it is counted: its label, its labels, or the types of its tags."""
+    """What an answer says, as it is counted: its label, its labels, or its intent and tags' types."""
     if "label" in answer:
         return (str(answer["label"]),)
     if "labels" in answer:
         return tuple(map(str, answer["labels"])) or ("",)
     tags = [tag.partition("-")[2] or tag for tag in answer.get("tags", ()) if tag != "O"]
-    return tuple(tags) or ("",)
+    intent = (f"intent {answer['intent']}",) if "intent" in answer else ()
+    return (*intent, *tags) or ("",)

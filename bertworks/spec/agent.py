@@ -114,7 +114,11 @@ class AgentSpec(Section):
         task = info.data.get("task")
         if task is None:
             return data
-        forms = {"pair": ["text_a", "text_b", "label"], "words": ["tokens", "tags"]}
+        forms = {
+            "pair": ["text_a", "text_b", "label"],
+            "words": ["tokens", "tags"],
+            "turn": ["tokens", "tags", "label"],
+        }
         columns = forms.get(task.form, ["text", "label"])
         for source in data.sources:
             read = columns[:-1] if source.columns.one_hot else columns

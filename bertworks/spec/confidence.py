@@ -16,7 +16,8 @@ class Abstain(Section):
 
     precision: Share | None = Field(
         None,
-        description="The share of the confident answers that is right on validation (tagging and "
+        description="The share of the confident answers that is right on validation (tagging, "
+        "understanding and "
         "multi-label: whole rows); as many as can be are confident.",
     )
     coverage: Share | None = Field(
@@ -52,7 +53,8 @@ class Confidence(Section):
         None,
         description="Answers carry `out_of_scope`: whether the text is like none that was trained on; "
         "this share of the validation rows is taken for such. None: 0.05 where a source is marked "
-        "out_of_scope, else no such answer. Classification of one text, one label a row.",
+        "out_of_scope, else no such answer. Classification of one text, one label a row; "
+        "understanding.",
     )
     conformal: Share | None = Field(
         None,

@@ -20,14 +20,16 @@ class Columns(Section):
     label: str = Field(
         "label",
         description="Column that holds the label (classification), the labels (multi-label, as a list "
-        "or separated by `label_separator`) or the number (regression).",
+        "or separated by `label_separator`), the number (regression) or the intent (understanding).",
     )
     one_hot: list[str] = Field(
         [],
         description="Multi-label, instead of `label`: columns of 0 and 1, each of which is a label.",
     )
-    tokens: str = Field("tokens", description="Column with the list of words (tagging from jsonl).")
-    tags: str = Field("tags", description="Column with one tag a word (tagging from jsonl).")
+    tokens: str = Field(
+        "tokens", description="Column with the list of words (tagging, understanding)."
+    )
+    tags: str = Field("tags", description="Column with one tag a word (tagging, understanding).")
     source: str | None = Field(
         None, description="Column to record as the row's source; the source's URI when unset."
     )

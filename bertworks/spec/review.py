@@ -70,7 +70,8 @@ class Review(Section):
     unsure: Action = Field("hold", description="What becomes of answers below that.")
     texts: list[TextRule] = Field([], max_length=100, description="Rules for the texts.")
     mask_answers: bool = Field(
-        False, description="Masks personal data in what answers repeat of the text (tagging)."
+        False,
+        description="Masks personal data in what answers repeat of the text (tagging, understanding).",
     )
     agent: SecondAgent | None = None
 

@@ -173,6 +173,18 @@ class TaskHandler(ABC):
         """How sure each of `decode`'s answers is, as `Predictions.confidence` says it: (rows,)."""
         return np.full(len(decoded), np.nan)
 
+    def said(self, answer: Answer) -> Answer:
+        """What an answer says, without the scores of all labels; enough for `alike` and `is_right`."""
+        return {self.given: answer[self.given]}
+
+    def scope_labels(self, targets: Any) -> np.ndarray:
+        """Around which label's rows each row's vector belongs, (rows,), where `out_of_scope` is told.
+
+        Args:
+            targets: As `LabelledRows.truth`.
+        """
+        return np.asarray(targets)
+
     def alike(self, one: Answer, other: Answer) -> bool:
         """Whether two answers to a row say the same, however sure they are."""
         return self.is_right(one, other[self.given])

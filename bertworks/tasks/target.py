@@ -75,6 +75,22 @@ class Target(ABC):
         value = row[self.column]
         return list(value) if self.many else [value]
 
+    def to_source(self, value: Any) -> dict[str, Any]:
+        """A stored value in the columns that a source has for it by default."""
+        return {"label": value}
+
+    def of_source(self, row: Mapping[str, Any]) -> Any:
+        """The stored value of what `to_source` gave."""
+        return row["label"]
+
+    def choices(self, labels: Sequence[str]) -> list[str]:
+        """Those of an agent's labels that are said of whole rows, as answers name them."""
+        return list(labels)
+
+    def kinds(self, labels: Sequence[str]) -> list[str]:
+        """The types of what an agent with these labels marks in a text."""
+        return []
+
     def counted(self, value: Any) -> set[str]:
         """What is counted of a stored value as a label of its row."""
         return set(self.names(value))

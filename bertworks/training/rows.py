@@ -214,8 +214,12 @@ def ragged(column: Any) -> Ragged:
 
 
 def _answered(tags: np.ndarray, part: windows.Window) -> np.ndarray:
-    """A window's tags: those of the pieces that it answers, and what is ignored elsewhere."""
+    """A window's tags: those of the pieces that it answers, and what is ignored elsewhere.
+
+    What the first token is asked for, the text's first window answers (`windows.combine`).
+    """
     found = np.full(part.end - part.start + windows.MARKS, IGNORE, np.int32)
+    found[0] = tags[0] if part.start == 0 else IGNORE
     begin = 1 - part.start
     found[part.first + begin : part.last + begin] = tags[part.first + 1 : part.last + 1]
     return found

@@ -187,7 +187,7 @@ def _calibrated(
     with stage("measuring the scope", total=len(inputs.ids), unit="rows") as current:
         learned = train.combine(runner.logits(inputs.ids, inputs.types, current.advance))
     _, vectors = parted(learned, handler.outputs, width)
-    matrix = fitting.scope_matrix(vectors, np.asarray(train.truth))
+    matrix = fitting.scope_matrix(vectors, handler.scope_labels(train.truth))
     logits, vectors = parted(answers, handler.outputs, width)
     scope = Scope(matrix).scores(vectors)
     known = fitting.calibrated(handler, rows.truth, logits, asked, scope)

@@ -75,6 +75,20 @@ class TestTagging(TaskConformance):
     case = Case({"type": "tagging"}, tagged, 0.9, MORE)
 
 
+def understood(stream: random.Random) -> Row:
+    found = words(stream, "play", "book")
+    kinds = {"ada": "B-name", "paris": "B-city"}
+    return {
+        "tokens": found,
+        "tags": [kinds.get(word, "O") for word in found],
+        "label": "hear" if "play" in found else "B-travel",
+    }
+
+
+class TestUnderstanding(TaskConformance):
+    case = Case({"type": "understanding"}, understood, 0.8, {"learning_rate": 2e-2, "epochs": 30})
+
+
 class TestRegressionOfPairs(TaskConformance):
     case = Case({"type": "regression", "pair": True}, rated_pair, 0.8, MORE)
 

@@ -132,6 +132,8 @@ def answer_schema(model: ServedModel) -> Schema:
     found = type_schema(handler.answer_type)
     if "label" in found["properties"]:
         found["properties"]["label"] = {"enum": list(handler.labels)}
+    if "intent" in found["properties"]:
+        found["properties"]["intent"] = {"enum": handler.target.choices(handler.labels)}
     kinds: dict[str, Schema] = {
         "BOOL": {"type": "boolean"},
         "BYTES": {"type": "array", "items": _TEXT},

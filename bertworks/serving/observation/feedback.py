@@ -81,7 +81,7 @@ class Feedback:
             caller: Who says it: of their own requests alone.
             body: JSON: `request`, the id in an answer's `x-request-id`; `row`, from 0, where there
                 are several; and what is right, as a data source would have it: `label` (a text, for
-                several labels a list, for a score a number), or `tags`, one a word.
+                several labels a list, for a score a number), or `tags`, one a word; for an intent both.
 
         Raises:
             Refused: It is not so, or the request is not remembered (any more).
@@ -108,10 +108,11 @@ class Feedback:
         right: Any
         kept = record(exchange, place, row, answer, agent, self._mask)
         if agent.handler.target.per_word:
-            right = _tags(asked, answer)
+            source = _of_words(asked, answer)
+            right = agent.handler.target.of_source(source)
             kept.pop("text", None)
             tokens = list(answer["tokens"])
-            kept |= {"tokens": masked_words(tokens) if self._mask else tokens, "tags": right}
+            kept |= {"tokens": masked_words(tokens) if self._mask else tokens, **source}
         else:
             right = kept["label"] = _label(asked, agent.handler.target)
         if self._files is not None:
@@ -163,6 +164,23 @@ def _label(asked: dict[str, Any], target: Any) -> Any:
     if not good:
         raise Refused(422, "feedback", f"`label` must be {wanted}.")
     return float(given) if target.numeric and isinstance(given, int | float) else given
+
+
+def _of_words(asked: dict[str, Any], answer: Any) -> dict[str, Any]:
+    """The right tags, and with an intent `label`; of the two what is left out is right as answered.
+
+    Raises:
+        Refused: They are none.
+    """
+    if "intent" not in answer:
+        return {"tags": _tags(asked, answer)}
+    if "label" not in asked and "tags" not in asked:
+        raise Refused(422, "feedback", "Give `label`, the right intent, or `tags`, or both.")
+    intent = asked.get("label", answer["intent"])
+    if not isinstance(intent, str) or not intent:
+        raise Refused(422, "feedback", "`label` must be a text: the right intent.")
+    tags = _tags(asked, answer) if "tags" in asked else list(answer["tags"])
+    return {"label": intent, "tags": tags}
 
 
 def _tags(asked: dict[str, Any], answer: Any) -> list[str]:

@@ -123,7 +123,9 @@ def masked_words(words: Sequence[str]) -> list[str]:
 
 
 def said(answer: Mapping[str, Any]) -> Any:
-    """What an answer says, as its task stores a target: a label, labels, tags or a number."""
+    """What an answer says, as a source has it: a label, labels, tags, a number, an intent and tags."""
+    if "intent" in answer:
+        return {"label": answer["intent"], "tags": answer["tags"]}
     for key in ("label", "labels", "tags", "score"):
         if key in answer:
             return answer[key]

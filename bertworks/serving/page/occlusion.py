@@ -79,7 +79,7 @@ class Wanted:
     """What to explain.
 
     Attributes:
-        label: A label; None: the one that is answered (of several the likeliest).
+        label: A label, or the intent; None: the one that is answered (of several the likeliest).
         entity: Tagging: its place among the row's entities.
         most: Parts, at most.
     """
@@ -129,9 +129,11 @@ class Occlusion:
         Raises:
             DataError: There is no such label or entity.
         """
-        return (
-            _of_entity(row, answer, wanted) if "tags" in answer else _of_value(row, answer, wanted)
-        )
+        if "tags" not in answer:
+            return _of_value(row, answer, wanted)
+        if "intent" in answer and (wanted.label is not None or not answer["entities"]):
+            return _of_intent(row, answer, wanted)
+        return _of_entity(row, answer, wanted)
 
     @property
     def rows(self) -> list[Row]:
@@ -186,6 +188,23 @@ def _of_value(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:
     return Occlusion(target, float(value), unit, strength(answer), variants)
 
 
+def _of_intent(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:
+    """How sure the intent is that is answered; an answer has the score of that alone."""
+    if wanted.label not in (None, answer["intent"]):
+        raise DataError(
+            f"`label` must be the intent that is answered, {answer['intent']!r}. "
+            f"Received: {wanted.label!r:.80}",
+            "Leave it out, or name that intent.",
+        )
+    strength = partial(_sure_intent, answer["intent"])
+    texts = [row] if isinstance(row, str) else list(row)
+    variants = [
+        Variant(part, _without(row, texts, part), strength) for part in _parts(texts, wanted.most)
+    ]
+    value = float(answer["intent_score"])
+    return Occlusion(answer["intent"], value, "log-odds", strength(answer), variants)
+
+
 def _of_entity(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:
     """How sure the tags of an entity are, of those of its words that are left."""
     entities, tokens, tags = answer["entities"], answer["tokens"], answer["tags"]
@@ -222,6 +241,12 @@ def _number(answer: Answer) -> float:
 
 def _sure_of(label: str, answer: Answer) -> float:
     return _log_odds(answer["scores"][label])
+
+
+def _sure_intent(intent: str, answer: Answer) -> float:
+    """Where another intent is answered, at most the rest is left for this one."""
+    score = answer["intent_score"]
+    return _log_odds(score if answer["intent"] == intent else 1.0 - score)
 
 
 def _sure_at(tags: dict[int, str], answer: Answer) -> float:

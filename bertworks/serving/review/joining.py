@@ -45,8 +45,8 @@ def _check_labels(serving: Serving, settings: Review) -> None:
     """A rule for a label that no model gives would never hold anything, and nobody would notice."""
     known: set[str] = set()
     for model in serving.models:
-        labels = model.champion.agent.labels
-        known |= {*labels, *(label.partition("-")[2] for label in labels)}  # B-PER gives PER
+        labels, target = model.champion.agent.labels, model.champion.agent.handler.target
+        known |= {*labels, *target.choices(labels), *target.kinds(labels)}  # B-PER gives PER
     unknown = sorted({*settings.hold_labels, *settings.flag_labels} - known)
     if unknown:
         raise SpecError(

@@ -16,8 +16,8 @@ where two pieces meet."""
 
 
 class LabelRule:
-    """Holds or flags answers by their labels: that of a classification, all of a multi-label one's, and
-    the types of a tagging's entities."""
+    """Holds or flags answers by their labels: that of a classification, all of a multi-label one's, the
+    types of a tagging's entities, and an intent."""
 
     def __init__(self, settings: Review) -> None:
         self._hold, self._flag = set(settings.hold_labels), set(settings.flag_labels)
@@ -73,7 +73,7 @@ def texts_of(row: Any) -> list[str]:
 
 def labels_of(answer: Mapping[str, Any]) -> set[str]:
     """All labels that an answer gives."""
-    labels = {answer["label"]} if isinstance(answer.get("label"), str) else set()
+    labels = {answer[key] for key in ("label", "intent") if isinstance(answer.get(key), str)}
     labels |= set(answer["labels"]) if isinstance(answer.get("labels"), list) else set()
     entities = answer.get("entities")
     if isinstance(entities, list):
@@ -82,15 +82,18 @@ def labels_of(answer: Mapping[str, Any]) -> set[str]:
 
 
 def confidences_of(answer: Mapping[str, Any]) -> Sequence[float]:
-    """The scores of what an answer gives: of its label, of each of its labels or entities; of a number,
-    which has none, nothing."""
+    """The scores of what an answer gives: of its label or intent, of each of its labels or entities.
+
+    A number has none.
+    """
     if isinstance(answer.get("label"), str) and "score" in answer:
         return [answer["score"]]
     scores = answer.get("scores")
     if isinstance(answer.get("labels"), list) and isinstance(scores, Mapping):
         return [scores[label] for label in answer["labels"] if label in scores]
     entities = answer.get("entities")
-    return [one["score"] for one in entities] if isinstance(entities, list) else []
+    found = [one["score"] for one in entities] if isinstance(entities, list) else []
+    return [answer["intent_score"], *found] if "intent_score" in answer else found
 
 
 def _pieces(text: str) -> list[str]:

@@ -227,8 +227,7 @@ class Trial:
 
     def _given(self, answers: Sequence[Answer]) -> list[Answer]:
         """Of answers what they say, without the scores of all labels."""
-        name = self._handler.given
-        return [{name: answer[name]} for answer in answers]
+        return [self._handler.said(answer) for answer in answers]
 
     def _ask_other(self, exchange: Exchange, arm: Arm) -> None:
         """In a canary the champion is asked what it would have said, in a shadow the challenger."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,6 +51,15 @@ def word_pieces(task: Task, tokenizer: Tokenizer, lists: pa.Array) -> Pieces:
     columns = id_columns(join([cls, pieces.cut(keep), sep]))
     read = {"read_words": index.keep(begins).lists()}
     return Pieces(columns, int((keep < pieces.lengths).sum()), read, index, begins)
+
+
+def with_whole(pieces: Pieces) -> Pieces:
+    """Rows of words whose first token is read as place 0, before the words, which move up by one."""
+    if pieces.words is None:
+        raise ValueError("Only rows of words are read by places.")
+    read = pieces.words.keep(pieces.begins)
+    places = join([0, Ragged(read.values + 1, read.offsets)])
+    return dataclasses.replace(pieces, after={**pieces.after, "read_words": places.lists()})
 
 
 def longest_first_batch(first: Integers, second: Integers, limit: int) -> tuple[Integers, Integers]:

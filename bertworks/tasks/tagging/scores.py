@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bertworks.contracts.metrics import Confusion, LabelReport, Spans
+from bertworks.contracts.metrics import Confusion, LabelReport, LabelScores, Spans
 from bertworks.tasks import measuring
 from bertworks.tasks.measuring import ratio
 from bertworks.tasks.predictions import Predictions
@@ -16,6 +16,8 @@ from bertworks.tasks.scores import Measure, RowMean, Scores
 from bertworks.tasks.tagging.entities import OUTSIDE, counts, spans
 
 Counts = dict[str, tuple[int, int, int]]
+Pair = tuple[Sequence[str], Sequence[str]]
+"""True and given tags of a row."""
 
 
 class TaggingScores(Scores):
@@ -29,8 +31,8 @@ class TaggingScores(Scores):
 
     def measure(self, answers: Predictions) -> Measure:
         """Entity scores are seqeval's."""
-        entities = _stack([counts(*pair) for pair in _pairs(answers)])
-        tokens = _stack([_token_counts(*pair) for pair in _pairs(answers)])
+        entities = stacked([counts(*pair) for pair in _pairs(answers)])
+        tokens = stacked([_token_counts(*pair) for pair in _pairs(answers)])
 
         def measure(weights: np.ndarray) -> Mapping[str, np.ndarray]:
             right, guessed, real = np.split(weights @ entities, 3, axis=1)
@@ -60,33 +62,19 @@ class TaggingScores(Scores):
 
     def means(self, answers: Predictions) -> list[RowMean]:
         """Precision and recall of entities, and accuracy of tags."""
-        found = np.zeros((len(answers), 5))
-        for row, (truth, given) in enumerate(_pairs(answers)):
-            entities = np.array(list(counts(truth, given).values())).reshape(-1, 3).sum(axis=0)
-            equal = sum(a == b for a, b in zip(truth, given, strict=True))
-            found[row] = [*entities, equal, len(truth)]
-        right, guessed, real, same, words = found.T
-        return [
-            RowMean("entity_precision", ratio(right, guessed), guessed),
-            RowMean("entity_recall", ratio(right, real), real),
-            RowMean("token_accuracy", ratio(same, words), words),
-        ]
+        pairs = _pairs(answers)
+        same = [sum(a == b for a, b in zip(*pair, strict=True)) for pair in pairs]
+        words = np.array([len(truth) for truth, _ in pairs], float)
+        token = RowMean("token_accuracy", ratio(np.array(same, float), words), words)
+        return [*entity_means(pairs, "entity"), token]
 
     def of_means(self, values: dict[str, float]) -> dict[str, float]:
         """entity_f1 follows from precision and recall."""
-        if "entity_recall" not in values:
-            return values
-        # No answer or no entity in the slice gives nothing to divide by.
-        both = values.get("entity_precision", math.nan), values["entity_recall"]
-        precision, recall = (0.0 if math.isnan(value) else value for value in both)
-        total = precision + recall
-        if all(map(math.isnan, both)):
-            return values
-        return values | {"entity_f1": 2 * precision * recall / total if total else 0.0}
+        return with_f1(values, "entity")
 
-    def label_slices(self, answers: Predictions) -> None:
+    def label_slices(self, answers: Predictions) -> list[Any] | None:
         """None: the report has the scores by entity type."""
-        return
+        return None
 
     def confusion(self, answers: Predictions) -> Confusion:
         """Words by true and given tag, O included."""
@@ -96,15 +84,7 @@ class TaggingScores(Scores):
         """By tag, and by type of entity."""
         labels, truth, given = _flat(answers)
         tags = measuring.label_counts(truth, given, len(labels))
-        sums: dict[str, np.ndarray] = {}
-        for pair in _pairs(answers):
-            for kind, found in counts(*pair).items():
-                sums[kind] = sums.get(kind, np.zeros(3)) + np.array(found)
-        kinds = sorted(sums)
-        entities = np.array([sums[kind] for kind in kinds]).reshape(-1, 3)
-        return LabelReport(
-            measuring.label_report(labels, tags), measuring.label_report(kinds, entities)
-        )
+        return LabelReport(measuring.label_report(labels, tags), entity_report(_pairs(answers)))
 
     def cases(self, named: Any) -> set[tuple[int, str]]:
         """Each word's tag with the word's place."""
@@ -125,6 +105,40 @@ class TaggingScores(Scores):
         return sum(a != b for a, b in both)
 
 
+def entity_means(pairs: Sequence[Pair], name: str) -> list[RowMean]:
+    """Precision and recall of entities, of pairs of true and given tags, under a name's prefix."""
+    found = [list(counts(*pair).values()) for pair in pairs]
+    sums = [np.array(one).reshape(-1, 3).sum(axis=0) for one in found]
+    right, guessed, real = np.array(sums, float).reshape(-1, 3).T
+    return [
+        RowMean(f"{name}_precision", ratio(right, guessed), guessed),
+        RowMean(f"{name}_recall", ratio(right, real), real),
+    ]
+
+
+def with_f1(values: dict[str, float], name: str) -> dict[str, float]:
+    """A slice's means with the F1 that follows from such a precision and recall."""
+    if f"{name}_recall" not in values:
+        return values
+    # No answer or no entity in the slice gives nothing to divide by.
+    both = values.get(f"{name}_precision", math.nan), values[f"{name}_recall"]
+    precision, recall = (0.0 if math.isnan(value) else value for value in both)
+    total = precision + recall
+    if all(map(math.isnan, both)):
+        return values
+    return values | {f"{name}_f1": 2 * precision * recall / total if total else 0.0}
+
+
+def entity_report(pairs: Sequence[Pair]) -> dict[str, LabelScores]:
+    """Precision, recall, F1 and support by type of entity."""
+    sums: dict[str, np.ndarray] = {}
+    for pair in pairs:
+        for kind, found in counts(*pair).items():
+            sums[kind] = sums.get(kind, np.zeros(3)) + np.array(found)
+    kinds = sorted(sums)
+    return measuring.label_report(kinds, np.array([sums[kind] for kind in kinds]).reshape(-1, 3))
+
+
 def _surest_wrong(answers: Predictions, row: int) -> float:
     truth, given = answers.truth[row], answers.prediction[row]
     sure = answers.probabilities[row] if answers.probabilities else [1.0] * len(truth)
@@ -132,7 +146,7 @@ def _surest_wrong(answers: Predictions, row: int) -> float:
     return float(max(misses, default=0.0))
 
 
-def _pairs(answers: Predictions) -> list[tuple[list[str], list[str]]]:
+def _pairs(answers: Predictions) -> list[Pair]:
     return list(zip(answers.truth, answers.prediction, strict=True))
 
 
@@ -149,7 +163,7 @@ def _flat(answers: Predictions) -> tuple[list[str], np.ndarray, np.ndarray]:
     )
 
 
-def _token_counts(truth: list[str], prediction: list[str]) -> Counts:
+def _token_counts(truth: Sequence[str], prediction: Sequence[str]) -> Counts:
     return {
         tag: (
             sum(a == b == tag for a, b in zip(truth, prediction, strict=True)),
@@ -160,7 +174,7 @@ def _token_counts(truth: list[str], prediction: list[str]) -> Counts:
     }
 
 
-def _stack(rows: list[Counts]) -> np.ndarray:
+def stacked(rows: Sequence[Counts]) -> np.ndarray:
     """Per-row counts side by side: all `right`, then all `guessed`, then all `real` columns."""
     names = {name: place for place, name in enumerate(sorted({n for row in rows for n in row}))}
     table = np.zeros((len(rows), 3, max(1, len(names))))

@@ -66,6 +66,22 @@ class TagsTarget(Target):
 
         return self.column, pa.list_(pa.string())
 
+    def to_source(self, value: Any) -> dict[str, Any]:
+        """`tags`."""
+        return {"tags": list(value)}
+
+    def of_source(self, row: Mapping[str, Any]) -> list[str]:
+        """The tags."""
+        return list(row["tags"])
+
+    def choices(self, labels: Sequence[str]) -> list[str]:
+        """None."""
+        return []
+
+    def kinds(self, labels: Sequence[str]) -> list[str]:
+        """Types of entity, in the order of their tags."""
+        return list(dict.fromkeys(tag.partition("-")[2] or tag for tag in labels if tag != OUTSIDE))
+
     def counted(self, value: Any) -> set[str]:
         """The types of the row's entities."""
         return {tag[2:] for tag in value if tag != OUTSIDE}
@@ -89,18 +105,28 @@ class TagsTarget(Target):
         return len(scan.labels.rows["train"]), 1, "types of entity"
 
     def beside(self, batch: pa.RecordBatch, pieces: Pieces) -> dict[str, pa.Array]:
-        """`tags`, one a piece and null where no word begins, and `word_tags`, one a word."""
+        """The tags, one a piece and null where no word begins, and `word_tags`, one a word."""
         import pyarrow as pa
 
         from bertworks.text.ragged import ends, list_sizes
 
-        tags, index = batch.column(self.column), pieces.words
+        tags = batch.column(self.column)
+        place, none = self._places(ends(list_sizes(tags))[:-1], pieces)
+        of_pieces = tags.flatten().take(pa.array(place, mask=none))
+        offsets = pieces.columns["input_ids"].offsets
+        return {self.column: pa.ListArray.from_arrays(offsets, of_pieces), "word_tags": tags}
+
+    def _places(self, starts: np.ndarray, pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
+        """Where each piece's tag stands among all of a batch, and which pieces have none.
+
+        Args:
+            starts: Where each row's tags begin, (rows,).
+            pieces: The rows' pieces.
+        """
+        index = pieces.words
         if index is None:
             raise ValueError("Tags need rows of words.")
-        place = index.values + np.repeat(ends(list_sizes(tags))[:-1], index.lengths)
-        of_pieces = tags.flatten().take(pa.array(place, mask=~pieces.begins))
-        offsets = pieces.columns["input_ids"].offsets
-        return {"tags": pa.ListArray.from_arrays(offsets, of_pieces), "word_tags": tags}
+        return index.values + np.repeat(starts, index.lengths), ~pieces.begins
 
     def ordered(self, labels: Iterable[str]) -> list[str]:
         """ "O", then the others by the alphabet."""
@@ -112,7 +138,7 @@ class TagsTarget(Target):
         """Places in `labels`, of the tags on pieces and of those a word."""
         from bertworks.text.labels import number_lists
 
-        table, unknown = number_lists(table, "tags", labels)
+        table, unknown = number_lists(table, self.column, labels)
         if "word_tags" in table.column_names:
             table, unknown = number_lists(table, "word_tags", labels)
         return table, unknown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Tagging(TaskHandler):
     """
 
     target = TagsTarget()
-    answer_type = TagsAnswer
+    answer_type: ClassVar[type] = TagsAnswer
     given = "tags"
     auto_steps = 1200
 
@@ -77,12 +77,15 @@ class Tagging(TaskHandler):
 
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
-    ) -> list[Tags]:
+    ) -> Sequence[Answer]:
         """The tags of each row, those that have a first piece.
 
         Raises:
             ValueError: `word_starts` was not given.
         """
+        return self._tags(logits, word_starts)
+
+    def _tags(self, logits: Logits, word_starts: Sequence[Sequence[int]] | None) -> list[Tags]:
         if word_starts is None:
             raise ValueError("Tagging needs `word_starts` to decode.")
         return [
@@ -102,10 +105,10 @@ class Tagging(TaskHandler):
 
     def answers(
         self, rows: Sequence[Row], encoded: Encoded, decoded: Sequence[Answer]
-    ) -> list[TagsAnswer]:
+    ) -> Sequence[Answer]:
         """Tags on all words, and the entities in the text."""
         placed, kept = encoded.words or [], encoded.kept or []
-        return [_answer(*one) for one in zip(rows, placed, kept, decoded, strict=True)]
+        return [on_text(*one) for one in zip(rows, placed, kept, decoded, strict=True)]
 
     def choices(self, rows: Columns, logits: Logits) -> Choices:
         """One a word that is read."""
@@ -126,7 +129,7 @@ class Tagging(TaskHandler):
     def predictions(self, rows: Columns, logits: Sequence[np.ndarray]) -> Predictions:
         """Takes the answer on each word's first piece; words that have none count as outside."""
         prediction, given = [], []
-        decoded = self.decode(logits, rows["starts"])
+        decoded = self._tags(logits, rows["starts"])
         for truth, kept, answer in zip(rows["truth"], rows["kept"], decoded, strict=True):
             tags, sure = _on_words(len(truth), kept, answer, unread=1.0)
             prediction.append(tags)
@@ -176,8 +179,15 @@ def _on_words(
     return tags, scores
 
 
-def _answer(row: Row, placed: list[Word], kept: list[int], answer: Answer) -> TagsAnswer:
-    """Puts the tags on the words, and the entities on the text."""
+def on_text(row: Row, placed: list[Word], kept: Sequence[int], answer: Answer) -> TagsAnswer:
+    """Puts the tags on the words, and the entities on the text.
+
+    Args:
+        row: The text, or its words.
+        placed: Its words with their places.
+        kept: The words that `answer` has tags of.
+        answer: Their tags and scores.
+    """
     text = row if isinstance(row, str) else " ".join(row)
     tags, scores = _on_words(len(placed), kept, answer, unread=0.0)
     entities: list[Entity] = [

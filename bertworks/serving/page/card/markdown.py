@@ -46,8 +46,14 @@ def _section(title: str, content: Iterator[str] | Sequence[str]) -> list[str]:
     return [f"## {title}", "", *lines, ""] if lines else []
 
 
+_FORMS = {
+    "text": "one text", "pair": "two texts", "words": "the words of a text",
+    "turn": "what was said, and its words",
+}  # fmt: skip
+
+
 def _does(does: Does) -> Iterator[str]:
-    form = {"text": "one text", "pair": "two texts", "words": "the words of a text"}[does.form]
+    form = _FORMS[does.form]
     several = ", several labels a row" if does.several else ""
     yield f"- Task: {spoken(does.task)} of {form}{several}"
     if does.labels:

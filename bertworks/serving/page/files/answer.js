@@ -19,7 +19,8 @@ export function shown(answer, texts, choose) {
 /** An answer in a few words, for a table. */
 export const short = (answer) =>
   answer.held ? "held for review" : answer.tags !== undefined
-    ? answer.entities.map((one) => `${one.text} (${one.type})`).join("; ")
+    ? [answer.intent, ...answer.entities.map((one) => `${one.text} (${one.type})`)]
+      .filter((one) => one !== undefined).join("; ")
     : answer.label ?? (answer.labels ? answer.labels.join("; ") : number(answer.score));
 
 const given = (text) => element("p", { class: "given", text });
@@ -71,11 +72,19 @@ function tagged(answer, text, choose) {
       element("td", { text: entity.type }), element("td", { class: "value", text: percent(entity.score) }));
   });
   const count = answer.entities.length;
-  const title = given(count === 1 ? "1 entity" : `${count || "No"} entities`);
-  if (!count) return [title, place];
-  return [title, place, element("table", { class: "bars" },
+  const counted = given(count === 1 ? "1 entity" : `${count || "No"} entities`);
+  const title = answer.intent === undefined ? [counted] : [intended(answer, choose), counted];
+  if (!count) return [...title, place];
+  return [...title, place, element("table", { class: "bars" },
     element("caption", { class: "soft", text: "Entities, and how sure each is" }),
     element("tbody", {}, ...rows))];
+}
+
+function intended(answer, choose) {
+  const name = element("button", { type: "button", class: "link", text: answer.intent,
+    "aria-label": `${answer.intent}: which words mattered?` });
+  name.addEventListener("click", () => choose({ label: answer.intent }, answer.intent));
+  return element("p", { class: "given" }, "Intent: ", name, `, ${percent(answer.intent_score)}`);
 }
 
 function flags(answer) {

@@ -50,7 +50,7 @@ export function start(model, card, told) {
     asked = rows.texts(does);
     const good = await work(find("answer"), "Asking …", async () => {
       const [answer] = await api.predict(model, [rows.instance(does, asked)]);
-      explain.hidden = Boolean(answer.held || answer.entities?.length === 0);
+      explain.hidden = Boolean(answer.held || (answer.intent === undefined && answer.entities?.length === 0));
       return answers.shown(answer, asked, why);
     });
     ready(good);
