@@ -1,0 +1,188 @@
+"""Intents and slots from one pass, over several seeds: `make bench-understanding DATA=FOLDER`.
+
+    make bench-understanding DATA=../data ARGS="--seeds 1 2 3 4 5"
+
+FOLDER/snips holds {train,validation,test}.jsonl with tokens, tags and label (the standard split of
+Snips: 13,084 / 700 / 700 rows, 7 intents, 39 slots). Each seed's agent is fine-tuned, pruned with
+distillation and quantized; model and bundle are evaluated by the run itself on the official test rows.
+`--outside` names more folders there, whose test texts are out of scope. Runs share one folder, so that a
+seed that is there already is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from benchmarks.harness.results import Result, Row
+from benchmarks.harness.sides import REPOSITORY
+
+SPLITS = ("train", "validation", "test")
+SEEDED = ("finetune.seed", "compress.prune.seed", "compress.quantize.seed")
+METRICS = ("intent_accuracy", "slot_f1", "frame_accuracy")
+AGENTS = {"model_metrics": "fine-tuned", "bundle_metrics": "bundle"}
+GOALS = {"intent_accuracy": 0.98, "slot_f1": 0.95}
+PEER = "BERT-base joint (Chen et al. 2019): 0.986 / 0.970 / 0.928"
+
+
+@dataclass
+class Outcome:
+    """What one seed gave.
+
+    Attributes:
+        seed: Of training, pruning and quantizing.
+        scores: Agent to metric to value, with its 95 % bootstrap interval, on test.
+        engine: What the bundle runs on.
+        size_mb: Of its graph and tokenizer, 10^6 bytes.
+        outside: Share of the texts out of scope that are told; None without such texts.
+    """
+
+    seed: int
+    scores: dict[str, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
+    engine: str = ""
+    size_mb: float = 0.0
+    outside: float | None = None
+
+
+def main() -> None:
+    """Runs the seeds and writes the result; what is known so far is kept after each."""
+    options = _options()
+    root = Path(options.root)
+    root.mkdir(parents=True, exist_ok=True)
+    file = root / "understanding.yaml"
+    written = spec(options.data, options.base, options.outside)
+    file.write_text(yaml.safe_dump(written, sort_keys=False), "utf-8")
+    outcomes: list[Outcome] = []
+    for seed in options.seeds:
+        outcomes.append(ask(file, seed, root, options.set))
+        print(json.dumps(vars(outcomes[-1])), file=sys.stderr, flush=True)
+        if len(outcomes) > 1:
+            result(options.base, outcomes, len(options.seeds)).save()
+
+
+def spec(data: Path, base: str, outside: Sequence[str]) -> dict[str, object]:
+    """The official splits of Snips."""
+    folder = data.resolve()
+    official = [
+        {
+            "uri": str(folder / "snips" / f"{split}.jsonl"),
+            "split": split,
+            "keep_all": split != "train",
+        }
+        for split in SPLITS
+    ]
+    others = [{"uri": str(folder / name / "test.jsonl"), "out_of_scope": True} for name in outside]
+    return {
+        "name": "snips",
+        "task": {"type": "understanding", "max_length": 64},
+        "data": {"sources": [*official, *others], "max_rejected": 0.1},
+        "base": {"name": base},
+        "validate": {"checks": {"near_duplicates": "ignore", "leakage": "ignore"}},
+        "evaluate": {"slices": []},
+        "finetune": {"learning_rate": 2e-4, "epochs": 8},
+        "compress": {"prune": {"speedup": 1.5, "epochs": 4, "learning_rate": 2e-4}},
+        "gates": {"max_drop": 0.05},
+    }
+
+
+def ask(file: Path, seed: int, root: Path, changes: Sequence[str]) -> Outcome:
+    """Makes one seed's agent and reads what its run measured.
+
+    Raises:
+        SystemExit: The run failed otherwise than at its gates.
+    """
+    command = [sys.executable, "-m", "pipelines.cli", "run", str(file), "--root", str(root)]
+    for change in [*(f"{name}={seed}" for name in SEEDED), *changes]:
+        command += ["--set", change]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    newest = max(root.glob("runs/*/run.json"), key=lambda one: one.stat().st_mtime)
+    places = json.loads(newest.read_text("utf-8"))["artifacts"]
+    if done.returncode and "bundle_metrics" not in places:
+        raise SystemExit(f"error: seed {seed}: {done.stderr.strip() or done.stdout.strip()}")
+    found = Outcome(seed)
+    for name in AGENTS:
+        listed = json.loads((Path(places[name]) / "metrics.json").read_text("utf-8"))
+        whole = {one["name"]: one for one in listed if one["slice"] == ""}
+        found.scores[name] = {
+            metric: tuple(whole[metric][key] for key in ("value", "low", "high"))
+            for metric in METRICS
+        }
+    bundle = Path(places["bundle"])
+    agent = json.loads((bundle / "agent.json").read_text("utf-8"))
+    files = [one for one in bundle.iterdir() if one.suffix in (".onnx", ".bin", ".xml", ".json")]
+    found.engine = agent["engine"]["name"]
+    found.size_mb = sum(one.stat().st_size for one in files) / 1e6
+    sure = Path(places["bundle_metrics"]) / "confidence.json"
+    told = json.loads(sure.read_text("utf-8")) if sure.is_file() else None
+    if told and told.get("out_of_scope"):
+        found.outside = told["out_of_scope"]["recall"]
+    return found
+
+
+def result(base: str, outcomes: list[Outcome], asked: int) -> Result:
+    """The table: median and range of each measure of model and bundle."""
+    rows = []
+    for name, title in AGENTS.items():
+        for metric in METRICS:
+            values = [one.scores[name][metric][0] for one in outcomes]
+            low, high = (
+                statistics.median(one.scores[name][metric][side] for one in outcomes)
+                for side in (1, 2)
+            )
+            rows.append(
+                Row(
+                    what=f"{title}, {metric}",
+                    peer="",
+                    unit="share",
+                    own=statistics.median(values),
+                    goal=GOALS.get(metric) if name == "bundle_metrics" else None,
+                    rounds=len(values),
+                    note=f"median; {min(values):.4f} to {max(values):.4f} over the seeds; 95 % interval "
+                    f"by rows, median of the seeds': {low:.4f} to {high:.4f}",
+                )
+            )
+    sizes = [one.size_mb for one in outcomes]
+    rows.append(Row("largest bundle", "", "MB", max(sizes), rounds=len(sizes)))
+    if all(one.outside is not None for one in outcomes):
+        told = [one.outside or 0.0 for one in outcomes]
+        note = f"median; {min(told):.4f} to {max(told):.4f}"
+        rows.append(
+            Row("texts out of scope that are told", "", "share", statistics.median(told), note=note)
+        )
+    return Result(
+        name="understanding",
+        title=f"Snips: intents and slots over {len(outcomes)} of {asked} seeds",
+        command="make bench-understanding",
+        data=f"Snips, 13,084 / 700 / 700 rows, base {base}; engines "
+        f"{', '.join(sorted({one.engine for one in outcomes}))}; for comparison {PEER} (intent "
+        "accuracy, slot F1, frame accuracy; 110 M parameters, uncompressed)",
+        rows=rows,
+        seed=outcomes[0].seed,
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--base", default="minilm-l6")
+    parser.add_argument("--outside", nargs="*", default=[], help="sets that are out of scope")
+    parser.add_argument(
+        "--root", default=".bertworks/understanding", help="where the runs are kept"
+    )
+    parser.add_argument("--set", action="append", default=[], help="override a value of the spec")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
