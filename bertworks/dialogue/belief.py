@@ -1,0 +1,85 @@
+"""What the user wants in one slot, as far as it was understood.
+
+The "focus" tracker of the second Dialog State Tracking Challenge (Henderson, Thomson and Williams 2014,
+section 5): what was heard in a turn is believed as much as the understanding is sure of it, and what was
+believed before keeps the rest. A correction replaces by itself; one word that was misheard does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+BELIEVED = 0.3
+"""A value counts as said from this probability on."""
+_KEPT = 5
+_LEAST = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Values of a slot with their probabilities; what they lack to 1 is that none was said.
+
+    Attributes:
+        values: (value, probability), the most probable first.
+        confirmed: The value that the user said yes to; "" where there is none.
+        asked: How often the slot was asked for.
+    """
+
+    values: tuple[tuple[str, float], ...] = ()
+    confirmed: str = ""
+    asked: int = 0
+
+    @property
+    def value(self) -> str:
+        """What counts as said; "" for nothing."""
+        return self.values[0][0] if self.values and self.values[0][1] >= BELIEVED else ""
+
+    @property
+    def probability(self) -> float:
+        """Of the most probable value."""
+        return self.values[0][1] if self.values else 0.0
+
+    @property
+    def sure(self) -> bool:
+        """Whether what counts as said was confirmed."""
+        return bool(self.value) and self.value == self.confirmed
+
+    def heard(self, value: str, confidence: float) -> Belief:
+        """After the user said a value, with the understanding so sure of it."""
+        kept = {one: share * (1 - confidence) for one, share in self.values}
+        kept[value] = kept.get(value, 0.0) + confidence
+        return self._of(kept)
+
+    def denied(self, value: str, confidence: float) -> Belief:
+        """After the user said that it is not this value."""
+        kept = dict(self.values)
+        if value in kept:
+            kept[value] *= 1 - confidence
+        found = self._of(kept)
+        return replace(found, confirmed="") if self.confirmed == value else found
+
+    def affirmed(self, value: str, confidence: float) -> Belief:
+        """After the user said yes to a value that was read to them."""
+        found = self.heard(value, confidence)
+        return replace(found, confirmed=value) if confidence >= BELIEVED else found
+
+    def _of(self, kept: Mapping[str, float]) -> Belief:
+        ordered = sorted(kept.items(), key=lambda one: (-one[1], one[0]))
+        values = tuple(one for one in ordered if one[1] >= _LEAST)[:_KEPT]
+        return replace(self, values=values)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"values": [[value, probability], ...], "confirmed": "", "asked": 0}"""
+        return {
+            "values": [list(one) for one in self.values],
+            "confirmed": self.confirmed,
+            "asked": self.asked,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Belief:
+        """Reads what `to_json` wrote."""
+        values = tuple((str(one), float(share)) for one, share in record["values"])
+        return cls(values, str(record["confirmed"]), int(record["asked"]))

@@ -1,0 +1,160 @@
+"""A knowledge base as it was at one moment: what it holds never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from bertworks.dialogue.acts import DONT_CARE
+from bertworks.dialogue.domain import Domain
+from bertworks.errors import DataError
+
+Entity = Mapping[str, str]
+"""Column to value; an empty value is one that is not known."""
+
+
+@lru_cache(maxsize=100_000)
+def normal(value: str) -> str:
+    """A value as it is compared: without case, and with single spaces."""
+    return " ".join(value.casefold().split())
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a file, for messages.
+
+    Attributes:
+        where: "restaurants.csv:12".
+        values: Column to value.
+    """
+
+    where: str
+    values: Entity
+
+
+class Knowledge:
+    """Entities and an index over what they can be chosen by.
+
+    A query is a bit for each entity, so that one over thousands takes microseconds.
+
+    Args:
+        domain: Its columns.
+        rows: The entities, in their order.
+        shown: The file's name in messages.
+
+    Raises:
+        DataError: A row without a key, two of one key, a value that has a meaning of its own, or no
+            rows at all.
+
+    Attributes:
+        domain: As given.
+        entities: In the order of the file.
+        digest: Of all that is in it: 16 hex digits.
+    """
+
+    def __init__(self, domain: Domain, rows: Sequence[Line], shown: str = "knowledge base") -> None:
+        if not rows:
+            raise DataError(f"{shown} has no rows.", "Give a knowledge base with entities in it.")
+        self.domain = domain
+        self.entities: tuple[Entity, ...] = tuple(dict(one.values) for one in rows)
+        self._by_key: dict[str, int] = {}
+        self._index: dict[str, dict[str, int]] = {slot: {} for slot in domain.informable}
+        for place, row in enumerate(rows):
+            self._add(place, row, rows)
+        self._all = (1 << len(rows)) - 1
+        self._values = {
+            column: tuple({normal(one[column]): one[column] for one in self.entities}.values())
+            for column in domain.columns
+        }
+        text = json.dumps([domain.columns, *(list(one.items()) for one in self.entities)])
+        self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _add(self, place: int, row: Line, rows: Sequence[Line]) -> None:
+        key = normal(row.values[self.domain.key])
+        if not key:
+            raise DataError(
+                f"{row.where}: `{self.domain.key}` is empty, and names the {self.domain.entity}.",
+                "Give each row a name of its own, or name another column as `key`.",
+            )
+        if key in self._by_key:
+            raise DataError(
+                f"{row.where}: `{self.domain.key}` must differ in every row, and "
+                f"{rows[self._by_key[key]].where} has the same. "
+                f"Received: {row.values[self.domain.key]!r:.80}",
+                "Take one of the rows out, or name a column as `key` in which no two are alike.",
+            )
+        self._by_key[key] = place
+        for column in self.domain.columns:
+            if normal(row.values[column]) == DONT_CARE:
+                raise DataError(
+                    f"{row.where}: `{column}` may not be {DONT_CARE!r}, which stands for any value.",
+                    "Leave the cell empty where the value is not known.",
+                )
+        for slot, index in self._index.items():
+            if value := normal(row.values[slot]):
+                index[value] = index.get(value, 0) | 1 << place
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+    def entity(self, key: str) -> Entity | None:
+        """The entity of a key; None where there is none."""
+        place = self._by_key.get(normal(key))
+        return None if place is None else self.entities[place]
+
+    def value(self, key: str, slot: str) -> str:
+        """A value as the file writes it; "" where the entity, the column or the value is not known."""
+        found = self.entity(key)
+        return found.get(slot, "") if found is not None else ""
+
+    def values(self, column: str) -> tuple[str, ...]:
+        """The values of a column, each once, as they are first written; without the empty one."""
+        return tuple(one for one in self._values.get(column, ()) if normal(one))
+
+    def is_value(self, column: str, value: str) -> bool:
+        """Whether an entity has this value there."""
+        if column in self._index:
+            return normal(value) in self._index[column]
+        if column == self.domain.key:
+            return normal(value) in self._by_key
+        return any(normal(value) == normal(one) for one in self.values(column))
+
+    def matching(self, constraints: Mapping[str, str]) -> int:
+        """A bit for each entity that meets all constraints.
+
+        Args:
+            constraints: Slot to value; `DONT_CARE` and the key's column may be among them.
+        """
+        found = self._all
+        for slot, value in constraints.items():
+            if value == DONT_CARE:
+                continue
+            if slot == self.domain.key:
+                place = self._by_key.get(normal(value))
+                found &= 0 if place is None else 1 << place
+            else:
+                found &= self._index[slot].get(normal(value), 0)
+        return found
+
+    def bits(self, keys: Sequence[str]) -> int:
+        """A bit for each of these entities that there is."""
+        places = (self._by_key.get(normal(key)) for key in keys)
+        return sum(1 << place for place in set(places) if place is not None)
+
+    def fits(self, key: str, constraints: Mapping[str, str]) -> bool:
+        """Whether an entity is there and meets all constraints."""
+        return bool(self.bits([key]) & self.matching(constraints))
+
+    def of(self, bits: int) -> Iterator[Entity]:
+        """The entities of a query, in the order of the file."""
+        while bits:
+            lowest = bits & -bits
+            yield self.entities[lowest.bit_length() - 1]
+            bits ^= lowest
+
+    def spread(self, bits: int, slot: str) -> int:
+        """How many different values the entities of a query have in an informable slot."""
+        return sum(1 for found in self._index[slot].values() if found & bits)

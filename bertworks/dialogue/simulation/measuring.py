@@ -1,0 +1,77 @@
+"""How good a policy is with simulated users."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.policies import Policy
+from bertworks.dialogue.simulation.episode import Episode
+from bertworks.dialogue.simulation.errors import Errors
+from bertworks.dialogue.simulation.goals import Habits
+
+Watch = Callable[[Episode, str], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a number of dialogues came to.
+
+    Attributes:
+        dialogues: How many.
+        success: Share in which the goal was met, true to the knowledge base.
+        turns: Of the agent's in a dialogue, on average.
+        reward: Of a dialogue, on average.
+        endings: How they ended, most often first.
+    """
+
+    dialogues: int
+    success: float
+    turns: float
+    reward: float
+    endings: dict[str, int]
+
+
+def measure(
+    policy: Policy,
+    knowledge: Knowledge,
+    dialogues: int,
+    seed: int,
+    errors: Errors | None = None,
+    habits: Habits | None = None,
+    watch: Watch | None = None,
+) -> Measured:
+    """Lets simulated users talk with a policy.
+
+    Args:
+        policy: Chooses.
+        knowledge: What is talked about.
+        dialogues: How many.
+        seed: Every dialogue has draws of its own by it: policies meet the same goals.
+        errors: How users are misunderstood.
+        habits: How users are.
+        watch: Told of each situation with the action that was chosen, before it is taken.
+    """
+    successes, turns, rewards = 0, 0, 0.0
+    endings: Counter[str] = Counter()
+    for number in range(dialogues):
+        episode = Episode(knowledge, np.random.default_rng([seed, number]), errors, habits)
+        while not episode.over:
+            action = policy.choose(episode.situation).action
+            if watch is not None:
+                watch(episode, action)
+            rewards += episode.step(action).reward
+        successes += episode.success
+        turns += episode.turns
+        endings[episode.ending] += 1
+    return Measured(
+        dialogues,
+        successes / dialogues,
+        turns / dialogues,
+        rewards / dialogues,
+        dict(endings.most_common()),
+    )

@@ -1,0 +1,240 @@
+"""What is known after a turn: a value that a dialogue can go on from, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from bertworks.dialogue.acts import DONT_CARE, THIS, Act, Heard
+from bertworks.dialogue.belief import BELIEVED, Belief
+from bertworks.dialogue.domain import Domain
+from bertworks.dialogue.knowledge import Knowledge, normal
+from bertworks.errors import DataError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class State:
+    """A dialogue's state.
+
+    Attributes:
+        turn: How often the user has spoken.
+        beliefs: Informable slot to what is believed of it.
+        offered: Key of the entity that is spoken of; "" where there is none.
+        refused: Keys of entities that were offered and turned down.
+        requested: Slots that the user asked for and has no answer to.
+        gone: Key of an entity that was offered and is not in the knowledge base any more.
+        closing: The user said goodbye.
+        ended: The agent said so too.
+        repeats: How often the agent's last acts were the same, one after another.
+        heard: What was understood in the last turn.
+        said: The agent's last acts.
+    """
+
+    turn: int = 0
+    beliefs: Mapping[str, Belief] = field(default_factory=dict)
+    offered: str = ""
+    refused: tuple[str, ...] = ()
+    requested: tuple[str, ...] = ()
+    gone: str = ""
+    closing: bool = False
+    ended: bool = False
+    repeats: int = 0
+    heard: tuple[Heard, ...] = ()
+    said: tuple[Act, ...] = ()
+
+    @cached_property
+    def constraints(self) -> dict[str, str]:
+        """Slot to the value that counts as said, `DONT_CARE` among them."""
+        return {slot: one.value for slot, one in self.beliefs.items() if one.value}
+
+    def belief(self, slot: str) -> Belief:
+        """What is believed of a slot."""
+        return self.beliefs.get(slot, _NOTHING)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads; plain JSON."""
+        return {
+            "format": FORMAT,
+            "turn": self.turn,
+            "beliefs": {slot: one.to_json() for slot, one in self.beliefs.items()},
+            "offered": self.offered,
+            "refused": list(self.refused),
+            "requested": list(self.requested),
+            "gone": self.gone,
+            "closing": self.closing,
+            "ended": self.ended,
+            "repeats": self.repeats,
+            "heard": [one.to_json() for one in self.heard],
+            "said": [one.to_json() for one in self.said],
+        }
+
+    @classmethod
+    def from_json(cls, record: Any, shown: str = "state") -> State:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            DataError: It is damaged, or of another version.
+        """
+        try:
+            if record["format"] != FORMAT:
+                raise ValueError(f"its format is {record['format']!r}, and {FORMAT} is read")
+            return cls(
+                turn=int(record["turn"]),
+                beliefs={
+                    str(slot): Belief.from_json(one) for slot, one in record["beliefs"].items()
+                },
+                offered=str(record["offered"]),
+                refused=tuple(map(str, record["refused"])),
+                requested=tuple(map(str, record["requested"])),
+                gone=str(record["gone"]),
+                closing=bool(record["closing"]),
+                ended=bool(record["ended"]),
+                repeats=int(record["repeats"]),
+                heard=tuple(Heard.from_json(one) for one in record["heard"]),
+                said=tuple(Act.from_json(one) for one in record["said"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{shown} is no state of a dialogue: {type(error).__name__}: {error}.",
+                "Begin a new dialogue; an older version of bertworks may have written this one.",
+            ) from None
+
+
+_NOTHING = Belief()
+
+
+def listened(state: State, heard: Sequence[Heard], domain: Domain, knowledge: Knowledge) -> State:
+    """The state after the user spoke.
+
+    Args:
+        state: Before.
+        heard: What was understood, in the order of the words.
+        domain: The dialogue's slots.
+        knowledge: As it is in this turn.
+    """
+    beliefs = dict(state.beliefs)
+    turn = _Turn(state, beliefs, state.offered, state.refused, list(state.requested))
+    for one in heard:
+        turn.take(one, domain, knowledge)
+    offered, gone = turn.offered, ""
+    if offered and knowledge.entity(offered) is None:
+        offered, gone = "", offered
+    found = replace(
+        state,
+        turn=state.turn + 1,
+        beliefs=beliefs,
+        refused=turn.refused,
+        requested=tuple(dict.fromkeys(turn.requested)),
+        gone=gone,
+        closing=turn.closing,
+        heard=tuple(heard),
+    )
+    if offered and not knowledge.fits(offered, found.constraints):
+        offered = ""  # The user wants something else now.
+    return replace(found, offered=offered)
+
+
+@dataclass
+class _Turn:
+    """What one turn changes."""
+
+    before: State
+    beliefs: dict[str, Belief]
+    offered: str
+    refused: tuple[str, ...]
+    requested: list[str]
+    closing: bool = False
+
+    def take(self, heard: Heard, domain: Domain, knowledge: Knowledge) -> None:
+        act, sure = heard.act, heard.confidence
+        if act.intent == "inform":
+            self._inform(act, sure, domain, knowledge)
+        elif act.intent == "deny" and act.slot in domain.informable:
+            value = normal(act.value)
+            self.beliefs[act.slot] = self.before_or_now(act.slot).denied(value, sure)
+        elif act.intent == "request" and act.slot in domain.told and sure >= BELIEVED:
+            self.requested.append(act.slot)
+        elif act.intent in ("affirm", "negate"):
+            self._answer(act.intent, sure)
+        elif act.intent == "another" and sure >= BELIEVED:
+            self._turn_down()
+        elif act.intent == "bye" and sure >= BELIEVED:
+            self.closing = True
+
+    def before_or_now(self, slot: str) -> Belief:
+        return self.beliefs.get(slot, _NOTHING)
+
+    def _inform(self, act: Act, sure: float, domain: Domain, knowledge: Knowledge) -> None:
+        slot = act.slot if act.slot != THIS else self._last_asked()
+        if slot == domain.key:
+            entity = knowledge.entity(act.value)
+            if entity is not None and sure >= BELIEVED:
+                self.offered = entity[domain.key]
+                self.refused = tuple(one for one in self.refused if one != self.offered)
+                for wanted in [
+                    *self.beliefs
+                ]:  # Whoever gives a name wants no other for a value's sake.
+                    value = self.beliefs[wanted].value
+                    if value not in ("", DONT_CARE, normal(entity[wanted])):
+                        del self.beliefs[wanted]
+        elif slot in domain.informable:
+            value = act.value if act.value == DONT_CARE else normal(act.value)
+            self.beliefs[slot] = self.before_or_now(slot).heard(value, sure)
+
+    def _answer(self, intent: str, sure: float) -> None:
+        confirmed = [one for one in self.before.said if one.intent == "confirm"]
+        for act in confirmed:
+            belief, value = self.before_or_now(act.slot), act.value
+            answered = belief.affirmed if intent == "affirm" else belief.denied
+            self.beliefs[act.slot] = answered(value, sure)
+        offers = any(one.intent == "offer" for one in self.before.said)
+        if intent == "negate" and offers and not confirmed and sure >= BELIEVED:
+            self._turn_down()
+
+    def _turn_down(self) -> None:
+        if self.offered:
+            self.refused = (*dict.fromkeys([*self.refused, self.offered]),)
+            self.offered = ""
+
+    def _last_asked(self) -> str:
+        asked = [one.slot for one in self.before.said if one.intent in ("ask", "confirm")]
+        return asked[0] if asked else ""
+
+
+def spoke(state: State, acts: Sequence[Act]) -> State:
+    """The state after the agent spoke.
+
+    Args:
+        state: After `listened`.
+        acts: What the agent says.
+    """
+    beliefs, offered, refused = dict(state.beliefs), state.offered, state.refused
+    answered: set[str] = set()
+    for act in acts:
+        if act.intent == "ask":
+            belief = state.belief(act.slot)
+            beliefs[act.slot] = replace(belief, asked=belief.asked + 1)
+        elif act.intent in ("offer", "no_other"):
+            offered = act.value
+            refused = tuple(one for one in refused if one != offered)
+        elif act.intent in ("inform", "unknown"):
+            answered.add(act.slot)
+    return replace(
+        state,
+        beliefs=beliefs,
+        offered=offered,
+        refused=refused,
+        requested=tuple(one for one in state.requested if one not in answered),
+        gone="" if _tells(acts, "gone") else state.gone,
+        ended=state.ended or _tells(acts, "bye"),
+        repeats=state.repeats + 1 if tuple(acts) == state.said else 0,
+        said=tuple(acts),
+    )
+
+
+def _tells(acts: Iterable[Act], intent: str) -> bool:
+    return any(act.intent == intent for act in acts)
