@@ -10,7 +10,7 @@ from typing import Any
 
 from bertworks.contracts.files import to_json
 from bertworks.errors import BertworksError, GateRefused
-from bertworks.facade import given, inferring, settings
+from bertworks.facade import inferring, settings
 from bertworks.facade.advice import for_python
 from bertworks.facade.given import Given
 from bertworks.facade.loaded import LoadedAgent, PathLike
@@ -116,7 +116,7 @@ class Agent(LoadedAgent):
 
         Raises:
             SpecError: A setting is not known or breaks a rule.
-            DataError: The rows are no rows, or lack a column.
+            DataError: The rows are no rows, lack a column, or are too few.
             GateRefused: A gate refused the agent; the error's `agent` is it nevertheless.
             StepFailed: A step failed: its `step`, `reason`, `fix` and `log` say which, why, what to do
                 and where to read more.
@@ -146,7 +146,6 @@ class Agent(LoadedAgent):
                 settings=setting,
                 rows=rows,
             )
-            given.check_enough(data, (validation, test))
             ended = pipelines.run_here(loaded, place, cache=cache, progress=progress)
         except BertworksError as error:
             for_python(error)

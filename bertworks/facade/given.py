@@ -49,31 +49,6 @@ def is_missing(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
-LEAST_ROWS = 3
-"""One to train on, one to choose by, one to measure on."""
-
-
-def check_enough(data: Given, apart: Sequence[Given]) -> None:
-    """Refuses so few rows that no split of them leaves one in each part, before a run is begun.
-
-    Args:
-        data: The rows; those of a file are counted when they are read.
-        apart: Shares of the rows, or rows of their own, to validate and to test.
-
-    Raises:
-        DataError: They are too few.
-    """
-    needed = LEAST_ROWS - sum(one is not None and not isinstance(one, int | float) for one in apart)
-    if isinstance(data, str | os.PathLike) or not hasattr(data, "__len__"):
-        return
-    if 0 < len(data) < needed:
-        rows = f"{len(data)} row{'' if len(data) == 1 else 's'}"
-        raise DataError(
-            f"{rows} cannot be split into rows to train, to validate and to test on.",
-            "Give more rows: some hundred a label are a beginning, 20 in all the least.",
-        )
-
-
 def source_of(
     data: Given, columns: Sequence[str], folder: Path, asked: str = "Agent.fit"
 ) -> RowsFile:

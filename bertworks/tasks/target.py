@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bertworks.contracts.examples import Example
-    from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
     from bertworks.tasks.forms.form import Pieces
 
@@ -132,9 +131,14 @@ class Target(ABC):
         """What a label's share is a share of: how many, and of what, for messages."""
         return rows, "rows"
 
-    def variety(self, scan: Scan) -> Variety:
-        """Whether there is something to tell apart in the training rows."""
-        return len(scan.labels.rows["train"]), 2, "labels"
+    def variety(self, values: Mapping[str, int], rows: int) -> Variety:
+        """Whether there is something to tell apart in rows.
+
+        Args:
+            values: The labels, or the numbers as text, to how many rows have each.
+            rows: How many there are.
+        """
+        return len(values), 2, "labels"
 
     # From examples to numbers.
 
@@ -251,9 +255,9 @@ class NumberTarget(Target):
         scores = [row[self.column] for row in rows]
         return fmean(scores) if how == "mean" else float(median(scores))
 
-    def variety(self, scan: Scan) -> Variety:
+    def variety(self, values: Mapping[str, int], rows: int) -> Variety:
         """Different scores."""
-        return len(np.unique(scan.numbers(self.column, "train"))), 2, "different scores"
+        return len(values), 2, "different scores"
 
     def label_count(self, batch: pa.RecordBatch) -> int:
         """0."""

@@ -92,9 +92,12 @@ def run(
 def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool, until: float | None) -> Run:
     if until is None and loaded.spec.minutes is not None:
         until = time.time() + 60 * loaded.spec.minutes
+    from bertworks.data.rows.enough import check_enough
     from bertworks.data.sources.cache import cache_in
     from bertworks.data.sources.fingerprints import fingerprints
 
+    if kind == "agent":
+        check_enough(loaded.spec, loaded.folder)
     with cache_in(root.downloads):
         prints = fingerprints(loaded.spec, loaded.folder)
     baseline = _baseline(root, loaded.spec.name, prints)

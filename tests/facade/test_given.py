@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertworks.errors import DataError
-from bertworks.facade.given import check_enough, source_of
+from bertworks.facade.given import source_of
 
 FRAME = pd.DataFrame({"review": ["a", "b"], "stars": [5, 1], "other": [object(), object()]})
 COLUMNS = ["review", "stars"]
@@ -91,12 +91,3 @@ def test_what_are_no_rows_is_refused_before_anything_runs(data, said, tmp_path: 
         source_of(data, COLUMNS, tmp_path)
     assert raised.value.fix
     assert ("Keep one of them" if "columns" in said else "") in raised.value.fix
-
-
-def test_rows_that_are_too_few_to_split_are_refused_before_anything_runs() -> None:
-    with pytest.raises(DataError, match="1 row cannot be split"):
-        check_enough([{"text": "a", "label": "b"}], (None, None))
-    with pytest.raises(DataError, match="2 rows cannot be split"):
-        check_enough(pd.DataFrame({"text": ["a", "c"], "label": ["b", "d"]}), (0.1, None))
-    check_enough([{"text": "a", "label": "b"}], ("validation.csv", "test.csv"))
-    check_enough("rows.csv", (None, None))

@@ -35,7 +35,7 @@ CASES = {
     "a missing file": (None, ["rows.csv"]),
     "an empty file": (b"", ["rows.csv", "empty"]),
     "a wrong column": (csv_of("a,b", header="txt,label"), ["rows.csv", "text", "txt"]),
-    "a single class": (csv_of(*(f"number {i},x" for i in range(50))), ["class"]),
+    "a single class": (csv_of(*(f"number {i},x" for i in range(50))), ["too few labels", "'x'"]),
     "only duplicates": (csv_of(*["same text,x"] * 50), ["duplicate"]),
     "a label seen once": (
         csv_of(*(f"number {i},{'xy'[i % 2]}" for i in range(60)), "odd one out,z"),

@@ -12,6 +12,7 @@ from tiny_tokens import CLASSIFICATION, CONFIG, finetune_section, make_base, mak
 from bertworks.compression import finalists
 from bertworks.contracts.tuned import TUNED, Finalist
 from bertworks.deadline import UNTIL, Deadline
+from bertworks.errors import DataError
 from bertworks.models.config import Head
 from bertworks.models.layout import encoder_shapes, initialize
 from bertworks.models.weights import load_folder, save_folder
@@ -21,7 +22,7 @@ from bertworks.tasks import for_task
 from bertworks.training.initial import load_initial
 from bertworks.training.objectives.finetuning import Material
 from bertworks.training.search import workers
-from bertworks.training.search.folds import folded
+from bertworks.training.search.folds import check_folds, folded
 from bertworks.training.search.merging import merged
 from tests.helpers import quick
 from tests.helpers.steps import choose, collect, finetune, tune
@@ -235,6 +236,10 @@ def test_folds_have_their_share_of_each_label_and_every_row_once(inputs):
     assert [part.validation.ids for part in folded(whole, 4, seed=1)] == [
         part.validation.ids for part in parts
     ]
+    check_folds(whole, len(whole.train))
+    with pytest.raises(DataError, match=r"rows cannot be dealt into \d+ folds") as refused:
+        check_folds(whole, len(whole.train) + 1)
+    assert f"tune.folds: {len(whole.train)} or less" in refused.value.fix
 
 
 @pytest.mark.slow

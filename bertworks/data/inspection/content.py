@@ -17,10 +17,10 @@ from bertworks.data.inspection.language import Language, language_of
 from bertworks.data.inspection.lengths import lengths_of, tokenizer_at_hand
 from bertworks.data.inspection.places import SPLITS
 from bertworks.data.inspection.sampling import Sample
+from bertworks.data.rows.examples import LEAST_ROWS
 from bertworks.spec import Base, Clean
 
 Kept = tuple[Sample, dict[str, Any], Read]
-_LEAST_ROWS = 20
 _SHARES = (0.1, 0.15, 0.2, 0.25, 0.3)
 _MOST_FILES = 12
 _SHOWN_LABELS = 5
@@ -116,7 +116,7 @@ def compose(made: Material, decisions: Decisions) -> Composed:
     plan = _splits(made)
     findings = findings_of(reads, plan.homes, plan.shares)
     rules.check_classes(made.roles, findings, made.kept[0][0].place.name)
-    if findings.contents < _LEAST_ROWS:
+    if findings.contents < LEAST_ROWS:
         raise too_few(findings.contents)
     plan = _with_rows(plan, reads, findings)
     findings = findings_of(reads, plan.homes, plan.shares)

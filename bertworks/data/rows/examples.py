@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bertworks import progress
 from bertworks.contracts.examples import EXAMPLES, Examples
@@ -22,6 +23,9 @@ from bertworks.tasks.handler import TaskHandler
 
 # A content that stands in several pinned splits belongs to the one that must stay unseen.
 _PINNED = ("test", "validation", "train")
+
+LEAST_ROWS = 20
+"""Fewer are hardly ever enough to train, validate and test an agent on."""
 
 Taker = Callable[[str, Record], None]
 
@@ -140,18 +144,18 @@ def _merged(
                 counts["left_out"] += 1
                 continue
             counts["kept"] += 1
-            split, row = _placed(others, data)
+            split = placed(others, data)
+            row = next((row for row in others if row["_split"] == split), others[0])
             yield split, {**row, **(settled or {})}
 
 
-def _placed(group: list[Record], data: Data) -> tuple[str, Record]:
-    """The split of a content, and the row that stands for it there."""
-    pinned = {row["_split"]: row for row in reversed(group)}
-    for split in _PINNED:
-        if split in pinned:
-            return split, pinned[split]
-    row = group[0]
-    return split_of(row["id"], data.salt, data.validation, data.test), row
+def placed(group: Sequence[Mapping[str, Any]], data: Data) -> str:
+    """The split of a content, by its rows: their `id`, and the `_split` that their source says."""
+    pinned = {row["_split"] for row in group}
+    return next(
+        (split for split in _PINNED if split in pinned),
+        split_of(group[0]["id"], data.salt, data.validation, data.test),
+    )
 
 
 def _official_id(identity: str, repeats: Counter[str]) -> str:
@@ -174,13 +178,17 @@ def _check_rows(rows: dict[str, int], counts: Counter[str], read: int, data: Dat
         )
     for split in SPLITS:
         if not rows[split]:
-            shares = f"data.validation = {data.validation}, data.test = {data.test}"
-            raise DataError(
-                f"The {split} split has no rows: {total} rows in all, {shares}.",
-                (
-                    "Give more rows, lower data.validation and data.test, "
-                    if split == "train"
-                    else f"Give more rows, raise data.{split}, "
-                )
-                + f"or give a source with `split: {split}`.",
-            )
+            raise no_rows_in(split, total, data)
+
+
+def no_rows_in(split: str, total: int, data: Data) -> DataError:
+    """The error for a split that has none of the rows."""
+    shares = f"data.validation = {data.validation}, data.test = {data.test}"
+    more = "Give more rows, "
+    if total < LEAST_ROWS:
+        more = f"Give more rows (some hundred a label are a beginning, {LEAST_ROWS} in all the least), "
+    change = "lower data.validation and data.test" if split == "train" else f"raise data.{split}"
+    return DataError(
+        f"The {split} split has no rows: {total} row{'' if total == 1 else 's'} in all, {shares}.",
+        f"{more}{change}, or give a source with `split: {split}`.",
+    )

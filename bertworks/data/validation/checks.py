@@ -197,7 +197,11 @@ def _label_balance(scan: Scan, task: Task, settings: Checks) -> Check:
 def _single_class(scan: Scan, task: Task) -> Check:
     """Whether there is something to tell apart in the training rows."""
     rows = scan.rows["train"]
-    found, limit, what = for_task(task).target.variety(scan)
+    target = for_task(task).target
+    values = scan.labels.rows["train"]
+    if target.numeric:
+        values = Counter(map(str, np.unique(scan.numbers(target.column, "train"))))
+    found, limit, what = target.variety(values, rows)
     message = f"the {rows} training rows hold {found} {what}; at least {limit} needed"
     return Check("single_class", "", found >= limit, message, found, limit)
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bertworks.contracts.examples import Example
-    from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
 
 
@@ -36,10 +35,9 @@ class LabelsTarget(Target):
 
         return self.column, pa.list_(pa.string())
 
-    def variety(self, scan: Scan) -> Variety:
+    def variety(self, values: Mapping[str, int], rows: int) -> Variety:
         """Labels that some rows have and others not."""
-        rows, counts = scan.rows["train"], scan.labels.rows["train"].values()
-        found = sum(1 for count in counts if count < rows)
+        found = sum(1 for count in values.values() if count < rows)
         return found, 1, "labels that some rows have and others not"
 
     def number(

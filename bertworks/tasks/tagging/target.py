@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bertworks.contracts.examples import Example
-    from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
     from bertworks.tasks.forms.form import Pieces
 
@@ -100,9 +99,9 @@ class TagsTarget(Target):
         """A type's share is that of all types' rows: most words have none."""
         return sum(labels.values()), "entities' rows"
 
-    def variety(self, scan: Scan) -> Variety:
+    def variety(self, values: Mapping[str, int], rows: int) -> Variety:
         """Types of entity; one will do, beside the words that are none."""
-        return len(scan.labels.rows["train"]), 1, "types of entity"
+        return len(values), 1, "types of entity"
 
     def beside(self, batch: pa.RecordBatch, pieces: Pieces) -> dict[str, pa.Array]:
         """The tags, one a piece and null where no word begins, and `word_tags`, one a word."""

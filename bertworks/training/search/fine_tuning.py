@@ -21,7 +21,7 @@ from bertworks.tasks.handler import TaskHandler
 from bertworks.training.loop import State
 from bertworks.training.objectives.finetuning import Material, config_for
 from bertworks.training.search.budget import Budget, Clock
-from bertworks.training.search.folds import FoldTrainer
+from bertworks.training.search.folds import FoldTrainer, check_folds
 from bertworks.training.search.search import Trials
 from bertworks.training.search.space import Ends, SearchSpace, inside, own_settings, space_for, told
 from bertworks.training.search.starts import Starts
@@ -117,6 +117,7 @@ def tune(
     trainer = kind(starts, place, identity, search.inputs, kept, metric)
     if isinstance(trainer, FoldTrainer):
         trainer.folds, trainer.seed = wanted.folds or 0, wanted.seed
+        check_folds(material, trainer.folds)
         trainer.settings = settings
     file = place.folder / STUDY
     study = Study(file, space, first, wanted, lower=lower, cost=starts.cost, shard=search.shard)

@@ -17,6 +17,7 @@ import numpy as np
 
 from bertworks.contracts.history import Point
 from bertworks.contracts.tuned import Chosen
+from bertworks.data.rows.enough import too_few_for
 from bertworks.models.layout import Weights
 from bertworks.models.model import get_weights
 from bertworks.spec import Finetune
@@ -136,6 +137,21 @@ class FoldTrainer(ModelTrainer):
             yield place
 
 
+def check_folds(material: Material, folds: int) -> None:
+    """Refuses fewer training rows than folds.
+
+    Raises:
+        DataError: There are fewer.
+    """
+    if (count := len(_whole(material))) < folds:
+        raise too_few_for(folds, count)
+
+
+def _whole(material: Material) -> LabelledRows:
+    """The training rows, each one text."""
+    return material.train if material.train.texts is None else material.train.texts.rows
+
+
 def folded(material: Material, folds: int, seed: int) -> Iterator[Material]:
     """The material with each fold of the training rows left out in turn, and validated on.
 
@@ -147,7 +163,7 @@ def folded(material: Material, folds: int, seed: int) -> Iterator[Material]:
         folds: How many.
         seed: By which rows are dealt.
     """
-    rows = material.train if material.train.texts is None else material.train.texts.rows
+    rows = _whole(material)
     order = np.random.default_rng(seed).permutation(len(rows))
     targets = rows.targets
     if isinstance(targets, np.ndarray) and targets.ndim == 1 and targets.dtype.kind in "iu":
