@@ -16,9 +16,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
-from benchmarks.automatic.made import SEEDED, Made, kept, left_by, of_record
-from benchmarks.automatic.sets import SETS, DataSet, named, places
-from benchmarks.harness.results import FOLDER, Result, Row
+from benchmarks.automatic import options
+from benchmarks.automatic.made import Made, kept, left_by, of_record
+from benchmarks.automatic.sets import DataSet, named, places
+from benchmarks.harness.results import Result, Row
 from bertworks.spec.presets import Preset
 
 PRESETS: tuple[str, ...] = get_args(Preset)
@@ -26,25 +27,24 @@ PRESETS: tuple[str, ...] = get_args(Preset)
 
 def main() -> None:
     """Makes what is asked for and is not there yet; then writes the table of all that is there."""
-    options = _options()
-    folder = options.results / "presets"
-    for name in options.only:
+    given = _options()
+    folder = given.results / "presets"
+    for name in given.only:
         wanted = named(name)
-        files = places(wanted, options.data, options.root)
+        files = places(wanted, given.data, given.root)
         if isinstance(files, str):
             print(f"skipped {name}: {files}", file=sys.stderr)
             continue
-        for seed in options.seeds:
-            for preset in options.presets:
+        for seed in given.seeds:
+            for preset in given.presets:
                 file = folder / f"{name}-{preset}-seed{seed}.json"
-                if file.is_file() and not options.again:
-                    print(f"{file.name} is there: not made again", file=sys.stderr)
+                if options.is_kept(file, given):
                     continue
-                made = make(wanted, files, preset, seed, options.root)
+                made = make(wanted, files, preset, seed, given.root)
                 made.save(folder, file.name)
                 print(json.dumps(made.to_json()), file=sys.stderr, flush=True)
     if there := kept(folder):
-        result(there).save(options.results)
+        result(there).save(given.results)
     else:
         raise SystemExit("error: no data set was measured.\n  fix: name their folder: DATA=FOLDER")
 
@@ -54,7 +54,7 @@ def make(wanted: DataSet, files: list[Path], preset: str, seed: int, root: Path)
     name = f"{wanted.name}-{preset}-seed{seed}".replace("_", "-")
     spec = root / f"{name}.yaml"
     program = [sys.executable, "-m", "pipelines.cli"]
-    settings = [f"preset={preset}", *(f"{one}={seed}" for one in SEEDED), *wanted.set_]
+    settings = [f"preset={preset}", f"seed={seed}", *wanted.set_]
     changes = [part for setting in settings for part in ("--set", setting)]
     written = [*program, "init", *map(str, files), "--yes", "--name", name, "-o", str(spec)]
     commands = [[*program, "run", str(spec), "--root", str(root), *changes]]
@@ -101,21 +101,9 @@ def result(there: list[Made]) -> Result:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    names = [one.name for one in SETS]
-    parser.add_argument("--data", type=Path, help="folder of the data sets")
-    parser.add_argument("--only", nargs="+", default=names, metavar="NAME", help=", ".join(names))
+    parser = options.parser(__doc__, ".bertworks/presets")
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=PRESETS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42])
-    parser.add_argument("--root", type=Path, default=Path(".bertworks/presets"))
-    parser.add_argument("--results", type=Path, default=FOLDER)
-    parser.add_argument("--again", action="store_true", help="make what is kept already, too")
-    options = parser.parse_args()
-    options.root = options.root.absolute()
-    options.data = options.data.absolute() if options.data else None
-    return options
+    return options.read(parser)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ from benchmarks.harness.sides import REPOSITORY
 
 AGENTS = {"model": "fine-tuned, float32", "pruned": "pruned, float32", "bundle": "bundle"}
 SPLITS = ("validation", "test")
-SEEDED = ("finetune.seed", "compress.prune.seed", "compress.quantize.seed")
 WANTED_MARGIN = 3.0
 
 
@@ -87,7 +86,7 @@ def ask(
         SystemExit: The run failed otherwise than at its gates.
     """
     command = [sys.executable, "-m", "pipelines.cli", "run", spec, "--root", str(root)]
-    for change in [*(f"{name}={seed}" for name in SEEDED), *changes]:
+    for change in [f"seed={seed}", *changes]:
         command += ["--set", change]
     began = time.monotonic()
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)

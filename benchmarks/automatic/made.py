@@ -21,7 +21,6 @@ from benchmarks.harness.results import machine
 from benchmarks.harness.sides import REPOSITORY
 from bertworks.storage.replacing import replacing
 
-SEEDED = ("tune.seed", "finetune.seed", "compress.prune.seed", "compress.quantize.seed")
 REFUSED = 0.05
 """The share of in-scope rows that the out-of-scope row allows to be refused."""
 
@@ -107,12 +106,12 @@ def command(
 ) -> list[str]:
     """`bertworks auto` as a user calls it, with the seed in every step that draws."""
     name = f"{wanted.name}-{minutes:g}m-seed{seed}".replace("_", "-").replace(".", "-")
-    settings = [*(f"{one}={seed}" for one in SEEDED), *wanted.set_]
+    settings = [*wanted.set_]
     if wanted.outside:
         settings.append(f"confidence.out_of_scope={REFUSED}")
     return [
         sys.executable, "-m", "pipelines.cli", "auto", *map(str, files), "--minutes", f"{minutes:g}",
-        "--name", name, "--out", str(root / f"{name}.yaml"), "--root", str(root),
+        "--seed", str(seed), "--name", name, "--out", str(root / f"{name}.yaml"), "--root", str(root),
         *(part for setting in settings for part in ("--set", setting)),
     ]  # fmt: skip
 

@@ -63,6 +63,12 @@ class AgentSpec(Section):
     )
     description: str = Field("", description="What the agent is for.")
     preset: Preset | None = Field(None, description=presets.TOLD)
+    seed: int | None = Field(
+        None,
+        ge=0,
+        description="Of all that draws at random and changes the agent: training, search, pruning, "
+        "calibration. A section's own `seed` stands above it.",
+    )
     minutes: float | None = Field(
         None,
         gt=0,

@@ -116,10 +116,10 @@ def explain(
         requests: Step to the CPU and memory that its pods ask for where the spec says nothing.
     """
     content = loaded.spec.model_dump(mode="json", by_alias=True)
-    preset = presets.values(content)
+    set_below = presets.values(content)
     for key, value in leaves(content):
         name = ".".join(map(str, key))
-        given = f"preset {loaded.spec.preset}" if name in preset and preset[name] == value else ""
+        given = presets.origin(content, name) if set_below.get(name) == value else ""
         # A list or a mapping of plain values may be written whole: its line is its parent's.
         yield name, value, loaded.origins.get(key) or given or _derived(loaded, key)
     for step, amounts in (requests or {}).items():

@@ -1,4 +1,4 @@
-"""Presets: defaults for the whole spec, below all that it says itself."""
+"""Presets, and the seed: defaults for the whole spec, below all that it says itself."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ VALUES: dict[str, dict[str, Value]] = {
 """Preset to what it sets; what it does not name has the default."""
 OF_PRETRAINED = {"finetune.layer_decay"}
 """Settings that a new encoder is not given: its lower layers have as much to learn as the others."""
+SEEDED = (
+    "pretrain.seed", "finetune.seed", "tune.seed", "compress.prune.seed", "compress.quantize.seed",
+)  # fmt: skip
+"""Settings that a spec's `seed` sets: of what changes the agent, and of nothing that measures it."""
 TOLD = (
     "Defaults for the whole spec, below what it says itself; `bertworks spec explain` shows them. "
     "quick: two epochs, not pruned, no slices; balanced: the defaults; best: a search of 20 minutes "
@@ -37,25 +41,34 @@ TOLD = (
 
 
 def values(content: Mapping[str, Any]) -> dict[str, Value]:
-    """What a spec's preset sets, key with dots to value; nothing without one, or by one unknown."""
-    name = content.get("preset")
-    if not isinstance(name, str):
-        return {}
-    base = content.get("base")
-    new = (base.get("uri") if isinstance(base, Mapping) else base) == "scratch"
-    return {
-        key: value
-        for key, value in VALUES.get(name, {}).items()
-        if not (new and key in OF_PRETRAINED)
-    }
+    """What a spec's preset and its seed set, key with dots to value; what is no such is passed over."""
+    found: dict[str, Value] = {}
+    if isinstance(name := content.get("preset"), str):
+        base = content.get("base")
+        new = (base.get("uri") if isinstance(base, Mapping) else base) == "scratch"
+        found = {
+            key: value
+            for key, value in VALUES.get(name, {}).items()
+            if not (new and key in OF_PRETRAINED)
+        }
+    if isinstance(seed := content.get("seed"), int) and not isinstance(seed, bool):
+        found |= dict.fromkeys(SEEDED, seed)
+    return found
+
+
+def origin(content: Mapping[str, Any], name: str) -> str:
+    """What set a value that the spec does not say: "preset best", "seed"; "" for neither."""
+    if name not in values(content):
+        return ""
+    return "seed" if name in SEEDED else f"preset {content['preset']}"
 
 
 def below(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec's content with its preset's values where it says nothing."""
+    """A spec's content with the values of its preset and its seed where it says nothing."""
     # A section may be an object, of which what was set counts.
     whole = {
         name: part.model_dump(by_alias=True, exclude_unset=True)
-        if isinstance(part, BaseModel) and "preset" in content
+        if isinstance(part, BaseModel) and {"preset", "seed"} & content.keys()
         else copy.deepcopy(part)
         for name, part in content.items()
     }
@@ -65,17 +78,24 @@ def below(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content again, before `below`: without what is as its preset has it."""
+    """The content again, before `below`: without what is as its preset and its seed have it."""
     whole = copy.deepcopy(dict(content))
     for section, last, value in _places(whole):
         if last in section and section[last] == value:
             del section[last]
-    # Sections that are empty now were made for the preset.
-    return {name: part for name, part in whole.items() if part != {}}
+    return _filled(whole)
+
+
+def _filled(content: dict[str, Any]) -> dict[str, Any]:
+    """The content without sections that are empty now: they were made by `below`."""
+    inner = {
+        name: _filled(part) if isinstance(part, dict) else part for name, part in content.items()
+    }
+    return {name: part for name, part in inner.items() if part != {}}
 
 
 def _places(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, Value]]:
-    """(section, key, value) of each value of the preset; a section that is none is left as it is."""
+    """(section, key, value) of each value; a section that is none is left as it is."""
     for key, value in values(content).items():
         *sections, last = key.split(".")
         here: Any = content

@@ -50,6 +50,15 @@ def auto(
     name: Annotated[
         str | None, typer.Option("--name", help="The agent's name.", show_default="the files' name")
     ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            help="Of search, training, pruning, calibration: the spec's `seed`.",
+            show_default="42",
+        ),
+    ] = None,
     set_: SetOption = None,
     root: RootOption = None,
     debug: DebugOption = False,
@@ -71,7 +80,7 @@ def auto(
     until = time.time() + 60 * minutes
     place = roots.open_root(root)
     with fetching(data, root):
-        found, spec = _spec(data, minutes, out, name)
+        found, spec = _spec(data, minutes, out, name, seed)
     typer.echo(f"spec: {spec}; an agent within {minutes:g} minutes")
     typer.echo(SPENT)
 
@@ -113,7 +122,7 @@ SPENT = (
 
 
 def _spec(
-    data: list[str], minutes: float, out: Path | None, name: str | None
+    data: list[str], minutes: float, out: Path | None, name: str | None, seed: int | None = None
 ) -> tuple[Composed, Path]:
     """What the files hold, and the spec that says so; one that this command wrote before is kept."""
     from bertworks.data.inspection.inspect import inspect
@@ -136,6 +145,10 @@ def _spec(
         )  # fmt: skip
     spec = out or Path(f"{found.content['name']}.yaml")
     command = f"bertworks auto {shlex.join(data)} --minutes {minutes:g}"
+    if seed is not None:
+        command += f" --seed {seed}"
+        found.content["seed"] = seed
+        found.add("seed", str(seed), "of all that draws at random: --seed", ("seed",))
     if not was_written_by(command, spec):
         save(found, spec, command)
     return found, spec

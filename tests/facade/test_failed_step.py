@@ -14,13 +14,14 @@ SIZES = {"vocab_size": 200, "layers": 1, "hidden_size": 32, "heads": 2, "interme
 
 def test_a_step_that_fails_says_which_why_where_and_what_to_do(tmp_path: Path) -> None:
     rows = [{"text": f"the plot {number}", "label": "gb"[number % 2]} for number in range(60)]
+    rows.append({"text": "odd one out", "label": "rare"})
     with pytest.raises(StepFailed) as raised:
         Agent.fit(
             rows, base={"uri": "scratch", "scratch": SIZES}, root=tmp_path, progress=False,
-            set={"validate.checks.near_duplicates": "error"},
+            set={"validate.checks.near_duplicates": "ignore"},
         )  # fmt: skip
     failed = raised.value
-    assert failed.step == "validate" and "near_duplicates" in failed.reason
+    assert failed.step == "validate" and "fewer than 2 training rows: 'rare'" in failed.reason
     assert failed.fix and failed.fix not in failed.reason
     assert Path(failed.log).is_file() and failed.log.endswith("logs/validate.log")
     assert failed.exit_code == DataError.exit_code

@@ -25,6 +25,7 @@ from bertworks.contracts.tuned import SEARCH_TIMES, TUNED, Chosen, SearchTimes, 
 from bertworks.data.inspection.content import Composed
 from bertworks.data.inspection.saving import save, was_written_by
 from bertworks.errors import SpecError
+from bertworks.spec import file as spec_file
 from bertworks.storage.store import Store
 from pipelines.box import Box
 from pipelines.cli import auto
@@ -144,6 +145,22 @@ def test_another_ones_spec_is_not_overwritten(rows: str) -> None:
     done = RUNNER.invoke(app, ["auto", rows, "--minutes", "5"])
     assert isinstance(done.exception, SpecError)
     assert Path("remarks.yaml").read_text() == "name: mine"
+
+
+def test_a_seed_is_the_specs_and_another_seed_is_another_spec(rows: str) -> None:
+    """Without a run: the spec that the command writes, and what it says of it."""
+    found, spec = auto._spec([rows], 5, None, None, seed=7)
+    loaded = spec_file.load(spec).spec
+    assert (loaded.seed, loaded.finetune.seed, loaded.tune.seed) == (7, 7, 7)
+    assert [(one.value, one.reason) for one in found.decisions if one.subject == "seed"] == [
+        ("7", "of all that draws at random: --seed")
+    ]
+    assert "--minutes 5 --seed 7`" in spec.read_text()
+    assert auto._spec([rows], 5, None, None, seed=7)[1] == spec
+    with pytest.raises(SpecError, match="is there already"):
+        auto._spec([rows], 5, None, None)
+    refused = RUNNER.invoke(app, ["auto", rows, "--seed", "-1"])
+    assert refused.exit_code == 2 and "seed" in refused.output
 
 
 LONG = "/home/maria/feedback/2026/exports/incoming/" + "reviews-without-duplicates-" * 4 + ".csv"
