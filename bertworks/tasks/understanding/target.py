@@ -13,7 +13,6 @@ from bertworks.tasks.target import Variety
 from bertworks.tasks.understanding.frames import is_intent, marked, slots_of, unmarked
 
 if TYPE_CHECKING:
-    from bertworks.data.validation.profile.scan import Scan
     from bertworks.spec import Columns
     from bertworks.tasks.forms.form import Pieces
 
@@ -56,9 +55,9 @@ class FrameTarget(TagsTarget):
         """A share is that of the rows of all intents and slots."""
         return sum(labels.values()), "rows of intents and slots"
 
-    def variety(self, scan: Scan) -> Variety:
+    def variety(self, values: Mapping[str, int], rows: int) -> Variety:
         """Intents and slots; two of them are something to tell apart."""
-        return len(scan.labels.rows["train"]), 2, "intents and slots"
+        return len(values), 2, "intents and slots"
 
     def _places(self, starts: np.ndarray, pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
         """A piece's place in the frame is its word's and one; the first piece's is the intent's."""
