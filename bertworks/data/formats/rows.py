@@ -113,6 +113,8 @@ def read_rows(
         return _whole(file, source, table or _json(file, source, encoding, needed, limit, tally))
     if kind == "yaml":
         return _whole(file, source, _yaml(file, encoding, source, tally))
+    if kind == "utterances":
+        return _whole(file, source, _utterances(file, source, tally))
     if kind == "document":
         return _whole(file, source, _document(file, encoding, source, limit))
     newline = "\n"
@@ -357,6 +359,15 @@ def _plain(lines: BoundedLines, source: Source) -> Iterator[Row | Refusal]:
             yield Refusal(number, "does not match the source's pattern", shortened(line, 300))
         else:
             yield Row(number, match.groupdict())
+
+
+def _utterances(file: Fetched, source: Source, tally: Tally) -> Iterator[Row]:
+    """What a setting for masked utterances asks for; told once, by the source that is trained on."""
+    from bertworks.data.utterances.making import rows_of
+
+    told = tally if source.split in ("auto", "train") and not source.out_of_scope else None
+    for number, row in enumerate(rows_of(file.path, file.name, told), 1):
+        yield Row(number, row)
 
 
 def _document(file: Fetched, encoding: str, source: Source, limit: int) -> Iterator[Row | Refusal]:

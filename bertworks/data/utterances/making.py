@@ -1,0 +1,108 @@
+"""From a setting to rows, in their parts: train, validation, test, out_of_scope."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bertworks.data.rows.tally import Kind, Tally
+from bertworks.data.sources.fetch import fetch
+from bertworks.data.utterances.filling import Filler
+from bertworks.data.utterances.masked import Utterances
+from bertworks.data.utterances.setting import Pinned, Setting, load
+from bertworks.errors import DataError
+
+OUTSIDE = "out_of_scope"
+MOST_OUTSIDE = 2000
+"""Texts out of scope, at most: they are for measuring."""
+LEFT_OUT = Kind(
+    "utterances_left_out",
+    "{count} masked utterances were left out: {details} (first: {first})",
+    fix="See docs/understanding.md, Masked utterances.",
+)
+HELD_BACK = Kind(
+    "values_held_back",
+    "{count} values of the knowledge base stand in test rows alone: {details} (first: {first})",
+)
+
+
+def rows_of(setting_file: Path, name: str, tally: Tally | None = None) -> Iterator[dict[str, Any]]:
+    """Yields the rows that a setting asks for, the same for the same setting.
+
+    Args:
+        setting_file: The setting; local files that it names are relative to its folder.
+        name: What it is called in messages.
+        tally: Takes what was left out, with its reasons.
+
+    Yields:
+        `part` (train, validation, test or out_of_scope), `text`, and but for the last `tokens`, `tags`,
+        `label` (the intent) and `values` ("seen", "unseen" or "none").
+
+    Raises:
+        SpecError: The setting does not fit.
+        SourceError: A file cannot be fetched, or is not what was pinned.
+        DataError: A file is of another form, or nothing can be used.
+    """
+    setting, folder = load(setting_file), setting_file.absolute().parent
+    filed = _read(setting.templates, folder, dict)
+    values = _values(setting, _read(setting.knowledge, folder, list))
+    reader = Utterances(setting, values)
+    utterances = reader.labelled(filed)
+    if not utterances:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in reader.left_out.most_common())
+        raise DataError(
+            f"{name}: no utterance can be used: {reasons or 'there are none'}.",
+            "Correct `intents`, `slots` or `foreign` there.",
+        )
+    asked = {column for one in utterances for column in one.columns}
+    filler = Filler(setting, {column: values[column] for column in values if column in asked})
+    if tally is not None:
+        for reason, count in reader.left_out.most_common():
+            for _ in range(count):
+                tally.add(LEFT_OUT, name, 1, detail=f"{count:,} {reason}")
+        for column, held in filler.unseen.items():
+            for value in held:
+                tally.add(HELD_BACK, name, 1, value, f"{len(held)} of `{column}`")
+    for part, row in filler.rows(utterances):
+        yield {"part": part, **asdict(row)}
+    for number, text in enumerate(reader.outside(filed)):
+        if number == MOST_OUTSIDE:
+            break
+        yield {"part": OUTSIDE, "text": text}
+
+
+def _values(setting: Setting, rows: list[Any]) -> dict[str, list[str]]:
+    """Column to the values of the knowledge base, each once, in its order."""
+    found: dict[str, list[str]] = {}
+    for column in dict.fromkeys(setting.slots.values()):
+        said = [one.get(column) for one in rows if isinstance(one, dict)]
+        texts = dict.fromkeys(one.strip() for one in said if isinstance(one, str) and one.strip())
+        if not texts:
+            raise DataError(
+                f"{setting.knowledge.uri}: no row has a text in the column {column!r}.",
+                "Correct `slots` in the setting.",
+            )
+        found[column] = list(texts)
+    return found
+
+
+def _read(pinned: Pinned, folder: Path, kind: type) -> Any:
+    with fetch(pinned.uri, pinned.sha256, folder) as files:
+        if len(files) != 1:
+            raise DataError(
+                f"{pinned.uri} stands for {len(files)} files.", "Name one file in the setting."
+            )
+        try:
+            found = json.loads(files[0].path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{files[0].name} is no JSON: {error}", "Give a JSON file.") from None
+    if not isinstance(found, kind):
+        wanted = "an object" if kind is dict else "a list"
+        raise DataError(
+            f"{pinned.uri} must hold {wanted}. Received: {type(found).__name__}",
+            "Give act to slots to texts as `templates`, rows as `knowledge`.",
+        )
+    return found
