@@ -3,6 +3,7 @@
 acts        what either side does in a turn, typed
 knowledge   the knowledge base: read, queried, followed when it changes
 state       what is known after each turn; survives a crash as JSON
+hearing     acts from a trained agent's intents and slots
 actions     what may be done next, and the acts that it stands for
 policies    who chooses: rules of the spec, or a learned graph
 answers     texts of acts, checked against the knowledge base
