@@ -21,7 +21,6 @@ from bertworks.models.model import build
 from bertworks.spec import Prune
 from bertworks.storage.artifacts import write_json
 from bertworks.tasks.handler import TaskHandler
-from bertworks.training import precision
 from bertworks.training.objectives.labelled import LabelledFeed
 from bertworks.training.objectives.losses import loss_for
 from bertworks.training.rows import LabelledRows
@@ -58,7 +57,7 @@ def plan_for(
         rows: Training rows, of which `importance_rows` are looked at.
         handler: The task.
         table: Measured times.
-        settings: `speedup`, `importance_rows` and `precision` are read.
+        settings: `speedup` and `importance_rows` are read.
         pad: Id of the padding token.
         saved: Where the plan is kept for a resumed run; None: nowhere.
     """
@@ -83,7 +82,7 @@ class Narrowing:
         rows: Training rows.
         handler: The task.
         table: Measured times.
-        settings: `importance_rows` and `precision` are read.
+        settings: `importance_rows` is read.
         pad: Id of the padding token.
     """
 
@@ -132,12 +131,8 @@ class Narrowing:
         if self._stage > 1.0:
             model = cut_and_repair(model, self._kept, self.rows, self.settings, STAGE_TOKENS)
         return importance_of(
-            build(
-                model.config,
-                self.handler.head(),
-                model.weights,
-                precision=precision.resolve(self.settings.precision),
-            ),
+            # In float32 everywhere: bfloat16's noise would choose units by the kind of machine.
+            build(model.config, self.handler.head(), model.weights, precision="float32"),
             self.rows,
             self.handler,
             self.settings.importance_rows,
