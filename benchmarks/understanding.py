@@ -87,8 +87,10 @@ def spec(data: Path, base: str, outside: Sequence[str]) -> dict[str, object]:
         "base": {"name": base},
         "validate": {"checks": {"near_duplicates": "ignore", "leakage": "ignore"}},
         "evaluate": {"slices": []},
-        "finetune": {"learning_rate": 2e-4, "epochs": 8},
-        "compress": {"prune": {"speedup": 1.5, "epochs": 4, "learning_rate": 2e-4}},
+        "finetune": {"learning_rate": 3e-4, "epochs": 4, "batch_size": 64},
+        "compress": {
+            "prune": {"speedup": 1.5, "epochs": 3, "learning_rate": 2e-4, "batch_size": 64}
+        },
         "gates": {"max_drop": 0.05},
     }
 

@@ -87,19 +87,20 @@ def read_all(
         found = _lines(_stdin_lines(), "stdin line", form)
     else:
         found = _file(file, form, followed or Followed())
-    yield from _telling_of_blanks(found)
+    yield from _telling_of_blanks(found, form.form)
 
 
-def _telling_of_blanks(found: Iterator[Given | BadRow]) -> Iterator[Given | BadRow]:
+def _telling_of_blanks(found: Iterator[Given | BadRow], form: RowForm) -> Iterator[Given | BadRow]:
     """The rows; how many show nothing is said on stderr: the agent has learned from no such row."""
     blank, first, number = 0, 0, 0
     for number, given in enumerate(found, 1):
         if isinstance(given, BadRow):
             yield given
             continue
-        parts = [given.row] if isinstance(given.row, str) else given.row
+        row = form.turn(given.row)
+        parts = [row] if isinstance(row, str) else row
         shown = [not is_blank(part) for part in parts]
-        if not (all(shown) if isinstance(given.row, tuple) else any(shown)):
+        if not (all(shown) if isinstance(row, tuple) else any(shown)):
             blank, first = blank + 1, first or number
         yield given
     if blank:
@@ -126,7 +127,7 @@ def _arguments(texts: Sequence[str], form: Form) -> Iterator[Given]:
         yield from _lines(texts, "argument", form)
     else:
         for row in together:
-            yield Given(row, dict(zip(form.form.roles, row, strict=True)))
+            yield Given(row, form.form.named(row))
 
 
 def _stdin_lines() -> Iterator[str]:

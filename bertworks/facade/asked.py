@@ -72,7 +72,7 @@ def _columns(
     }
     if "tokens" in roles:  # words where there are any, else the text
         column = found["tokens"] or found["text"]
-        held = [column] if column else []
+        held = [one for one in (column, found.get("context")) if one]
     else:
         held = [column for column in found.values() if column]
     if len(known) == 1 and not held and set(roles) != {"text_a", "text_b"}:

@@ -160,7 +160,9 @@ def _is_labelled(row: Mapping[str, Any], target: Any) -> bool:
 
 def _line(example: Mapping[str, Any], target: Target) -> dict[str, Any]:
     texts = {
-        name: example[name] for name in ("text", "text_a", "text_b", "tokens") if name in example
+        name: example[name]
+        for name in ("text", "text_a", "text_b", "tokens", "context")
+        if name in example
     }
     return {**texts, **target.to_source(example[target.column])}
 

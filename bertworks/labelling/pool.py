@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bertworks.errors import DataError
 from bertworks.serving.observation.files import read_rows
 from bertworks.storage.replacing import replacing
 from bertworks.tasks.forms.form import Row
 
-TEXTS = ("text", "text_a", "text_b", "tokens")
+TEXTS = ("text", "text_a", "text_b", "tokens", "context")
 ASKED = "asked.jsonl"
 """In the folder: the rows that were exported before."""
 
@@ -43,13 +43,14 @@ class Candidate:
         if "text_a" in self.texts:
             return self.texts["text_a"], self.texts["text_b"]
         row: Row = self.texts["tokens"] if "tokens" in self.texts else self.texts["text"]
-        return row
+        return cast("Row", (row, self.texts["context"])) if "context" in self.texts else row
 
     @property
     def shown(self) -> dict[str, str]:
         """As people read it: words are joined by spaces, as the agent joins them."""
         if "tokens" in self.texts:
-            return {"text": " ".join(self.texts["tokens"])}
+            beside = {name: one for name, one in self.texts.items() if name != "tokens"}
+            return {"text": " ".join(self.texts["tokens"]), **beside}
         return dict(self.texts)
 
 

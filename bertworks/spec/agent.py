@@ -124,6 +124,7 @@ class AgentSpec(Section):
             "pair": ["text_a", "text_b", "label"],
             "words": ["tokens", "tags"],
             "turn": ["tokens", "tags", "label"],
+            "turn_in_context": ["tokens", "context", "tags", "label"],
         }
         columns = forms.get(task.form, ["text", "label"])
         for source in data.sources:

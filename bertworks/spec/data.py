@@ -30,6 +30,9 @@ class Columns(Section):
         "tokens", description="Column with the list of words (tagging, understanding)."
     )
     tags: str = Field("tags", description="Column with one tag a word (tagging, understanding).")
+    context: str = Field(
+        "context", description="Column that holds what was said before (understanding in context)."
+    )
     source: str | None = Field(
         None, description="Column to record as the row's source; the source's URI when unset."
     )
@@ -38,7 +41,7 @@ class Columns(Section):
     @field_validator("extra")
     @classmethod
     def _names_are_free(cls, extra: list[str]) -> list[str]:
-        own = {"id", "text", "text_a", "text_b", "tokens", "tags"}
+        own = {"id", "text", "text_a", "text_b", "tokens", "tags", "context"}
         own |= {"label", "labels", "score", "source"}
         if taken := sorted(own & set(extra)):
             raise ValueError(f"`extra` may not name the examples' own columns. Received: {taken}")

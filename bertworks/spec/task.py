@@ -14,6 +14,9 @@ from bertworks.spec.section import Section
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+CONTEXT = "turn_in_context"
+"""The form of rows of `context: true`."""
+
 Severity = Literal["ignore", "warning", "error"]
 
 
@@ -26,6 +29,11 @@ class Task(Section):
 
     type: str = Field("classification", json_schema_extra=_task_types)
     pair: bool = Field(False, description="Two texts a row (text_a, text_b) instead of one.")
+    context: bool = Field(
+        False,
+        description="Understanding: what was said before the turn (`columns.context`, may be empty) is "
+        "read behind it.",
+    )
     multi_label: bool = Field(False, description="Classification: any number of labels a row.")
     max_length: int = Field(
         128,
@@ -52,7 +60,8 @@ class Task(Section):
     def _long_text_of_the_task(cls, value: Any) -> Any:
         if isinstance(value, dict):
             kind = spec_tasks.find(str(value.get("type")), bool(value.get("multi_label")))
-            return {"long_text": kind.long_text, **value} if kind else value
+            usual = "cut" if value.get("context") else kind.long_text if kind else "cut"
+            return {"long_text": usual, **value} if kind else value
         return value
 
     @field_validator("type")
@@ -72,6 +81,12 @@ class Task(Section):
             raise ValueError(f"`pair` cannot be combined with type: {self.type}.")
         if self.pair and self.long_text == "windows":
             raise ValueError("`long_text: windows` cannot be combined with `pair`; leave it out.")
+        if self.context and CONTEXT not in kind.forms:
+            raise ValueError(f"`context` cannot be combined with type: {self.type}.")
+        if self.context and self.long_text == "windows":
+            raise ValueError(
+                "`long_text: windows` cannot be combined with `context`; leave it out."
+            )
         return self
 
     @property
@@ -85,6 +100,8 @@ class Task(Section):
     @property
     def form(self) -> str:
         """The form of its rows, see `bertworks.tasks.forms`."""
+        if self.context:
+            return CONTEXT
         return "pair" if self.pair else self.kind.forms[0]
 
     def like(self, other: Task) -> bool:

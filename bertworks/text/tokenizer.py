@@ -245,6 +245,10 @@ class Tokenizer:
         keep_first, keep_second = longest_first(len(first), len(second), room)
         return around(self.special, self.template, first[:keep_first], second[:keep_second])
 
+    def around(self, first: list[int], second: list[int]) -> Encoded:
+        """Two lists of pieces as they are, with the marks around them: ids, and token types."""
+        return around(self.special, self.template, first, second)
+
     def mark_words(self, ids: list[int], words: list[int], max_length: int) -> Encoded:
         """Cuts a row's pieces and their word index so that they fit, and puts the marks around."""
         keep = max_length - 2

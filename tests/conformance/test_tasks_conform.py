@@ -89,6 +89,25 @@ class TestUnderstanding(TaskConformance):
     case = Case({"type": "understanding"}, understood, 0.8, {"learning_rate": 2e-2, "epochs": 30})
 
 
+def understood_in_context(stream: random.Random) -> Row:
+    """What is meant is told by what was said before alone; in some rows nothing was."""
+    row = understood(stream)
+    before = stream.choice(("play", "book", ""))
+    words = ["that" if word in ("play", "book") else word for word in row["tokens"]]
+    said = " ".join([before, *stream.choices(WORDS, k=2)]) if before else ""
+    label = {"play": "hear", "book": "travel", "": "unclear"}[before]
+    return {"tokens": words, "tags": row["tags"], "context": said, "label": label}
+
+
+class TestUnderstandingInContext(TaskConformance):
+    case = Case(
+        {"type": "understanding", "context": True},
+        understood_in_context,
+        0.8,
+        {"learning_rate": 2e-2, "epochs": 30},
+    )
+
+
 class TestRegressionOfPairs(TaskConformance):
     case = Case({"type": "regression", "pair": True}, rated_pair, 0.8, MORE)
 

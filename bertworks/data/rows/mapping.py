@@ -117,6 +117,17 @@ class Mapper:
             self.labels.mended.append(note)
         return whole(text)
 
+    def text_before(self, values: Mapping[str, Any], column: str) -> str:
+        """The cleaned text of a column that may be empty; "" where there is none.
+
+        Raises:
+            Refused: It holds something else.
+        """
+        value = values.get(column)
+        if value is None or (isinstance(value, str) and is_blank(value)):
+            return ""
+        return self.text(values, column)
+
     def words_and_tags(self, values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """Cleaned words and their IOB2 tags, as many.
 

@@ -134,8 +134,4 @@ def said(answer: Mapping[str, Any]) -> Any:
 
 def texts_of(row: Row, agent: Agent) -> dict[str, Any]:
     """A row's texts in the columns that a data source has for them by default."""
-    if isinstance(row, str):
-        return {"text": row}
-    if agent.form.two_texts:
-        return dict(zip(("text_a", "text_b"), row, strict=True))
-    return {"tokens": list(row)}
+    return agent.form.named(row)

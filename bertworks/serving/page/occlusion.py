@@ -10,10 +10,12 @@ and runs of words in long ones.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from bertworks.errors import DataError
 from bertworks.tasks.forms.form import Row
@@ -131,6 +133,8 @@ class Occlusion:
         """
         if "tags" not in answer:
             return _of_value(row, answer, wanted)
+        if isinstance(row, tuple):  # a turn, and what was said before it
+            return _in_context(cls.of(row[0], answer, wanted), row[1])
         if "intent" in answer and (wanted.label is not None or not answer["entities"]):
             return _of_intent(row, answer, wanted)
         return _of_entity(row, answer, wanted)
@@ -186,6 +190,14 @@ def _of_value(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:
     ]
     value = answer["score"] if scores is None else scores[target]
     return Occlusion(target, float(value), unit, strength(answer), variants)
+
+
+def _in_context(plan: Occlusion, context: str) -> Occlusion:
+    """A turn's explanation, its variants asked with what was said before it."""
+    variants = [
+        dataclasses.replace(one, row=cast("Row", (one.row, context))) for one in plan.variants
+    ]
+    return dataclasses.replace(plan, variants=variants)
 
 
 def _of_intent(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:

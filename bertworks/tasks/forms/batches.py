@@ -34,10 +34,7 @@ def pair_pieces(task: Task, tokenizer: Tokenizer, firsts: pa.Array, seconds: pa.
     keep_first, keep_second = longest_first_batch(first.lengths, second.lengths, limit)
     between = [sep] * template.seps
     columns = id_columns(join([cls, first.cut(keep_first), *between, second.cut(keep_second), sep]))
-    sides = np.stack([keep_first + 1 + template.seps, keep_second + 1], axis=1)
-    kinds = np.array([0, template.second_type], np.int32)
-    types = np.repeat(np.tile(kinds, len(sides)), sides.ravel())
-    columns["type_ids"] = Ragged(types, ends(sides.sum(axis=1))).lists(np.int8)
+    columns["type_ids"] = _types(tokenizer, keep_first, keep_second)
     return Pieces(columns, int((first.lengths + second.lengths > limit).sum()))
 
 
@@ -51,6 +48,34 @@ def word_pieces(task: Task, tokenizer: Tokenizer, lists: pa.Array) -> Pieces:
     columns = id_columns(join([cls, pieces.cut(keep), sep]))
     read = {"read_words": index.keep(begins).lists()}
     return Pieces(columns, int((keep < pieces.lengths).sum()), read, index, begins)
+
+
+def turn_pieces(task: Task, tokenizer: Tokenizer, turns: pa.Array, before: pa.Array) -> Pieces:
+    """A list of words a row, and the text that was said before, of which the beginning that fits."""
+    cls, sep, template = tokenizer.special.cls, tokenizer.special.sep, tokenizer.template
+    pieces, words = tokenizer.chunks.words(turns)
+    context = tokenizer.chunks.texts(before)
+    limit = task.max_length - template.marks
+    keep = np.minimum(pieces.lengths, limit)
+    rest = np.minimum(context.lengths, limit - keep)
+    between = [sep] * template.seps
+    columns = id_columns(join([cls, pieces.cut(keep), *between, context.cut(rest), sep]))
+    columns["type_ids"] = _types(tokenizer, keep, rest)
+    beside = np.full(int(rest.sum()) + len(rest) * (template.seps + 1), NO_WORD, np.int32)
+    index = join([NO_WORD, words.cut(keep), Ragged(beside, ends(rest + template.seps + 1))])
+    begins = first_pieces(index.values)
+    read = {"read_words": index.keep(begins).lists()}
+    cut = int((pieces.lengths + context.lengths > limit).sum())
+    return Pieces(columns, cut, read, index, begins)
+
+
+def _types(tokenizer: Tokenizer, first: Integers, second: Integers) -> pa.Array:
+    """Token types of two texts a row, of which so many pieces are kept."""
+    template = tokenizer.template
+    sides = np.stack([first + 1 + template.seps, second + 1], axis=1)
+    kinds = np.array([0, template.second_type], np.int32)
+    types = np.repeat(np.tile(kinds, len(sides)), sides.ravel())
+    return Ragged(types, ends(sides.sum(axis=1))).lists(np.int8)
 
 
 def with_whole(pieces: Pieces) -> Pieces:

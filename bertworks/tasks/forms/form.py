@@ -86,7 +86,8 @@ class RowForm(ABC):
         sample: A row to try an agent with.
         placeholder: What to put into a command where there is no row to show.
         two_texts: Whether token types tell two texts apart.
-        pretokenized: Whether a row may be a list of words.
+        pretokenized: Whether a row may be a list of words; then the first of its columns is one.
+        may_be_empty: Those of its columns that a row need not fill.
     """
 
     name: ClassVar[str]
@@ -99,6 +100,7 @@ class RowForm(ABC):
     placeholder: ClassVar[tuple[str, ...]]
     two_texts: ClassVar[bool] = False
     pretokenized: ClassVar[bool] = False
+    may_be_empty: ClassVar[tuple[str, ...]] = ()
 
     def source_columns(self, columns: Columns) -> list[str]:
         """What a source calls the text's columns."""
@@ -197,6 +199,16 @@ class RowForm(ABC):
     def of_lines(self, lines: Sequence[str]) -> list[Row] | None:
         """Rows that the arguments of a command make together; None: each is one of its own."""
         return None
+
+    def turn(self, row: Row) -> Row:
+        """The part of a row whose words are answered: all of it, but for what stands beside a turn."""
+        return row
+
+    def named(self, row: Row) -> dict[str, Any]:
+        """A row's texts in the columns that a data source has for them by default."""
+        if isinstance(row, str):
+            return {"text": row}
+        return dict(zip(self.inputs, row, strict=True))
 
     def of_line(self, line: str, where: str) -> dict[str, str]:
         """The record of a line of text, by role.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bertworks.tasks.forms.form import Encoded, Pieces, Row
 from bertworks.tasks.forms.words import Words
@@ -20,8 +20,7 @@ class Turn(Words):
     """A list of words a row. The first token is answered as place 0; words follow from 1."""
 
     name = "turn"
-    sample = "warm up"
-    placeholder = ("what a customer may say",)
+    placeholder: ClassVar[tuple[str, ...]] = ("what a customer may say",)
 
     def encode(
         self, tokenizer: Tokenizer, rows: Sequence[Row], most: int, clean: Clean | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -24,13 +24,13 @@ class Words(RowForm):
     """A list of words a row; who asks an agent may give a text, which is cut into words."""
 
     name = "words"
-    columns = ("tokens",)
-    roles = ("text", "tokens")
-    inputs = ("text",)
+    columns: ClassVar[tuple[str, ...]] = ("tokens",)
+    roles: ClassVar[tuple[str, ...]] = ("text", "tokens")
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
     takes = "a text or a list of words"
     wanted = "text"
-    sample = "warm up"
-    placeholder = ("a sentence of yours",)
+    sample: ClassVar[Row] = "warm up"
+    placeholder: ClassVar[tuple[str, ...]] = ("a sentence of yours",)
     pretokenized = True
 
     def read(
@@ -94,6 +94,10 @@ class Words(RowForm):
         """The words of each row."""
         lists = batch.column("tokens").slice(0, rows).to_pylist()
         return [[word or "" for word in row or []] for row in lists]
+
+    def named(self, row: Row) -> dict[str, Any]:
+        """`text`, or `tokens`."""
+        return {"text": row} if isinstance(row, str) else {"tokens": list(row)}
 
     def of_record(
         self,

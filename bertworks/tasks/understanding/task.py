@@ -55,7 +55,10 @@ class Understanding(Tagging):
         """Words, and their frame."""
         tokens, tags = reader.words_and_tags(values)
         intent = reader.labels.label(reader.labels.one(reader.labels.cell(values, columns.label)))
-        return {"tokens": tokens, "frame": self.target.of_source({"label": intent, "tags": tags})}
+        made = {"tokens": tokens, "frame": self.target.of_source({"label": intent, "tags": tags})}
+        if "context" in self.form.columns:
+            made["context"] = reader.text_before(values, columns.context)
+        return made
 
     def decode(
         self, logits: Logits, word_starts: Sequence[Sequence[int]] | None = None
@@ -101,7 +104,8 @@ class Understanding(Tagging):
         """The intent, tags on all words, and the slots in the text."""
         placed = encoded.words or []
         kept = [[place - 1 for place in row[1:]] for row in encoded.kept or []]
-        tagged = [on_text(*one) for one in zip(rows, placed, kept, decoded, strict=True)]
+        turns = [self.form.turn(row) for row in rows]
+        tagged = [on_text(*one) for one in zip(turns, placed, kept, decoded, strict=True)]
         return [
             {"intent": one["intent"], "intent_score": one["intent_score"], **tags}
             for one, tags in zip(decoded, tagged, strict=True)

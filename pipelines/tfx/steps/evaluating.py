@@ -190,7 +190,8 @@ def _columns(batch: Any, task: Task) -> Columns:
     form = form_of(task)
     for name in form.columns:
         words = _lists(batch, name)
-        found[name] = words if form.pretokenized else [row[0] if row else "" for row in words]
+        listed = form.pretokenized and name == form.columns[0]
+        found[name] = words if listed else [row[0] if row else "" for row in words]
     truth = _lists(batch, target_feature(task))
     found["truth"] = truth if for_task(task).target.many else [row[0] for row in truth]
     return found

@@ -96,7 +96,9 @@ def _of_text(plain: pa.Table, task: Task) -> pa.Table:
     """The columns as they were read, and the lengths of the text."""
     form, target = form_of(task), for_task(task).target
     fields = [
-        pc.binary_join(plain.column(name), " ") if form.pretokenized else plain.column(name)
+        pc.binary_join(plain.column(name), " ")
+        if pa.types.is_list(plain.schema.field(name).type)
+        else plain.column(name)
         for name in form.columns
     ]
     text = fields[0] if len(fields) == 1 else pc.binary_join_element_wise(*fields, " ")

@@ -30,6 +30,7 @@ class ExamplesBatch:
         text: string, one a row: the text; both texts of a pair or the words, joined with a space.
         fields: The string arrays that `text` was joined from: one text, the two texts of a pair,
             or the joined words.
+        needed: Those of the fields that every row has to fill.
     """
 
     split: str
@@ -38,6 +39,7 @@ class ExamplesBatch:
     ids: pa.StringArray
     text: pa.StringArray
     fields: list[pa.StringArray]
+    needed: list[pa.StringArray]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,7 +59,8 @@ def batches(
     Raises:
         DataError: A column that the task needs is missing or is not text.
     """
-    needed = ["id", *form_of(task).columns]
+    form = form_of(task)
+    needed = ["id", *form.columns]
     first = 0
     for file in sorted((examples.path / split).glob("*.parquet")):
         with pq.ParquetFile(file) as parquet:
@@ -73,7 +76,9 @@ def batches(
                 fields = [_as_text(columns_read.column(name)) for name in needed[1:]]
                 text = fields[0] if len(fields) == 1 else pc.binary_join_element_wise(*fields, " ")
                 ids = columns_read.column("id").cast(pa.string())
-                yield ExamplesBatch(split, first, columns_read, ids, text, fields)
+                named = zip(needed[1:], fields, strict=True)
+                filled = [field for name, field in named if name not in form.may_be_empty]
+                yield ExamplesBatch(split, first, columns_read, ids, text, fields, filled)
                 first += len(ids)
 
 

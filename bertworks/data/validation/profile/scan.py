@@ -184,7 +184,7 @@ def _empty(batch: ExamplesBatch) -> npt.NDArray[np.bool_]:
         pc.equal(pc.binary_length(pc.utf8_trim_whitespace(column)), 0).to_numpy(
             zero_copy_only=False
         )
-        for column in batch.fields
+        for column in batch.needed
     ]
     result: npt.NDArray[np.bool_] = np.logical_or.reduce(empty).astype(bool)
     return result

@@ -18,7 +18,7 @@ class Does:
 
     Attributes:
         task: The task, for example "classification".
-        form: "text", "pair", "words" or "turn": what a row is.
+        form: "text", "pair", "words", "turn" or "turn_in_context": what a row is.
         inputs: What a request calls a row's texts.
         labels: What it may answer; empty for a number.
         several: Whether a row may have several labels.

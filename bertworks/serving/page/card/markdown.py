@@ -49,6 +49,7 @@ def _section(title: str, content: Iterator[str] | Sequence[str]) -> list[str]:
 _FORMS = {
     "text": "one text", "pair": "two texts", "words": "the words of a text",
     "turn": "what was said, and its words",
+    "turn_in_context": "what was said, and its words, after what was said before",
 }  # fmt: skip
 
 
