@@ -44,7 +44,7 @@ def build_graph(
     observe: bool = False,
     vector: bool = False,
 ) -> onnx.ModelProto:
-    """Builds the graph of an encoder with a sequence or token head.
+    """Builds the graph of an encoder with a sequence, token or vector head.
 
     Args:
         config: Sizes; a layer may have no heads or no neurons.
@@ -66,18 +66,22 @@ def build_graph(
     Returns:
         A model with int64 inputs `input_ids`, `attention_mask` (and `type_ids`), all (batch,
         sequence) and both axes free, and the float32 output `logits`: (batch, outputs) for a
-        sequence head, else (batch, sequence, outputs); with the vector there are hidden more.
+        sequence head, (batch, hidden) for a vector head, else (batch, sequence, outputs); with the
+        vector there are hidden more.
 
     Raises:
         ValueError: The head is of a kind that is not exported.
     """
     if head.kind == "mlm":
-        raise ValueError(f"`head` must be sequence, token or encoder. Received: {head.kind}")
+        raise ValueError(
+            f"`head` must be sequence, token, vector or encoder. Received: {head.kind}"
+        )
     builder = _Builder(config, weights, form, quantizers or {})
     rows = builder.embeddings(pair, max_length or config.max_positions)
     mask = builder.mask()
     for layer in range(config.num_layers):
-        only_first = head.kind == "sequence" and layer == config.num_layers - 1
+        reads_first = head.kind == "sequence" or head.pooling == "first"
+        only_first = reads_first and layer == config.num_layers - 1
         rows = builder.attention(rows, mask, layer, only_first)
         rows = builder.feed_forward(rows, layer)
     logits, axes = builder.head(rows, head, vector)
@@ -194,8 +198,13 @@ class _Builder:
                 return logits, ["batch", "sequence", head.outputs]
             width = head.outputs + self.config.hidden_size
             return write.node("Concat", logits, rows, axis=2), ["batch", "sequence", width]
+        if head.pooling == "mean":
+            return self._unit(self._mean(rows)), ["batch", self.config.hidden_size]
         if not self.config.num_layers:
             rows = self._first_row(rows)
+        if head.kind == "vector":
+            first = write.node("Squeeze", rows, write.integers(1))
+            return self._unit(first), ["batch", self.config.hidden_size]
         first = write.node("Squeeze", rows, write.integers(1))
         pooled = write.node("Tanh", self._linear(first, layout.POOLER, quantize=False))
         logits = self._linear(pooled, layout.CLASSIFIER, quantize=False)
@@ -203,6 +212,24 @@ class _Builder:
             return logits, ["batch", head.outputs]
         width = head.outputs + self.config.hidden_size
         return write.node("Concat", logits, pooled, axis=1), ["batch", width]
+
+    def _mean(self, rows: str) -> str:
+        """The mean of the real tokens' states: (batch, hidden)."""
+        write = self.writer
+        mask = write.node("Cast", "attention_mask", to=TensorProto.FLOAT)
+        real = write.node("Unsqueeze", mask, write.integers(2))
+        total = write.node(
+            "ReduceSum", write.node("Mul", rows, real), write.integers(1), keepdims=0
+        )
+        count = write.node("ReduceSum", real, write.integers(1), keepdims=0)
+        return write.node("Div", total, count)
+
+    def _unit(self, vectors: str) -> str:
+        """Vectors at length 1."""
+        write = self.writer
+        length = write.node("ReduceL2", vectors, write.integers(1), keepdims=1)
+        least = write.constant(np.array(1e-6, np.float32))
+        return write.node("Div", vectors, write.node("Max", length, least))
 
     def _mix(self, rows: str, asking: str, mask: str, layer: int) -> str:
         """The heads' outputs beside each other: (batch, asking rows, heads * head size)."""

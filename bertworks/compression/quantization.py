@@ -48,15 +48,23 @@ Answers = Callable[[list[Floats]], Predictions]
 
 @dataclass(frozen=True)
 class TokenizedRows:
-    """Token ids of labelled rows, with token types for pairs."""
+    """Token ids of labelled rows, with token types for pairs.
+
+    Attributes:
+        ids: A row's.
+        types: Likewise; None: not pairs.
+        company: How many of the rows, the last ones, are not asked when it serves, and not timed.
+    """
 
     ids: Sequence[TokenIds]
     types: Sequence[TokenIds] | None = None
+    company: int = 0
 
     @classmethod
     def of(cls, rows: LabelledRows) -> TokenizedRows:
         """What a graph takes of labelled rows."""
-        return cls(list(rows.input_ids), None if rows.type_ids is None else list(rows.type_ids))
+        types = None if rows.type_ids is None else list(rows.type_ids)
+        return cls(list(rows.input_ids), types, rows.company)
 
     def first(self, count: int) -> TokenizedRows:
         """The first `count` rows."""
@@ -216,6 +224,7 @@ class _Rounds:
         threads = settings.threads or available_threads()
         self.product = Product(threads)
         least, most = TIMED_ROWS
+        rows = rows.first(len(rows.ids) - rows.company)
         self.batch = rows.first(min(most, max(least, 4 * ROWS * threads)))
         self.singles = _singles(batches(rows.ids, rows.types, size=1, pad=pad))
         self.times: dict[str, list[list[float]]] = {one.name: [] for one in candidates}

@@ -16,6 +16,9 @@ and those that were kept beside; see `bertworks.data.rows.shards.examples_schema
 OUTSIDE = "out_of_scope"
 """The folder of texts that the agent should not answer, beside those of the splits."""
 
+DOCUMENTS = "documents"
+"""The folder of what may be found, beside those of the splits, of examples and of tokens (matching)."""
+
 
 @dataclass(frozen=True)
 class SourceRows:
@@ -69,6 +72,27 @@ class Outside:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What came of the documents that may be found.
+
+    Attributes:
+        rows: Documents in documents/.
+        seen: Those of them that belong to training rows.
+        unasked: Those that belong to no row at all.
+        duplicates: Rows of sources of documents that repeat others and were merged.
+        rejected: Refused rows of such sources.
+        sources: What came of each such source.
+    """
+
+    rows: int
+    seen: int
+    unasked: int
+    duplicates: int = 0
+    rejected: int = 0
+    sources: list[SourceRows] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Examples:
     """info.json of examples; `read` is the sum of the rows and of what is no row any more.
 
@@ -91,6 +115,7 @@ class Examples:
         settled_texts: Their texts.
         sources: What came of each source.
         out_of_scope: What came of sources that are marked so; left out where there are none.
+        documents: What may be found, of type: matching; else left out.
     """
 
     task: Task
@@ -110,6 +135,7 @@ class Examples:
     settled_texts: int = 0
     sources: list[SourceRows] = field(default_factory=list)
     out_of_scope: Outside | None = field(default=None, metadata=OMIT)
+    documents: Found | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Tokens:
         clean: As in examples.
         truncated: Split to rows that are cut; not counted by TFX.
         windowed: Split to rows that are read in several windows; likewise.
+        documents: Documents that may be found, of type: matching; else left out.
         unknown_share: Of the training rows' tokens, those that are [UNK]; likewise.
     """
 
@@ -59,6 +60,7 @@ class Tokens:
     clean: Clean | None = None
     truncated: dict[str, int] | None = field(default=None, metadata=OMIT)
     windowed: dict[str, int] | None = field(default=None, metadata=OMIT)
+    documents: int | None = field(default=None, metadata=OMIT)
     unknown_share: float | None = field(default=None, metadata=OMIT)
 
 

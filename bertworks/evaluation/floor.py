@@ -6,22 +6,21 @@ It takes seconds and no pretraining; what the encoder scores above it is what th
 from __future__ import annotations
 
 from bertworks.evaluation.data import Columns
-from bertworks.spec import Task
-from bertworks.tasks import for_task
+from bertworks.tasks.handler import TaskHandler
 from bertworks.tasks.predictions import Predictions
 
 
 def floor_predictions(
-    task: Task, labels: list[str], train: Columns, test: Columns, seed: int
+    handler: TaskHandler, train: Columns, test: Columns, seed: int
 ) -> Predictions:
     """Trains the floor on the train rows and answers the test rows.
 
     Args:
-        task: What is asked.
-        labels: Label names, in the model's order.
+        handler: The task, with the labels in the model's order, or its documents.
         train: Columns of the train rows, as in the examples artifact.
         test: Columns of the test rows, with `truth` as in `Predictions.truth`.
         seed: Of the linear model.
     """
-    given = for_task(task, labels).floor(train, test, seed)
-    return Predictions(task, labels, test["id"], test["truth"], given)
+    given = handler.floor(train, test, seed)
+    labels = list(handler.labels)
+    return Predictions(handler.task, labels, test["id"], test["truth"], given, of=handler)

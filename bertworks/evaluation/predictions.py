@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,13 @@ def decode(
     Raises:
         DataError: A row has no answer of the right shape.
     """
-    handler = for_task(task, labels, score)
+    return decode_by(for_task(task, labels, score), rows, logits)
+
+
+def decode_by(
+    handler: TaskHandler, rows: dict[str, list[Any]], logits: Sequence[np.ndarray]
+) -> Predictions:
+    """The same by a task's handler; arguments and errors are those of `decode`."""
     _check(handler, rows["id"], logits)
     return handler.predictions(rows, logits)
 
@@ -85,20 +91,20 @@ def load(file: Path, task: Task, labels: list[str]) -> Predictions:
             for name in ("truth", "prediction")
         )
         given = None if None in table["probabilities"] else table["probabilities"]
-        if given is not None and not handler.target.per_word:
+        if given is not None and not handler.target.per_word and handler.target.has_labels:
             given = np.asarray(given, dtype=float)
         return Predictions(task, labels, table["id"], truth, prediction, given)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{file} cannot be read as predictions: {error}.", fix) from None
 
 
-def _check(handler: TaskHandler, ids: list[str], logits: list[np.ndarray]) -> None:
+def _check(handler: TaskHandler, ids: list[str], logits: Sequence[np.ndarray]) -> None:
     fix = "Export the model again: its graph does not fit its agent.json."
     if len(logits) != len(ids):
         raise DataError(f"{len(ids)} rows were given, {len(logits)} answers came back.", fix)
     width, axes = handler.outputs, 2 if handler.target.per_word else 1
     for name, answer in zip(ids, logits, strict=True):
-        if answer.shape[-1] != width or answer.ndim != axes:
+        if (width is not None and answer.shape[-1] != width) or answer.ndim != axes:
             raise DataError(f"Row {name}: logits end in {width}. Received: {answer.shape}", fix)
         if not np.isfinite(answer).all():
             raise DataError(f"Row {name}: the logits are not finite.", "Train the model again.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bertworks.evaluation.predictions import decode
+from bertworks.evaluation.predictions import decode_by
 from bertworks.tasks.handler import Logits, TaskHandler
 from bertworks.tasks.predictions import Predictions
 
@@ -27,10 +27,9 @@ def answers_on_tokens(
     """
     names = [str(row) for row in range(len(targets))] if ids is None else list(ids)
     rows, given = handler.on_tokens(targets, logits)
-    return decode(
-        handler.task, list(handler.labels), {"id": names, **rows},
-        [np.asarray(row) for row in given], handler.score,
-    )  # fmt: skip
+    if "asked" in rows:
+        names = [names[place] for place in rows["asked"]]
+    return decode_by(handler, {"id": names, **rows}, [np.asarray(row) for row in given])
 
 
 def value_on_tokens(handler: TaskHandler, metric: str, targets: Any, logits: Logits) -> float:

@@ -13,15 +13,20 @@ from typing import Any, Literal
 
 from bertworks.errors import ArtifactError
 
-HeadKind = Literal["encoder", "sequence", "token", "mlm"]
+HeadKind = Literal["encoder", "sequence", "token", "vector", "mlm"]
+Pooling = Literal["mean", "first"]
 
 ARCHITECTURES: dict[HeadKind, str] = {
     "encoder": "BertModel",
     "sequence": "BertForSequenceClassification",
     "token": "BertForTokenClassification",
+    "vector": "BertModel",
     "mlm": "BertForMaskedLM",
 }
 
+
+POOLING = "sentence_pooling"
+"""Key of config.json: how the vector of a whole row is made; stock models leave it unread."""
 
 LARGEST = 100_000
 LARGEST_BY_NAME = {"num_hidden_layers": 200, "vocab_size": 10_000_000}
@@ -201,15 +206,18 @@ class Head:
 
     Attributes:
         kind: "encoder" (nothing), "sequence" (pooler and classifier over the first token), "token"
-            (classifier over every token) or "mlm" (vocabulary logits).
+            (classifier over every token), "vector" (one of length 1 for the whole row) or "mlm"
+            (vocabulary logits).
         labels: Names of the outputs, in order.
         problem_type: Hugging Face's name of the loss for a sequence head:
             "single_label_classification", "multi_label_classification" or "regression".
+        pooling: Of a "vector" head: whether it is the mean of the tokens' states or the first one's.
     """
 
     kind: HeadKind
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
+    pooling: Pooling | None = None
 
     @property
     def outputs(self) -> int:
@@ -222,6 +230,9 @@ class Head:
         named = (raw.get("architectures") or ["BertModel"])[0]
         kinds: list[HeadKind] = [kind for kind, name in ARCHITECTURES.items() if name == named]
         kind = kinds[0] if kinds else "encoder"
+        pooling = raw.get(POOLING)
+        if kind == "encoder" and pooling in ("mean", "first"):
+            return cls("vector", pooling=pooling)
         if kind not in ("sequence", "token"):
             return cls(kind)
         names = raw.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
@@ -236,6 +247,8 @@ class Head:
             raw["label2id"] = {name: index for index, name in enumerate(self.labels)}
         if self.problem_type:
             raw["problem_type"] = self.problem_type
+        if self.pooling:
+            raw[POOLING] = self.pooling
         return raw
 
 

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from bertworks.models import ops
-from bertworks.models.config import EncoderConfig, Head
+from bertworks.models.config import EncoderConfig, Head, Pooling
 from bertworks.models.layers import Dense, Dropout, Norm
 
 
@@ -26,6 +26,29 @@ class SequenceHead(keras.layers.Layer):
     def call(self, rows: tf.Tensor, batch: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """Classifies each sequence from its first row: rows is (batch, hidden)."""
         return self.classifier(self.dropout(tf.tanh(self.pooler(rows)), seed))
+
+
+class VectorHead(keras.layers.Layer):
+    """The mean of the tokens' states, or the first one's, brought to length 1: -> (batch, hidden)."""
+
+    def __init__(self, pooling: Pooling, **options: Any) -> None:
+        super().__init__(autocast=False, **options)
+        self.pooling = pooling
+        self.built = True
+
+    def call(self, rows: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+        """Vectors of rows.
+
+        Args:
+            rows: (batch, length, hidden); for the first token alone (batch, hidden).
+            mask: (batch, length), 1 at real tokens; None: all are.
+        """
+        rows = tf.cast(rows, tf.float32)
+        if self.pooling == "mean":
+            real = tf.ones(tf.shape(rows)[:2]) if mask is None else tf.cast(mask, tf.float32)
+            total = tf.reduce_sum(rows * real[:, :, tf.newaxis], axis=1)
+            rows = total / tf.maximum(tf.reduce_sum(real, axis=1, keepdims=True), 1.0)
+        return tf.math.l2_normalize(rows, axis=-1, epsilon=1e-12)
 
 
 class TokenHead(keras.layers.Layer):
@@ -76,6 +99,8 @@ def build_head(config: EncoderConfig, head: Head, policy: str) -> keras.layers.L
         return SequenceHead(config, head.outputs, dtype="float32")
     if head.kind == "token":
         return TokenHead(config, head.outputs, dtype="float32")
+    if head.kind == "vector":
+        return VectorHead(head.pooling or "mean", dtype="float32")
     if head.kind == "mlm":
         return MaskedHead(config, dtype=policy)
     return None

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from bertworks.models import layout, ops
 from bertworks.models.config import EncoderConfig, Head
-from bertworks.models.heads import MaskedHead, SequenceHead, TokenHead, build_head
+from bertworks.models.heads import MaskedHead, SequenceHead, TokenHead, VectorHead, build_head
 from bertworks.models.layers import Dense, Embeddings, Gates, Layer, Norm, Shared
 from bertworks.models.layout import LayerNames, Weights, all_shapes, initialize
 from bertworks.models.relative import BUCKETS, bucket_row
@@ -98,6 +98,9 @@ class BertModel(keras.Model):
             rows = tf.gather(rows, read)
         if isinstance(self.head_layer, MaskedHead):
             outputs["logits"] = self.head_layer(rows, tf.convert_to_tensor(self.embeddings.word))
+        elif isinstance(self.head_layer, VectorHead):
+            states = tf.reshape(rows, shape) if read is None else rows
+            outputs["logits"] = self.head_layer(states, inputs.get("mask"))
         elif self.head_layer is not None:
             outputs["logits"] = self.head_layer(rows, batch, seed)
         else:
@@ -108,7 +111,8 @@ class BertModel(keras.Model):
         self, inputs: Mapping[str, Any], batch: tf.Tensor, length: tf.Tensor
     ) -> tf.Tensor | None:
         """Which of the (batch * length) rows the head reads; None for all of them."""
-        if isinstance(self.head_layer, SequenceHead):
+        first = isinstance(self.head_layer, VectorHead) and self.head_layer.pooling == "first"
+        if first or isinstance(self.head_layer, SequenceHead):
             return tf.range(batch) * length
         return inputs.get("masked") if isinstance(self.head_layer, MaskedHead) else None
 

@@ -5,6 +5,8 @@ Needs numpy, `tokenizers` and the bundle's one engine; no TensorFlow, no transfo
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,12 +19,25 @@ from bertworks.runtime.confidence import Read, Scope
 from bertworks.runtime.engines import Engine, Floats
 from bertworks.runtime.inference import Runner
 from bertworks.spec import Clean
-from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.artifacts import open_artifact, sha256_of
 from bertworks.tasks import for_task
 from bertworks.tasks.forms.form import Encoded, Row
 from bertworks.tasks.handler import TaskHandler
 from bertworks.text import windows
 from bertworks.text.tokenizer import Tokenizer
+
+
+def digest_of_reading(folder: Path, info: AgentRecord) -> str:
+    """What tells a bundle's graph, its tokenizer and how it reads texts from those of others.
+
+    Two bundles of the same digest compute the same vectors.
+    """
+    engine = info.engine
+    names = [] if engine is None else [engine.file, str(Path(engine.file).with_suffix(".bin"))]
+    files = [folder / name for name in (*names, "tokenizer.json") if (folder / name).is_file()]
+    clean = None if info.clean is None else info.clean.model_dump(mode="json")
+    reads = [info.max_length, clean, *(sha256_of(file) for file in files)]
+    return hashlib.sha256(json.dumps(reads).encode()).hexdigest()
 
 
 class Agent:
@@ -94,7 +109,7 @@ class Agent:
         model = open_artifact(folder, "model")
         info, tokenizer = AGENT.read(model), Tokenizer.load(model.path)
         source = Source.read(model, tokenizer.special.pad)
-        if source.head.kind not in ("sequence", "token"):
+        if source.head.kind not in ("sequence", "token", "vector"):
             raise ArtifactError(
                 f"{model.path} has no head for a task: it is a {source.head.kind} model.",
                 "Give the model that the finetune or prune step wrote.",
@@ -121,11 +136,12 @@ class Agent:
                 "Make it anew with the step that wrote it (finetune, prune or quantize).",
             ) from None
         wanted = self.handler.outputs
-        if logits.shape[-1] != wanted:
+        if wanted is not None and logits.shape[-1] != wanted:
             raise ArtifactError(
                 f"{folder}: agent.json names {wanted} outputs, its graph gives {logits.shape[-1]}.",
                 "Make it anew with the step that wrote it (finetune, prune or quantize).",
             )
+        self.handler = self.handler.opened(folder)
         return self
 
     def predict(
@@ -226,7 +242,7 @@ class Agent:
         known = self.info.calibration
         vectors = None
         if known is not None and known.vector:
-            answers, vectors = confidence.parted(answers, self.handler.outputs, known.vector)
+            answers, vectors = confidence.parted(answers, self.handler.outputs or 0, known.vector)
         logits = [confidence.scaled(row, self.info.temperature) for row in answers]
         if vectors is None or self._scope is None:
             return Read(logits)

@@ -23,8 +23,9 @@ ROWS = 8
 WORDS = 24
 """Pieces of the longest row; the first has one."""
 CLOSE, PART = 0.1, 0.05
-"""How far a logit may be off: this much, and this part of the row's largest. Engines in bfloat16 and the
-roundings of int8 on another processor stay well below; another model does not."""
+"""How far a logit may be off: this much of what is usual for the task, and this part of the row's
+largest. Engines in bfloat16 and the roundings of int8 on another processor stay well below; another
+model does not."""
 _DECIMALS = 4
 
 
@@ -99,7 +100,7 @@ def check(agent: Agent, folder: Path) -> int:
     for place, (one, said) in enumerate(zip(known, answers, strict=True)):
         wanted = np.asarray(one.logits)
         off = _distance(wanted, said)
-        most = CLOSE + PART * float(np.abs(wanted).max(initial=0.0))
+        most = CLOSE * agent.handler.usual + PART * float(np.abs(wanted).max(initial=0.0))
         if not off <= most:  # also where it is no number
             raise ArtifactError(
                 f"{folder / KNOWN.name}: row {place + 1} is answered otherwise than where the bundle "

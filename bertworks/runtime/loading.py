@@ -9,7 +9,7 @@ import numpy as np
 from bertworks.contracts.examples import EXAMPLES
 from bertworks.errors import ArtifactError
 from bertworks.evaluation.data import Columns
-from bertworks.evaluation.predictions import decode
+from bertworks.evaluation.predictions import decode_by
 from bertworks.progress import stage
 from bertworks.runtime.agent import Agent
 from bertworks.runtime.confidence import Read
@@ -36,6 +36,14 @@ def load_agent(source: Artifact, threads: int | None = None) -> Agent:
     )
 
 
+def with_documents(agent: Agent, tokens: Artifact) -> Agent:
+    """The agent, with the documents of a tokens artifact where it answers with such and has none."""
+    agent.handler = agent.handler.equipped(
+        tokens.path, lambda ids: read(agent, Encoded(list(ids), [False] * len(ids))).logits
+    )
+    return agent
+
+
 def cleaned_by(agent: Agent, examples: Artifact) -> Clean | None:
     """What the rows of an examples artifact were cleaned by.
 
@@ -57,7 +65,7 @@ def predict(agent: Agent, rows: Columns, cleaned: Clean | None = None) -> Predic
         DataError: The answers do not fit the task.
     """
     found = ask(agent, rows, cleaned)
-    return decode(agent.task, agent.labels, found.rows, found.logits, agent.info.score)
+    return decode_by(agent.handler, found.rows, found.logits)
 
 
 @dataclass(frozen=True)

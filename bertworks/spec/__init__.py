@@ -10,6 +10,7 @@ from bertworks.spec.compress import Compress, Prune, Quantize
 from bertworks.spec.confidence import Abstain, Confidence
 from bertworks.spec.data import Clean, Columns, Corpus, Data, Source
 from bertworks.spec.judging import Evaluate, Gates, Retrain
+from bertworks.spec.matching import Matching
 from bertworks.spec.section import Section
 from bertworks.spec.task import Fraction, Severity, Task, metrics_of, task_metric
 from bertworks.spec.track import Track
@@ -31,6 +32,7 @@ __all__ = [
     "Finetune",
     "Fraction",
     "Gates",
+    "Matching",
     "Optimizer",
     "Pretrain",
     "Prune",

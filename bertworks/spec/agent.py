@@ -115,6 +115,17 @@ class AgentSpec(Section):
 
     @field_validator("data")
     @classmethod
+    def _documents_are_matched(cls, data: Data, info: ValidationInfo) -> Data:
+        task = info.data.get("task")
+        if task is not None and data.documents and task.kind.section != "matching":
+            raise ValueError(
+                "`sources[].documents` goes with task.type: matching; leave it out. "
+                f"Received: task.type={task.type}"
+            )
+        return data
+
+    @field_validator("data")
+    @classmethod
     def _columns_differ(cls, data: Data, info: ValidationInfo) -> Data:
         """A text that is its own label is learned at once, and is worth nothing."""
         task = info.data.get("task")
@@ -126,7 +137,7 @@ class AgentSpec(Section):
             "turn": ["tokens", "tags", "label"],
             "turn_in_context": ["tokens", "context", "tags", "label"],
         }
-        columns = forms.get(task.form, ["text", "label"])
+        columns = forms.get(task.form, ["text", task.kind.column])
         for source in data.sources:
             read = columns[:-1] if source.columns.one_hot else columns
             named = [getattr(source.columns, field) for field in read]

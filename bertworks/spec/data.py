@@ -33,6 +33,16 @@ class Columns(Section):
     context: str = Field(
         "context", description="Column that holds what was said before (understanding in context)."
     )
+    document: str = Field(
+        "document",
+        description="Column that holds the document which belongs to the text (matching).",
+    )
+    document_id: str | None = Field(
+        None,
+        description="Matching: column with the document's own name, such as a product's number. Rows "
+        "then need no `document` where a source of `documents` has it. None: documents are told apart "
+        "by their text.",
+    )
     source: str | None = Field(
         None, description="Column to record as the row's source; the source's URI when unset."
     )
@@ -42,7 +52,7 @@ class Columns(Section):
     @classmethod
     def _names_are_free(cls, extra: list[str]) -> list[str]:
         own = {"id", "text", "text_a", "text_b", "tokens", "tags", "context"}
-        own |= {"label", "labels", "score", "source"}
+        own |= {"label", "labels", "score", "source", "documents"}
         if taken := sorted(own & set(extra)):
             raise ValueError(f"`extra` may not name the examples' own columns. Received: {taken}")
         return extra
@@ -146,6 +156,11 @@ class Source(Section):
         description="Texts that the agent should not answer: they need no label, nothing is learned or "
         "chosen on them, the evaluation says how many are told (see `confidence.out_of_scope`).",
     )
+    documents: bool = Field(
+        False,
+        description="Matching: rows are documents that may be found, whether or not a query belongs to "
+        "them; `columns.text` holds the document, `columns.document_id` its name.",
+    )
     license: str = Field("", description="The data's licence, for the record.")
 
     @field_validator("delimiter")
@@ -199,6 +214,12 @@ class Source(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _documents_are_in_no_split(self) -> Source:
+        if self.documents and (self.out_of_scope or self.split != "auto"):
+            raise ValueError("`documents` rows are in no split, nor out of scope; leave both out.")
+        return self
+
 
 class Clean(Section):
     """Text clean-up, applied to every text before anything else sees it."""
@@ -236,19 +257,24 @@ class Data(Section):
     @field_validator("sources")
     @classmethod
     def _some_are_learned_from(cls, sources: list[Source]) -> list[Source]:
-        if sources and all(source.out_of_scope for source in sources):
-            raise ValueError("`sources` needs one that is not marked out_of_scope.")
+        if sources and all(source.out_of_scope or source.documents for source in sources):
+            raise ValueError("`sources` needs one that is not marked out_of_scope, nor documents.")
         return sources
 
     @property
     def labelled(self) -> list[Source]:
         """The sources to learn from and to be measured by."""
-        return [source for source in self.sources if not source.out_of_scope]
+        return [one for one in self.sources if not one.out_of_scope and not one.documents]
 
     @property
     def outside(self) -> list[Source]:
         """The sources that are marked out_of_scope."""
         return [source for source in self.sources if source.out_of_scope]
+
+    @property
+    def documents(self) -> list[Source]:
+        """The sources whose rows are documents."""
+        return [source for source in self.sources if source.documents]
 
 
 class Corpus(Section):

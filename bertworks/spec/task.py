@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic.config import JsonDict
 from pydantic_core import PydanticKnownError
 
 from bertworks.spec import task_kinds as spec_tasks
+from bertworks.spec.matching import Matching
 from bertworks.spec.section import Section
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -54,6 +61,7 @@ class Task(Section):
         le=256,
         description="Windows a row at most, with `long_text: windows`; longer is cut.",
     )
+    matching: Matching | None = Field(None, description="Settings of type: matching.")
 
     @model_validator(mode="before")
     @classmethod
@@ -87,7 +95,19 @@ class Task(Section):
             raise ValueError(
                 "`long_text: windows` cannot be combined with `context`; leave it out."
             )
+        if self.long_text == "windows" and not kind.windows:
+            raise ValueError(f"`long_text: windows` cannot be combined with type: {self.type}.")
+        if self.matching is not None and kind.section != "matching":
+            raise ValueError(f"`matching` goes with type: matching. Received: {self.type}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_others_settings(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is no setting of this task does not stand in its records, nor in what caches go by."""
+        found: dict[str, Any] = serialize(self)
+        return {
+            key: value for key, value in found.items() if key != "matching" or value is not None
+        }
 
     @property
     def kind(self) -> spec_tasks.TaskKind:

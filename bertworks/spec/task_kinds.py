@@ -31,6 +31,9 @@ class TaskKind:
         confidence: Settings of the confidence section that go with it; none where its answers have no
             probabilities.
         long_text: What `task.long_text` is when unset.
+        windows: Whether `task.long_text: windows` goes with it.
+        column: What a source's `columns` call what is learned, where rows are texts.
+        section: The settings of its own inside the spec's `task`; "": it has none.
     """
 
     name: str
@@ -45,6 +48,9 @@ class TaskKind:
     settings: frozenset[str] = frozenset()
     confidence: frozenset[str] = frozenset()
     long_text: str = "cut"
+    windows: bool = True
+    column: str = "label"
+    section: str = ""
 
 
 _KINDS: dict[str, TaskKind] = {}

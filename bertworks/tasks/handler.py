@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,8 @@ Answer = Mapping[str, Any]
 
 Logits = Sequence[np.ndarray] | np.ndarray
 Columns = Mapping[str, Sequence[Any]]
+Vectors = Callable[[Sequence[Any]], Sequence[np.ndarray]]
+"""Token ids of rows, marks included -> what the graph says of each."""
 Choices = tuple[np.ndarray, np.ndarray]
 
 
@@ -108,9 +111,61 @@ class TaskHandler(ABC):
         """The head that this task puts on the encoder."""
 
     @property
-    def outputs(self) -> int:
-        """Logits of a row, or of a token."""
+    def outputs(self) -> int | None:
+        """Logits of a row, or of a token; None: as many as the encoder is wide."""
         return 1 if self.target.numeric else len(self.labels)
+
+    @property
+    def usual(self) -> float:
+        """The size that a logit has, about: by it is judged whether two are the same."""
+        return 1.0
+
+    @property
+    def negatives(self) -> int:
+        """Rows that each one is to be told from, where the task has such and mines them."""
+        return 0
+
+    def opened(self, folder: Path) -> TaskHandler:
+        """The same with what a bundle's or model's folder holds of the task's own, if anything.
+
+        Raises:
+            ArtifactError: It cannot be read.
+        """
+        return self
+
+    def equipped(self, tokens: Path, vectors: Vectors) -> TaskHandler:
+        """The same with what a tokens artifact holds for the answers, where the agent itself has none.
+
+        Args:
+            tokens: The artifact's folder.
+            vectors: Asks the agent.
+        """
+        return self
+
+    def complete(
+        self, folder: Path, tokens: Path, vectors: Vectors, targets: Any, logits: Logits, graph: str
+    ) -> list[str]:
+        """Writes what a bundle of this task holds beside its graph.
+
+        Args:
+            folder: The bundle, as it is being written.
+            tokens: The tokens artifact's folder.
+            vectors: Asks the bundle's graph.
+            targets: Of validation rows, as `metric` takes them.
+            logits: The graph's, of these rows.
+            graph: What tells the graph and what it reads from others: a digest.
+
+        Returns:
+            What there is to tell of it.
+
+        Raises:
+            DataError: It cannot be made as the spec asks.
+        """
+        return []
+
+    def knowing(self, labels: Sequence[str]) -> TaskHandler:
+        """The same for other labels."""
+        return type(self)(self.task, labels, self.score, self.default_metric)
 
     def widened(self, logits: np.ndarray, known: Sequence[str]) -> np.ndarray:
         """Logits of an agent that knows some of the labels as logits of all of them.
@@ -213,8 +268,21 @@ class TaskHandler(ABC):
         raise NotImplementedError
 
     def on_tokens(self, targets: Any, logits: Logits) -> tuple[dict[str, list[Any]], Logits]:
-        """Targets of the tokens artifact and logits as `predictions` takes them, without ids."""
+        """Targets of the tokens artifact and logits as `predictions` takes them, without ids.
+
+        Where some rows are there for others only, `asked` has the places of those that are answered.
+        """
         return {"truth": list(targets)}, logits
+
+    def answers_on_tokens(self, targets: Any, logits: Logits) -> Sequence[Answer]:
+        """What an agent answers of rows of the tokens artifact, as far as it is counted of its answers.
+
+        Args:
+            targets: Of the target's column.
+            logits: As for `on_tokens`.
+        """
+        columns, given = self.on_tokens(targets, logits)
+        return self.decode(given, columns.get("starts"))
 
     # How good
 

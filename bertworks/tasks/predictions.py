@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,10 +22,14 @@ class Predictions:
         labels: Label names; empty for regression.
         ids: One id a row.
         truth: Classification: label indexes, shape (rows,). Multi-label: 0/1, shape (rows, labels).
-            Regression: numbers, shape (rows,). Tagging: a list of tags a row.
+            Regression: numbers, shape (rows,). Tagging: a list of tags a row. Matching: a list of
+            documents a row, the right ones, or those found, nearest first.
         prediction: The same shape as `truth`.
         probabilities: Classification and multi-label: shape (rows, labels). Tagging: the probability
-            of each predicted tag, a list a row. None for regression, and where it is not known.
+            of each predicted tag, a list a row. Matching: the cosines of what was found. None for
+            regression, and where it is not known.
+        of: The task with all that it knows of an agent, such as its documents; None: it is told by
+            `task` and `labels`.
     """
 
     task: Task
@@ -34,6 +38,7 @@ class Predictions:
     truth: Any
     prediction: Any
     probabilities: Any = None
+    of: TaskHandler | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -41,7 +46,7 @@ class Predictions:
     @cached_property
     def handler(self) -> TaskHandler:
         """The task, which knows what the answers mean."""
-        return for_task(self.task, self.labels)
+        return self.of or for_task(self.task, self.labels)
 
     def named(self, values: Any, row: int) -> Any:
         """Row `row` of truth or prediction as plain JSON: a label, labels, tags or a number."""
@@ -71,5 +76,5 @@ class Predictions:
 
         return Predictions(
             self.task, self.labels, [self.ids[row] for row in rows],
-            pick(self.truth), pick(self.prediction), pick(self.probabilities),
+            pick(self.truth), pick(self.prediction), pick(self.probabilities), self.of,
         )  # fmt: skip

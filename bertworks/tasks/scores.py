@@ -79,6 +79,10 @@ class Scores(ABC):
         """What stands in a row: its label or labels, or each word's tag with the word's place."""
         return {(0, named)} if isinstance(named, str) else {(0, name) for name in named}
 
+    def agree(self, truth: Any, prediction: Any) -> bool:
+        """Whether a row's answer is right, from both as `Predictions.named` has them."""
+        return bool(truth == prediction)
+
     def readable(self, value: Any, text: str) -> Any:
         """A row's truth or prediction for people: tags become entities, such as "PER: Ada"."""
         return value

@@ -26,13 +26,37 @@ Variety = tuple[int, int, str]
 """How many different targets there are, how many are needed, and what they are."""
 
 
+class Company(ABC):
+    """Rows that others are learned with, and which of them a row is learned with.
+
+    Attributes:
+        asked: How many of the rows are asked and scored, the first ones; the others are their company.
+    """
+
+    asked: int
+
+    @abstractmethod
+    def mine(self, vectors: Sequence[np.ndarray], wanted: int) -> None:
+        """Chooses by a model's outputs, one a row, so many rows for each that it is to be told from."""
+
+    @abstractmethod
+    def together(self, chosen: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        """Some of the asked rows and what each is learned with in an epoch, from 0."""
+
+    @abstractmethod
+    def split(self, together: np.ndarray, parts: int) -> list[np.ndarray]:
+        """Such rows in parts, each asked row with its company."""
+
+
 class Target(ABC):
     """What is learned of a row, whatever labels there are.
 
     Attributes:
         column: The column of the examples artifact.
         learned: The column of the tokens artifact that training reads.
-        numeric: A number a row; else labels.
+        numeric: A number a row; else labels, or what has no labels.
+        has_labels: Whether what may be answered is a list of names that is known beforehand.
+        unites: Whether rows of one text that do not agree are all right, see `united`.
         many: A list a row; else one value.
         per_word: A value for each word of the row.
         outside: The label that says "none"; "" where there is no such label.
@@ -43,11 +67,18 @@ class Target(ABC):
     column: ClassVar[str]
     learned: ClassVar[str]
     numeric: ClassVar[bool] = False
+    has_labels: ClassVar[bool] = True
+    unites: ClassVar[bool] = False
     many: ClassVar[bool] = False
     per_word: ClassVar[bool] = False
     outside: ClassVar[str] = ""
     value_name: ClassVar[str] = "label"
     title: ClassVar[str] = "Labels"
+
+    @property
+    def named_value(self) -> str:
+        """What a value is called where it is said that it has no labels."""
+        return "number" if self.numeric else self.value_name
 
     # From a source's rows to examples.
 
@@ -117,6 +148,10 @@ class Target(ABC):
             return None
         return next(row[self.column] for row in rows if self.text(row[self.column]) == counts[0][0])
 
+    def united(self, rows: Sequence[Mapping[str, Any]]) -> Example | None:
+        """What rows of one content hold together, in the columns of examples; None: see `settled`."""
+        return None
+
     def text(self, value: Any) -> str:
         """A stored value as text, for records and to compare by."""
         return value if isinstance(value, str) else str(value)
@@ -130,6 +165,10 @@ class Target(ABC):
     def balance(self, labels: Counter[str], rows: int) -> tuple[int, str]:
         """What a label's share is a share of: how many, and of what, for messages."""
         return rows, "rows"
+
+    def told_apart(self, value: Any) -> set[str]:
+        """What `variety` counts of a stored value."""
+        return {self.text(value)} if self.numeric else self.counted(value)
 
     def variety(self, values: Mapping[str, int], rows: int) -> Variety:
         """Whether there is something to tell apart in rows.
@@ -189,6 +228,18 @@ class Target(ABC):
         kind = np.int32 if np.issubdtype(found.dtype, np.integer) else np.float32
         return found.astype(kind), float(len(chosen))
 
+    def company(self, targets: Any) -> Company | None:
+        """What rows are learned with, from the targets of them all; None: each is learned by itself."""
+        return None
+
+    def of_document(self, number: int) -> list[int]:
+        """The target of a row that is a document, where `company` has such.
+
+        Raises:
+            NotImplementedError: The task's rows are learned by themselves.
+        """
+        raise NotImplementedError
+
 
 class LabelTarget(Target):
     """One label a row; index -100 where there is none."""
@@ -227,7 +278,7 @@ class NumberTarget(Target):
     """A number a row, in the data's own unit; learned scaled to mean 0 and deviation 1."""
 
     column, learned = "score", "scaled"
-    numeric = True
+    numeric, has_labels = True, False
     value_name, title = "score", "Scores"
 
     def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> Example:

@@ -13,7 +13,8 @@ import pyarrow as pa
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.tasks import for_task
-from bertworks.tasks.forms.batches import id_columns
+from bertworks.tasks.forms.batches import id_columns, text_pieces
+from bertworks.tasks.matching.target import numbers_of
 from bertworks.text.tokenizer import Tokenizer
 
 Counts = dict[str, int]
@@ -85,6 +86,20 @@ def encode_corpus(tokenizer: Tokenizer, batch: pa.RecordBatch) -> tuple[pa.Recor
     pieces, words = tokenizer.chunks.texts_and_words(batch.column("text"))
     columns = {"id": batch.column("id"), **id_columns(pieces), "words": words.lists()}
     return _finish(columns, tokenizer, 0, 0)
+
+
+def encode_documents(
+    task: Task, tokenizer: Tokenizer, batch: pa.RecordBatch
+) -> tuple[pa.RecordBatch, Counts]:
+    """Encodes documents as queries are: id, number, seen, text, input_ids, length."""
+    pieces = text_pieces(task, tokenizer, batch.column("text"))
+    numbers = pa.array(numbers_of(batch.column("id").to_pylist()), pa.int64())
+    columns = {
+        **{name: batch.column(name) for name in ("id", "seen", "text")},
+        "number": numbers,
+        **pieces.columns,
+    }
+    return _finish(columns, tokenizer, pieces.truncated, 0)
 
 
 def _finish(

@@ -10,13 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from bertworks.contracts.examples import DOCUMENTS
 from bertworks.contracts.tokens import TOKENS
 from bertworks.errors import ArtifactError, DataError
 from bertworks.storage.artifacts import Artifact
+from bertworks.tasks import for_task
 from bertworks.tasks.tagging.target import Truth
 from bertworks.text import windows
 from bertworks.text.alignment import IGNORE
-from bertworks.text.ragged import Ragged
+from bertworks.text.ragged import Ragged, ends
+
+POOL = 2000
+"""Documents among which validation queries are scored while a model is trained and compressed, at most,
+unless their own are more. The evaluation, on test, takes all."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class LabelledRows:
         targets: The task's target column: an array (rows, …), or for tagging a Ragged.
         words: Tagging: the tag of each word, and the index of each word that is read; or None.
         texts: What the windows are made of, see `windowed`; None where each row is a text.
+        company: How many of the rows, the last ones, are there for the others: see `with_company`.
     """
 
     ids: list[str]
@@ -38,9 +45,15 @@ class LabelledRows:
     targets: Any
     words: tuple[Ragged, Ragged] | None = None
     texts: Texts | None = None
+    company: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def asked(self) -> int:
+        """How many of the rows are asked and scored: the first ones."""
+        return len(self) - self.company
 
     @property
     def lengths(self) -> np.ndarray:
@@ -141,15 +154,28 @@ def read_splits(
     for split, advice in (("train", "Give more data."), ("validation", "Raise data.validation.")):
         if not info.rows.get(split):
             raise DataError(f"The {split} split has no rows ({tokens.path}).", advice)
-    train, validation = (read_rows(tokens / split, target) for split in ("train", "validation"))
+    train, validation = (
+        with_company(read_rows(tokens / split, target), tokens, everything=split != "train")
+        for split in ("train", "validation")
+    )
     length, cut = max_length or info.max_length, info.task.long_text == "cut"
     if length < info.max_length:
         return train.shortened(length, cut=cut), validation.shortened(length, cut=cut)
     return train.windowed(length), validation.windowed(length)
 
 
-def sample_rows(tokens: Artifact, split: str, count: int, seed: int, target: str) -> LabelledRows:
+def sample_rows(
+    tokens: Artifact, split: str, count: int, seed: int, target: str, *, company: bool = True
+) -> LabelledRows:
     """A random sample of a split, the same for equal seeds.
+
+    Args:
+        tokens: The artifact.
+        split: train, validation or test.
+        count: How many rows, at most.
+        seed: Of the sample.
+        target: The task's target column.
+        company: Whether the documents that the rows are scored with, where there are such, stand behind.
 
     Raises:
         DataError: The split has no rows.
@@ -162,7 +188,51 @@ def sample_rows(tokens: Artifact, split: str, count: int, seed: int, target: str
             else "Give more data.",
         )
     rows = read_rows(tokens / split, target)
-    return rows.take(np.random.default_rng(seed).permutation(len(rows))[:count])
+    taken = rows.take(np.random.default_rng(seed).permutation(len(rows))[:count])
+    return with_company(taken, tokens, everything=split != "train") if company else taken
+
+
+def with_company(rows: LabelledRows, tokens: Artifact, *, everything: bool) -> LabelledRows:
+    """Rows, and behind them the documents that they are learned with, or scored among.
+
+    Args:
+        rows: Of a tokens artifact whose rows have numbers of documents as targets; others stay alone.
+        tokens: The artifact.
+        everything: Also documents that belong to none of the rows, up to POOL in all: an evenly spread
+            sample by their numbers, which are hashes.
+    """
+    folder = tokens / DOCUMENTS
+    if not folder.is_dir():
+        return rows
+    table = read_table(folder)
+    numbers = table["number"].to_numpy()
+    own = np.isin(numbers, rows.targets.values)
+    chosen = np.flatnonzero(own)
+    if everything:
+        others = np.flatnonzero(~own)
+        room = max(0, POOL - len(chosen))
+        chosen = np.concatenate([chosen, others[np.argsort(numbers[others])][:room]])
+    target = for_task(TOKENS.read(tokens).task).target
+    more = [np.array(target.of_document(int(number)), np.int64) for number in numbers[chosen]]
+    return LabelledRows(
+        [*rows.ids, *table["id"].take(chosen).to_pylist()],
+        _behind(rows.input_ids, ragged(table["input_ids"]).take(chosen)),
+        None,
+        _behind(rows.targets, _of_lists(more)),
+        company=len(more),
+    )
+
+
+def _behind(first: Ragged, second: Ragged) -> Ragged:
+    return Ragged(
+        np.concatenate([first.values, second.values]),
+        np.concatenate([first.offsets, first.offsets[-1] + second.offsets[1:]]),
+    )
+
+
+def _of_lists(rows: Sequence[np.ndarray]) -> Ragged:
+    sizes = np.array([len(row) for row in rows], np.int64)
+    return Ragged(np.concatenate([np.zeros(0, np.int64), *rows]), ends(sizes))
 
 
 def read_rows(folder: Path, target: str) -> LabelledRows:

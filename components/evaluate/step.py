@@ -21,11 +21,12 @@ from bertworks.notices import Notice
 from bertworks.pages import evaluation as view
 from bertworks.progress import stage
 from bertworks.runtime.agent import Agent
-from bertworks.runtime.loading import ask, cleaned_by, load_agent
+from bertworks.runtime.loading import ask, cleaned_by, load_agent, with_documents
 from bertworks.spec import Evaluate, Task
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.tasks import for_task, form_of
+from bertworks.tasks.handler import TaskHandler
 from bertworks.text.windows import most_tokens
 from components.contract import StepResult, StepSection
 
@@ -61,7 +62,7 @@ def run(
     settings = section.evaluate
     source = open_artifact(agent)
     rows_of, pieces_of = open_artifact(examples, "examples"), open_artifact(tokens, "tokens")
-    loaded = load_agent(source)
+    loaded = with_documents(load_agent(source), pieces_of)
     labels = _labels(source, pieces_of)
     rows = data.test_rows(task, rows_of, pieces_of)
 
@@ -73,7 +74,7 @@ def run(
     ) as folder:  # fmt: skip
         cleaned = cleaned_by(loaded, rows_of)
         asked = ask(loaded, rows, cleaned)
-        answers = predictions.decode(task, labels, asked.rows, asked.logits, loaded.info.score)
+        answers = predictions.decode_by(loaded.handler, asked.rows, asked.logits)
         outside = data.outside_rows(rows_of)
         sure = measuring.measured(loaded, asked, rows_of, pieces_of, outside, cleaned)
         if sure is not None:
@@ -84,7 +85,7 @@ def run(
         with stage("slices"):
             parts = slice_metrics(answers, rows, settings.slices)
         matrix = scoring.confusion(answers)
-        floor_answers = _floor(task, settings, labels, rows_of, rows)
+        floor_answers = _floor(loaded.handler, settings, rows_of, rows)
         METRICS.write(folder, overall + parts)
         FLOOR.write(folder, _scored(floor_answers, settings))
         CONFUSION.write(folder, matrix)
@@ -152,13 +153,13 @@ def _labels(source: Artifact, tokens: Artifact) -> list[str]:
 
 
 def _floor(
-    task: Task, settings: Evaluate, labels: list[str], examples: Artifact, rows: data.Columns
+    handler: TaskHandler, settings: Evaluate, examples: Artifact, rows: data.Columns
 ) -> Predictions | None:
     if not settings.floor:
         return None
     with stage("floor"):
         train = data.read_split(examples, "train")
-        return floor.floor_predictions(task, labels, train, rows, settings.seed)
+        return floor.floor_predictions(handler, train, rows, settings.seed)
 
 
 def _scored(answers: Predictions | None, settings: Evaluate) -> list[Metric]:

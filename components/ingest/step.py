@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from bertworks.data.rows.documents import DocumentsWriter
 from bertworks.data.rows.examples import write_examples
 from bertworks.data.rows.outside import write_outside
 from bertworks.data.rows.reading import Reader
@@ -26,7 +27,7 @@ from bertworks.notices import Notice
 from bertworks.spec import Base, Corpus, Data, Task
 from bertworks.spec.bases import AUTO
 from bertworks.storage import artifacts
-from bertworks.tasks import form_of
+from bertworks.tasks import for_task, form_of
 from components.contract import StepResult, StepSection
 from components.ingest import telling
 
@@ -88,14 +89,21 @@ def run(
         reader = Reader(task, data.clean, folder, log, data.max_row_bytes, data.label_separator)
         gather = CorpusWriter(texts, scratch / "corpus", form_of(task))
         seen: set[str] = set()
+        documents = DocumentsWriter(data, scratch / "documents")
+        finds = for_task(task).target.unites
 
         def take(split: str, row: Record) -> None:
             gather.take(split, row)
+            if finds:
+                documents.take(split, row)
             if data.outside:
                 seen.add(row["id"])
 
         info = write_examples(examples_out, task, data, reader, scratch / "examples", take)
         rules = Counter(log.rules)
+        listed = Reader(None, data.clean, folder, log, data.max_row_bytes)
+        if finds:
+            info = documents.write(examples_out, info, listed)
         others = Reader(None, data.clean, folder, log, data.max_row_bytes)
         info = write_outside(
             examples_out, info, data.outside, others, seen, data.max_rejected, scratch / "outside"
@@ -129,9 +137,11 @@ def run(
             chosen += notes
         told = [
             *telling.rows(info, rules, log, task, data),
+            *telling.documents(info.documents),
             *telling.outside(info.out_of_scope),
             *telling.texts(corpus_info, log.rules - rules - unlabelled, texts),
             *reader.notices,
+            *listed.notices,
             *others.notices,
             *plain.notices,
             *chosen,
@@ -146,5 +156,6 @@ def run(
         "corpus_rows": corpus_info.rows,
         **({"vocabulary_kept": cut["after"] / cut["before"]} if cut else {}),
         **outside,
+        **({"documents": info.documents.rows} if info.documents else {}),
     }
     return StepResult(numbers, notices=[*told, *cache.notices()])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bertworks.contracts.examples import CHANGED as CHANGES
 from bertworks.contracts.examples import Corpus as Texts
-from bertworks.contracts.examples import Examples, Outside, SourceRows
+from bertworks.contracts.examples import Examples, Found, Outside, SourceRows
 from bertworks.data.labels.label_names import label_notices
 from bertworks.data.rows.rejected import LEFT_OUT, RejectedLog
 from bertworks.look_alike import told_apart
@@ -45,7 +45,7 @@ def rows(
         text = f"label_map: no row of {entry.uri} has the label {named}{rows_have}"
         yield Notice(text, "warning")
     target = for_task(task).target
-    if not target.numeric:
+    if target.has_labels:
         several = target.many and not target.per_word
         yield from label_notices(info.label_rows, several, data.label_separator)
     yield from _filtered(info.sources, "data.sources[].where")
@@ -66,10 +66,32 @@ def _disagreeing(info: Examples, task: Task, data: Data) -> Iterator[Notice]:
         yield Notice(text, "warning", count, REJECTED)
     if count := info.settled:
         how = "the label of most of its rows (data.conflicting_labels)"
+        if for_task(task).target.unites:
+            how = "all of their documents"
         if rated:
             how = f"the {data.repeated_scores} of its scores (data.repeated_scores)"
         text = f"{share(count, info.read)} do not agree with others of their text: each of"
         yield Notice(f"{text} {info.settled_texts:,} texts got {how}", "note", count)
+
+
+def documents(info: Found | None) -> Iterator[Notice]:
+    """Notices on documents that may be found."""
+    if info is None:
+        return
+    text = f"{info.rows:,} documents may be found; {info.seen:,} of them belong to training rows"
+    if info.unasked:
+        text += f", {info.unasked:,} to no row at all"
+    yield Notice(text)
+    if count := info.rejected:
+        yield Notice(
+            f"documents: {_rows(count)} rejected (data.max_rejected)", "warning", count, REJECTED
+        )
+    if count := info.duplicates:
+        yield Notice(
+            f"documents: {_rows(count)} repeat others of their name, of which the first is taken",
+            "note", count,
+        )  # fmt: skip
+    yield from _filtered(info.sources, "data.sources[].where")
 
 
 def outside(info: Outside | None) -> Iterator[Notice]:

@@ -31,9 +31,11 @@ from bertworks.deadline import deadline
 from bertworks.evaluation import reference
 from bertworks.evaluation.confidence import fitting
 from bertworks.evaluation.tokenized import answers_on_tokens
+from bertworks.notices import Notice
 from bertworks.pages.candidates import page
 from bertworks.progress import stage
 from bertworks.runtime import known
+from bertworks.runtime.agent import digest_of_reading
 from bertworks.runtime.confidence import Scope, parted
 from bertworks.spec import Confidence, Quantize, Task
 from bertworks.storage.artifacts import Artifact, open_artifact, write
@@ -125,7 +127,7 @@ def run(
         sure = _calibrated(made, source, rows, validation, handler, section)
         quantization.take(chosen, out)
         sure.write(out)
-        expected = sample_rows(rows, "train", reference.ROWS, settings.seed, target)
+        expected = sample_rows(rows, "train", reference.ROWS, settings.seed, target, company=False)
         REFERENCE.write(out, _reference(made, expected, validation, handler, info.special))
         shutil.copy(source_model / "tokenizer.json", out / "tokenizer.json")
         bundled = replace(
@@ -142,6 +144,12 @@ def run(
         if shown:
             SHOWN.write(out, shown)
         threads = settings.threads or available_threads()
+        runner, given = chosen.runner, chosen.logits
+        assert runner is not None and given is not None  # it was chosen by them
+        special = handler.complete(
+            out, rows.path, lambda ids: runner.logits(list(ids)), validation.truth,
+            validation.combine(given), digest_of_reading(out, bundled),
+        )  # fmt: skip
         KNOWN.write(out, known.answers_of(out, bundled, threads))
         TIMED.write(out, _timings(made, threads))
         (out / PAGE).write_text(page(made, handler.default_metric, threads), encoding="utf-8")
@@ -149,7 +157,9 @@ def run(
         size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
         metadata.update(engine=chosen.name, metrics=facts)
     numbers = {"size_mb": size / 1e6, **_speeds(made), **facts}
-    told = [*choosing.notices(made.candidates), *fitting.notices(sure.known)]
+    told = [
+        *choosing.notices(made.candidates), *fitting.notices(sure.known), *map(Notice, special),
+    ]  # fmt: skip
     return StepResult(numbers, html=PAGE, notices=told)
 
 
@@ -186,9 +196,9 @@ def _calibrated(
     inputs = TokenizedRows.of(train)
     with stage("measuring the scope", total=len(inputs.ids), unit="rows") as current:
         learned = train.combine(runner.logits(inputs.ids, inputs.types, current.advance))
-    _, vectors = parted(learned, handler.outputs, width)
+    _, vectors = parted(learned, handler.outputs or 0, width)
     matrix = fitting.scope_matrix(vectors, handler.scope_labels(train.truth))
-    logits, vectors = parted(answers, handler.outputs, width)
+    logits, vectors = parted(answers, handler.outputs or 0, width)
     scope = Scope(matrix).scores(vectors)
     known = fitting.calibrated(handler, rows.truth, logits, asked, scope)
     return _Sure(known and replace(known, vector=width), matrix)
@@ -205,10 +215,9 @@ def _reference(
     given = made.chosen.logits
     assert given is not None  # it was chosen by them
     answered = [row[..., : handler.outputs] for row in validation.combine(given)]
-    columns, logits = handler.on_tokens(validation.truth, answered)
-    answers = handler.decode(logits, columns.get("starts"))
+    answers = handler.answers_on_tokens(validation.truth, answered)
     marks = (special.cls, special.sep, special.pad)
-    labelled = not handler.target.numeric
+    labelled = handler.target.has_labels
     return reference.reference(list(train.input_ids), answers, marks, special.unk, labelled)
 
 

@@ -34,12 +34,12 @@ PERCENTILES = (25, 50, 75, 90, 99)
 
 def analysis_schema(task: Task) -> pa.Schema:
     """The Arrow schema of the batches that the analyzers read."""
-    wanted = (
-        ("score", pa.list_(pa.float32()))
-        if for_task(task).target.numeric
-        else ("label", pa.list_(pa.string()))
-    )
-    return pa.schema([("length", pa.list_(pa.int64())), wanted])
+    target, fields = for_task(task).target, [("length", pa.list_(pa.int64()))]
+    if target.numeric:
+        fields.append(("score", pa.list_(pa.float32())))
+    elif target.has_labels:
+        fields.append(("label", pa.list_(pa.string())))
+    return pa.schema(fields)
 
 
 def adapter_config(task: Task) -> Any:
@@ -68,7 +68,7 @@ def preprocessing(task: Task) -> Callable[[Tensors], Tensors]:
         outputs = {"length_quantiles": _repeat(_length_quantiles(_at_once(inputs, task)), inputs)}
         if target.numeric:
             outputs |= _score(inputs)
-        else:
+        elif target.has_labels:
             outputs["label"] = _label_index(inputs["label"], target.outside)
         return outputs
 
@@ -149,7 +149,7 @@ def read_facts(saved_model: str, task: Task) -> Facts:
     target = for_task(task).target
     if target.numeric:
         inputs["score"] = tf.constant([0.0], tf.float32)
-    else:
+    elif target.has_labels:
         inputs["label"] = tf.sparse.from_dense([[""]])
     outputs = _apply(saved_model, inputs)
     score = None
@@ -193,7 +193,7 @@ def _apply(saved_model: str, inputs: Tensors) -> Tensors:
 
 def _labels(saved_model: str, task: Task) -> list[str]:
     target = for_task(task).target
-    if target.numeric:
+    if not target.has_labels:
         return []
     file = Path(saved_model) / "assets" / VOCABULARY
     entries = file.read_text(encoding="utf-8").split("\n")[:-1]

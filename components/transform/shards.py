@@ -20,11 +20,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bertworks import progress
+from bertworks.contracts.examples import DOCUMENTS
 from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.storage.replacing import replacing
 from bertworks.tasks import for_task
-from bertworks.text.encode import encode, encode_corpus, number_labels
+from bertworks.text.encode import encode, encode_corpus, encode_documents, number_labels
 from bertworks.text.ragged import singletons
 from bertworks.text.tokenizer import Tokenizer
 from components.transform.facts import Facts
@@ -155,6 +156,8 @@ def _encode(shard: Shard, job: Job, interim: Path) -> None:
         for batch in _or_empty(shard, job):
             if shard.split == CORPUS:
                 encoded, counts = encode_corpus(tokenizer, batch)
+            elif shard.split == DOCUMENTS:
+                encoded, counts = encode_documents(job.task, tokenizer, batch)
             else:
                 encoded, counts = encode(job.task, tokenizer, batch)
             writer = writer or pa.ipc.new_file(str(interim), encoded.schema)
@@ -204,7 +207,7 @@ def _for_analysis(task: Task, batch: pa.RecordBatch, encoded: pa.RecordBatch) ->
     target = for_task(task).target
     if target.numeric:
         columns["score"] = singletons(pc.cast(batch.column(target.column), pa.float32()))
-    else:
+    elif target.has_labels:
         columns["label"] = target.label_lists(batch)
     return pa.RecordBatch.from_pydict(columns)
 
@@ -224,7 +227,7 @@ def finish_shard(shard: Shard, job: Job, facts: Facts) -> None:
         order = np.argsort(table.column("length").to_numpy(), kind="stable")
         table = table.take(pa.array(order)).combine_chunks()
     unknown: dict[str, int] = {}
-    if shard.split != CORPUS:
+    if shard.split not in (CORPUS, DOCUMENTS):
         table, unknown = number_labels(job.task, table, facts.labels, facts.score)
     file = Path(job.output) / f"{shard.name}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)

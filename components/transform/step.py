@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from bertworks import progress
-from bertworks.contracts.examples import EXAMPLES
+from bertworks.contracts.examples import DOCUMENTS, EXAMPLES
 from bertworks.contracts.tokens import TOKENS, SpecialIds, Tokens
 from bertworks.errors import DataError
 from bertworks.notices import Notice
@@ -98,7 +98,9 @@ def _shards(task: Task, settings: Transform, parents: Mapping[str, Artifact]) ->
             "Give more rows, or lower data.validation and data.test.",
         )
     check_columns(task, pq.read_schema(shards[0].files[0]))
-    return shards + plan(parents["corpus"].path, CORPUS, settings.shard_rows)
+    found = parents["examples"] / DOCUMENTS
+    documents = plan(found, DOCUMENTS, settings.shard_rows) if found.is_dir() else []
+    return [*shards, *documents, *plan(parents["corpus"].path, CORPUS, settings.shard_rows)]
 
 
 def _tokenizer(base: Base, task: Task, start: Artifact, shards: list[Shard]) -> Tokenizer:
@@ -110,13 +112,13 @@ def _tokenizer(base: Base, task: Task, start: Artifact, shards: list[Shard]) -> 
 
 def _refuse(task: Task, facts: Facts, done: list[Report]) -> None:
     """Stops at rows that nothing can be learned from, or that cannot be scored."""
-    numeric = for_task(task).target.numeric
+    target = for_task(task).target
     if facts.score is not None and facts.score["std"] == 0.0:
         raise DataError(
             f"All scores of the train split are {facts.score['mean']:g}.",
             "Check data.sources[].columns.label: is it the column with the score?",
         )
-    if not numeric and not _count(done, "train", "label_values"):
+    if target.has_labels and not _count(done, "train", "label_values"):
         raise DataError(
             "No row of the train split has a label.",
             "Check data.sources[].columns.label: is it the column with the labels?",
@@ -170,6 +172,7 @@ def _info(
         clean=clean,
         truncated=_counts(done, "truncated"),
         windowed=_counts(done, "windowed"),
+        documents=_count(done, DOCUMENTS, "rows") or None,
         unknown_share=unknown / tokens,
     )
 

@@ -37,7 +37,7 @@ from bertworks.spec import task_kinds as spec_tasks
 from bertworks.tasks.predictions import Predictions
 from bertworks.text.encode import encode
 from bertworks.text.tokenizer import Tokenizer
-from bertworks.training.rows import read_rows
+from bertworks.training.rows import read_rows, with_company
 from pipelines.cli.hints import question
 
 STEPS = ("finetune", "evaluate", "evaluate-bundle", "prune", "quantize", "gate")
@@ -80,7 +80,7 @@ class TaskConformance:
                 assert columns == set(pq.read_schema(file).names)
             stored += read_split(run.examples, split)[target.column]
         assert set(info["labels"]) == {name for row in stored for name in target.names(row)}
-        assert bool(info["labels"]) != target.numeric
+        assert bool(info["labels"]) == target.has_labels
         truth = target.indexes(stored, handler.labels)
         assert [target.named(truth, row, handler.labels) for row in range(len(stored))] == stored
         labels = {row: key.labels for row, key in read_keys(run.examples, run.spec.task).items()}
@@ -98,8 +98,8 @@ class TaskConformance:
     def test_validate_sees_what_there_is_to_tell_apart(self, run: Run) -> None:
         checks = {one["name"]: one for one in run.statistics.json("checks.json")}
         assert checks["single_class"]["passed"] and checks["single_class"]["value"] >= 1
-        if run.handler.target.numeric:
-            assert checks["label_balance"]["message"].endswith("a number has no labels")
+        if not run.handler.target.has_labels:
+            assert checks["label_balance"]["message"].endswith("has no labels")
         else:
             assert "has the smallest share" in checks["label_balance"]["message"]
 
@@ -153,9 +153,10 @@ class TaskConformance:
 
     def test_training_judges_as_the_evaluation_does(self, run: Run) -> None:
         handler = run.handler
-        rows = read_rows(run.tokens / "test", handler.target.learned)
-        encoded = run.tokens and read_split(run.tokens, "test")
-        logits = run.agent.predict_logits(encoded["input_ids"], encoded.get("type_ids"))
+        alone = read_rows(run.tokens / "test", handler.target.learned)
+        rows = with_company(alone, run.tokens, everything=True)
+        types = None if rows.type_ids is None else list(rows.type_ids)
+        logits = run.agent.predict_logits(list(rows.input_ids), types)
         ours = answers_on_tokens(handler, rows.truth, logits, rows.ids)
         theirs = load(run.bundle_metrics / "predictions.parquet", ours.task, ours.labels)
         place = {name: row for row, name in enumerate(ours.ids)}
@@ -196,8 +197,11 @@ class TaskConformance:
             assert again.named(again.truth, row) == answers.named(answers.truth, row)
             assert again.named(again.prediction, row) == answers.named(answers.prediction, row)
         assert again.confidence() == pytest.approx(answers.confidence(), nan_ok=True)
+        scores = answers.handler.scores
         wrong = [
-            answers.named(answers.truth, row) != answers.named(answers.prediction, row)
+            not scores.agree(
+                answers.named(answers.truth, row), answers.named(answers.prediction, row)
+            )
             for row in range(len(answers))
         ]
         assert (answers.handler.scores.badness(answers) > 0).tolist() == wrong
@@ -323,7 +327,7 @@ class TaskConformance:
 
     def test_a_champion_is_asked_for_the_rows_of_a_challenger(self, run: Run) -> None:
         labels = list(run.handler.labels)
-        more = [] if run.handler.target.numeric else [*labels, "zz-new"]
+        more = [] if not run.handler.target.has_labels else [*labels, "zz-new"]
         theirs = champion_predictions(run.bundle, run.examples, run.spec.task, more)
         ours = load(run.bundle_metrics / "predictions.parquet", run.spec.task, more)
         gap = against_champion(ours, theirs, run.spec.metric, seed=1)

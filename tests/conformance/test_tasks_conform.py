@@ -61,6 +61,22 @@ def tagged(stream: random.Random) -> Row:
     return {"tokens": found, "tags": [kinds.get(word, "O") for word in found]}
 
 
+ASKED = ["film", "story", "plot", "cast", "paris", "night", "scene", "end"]
+
+
+def asked(stream: random.Random) -> Row:
+    about, other = stream.sample(ASKED, 2)
+    order = [about, other] if about < other else [other, about]
+    return {
+        "text": " ".join([*stream.choices(["very", "the", "so"], k=stream.randint(1, 4)), *order]),
+        "document": f"so the {order[0]} and {order[1]} end",
+    }
+
+
+class TestMatching(TaskConformance):
+    case = Case({"type": "matching", "matching": {"negatives": 2}}, asked, 0.8, MORE)
+
+
 class TestClassification(TaskConformance):
     case = Case({"type": "classification"}, labelled, learns=0.9)
 

@@ -11,6 +11,7 @@ import pytest
 from bertworks.evaluation import metrics
 from bertworks.evaluation.floor import floor_predictions
 from bertworks.spec import Task
+from bertworks.tasks import for_task
 from bertworks.tasks.text_features import written_without_spaces
 
 FILLER = ["the", "film", "was", "quite", "very", "on", "and"]
@@ -36,9 +37,9 @@ def labelled(chance: random.Random) -> dict[str, Any]:
 def test_classification() -> None:
     train, test = rows(80, 1, labelled), rows(40, 2, labelled)
     test["truth"] = np.array([["down", "up"].index(name) for name in test["label"]])
-    found = floor_predictions(Task(), ["down", "up"], train, test, seed=1)
+    found = floor_predictions(for_task(Task(), ["down", "up"]), train, test, seed=1)
     assert score(found)["accuracy"] == 1.0
-    again = floor_predictions(Task(), ["down", "up"], train, test, seed=1)
+    again = floor_predictions(for_task(Task(), ["down", "up"]), train, test, seed=1)
     assert (found.prediction == again.prediction).all()
 
 
@@ -46,7 +47,7 @@ def test_one_class_is_answered_with_itself() -> None:
     train, test = rows(10, 1, labelled), rows(5, 2, labelled)
     train["label"] = ["up"] * 10
     test["truth"] = np.ones(5, int)
-    found = floor_predictions(Task(), ["down", "up"], train, test, seed=1)
+    found = floor_predictions(for_task(Task(), ["down", "up"]), train, test, seed=1)
     assert found.prediction.tolist() == [1] * 5
 
 
@@ -58,7 +59,7 @@ def test_chinese_is_counted_by_characters() -> None:
 
     train, test = rows(80, 1, make), rows(40, 2, make)
     test["truth"] = np.array([["down", "up"].index(name) for name in test["label"]])
-    found = floor_predictions(Task(), ["down", "up"], train, test, seed=1)
+    found = floor_predictions(for_task(Task(), ["down", "up"]), train, test, seed=1)
     assert score(found)["accuracy"] == 1.0
 
 
@@ -86,7 +87,7 @@ def test_multi_label() -> None:
     test["truth"] = np.array(
         [[name in on for name in ("cat", "dog")] for on in test["labels"]], int
     )
-    found = floor_predictions(Task(multi_label=True), ["cat", "dog"], train, test, seed=1)
+    found = floor_predictions(for_task(Task(multi_label=True), ["cat", "dog"]), train, test, seed=1)
     assert score(found)["accuracy"] > 0.95
 
 
@@ -102,7 +103,7 @@ def test_pairs_see_what_both_texts_share() -> None:
 
     train, test = rows(200, 1, make), rows(60, 2, make)
     test["truth"] = np.array(test["score"])
-    found = floor_predictions(Task(type="regression", pair=True), [], train, test, seed=1)
+    found = floor_predictions(for_task(Task(type="regression", pair=True), []), train, test, seed=1)
     assert score(found)["pearson"] > 0.9
 
 
@@ -118,6 +119,6 @@ def test_tagging_reads_word_and_neighbours() -> None:
 
     train, test = rows(80, 1, make), rows(30, 2, make)
     test["truth"] = test["tags"]
-    found = floor_predictions(Task(type="tagging"), ["B-PER", "O"], train, test, seed=1)
+    found = floor_predictions(for_task(Task(type="tagging"), ["B-PER", "O"]), train, test, seed=1)
     assert score(found)["entity_f1"] == 1.0
     assert [len(row) for row in found.prediction] == [len(row) for row in test["tags"]]

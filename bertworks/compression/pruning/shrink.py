@@ -200,5 +200,8 @@ def _batches(
 ) -> Iterator[dict[str, np.ndarray]]:
     feed = LabelledFeed(rows, handler.task, batch_size, seed=0, pad=pad)
     for start in range(0, len(chosen), batch_size):
-        (batch,) = feed.parts(chosen[start : start + batch_size], 0, 0, 1)
+        rows_of = feed.together(chosen[start : start + batch_size])
+        if not len(rows_of):
+            continue
+        (batch,) = feed.parts(rows_of, 0, 0, 1)
         yield batch.arrays

@@ -15,6 +15,8 @@ def agreed(group: list[Example], target: Target, data: Data) -> Example | None:
         target: What they hold.
         data: `repeated_scores` for numbers, else `conflicting_labels`.
     """
+    if target.unites:
+        return target.united(group)
     how = data.repeated_scores if target.numeric else data.conflicting_labels
     settled = None if how == "drop" else target.settled(group, how)
     return None if settled is None else {target.column: settled}

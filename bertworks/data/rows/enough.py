@@ -91,7 +91,7 @@ class _Seen:
             [record, *([{**record, "_split": before}] if before else [])], self._data
         )
         value = example[target.column]
-        self._values.update({target.text(value)} if target.numeric else target.counted(value))
+        self._values.update(target.told_apart(value))
 
     def enough(self) -> bool:
         """Whether no later row can make it too few."""

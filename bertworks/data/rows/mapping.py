@@ -14,9 +14,12 @@ from bertworks.data.rows.filters import Filter
 from bertworks.data.rows.missing import MissingTexts
 from bertworks.data.rows.split import content_id
 from bertworks.data.rows.tally import Kind
-from bertworks.data.rows.values import is_blank, plain
+from bertworks.data.rows.values import is_blank, is_missing, plain, tidy
 from bertworks.spec import Clean, Source, Task
 from bertworks.tasks import for_task
+
+LONGEST_NAME = 200
+"""Characters of a document's name, at most."""
 
 
 class Mapper:
@@ -37,8 +40,8 @@ class Mapper:
         self._origin = origin
         self.filter = Filter(source.where)
         self._handler = None if task is None else for_task(task)
-        numeric = self._handler is not None and self._handler.target.numeric
-        self.labels = LabelReader(source, separator, renames=not numeric)
+        plain_target = self._handler is not None and not self._handler.target.has_labels
+        self.labels = LabelReader(source, separator, renames=not plain_target)
         self._missing = MissingTexts(source.empty_words)
         self._answers = "answer" in self._own()
 
@@ -68,7 +71,8 @@ class Mapper:
         """The columns of the texts and of what is learned, and those of the filter."""
         columns, filtered = self._source.columns, list(self._source.where)
         if self._handler is None:
-            return [columns.text, *filtered]
+            named = [columns.document_id] if self._source.documents and columns.document_id else []
+            return [columns.text, *named, *filtered]
         texts = self._handler.form.source_columns(columns)
         return [*texts, *self._handler.target.source_columns(columns), *filtered]
 
@@ -92,6 +96,9 @@ class Mapper:
         columns = self._source.columns
         if self._handler is None:
             text = self._corpus_text(values)
+            if self._source.documents and columns.document_id:
+                name = self.name_of(values, columns.document_id)
+                return {"id": content_id(name), "text": text, "name": name}
             return {"id": content_id(text), "text": text}
         made = self._handler.example(self, columns, values)
         return {
@@ -127,6 +134,20 @@ class Mapper:
         if value is None or (isinstance(value, str) and is_blank(value)):
             return ""
         return self.text(values, column)
+
+    def name_of(self, values: Mapping[str, Any], column: str) -> str:
+        """What a column calls something: a text or a number as such, without space around it.
+
+        Raises:
+            Refused: There is none, or it is longer than 200 characters.
+        """
+        value = cell(values, column)
+        name = "" if is_missing(value) else tidy(plain(value))
+        if not name or len(name) > LONGEST_NAME:
+            raise Refused(
+                f"column {column!r} holds no name of 1 to {LONGEST_NAME} characters", value
+            )
+        return whole(name)
 
     def words_and_tags(self, values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """Cleaned words and their IOB2 tags, as many.

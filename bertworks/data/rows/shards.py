@@ -18,6 +18,7 @@ _BATCH_CHARACTERS = 16 << 20
 
 CORPUS_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
 OUTSIDE_SCHEMA = CORPUS_SCHEMA.append(pa.field("source", pa.string()))
+DOCUMENTS_SCHEMA = CORPUS_SCHEMA.append(pa.field("seen", pa.int64()))
 
 
 def examples_schema(task: Task, extra: list[str]) -> pa.Schema:

@@ -9,6 +9,7 @@ import numpy as np
 
 from bertworks.contracts.statistics import Check
 from bertworks.data.validation.anomalies import Anomaly
+from bertworks.data.validation.profile.columns import TextColumn
 from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.data.validation.profile.scan import LENGTHS, Scan
 from bertworks.data.validation.profile.summary import Divergence
@@ -201,6 +202,10 @@ def _single_class(scan: Scan, task: Task) -> Check:
     values = scan.labels.rows["train"]
     if target.numeric:
         values = Counter(map(str, np.unique(scan.numbers(target.column, "train"))))
+    elif not target.has_labels:
+        column = scan.columns["train"].get(target.column)
+        count = column.unique() if isinstance(column, TextColumn) else 0
+        values = Counter(map(str, range(count)))  # how many there are, not which
     found, limit, what = target.variety(values, rows)
     message = f"the {rows} training rows hold {found} {what}; at least {limit} needed"
     return Check("single_class", "", found >= limit, message, found, limit)
@@ -286,4 +291,5 @@ def _total(scan: Scan) -> int:
 
 
 def _no_labels(task: Task) -> str:
-    return "a number has no labels" if for_task(task).target.numeric else "there are no labels"
+    target = for_task(task).target
+    return "there are no labels" if target.has_labels else f"a {target.named_value} has no labels"

@@ -37,7 +37,7 @@ class LabelCounter:
     def add(self, batch: ExamplesBatch) -> None:
         """Counts a batch; a column that is missing or is not text is left to the schema check."""
         name = self._target.column
-        if self._target.numeric or name not in batch.columns.schema.names:
+        if not self._target.has_labels or name not in batch.columns.schema.names:
             return
         column = batch.columns.column(name)
         if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):

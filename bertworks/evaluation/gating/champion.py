@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from bertworks.evaluation import data
-from bertworks.evaluation.predictions import decode
+from bertworks.evaluation.predictions import decode_by
 from bertworks.runtime.loading import answer, cleaned_by, load_agent
 from bertworks.spec import Task
 from bertworks.storage.artifacts import Artifact
-from bertworks.tasks import for_task, form_of
+from bertworks.tasks import form_of
 from bertworks.tasks.predictions import Predictions
 
 
@@ -35,7 +35,7 @@ def champion_predictions(
     rows = data.labelled_rows(task, examples, every)
     encoded = agent.encode(form_of(agent.task).rows(rows), cleaned=cleaned_by(agent, examples))
     logits = answer(agent, encoded)
-    handler = for_task(task, every)
+    handler = agent.handler.knowing(every)
     logits = [handler.widened(one, agent.labels) for one in logits]
     asked: dict[str, list[Any]] = {
         "id": rows["id"],
@@ -43,4 +43,4 @@ def champion_predictions(
         "starts": encoded.starts or [],
         "kept": encoded.kept or [],
     }
-    return decode(task, every, asked, logits, agent.info.score)
+    return decode_by(handler, asked, logits)

@@ -62,7 +62,7 @@ class Counting:
             if sure == sure:  # not every task's answers tell
                 self._all.sure.add(key, sure)
         for answer in exchange.answers:
-            if bundle.agent.handler.target.numeric:
+            if not bundle.agent.handler.target.has_labels:
                 self._all.scores.add(key, float(answer["score"]))
                 continue
             for label in names_of(answer):

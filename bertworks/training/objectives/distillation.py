@@ -127,7 +127,7 @@ class TaughtFeed:
     def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[MicroBatch]:
         """The step's rows in `parts` micro-batches, of which the last may be empty."""
         plain = self.feed.parts(item, epoch, number, parts)
-        chosen = np.array_split(item, parts)
+        chosen = self.feed.split(item, parts)
         return [self._taught(*pair) for pair in zip(plain, chosen, strict=True)]
 
     def _taught(self, batch: MicroBatch, rows: np.ndarray) -> MicroBatch:

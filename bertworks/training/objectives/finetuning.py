@@ -15,6 +15,7 @@ from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import Weights
 from bertworks.models.model import BertModel, build
 from bertworks.notices import Notice
+from bertworks.progress import stage
 from bertworks.spec import Finetune
 from bertworks.storage.artifacts import Artifact
 from bertworks.storage.checkpoints import Checkpoints
@@ -99,7 +100,7 @@ def finetune(
     material = Material.read(tokens, handler, initial)
     model, state = finetune_on(material, settings, checkpoints)
     epochs, metric = material.length(settings).epochs, settings.metric or handler.default_metric
-    return model, state, of_finetuning(state, settings, metric, epochs, len(material.validation))
+    return model, state, of_finetuning(state, settings, metric, epochs, material.validation.asked)
 
 
 def finetune_on(
@@ -128,6 +129,11 @@ def finetune_on(
     weights = label_weights(handler, material.train.targets, settings.class_weights)
     feed, length = material.feed(settings), material.length(settings)
     selection = selection_for(model, material, settings)
+    if feed.company is not None and handler.negatives:
+        # By the encoder as it starts, before a checkpoint is read: a resumed run finds the same ones.
+        with stage("mining hard negatives"):
+            found = Predictor(model).logits(material.train, material.info.special.pad)
+            feed.company.mine(found, handler.negatives)
     state = train(
         model,
         feed,

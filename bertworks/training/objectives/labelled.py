@@ -23,7 +23,11 @@ EVALUATION_TOKENS = 4096
 
 
 class LabelledFeed:
-    """Batches of rows of like length, shuffled anew each epoch."""
+    """Batches of rows of like length, shuffled anew each epoch.
+
+    Attributes:
+        company: What rows are learned with, which stands in their batches; or None.
+    """
 
     def __init__(
         self, rows: LabelledRows, task: Task, batch_size: int, seed: int, pad: int = 0
@@ -31,10 +35,28 @@ class LabelledFeed:
         self.rows, self.task, self.batch_size = rows, task, batch_size
         self._target = for_task(task).target
         self.seed, self.pad = seed, pad
+        self.company = self._target.company(rows.targets)
 
     def steps(self, epoch: int) -> Sequence[np.ndarray]:
         """Row indices of each optimizer step."""
-        return batches(self.rows.lengths, self.batch_size, self.seed, epoch)
+        if self.company is None:
+            return batches(self.rows.lengths, self.batch_size, self.seed, epoch)
+        asked = self.rows.lengths[: self.company.asked]
+        return [
+            self.together(rows, epoch) for rows in batches(asked, self.batch_size, self.seed, epoch)
+        ]
+
+    def together(self, chosen: np.ndarray, epoch: int = 0) -> np.ndarray:
+        """Some rows, and what they are learned with."""
+        if self.company is None:
+            return chosen
+        return self.company.together(chosen, self.seed, epoch)
+
+    def split(self, item: np.ndarray, parts: int) -> list[np.ndarray]:
+        """The row indices of a step's micro-batches."""
+        if self.company is None:
+            return np.array_split(item, parts)
+        return self.company.split(item, parts)
 
     def shape(self, item: np.ndarray) -> tuple[int, int]:
         """(rows, tokens a row) of a step."""
@@ -42,7 +64,7 @@ class LabelledFeed:
 
     def parts(self, item: np.ndarray, epoch: int, number: int, parts: int) -> list[MicroBatch]:
         """The step's rows in `parts` micro-batches, of which the last may be empty."""
-        return [self._batch(chosen) for chosen in np.array_split(item, parts)]
+        return [self._batch(chosen) for chosen in self.split(item, parts)]
 
     def _batch(self, chosen: np.ndarray) -> MicroBatch:
         arrays = inputs_of(self.rows, chosen, self.pad)
