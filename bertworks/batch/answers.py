@@ -5,17 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from bertworks.batch.texts import Given
-
-# What spreadsheets take for a formula where a cell begins with it; full-width forms count as well.
-_FORMULA = re.compile(r"[ \u00a0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?%?")
+from bertworks.data.formats.csv_formulas import MARK, is_formula
 
 
 @dataclass
@@ -115,6 +111,14 @@ class Writer:
         self._table.writerow(flat)
         self._pass_on(stream)
 
+    def head(self, stream: TextIO, names: Sequence[str], answer: Mapping[str, object]) -> None:
+        """Writes a table's header alone: the input's columns, and those of any answer."""
+        if self._format != "jsonl" and self._table is None:
+            known = beside(dict.fromkeys(names), answer)
+            self.told.columns = [self._cell(key) for key in dict.fromkeys((*known, *answer))]
+            self._begin(self.told.columns).writeheader()
+            self._pass_on(stream)
+
     def _begin(self, columns: Sequence[str]) -> csv.DictWriter[str]:
         delimiter = "\t" if self._format == "tsv" else ","
         # With "\n" as its end of line, it would not quote cells that hold "\r".
@@ -135,10 +139,10 @@ class Writer:
         text = (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         )
-        if self._keep or not _FORMULA.match(text) or _NUMBER.fullmatch(text):
+        if self._keep or not is_formula(text):
             return _encodable(text)
         self.told.formulas += 1
-        return _encodable(f"'{text}")
+        return _encodable(MARK + text)
 
 
 def beside(record: Mapping[str, object], answer: Mapping[str, object]) -> dict[str, object]:

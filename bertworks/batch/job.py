@@ -14,7 +14,7 @@ from typing import Any
 from bertworks.batch.journal import Journal, State, discard, identity, journal
 from bertworks.batch.outputs import PARQUET, Output, format_of, output_for
 from bertworks.batch.pace import Pace
-from bertworks.batch.rows import CHUNK_ROWS, BadRow, Followed, ending_of
+from bertworks.batch.rows import CHUNK_ROWS, BadRow, Followed, ending_of, header_of
 from bertworks.batch.texts import Form, Given, column_names, read_all
 from bertworks.errors import DataError
 from bertworks.storage.replacing import named_place_fault, replacing
@@ -42,9 +42,8 @@ class Job:
 
     @property
     def rejected(self) -> Path:
-        """Where the rows go that cannot be answered."""
-        name = self.out.name.removesuffix(".gz").removesuffix(".GZ")
-        return self.out.with_name(f"{Path(name).stem}.rejected.jsonl")
+        """Where the rows go that cannot be answered: beside each output a file of its own."""
+        return self.out.with_name(f"{self.out.name}.rejected.jsonl")
 
     @property
     def identity(self) -> str:
@@ -143,10 +142,18 @@ def _answer(agent: Any, job: Job, kept: Journal) -> tuple[State, Output]:
             size = kept.rejects.stat().st_size
             kept.note(State(state.job, number, output.place, rejected, size, output.told))
         pace.advance(len(chunk))
+    if not (number or output.told.rows):
+        output.head(header_of(job.file), _sample(agent, job.top))
     output.settle(last=True)
     pace.end(str(job.out))
     size = kept.rejects.stat().st_size
     return State(state.job, number, output.place, rejected, size, output.told), output
+
+
+def _sample(agent: Any, top: int) -> Mapping[str, object]:
+    """Any answer: which columns an output has."""
+    (answer,) = agent.predict([form_of(agent.task).sample])
+    return top_labels(answer, top)
 
 
 def checked(form: Any, place: int, item: Given | BadRow) -> Given | BadRow:

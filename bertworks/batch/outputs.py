@@ -44,6 +44,9 @@ class Output(Protocol):
     def settle(self, last: bool = False) -> bool:
         """Brings to the disk what is due; True: all rows that were written are there."""
 
+    def head(self, names: Sequence[str], answer: Mapping[str, object]) -> None:
+        """Begins an output that gets no rows: the input's columns, and any answer of the agent's."""
+
     def finish(self, path: Path) -> None:
         """Writes the whole file to `path`."""
 
@@ -98,6 +101,10 @@ class TextOutput:
             self.place += len(content)
         return True
 
+    def head(self, names: Sequence[str], answer: Mapping[str, object]) -> None:
+        """Writes the header of a table."""
+        self._writer.head(self._chunk, names, answer)
+
     def finish(self, path: Path) -> None:
         """Moves the text to `path`, on the same disk."""
         if self._packed and not self.place:
@@ -123,6 +130,7 @@ class ParquetOutput:
         told: Told | None = None,
     ) -> None:
         self._folder, self._types = folder, types or {}
+        self._empty: pa.Schema | None = None
         self._rows: list[dict[str, object]] = []
         self._told, self.place = told or Told(), place
 
@@ -146,13 +154,21 @@ class ParquetOutput:
             self.place += 1
         return not self._rows
 
+    def head(self, names: Sequence[str], answer: Mapping[str, object]) -> None:
+        """Keeps the columns and types that a row would have; of tables that tell none, text."""
+        given = {name: None if name in self._types else "" for name in names}
+        row = {**beside(given, answer), **answer}
+        types = beside(self._types, answer)
+        self._empty = _table([row], types).schema
+
     def finish(self, path: Path) -> None:
         """Joins the parts, a row group each, under the columns and types that fit them all."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         parts = [self._part(number) for number in range(self.place)]
-        schema = _together([pq.read_schema(part) for part in parts])
+        schemas = [pq.read_schema(part) for part in parts]
+        schema = _together(schemas or ([self._empty] if self._empty is not None else []))
         with pq.ParquetWriter(path, schema) as writer:
             for part in parts:
                 table = pq.read_table(part)

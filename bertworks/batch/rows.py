@@ -92,6 +92,27 @@ def read_records(
     return json_records(file, tally, followed)
 
 
+def header_of(file: Path) -> list[str]:
+    """The columns of a table, whether or not it has rows; of no table: none.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    ending = ending_of(file)
+    if ending == ".parquet":
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(file).names)
+    if ending not in (".csv", ".tsv"):
+        return []
+    with _open(file, "") as stream:
+        lines = BoundedLines(stream, _LONGEST_ROW, '"')
+        dialect = Dialect("\t" if ending == ".tsv" else ",")
+        first = next(CsvReader(str(file), lines, dialect, tally=Tally()).records(), None)
+    cells = None if first is None else first.cells
+    return [] if cells is None else _header([name.strip() for name in cells], file)
+
+
 def ending_of(file: Path) -> str:
     """The ending that says the format, behind which another may say how the file is packed."""
     return Path(unpacked_name(file.name)).suffix.lower()

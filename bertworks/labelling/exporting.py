@@ -10,6 +10,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from bertworks.contracts.agent import AgentRecord
+from bertworks.data.formats.csv_formulas import marked
 from bertworks.errors import DataError
 from bertworks.labelling.pool import Candidate
 from bertworks.storage.replacing import named_place_fault, replacing
@@ -55,6 +56,12 @@ def export(
             "doccano has no place for an intent beside spans of text, which this agent learns from.",
             "Give the format label-studio.",
         )
+    view = out.with_suffix(".xml")
+    if format_ == "label-studio" and view.exists():
+        raise DataError(
+            f"{view} is there already: the labelling interface would be written over it.",
+            "Name another file.",
+        )
     if target.per_word and format_ == "csv":
         raise DataError(
             "A CSV file has no place for spans of text, which a tagging agent learns from.",
@@ -74,7 +81,6 @@ def export(
             json.dump(tasks, stream, ensure_ascii=False, indent=1)
     if format_ != "label-studio":
         return [out]
-    view = out.with_suffix(".xml")
     with replacing(view, fault=named_place_fault) as path:
         path.write_text(interface(info), encoding="utf-8")
     return [out, view]
@@ -109,7 +115,8 @@ def _write_csv(chosen: Sequence[Candidate], stream: Any) -> None:
     writer.writeheader()
     for one in chosen:
         known = {"id": one.key, "label": "", "predicted": _said(one.answer)}
-        writer.writerow({**known, **one.shown, "sureness": round(1 - one.doubt, 4)})
+        cells = {name: marked(value) for name, value in {**known, **one.shown}.items()}
+        writer.writerow({**cells, "sureness": round(1 - one.doubt, 4)})
 
 
 def _doccano(one: Candidate) -> dict[str, Any]:

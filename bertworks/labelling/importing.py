@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +18,19 @@ from typing import Any
 
 from bertworks import progress
 from bertworks.contracts.agent import AgentRecord
+from bertworks.data.formats.csv_formulas import unmarked
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.data.sources.first_bytes import check_text
 from bertworks.errors import DataError
+from bertworks.labelling.pool import TEXTS, key_of
 from bertworks.spec import Clean, Source
 from bertworks.storage.replacing import named_place_fault, replacing
 from bertworks.tasks import for_task
 from bertworks.tasks.target import Target
 
 _LONGEST = 10_000_000
+_OWN_ID = re.compile("[0-9a-f]{16}")
 _SHOWN = 3
 
 
@@ -117,7 +121,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         if file.suffix.lower() in (".csv", ".tsv"):
             tab = "\t" if file.suffix.lower() == ".tsv" else ","
             with file.open(encoding="utf-8-sig", newline="") as stream:
-                yield from csv.DictReader(stream, delimiter=tab)
+                yield from map(_unmarked, csv.DictReader(stream, delimiter=tab))
             return
         text = file.read_text(encoding="utf-8-sig")
         if text.lstrip().startswith("["):
@@ -132,6 +136,22 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
             f"{file} cannot be read: {error}.",
             "Give CSV, Label Studio's JSON, or doccano's JSON lines, as the tool exports them.",
         ) from None
+
+
+def _unmarked(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of our own export without the marks that kept spreadsheets from running its cells.
+
+    Other tables have no `id` of ours, and their cells are what they are.
+    """
+    if not _OWN_ID.fullmatch(str(row.get("id", ""))):
+        return row
+    texts = {name: row[name] for name in TEXTS if isinstance(row.get(name), str)}
+    # Where they are as they were exported already, there was no mark, or somebody took it away.
+    marked = {"label"} if key_of(texts) == row["id"] else {*texts, "label"}
+    return {
+        name: unmarked(value) if name in marked and isinstance(value, str) else value
+        for name, value in row.items()
+    }
 
 
 def _annotations(task: Any) -> Iterator[dict[str, Any]]:

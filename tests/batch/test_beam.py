@@ -1,7 +1,5 @@
 """Beam's answers are, byte for byte, those of one machine."""
 
-from pathlib import Path
-
 import pytest
 
 from bertworks.batch import beam as by_beam
@@ -27,7 +25,7 @@ def test_the_bytes_are_those_of_one_machine(tmp_path, bundle, monkeypatch, out) 
     state = answer_by_beam(Job(bundle, file, there))
     assert (state.told.rows, state.rejected) == (36, 1)
     assert there.read_bytes() == here.read_bytes()
-    pairs = [tmp_path / f"{Path(one.name).stem}.rejected.jsonl" for one in (here, there)]
+    pairs = [tmp_path / f"{one.name}.rejected.jsonl" for one in (here, there)]
     assert pairs[0].read_bytes() == pairs[1].read_bytes()
     assert not list(tmp_path.glob(".*"))
 

@@ -111,7 +111,9 @@ def test_bad_rows_are_kept_apart_with_their_reasons(tmp_path, bundle, agent, cap
     tell(job, answer_file(agent, job))
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["text"] for row in rows] == [f"good film {i}" for i in range(9)]
-    bad = [json.loads(line) for line in (tmp_path / "out.rejected.jsonl").read_text().splitlines()]
+    bad = [
+        json.loads(line) for line in (tmp_path / "out.csv.rejected.jsonl").read_text().splitlines()
+    ]
     assert [(one["row"], one["received"]) for one in bad] == [
         (4, {"text": 7}), (5, "[1,"), (12, {"other": "x"}),
     ]  # fmt: skip
@@ -120,7 +122,7 @@ def test_bad_rows_are_kept_apart_with_their_reasons(tmp_path, bundle, agent, cap
     # Mended, the file of bad rows says that there is none any more.
     file.write_text("".join(good))
     answer_file(agent, Job(bundle, file, out))
-    assert (tmp_path / "out.rejected.jsonl").read_text() == ""
+    assert (tmp_path / "out.csv.rejected.jsonl").read_text() == ""
 
 
 def test_bad_rows_are_kept_once_by_a_killed_run(tmp_path, bundle, agent) -> None:
@@ -129,7 +131,7 @@ def test_bad_rows_are_kept_once_by_a_killed_run(tmp_path, bundle, agent) -> None
     with pytest.raises(Killed):
         answer_file(Dying(agent, 4), Job(bundle, file, out))
     answer_file(agent, Job(bundle, file, out))
-    bad = (tmp_path / "out.rejected.jsonl").read_text().splitlines()
+    bad = (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()
     assert [json.loads(line)["row"] for line in bad] == [1, 6, 11, 16, 21, 26]
     assert [json.loads(one)["id"] for one in out.read_text().splitlines()] == [
         str(i) for i in range(30) if i % 5
@@ -154,7 +156,7 @@ def test_another_input_or_agent_begins_anew(tmp_path, bundle, agent) -> None:
 
 
 def test_nothing_is_written_over_what_is_read_or_by_two(tmp_path, bundle, agent) -> None:
-    file = made(tmp_path, "out.rejected.jsonl")
+    file = made(tmp_path, "out.csv.rejected.jsonl")
     before = file.read_bytes()
     with pytest.raises(DataError, match="they would be lost"):
         answer_file(agent, Job(bundle, file, tmp_path / "out.csv"))
@@ -250,3 +252,42 @@ def _items(state: Path) -> int:
         return int(json.loads(state.read_text())["items"])
     except (OSError, ValueError):
         return 0
+
+
+@pytest.mark.parametrize("source", ["rows.csv", "rows.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.parquet", "a.jsonl"])
+def test_a_file_without_rows_gives_the_columns_of_one_with_rows(
+    tmp_path, bundle, agent, source, name
+) -> None:
+    (tmp_path / "one").mkdir()
+    full, empty = made(tmp_path / "one", source, rows=1), tmp_path / source
+    if source.endswith(".csv"):
+        empty.write_text("id,text,n\n")
+    else:
+        pq.write_table(pq.read_table(full).slice(0, 0), empty)
+    answer_file(agent, Job(bundle, full, tmp_path / "one" / name))
+    assert answer_file(agent, Job(bundle, empty, tmp_path / name)).told.rows == 0
+    found, wanted = tmp_path / name, tmp_path / "one" / name
+    if name.endswith(".parquet"):
+        table = pq.read_table(found)
+        assert table.num_rows == 0 and table.schema.equals(pq.read_table(wanted).schema)
+    elif "jsonl" in name:
+        assert found.read_bytes() == b""
+    else:
+        opened = gzip.open if name.endswith(".gz") else open
+        with opened(found, "rt") as one, opened(wanted, "rt") as other:
+            lines = one.read().splitlines()
+            assert lines == other.read().splitlines()[:1]
+
+
+def test_two_outputs_of_one_name_keep_their_bad_rows_apart(tmp_path, bundle, agent) -> None:
+    for number, ending in enumerate(("jsonl", "csv", "jsonl.gz"), 1):
+        file = tmp_path / f"{number}.jsonl"
+        file.write_text('{"text": "b"}\n' + "[1,\n" * number)
+        answer_file(agent, Job(bundle, file, tmp_path / f"a.{ending}"))
+    counts = {
+        one.name: len(one.read_text().splitlines()) for one in tmp_path.glob("*.rejected.jsonl")
+    }
+    assert counts == {
+        "a.jsonl.rejected.jsonl": 1, "a.csv.rejected.jsonl": 2, "a.jsonl.gz.rejected.jsonl": 3,
+    }  # fmt: skip

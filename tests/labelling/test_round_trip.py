@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bertworks.data.formats.csv_formulas import is_formula
 from bertworks.errors import DataError
 from bertworks.labelling.choosing import choose, judge
 from bertworks.labelling.exporting import export, interface
@@ -98,6 +99,35 @@ def test_what_was_labelled_comes_back(tmp_path, agents, task: str, format_: str)
     for row, line, label in zip(rows, found, said, strict=True):
         assert {name: line[name] for name in row.texts} == row.texts
         assert sorted(line["label"]) == sorted(label) if task == "multi" else line["label"] == label
+
+
+HOSTILE = ["=1+1", "'=1+1", "''=1", "'plain", "-5", "+cmd|' /C calc'!A0", "@SUM(A1)", "  =1", "＝1"]
+
+
+def test_texts_that_spreadsheets_would_run_are_marked_and_come_back(tmp_path, agents) -> None:
+    agent = agents["classification"]
+    rows = [Candidate({"text": text}, key_of({"text": text})) for text in HOSTILE]
+    judge(rows, agent)
+    (file,) = export(rows, agent.info, tmp_path / "rows.csv", "csv")
+    with file.open(encoding="utf-8", newline="") as stream:
+        shown = [row["text"] for row in csv.DictReader(stream)]
+    assert not any(is_formula(text) for text in shown)
+    assert [text for text in shown if text in HOSTILE] == ["'=1+1", "'plain", "-5"]
+    out = tmp_path / "labelled.jsonl"
+    import_labels([annotate("classification", "csv", file, ["good"] * len(rows))], agent.info, out)
+    found = [json.loads(line)["text"] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert found == [text.strip() for text in HOSTILE]
+    own = tmp_path / "own.csv"  # of somebody else, whose apostrophe is their own
+    own.write_text("text,label\n'=1+1,good\n")
+    import_labels([own], agent.info, tmp_path / "own.jsonl")
+    assert json.loads((tmp_path / "own.jsonl").read_text())["text"] == "'=1+1"
+
+
+def test_no_labelling_interface_is_written_over(tmp_path, agents) -> None:
+    (tmp_path / "rows.xml").write_text("mine")
+    with pytest.raises(DataError, match="rows.xml is there already"):
+        export([], agents["classification"].info, tmp_path / "rows.json", "label-studio")
+    assert (tmp_path / "rows.xml").read_text() == "mine" and not (tmp_path / "rows.json").exists()
 
 
 @pytest.mark.parametrize("format_", ["label-studio", "doccano"])
