@@ -6,17 +6,15 @@ Each request is due at its time and its latency counts from there, so that a ser
 while is charged for all who came meanwhile. Prints JSON: statuses with their counts, and p50 and p99 of
 the seconds of what was answered with 200. What was not answered stands among the statuses by its kind:
 `connect` (no connection came about), `reset` and `closed` (the connection ended before the answer, by a
-reset or in order), `late` (nothing within a minute), `files` (this side may open no more). A request on
-a connection that was kept and is closed before an answer begins is asked once more on a new one, as
-HTTP clients do, and counted as `again`. `sent_late` is how late this side was itself, p99: where that is
-much, it measures itself.
+reset or in order), `late` (nothing within a minute). A request on a connection that was kept and is
+closed before an answer begins is asked once more on a new one, as HTTP clients do, and counted as
+`again`. `sent_late` is how late this side was itself, p99: where that is much, it measures itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
-import errno
 import json
 import resource
 import sys
@@ -26,6 +24,8 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+MOST = 3000
+"""Connections at once; a request that finds all of them busy waits here, and its seconds count."""
 LONGEST = 60.0
 """Seconds that one request may take before it counts as broken."""
 
@@ -88,7 +88,7 @@ async def main(url: str, bodies: list[bytes], rate: float, seconds: float) -> di
     statuses: collections.Counter[str] = collections.Counter()
     took: list[float] = []
     behind: list[float] = []
-    loop = asyncio.get_running_loop()
+    loop, free = asyncio.get_running_loop(), asyncio.Semaphore(MOST)
 
     async def ask(request: bytes, fresh: bool = False) -> int:
         while idle and not idle[-1].open:
@@ -97,9 +97,8 @@ async def main(url: str, bodies: list[bytes], rate: float, seconds: float) -> di
         if line is None:
             try:
                 _, line = await loop.create_connection(Line, place.hostname, place.port)
-            except OSError as error:
-                files = error.errno in (errno.EMFILE, errno.ENFILE)
-                raise _Broken("files" if files else "connect") from None
+            except OSError:
+                raise _Unreached from None
         status = await line.ask(request)
         if line.open:
             idle.append(line)
@@ -108,14 +107,14 @@ async def main(url: str, bodies: list[bytes], rate: float, seconds: float) -> di
     async def one(due: float, request: bytes) -> None:
         behind.append(time.perf_counter() - due)
         try:
-            async with asyncio.timeout(LONGEST):
+            async with free, asyncio.timeout(LONGEST):
                 try:
                     status = await ask(request)
                 except Stale:
                     statuses["again"] += 1
                     status = await ask(request, fresh=True)
-        except _Broken as broken:
-            statuses[str(broken)] += 1
+        except _Unreached:
+            statuses["connect"] += 1
         except ConnectionResetError:
             statuses["reset"] += 1
         except OSError:
@@ -144,8 +143,8 @@ async def main(url: str, bodies: list[bytes], rate: float, seconds: float) -> di
     }  # fmt: skip
 
 
-class _Broken(Exception):
-    """No answer came, by which kind."""
+class _Unreached(Exception):
+    """No connection came about."""
 
 
 def _part(seconds: list[float], percent: int) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -79,4 +80,25 @@ def check_nesting(body: bytes, limits: Limits) -> None:
             f"Lists and objects must be at most {limits.depth} inside each other. "
             f"Received: {deepest}",
             setting("depth", deepest),
+        )  # fmt: skip
+
+
+def check_members(value: Any, known: Collection[str], where: str) -> None:
+    """Refuses an object with members that nobody would read: what was meant by them would not be done.
+
+    Args:
+        value: Decoded JSON.
+        known: The members that an object there may have.
+        where: What to call it in messages.
+
+    Raises:
+        Refused: It has another one.
+    """
+    unknown = sorted(set(value) - set(known)) if isinstance(value, dict) else []
+    if unknown:
+        raise Refused(
+            400, "member",
+            f"{where} may have {', '.join(f'`{one}`' for one in known)} alone. "
+            f"Received: {', '.join(f'`{one[:40]}`' for one in unknown[:8])}",
+            "Leave it out, or correct its name.",
         )  # fmt: skip

@@ -195,6 +195,8 @@ def _named(known: object, given: str, file: Path) -> Key:
 def _cells(key: Key, now: datetime) -> list[str]:
     state = "expired" if key.is_over(now) else "good"
     ends = f"until {key.expires:%Y-%m-%d %H:%M}" if key.expires else "for ever"
+    if key.overlaps(now):
+        ends += f" (its old secret until {key.previous_until:%Y-%m-%d %H:%M})"
     may = ", ".join(key.models) or "all models"
     return [
         key.id, key.name, state, f"made {key.created:%Y-%m-%d}", ends,

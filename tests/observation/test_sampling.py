@@ -207,6 +207,9 @@ def test_feedback_on_words_is_a_tag_a_word(tmp_path, tagger) -> None:
     _told(serving)
     wrong = post(app, "/v1/feedback", {"request": identifier, "tags": ["O"]})
     assert wrong.status == 422 and "2 texts" in wrong.json()["error"]
+    unknown = post(app, "/v1/feedback", {"request": identifier, "tags": ["O", "B-Per"]})
+    assert unknown.status == 422 and "'B-Per'" in unknown.json()["error"]
+    assert "'O', " in unknown.json()["error"]
     right = {"request": identifier, "tags": ["O", "B-PER"]}
     assert post(app, "/v1/feedback", right).status == 200
     _close(serving)

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from bertworks.errors import EnvironmentFault
 from bertworks.serving.access import keyfile, keys
 from bertworks.serving.access.keyfile import KeyFile
 from bertworks.serving.access.keys import Allowance, Key
+from pipelines.cli.main import app as cli
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -179,3 +181,20 @@ def test_an_id_stands_for_one_key(tmp_path):
     (tmp_path / "b.json").write_bytes((tmp_path / "a.json").read_bytes())
     with pytest.raises(EnvironmentFault, match="twice"):
         keyfile.read(tmp_path)
+
+
+def test_the_list_of_keys_tells_until_when_an_old_secret_is_good(tmp_path):
+    file = tmp_path / "keys.json"
+
+    def run(*command):
+        done = CliRunner().invoke(cli, ["keys", *command, "--file", str(file)])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    run("create", "shop")
+    assert "old secret" not in run("list")
+    run("rotate", "shop", "--overlap", "24h")
+    (key,) = keyfile.read(file).values()
+    assert f"(its old secret until {key.previous_until:%Y-%m-%d %H:%M})" in run("list")
+    run("rotate", "shop")
+    assert "old secret" not in run("list")

@@ -75,6 +75,7 @@ def test_each_path_answers_as_the_document_says(app, document):
 def test_what_the_document_does_not_take_the_server_does_not_take_either(app, document):
     wrong = [{}, [], {"instances": []}, {"instances": [1]}, {"instances": ["a"], "top": 0},
              {"instances": [{"text": "a", "more": 1}]}, {"instances": [None]},
+             {"instances": ["a"], "Top": 1},
              {"instances": ["a"] * 1025}]  # fmt: skip
     for name in TASKS:
         path = f"/v1/models/{name}:predict"

@@ -81,8 +81,11 @@ class Key:
         # Both are compared whatever the first says: how long it takes tells nothing.
         present = hmac.compare_digest(digest, self.sha256)
         before = hmac.compare_digest(digest, self.previous or _NOBODY)
-        overlap = self.previous_until is not None and now < self.previous_until
-        return (present or (before and overlap)) and not self.is_over(now)
+        return (present or (before and self.overlaps(now))) and not self.is_over(now)
+
+    def overlaps(self, now: datetime) -> bool:
+        """Whether the secret from before `rotate` is still good."""
+        return self.previous_until is not None and now < self.previous_until
 
     def is_over(self, now: datetime) -> bool:
         """Whether it has expired."""

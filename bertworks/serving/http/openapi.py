@@ -173,7 +173,12 @@ def _predict(model: ServedModel, limits: Limits) -> Schema:
         "minItems": 1,
         "maxItems": limits.rows,
     }
-    asked = object_of({"instances": rows}, top={"type": ["integer", "null"], "minimum": 1})
+    asked = object_of(
+        {"instances": rows},
+        closed=True,
+        top={"type": ["integer", "null"], "minimum": 1},
+        signature_name={},
+    )
     answers = {"type": "array", "items": {"$ref": f"#/components/schemas/{model.name}.answer"}}
     told = object_of(
         {"predictions": answers, "model_name": _TEXT, "model_version": _TEXT, "digest": _TEXT}
@@ -194,19 +199,25 @@ def _infer(model: ServedModel, limits: Limits) -> Schema:
             "datatype": {"enum": ["BYTES"]},
             "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 8},
             "data": {"type": "array", "items": {"type": ["string", "array"]}},
-        }
+        },
+        closed=True,
+        parameters={"type": ["object", "null"]},
     )
     outputs = protocols.output_types(task, model.champion.fields)
     names = [name for name, _ in outputs]
     wanted = object_of(
         {"name": {"enum": names}},
+        closed=True,
         parameters={"type": ["object", "null"], "properties": {"binary_data": {"type": "boolean"}}},
     )
     asked = object_of(
         {"inputs": {"type": "array", "items": tensor, "minItems": 1}},
+        closed=True,
         id={"type": ["string", "null"]},
         outputs={"type": ["array", "null"], "items": wanted, "maxItems": len(names)},
         parameters=_PARAMETERS,
+        model_name={},
+        model_version={},
     )
     output = object_of(
         {

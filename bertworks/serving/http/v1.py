@@ -14,6 +14,9 @@ from bertworks.serving.models.served import ServedModel
 from bertworks.spec.limits import Limits
 from bertworks.tasks.top import checked_top, top_labels
 
+MEMBERS = ("instances", "top", "signature_name")
+"""Of a request; TensorFlow Serving's clients name the one signature that a model here has."""
+
 
 async def predict(
     model: ServedModel,
@@ -41,6 +44,7 @@ async def predict(
     value = reading.load(body, limits)
     structured = not binary and events.in_body(value)
     asked = value["data"] if structured else value
+    reading.check_members(asked, MEMBERS, "A V1 request")
     bundle = model.choose(exchange)
     rows = protocols.rows_of_instances(asked, bundle.agent.task, limits)
     top = checked_top(asked.get("top"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -27,6 +27,10 @@ from bertworks.spec.limits import Limits
 from bertworks.tasks.top import top_labels
 
 JSON_LENGTH = "inference-header-content-length"
+REQUEST = ("id", "inputs", "outputs", "parameters", "model_name", "model_version")
+"""Members of a request: the protocol's, and what kserve's client adds, which the path says already."""
+INPUT = ("name", "shape", "datatype", "data", "parameters")
+OUTPUT = ("name", "parameters")
 
 
 async def infer(
@@ -104,7 +108,7 @@ def encoded(head: Mapping[str, Any], outputs: list[OutputTensor]) -> Reply:
 
 
 def _request(value: Any, behind: bytes | None) -> InferRequest:
-    request = _object(value, "The request")
+    request = _object(value, "The request", REQUEST)
     inputs = _list(request, "inputs", "The request")
     if behind is not None:
         _check_sizes(inputs, len(behind))
@@ -139,7 +143,7 @@ def _check_sizes(inputs: list[Any], length: int) -> None:
 
 def _input(value: Any, where: str, behind: bytes | None, place: int) -> tuple[InputTensor, int]:
     """A tensor, and how many of the bytes behind the JSON it takes."""
-    tensor = _object(value, where)
+    tensor = _object(value, where, INPUT)
     for name in ("name", "datatype"):
         if not isinstance(tensor.get(name), str):
             raise _wrong(f"{where}.{name} must be a text.")
@@ -157,7 +161,7 @@ def _input(value: Any, where: str, behind: bytes | None, place: int) -> tuple[In
 
 
 def _output(value: Any, where: str, binary: bool) -> OutputWanted:
-    output = _object(value, where)
+    output = _object(value, where, OUTPUT)
     if not isinstance(output.get("name"), str):
         raise _wrong(f"{where}.name must be a text.")
     own = _parameters(output, where).get("binary_data", binary)
@@ -175,9 +179,12 @@ def _flat(values: list[Any]) -> list[Any]:
     ]
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
+def _object(value: Any, where: str, members: Sequence[str] | None = None) -> dict[str, Any]:
+    """An object; with `members`, one that has no others."""
     if not isinstance(value, dict):
         raise _wrong(f"{where} must be an object.")
+    if members is not None:
+        reading.check_members(value, members, where)
     return value
 
 

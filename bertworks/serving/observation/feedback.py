@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -25,12 +26,16 @@ from bertworks.tasks.forms.form import Row
 if TYPE_CHECKING:
     from bertworks.serving.assembly import Labelled
 
+MEMBERS = ("request", "row", "label", "tags")
 MOST_BYTES = 65_536
 """Of a body."""
 REMEMBERED = 5_000
 """Requests that may still be told about, at most."""
 MOST_CHARACTERS = 8_000_000
 """Of their texts together, at most."""
+
+SHOWN = 50
+"""Labels that a refusal names, at most."""
 
 _Known = tuple[str, str]  # caller and request: ids are the clients' own
 
@@ -89,6 +94,7 @@ class Feedback:
         asked = reading.load(body, Limits())
         if not isinstance(asked, dict) or not isinstance(asked.get("request"), str):
             raise Refused(422, "feedback", 'The body must be {"request": ID, "label": …}.')
+        reading.check_members(asked, MEMBERS, "Feedback")
         with self._lock:
             found = self._known.get(_key(caller, asked["request"]))
         if found is None:
@@ -109,12 +115,15 @@ class Feedback:
         kept = record(exchange, place, row, answer, agent, self._mask)
         if agent.handler.target.per_word:
             source = _of_words(asked, answer)
+            _check_words(source, agent.handler)
             right = agent.handler.target.of_source(source)
             kept.pop("text", None)
             tokens = list(answer["tokens"])
             kept |= {"tokens": masked_words(tokens) if self._mask else tokens, **source}
         else:
             right = kept["label"] = _label(asked, agent.handler.target)
+            if not agent.handler.target.numeric:
+                _check_known([right] if isinstance(right, str) else right, agent.handler.labels)
         if self._files is not None:
             self._files.add(kept)
         for told in self._labelled:
@@ -154,7 +163,7 @@ def _label(asked: dict[str, Any], target: Any) -> Any:
     """
     given = asked.get("label")
     if target.numeric:
-        good = isinstance(given, int | float) and not isinstance(given, bool)
+        good = isinstance(given, int | float) and not isinstance(given, bool) and _is_finite(given)
         wanted = "a number"
     elif target.many:
         good = isinstance(given, list) and all(isinstance(one, str) for one in given)
@@ -181,6 +190,38 @@ def _of_words(asked: dict[str, Any], answer: Any) -> dict[str, Any]:
         raise Refused(422, "feedback", "`label` must be a text: the right intent.")
     tags = _tags(asked, answer) if "tags" in asked else list(answer["tags"])
     return {"label": intent, "tags": tags}
+
+
+def _is_finite(given: float) -> bool:
+    try:
+        return math.isfinite(given)
+    except OverflowError:  # a whole number of many digits
+        return False
+
+
+def _check_known(given: Sequence[str], labels: Sequence[str]) -> None:
+    """Refuses labels that the agent does not give: a slip of the pen would be a label of its own.
+
+    Raises:
+        Refused: One is not among them.
+    """
+    unknown = [one for one in given if one not in labels]
+    if unknown:
+        shown = ", ".join(map(repr, labels[:SHOWN])) + (", …" if len(labels) > SHOWN else "")
+        raise Refused(
+            422, "feedback", f"The agent knows no label {unknown[0][:80]!r}.",
+            f"Give one of its {len(labels)} labels: {shown}. A new label comes with a data source, such "
+            "as `bertworks label import` writes.",
+        )  # fmt: skip
+
+
+def _check_words(source: Mapping[str, Any], handler: Any) -> None:
+    """Refuses tags, or an intent, that the agent does not give; raises as `_check_known`."""
+    kinds = handler.target.kinds(handler.labels)
+    known = [handler.target.outside, *(f"{mark}-{kind}" for kind in kinds for mark in "BI")]
+    _check_known(source["tags"], known)
+    if "label" in source:
+        _check_known([source["label"]], handler.target.choices(handler.labels))
 
 
 def _tags(asked: dict[str, Any], answer: Any) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -56,7 +56,7 @@ class Explainer:
     ) -> Reply:
         """Answers a request; arguments and errors are those of `v1.predict`."""
         bundle = model.choose(exchange)
-        value, rows = _read(body, bundle, limits)
+        value, rows = _read(body, bundle, limits, ("instances", "label", "entity"))
         wanted = _wanted(value, min(MOST_PARTS, max(limits.rows // len(rows) - 1, 1)))
         _note(exchange, bundle, rows)
         found: list[Explanation] = []
@@ -108,7 +108,7 @@ class Finder:
     ) -> Reply:
         """Answers a request; arguments and errors are those of `v1.predict`."""
         bundle = model.choose(exchange)
-        _, rows = _read(body, bundle, limits)
+        _, rows = _read(body, bundle, limits, ("instances",))
         _note(exchange, bundle, rows)
         if exchange.caller is not None:
             exchange.caller.charge_texts(len(rows))
@@ -141,8 +141,11 @@ async def _check_not_held(model: ServedModel, row: Row, answer: Answer) -> None:
         raise Refused(403, "held", f"The answer is held ({verdict.reason}), and is not explained.")
 
 
-def _read(body: bytes, bundle: LoadedBundle, limits: Limits) -> tuple[Mapping[str, Any], list[Row]]:
+def _read(
+    body: bytes, bundle: LoadedBundle, limits: Limits, members: Sequence[str]
+) -> tuple[Mapping[str, Any], list[Row]]:
     value = reading.load(body, limits)
+    reading.check_members(value, members, "The request")
     rows = protocols.rows_of_instances(value, bundle.agent.task, limits)
     if len(rows) > MOST_ROWS:
         raise Refused(

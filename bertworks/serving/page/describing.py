@@ -84,7 +84,7 @@ def _asked(model: ServedModel, limits: Limits, **more: Schema) -> Schema:
         "minItems": 1,
         "maxItems": min(MOST_ROWS, limits.rows),
     }
-    return object_of({"instances": rows}, False, **more)
+    return object_of({"instances": rows}, True, **more)
 
 
 def _figures() -> Schema:
