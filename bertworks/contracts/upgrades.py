@@ -92,4 +92,87 @@ class CanaryRecord:
     format: int = 1
 
 
+@dataclass(frozen=True)
+class Betting:
+    """Evidence against one hypothesis, see `serving.upgrades.evidence.Evidence`.
+
+    Attributes:
+        bound: The hypothesis' bound.
+        capitals: Of each stake.
+        highest: The highest mean of them so far.
+    """
+
+    bound: float
+    capitals: list[float]
+    highest: float
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """What an interval that holds at all times is reckoned from, see `ConfidenceSequence`.
+
+    Attributes:
+        count: Values so far.
+        sums: Of the values, their squares, the stakes, the weighted values, and the variation.
+    """
+
+    count: int
+    sums: list[float]
+
+
+@dataclass(frozen=True)
+class Limited:
+    """What was seen of one limit.
+
+    Attributes:
+        name: As in the spec's `serve.canary`.
+        broken: Evidence that it is broken.
+        kept: Evidence that it is kept.
+        sequence: Its interval.
+    """
+
+    name: str
+    broken: Betting
+    kept: Betting
+    sequence: Sequence
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """A file of NAME/evidence: what a server has seen of a trial that is under way.
+
+    Attributes:
+        agent: Its name.
+        since: When the challenger was named: that of challenger.json.
+        began: When the trial began, ISO 8601, UTC.
+        champion: Digest of the one that serves.
+        challenger: Digest of the one that is tried.
+        servers: How many servers decided on their own.
+        rules: The spec's `serve.canary`.
+        requests: By arm.
+        failed: By arm: those that failed by its fault.
+        limits: Every limit.
+        waiting: What waits for the other arm, by measure and arm.
+        latest: Seconds of the champion's latest requests.
+        seconds: Seconds of each arm's latest requests.
+        format: Of the file.
+    """
+
+    agent: str
+    since: str
+    began: str
+    champion: str
+    challenger: str
+    servers: int
+    rules: dict[str, object]
+    requests: dict[str, int]
+    failed: dict[str, int]
+    limits: list[Limited]
+    waiting: dict[str, dict[str, list[float]]]
+    latest: list[float]
+    seconds: dict[str, list[float]]
+    format: int = 1
+
+
+TRIAL: File[TrialState] = File("evidence.json", TrialState)
 CANARY: File[CanaryRecord] = File("canary.json", CanaryRecord)

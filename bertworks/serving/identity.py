@@ -13,7 +13,7 @@ from pathlib import Path
 from bertworks.contracts.decision import Decision
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.storage.artifacts import Artifact, open_artifact
-from bertworks.storage.store import PASSED, REFUSED, Store
+from bertworks.storage.store import PASSED, REFUSED, Store, Version
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,28 @@ def in_store(uri: str, name: str, number: int, digest: str | None = None) -> Loc
             f"{name} version {number} in {uri} is {version.state}.",
             "Deploy a version that passed; `bertworks models list` shows which did.",
         )
-    bundle = store.fetch(name, number)
+    return in_version(store, version, digest)
+
+
+def in_version(store: Store, version: Version, digest: str | None = None) -> Located:
+    """A version of a store, whether or not it passed its gates.
+
+    Args:
+        store: The store.
+        version: One of its versions.
+        digest: What the bundle's digest must be; None: what the store's record says.
+
+    Raises:
+        ArtifactError: It is damaged, or another one.
+    """
+    bundle = store.fetch(version.name, version.number)
     _check_digest(bundle, digest)
     identity = BundleIdentity(
         digest=bundle.digest,
-        version=number,
+        version=version.number,
         created=_timestamp(version.created),
         latency_limit=_latency_limit(version.record.decision) if version.record else None,
-        kept=Kept(store, name),
+        kept=Kept(store, version.name),
     )
     return Located(bundle.path, identity, store)
 

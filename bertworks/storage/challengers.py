@@ -2,9 +2,12 @@
 
     NAME/challenger.json              the version that servers are to try; none where there is no file
     NAME/canaries/TIME-VERSION.json   how a trial ended; never changed afterwards
+    NAME/decided/TIME-VERSION.json    what a trial came to, until that is carried out
+    NAME/evidence/SERVER.json         what a server has seen of a trial that is under way
 
-Beside the pointer to the champion, which `Store` keeps. Two servers that decide about one challenger at
-the same time take turns where the place can tell; the second one then finds it decided.
+Beside the pointer to the champion, which `Store` keeps. Of servers that decide about one challenger at
+the same time the first one decides: what it came to is created in `decided`, where the others find it.
+Whoever finds a decision there carries it out, as often as it takes: who made it may have been killed.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import re
 from datetime import UTC, datetime
 
 from bertworks.contracts.files import to_json
-from bertworks.contracts.upgrades import CANARY, CanaryRecord
+from bertworks.contracts.upgrades import CANARY, TRIAL, CanaryRecord, TrialState
 from bertworks.contracts.versions import CHALLENGER, Challenger, Served
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.storage import places as store_places
@@ -21,6 +24,7 @@ from bertworks.storage import sealed
 from bertworks.storage.artifacts import json_bytes
 from bertworks.storage.store import REFUSED, Store, Version, check_name
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+|\.{2,}")
 _SHAPE = {"version": int, "digest": str, "since": str}
 
 
@@ -104,23 +108,45 @@ class Challengers:
         A promotion is `Store.promote`'s; else the champion stays.
 
         Returns:
-            False where the store names another challenger or champion by now: nothing was done then.
+            False where the store names another challenger or champion by now: nothing was done then. Or
+            where another server decided: then that was done.
 
         Raises:
             ArtifactError: The version is damaged.
             GateRefused: It was refused meanwhile.
         """
-        if not self._still(record):
+        pointer = self.read()
+        if pointer is None or pointer.digest != record.challenger.digest:
             return False
-        if record.outcome == "promoted":
+        decided = self._decided(pointer)
+        if self._place.read(decided) is None:
+            if not self._champion_is(record):
+                return False
+            ours = self._place.create(decided, json_bytes(to_json(record)))
+            if ours and self.read() != pointer:  # All was over between the two looks.
+                self._place.remove(decided)
+                return False
+        made = self._carry_out(pointer, decided)
+        return made is not None and (made.server, made.outcome) == (record.server, record.outcome)
+
+    def _carry_out(self, pointer: Challenger, decided: str) -> CanaryRecord | None:
+        """Does what was decided about a challenger; None: another server has done it meanwhile."""
+        raw = self._place.read(decided)
+        if raw is None:
+            return None
+        try:
+            record = CANARY.parse(raw, self._place.uri(decided))
+        except ArtifactError:  # The machine lost power as it was written: it is decided again.
+            self._place.remove(decided)
+            raise
+        if record.outcome == "promoted" and self._champion_is(record):
             self._store.promote(self._name, record.challenger.version)
         with self._place.turn(self._name):
-            pointer = self.read()
-            if pointer is None or pointer.digest != record.challenger.digest:
-                return record.outcome == "promoted"
-            self._place.remove(self._file)
-        self.note(record)
-        return True
+            if self.read() == pointer:  # and not one that was named meanwhile
+                self.note(record)
+                self._place.remove(self._file)
+        self._place.remove(decided)
+        return record
 
     def note(self, record: CanaryRecord) -> str:
         """Keeps a record; returns where."""
@@ -141,14 +167,34 @@ class Challengers:
                 continue
         return found
 
-    def _still(self, record: CanaryRecord) -> bool:
-        pointer, champion = self.read(), self._store.pointer(self._name)
-        return (
-            pointer is not None
-            and champion is not None
-            and (pointer.digest, champion.digest)
-            == (record.challenger.digest, record.champion.digest)
-        )
+    def evidence(self, server: str) -> TrialState | None:
+        """What a server had seen of the trial that is under way; None: nothing that is whole."""
+        raw = self._place.read(self._evidence(server))
+        if raw is None:
+            return None
+        try:
+            return TRIAL.parse(raw, self._place.uri(self._evidence(server)))
+        except ArtifactError:
+            return None
+
+    def keep_evidence(self, server: str, state: TrialState) -> None:
+        """Keeps what a server has seen."""
+        self._place.replace(self._evidence(server), json_bytes(to_json(state)))
+
+    def drop_evidence(self, server: str) -> None:
+        """Removes it."""
+        self._place.remove(self._evidence(server))
+
+    def _champion_is(self, record: CanaryRecord) -> bool:
+        champion = self._store.pointer(self._name)
+        return champion is not None and champion.digest == record.champion.digest
+
+    def _decided(self, pointer: Challenger) -> str:
+        stamp = re.sub("[^0-9TZ]", "", pointer.since)
+        return f"{self._name}/decided/{stamp}-{pointer.version}-{pointer.digest[:12]}.json"
+
+    def _evidence(self, server: str) -> str:
+        return f"{self._name}/evidence/{_UNSAFE.sub('-', server) or 'server'}.json"
 
     @property
     def _file(self) -> str:

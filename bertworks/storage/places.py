@@ -33,6 +33,13 @@ class Place(Protocol):
     def replace(self, path: str, value: bytes) -> None:
         """Puts a file into place: readers see all of the old one or all of the new one."""
 
+    def create(self, path: str, value: bytes) -> bool:
+        """Puts a file into place, whole, where there is none; returns whether this one did.
+
+        Of several that do so at once one does: on a disk, and in a bucket that can create an object
+        only if it is absent (s3, gs).
+        """
+
     def names(self) -> list[str]:
         """The folders in the root, sorted."""
 
@@ -105,6 +112,19 @@ class Disk:
     def replace(self, path: str, value: bytes) -> None:
         with replacing(self.root / path, durable=True, fault=self._fault) as file:
             file.write_bytes(value)
+
+    def create(self, path: str, value: bytes) -> bool:
+        target = self.root / path
+        try:
+            with beside(target) as file:
+                file.write_bytes(value)
+                try:
+                    os.link(file, target)  # a rename would take the place of another's
+                except FileExistsError:
+                    return False
+        except OSError as error:
+            raise _fault(self.root, error) from error
+        return True
 
     def names(self) -> list[str]:
         return sorted(folder.name for folder in _folders(self.root))
@@ -232,6 +252,15 @@ class Bucket:
         where = self._at(path)
         self._files.makedirs(where.rpartition("/")[0], exist_ok=True)
         self._files.pipe_file(where, value)
+
+    def create(self, path: str, value: bytes) -> bool:
+        where = self._at(path)
+        self._files.makedirs(where.rpartition("/")[0], exist_ok=True)
+        try:
+            self._files.pipe_file(where, value, mode="create")
+        except FileExistsError:
+            return False
+        return True
 
     def names(self) -> list[str]:
         return self._children("")

@@ -29,9 +29,29 @@ AgentOption = Annotated[
 
 def _bundle(agent: str | None, root: str | None) -> Path:
     """The folder of the bundle that `--agent` names."""
-    from pipelines.cli.served import find
+    store = _store(root)
+    found = _found(agent, store)
+    if isinstance(found, Path):
+        return found
+    bundle: Path = store.fetch(found.name, found.number).path
+    return bundle
+
+
+def _located(agent: str | None, digest: str | None, root: str | None) -> Any:
+    """The bundle that `--agent` names, and which version it is."""
+    from bertworks.serving.identity import in_folder, in_version
 
     store = _store(root)
+    found = _found(agent, store)
+    if isinstance(found, Path):
+        return in_folder(found, digest)
+    return in_version(store, found, digest)
+
+
+def _found(agent: str | None, store: Any) -> Any:
+    """A bundle's folder or a version of the store; says so where its gates did not pass."""
+    from pipelines.cli.served import find
+
     found = find(agent, store)
     if isinstance(found, Path):
         return found
@@ -40,8 +60,7 @@ def _bundle(agent: str | None, root: str | None) -> Path:
             f"warning: {found.name}/{found.number} is {found.state}: its gates did not pass",
             err=True,
         )
-    bundle: Path = store.fetch(found.name, found.number).path
-    return bundle
+    return found
 
 
 def predict(
@@ -337,7 +356,8 @@ def serve(
                 "Leave one of them out.",
             )
         given = Given(canary or (), shadow or ())
-        models, said, follows = followed(agent or [], name, store or _store(root).uri, given)
+        uri = store or _store(root).uri
+        models, said, follows = followed(agent or [], name, uri, given, port)
         joins.append(following(follows, said.get("max_batch", 32)))
     else:
         if canary or shadow:
@@ -345,7 +365,7 @@ def serve(
                 "Challengers are the model store's: they are tried by a server that follows it.",
                 "Give --follow too.",
             )
-        models, said = models_of(agent or [], name, store, digest, lambda one: _bundle(one, root))
+        models, said = models_of(agent or [], name, store, digest, partial(_located, root=root))
     shows = (said.get("page") or {}).get("enabled", True) if page is None else page
     serve_models(
         models,

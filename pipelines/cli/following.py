@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ class Given:
 
 
 def followed(
-    agents: Sequence[str], name: str | None, store: str, given: Given
+    agents: Sequence[str], name: str | None, store: str, given: Given, port: int | None = None
 ) -> tuple[list[Served], Mapping[str, Any], dict[str, Following]]:
     """The models that follow a store.
 
@@ -45,6 +46,7 @@ def followed(
         name: The model's name, where there is one agent.
         store: Path or URI of the model store.
         given: Of the command line.
+        port: Where it listens: tells servers of one machine apart; None: the spec's.
 
     Returns:
         The models, the spec's `serve` of the first one, and what each follows.
@@ -78,6 +80,7 @@ def followed(
             Follow.model_validate(said.get("follow") or {}),
             rules,
             _servers(),
+            f"{socket.gethostname()}-{port or said.get('port', 8080)}",
         )
     return models, settings[0], follows
 

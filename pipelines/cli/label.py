@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.asking import AgentOption, _bundle
+from pipelines.cli.asking import AgentOption, _bundle, _located
 from pipelines.cli.options import DebugOption, RootOption
 
 app = typer.Typer(
@@ -44,7 +44,6 @@ def export_rows(
     """
     from bertworks.labelling import choosing, exporting, pool
     from bertworks.runtime.agent import Agent
-    from bertworks.serving.identity import in_folder
 
     candidates, before = pool.read_pool(samples, again=again)
     if before:
@@ -54,12 +53,11 @@ def export_rows(
             f"note: of {len(candidates):,} rows, the latest {MOST:,} are looked at", err=True
         )
         candidates = candidates[:MOST]
-    bundle = _bundle(agent, root)
-    loaded = Agent.load(bundle)
+    located = _located(agent, None, root)
+    loaded = Agent.load(located.folder)
     choosing.judge(candidates, loaded)
     chosen = choosing.choose(candidates, count)
-    version = in_folder(bundle).identity.digest[:12]  # as the server's answers name a lone folder
-    files = exporting.export(chosen, loaded.info, out, format_, version)
+    files = exporting.export(chosen, loaded.info, out, format_, located.identity.served)
     pool.note_asked(samples, chosen)
     typer.echo(f"{len(chosen):,} of {len(candidates):,} rows: {', '.join(map(str, files))}")
 

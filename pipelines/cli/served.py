@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,10 @@ _LIST = "`bertworks models list` shows what there is."
 
 
 def locate(
-    agent: str | None, store: str | None, digest: str | None, local: Callable[[], Path]
+    agent: str | None,
+    store: str | None,
+    digest: str | None,
+    local: Callable[[str | None], Located],
 ) -> Located:
     """The bundle to serve.
 
@@ -32,7 +36,7 @@ def locate(
         agent: A bundle's folder, NAME/VERSION, or what `local` makes of it.
         store: URI or path of a model store; then `agent` must be NAME/VERSION.
         digest: What the bundle's digest must be; None: any.
-        local: Finds `agent` among this machine's own models.
+        local: Finds `agent` among this machine's own models, whose digest must be the one given.
 
     Raises:
         ArtifactError: There is no such bundle, or it is damaged or another one.
@@ -49,7 +53,7 @@ def locate(
     if agent and Path(agent).is_absolute():  # No name: say what is wrong with the folder.
         refuse_file(agent)
         return in_folder(Path(agent), digest)
-    return in_folder(local(), digest)
+    return local(digest)
 
 
 def models_of(
@@ -57,7 +61,7 @@ def models_of(
     name: str | None,
     store: str | None,
     digest: str | None,
-    local: Callable[[str | None], Path],
+    local: Callable[[str | None, str | None], Located],
 ) -> tuple[list[Served], Mapping[str, Any]]:
     """The models that `serve` is told to serve.
 
@@ -66,7 +70,7 @@ def models_of(
         name: The model's name, where there is one agent.
         store: See `locate`; so is `digest`.
         digest: For one agent only.
-        local: Finds an agent among this machine's own models.
+        local: Finds an agent, of that digest where one is given, among this machine's own models.
 
     Returns:
         The models, and the spec's `serve` of the first one.
@@ -83,7 +87,7 @@ def models_of(
     given: str | None
     for given in agents or (None,):
         model, agent = named_model(given)
-        located = locate(agent, store, digest, lambda agent=agent: local(agent))  # type: ignore[misc]
+        located = locate(agent, store, digest, partial(local, agent))
         said = serve_of(located.folder)
         model = model or name or ("agent" if len(agents) < 2 else _name_of(str(agent)))
         most = said.get("max_batch", 32)

@@ -73,6 +73,19 @@ class PlaceConformance:
         assert here.read("agent/champion.json") == b""
         assert here.uri("agent/champion.json").endswith("agent/champion.json")
 
+    def test_of_all_that_create_a_file_at_once_one_does(self, root: str, tmp_path: Path) -> None:
+        def create(text: str) -> bool:
+            return place(root).create("agent/decided/1.json", text.encode())
+
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(create, "abcdefgh"))
+        (first,) = [text for text, ours in zip("abcdefgh", found, strict=True) if ours]
+        assert place(root).read("agent/decided/1.json") == first.encode()
+        assert place(root).files("agent/decided") == ["1.json"]
+        assert not place(root).create("agent/decided/1.json", b"later")
+        place(root).remove("agent/decided/1.json")
+        assert place(root).create("agent/decided/1.json", b"anew")
+
     def test_what_one_puts_another_reads(self, root: str, here: Place) -> None:
         other = place(root)
         assert other.read("a/b") is None and other.names() == []

@@ -18,6 +18,7 @@ from upgrading import Server
 from bertworks.serving import server
 from bertworks.serving.access import joining, keyfile, keys
 from bertworks.serving.assembly import Serving
+from bertworks.serving.identity import Located, in_version
 from bertworks.serving.settings import Served, Settings
 from bertworks.serving.upgrades.trial import Rules
 from bertworks.storage.store import Store
@@ -45,11 +46,11 @@ def models(root: Path, *words: str) -> list[Served]:
     """What `serve` makes of a command line's agents; its names are checked as at its start."""
     found = given("serve", *words)
 
-    def local(agent: str | None) -> Path:
+    def local(agent: str | None, digest: str | None) -> Located:
         store = Store(root / "models")
         version = served.find(agent, store)
         assert not isinstance(version, Path)
-        return store.fetch(version.name, version.number).path
+        return in_version(store, version, digest)
 
     made, _ = served.models_of(found["agent"], found["name"], None, found["digest"], local)
     server._check(made, Settings())

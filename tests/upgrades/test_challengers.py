@@ -111,3 +111,72 @@ def test_a_record_that_is_damaged_is_left_out(tmp_path, versions):
     trials.decide(record(store, "put back"))
     (tmp_path / "s" / "mood" / "canaries" / "20990101T000000Z-3.json").write_text("{")
     assert [one.outcome for one in trials.every()] == ["put back"]
+
+
+def differing(store):
+    """Two servers' decisions about one challenger."""
+    return (
+        replace(record(store, "put back"), server="a", ended="2026-01-02T05:04:05Z"),
+        replace(record(store, "promoted"), server="b", ended="2026-01-02T05:04:06Z"),
+    )
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_that_decide_otherwise_at_once_one_decides(uri, store, first, monkeypatch):
+    """The second one has looked already when the first one decides, and does so then."""
+    Challengers(uri, "mood").challenge(2)
+    decisions = differing(store)
+    winner, loser = decisions[first], decisions[1 - first]
+    trials = Challengers(uri, "mood")
+    create = trials._place.create
+
+    def late(path, value):
+        monkeypatch.setattr(trials._place, "create", create)
+        assert Challengers(uri, "mood").decide(winner)
+        return create(path, value)
+
+    monkeypatch.setattr(trials._place, "create", late)
+    assert not trials.decide(loser)
+    assert trials.every() == [winner] and trials.read() is None
+    assert Store(uri).champion("mood").number == (2 if winner.outcome == "promoted" else 1)
+    assert trials._place.files("mood/decided") == []
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("died", ["promote", "note", "remove"])
+def test_what_a_killed_server_decided_is_carried_out_by_another(
+    uri, store, first, died, monkeypatch
+):
+    Challengers(uri, "mood").challenge(2)
+    decisions = differing(store)
+    killed, other = decisions[first], decisions[1 - first]
+    trials = Challengers(uri, "mood")
+
+    class Killed(BaseException):
+        pass
+
+    def die(*given):
+        raise Killed
+
+    target = {"promote": trials._store, "note": trials, "remove": trials._place}[died]
+    monkeypatch.setattr(target, died, die)
+    if died == "promote" and killed.outcome != "promoted":
+        assert trials.decide(killed)
+    else:
+        with pytest.raises(Killed):
+            trials.decide(killed)
+    again = Challengers(uri, "mood")
+    again.decide(other)
+    assert again.every() == [killed] and again.read() is None
+    assert Store(uri).champion("mood").number == (2 if killed.outcome == "promoted" else 1)
+    assert again._place.files("mood/decided") == []
+
+
+def test_a_decision_that_was_lost_with_the_power_is_made_again(tmp_path, versions):
+    store = versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(1))
+    trials = Challengers(str(tmp_path / "s"), "mood")
+    trials.challenge(2)
+    trials._place.replace(trials._decided(trials.read()), b"")
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        trials.decide(record(store))
+    assert trials.decide(record(store)) and store.champion("mood").number == 2

@@ -1,9 +1,13 @@
 """A challenger against the champion: who is put back, who is promoted, and how seldom that is wrong."""
 
+import json
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from bertworks.contracts.files import to_json
+from bertworks.contracts.upgrades import TRIAL, TrialState
 from bertworks.serving.upgrades.comparison import Comparison, Observed
 from bertworks.serving.upgrades.matching import Blocks, difference, share_above
 from bertworks.spec.upgrades import Canary
@@ -190,3 +194,30 @@ def test_rules_that_cannot_be_are_refused():
     for wrong in ({"share": 0}, {"errors": 0}, {"by": "text"}, {"shar": 0.1}, {"false_alarm": 0.9}):
         with pytest.raises(ValidationError):
             Canary(**wrong)
+
+
+def test_a_trial_that_was_kept_and_read_goes_on_as_if_nothing_had_been():
+    """Cut anywhere, what comes after it is the same to the last digit."""
+    stream = np.random.default_rng(3)
+    rules = Canary(least_requests=10**6)
+    whole, parted = Comparison(rules), Comparison(rules)
+    for number in range(1200):
+        arm = "challenger" if stream.random() < 0.3 else "champion"
+        seen = Observed(False, float(stream.lognormal(-4, 0.5)), float(stream.uniform(0.5, 1)))
+        pair, right = float(stream.random() < 0.9), float(stream.random() < 0.8)
+        for one in (whole, parted):
+            one.add(arm, seen)
+            one.add_pair(pair)
+            one.add_labelled(arm, right)
+        if number in (1, 150, 700):
+            kept = TrialState(
+                "mood", "", "", "", "", 1, {}, dict(parted.requests), dict(parted.failed),
+                parted.limits, parted.waiting, parted.latest, {},
+            )  # fmt: skip
+            raw = json.dumps(to_json(kept))
+            parted = Comparison(rules)
+            parted.resume(TRIAL.parse(raw, "evidence.json"))
+    assert parted.figures() == whole.figures() and parted.requests == whole.requests
+    assert parted.limits == whole.limits and parted.waiting == whole.waiting
+    with pytest.raises(ValueError, match="other limits"):
+        Comparison(Canary(confidence=None)).resume(kept)

@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from asgi import Client
 from upgrading import TEXTS, Server
 
+from bertworks.contracts.files import to_json
 from bertworks.runtime.agent import Agent
+from bertworks.serving import log
 from bertworks.serving.access.caller import Caller
 from bertworks.serving.exchange import Exchange
 from bertworks.serving.upgrades.trial import Rules
 from bertworks.spec.upgrades import Canary, Shadow
+from bertworks.storage import sealed
+from bertworks.storage.artifacts import json_bytes
 from bertworks.storage.challengers import Challengers
 from bertworks.storage.store import Store
 
@@ -333,7 +338,7 @@ def test_a_trial_that_lasts_too_long_is_undecided(tmp_path, versions):
 
     async def scenario(server):
         await server.look()
-        server.upgrading._began -= 3600 * 169
+        server.upgrading.trial.began = "2020-01-01T00:00:00Z"
         await server.look()
         await server.look()
 
@@ -409,3 +414,84 @@ def test_feedback_reaches_the_trial(tmp_path, versions):
     (accuracy,) = (one for one in status["trial"]["figures"] if one["name"] == "accuracy")
     assert accuracy["compared"] > 0
     assert accuracy["value"] == -1  # the challenger says "good" always, the champion never
+
+
+def test_a_restart_goes_on_with_what_was_seen(tmp_path, versions, caplog):
+    versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(1))
+    trials = Challengers(str(tmp_path / "s"), "mood")
+    trials.challenge(2)
+    rules = Rules(Canary(share=0.5, least_requests=10**6, **EASY))
+
+    async def scenario(server, first, end=True):
+        await server.look()
+        began = server.upgrading.status()["trial"]["challenger"]["requests"]
+        await ask_many(server, 40, first=first)
+        await server.settled()
+        if end:
+            await server.upgrading.stop()
+        return began, server.upgrading.status()["trial"]
+
+    def made(**more):
+        return Server(tmp_path / "s", rules=rules, **more)
+
+    began, before = run(lambda server: scenario(server, 0), made(server="a-1"))
+    assert began == 0 and before["challenger"]["requests"] > 5
+    # Another server has seen nothing; nor has one that goes by other rules.
+    assert run(lambda server: scenario(server, 40, end=False), made(server="a-2"))[0] == 0
+    other = Server(tmp_path / "s", server="a-1", rules=Rules(Canary(share=0.4, **EASY)))
+    assert run(lambda server: scenario(server, 40, end=False), other)[0] == 0
+    log.LOGGER.propagate = True
+    with caplog.at_level("INFO", "bertworks.serving"):
+        began, after = run(lambda server: scenario(server, 40), made(server="a-1"))
+    assert began == before["challenger"]["requests"]
+    assert "goes on with 40 requests that were seen before" in caplog.text
+    assert after["began"] == before["began"]
+    assert after["challenger"]["requests"] > began
+    for one, two in zip(before["figures"], after["figures"], strict=True):
+        assert one["compared"] <= two["compared"]
+    # A challenger that is named anew is another trial, though it is the same version.
+    anew = replace(trials.read(), since="2031-01-01T00:00:00+00:00", seal=None)
+    trials._place.replace(trials._file, json_bytes(sealed.seal(to_json(anew))))
+    assert run(lambda server: scenario(server, 0, end=False), made(server="a-1"))[0] == 0
+
+
+def test_evidence_is_dropped_when_the_trial_is_over(tmp_path, versions):
+    versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(1))
+    trials = Challengers(str(tmp_path / "s"), "mood")
+    trials.challenge(2)
+
+    async def scenario(server):
+        await server.look()
+        await ask_many(server, 20)
+        await server.settled()
+        server.upgrading._keep(last=True)
+        assert trials.evidence("a/../b") is not None
+        trials.withdraw()
+        await server.look()
+
+    run(scenario, Server(tmp_path / "s", server="a/../b", rules=QUICK))
+    assert list((tmp_path / "s/mood/evidence").iterdir()) == []
+
+
+def test_a_store_that_takes_no_evidence_is_told_once_and_tries_on(
+    tmp_path, versions, monkeypatch, caplog
+):
+    versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(1))
+    Challengers(str(tmp_path / "s"), "mood").challenge(2)
+
+    def refuse(*given):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(Challengers, "keep_evidence", refuse)
+
+    async def scenario(server):
+        await server.look()
+        await ask_many(server, 20)
+        await server.settled()
+        for _ in range(2):
+            server.upgrading._keep(last=True)
+        return server.upgrading.status()["trial"]["challenger"]["requests"]
+
+    log.LOGGER.propagate = True
+    assert run(scenario, Server(tmp_path / "s", rules=QUICK))
+    assert caplog.text.count("does not take what is seen of trials") == 1

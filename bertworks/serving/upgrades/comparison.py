@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from bertworks.contracts.upgrades import Figure
+from bertworks.contracts.upgrades import Figure, Limited, TrialState
 from bertworks.serving.upgrades.evidence import ConfidenceSequence, Evidence
 from bertworks.serving.upgrades.matching import Arm, Blocks, difference, share_above
 from bertworks.spec.upgrades import Canary
@@ -87,6 +87,17 @@ class Limit:
         """Values so far."""
         return self._sequence.count
 
+    @property
+    def state(self) -> Limited:
+        """All that it knows, to go on with later."""
+        return Limited(self.name, self.broken.state, self.kept.state, self._sequence.state)
+
+    def resume(self, state: Limited) -> None:
+        """Goes on from a state; raises as `Evidence.resume`."""
+        self.broken.resume(state.broken)
+        self.kept.resume(state.kept)
+        self._sequence.resume(state.sequence)
+
     def figure(self) -> Figure:
         """What was seen."""
         low, high = map(self._outside, self._sequence.bounds)
@@ -131,6 +142,43 @@ class Comparison:
         self._sorted: list[float] = []
         self.requests: dict[Arm, int] = {"champion": 0, "challenger": 0}
         self.failed: dict[Arm, int] = {"champion": 0, "challenger": 0}
+
+    @property
+    def limits(self) -> list[Limited]:
+        """What was seen of every limit, to go on with later."""
+        return [limit.state for limit in self._limits()]
+
+    @property
+    def waiting(self) -> dict[str, dict[str, list[float]]]:
+        """What waits for the other arm, by measure."""
+        return {name: blocks.waiting for name, blocks in self._all_blocks().items()}
+
+    @property
+    def latest(self) -> list[float]:
+        """Seconds of the champion's latest requests."""
+        return list(self._latest)
+
+    def resume(self, state: TrialState) -> None:
+        """Goes on from where another one of the same rules was.
+
+        Raises:
+            ValueError: It was of other limits.
+            KeyError: Likewise.
+        """
+        limits = {limit.name: limit for limit in self._limits()}
+        if [one.name for one in state.limits] != list(limits):
+            raise ValueError("the state is of other limits")
+        for one in state.limits:
+            limits[one.name].resume(one)
+        for name, blocks in self._all_blocks().items():
+            blocks.resume(state.waiting[name])
+        for seconds in state.latest:
+            self._remember(seconds)
+        for arm in self.requests:
+            self.requests[arm], self.failed[arm] = state.requests[arm], state.failed[arm]
+
+    def _all_blocks(self) -> dict[str, Blocks]:
+        return {**self._blocks, "accuracy": self._right}
 
     def add(self, arm: Arm, seen: Observed) -> None:
         """Takes what a request came to."""

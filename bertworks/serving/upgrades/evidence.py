@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import math
 
+from bertworks.contracts.upgrades import Betting, Sequence
+
 _STAKES = [0.95 * 0.6**place for place in range(12)]
 """Parts of the largest stake that cannot ruin the gambler, 0.95 to 0.003: small ones for differences
 that are small against the noise, large ones for those that are plain."""
@@ -67,6 +69,22 @@ class Evidence:
         self._highest = max(self._highest, now)
 
     @property
+    def state(self) -> Betting:
+        """All that it knows, to go on with later."""
+        return Betting(self.bound, [capital for _, capital in self._bets], self._highest)
+
+    def resume(self, state: Betting) -> None:
+        """Goes on from a state.
+
+        Raises:
+            ValueError: It is of another hypothesis, or of other stakes.
+        """
+        if state.bound != self.bound or len(state.capitals) != len(self._bets):
+            raise ValueError("the state is of another hypothesis")
+        stakes = [stake for stake, _ in self._bets]
+        self._bets, self._highest = list(zip(stakes, state.capitals, strict=True)), state.highest
+
+    @property
     def logarithm(self) -> float:
         """The highest capital so far, as a decimal logarithm: 2 is the evidence of level 0.01."""
         return math.log10(self._highest)
@@ -102,6 +120,17 @@ class ConfidenceSequence:
         self._sum += value
         after = (0.5 + self._sum) / (1 + self.count)
         self._squares += (value - after) ** 2
+
+    @property
+    def state(self) -> Sequence:
+        """All that it knows, to go on with later."""
+        sums = [self._sum, self._squares, self._weights, self._weighted, self._variation]
+        return Sequence(self.count, sums)
+
+    def resume(self, state: Sequence) -> None:
+        """Goes on from a state."""
+        self.count = state.count
+        self._sum, self._squares, self._weights, self._weighted, self._variation = state.sums
 
     @property
     def mean(self) -> float | None:

@@ -8,7 +8,7 @@ values, and where both arms are alike the differences have the mean 0 given all 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 Arm = Literal["champion", "challenger"]
@@ -21,6 +21,16 @@ class Blocks:
 
     def __init__(self) -> None:
         self._waiting: dict[Arm, list[float]] = {"champion": [], "challenger": []}
+
+    @property
+    def waiting(self) -> dict[str, list[float]]:
+        """What waits for the other arm, by arm."""
+        return {arm: list(values) for arm, values in self._waiting.items()}
+
+    def resume(self, waiting: Mapping[str, list[float]]) -> None:
+        """Goes on from what waited."""
+        for arm in self._waiting:
+            self._waiting[arm] = list(waiting[arm])[-MOST:]
 
     def add(self, arm: Arm, value: float) -> tuple[list[float], list[float]] | None:
         """Takes one observation.

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bertworks.contracts.upgrades import Arm as ArmRecord
-from bertworks.contracts.upgrades import CanaryRecord, Ending
+from bertworks.contracts.upgrades import CanaryRecord, Ending, TrialState
 from bertworks.serving.exchange import Exchange
 from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.upgrades.comparison import Comparison, Observed, Verdict
@@ -68,6 +68,7 @@ class Rules:
         return found if found.canary or found.shadow else cls(Canary())
 
 
+_ARMS: tuple[Arm, Arm] = ("champion", "challenger")
 _Key = tuple[str, str]
 """Who asked, and the id of the request: ids are the clients' own."""
 
@@ -112,9 +113,50 @@ class Trial:
         self._comparison = Comparison(rules.canary or Canary(), servers)
         self._seconds: dict[Arm, list[float]] = {"champion": [], "challenger": []}
         self._kept: OrderedDict[_Key, _Answered] = OrderedDict()
-        self._rows = 0
+        self._rows, self._servers = 0, servers
         self._lock = threading.RLock()
         self.verdict: Verdict | None = None
+
+    @property
+    def seen(self) -> int:
+        """Requests of both arms so far."""
+        return sum(self._comparison.requests.values())
+
+    def state(self, since: str) -> TrialState:
+        """All that was seen, to go on with after a restart; `since`: when the challenger was named."""
+        champion, challenger = (self.bundles[arm].identity.digest for arm in _ARMS)
+        with self._lock:
+            told = self._comparison
+            return TrialState(
+                self.agent, since, self.began, champion, challenger, self._servers, self._rules_told(),
+                {str(arm): count for arm, count in told.requests.items()},
+                {str(arm): count for arm, count in told.failed.items()},
+                told.limits, told.waiting, told.latest,
+                {arm: list(seconds) for arm, seconds in self._seconds.items()},
+            )  # fmt: skip
+
+    def resume(self, state: TrialState, since: str) -> bool:
+        """Goes on from a state where it is of this trial; returns whether it is.
+
+        Labels that come for requests from before then are not counted.
+        """
+        own = self.state(since)
+        same = ("agent", "since", "champion", "challenger", "servers", "rules")
+        if any(getattr(own, name) != getattr(state, name) for name in same):
+            return False
+        fresh = Comparison(self.rules.canary or Canary(), self._servers)
+        try:
+            fresh.resume(state)
+            seconds: dict[Arm, list[float]] = {arm: list(state.seconds[arm]) for arm in _ARMS}
+        except (ValueError, KeyError):
+            return False
+        with self._lock:
+            self._comparison, self._seconds, self.began = fresh, seconds, state.began
+        self._judge()
+        return True
+
+    def _rules_told(self) -> dict[str, object]:
+        return (self.rules.canary or Canary()).model_dump(mode="json")
 
     def draw(self, exchange: Exchange) -> bool:
         """Whether the challenger answers a request."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from bertworks.contracts.upgrades import Ending
@@ -26,6 +28,9 @@ from bertworks.serving.upgrades.versions import Versions
 from bertworks.spec.upgrades import Follow
 from bertworks.storage.challengers import Challengers
 
+KEEP_SECONDS = 15.0
+"""Between two times that the evidence of a trial is kept."""
+
 
 @dataclass(frozen=True)
 class Following:
@@ -37,6 +42,8 @@ class Following:
         follow: The spec's `serve.follow`.
         rules: Of trials; None: those of each challenger's own spec.
         servers: How many servers try challengers on their own.
+        server: What this one is called among them: under that name it finds its evidence after a
+            restart; "": as its host.
     """
 
     store: str
@@ -44,6 +51,7 @@ class Following:
     follow: Follow = field(default_factory=Follow)
     rules: Rules | None = None
     servers: int = 1
+    server: str = ""
 
 
 class Upgrading:
@@ -79,7 +87,9 @@ class Upgrading:
         self.trial: Trial | None = None
         self._shadow: Shadow | None = None
         self._settled: Trial | None = None
-        self._began = 0.0
+        self._server = following.server or socket.gethostname()
+        self._told = False
+        self._since, self._kept_at, self._kept_seen = "", -math.inf, 0
         self._wake, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -95,6 +105,7 @@ class Upgrading:
         """Ends looking; a bundle that is being loaded is left."""
         self._ended.set()
         self._wake.set()
+        await asyncio.to_thread(self._keep, last=True)
 
     def answered(self, exchange: Exchange) -> None:
         """Takes what became of a request; see `Observer`."""
@@ -138,6 +149,9 @@ class Upgrading:
             self.trial = None
             if state.challenger is not None:
                 self.versions.end_trial()
+            if self._since:
+                self._since = ""
+                self._attempt(lambda: self._challengers.drop_evidence(self._server))
             return
         rules = Rules.of(challenger.agent.info.serve, self._following.rules)
         shadow = self._shadow
@@ -153,13 +167,16 @@ class Upgrading:
             self._following.servers,
             self._clear,
         )
-        self._began = time.monotonic()
+        self._go_on(self.trial)
         self.versions.try_out(challenger, self.trial.draw if rules.canary else None)
+        if self.trial.verdict is not None:  # What was seen before was enough.
+            self._clear()
 
     def look(self) -> None:
         """Carries out what is decided, and looks at the store."""
         self.settle()
         self.follower.look()
+        self._keep()
         if self.trial is not None:
             self._meters.figures(self.trial.record("undecided", "").figures)
 
@@ -168,14 +185,14 @@ class Upgrading:
         trial = self.trial
         if trial is None or trial is self._settled:
             return
-        trial.overdue(time.monotonic() - self._began)
+        trial.overdue(_seconds_since(trial.began))
         verdict = trial.verdict
         if verdict is None:
             return
         outcome: Ending = "promoted" if verdict.promote else "put back"
         if verdict.late:
             outcome = "undecided"
-        record = trial.record(outcome, verdict.reason, socket.gethostname())
+        record = trial.record(outcome, verdict.reason, self._server)
         try:
             done = self._challengers.decide(record)
         except Exception as error:  # whatever the store's driver raises; a read-only mount
@@ -191,6 +208,49 @@ class Upgrading:
                 "%s: version %d is %s. %s",
                 self._model.name, record.challenger.version, outcome, verdict.reason,
             )  # fmt: skip
+
+    def _go_on(self, trial: Trial) -> None:
+        """Goes on with what this server had seen of a trial before it was restarted."""
+
+        def take() -> None:
+            pointer = self._challengers.read()
+            self._since = pointer.since if pointer is not None else ""
+            known = self._challengers.evidence(self._server)
+            if known is not None and trial.resume(known, self._since):
+                log.LOGGER.info(
+                    "%s: the trial of version %d goes on with %d requests that were seen before",
+                    self._model.name, trial.bundles["challenger"].identity.version or 0, trial.seen,
+                )  # fmt: skip
+
+        self._kept_at, self._kept_seen = time.monotonic(), 0
+        self._attempt(take)
+
+    def _keep(self, last: bool = False) -> None:
+        """Keeps what was seen of a trial, from time to time."""
+        trial = self.trial
+        if trial is None or not self._since or trial is self._settled:
+            return
+        due = last or time.monotonic() >= self._kept_at + KEEP_SECONDS
+        if due and trial.seen != self._kept_seen:
+            state = trial.state(self._since)
+            self._kept_at = time.monotonic()
+            if self._attempt(lambda: self._challengers.keep_evidence(self._server, state)):
+                self._kept_seen = sum(state.requests.values())
+
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        """Does what the store need not take: a mount may be read-only. That is told once."""
+        try:
+            work()
+        except Exception as error:  # whatever the store's driver raises
+            if not self._told:
+                log.LOGGER.warning(
+                    "%s: the model store does not take what is seen of trials (%s): a restart begins "
+                    "them anew",
+                    self._model.name, type(error).__name__,
+                )  # fmt: skip
+            self._told = True
+            return False
+        return True
 
     def _clear(self) -> None:
         """At once: who is put back answers nobody any more."""
@@ -215,3 +275,7 @@ class Upgrading:
             except Exception as error:  # a fault of ours must not end the following
                 log.fault(error)
             self._wake.wait(self.follower.wait(self._following.follow.seconds))
+
+
+def _seconds_since(began: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds()
