@@ -95,8 +95,9 @@ class Agent(LoadedAgent):
                 `multi_label=True`; a list of columns of 0 and 1, each of which is a label. Labels are
                 texts: of the numbers 1 to 5 they are "1" to "5".
             score: The column of a number: the agent learns to give it (regression).
-            tokens: The column with lists of words, for tagging.
-            tags: The column with a tag a word, for tagging.
+            tokens: The column with lists of words, for tagging; with `label`, the intent, for
+                understanding.
+            tags: The column with a tag a word, likewise.
             extra: More columns to keep, for `evaluate={"slices": [...]}`.
             validation: The share of the rows (0.1 unless told) for choosing the best epoch and
                 candidate, or rows of their own.

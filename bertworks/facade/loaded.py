@@ -77,9 +77,9 @@ class LoadedAgent:
 
         Returns:
             A dict a row: label, score (its probability) and scores; several labels: labels, scores;
-            regression: score; tagging: tokens, tags, scores, entities. All: truncated, whether the
-            row's end was not read. A DataFrame of these, with the index of the rows, where a
-            DataFrame or Series came in.
+            regression: score; tagging: tokens, tags, scores, entities; understanding: intent,
+            intent_score, and as tagging. All: truncated, whether the row's end was not read. A DataFrame
+            of these, with the index of the rows, where a DataFrame or Series came in.
 
         Raises:
             DataError: A row is not as the task takes it.

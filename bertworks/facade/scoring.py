@@ -79,7 +79,7 @@ def _check_refused(reader: Reader, limit: float) -> None:
 def _check_labels(agent: Agent, examples: list[Example]) -> None:
     target = agent.handler.target
     found = {label for example in examples for label in target.counted(example[target.column])}
-    known = {*agent.labels, *(tag[2:] for tag in agent.labels if tag[1:2] == "-")}
+    known = {*agent.labels, *target.kinds(agent.labels)}
     if unknown := sorted(found - known):
         raise DataError(
             f"The agent does not know the labels {', '.join(map(repr, unknown[:5]))}; it knows "

@@ -174,7 +174,8 @@ def columns_of(
         columns["label"] = str(label)
     for role in ("tokens", "tags"):
         if role in known:
-            columns[role], task["type"] = str(known[role]), "tagging"
+            both = isinstance(label, str)  # an intent beside the words' tags
+            columns[role], task["type"] = str(known[role]), "understanding" if both else "tagging"
     if "extra" in known:
         extra = known["extra"]
         columns["extra"] = [extra] if isinstance(extra, str) else [str(one) for one in extra]

@@ -43,6 +43,11 @@ def loaded(
         ({"text": ("q", "a")}, {"pair": True}, {"text_a": "q", "text_b": "a"}),
         ({"score": "rating"}, {"type": "regression"}, {"label": "rating"}),
         ({"tokens": "w", "tags": "t"}, {"type": "tagging"}, {"tokens": "w", "tags": "t"}),
+        (
+            {"tokens": "w", "tags": "t", "label": "l"},
+            {"type": "understanding"},
+            {"tokens": "w", "tags": "t", "label": "l"},
+        ),
         ({"label": ["x", "y"]}, {"multi_label": True}, {"one_hot": ["x", "y"]}),
         ({"label": "l", "multi_label": True}, {"multi_label": True}, {"label": "l"}),
         ({"extra": "channel"}, {}, {"extra": ["channel"]}),

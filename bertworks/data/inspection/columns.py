@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from bertworks.data.inspection import names
 from bertworks.data.inspection.decisions import Decisions
@@ -24,6 +24,8 @@ from bertworks.errors import DataError
 _OWN = frozenset(
     ("id", "text", "text_a", "text_b", "tokens", "tags", "label", "labels", "score", "source")
 )
+SPAN_COLUMNS = ("spans", "entities")
+"""Columns in which spans are found whatever `columns.label` is (`formats.spans`)."""
 _MOST_SLICES = 3
 _MOST_VALUES = 30
 _SLICE_ROWS = 20
@@ -91,7 +93,11 @@ def roles_of(
     learned = None
     if text is not None and not label:
         learned = find_learned(free, text.columns, rows, classes, decisions)
-        if tagged is not None and not _is_classification(learned, tagged, decisions):
+        meant = "label" if tagged is None else _meant(learned, tagged, decisions)
+        if meant == "both" and tagged is not None and learned is not None:
+            named = naming_all(tagged, every or rows)
+            return _of_tagging(named, text, split, free, intent=learned.columns[0])
+        if meant != "label":
             learned = None
     if tagged is not None and learned is None:
         return _of_tagging(naming_all(tagged, every or rows), text, split, free)
@@ -149,34 +155,46 @@ def _of_tagging(
     text: Text | None,
     split: tuple[str, dict[str, list[str]]] | None,
     facts: Sequence[Column],
+    intent: str | None = None,
 ) -> Roles:
+    """Of tagged words; with a column of intents, of both."""
     names_of = ("text", "label") if tagged.spans else ("tokens", "tags")
     columns = dict(zip(names_of, tagged.columns, strict=True))
     settings = {"label_names": list(tagged.label_names)} if tagged.label_names else {}
-    left = tuple((one.name, what_is(one)) for one in facts if one.name not in tagged.columns)
-    return Roles(
-        {"type": "tagging"}, columns, text, None, tagged, split, left=left, settings=settings
-    )
+    used = [*tagged.columns]
+    if intent is not None:
+        columns["label"] = intent
+        used.append(intent)
+    left = tuple((one.name, what_is(one)) for one in facts if one.name not in used)
+    task = {"type": "tagging" if intent is None else "understanding"}
+    return Roles(task, columns, text, None, tagged, split, left=left, settings=settings)
 
 
-def _is_classification(learned: Learned | None, tagged: Tagged, decisions: Decisions) -> bool:
-    """Whether rows with both a label and tagged words are for the label."""
+def _meant(
+    learned: Learned | None, tagged: Tagged, decisions: Decisions
+) -> Literal["label", "tags", "both"]:
+    """What rows with both a label and tagged words are for."""
     if learned is None or learned.kind == "score":
-        return False
+        return "tags"
     name = learned.columns[0]
     if name in tagged.columns or names.worth(name, names.LABEL) < 0.8 or len(learned.columns) > 1:
-        return False
-    classify = f"the label of the text ({name})"
+        return "tags"
+    asked: dict[str, Literal["label", "tags", "both"]] = {
+        f"the label of the text ({name})": "label",
+        f"the tags of the words ({tagged.columns[-1]})": "tags",
+    }
+    if learned.kind == "label" and (not tagged.spans or tagged.columns[-1] in SPAN_COLUMNS):
+        asked["both, as an intent and its slots"] = "both"
     answer, guessed = decisions.choose(
-        "The rows hold a label and tagged words. What is to be learned?",
-        [classify, f"the tags of the words ({tagged.columns[-1]})"],
+        "The rows hold a label and tagged words. What is to be learned?", list(asked)
     )
     if guessed:
+        both = ", for both `type: understanding`" if len(asked) > 2 else ""
         decisions.add(
             "task", "classification", f"{name!r} is a label of the whole text; for the tags of the "
-            f"words in {tagged.columns[-1]!r} write `type: tagging`", ("task",), guessed=True,
+            f"words in {tagged.columns[-1]!r} write `type: tagging`{both}", ("task",), guessed=True,
         )  # fmt: skip
-    return answer == classify
+    return asked[answer]
 
 
 def _split_column(facts: Sequence[Column]) -> tuple[str, dict[str, list[str]]] | None:

@@ -154,6 +154,8 @@ def _description(made: Material, findings: Findings) -> str:
     of = "two texts" if made.roles.task.get("pair") else "a text"
     if made.roles.task["type"] == "tagging":
         return f"Finds in a text: {shown}."
+    if made.roles.task["type"] == "understanding":
+        return f"Understands turns: {shown.replace('intent:', '')}."
     if made.roles.task["type"] == "regression":
         named = str(made.roles.columns["label"])
         return f"Gives the {'score' if made.kept[0][0].shape.names else named} of {of} as a number."
