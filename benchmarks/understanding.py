@@ -1,12 +1,13 @@
-"""Intents and slots from one pass, over several seeds: `make bench-understanding DATA=FOLDER`.
+"""Intents and slots from one pass, over several seeds.
 
-    make bench-understanding DATA=../data ARGS="--seeds 1 2 3 4 5"
+    make bench-understanding                     # examples/turns.yaml, seeds 1 to 5
+    make bench-understanding DATA=../data ARGS="--seeds 1 2 3 4 5 --outside banking77 sst2"
 
-FOLDER/snips holds {train,validation,test}.jsonl with tokens, tags and label (the standard split of
-Snips: 13,084 / 700 / 700 rows, 7 intents, 39 slots). Each seed's agent is fine-tuned, pruned with
-distillation and quantized; model and bundle are evaluated by the run itself on the official test rows.
-`--outside` names more folders there, whose test texts are out of scope. Runs share one folder, so that a
-seed that is there already is not trained again.
+With DATA it is Snips: FOLDER/snips holds {train,validation,test}.jsonl with tokens, tags and label (its
+standard split: 13,084 / 700 / 700 rows, 7 intents, 39 slots), and `--outside` names more folders there,
+whose test texts are out of scope. Each seed's agent is fine-tuned, pruned with distillation and
+quantized; model and bundle are evaluated by the run itself on the test rows, with its slices. Runs share
+one folder, so that a seed that is there already is not trained again.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Outcome:
         engine: What the bundle runs on.
         size_mb: Of its graph and tokenizer, 10^6 bytes.
         outside: Share of the texts out of scope that are told; None without such texts.
+        slices: Of the bundle: slice to frame accuracy, and its rows.
     """
 
     seed: int
@@ -50,6 +52,7 @@ class Outcome:
     engine: str = ""
     size_mb: float = 0.0
     outside: float | None = None
+    slices: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -57,15 +60,17 @@ def main() -> None:
     options = _options()
     root = Path(options.root)
     root.mkdir(parents=True, exist_ok=True)
-    file = root / "understanding.yaml"
-    written = spec(options.data, options.base, options.outside)
-    file.write_text(yaml.safe_dump(written, sort_keys=False), "utf-8")
+    file = REPOSITORY / "examples/turns.yaml"
+    if options.data is not None:
+        file = root / "snips.yaml"
+        written = spec(options.data, options.base, options.outside)
+        file.write_text(yaml.safe_dump(written, sort_keys=False), "utf-8")
     outcomes: list[Outcome] = []
     for seed in options.seeds:
         outcomes.append(ask(file, seed, root, options.set))
         print(json.dumps(vars(outcomes[-1])), file=sys.stderr, flush=True)
         if len(outcomes) > 1:
-            result(options.base, outcomes, len(options.seeds)).save()
+            result(file, outcomes, len(options.seeds), snips=options.data is not None).save()
 
 
 def spec(data: Path, base: str, outside: Sequence[str]) -> dict[str, object]:
@@ -117,6 +122,11 @@ def ask(file: Path, seed: int, root: Path, changes: Sequence[str]) -> Outcome:
             metric: tuple(whole[metric][key] for key in ("value", "low", "high"))
             for metric in METRICS
         }
+        found.slices = {
+            one["slice"]: (one["value"], one["rows"])
+            for one in listed
+            if one["slice"].startswith("values=") and one["name"] == "frame_accuracy"
+        }
     bundle = Path(places["bundle"])
     agent = json.loads((bundle / "agent.json").read_text("utf-8"))
     files = [one for one in bundle.iterdir() if one.suffix in (".onnx", ".bin", ".xml", ".json")]
@@ -129,7 +139,7 @@ def ask(file: Path, seed: int, root: Path, changes: Sequence[str]) -> Outcome:
     return found
 
 
-def result(base: str, outcomes: list[Outcome], asked: int) -> Result:
+def result(file: Path, outcomes: list[Outcome], asked: int, *, snips: bool) -> Result:
     """The table: median and range of each measure of model and bundle."""
     rows = []
     for name, title in AGENTS.items():
@@ -145,7 +155,7 @@ def result(base: str, outcomes: list[Outcome], asked: int) -> Result:
                     peer="",
                     unit="share",
                     own=statistics.median(values),
-                    goal=GOALS.get(metric) if name == "bundle_metrics" else None,
+                    goal=GOALS.get(metric) if snips and name == "bundle_metrics" else None,
                     rounds=len(values),
                     note=f"median; {min(values):.4f} to {max(values):.4f} over the seeds; 95 % interval "
                     f"by rows, median of the seeds': {low:.4f} to {high:.4f}",
@@ -159,13 +169,31 @@ def result(base: str, outcomes: list[Outcome], asked: int) -> Result:
         rows.append(
             Row("texts out of scope that are told", "", "share", statistics.median(told), note=note)
         )
+    for name in sorted({name for one in outcomes for name in one.slices}):
+        parts = [one.slices[name] for one in outcomes if name in one.slices]
+        shares = [share for share, _ in parts]
+        rows.append(
+            Row(
+                what=f"bundle, frame_accuracy of {name}",
+                peer="",
+                unit="share",
+                own=statistics.median(shares),
+                rounds=len(shares),
+                note=f"median; {min(shares):.4f} to {max(shares):.4f}; {parts[0][1]} rows",
+            )
+        )
+    engines = ", ".join(sorted({one.engine for one in outcomes}))
+    data = f"{file.name}; engines {engines}"
+    if snips:
+        data += (
+            f"; standard split of Snips, 13,084 / 700 / 700 rows; for comparison {PEER} (intent "
+        )
+        data += "accuracy, slot F1, frame accuracy; 110 M parameters, uncompressed)"
     return Result(
-        name="understanding",
-        title=f"Snips: intents and slots over {len(outcomes)} of {asked} seeds",
-        command="make bench-understanding",
-        data=f"Snips, 13,084 / 700 / 700 rows, base {base}; engines "
-        f"{', '.join(sorted({one.engine for one in outcomes}))}; for comparison {PEER} (intent "
-        "accuracy, slot F1, frame accuracy; 110 M parameters, uncompressed)",
+        name="understanding" if snips else "understanding-turns",
+        title=f"Intents and slots, {file.stem}: {len(outcomes)} of {asked} seeds",
+        command=f"make bench-understanding{' DATA=FOLDER' * snips}",
+        data=data,
         rows=rows,
         seed=outcomes[0].seed,
     )
@@ -175,7 +203,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--data", type=Path, help="folder of the data sets, for Snips")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--base", default="minilm-l6")
     parser.add_argument("--outside", nargs="*", default=[], help="sets that are out of scope")

@@ -50,6 +50,20 @@ def tagged(count=240):
         }
 
 
+def turns(count=240):
+    for number, good, word, thing in _sentences(count):
+        yield {
+            "tokens": ["the", thing, "was", word, str(number)],
+            "tags": ["O", "B-THING", "O", "O", "O"],
+            "label": "praise" if good else "complain",
+        }
+
+
+def turns_in_context(count=240):
+    for row in turns(count):
+        yield {**row, "context": "what was it like?" if row["label"] == "praise" else ""}
+
+
 TASKS = {
     "pair": ({"type": "classification", "pair": True}, pairs, [("the plot 5", "was lovely")], "label"),
     "multi-label": (
@@ -57,6 +71,11 @@ TASKS = {
     ),
     "regression": ({"type": "regression"}, scores, ["the plot was dull"], "score"),
     "tagging": ({"type": "tagging"}, tagged, [["the", "plot", "was", "dull"]], "tags"),
+    "understanding": ({"type": "understanding"}, turns, [["the", "plot", "was", "dull"]], "intent"),
+    "in context": (
+        {"type": "understanding", "context": True}, turns_in_context, [("the plot was dull", "")],
+        "intent",
+    ),
 }  # fmt: skip
 
 
