@@ -222,3 +222,9 @@ def test_vectors_of_turns_tell_what_is_out_of_scope(agent: Agent, folder: Path) 
 def test_a_metric_that_it_does_not_have_is_named(agent: Agent) -> None:
     with pytest.raises(SpecError, match="frame_accuracy, intent_accuracy, slot_f1"):
         agent.handler.metric("entity_f1", [], [])
+
+
+def test_the_card_names_intents_and_slots(agent: Agent) -> None:
+    from bertworks.serving.page.card.making import _does
+
+    assert _does(agent.info).labels == ["B-travel", "O", "hear", "artist", "city"]

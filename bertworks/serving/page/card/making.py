@@ -31,6 +31,7 @@ from bertworks.spec.page import Page
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.storage.store import Store
 from bertworks.tasks import for_task, form_of
+from bertworks.tasks.target import Target
 from bertworks.text import windows
 
 _PUBLIC = re.compile(r"(pypi|npm|hf|https?)://", re.IGNORECASE)
@@ -144,7 +145,7 @@ def _does(agent: AgentRecord) -> Does:
         task=task.kind.name,
         form=task.form,
         inputs=list(form_of(task).inputs),
-        labels=agent.labels,
+        labels=_labels(target, agent.labels),
         several=target.many and not target.per_word,
         max_length=agent.max_length,
         long_text=task.long_text,
@@ -152,6 +153,12 @@ def _does(agent: AgentRecord) -> Does:
         answers=confidence_fields(agent.calibration),
         calibrated=agent.calibration is not None,
     )
+
+
+def _labels(target: Target, labels: list[str]) -> list[str]:
+    """An agent's labels as its answers name them: where there are both, intents and then slots."""
+    choices, kinds = target.choices(labels), target.kinds(labels)
+    return [*choices, *kinds] if choices and kinds else labels
 
 
 def _measured(record: Record | None, report: LabelReport | None) -> Measured | None:

@@ -29,7 +29,9 @@ const between = (one) => (one.low === null ? "" : `${one.low.toFixed(3)} to ${on
 const spoken = (name) => name.replaceAll("_", " ");
 
 function does(task) {
-  const forms = { text: "one text", pair: "two texts", words: "the words of a text" };
+  const forms = { text: "one text", pair: "two texts", words: "the words of a text",
+    turn: "what was said, and its words",
+    turn_in_context: "what was said, and its words, after what was said before" };
   return terms([
     ["Task", `${spoken(task.task)} of ${forms[task.form] ?? task.form}${task.several ? ", several labels a row" : ""}`],
     ["Labels", task.labels.length ? `${task.labels.length}: ${task.labels.slice(0, MOST).join(", ")}` +

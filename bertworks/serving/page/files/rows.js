@@ -2,13 +2,14 @@
 
 import { element, find, fill } from "./dom.js";
 
-const TITLES = { text: "Text", text_a: "First text", text_b: "Second text" };
+const TITLES = { text: "Text", text_a: "First text", text_b: "Second text",
+  context: "What was said before (may be empty)" };
 
 /** Puts the fields for a card's task into the page. `sent`: called where Ctrl+Enter sends the form. */
 export function lay(does, sent) {
   const fields = does.inputs.flatMap((name) => {
     const area = element("textarea", { id: `field-${name}`, rows: does.inputs.length > 1 ? "2" : "4",
-      required: true });
+      required: name !== "context" });
     area.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) sent();
     });
