@@ -74,12 +74,24 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(UV) pip install -q --require-hashes --python .venv-mlflow/bin/python -r $<
 	@touch $@
 
+# What learns policies of dialogues, and nothing else needs. torch's wheel for CPUs comes by pip.
+.venv-dialogue/.done: requirements/dialogue.txt
+	@echo "setting up: what learns policies of dialogues (torch, stable-baselines3)"
+	@$(PYTHON) -m venv .venv-dialogue
+	@.venv-dialogue/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/.runtime ## Set up the environment for running pipelines
 
 .PHONY: run
 run: $(VENV)/.runtime ## Run the whole way once, on real text (SPEC=examples/sentiment.yaml)
 	@$(BIN)/bertworks run $(SPEC)
+
+.PHONY: dialogue
+dialogue: SPEC := $(if $(filter command environment,$(firstword $(origin SPEC))),$(SPEC),examples/restaurant/dialogue.yaml)
+dialogue: .venv-dialogue/.done ## Learn a dialogue's policy (SPEC=examples/restaurant/dialogue.yaml)
+	@.venv-dialogue/bin/python -m bertworks.dialogue.learning.train '$(SPEC)' $(ARGS)
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests
@@ -90,7 +102,7 @@ cases: $(VENV)/.dev ## Run a folder of cases, each a spec with its data, and pri
 	@$(BIN)/python -m tests.cases.run '$(CASES)' $(ARGS)
 
 .PHONY: test-slow
-test-slow: $(VENV)/.dev .venv-peers/.done .venv-mlflow/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch
+test-slow: $(VENV)/.dev .venv-peers/.done .venv-mlflow/.done .venv-dialogue/.done ## Run the slow tests: whole runs, killed processes, comparisons with torch
 	@$(BIN)/python -m pytest -m slow
 
 .PHONY: golden
@@ -135,7 +147,7 @@ serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
 BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up serving
-BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune auto presets explanations drift canary understanding)
+BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding)
 
 .PHONY: bench
 bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 2 hours); then the page
@@ -143,12 +155,13 @@ bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 
 	  $(MAKE) --no-print-directory bench-$$name || failed=1; done; exit $$failed
 
 .PHONY: bench-NAME
-bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up serving short page seeds cost confidence tune auto presets explanations drift canary understanding
-	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune auto presets explanations drift canary understanding; options: make bench-agent ARGS=--help"
+bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up serving short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding
+	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding; options: make bench-agent ARGS=--help"
 
 .PHONY: $(BENCH)
 bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short bench-serving bench-auto: .venv-peers/.done
 bench-preprocess: .venv-peers-tfx/.done
+bench-dialogue: .venv-dialogue/.done
 $(BENCH): bench-%: $(VENV)/.runtime
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(if $(DATA),--data '$(DATA)') $(ARGS)
 
@@ -219,6 +232,6 @@ kind-down: ## Delete the kind cluster
 
 .PHONY: clean
 clean: ## Remove environments, runs and caches (keeps the models: .bertworks/models)
-	@rm -rf $(VENV) .venv-peers .venv-peers-tfx .venv-peers-autogluon .venv-mlflow .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	@rm -rf $(VENV) .venv-peers .venv-peers-tfx .venv-peers-autogluon .venv-mlflow .venv-dialogue .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	@rm -rf .bertworks/downloads .bertworks/pipeline_root .bertworks/checkpoints .bertworks/runs \
 	  .bertworks/rows

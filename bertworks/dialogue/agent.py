@@ -51,6 +51,10 @@ class DialogueAgent:
         self.domain, self.source = domain, source
         self._understanding, self._policy, self._answers = understanding, policy, answers
 
+    def greeting(self) -> str:
+        """What is said before the user has said anything."""
+        return self._answers.say((Act("greet"),), self.source.now()).text
+
     def turn(self, state: State, said: str | Sequence[Heard]) -> tuple[State, Trace]:
         """Hears the user and answers.
 

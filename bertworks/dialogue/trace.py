@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bertworks.dialogue.acts import Act, Heard
-from bertworks.dialogue.policies import Choice
+from bertworks.dialogue.policies import Candidate, Choice
 from bertworks.dialogue.state import State
+from bertworks.errors import DataError
 
 _SHOWN = 5
 
@@ -60,6 +62,41 @@ class Trace:
             "forms": list(self.forms),
             "notices": list(self.notices),
         }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Trace:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            DataError: It is damaged, or of another version.
+        """
+        try:
+            choice = record["choice"]
+            return cls(
+                turn=int(record["turn"]),
+                text=record["text"],
+                understood=tuple(Heard.from_json(one) for one in record["understood"]),
+                understanding=str(record["understanding"]),
+                state=State.from_json(record["state"]),
+                matches=int(record["matches"]),
+                knowledge=str(record["knowledge"]),
+                choice=Choice(
+                    str(choice["action"]),
+                    str(choice["by"]),
+                    tuple(
+                        Candidate(str(name), float(share)) for name, share in choice["candidates"]
+                    ),
+                ),
+                acts=tuple(Act.from_json(one) for one in record["acts"]),
+                answer=str(record["answer"]),
+                forms=tuple(map(str, record["forms"])),
+                notices=tuple(map(str, record["notices"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"This is no trace of a turn: {type(error).__name__}: {error}.",
+                "An older version of bertworks may have written it.",
+            ) from None
 
     def lines(self) -> list[str]:
         """For a terminal."""

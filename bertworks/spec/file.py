@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,6 +21,8 @@ from bertworks.bounded_yaml import Key
 from bertworks.errors import SpecError
 from bertworks.secrets import masked
 from bertworks.spec import AgentSpec, Base, presets
+
+Read = TypeVar("Read", bound=BaseModel)
 
 _BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
@@ -56,6 +58,29 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
         SpecError: The file is missing or not YAML, or a value breaks a rule.
     """
     file = Path(path)
+    content, origins = _content(file, overrides)
+    return SpecFile(
+        spec=_validated(content, origins, str(file), AgentSpec), path=file, origins=origins
+    )
+
+
+def load_as(model: type[Read], path: str | Path, overrides: Sequence[str] = ()) -> Read:
+    """Reads a spec of another kind, with the same checks and errors.
+
+    Args:
+        model: What it is read as.
+        path: The YAML file.
+        overrides: See `load`.
+
+    Raises:
+        SpecError: See `load`.
+    """
+    content, origins = _content(Path(path), overrides)
+    return _validated(content, origins, str(path), model)
+
+
+def _content(file: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[Key, str]]:
+    """What a file and the overrides say, and where each value came from."""
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -73,9 +98,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
         )
     origins: dict[Key, str] = {key: f"{file}:{line}" for key, line in lines.items()}
     for override in overrides:
-        key = _override(content, override)
-        origins[key] = "--set"
-    return SpecFile(spec=_validated(content, origins, str(file)), path=file, origins=origins)
+        origins[_override(content, override)] = "--set"
+    return content, origins
 
 
 def made(content: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> SpecFile:
@@ -93,16 +117,23 @@ def made(content: Mapping[str, Any], settings: Mapping[str, Any], path: Path) ->
     origins = {}
     for name, value in settings.items():
         origins[_put(whole, name, value)] = path.name
-    return SpecFile(spec=_validated(whole, origins, path.name), path=path, origins=origins)
+    return SpecFile(
+        spec=_validated(whole, origins, path.name, AgentSpec), path=path, origins=origins
+    )
 
 
-def _validated(content: Mapping[str, Any], origins: Mapping[Key, str], where: str) -> AgentSpec:
+def _validated(
+    content: Mapping[str, Any], origins: Mapping[Key, str], where: str, model: type[Read]
+) -> Read:
     try:
-        return AgentSpec.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
+        problems = (_explain(problem, origins, where, model) for problem in error.errors())
         raise SpecError(
-            masked("\n".join(_explain(problem, origins, where) for problem in error.errors())),
-            "Mend what is named above; `bertworks spec schema` lists every key.",
+            masked("\n".join(problems)),
+            "Mend what is named above; `bertworks spec schema` lists every key."
+            if model is AgentSpec
+            else "Mend what is named above.",
         ) from None
 
 
@@ -178,7 +209,7 @@ def _put(content: dict[str, object], name: str, value: Any, option: str = "") ->
     return key
 
 
-def _explain(problem: Any, origins: Mapping[Key, str], where: str) -> str:
+def _explain(problem: Any, origins: Mapping[Key, str], where: str, whole: type[BaseModel]) -> str:
     key: Key = tuple(problem["loc"])
     for end in range(len(key), 0, -1):
         if key[:end] in origins:
@@ -186,7 +217,7 @@ def _explain(problem: Any, origins: Mapping[Key, str], where: str) -> str:
             break
     name = ".".join(map(str, key)) or "the spec"
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(key[:-1])
+        known = _known_keys(key[:-1], whole)
         nearest = difflib.get_close_matches(str(key[-1]), known, n=1, cutoff=0.5)
         hint = f" Did you mean `{nearest[0]}`?" if nearest else f" Known here: {', '.join(known)}."
         return f"{where}: unknown key `{name}`.{hint}"
@@ -194,7 +225,7 @@ def _explain(problem: Any, origins: Mapping[Key, str], where: str) -> str:
         return f"{where}: unknown key `{'.'.join(map(str, key[:-1]))}`.{_nearest(problem)}"
     if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
         # What was received is not shown: where a secret's name belongs, it may be the secret.
-        names = ", ".join(_known_keys(key))
+        names = ", ".join(_known_keys(key, whole))
         keys = f" (known: {names})" if names else ""
         if problem.get("input") is None:
             return f"{where}: `{name}` is empty: leave it out, or give it keys{keys}."
@@ -252,9 +283,9 @@ def _nearest(problem: Any) -> str:
     return f" Did you mean `{nearest[0]}`?" if nearest else f" Known here: {', '.join(expected)}."
 
 
-def _known_keys(key: Key) -> list[str]:
+def _known_keys(key: Key, whole: type[BaseModel]) -> list[str]:
     """The keys that are known in the section at `key`."""
-    model: Any = AgentSpec
+    model: Any = whole
     within: Any = None  # what a mapping with names of its own holds, such as resources.steps
     for part in key:
         if isinstance(part, int) or model is None:

@@ -23,6 +23,7 @@ from pipelines.cli import auto as auto_cli
 from pipelines.cli import bases as bases_cli
 from pipelines.cli import board as board_cli
 from pipelines.cli import canary as canary_cli
+from pipelines.cli import chat as chat_cli
 from pipelines.cli import compare as compare_cli
 from pipelines.cli import index as index_cli
 from pipelines.cli import init as init_cli
@@ -222,6 +223,7 @@ app.command()(bases_cli.bases)
 app.command()(asking_cli.predict)
 app.command()(asking_cli.serve)
 app.command()(ask_cli.ask)
+app.command()(chat_cli.chat)
 app.add_typer(keys_cli.app, name="keys")
 app.add_typer(audit_cli.app, name="audit")
 

@@ -10,6 +10,7 @@ from bertworks.dialogue.agent import DialogueAgent
 from bertworks.dialogue.knowledge import Followed
 from bertworks.dialogue.policies import Rules
 from bertworks.dialogue.state import State
+from bertworks.dialogue.trace import Trace
 from bertworks.dialogue.understanding import Keywords
 from tests.dialogue.helpers import ANSWERS, DOMAIN, FILE, TOWN, Still
 
@@ -59,7 +60,7 @@ def test_a_dialogue_from_words_to_words_with_its_trace() -> None:
     for text in ("hello", "cheap chinese", "north", "its number?", "bye"):
         state, trace = said.turn(state, text)
         state = State.from_json(json.loads(json.dumps(state.to_json())))
-        assert json.loads(json.dumps(trace.to_json()))["answer"] == trace.answer
+        assert Trace.from_json(json.loads(json.dumps(trace.to_json()))) == trace
         answers.append(trace.answer)
     assert answers == [
         "Which food would you like?",

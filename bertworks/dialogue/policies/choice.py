@@ -43,7 +43,7 @@ class Choice:
         return {
             "action": self.action,
             "by": self.by,
-            "candidates": [[one.action, round(one.score, 6)] for one in self.candidates],
+            "candidates": [[one.action, one.score] for one in self.candidates],
         }
 
 

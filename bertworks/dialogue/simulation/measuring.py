@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bertworks.dialogue.actions import names_of
 from bertworks.dialogue.knowledge import Knowledge
 from bertworks.dialogue.policies import Policy
 from bertworks.dialogue.simulation.episode import Episode
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.goals import Habits
+from bertworks.dialogue.turns import Turn, Turns
 
 Watch = Callable[[Episode, str], None]
 
@@ -75,3 +77,39 @@ def measure(
         rewards / dialogues,
         dict(endings.most_common()),
     )
+
+
+def collect(
+    policy: Policy,
+    knowledge: Knowledge,
+    dialogues: int,
+    seed: int,
+    errors: Sequence[Errors] = (Errors(),),
+    habits: Habits | None = None,
+    label: Policy | None = None,
+) -> Turns:
+    """Dialogues of a policy with simulated users, logged.
+
+    Args:
+        policy: Chooses what is done.
+        knowledge: What is talked about.
+        dialogues: How many.
+        seed: Same seed, same goals.
+        errors: Each dialogue draws one of these.
+        habits: How users are.
+        label: Whose action is logged instead, for learning from it in places where it would not go
+            (Ross, Gordon and Bagnell 2011); None: the one that was taken.
+    """
+    found = []
+    for number in range(dialogues):
+        random = np.random.default_rng([seed, number])
+        chosen = errors[int(random.integers(len(errors)))]
+        episode, turns = Episode(knowledge, random, chosen, habits), []
+        while not episode.over:
+            situation = episode.situation
+            action = policy.choose(situation).action
+            share = policy.probabilities(situation)[names_of(situation).index(action)]
+            shown = label.choose(situation).action if label is not None else action
+            turns.append(Turn(situation, shown, float(share), episode.step(action).reward))
+        found.append(turns)
+    return Turns.made(found, knowledge.domain)

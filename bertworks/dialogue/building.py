@@ -1,0 +1,192 @@
+"""From a spec's `dialogue` section to the parts that talk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertworks.dialogue.agent import DialogueAgent, Source
+from bertworks.dialogue.answers import Answers, Templates
+from bertworks.dialogue.answers.words import read_values
+from bertworks.dialogue.domain import Domain
+from bertworks.dialogue.hearing import Answering, Learned
+from bertworks.dialogue.knowledge import Followed, Knowledge, read
+from bertworks.dialogue.policies import Policy, Rules
+from bertworks.dialogue.policies.graph import Graph
+from bertworks.dialogue.policies.rules import DEFAULT, Rule
+from bertworks.dialogue.simulation.errors import Errors
+from bertworks.dialogue.simulation.goals import Habits
+from bertworks.dialogue.understanding import Keywords, Understanding
+from bertworks.errors import SpecError
+from bertworks.spec.dialogue import Dialogue
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A knowledge base that was fetched, and does not change.
+
+    Attributes:
+        knowledge: It.
+        fault: Always "".
+    """
+
+    knowledge: Knowledge
+    fault: str = ""
+
+    def now(self) -> Knowledge:
+        """It."""
+        return self.knowledge
+
+
+def domain_of(spec: Dialogue) -> Domain:
+    """The slots of a dialogue.
+
+    Raises:
+        SpecError: A column's name cannot be one.
+    """
+    try:
+        return Domain(spec.key, tuple(spec.ask), tuple(spec.tell), spec.entity)
+    except ValueError as error:
+        raise SpecError(f"dialogue: {error}.", "Mend `key`, `ask` and `tell`.") from None
+
+
+def source_of(spec: Dialogue, folder: Path) -> Source:
+    """The knowledge base: followed where it is a file here, else fetched.
+
+    Args:
+        spec: The section.
+        folder: What local paths are relative to.
+
+    Raises:
+        SourceError: It cannot be fetched.
+        DataError: It cannot be read.
+    """
+    from bertworks.data.sources.fetch import fetch
+    from bertworks.data.sources.uri import parse
+
+    asked, domain = spec.knowledge, domain_of(spec)
+    location = parse(asked.uri)
+    with fetch(asked.uri, asked.sha256, folder) as files:
+        if len(files) != 1:
+            raise SpecError(
+                f"dialogue.knowledge.uri: one file is a knowledge base. {asked.uri} names {len(files)}.",
+                "Name one of them.",
+            )
+        if location.kind == "local" and not location.inner and asked.sha256 is None:
+            return Followed(files[0].path, domain, asked.table, asked.uri)
+        return Fetched(read(files[0].path, domain, asked.table, files[0].name))
+
+
+def answers_of(spec: Dialogue, knowledge: Knowledge) -> Answers:
+    """The templates, and what slots are called in them.
+
+    Raises:
+        SpecError: See `Templates`; or a label that is a value of the knowledge base.
+    """
+    labels = {
+        name: slot.label
+        for name, slot in (*spec.ask.items(), *spec.tell.items())
+        if slot.label is not None
+    }
+    for name, label in labels.items():
+        if said := read_values(label, knowledge).values:
+            raise SpecError(
+                f"dialogue: the label {label!r} of {name} says {said[0][1]!r}, which is a "
+                f"{said[0][0]} of the knowledge base.",
+                "Choose another label.",
+            )
+    own = {
+        form: [texts] if isinstance(texts, str) else texts for form, texts in spec.answers.items()
+    }
+    domain = domain_of(spec)
+    return Answers(Templates(own, domain, knowledge), domain, labels)
+
+
+def rules_of(spec: Dialogue) -> Rules:
+    """The rules."""
+    rules = [Rule(one.when, one.do, one.limit) for one in spec.policy.rules]
+    return Rules(rules or DEFAULT)
+
+
+def policy_of(spec: Dialogue, folder: Path, graph: Path | None = None) -> Policy:
+    """Who chooses: a learned graph where there is one, else the rules.
+
+    Args:
+        spec: The section.
+        folder: What `policy.graph` is relative to.
+        graph: Instead of `policy.graph`.
+
+    Raises:
+        ArtifactError: The graph is missing, or was learned for other slots.
+    """
+    if graph is None and spec.policy.graph is not None:
+        graph = folder / spec.policy.graph
+    return Graph(graph, domain_of(spec)) if graph is not None else rules_of(spec)
+
+
+def keywords_of(spec: Dialogue) -> Keywords:
+    """The understanding that needs no training."""
+    slots = {**spec.ask, **spec.tell}
+    words = {
+        name: [*slot.words, *([slot.label] if slot.label else [])] for name, slot in slots.items()
+    }
+    values = {name: slot.values for name, slot in slots.items()}
+    return Keywords(domain_of(spec), words, values, spec.words)
+
+
+def understanding_of(spec: Dialogue, agent: Answering, name: str) -> Learned:
+    """A trained understanding.
+
+    Args:
+        spec: The section.
+        agent: A loaded agent of task `understanding`.
+        name: For the trace.
+
+    Raises:
+        SpecError: The agent is of another task.
+    """
+    kind = getattr(getattr(agent, "task", None), "type", "understanding")
+    if kind != "understanding":
+        raise SpecError(
+            f"The agent {name} is of task {kind}; what understands turns is of task understanding.",
+            "Name another bundle, or none: then lists of words understand.",
+        )
+    values = {column: slot.values for column, slot in (*spec.ask.items(), *spec.tell.items())}
+    return Learned(agent, name, domain_of(spec), values)
+
+
+def habits_of(spec: Dialogue) -> Habits:
+    """How simulated users are."""
+    return Habits(**spec.learn.users.model_dump())
+
+
+def errors_of(spec: Dialogue) -> tuple[Errors, ...]:
+    """How simulated users are misunderstood."""
+    return tuple(Errors(rate) for rate in spec.learn.errors)
+
+
+def agent_of(
+    spec: Dialogue,
+    folder: Path,
+    understanding: Understanding | None = None,
+    graph: Path | None = None,
+) -> DialogueAgent:
+    """All parts together.
+
+    Args:
+        spec: The section.
+        folder: What its paths are relative to.
+        understanding: From texts to acts; None: `Keywords`.
+        graph: See `policy_of`.
+
+    Raises:
+        BertworksError: See the other functions here.
+    """
+    source = source_of(spec, folder)
+    return DialogueAgent(
+        domain_of(spec),
+        source,
+        understanding or keywords_of(spec),
+        policy_of(spec, folder, graph),
+        answers_of(spec, source.now()),
+    )

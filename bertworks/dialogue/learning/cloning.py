@@ -1,0 +1,71 @@
+"""Supervised: a policy that does, among what is possible, what was done (behaviour cloning)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sb3_contrib import MaskablePPO
+
+from bertworks.dialogue.learning.environment import SCALE
+from bertworks.dialogue.turns import Turns
+
+
+@dataclass(frozen=True)
+class Cloned:
+    """How well a policy does what was done.
+
+    Attributes:
+        turns: It learned from.
+        held_out: Turns that it did not learn from; those of a tenth of the dialogues.
+        accuracy: Share of these in which it does the same.
+    """
+
+    turns: int
+    held_out: int
+    accuracy: float
+
+
+def clone(
+    learner: MaskablePPO, turns: Turns, *, seed: int, epochs: int = 15, batch: int = 256
+) -> Cloned:
+    """Teaches a learner's policy the actions of dialogues, and its value function their returns.
+
+    Cross-entropy over the possible actions, and squared error of the value: PPO then starts from a
+    critic that knows what the policy is worth, and does not unlearn it at once.
+
+    Args:
+        learner: Its policy is changed in place.
+        turns: Of dialogues that are to be followed.
+        seed: Of the order and of what is held out.
+        epochs: Passes over the turns.
+        batch: Turns a step.
+    """
+    policy: Any = learner.policy
+    policy.set_training_mode(True)
+    seen, possible = torch.as_tensor(turns.features), turns.possible
+    action, value = torch.as_tensor(turns.action), torch.as_tensor(turns.returns() / SCALE).float()
+    random = np.random.default_rng(seed)
+    kept_out = random.random(int(turns.dialogue.max()) + 1) < 0.1
+    held_out = kept_out[turns.dialogue]
+    places, outside = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
+    for _ in range(epochs):
+        order = random.permutation(places)
+        for begin in range(0, len(order), batch):
+            part = order[begin : begin + batch]
+            values, log_shares, _ = policy.evaluate_actions(
+                seen[part], action[part], action_masks=possible[part]
+            )
+            loss = -log_shares.mean() + 0.5 * ((values.flatten() - value[part]) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+            optimizer.step()
+    policy.set_training_mode(False)
+    with torch.no_grad():
+        found = policy.get_distribution(seen[outside], possible[outside]).distribution.probs
+    right = (found.argmax(dim=1) == action[outside]).double()
+    return Cloned(len(places), len(outside), float(right.mean()) if len(outside) else float("nan"))

@@ -1,0 +1,117 @@
+"""Turns of dialogues that are kept: each is answered once, whoever asks again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bertworks.dialogue.acts import Heard
+from bertworks.dialogue.agent import DialogueAgent
+from bertworks.dialogue.sessions.store import SqliteStore
+from bertworks.dialogue.state import State
+from bertworks.errors import BertworksError
+
+
+class Conflict(BertworksError):
+    """The turn is not the dialogue's next one: somebody else talks under the same id, or it is over."""
+
+    kind = "conflict"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A turn that was answered.
+
+    Attributes:
+        turn: Its number, from 1.
+        answer: The text.
+        ended: The dialogue is over.
+        trace: `Trace.to_json`.
+        again: It had been answered before, and this is the same answer.
+    """
+
+    turn: int
+    answer: str
+    ended: bool
+    trace: dict[str, Any]
+    again: bool = False
+
+
+class Room:
+    """An agent with a store: a turn is answered after it is on the disk.
+
+    Args:
+        agent: Answers.
+        store: Keeps.
+    """
+
+    def __init__(self, agent: DialogueAgent, store: SqliteStore) -> None:
+        self.agent, self._store = agent, store
+
+    def turn(
+        self, owner: str, dialogue: str, said: str | Sequence[Heard], number: int | None = None
+    ) -> Answered:
+        """Answers a turn of a dialogue, which begins with its first one.
+
+        A request that comes again, as after a lost connection, has the same number and says the same:
+        it gets the same answer, and nothing happens twice.
+
+        Args:
+            owner: Whose dialogue it is.
+            dialogue: Its id.
+            said: See `DialogueAgent.turn`.
+            number: Which turn the user means, from 1; None: the next one.
+
+        Raises:
+            Conflict: The number is not the next one's, or somebody else was faster, or the dialogue is
+                over.
+        """
+        before = self._store.load(owner, dialogue)
+        state = State() if before is None else State.from_json(before.state, f"dialogue {dialogue}")
+        number = state.turn + 1 if number is None else number
+        mark = _mark(said)
+        if number <= state.turn:
+            earlier = self._store.turn(owner, dialogue, number)
+            if earlier is not None and earlier[0] == mark:
+                trace = earlier[1]
+                ended = state.ended and number == state.turn
+                return Answered(number, trace["answer"], ended, trace, again=True)
+        if state.ended:
+            raise Conflict(
+                f"The dialogue {dialogue!r:.80} is over, after {state.turn} turns.",
+                "Begin another one, under an id of its own.",
+            )
+        if number != state.turn + 1:
+            raise _not_next(dialogue, number, state.turn)
+        after, trace_ = self.agent.turn(state, said)
+        trace = trace_.to_json()
+        if not self._store.save(owner, dialogue, number, mark, after.to_json(), trace):
+            present = self._store.load(owner, dialogue)
+            raise _not_next(dialogue, number, 0 if present is None else present.turn)
+        return Answered(number, trace_.answer, after.ended, trace)
+
+    def history(self, owner: str, dialogue: str) -> list[dict[str, Any]]:
+        """The traces of a dialogue's turns, in order; none where there is none."""
+        known = self._store.load(owner, dialogue)
+        return [] if known is None else self._store.turns(owner, dialogue)
+
+    def forget(self, owner: str, dialogue: str) -> bool:
+        """Forgets a dialogue now; whether there was one."""
+        return self._store.delete(owner, dialogue)
+
+
+def _not_next(dialogue: str, number: int, turns: int) -> Conflict:
+    return Conflict(
+        f"Turn {number} of the dialogue {dialogue!r:.80} is not the next one, which is {turns + 1}. "
+        "Somebody else may be talking under the same id.",
+        "Begin another dialogue under an id of its own, or go on with the turn that is next.",
+    )
+
+
+def _mark(said: str | Sequence[Heard]) -> str:
+    """What tells one thing said from another."""
+    plain = said if isinstance(said, str) else [one.to_json() for one in said]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()

