@@ -336,6 +336,12 @@ class Deploy(Section):
         description="The secret that holds the file of `bertworks keys`; until it is there, every "
         "request is refused. None: whoever reaches the Service may ask.",
     )
+    tls: str | None = Field(
+        None,
+        pattern=KUBERNETES_NAME,
+        description="The secret with tls.crt and tls.key (kubernetes.io/tls): HTTPS and gRPC over TLS. "
+        "None: what is before the Service ends TLS, if anything does.",
+    )
     min_replicas: int = Field(2, ge=1)
     max_replicas: int = Field(6, ge=1)
     target_cpu_percent: int = Field(70, ge=1, le=100, description="Where the autoscaler adds one.")
@@ -360,7 +366,10 @@ class Serve(Section):
         8080, ge=1, le=65535, description="On this machine; in a pod it is always 8080."
     )
     grpc_port: int | None = Field(
-        None, ge=1, le=65535, description="For gRPC; None: none is offered."
+        None,
+        ge=1,
+        le=65535,
+        description="For gRPC; None: none is offered. In a pod, and at its Service, it is always 8081.",
     )
     max_batch: int = Field(32, ge=1, description="Rows that one forward pass takes, at most.")
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all that may be used.")

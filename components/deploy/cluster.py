@@ -169,19 +169,20 @@ class Cluster:
         events = sorted(found.get("items") or [], key=lambda one: one.get("lastTimestamp") or "")
         return [f"{one.get('reason', '')}: {one.get('message', '')}" for one in events]
 
-    def ask(self, service: str, path: str, body: Any) -> Any:
-        """Sends a request to a Service, through the API server.
+    def ask(self, service: str, path: str, body: Any, port: str = "http") -> Any:
+        """Sends a request to a Service, through the API server, which checks no certificate.
 
         Args:
-            service: Its name; the port is the one that is called http.
+            service: Its name.
             path: Of the URL, behind the server.
             body: JSON to send.
+            port: What its port is called: http or https.
 
         Raises:
             Refused: The API server or the Service answered with an error status.
             Unreachable: No answer.
         """
-        where = f"{self._path('Service', f'http:{service}:http')}/proxy/{path.lstrip('/')}"
+        where = f"{self._path('Service', f'{port}:{service}:{port}')}/proxy/{path.lstrip('/')}"
         return self._call("POST", where, f"ask the Service {service}", [], body)
 
     def has_kserve(self) -> bool:

@@ -16,7 +16,7 @@ from bertworks.errors import BertworksError, EnvironmentFault
 from components.deploy import manifests, rollout
 from components.deploy.asking import Answer, Wrong, ask_once
 from components.deploy.cluster import Cluster, Refused
-from components.deploy.manifests import AGENT, TOP, Object
+from components.deploy.manifests import AGENT, TOP, Object, port_name
 from components.deploy.present import Live, address, check_ours, kinds_of, live
 from components.deploy.settings import Kind, Serving
 
@@ -168,7 +168,7 @@ def _roll(
     if serving.follow:
         say("its servers follow the model store: what serves is the champion there")
     previous = earlier[-1].version if earlier else None
-    url = address(cluster, serving.name, kind)
+    url = address(cluster, serving.name, kind, port_name(serving))
     if not wait:
         return Deployed(serving, kind, cluster.namespace, url, previous, 0, 0.0)
     mark = manifests.rollout_of(objects)
@@ -186,7 +186,9 @@ def _roll(
         fault = _why(end, time.monotonic() - began, limit)
     if fault:
         _put_back(cluster, serving, kind, earlier, fault, say=say, poll=poll, limit=limit)
-    url = address(cluster, serving.name, kind)  # KServe tells it when it is ready.
+    url = address(
+        cluster, serving.name, kind, port_name(serving)
+    )  # KServe tells it when it is ready.
     spent = round(time.monotonic() - began, 1)
     return Deployed(serving, kind, cluster.namespace, url, previous, end.ready, spent, answer)
 

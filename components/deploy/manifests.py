@@ -32,6 +32,9 @@ CONTAINER: dict[Kind, str] = {"deployment": "server", "kserve": "kserve-containe
 KEYS = "/etc/bertworks/keys"
 PORT = 8080
 """Where the server listens in its pod, whatever `serve.port` is elsewhere: network policies know it."""
+GRPC_PORT = 8081
+"""Likewise for gRPC, in the pod and at its Service."""
+TLS = "/etc/bertworks/tls"
 LONGEST_SERVICE = 63
 """Of a Service's name, with the `-predictor` that KServe puts behind it."""
 
@@ -48,6 +51,11 @@ def object_name(agent: str) -> str:
 def service_name(agent: str, kind: Kind) -> str:
     """The Service that the agent answers at."""
     return object_name(agent) + ("-predictor" if kind == "kserve" else "")
+
+
+def port_name(serving: Serving) -> str:
+    """What the port for HTTP is called, in the pod and at its Service: as its scheme."""
+    return "http" if serving.tls is None else "https"
 
 
 def render(
@@ -114,6 +122,7 @@ def read_back(top: Object) -> Serving | None:
         claims = [one for one in pod["volumes"] if one["name"] == "store"]
         mounts = [one for one in container["volumeMounts"] if one["name"] == "store"]
         keys = [one["secret"]["secretName"] for one in pod["volumes"] if one["name"] == "keys"]
+        tls = [one["secret"]["secretName"] for one in pod["volumes"] if one["name"] == "tls"]
         return Serving(
             name=name,
             version=int(version),
@@ -127,6 +136,8 @@ def read_back(top: Object) -> Serving | None:
             claim=claims[0]["persistentVolumeClaim"]["claimName"] if claims else None,
             mount=mounts[0]["mountPath"] if mounts else Serving.mount,
             pull_policy=container["imagePullPolicy"],
+            grpc="grpc-port" in given,
+            tls=tls[0] if tls else None,
         )
     except (KeyError, ValueError, TypeError):
         return None
@@ -160,6 +171,17 @@ def _inference_service(one: Object, serving: Serving) -> None:
 
 def _service(one: Object, serving: Serving) -> None:
     one["spec"]["selector"][INSTANCE] = serving.name
+    ports = one["spec"]["ports"]
+    if serving.tls is not None:
+        name = port_name(serving)
+        ports[0] |= {"name": name, "port": 443, "targetPort": name, "appProtocol": name}
+    if serving.grpc:
+        # HTTP/2 without TLS is what proxies call h2c (KEP-3726); with TLS both sides agree on it.
+        protocol = "kubernetes.io/h2c" if serving.tls is None else "https"
+        ports.append(
+            {"name": "grpc", "port": GRPC_PORT, "targetPort": "grpc", "protocol": "TCP",
+             "appProtocol": protocol}
+        )  # fmt: skip
 
 
 def _autoscaler(one: Object, serving: Serving) -> None:
@@ -194,6 +216,8 @@ def _pod(pod: Object, serving: Serving) -> None:
         f"--port={PORT}",
         f"--threads={serving.threads}",
         f"--keys={KEYS}" if serving.keys else "--open",
+        *([f"--grpc-port={GRPC_PORT}"] if serving.grpc else []),
+        *([f"--tls-cert={TLS}/tls.crt", f"--tls-key={TLS}/tls.key"] if serving.tls else []),
     ]
     threads = {"OMP_NUM_THREADS", "RAYON_NUM_THREADS"}
     for variable in container["env"]:
@@ -209,6 +233,7 @@ def _pod(pod: Object, serving: Serving) -> None:
         spread["labelSelector"]["matchLabels"][INSTANCE] = serving.name
     _volume(pod, container, serving)
     _keys(pod, container, serving)
+    _ports(pod, container, serving)
     if serving.pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in serving.pull_secrets]
     if serving.service_account:
@@ -267,6 +292,22 @@ def _keys(pod: Object, container: Object, serving: Serving) -> None:
         container["volumeMounts"] = [one for one in mounts if one["name"] != "keys"]
         return
     keys["secret"]["secretName"] = serving.keys
+
+
+def _ports(pod: Object, container: Object, serving: Serving) -> None:
+    """gRPC's port; and with TLS the certificate, and the scheme of the probes."""
+    if serving.grpc:
+        grpc = {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"}
+        container["ports"].append(grpc)
+    if serving.tls is None:
+        return
+    container["ports"][0]["name"] = port_name(serving)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):  # No certificate is checked.
+        container[probe]["httpGet"] |= {"port": port_name(serving), "scheme": "HTTPS"}
+    # Not optional: without a certificate no server starts. No subPath: a renewed one comes through.
+    pod["volumes"].append({"name": "tls", "secret": {"secretName": serving.tls}})
+    mount = {"name": "tls", "mountPath": TLS, "readOnly": True}
+    container["volumeMounts"].append(mount)
 
 
 @cache

@@ -74,15 +74,15 @@ def find(cluster: Cluster, agent: str) -> Live | None:
     return live(cluster, agent, kinds_of(cluster))
 
 
-def address(cluster: Cluster, agent: str, kind: Kind) -> str:
-    """Where the agent answers inside the cluster."""
+def address(cluster: Cluster, agent: str, kind: Kind, scheme: str = "http") -> str:
+    """Where the agent answers inside the cluster; `scheme`: of its port, see `manifests.port_name`."""
     service = manifests.service_name(agent, kind)
     if kind == "kserve":
         top = cluster.get(TOP[kind], manifests.object_name(agent)) or {}
         given = ((top.get("status") or {}).get("address") or {}).get("url")
         if given:
             return str(given)
-    return f"http://{service}.{cluster.namespace}.svc.cluster.local"
+    return f"{scheme}://{service}.{cluster.namespace}.svc.cluster.local"
 
 
 def check_ours(present: Object, agent: str, namespace: str) -> None:

@@ -64,6 +64,8 @@ class Serving:
         follow: Whether the servers take up the store's champion by themselves, so that a new version
             changes no pod.
         tries: Whether they try challengers too, and write what that came to into the store.
+        grpc: Whether they answer over gRPC too.
+        tls: The secret with their certificate and its key; None: no TLS.
     """
 
     name: str
@@ -90,6 +92,8 @@ class Serving:
     tolerations: list[dict[str, str | int]] = field(default_factory=list)
     follow: bool = False
     tries: bool = False
+    grpc: bool = False
+    tls: str | None = None
 
     @property
     def label(self) -> str:
@@ -153,6 +157,8 @@ def settings_of(
         tolerations=[_toleration(one) for one in section.tolerations],
         follow=serve.followed,
         tries=serve.canary is not None,
+        grpc=serve.grpc_port is not None,
+        tls=deploy.tls,
     )
 
 

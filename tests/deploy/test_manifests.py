@@ -258,3 +258,81 @@ def test_a_server_that_serves_one_version_is_rolled_out_for_the_next():
     )
     assert manifests.rollout_of(one) != manifests.rollout_of(two)
     assert "--follow" not in pod_of(one)["containers"][0]["args"]
+
+
+def ports_of(objects):
+    """The container's ports and the Service's, by name."""
+    (container,) = pod_of(objects)["containers"]
+    own = {one["name"]: one["containerPort"] for one in container["ports"]}
+    services = [one for one in objects if one["kind"] == "Service"]
+    return own, {one["name"]: one for service in services for one in service["spec"]["ports"]}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("tls", [None, "agents-tls"])
+@pytest.mark.parametrize("grpc", [None, 9000])
+def test_grpc_and_tls_are_in_ports_probes_arguments_and_service(folder, tls, grpc):
+    given = section(serve={"grpc_port": grpc, "deploy": {"tls": tls}})
+    serving = settings_of(given, 1, "a" * 64)
+    objects = manifests.render(serving, folder, "runs", [serving])
+    for one in objects:
+        validate(one)
+    pod = pod_of(objects)
+    (container,) = pod["containers"]
+    name = "https" if tls else "http"
+    own, service = ports_of(objects)
+    assert own == {name: 8080, **({"grpc": 8081} if grpc else {})}
+    assert ("--grpc-port=8081" in container["args"]) == bool(grpc)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        asked = container[probe]["httpGet"]
+        assert (asked["port"], asked.get("scheme", "HTTP")) == (name, name.upper())
+    if folder == "deployment":
+        assert set(service) == set(own)
+        assert all(one["targetPort"] == key for key, one in service.items())
+        assert service[name]["port"] == (443 if tls else 80)
+        assert service[name]["appProtocol"] == name
+        if grpc:
+            assert service["grpc"]["port"] == 8081
+            assert service["grpc"]["appProtocol"] == ("https" if tls else "kubernetes.io/h2c")
+    secrets = {one["name"]: one["secret"] for one in pod["volumes"] if "secret" in one}
+    mounts = {one["name"]: one for one in container["volumeMounts"]}
+    if tls:
+        assert secrets["tls"] == {"secretName": tls}  # not optional: it cannot start without
+        folder_ = mounts["tls"]["mountPath"]
+        assert mounts["tls"]["readOnly"] and "subPath" not in mounts["tls"]
+        assert f"--tls-cert={folder_}/tls.crt" in container["args"]
+        assert f"--tls-key={folder_}/tls.key" in container["args"]
+    else:
+        assert "tls" not in secrets | mounts and not any(
+            "--tls" in one for one in container["args"]
+        )
+    back = manifests.read_back(objects[0])
+    assert (back.grpc, back.tls) == (bool(grpc), tls)
+
+
+def test_the_command_line_takes_what_the_pods_are_given():
+    """The names of options, as a pod's arguments have them."""
+    from typer.main import get_command
+
+    from pipelines.cli.main import app
+
+    serving = settings_of(section(serve={"grpc_port": 1, "deploy": {"tls": "t"}}), 1, "a" * 64)
+    (container,) = pod_of(manifests.render(serving, "deployment", "runs"))["containers"]
+    context = get_command(app).commands["serve"].make_context("serve", list(container["args"]))
+    assert context.params["grpc_port"] == manifests.GRPC_PORT
+    assert str(context.params["tls_cert"]) == f"{manifests.TLS}/tls.crt"
+
+
+def test_the_mark_changes_with_grpc_and_tls():
+    base = Serving("mood", 1, "a" * 64, "/bertworks/models", "i:1")
+    marks = {
+        manifests.rollout_of(manifests.render(one, "deployment", "runs"))
+        for one in (base, replace(base, grpc=True), replace(base, tls="a"), replace(base, tls="b"))
+    }
+    assert len(marks) == 4
+
+
+def test_the_network_policy_lets_both_ports_in():
+    policy = yaml.safe_load((ROOT / "k8s/base/network-serving.yaml").read_text())
+    first = policy["spec"]["ingress"][0]["ports"]
+    assert [one["port"] for one in first] == [manifests.PORT, manifests.GRPC_PORT]

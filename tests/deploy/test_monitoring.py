@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import prometheus_client
@@ -145,13 +146,18 @@ def test_monitors_find_the_servers(rendered):
     monitor = rendered["ServiceMonitor"]["spec"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     ports = [one["name"] for one in service["spec"]["ports"]]
-    assert [one["port"] for one in monitor["endpoints"]] == ports
+    # Of the two there is one, by whether the servers speak TLS.
+    assert [one["port"] for one in monitor["endpoints"]] == [*ports, "https"]
+    assert monitor["endpoints"][1]["scheme"] == "https"
+    secure = manifests.render(replace(serving, tls="t"), "deployment", "runs")[1]
+    assert [one["name"] for one in secure["spec"]["ports"]] == ["https"]
     assert monitor["jobLabel"] in service["metadata"]["labels"]
     predictor = manifests.render(serving, "kserve", "runs")[0]["spec"]["predictor"]
     monitor = rendered["PodMonitor"]["spec"]
     assert monitor["selector"]["matchLabels"].items() <= predictor["labels"].items()
     assert [one["port"] for one in monitor["podMetricsEndpoints"]] == [
-        one["name"] for one in predictor["containers"][0]["ports"]
+        *(one["name"] for one in predictor["containers"][0]["ports"]),
+        "https",
     ]
     names = [one["containers"][0]["name"] for one in (predictor, top["spec"]["template"]["spec"])]
     restarts = next(

@@ -1,8 +1,10 @@
 """The deploy step as a plain function, as a component, and in the spec's sections."""
 
 import json
+import ssl
 
 import pytest
+from certificates import write_certificate
 
 from bertworks.errors import EnvironmentFault
 from bertworks.spec import file as spec_file
@@ -65,7 +67,8 @@ def test_outside_of_a_cluster_it_says_what_to_do(section, registered, tmp_path, 
     assert not (tmp_path / "deployed").exists()
 
 
-def test_the_step_asks_a_new_pod_by_its_address(cluster, fake, serving, monkeypatch):
+@pytest.mark.parametrize("tls", [None, "secret"])
+def test_the_step_asks_a_new_pod_by_its_address(cluster, fake, serving, monkeypatch, tmp_path, tls):
     """From inside the cluster: no right to the API server's proxy is needed."""
     import http.server
     import threading
@@ -87,16 +90,21 @@ def test_the_step_asks_a_new_pod_by_its_address(cluster, fake, serving, monkeypa
             pass
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Pod)
+    if tls:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*write_certificate(tmp_path))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setattr(asking, "PORT", server.server_address[1])
     monkeypatch.setattr(cluster, "inside", True)
     fake.forbidden = {("create", "services/proxy")}
     done = deployment.deploy(
-        cluster, serving(), "deployment", poll=0.01, seconds=1, say=lambda line: None
+        cluster, serving(tls=tls), "deployment", poll=0.01, seconds=1, say=lambda line: None
     )
     server.shutdown()
     server.server_close()
     assert done.answer.prediction == "fine"
+    assert done.url.startswith("https://" if tls else "http://")
 
 
 def test_the_component_hands_its_artifacts_to_the_step():

@@ -80,7 +80,9 @@ def monitors_resolve(items: list[Manifest]) -> Iterator[str]:
         if watched and not chosen:
             yield f"{called(monitor)}: selects nothing"
         for endpoint in asked:
-            if any(endpoint.get("port") not in ports for ports in chosen):
+            # Servers that speak TLS have the port https in the place of http (serve.deploy.tls).
+            either = {endpoint.get("port"), "http" if endpoint.get("port") == "https" else None}
+            if any(not either & {*ports} for ports in chosen):
                 yield f"{called(monitor)}: no port {endpoint.get('port')} on what it selects"
 
 

@@ -244,7 +244,8 @@ def _print_status(where: Cluster, name: str) -> None:
     kind = manifests.TOP[found.kind]
     state = "serves" if now.done else "does not serve yet"
     typer.echo(f"{label} {state}: {kind} in namespace {where.namespace}, {now.line()}")
-    typer.echo(f"address: {present.address(where, name, found.kind)}")
+    scheme = manifests.port_name(found.history[-1]) if found.history else "http"
+    typer.echo(f"address: {present.address(where, name, found.kind, scheme)}")
     if found.history:
         typer.echo(f"versions so far: {', '.join(str(one.version) for one in found.history)}")
     for one in now.problems:
@@ -273,7 +274,8 @@ def _summary(done: Any, *, waited: bool) -> list[str]:
     from components.deploy.manifests import service_name
 
     service = service_name(name, done.kind)
-    lines.append(f"from here: kubectl port-forward -n {done.namespace} svc/{service} 8080:80")
+    port = 443 if done.serving.tls and done.kind == "deployment" else 80
+    lines.append(f"from here: kubectl port-forward -n {done.namespace} svc/{service} 8080:{port}")
     if done.previous is not None and done.previous != done.serving.version:
         lines.append(f"before: version {done.previous}; --rollback puts it back")
     return lines
