@@ -65,7 +65,7 @@ class LabelReport:
     """Precision, recall, F1 and support.
 
     Attributes:
-        labels: By label (tagging: by tag); empty for regression.
+        labels: By label (tagging: by tag; understanding: by intent); empty for regression.
         entities: Tagging: by type of entity.
     """
 

@@ -37,7 +37,7 @@ class Tokens:
         vocab_size: Of the tokenizer.
         special: Its marks.
         rows: Split to rows.
-        labels: In the order of the code points; for tagging "O" is first, always.
+        labels: In the order of the code points; for tagging and understanding "O" is first, always.
         corpus_rows: Texts to pretrain on.
         length_quantiles: Tokens a training row: least, 25, 50, 75, 90 and 99 %, most.
         score: Regression: mean, std, min and max of the training scores; else null.
