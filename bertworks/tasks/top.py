@@ -9,7 +9,13 @@ from bertworks.errors import DataError
 
 
 def top_labels(answer: Mapping[str, Any], top: int) -> Mapping[str, Any]:
-    """The answer with the scores of its `top` best labels, best first, and of all that it names."""
+    """The answer with the scores of its `top` best labels, best first, and of all that it names.
+
+    Of an answer that lists documents the `top` nearest ones.
+    """
+    documents = answer.get("documents")
+    if isinstance(documents, list):
+        return {**answer, "documents": documents[:top]}
     scores = answer.get("scores")
     if not isinstance(scores, dict):
         return answer

@@ -44,7 +44,7 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
         EnvironmentFault: tfx is not importable here.
         SpecError: The spec asks for a box that this DAG does not have.
     """
-    refuse_search(spec)
+    refuse_others(spec)
     require_tfx()
     from tfx import v1 as tfx
 
@@ -170,12 +170,17 @@ def build(spec: AgentSpec, sections: Mapping[str, str], root: Path, *, cache: bo
     )
 
 
-def refuse_search(spec: AgentSpec) -> None:
-    """This DAG has no box that searches settings.
+def refuse_others(spec: AgentSpec) -> None:
+    """This DAG has no box that searches settings, and hands on no documents beside the rows.
 
     Raises:
-        SpecError: The spec asks for one.
+        SpecError: The spec asks for either.
     """
+    if spec.task.kind.section == "matching":
+        raise SpecError(
+            "The TFX DAG finds no documents. Received: task.type=matching",
+            "Run the spec by `bertworks run`, or on Kubeflow Pipelines by `bertworks submit`.",
+        )
     if spec.tune.enabled:
         raise SpecError(
             "The TFX DAG has no box for tune. Received: tune.enabled=true",
@@ -240,7 +245,7 @@ def main(
     from bertworks.spec import file as spec_file
 
     loaded = spec_file.load(spec, set_ or [])
-    refuse_search(loaded.spec)
+    refuse_others(loaded.spec)
     require_tfx()
     from pipelines.tfx.running import run
 

@@ -55,6 +55,6 @@ def test_a_search_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "spec.yaml").write_text(SPEC + "tune: {trials: 3}\n", encoding="utf-8")
 
     def attempt(*changes):
-        tfx_agent.refuse_search(spec_file.load(tmp_path / "spec.yaml", changes).spec)
+        tfx_agent.refuse_others(spec_file.load(tmp_path / "spec.yaml", changes).spec)
 
     taken("pipelines/tfx/agent.py", "Add --set tune.enabled=false", attempt, as_written)
