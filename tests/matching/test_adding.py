@@ -181,3 +181,20 @@ def test_a_server_that_follows_the_store_finds_what_was_added(versions, tmp_path
     follower.look()
     assert ask() != "new"
     batcher.close()
+
+
+def test_an_explanation_is_of_one_document_whichever_is_nearest_without_a_word(versions):
+    from bertworks.errors import DataError
+    from bertworks.serving.page.occlusion import Wanted, explain
+
+    agent = Agent.load(bundle(versions))
+    (found,) = explain(agent.predict, ["bad story ."])
+    assert (found.target, found.unit) == ("d1", "score")
+    assert found.value == pytest.approx(1.0, abs=1e-5)
+    (without,) = agent.predict(["story ."])
+    score = {one["id"]: one["score"] for one in without["documents"]}["d1"]
+    assert found.parts[0].effect == pytest.approx(found.value - score, abs=1e-5)
+    (other,) = explain(agent.predict, ["bad story ."], Wanted("d0"))
+    assert other.target == "d0"
+    with pytest.raises(DataError, match="documents that are found: 'd1'"):
+        explain(agent.predict, ["bad story ."], Wanted("nothing"))

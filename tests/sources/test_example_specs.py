@@ -19,6 +19,7 @@ ROWS = {  # name: rows read, rows kept, labels
             + ["O"]),
     "score": (10605, 10603, []),
     "spam": (4837, 4512, ["ham", "spam"]),
+    "faq": (503, 497, []),
     "topics": (15452, 5381, ["abbreviation", "description", "entity", "number", "person", "place"]),
     "sentiment-zh": (35123, 17361, ["negative", "positive"]),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -175,14 +175,13 @@ def _of_value(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:
     strength = _number
     target, unit = "score", "score"
     scores = answer.get("scores")
-    if scores is not None:
-        target = wanted.label or answer.get("label") or max(scores, key=scores.__getitem__)
-        if target not in scores:
-            known = ", ".join(map(repr, list(scores)[:20])) + (", ..." if len(scores) > 20 else "")
-            raise DataError(
-                f"`label` must be one of the agent's labels: {known}. Received: {target!r:.80}",
-                "Leave it out to explain the label that is answered.",
-            )
+    if documents := answer.get("documents"):
+        scores = {one["id"]: one["score"] for one in documents}
+        target = _chosen(wanted, scores, documents[0]["id"], "the documents that are found")
+        strength = partial(_near, target)
+    elif scores is not None:
+        likeliest = answer.get("label") or max(scores, key=scores.__getitem__)
+        target = _chosen(wanted, scores, likeliest, "the agent's labels")
         strength, unit = partial(_sure_of, target), "log-odds"
     texts = [row] if isinstance(row, str) else list(row)
     variants = [
@@ -190,6 +189,18 @@ def _of_value(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:
     ]
     value = answer["score"] if scores is None else scores[target]
     return Occlusion(target, float(value), unit, strength(answer), variants)
+
+
+def _chosen(wanted: Wanted, scores: Mapping[str, float], usual: str, what: str) -> str:
+    """The label that is to be explained, among those that have a score."""
+    target = wanted.label or usual
+    if target not in scores:
+        known = ", ".join(map(repr, list(scores)[:20])) + (", ..." if len(scores) > 20 else "")
+        raise DataError(
+            f"`label` must be one of {what}: {known}. Received: {target!r:.80}",
+            "Leave it out to explain what is answered.",
+        )
+    return target
 
 
 def _in_context(plan: Occlusion, context: str) -> Occlusion:
@@ -249,6 +260,12 @@ def _of_entity(row: Row, answer: Answer, wanted: Wanted) -> Occlusion:
 
 def _number(answer: Answer) -> float:
     return float(answer["score"])
+
+
+def _near(document: str, answer: Answer) -> float:
+    """How near a document is; of one that is found no more, as near as the last that is."""
+    scores = {one["id"]: float(one["score"]) for one in answer["documents"]}
+    return scores.get(document, min(scores.values(), default=0.0))
 
 
 def _sure_of(label: str, answer: Answer) -> float:

@@ -1,4 +1,4 @@
-// One answer: bars of probabilities, a number, or entities in their text.
+// One answer: bars of probabilities, a number, entities in their text, or documents.
 
 import { element } from "./dom.js";
 import { Points, number, percent } from "./format.js";
@@ -10,6 +10,7 @@ export function shown(answer, texts, choose) {
   const parts = [];
   if (answer.held) parts.push(given("This answer is held back: somebody has to look at it first."));
   else if (answer.tags !== undefined) parts.push(...tagged(answer, texts[0], choose));
+  else if (answer.documents !== undefined) parts.push(...matched(answer, choose));
   else if (answer.scores === undefined) parts.push(given(`Score: ${number(answer.score)}`));
   else parts.push(...labelled(answer, choose));
   parts.push(flags(answer));
@@ -21,6 +22,7 @@ export const short = (answer) =>
   answer.held ? "held for review" : answer.tags !== undefined
     ? [answer.intent, ...answer.entities.map((one) => `${one.text} (${one.type})`)]
       .filter((one) => one !== undefined).join("; ")
+    : answer.documents !== undefined ? (answer.document ? answer.documents[0].text : "nothing fits")
     : answer.label ?? (answer.labels ? answer.labels.join("; ") : number(answer.score));
 
 const given = (text) => element("p", { class: "given", text });
@@ -52,6 +54,22 @@ function bars(ranked, best, choose) {
   return element("table", { class: "bars" },
     element("caption", { class: "soft", text: "Probability of each label" }),
     element("tbody", {}, ...rows));
+}
+
+function matched(answer, choose) {
+  const title = given(answer.document ? answer.documents[0].text : "No document fits.");
+  const rows = answer.documents.map((one) => {
+    const name = element("button", { type: "button", class: "link", text: one.text,
+      "aria-label": `${one.text}: which words mattered?` });
+    name.addEventListener("click", () => choose({ label: one.id }, one.text));
+    return element("tr", {},
+      element("th", { scope: "row", class: one.id === answer.document ? "best" : "" }, name),
+      element("td", { class: "soft", text: one.fits ? "" : "does not fit" }),
+      element("td", { class: "value", text: number(one.score) }));
+  });
+  return [title, element("table", { class: "bars" },
+    element("caption", { class: "soft", text: "The nearest documents, and the cosine of each" }),
+    element("tbody", {}, ...rows))];
 }
 
 function tagged(answer, text, choose) {
