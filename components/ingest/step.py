@@ -106,8 +106,9 @@ def run(
             info = documents.write(examples_out, info, listed)
         others = Reader(None, data.clean, folder, log, data.max_row_bytes)
         info = write_outside(
-            examples_out, info, data.outside, others, seen, data.max_rejected, scratch / "outside"
-        )
+            examples_out, info, data.outside, others, seen, data.max_rejected, scratch / "outside",
+            form_of(task),
+        )  # fmt: skip
         unlabelled = Counter(log.rules) - rules
         plain = Reader(None, texts.clean, folder, log, data.max_row_bytes, part="corpus")
         corpus_info = gather.write(corpus_out, plain, data.max_rejected)

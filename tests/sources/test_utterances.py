@@ -190,3 +190,35 @@ def test_bad_settings_are_refused(
 def test_files_of_another_form_are_refused(tmp_path: Path, filed: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         list(rows_of(written(tmp_path, filed=filed), "setting"))
+
+
+def test_a_turn_that_is_labelled_is_in_scope_whoever_cut_its_words(tmp_path: Path) -> None:
+    from bertworks.contracts.examples import EXAMPLES
+    from bertworks.evaluation.data import outside_rows
+    from bertworks.storage.artifacts import open_artifact
+    from tests.helpers.steps import ingest
+
+    rows = [
+        {"tokens": ["book", "a", "table", str(number)], "tags": ["O"] * 4, "label": "book"}
+        for number in range(40)
+    ]
+    texts = ["book a table 3", "book a  table 7", "what is the weather", "what is the weather"]
+    for name, lines in (("rows", rows), ("others", [{"text": text} for text in texts])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    section = {
+        "task": {"type": "understanding"},
+        "data": {
+            "sources": [{"uri": "rows.jsonl"}, {"uri": "others.jsonl", "out_of_scope": True}],
+            "validation": 0.2,
+            "test": 0.2,
+        },
+        "base": {"uri": "scratch"},
+        "corpus": {},
+        "spec_folder": str(tmp_path),
+    }
+    places = {name: tmp_path / name for name in ("examples", "corpus", "rejected", "base")}
+    ingest(section, **places)
+    examples = open_artifact(places["examples"])
+    found = EXAMPLES.read(examples).out_of_scope
+    assert found is not None and (found.rows, found.labelled, found.duplicates) == (1, 2, 1)
+    assert outside_rows(examples)["text"] == ["what is the weather"]

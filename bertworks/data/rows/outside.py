@@ -11,8 +11,10 @@ from bertworks.contracts.examples import EXAMPLES, OUTSIDE, Examples, Outside
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.shards import OUTSIDE_SCHEMA, ShardWriter
 from bertworks.data.rows.spill import Spill
+from bertworks.data.rows.split import content_id
 from bertworks.secrets import masked
 from bertworks.spec import Source
+from bertworks.tasks.forms.form import RowForm
 
 
 def write_outside(
@@ -23,6 +25,7 @@ def write_outside(
     known: Set[str],
     max_rejected: float,
     scratch: Path,
+    form: RowForm,
 ) -> Examples:
     """Reads the sources that are marked out_of_scope into an examples artifact.
 
@@ -36,6 +39,7 @@ def write_outside(
         known: Ids of all rows of the splits.
         max_rejected: Largest share of refused rows.
         scratch: An empty folder for rows on their way.
+        form: Of the rows of the splits.
 
     Returns:
         info.json.
@@ -52,7 +56,7 @@ def write_outside(
     counts: Counter[str] = Counter()
     with ShardWriter(folder / OUTSIDE, OUTSIDE_SCHEMA) as writer:
         for group in spill.groups():
-            if group[0]["id"] in known:
+            if content_id(*form.parts_of_text(group[0]["text"])) in known:
                 counts["labelled"] += len(group)
             else:
                 counts["duplicates"] += len(group) - 1

@@ -117,6 +117,10 @@ class RowForm(ABC):
         """The texts of an example: what its id is made of."""
         return [str(row[name]) for name in self.columns]
 
+    def parts_of_text(self, text: str) -> list[str]:
+        """What `parts` gives of the example that a text alone would be."""
+        return [text]
+
     def corpus_texts(self, row: Mapping[str, Any]) -> list[str]:
         """The texts of an example as text to pretrain on."""
         return self.parts(row)

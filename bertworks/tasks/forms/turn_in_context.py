@@ -44,6 +44,10 @@ class TurnInContext(Turn):
         """The words, and what was said before."""
         return [*row["tokens"], row["context"]]
 
+    def parts_of_text(self, text: str) -> list[str]:
+        """Its words, before which nothing was said."""
+        return [*super().parts_of_text(text), ""]
+
     def corpus_texts(self, row: Mapping[str, Any]) -> list[str]:
         """Both, where there are two."""
         return [text for text in (" ".join(row["tokens"]), row["context"]) if text]

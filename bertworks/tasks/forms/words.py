@@ -43,6 +43,10 @@ class Words(RowForm):
         """The words."""
         return list(row["tokens"])
 
+    def parts_of_text(self, text: str) -> list[str]:
+        """Its words, as an agent cuts it."""
+        return [word.text for word in words.split(text)]
+
     def corpus_texts(self, row: Mapping[str, Any]) -> list[str]:
         """The words, joined by spaces."""
         return [" ".join(row["tokens"])]
