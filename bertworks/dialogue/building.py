@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bertworks.dialogue.agent import DialogueAgent, Source
 from bertworks.dialogue.answers import Answers, Templates
@@ -19,6 +20,14 @@ from bertworks.dialogue.simulation.goals import Habits
 from bertworks.dialogue.understanding import Keywords, Understanding
 from bertworks.errors import SpecError
 from bertworks.spec.dialogue import Dialogue
+from bertworks.spec.task import Task
+
+
+class TrainedAgent(Answering, Protocol):
+    """A loaded agent: `bertworks.runtime.agent.Agent`."""
+
+    @property
+    def task(self) -> Task: ...
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,7 @@ def keywords_of(spec: Dialogue) -> Keywords:
     return Keywords(domain_of(spec), words, values, spec.words)
 
 
-def understanding_of(spec: Dialogue, agent: Answering, name: str) -> Learned:
+def understanding_of(spec: Dialogue, agent: TrainedAgent, name: str) -> Learned:
     """A trained understanding.
 
     Args:
@@ -145,7 +154,7 @@ def understanding_of(spec: Dialogue, agent: Answering, name: str) -> Learned:
     Raises:
         SpecError: The agent is of another task.
     """
-    kind = getattr(getattr(agent, "task", None), "type", "understanding")
+    kind = agent.task.kind.name
     if kind != "understanding":
         raise SpecError(
             f"The agent {name} is of task {kind}; what understands turns is of task understanding.",

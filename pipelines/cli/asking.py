@@ -17,6 +17,7 @@ OBSERVING = "What it tells"
 ACCESS = "Who may ask"
 ON = "Elsewhere"
 UPGRADES = "Upgrades"
+DIALOGUES = "Dialogues"
 AgentOption = Annotated[
     str | None,
     typer.Option(
@@ -309,6 +310,29 @@ def serve(
             rich_help_panel=ACCESS,
         ),
     ] = None,
+    dialogue: Annotated[
+        Path | None,
+        typer.Option(
+            help="A spec with a `dialogue` section: its turns are answered at /v1/dialogues. The first "
+            "model of task understanding understands them; lists of words where there is none.",
+            rich_help_panel=DIALOGUES,
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="A learned policy; the spec's dialogue.policy by default, or its rules.",
+            rich_help_panel=DIALOGUES,
+        ),
+    ] = None,
+    sessions: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that keeps dialogues.",
+            show_default="sessions.db in the root",
+            rich_help_panel=DIALOGUES,
+        ),
+    ] = None,
     page: Annotated[
         bool | None,
         typer.Option(
@@ -340,7 +364,7 @@ def serve(
     from bertworks.spec.review import Review
     from pipelines.cli.served import limits_of, models_of, observing_of, section_of
 
-    joins = []
+    joins: list[Any] = []
     if follow:
         from bertworks.serving.upgrades.joining import following
         from pipelines.cli.following import Given, followed
@@ -366,6 +390,13 @@ def serve(
                 "Give --follow too.",
             )
         models, said = models_of(agent or [], name, store, digest, partial(_located, root=root))
+    if dialogue is not None:
+        joins.append(_dialogue(dialogue, policy, sessions, root))
+    elif policy is not None or sessions is not None:
+        raise BertworksError(
+            "--policy and --sessions say how to talk, and no dialogue is served.",
+            "Name its spec: --dialogue SPEC.",
+        )
     shows = (said.get("page") or {}).get("enabled", True) if page is None else page
     serve_models(
         models,
@@ -396,6 +427,18 @@ def serve(
             ],
         ),
     )
+
+
+def _dialogue(spec: Path, policy: Path | None, sessions: Path | None, root: str | None) -> Any:
+    """What has the server talk."""
+    from bertworks.serving.dialogues.joining import talking
+    from bertworks.spec.dialogue import DialogueSpec
+    from bertworks.spec.file import load_as
+    from pipelines.local.root import find_root
+
+    section = load_as(DialogueSpec, spec).dialogue
+    place = sessions or find_root(root).path / "sessions.db"
+    return talking(section, spec.resolve().parent, place, policy)
 
 
 def _store(root: str | None) -> Any:

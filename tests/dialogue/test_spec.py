@@ -16,6 +16,7 @@ from bertworks.dialogue.state import State
 from bertworks.errors import ArtifactError, BertworksError, SourceError, SpecError
 from bertworks.spec.dialogue import Condition, Deed, Dialogue, DialogueSpec, Users
 from bertworks.spec.file import load_as
+from bertworks.spec.task import Task
 from tests.dialogue.helpers import DOMAIN, FILE
 
 EXAMPLE = Path(__file__).parents[2] / "examples/restaurant/dialogue.yaml"
@@ -117,8 +118,7 @@ def test_what_does_not_fit_the_knowledge_base_is_refused(
 
 def test_an_agent_of_another_task_understands_no_turns(folder: Path) -> None:
     class Other:
-        class task:
-            type = "classification"
+        task = Task(type="classification")
 
     with pytest.raises(SpecError, match="is of task classification"):
         building.understanding_of(section(folder), Other(), "reviews/1")  # type: ignore[arg-type]

@@ -28,6 +28,7 @@ REASONS = {
     404: "There is no such model, version or path here.",
     405: "Only the methods in Allow are offered.",
     408: "The request was not all there in time.",
+    409: "The turn is not the dialogue's next one.",
     413: "The body is larger than `serve.limits.body_mb`.",
     415: "The body is compressed.",
     422: "More rows, characters or nesting than `serve.limits` allow.",
@@ -36,7 +37,7 @@ REASONS = {
     503: "The server cannot answer now.",
     504: "The time that the request gave was over.",
 }
-ASKED = tuple(status for status in REASONS if status not in (401, 403))
+ASKED = tuple(status for status in REASONS if status not in (401, 403, 409))
 """What a request that asks a model may be answered with, beside 200."""
 _TYPES: dict[Any, str] = {str: "string", float: "number", int: "integer", bool: "boolean"}
 _JSON = "application/json"

@@ -169,6 +169,7 @@ def _repository(models: Registry) -> list[BaseRoute]:
 
 _OPTIONAL = (
     ("/v1/feedback", "POST", "--samples or --follow"),
+    ("/v1/dialogues/{id}/turns", "POST", "--dialogue"),
     ("/v1/models/{name}/upgrades", "GET", "--follow"),
 )
 """Paths that rooms bring by an option, which stand before these where it was given."""

@@ -1,0 +1,42 @@
+"""What understands the turns of a served dialogue: a model that the same server serves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertworks.serving.models.served import ServedModel
+from bertworks.spec.task import Task
+
+
+class OfModel:
+    """Has texts understood by a served model, in the line that all its requests stand in.
+
+    It is asked from a thread that is not the event loop's.
+
+    Args:
+        model: Of task `understanding`; whatever version is its champion answers.
+    """
+
+    def __init__(self, model: ServedModel) -> None:
+        self._model = model
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def task(self) -> Task:
+        """The model's task."""
+        return self._model.champion.agent.task
+
+    def runs_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tells the event loop on which answers come."""
+        self._loop = loop
+
+    def predict(self, rows: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """See `hearing.Answering`."""
+        if self._loop is None:
+            raise RuntimeError("the server has not begun")
+        return asyncio.run_coroutine_threadsafe(self._ask(rows), self._loop).result()
+
+    async def _ask(self, rows: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        return await self._model.champion.work(rows).future

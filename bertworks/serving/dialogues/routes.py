@@ -1,0 +1,210 @@
+"""The paths of a dialogue.
+
+POST   /v1/dialogues                 an id for a new dialogue, and what is said before the first turn
+POST   /v1/dialogues/ID/turns        a turn: `text`, or `acts` that it was understood as; its number in
+                                     `turn`, which may be left out for the first one
+GET    /v1/dialogues/ID              all turns with all that was decided
+DELETE /v1/dialogues/ID              forgets the dialogue
+
+A dialogue belongs to the key that its first turn came with. On a server without keys it belongs to
+whoever knows its id: ids from here cannot be guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from bertworks.dialogue.acts import Heard
+from bertworks.dialogue.sessions import Answered, Conflict, Room
+from bertworks.errors import DataError, EnvironmentFault
+from bertworks.serving import reading
+from bertworks.serving.access.guard import check_model
+from bertworks.serving.exchange import CALLER
+from bertworks.serving.http.openapi import Schema, object_of, operation_of
+from bertworks.serving.http.routes import json
+from bertworks.serving.refusals import Refused
+from bertworks.spec.limits import Limits
+
+PATH = "/v1/dialogues"
+MOST_BYTES = 262_144
+"""Of a body: 10,000 characters and more, however they are escaped."""
+MOST_ACTS = 100
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+_KNOWN = ("text", "acts", "turn", "trace")
+
+
+class Dialogues:
+    """Answers the paths.
+
+    Args:
+        room: Answers turns and keeps them.
+        model: The served model that understands, which a caller must be allowed to ask; None: none.
+        limits: Of bodies' nesting.
+    """
+
+    def __init__(self, room: Room, model: str | None, limits: Limits) -> None:
+        self._room, self._model, self._limits = room, model, limits
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        return [
+            Route(PATH, self._begin, methods=["POST"]),
+            Route(PATH + "/{id}/turns", self._turn, methods=["POST"]),
+            Route(PATH + "/{id}", self._history, methods=["GET"]),
+            Route(PATH + "/{id}", self._forget, methods=["DELETE"]),
+        ]
+
+    async def _begin(self, request: Request) -> Response:
+        self._owner(request)
+        greeting = await run_in_threadpool(_kept, self._room.agent.greeting)
+        return json({"dialogue": str(uuid.uuid4()), "turn": 1, "answer": greeting})
+
+    async def _turn(self, request: Request) -> Response:
+        owner, name = self._owner(request), _name(request)
+        asked = reading.load(await _body(request), self._limits)
+        said, number, trace = _asked(asked)
+        caller = request.scope.get(CALLER)
+        if caller is not None:
+            caller.charge_texts(1)
+        found: Answered = await run_in_threadpool(
+            _kept, lambda: self._room.turn(owner, name, said, number)
+        )
+        answer = {
+            "dialogue": name,
+            "turn": found.turn,
+            "answer": found.answer,
+            "ended": found.ended,
+            "again": found.again,
+            "acts": found.trace["acts"],
+            "notices": found.trace["notices"],
+        }
+        return json({**answer, "trace": found.trace} if trace else answer)
+
+    async def _history(self, request: Request) -> Response:
+        owner, name = self._owner(request), _name(request)
+        turns = await run_in_threadpool(_kept, lambda: self._room.history(owner, name))
+        if not turns:
+            raise _unknown(name)
+        return json({"dialogue": name, "turns": turns})
+
+    async def _forget(self, request: Request) -> Response:
+        owner, name = self._owner(request), _name(request)
+        if not await run_in_threadpool(_kept, lambda: self._room.forget(owner, name)):
+            raise _unknown(name)
+        return json({"dialogue": name, "forgotten": True})
+
+    def _owner(self, request: Request) -> str:
+        caller = request.scope.get(CALLER)
+        if self._model is not None:
+            check_model(caller, self._model)
+        return "" if caller is None else str(caller.id)
+
+
+def described() -> Schema:
+    """The paths, for the OpenAPI document."""
+    text, whole, switch = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+    acts = {"type": "array", "items": {"type": "array", "items": text}}
+    listed = {"type": "array", "items": text}
+    answer = object_of(
+        {
+            "dialogue": text, "turn": whole, "answer": text, "ended": switch, "again": switch,
+            "acts": acts, "notices": listed,
+        },
+        trace={"type": "object"},
+    )  # fmt: skip
+    asked = object_of(
+        {}, text=text, acts={"type": "array"}, turn={"type": "integer", "minimum": 1}, trace=switch
+    )
+    body = {"application/json": {"schema": asked, "example": {"text": "Hello", "turn": 1}}}
+    name = {"name": "id", "in": "path", "required": True, "schema": text}
+    begun = object_of({"dialogue": text, "turn": whole, "answer": text})
+    history = object_of({"dialogue": text, "turns": {"type": "array"}})
+    forgotten = object_of({"dialogue": text, "forgotten": switch})
+    return {
+        PATH: {"post": operation_of("An id for a new dialogue", begun, 503)},
+        PATH + "/{id}/turns": {
+            "parameters": [name],
+            "post": operation_of("A turn", answer, 400, 409, 413, 503, body=body),
+        },
+        PATH + "/{id}": {
+            "parameters": [name],
+            "get": operation_of("All turns with what was decided", history, 400, 404, 503),
+            "delete": operation_of("Forgets a dialogue", forgotten, 400, 404, 503),
+        },
+    }
+
+
+def _asked(asked: Any) -> tuple[str | list[Heard], int, bool]:
+    """What the user said, in which turn, and whether the trace is wanted."""
+    example = 'Send for example {"text": "Something cheap", "turn": 1}.'
+    if not isinstance(asked, dict) or ("text" in asked) == ("acts" in asked):
+        raise Refused(400, "turn", "A turn is an object with `text` or `acts`.", example)
+    if unknown := sorted(set(asked) - {*_KNOWN}):
+        raise Refused(400, "turn", f"A turn has no key {unknown[0][:50]!r}.", example)
+    number, trace = asked.get("turn", 1), asked.get("trace", False)
+    if type(number) is not int or not 1 <= number <= 1_000_000:
+        raise Refused(400, "turn", "`turn` must be the turn's number, from 1.", example)
+    if not isinstance(trace, bool):
+        raise Refused(400, "turn", "`trace` must be true or false.", example)
+    if "text" in asked:
+        if not isinstance(asked["text"], str):
+            raise Refused(400, "turn", "`text` must be a text.", example)
+        return asked["text"], number, trace
+    acts = asked["acts"]
+    if not isinstance(acts, list) or len(acts) > MOST_ACTS:
+        raise Refused(400, "turn", f"`acts` must be a list of at most {MOST_ACTS} acts.", example)
+    try:
+        return [Heard.from_json(one, f"acts[{i}]") for i, one in enumerate(acts)], number, trace
+    except DataError as error:
+        raise Refused(400, "turn", error.message, error.fix) from None
+
+
+def _kept(work: Callable[[], Any]) -> Any:
+    """Does something with the store; what goes wrong there becomes a refusal."""
+    try:
+        return work()
+    except Conflict as conflict:
+        raise Refused(409, "turn", conflict.message, conflict.fix) from None
+    except EnvironmentFault as fault:
+        raise Refused(
+            503,
+            "sessions",
+            "The dialogues cannot be read or kept now.",
+            "Ask again.",
+            retry_after=1,
+        ) from fault
+
+
+def _name(request: Request) -> str:
+    name = str(request.path_params["id"])
+    if not _ID.fullmatch(name):
+        raise Refused(
+            400, "dialogue", "A dialogue's id has letters, digits, dots, dashes, at most 128.",
+            f"Take one from POST {PATH}.",
+        )  # fmt: skip
+    return name
+
+
+async def _body(request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MOST_BYTES:
+            raise Refused(413, "body", f"A turn has at most {MOST_BYTES} bytes.", close=True)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _unknown(name: str) -> Refused:
+    return Refused(
+        404, "dialogue", f"There is no dialogue {name!r:.80} (any more).",
+        "Its first turn begins it; it is forgotten after a time.",
+    )  # fmt: skip

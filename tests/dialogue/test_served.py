@@ -1,0 +1,246 @@
+"""A dialogue on a server: turns over HTTP, kept apart by key, refused clearly."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertworks.dialogue.actions import names
+from bertworks.dialogue.policies import graph
+from bertworks.dialogue.sessions import SqliteStore
+from bertworks.errors import ArtifactError, EnvironmentFault
+from bertworks.runtime.agent import Agent
+from bertworks.serving.assembly import Serving
+from bertworks.serving.dialogues.joining import talking
+from bertworks.serving.exchange import CALLER
+from bertworks.serving.identity import BundleIdentity
+from bertworks.serving.models.bundle import LoadedBundle
+from bertworks.serving.models.served import OneBundle, ServedModel
+from bertworks.spec.dialogue import DialogueSpec
+from bertworks.spec.file import load_as
+from tests.dialogue.helpers import DOMAIN, FILE
+from tests.dialogue.test_graph import some_layers
+from tests.dialogue.test_spec import SPEC
+from tests.helpers.asgi import Client
+from tests.helpers.tiny_model import bundle_of, make_model
+
+PATH = "/v1/dialogues"
+LABELS = ["O", "B-food", "I-food", "B-area", "intent:inform", "intent:bye", "intent:O"]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Agent:
+    folder = tmp_path_factory.mktemp("classifier")
+    model = make_model(folder / "model", {"type": "classification"}, ["bad", "good"])
+    return Agent.load(bundle_of(model, folder / "bundle"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def understanding(tmp_path_factory: pytest.TempPathFactory) -> Agent:
+    folder = tmp_path_factory.mktemp("understanding")
+    model = make_model(folder / "model", {"type": "understanding"}, LABELS)
+    return Agent.load(bundle_of(model, folder / "bundle"), threads=1)
+
+
+class Caller:
+    """Who has a key."""
+
+    models: tuple[str, ...] = ()
+    admin = False
+
+    def __init__(self, key: str, may: bool = True) -> None:
+        self.id, self._may, self.charged = key, may, 0
+
+    def may_ask(self, model: str) -> bool:
+        return self._may
+
+    def charge_texts(self, count: int) -> None:
+        self.charged += count
+
+
+class Server:
+    """A server in this process."""
+
+    def __init__(self, folder: Path, agent: Agent, policy: Path | None = None) -> None:
+        (folder / "restaurants.csv").write_text(FILE.read_text("utf-8"))
+        (folder / "town.yaml").write_text(SPEC)
+        self.serving = Serving.of(threads=1)
+        bundle = LoadedBundle(agent, BundleIdentity("d" * 64, 3), self.serving.models.batcher, "m")
+        self.serving.models.add(ServedModel("m", OneBundle(bundle)))
+        section = load_as(DialogueSpec, folder / "town.yaml").dialogue
+        talking(section, folder, folder / "sessions.db", policy)(self.serving)
+        self.app, _ = self.serving.application()
+
+    def ask(
+        self, method: str, path: str, value: Any = None, caller: Caller | None = None
+    ) -> tuple[int, Mapping[str, Any]]:
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+
+        async def asked() -> Client:
+            for start in self.serving.started:
+                await start()
+            client = Client(method, PATH + path, b"" if value is None else body)
+            if caller is not None:
+                client.scope[CALLER] = caller
+            return await client.ask(self.app)
+
+        client = asyncio.run(asked())
+        return client.status, client.json()
+
+    def turn(self, name: str, text: str, turn: int | None = None, **more: Any) -> Any:
+        number = {} if turn is None else {"turn": turn}
+        caller = more.pop("caller", None)
+        return self.ask("POST", f"/{name}/turns", {"text": text, **number, **more}, caller)
+
+
+@pytest.fixture
+def server(tmp_path: Path, classifier: Agent) -> Server:
+    return Server(tmp_path, classifier)
+
+
+def test_a_dialogue_over_http(server: Server) -> None:
+    status, begun = server.ask("POST", "")
+    assert (status, begun["turn"], begun["answer"]) == (200, 1, "Hello. How can I help you?")
+    name = begun["dialogue"]
+    status, first = server.turn(name, "cheap chinese")
+    assert status == 200
+    assert first == {
+        "dialogue": name, "turn": 1, "answer": "Which area would you like?", "ended": False,
+        "again": False, "acts": [["ask", "area"]], "notices": [],
+    }  # fmt: skip
+    _, second = server.turn(name, "north", 2, trace=True)
+    assert "Golden Lantern" in second["answer"]
+    assert second["trace"]["choice"]["by"] == "rule: always: offer"
+    assert second["trace"]["understanding"] == "keywords"
+    _, third = server.turn(name, "thanks, bye", 3)
+    assert third["ended"]
+    status, history = server.ask("GET", f"/{name}")
+    assert [one["text"] for one in history["turns"]] == ["cheap chinese", "north", "thanks, bye"]
+    assert server.ask("DELETE", f"/{name}") == (200, {"dialogue": name, "forgotten": True})
+    assert server.ask("GET", f"/{name}")[0] == 404
+    assert server.ask("DELETE", f"/{name}")[0] == 404
+
+
+def test_a_turn_may_be_given_as_acts(server: Server) -> None:
+    acts = [["inform", "food", "chinese"], {"act": ["inform", "area", "north"], "confidence": 0.9}]
+    status, found = server.ask("POST", "/a/turns", {"acts": acts})
+    assert status == 200 and ["offer", "name", "Golden Lantern"] in found["acts"]
+
+
+def test_a_request_that_comes_again_is_answered_once(server: Server) -> None:
+    first = server.turn("a", "cheap chinese", 1)[1]
+    again = server.turn("a", "cheap chinese", 1)[1]
+    assert again == {**first, "again": True}
+    assert len(server.ask("GET", "/a")[1]["turns"]) == 1
+
+
+def test_two_users_of_one_id_are_told(server: Server) -> None:
+    server.turn("a", "cheap chinese")
+    status, found = server.turn("a", "indian food")
+    assert status == 409 and "not the next one, which is 2" in found["error"]
+    assert server.turn("a", "north", 2)[0] == 200
+
+
+def test_two_keys_have_two_dialogues_of_one_id(server: Server) -> None:
+    ann, bob = Caller("ann"), Caller("bob")
+    assert server.turn("a", "cheap chinese", caller=ann)[0] == 200
+    assert server.turn("a", "indian", caller=bob)[0] == 200
+    assert ann.charged == bob.charged == 1
+    assert "Spice Harbour" in server.turn("a", "north", 2, caller=bob)[1]["answer"]
+    assert server.ask("GET", "/a")[0] == 404
+
+
+def test_a_dialogue_goes_on_on_another_server(tmp_path: Path, classifier: Agent) -> None:
+    Server(tmp_path, classifier).turn("a", "cheap chinese")
+    assert "Golden Lantern" in Server(tmp_path, classifier).turn("a", "north", 2)[1]["answer"]
+
+
+@pytest.mark.parametrize("text", ["", "x" * 10_000, "Wo kann ich essen?", "\u0000\u202e", "吃什么"])
+def test_any_text_is_answered(server: Server, text: str) -> None:
+    status, found = server.turn("a", text)
+    assert status == 200 and found["answer"].startswith("I did not understand that")
+    assert bool(found["notices"]) == (len(text) == 10_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b"{", 400, "must be JSON"),
+        ([], 400, "an object with `text` or `acts`"),
+        ({}, 400, "an object with `text` or `acts`"),
+        ({"text": "a", "acts": []}, 400, "an object with `text` or `acts`"),
+        ({"text": 3}, 400, "`text` must be a text"),
+        ({"text": "a", "turn": 0}, 400, "`turn` must be"),
+        ({"text": "a", "turn": True}, 400, "`turn` must be"),
+        ({"text": "a", "turn": 5}, 409, "not the next one, which is 1"),
+        ({"text": "a", "trace": 1}, 400, "`trace` must be"),
+        ({"text": "a", "tpye": 1}, 400, "no key 'tpye'"),
+        ({"acts": [["sing"]]}, 400, "acts[0]: there is no intent 'sing'"),
+        ({"acts": [["offer", "name", "x"]]}, 400, "is an act of the agent's"),
+        ({"acts": [["bye"]] * 101}, 400, "at most 100 acts"),
+        ({"text": "x" * 300_000}, 413, "at most 262144 bytes"),
+    ],
+)
+def test_a_wrong_turn_is_refused_and_changes_nothing(
+    server: Server, body: Any, status: int, says: str
+) -> None:
+    found = server.ask("POST", "/a/turns", body)
+    assert found[0] == status and says in found[1]["error"], found
+    assert server.ask("GET", "/a")[0] == 404
+
+
+def test_an_id_that_is_none_is_refused(server: Server) -> None:
+    for name in ("-a", "a" * 129, "a b"):
+        assert server.turn(name, "hello")[0] == 400
+
+
+def test_who_may_not_ask_the_model_may_not_talk(tmp_path: Path, understanding: Agent) -> None:
+    server = Server(tmp_path, understanding)
+    status, found = server.turn("a", "hello", caller=Caller("eve", may=False))
+    assert status == 403, found
+
+
+def test_a_served_model_understands_the_turns(tmp_path: Path, understanding: Agent) -> None:
+    server = Server(tmp_path, understanding)
+    status, found = server.turn("a", "good film", trace=True)
+    assert status == 200
+    assert found["trace"]["understanding"] == "m"
+    assert server.turn("a", "bad story", 2)[0] == 200
+
+
+def test_a_learned_policy_chooses(tmp_path: Path, classifier: Agent) -> None:
+    graph.write(tmp_path / "policy.onnx", some_layers(), DOMAIN, {})
+    server = Server(tmp_path, classifier, tmp_path / "policy.onnx")
+    _, found = server.turn("a", "chinese", trace=True)
+    choice = found["trace"]["choice"]
+    assert choice["by"].startswith("graph: ") and choice["action"] in names(DOMAIN)
+    assert choice["candidates"][0][0] == choice["action"]
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        Server(tmp_path, classifier, tmp_path / "none.onnx")
+
+
+def test_a_store_that_fails_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise EnvironmentFault("No space left.", "Free some.")
+
+    monkeypatch.setattr(SqliteStore, "save", full)
+    status, found = server.turn("a", "chinese")
+    assert status == 503 and "cannot be read or kept now" in found["error"]
+    monkeypatch.undo()
+    assert server.turn("a", "chinese")[0] == 200
+
+
+def test_the_paths_are_described(server: Server) -> None:
+    document = asyncio.run(Client("GET", "/openapi.json").ask(server.app)).json()
+    assert {f"{PATH}/{{id}}/turns", f"{PATH}/{{id}}", PATH} <= set(document["paths"])
+    assert "409" in document["paths"][f"{PATH}/{{id}}/turns"]["post"]["responses"]
+
+
+def test_a_server_without_a_dialogue_says_so(classifier: Agent) -> None:
+    serving = Serving.of(threads=1)
+    app, _ = serving.application()
+    found = asyncio.run(Client("POST", f"{PATH}/a/turns", b"{}").ask(app))
+    assert found.status == 404 and "without --dialogue" in found.json()["error"]
