@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bertworks import progress
 from bertworks.contracts.examples import EXAMPLES, OUTSIDE, Example
+from bertworks.data.rows.documents import write_merged
 from bertworks.data.rows.shards import ShardWriter, examples_schema
 from bertworks.data.validation.profile.rows import SPLITS
 from bertworks.retraining.plan import RetrainingPlan
@@ -41,6 +43,7 @@ def write_rows(
     schema = examples_schema(task, known.extra)
     blank = dict.fromkeys(known.extra, "")
     labels: tuple[set[str], set[str]] = (set(), set())
+    trained: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     with contextlib.ExitStack() as stack:
         writers = [
             {split: stack.enter_context(ShardWriter(folder / split, schema)) for split in SPLITS}
@@ -55,6 +58,9 @@ def write_rows(
                 for number in (0, 1) if plan.used(identity) else (1,):
                     writers[number][split].add(row)
                     labels[number].update(target.stored(row))
+                    if target.unites:
+                        for name in row[target.column]:
+                            trained[number][name] += split == "train"
                 stage.advance()
     for number, folder in enumerate((examples, history)):
         rows = {split: writer.rows for split, writer in writers[number].items()}
@@ -70,6 +76,8 @@ def write_rows(
             rejected=0,
             out_of_scope=known.out_of_scope if number == 0 else None,
         )
+        if target.unites:
+            info = replace(info, documents=write_merged(folder, sources, trained[number]))
         EXAMPLES.write(folder, info)
     if known.out_of_scope is not None:
         shutil.copytree(current / OUTSIDE, examples / OUTSIDE)

@@ -163,6 +163,8 @@ class Agent:
         Returns:
             A dict a row. Classification: label, score (its probability), scores (label to
             probability). Multi-label: labels, scores. Regression: score, in the data's own unit.
+            Matching: document (the id of the nearest one, "" where none fits), score (its cosine),
+            documents (the nearest ones: id, text, score, fits).
             Tagging: tokens, tags, scores, and entities with type, text, start, end (characters of
             the text as it was given, or of the words joined by one space) and score. Understanding:
             intent, intent_score, and as tagging, its entities being slots. All: truncated,

@@ -232,6 +232,14 @@ class Target(ABC):
         """What rows are learned with, from the targets of them all; None: each is learned by itself."""
         return None
 
+    def numbers(self, documents: Sequence[str]) -> list[int]:
+        """A number for each document's id, where rows are learned with documents.
+
+        Raises:
+            NotImplementedError: The task's rows are learned by themselves.
+        """
+        raise NotImplementedError
+
     def of_document(self, number: int) -> list[int]:
         """The target of a row that is a document, where `company` has such.
 

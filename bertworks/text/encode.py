@@ -14,7 +14,6 @@ from bertworks.errors import ArtifactError
 from bertworks.spec import Task
 from bertworks.tasks import for_task
 from bertworks.tasks.forms.batches import id_columns, text_pieces
-from bertworks.tasks.matching.target import numbers_of
 from bertworks.text.tokenizer import Tokenizer
 
 Counts = dict[str, int]
@@ -93,10 +92,10 @@ def encode_documents(
 ) -> tuple[pa.RecordBatch, Counts]:
     """Encodes documents as queries are: id, number, seen, text, input_ids, length."""
     pieces = text_pieces(task, tokenizer, batch.column("text"))
-    numbers = pa.array(numbers_of(batch.column("id").to_pylist()), pa.int64())
+    numbers = for_task(task).target.numbers(batch.column("id").to_pylist())
     columns = {
         **{name: batch.column(name) for name in ("id", "seen", "text")},
-        "number": numbers,
+        "number": pa.array(numbers, pa.int64()),
         **pieces.columns,
     }
     return _finish(columns, tokenizer, pieces.truncated, 0)

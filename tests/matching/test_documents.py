@@ -134,3 +134,37 @@ def test_the_tfx_dag_says_that_it_hands_on_no_documents():
     with pytest.raises(SpecError, match="finds no documents") as refused:
         refuse_others(AgentSpec.model_validate(spec))
     assert "bertworks run" in refused.value.fix
+
+
+def test_a_retraining_finds_all_of_todays_documents_and_those_of_older_rows(tmp_path):
+    from bertworks.retraining.merge import write_rows
+    from bertworks.retraining.plan import make_plan
+    from bertworks.retraining.rows import read_keys
+
+    named, task = {"document_id": "sku"}, Task.model_validate({"type": "matching"})
+    made = []
+    for run, (rows, products) in enumerate([(range(30), range(6)), (range(20, 60), range(1, 9))]):
+        folder = tmp_path / str(run)
+        folder.mkdir()
+        # What row 0 asks for is asked for no more, nor listed; row 24's product 4 is listed anew.
+        write(folder, "rows.jsonl", [{"text": f"query {n}", "sku": 1 + n % 4} for n in rows])
+        table = [{"sku": n, "text": f"product {n} of run {run}"} for n in products]
+        write(folder, "table.jsonl", table)
+        listed = {"uri": "table.jsonl", "documents": True, "columns": named}
+        made.append(ingested(folder, {"uri": "rows.jsonl", "columns": named}, listed)[0])
+    keys = [read_keys(one, task) for one in made]
+    plan = make_plan(keys[1], keys[0], rehearsal=None, seed="s", min_label_rows=1)
+    out = [tmp_path / "examples", tmp_path / "history"]
+    for folder in out:
+        folder.mkdir()
+    write_rows(task, made, plan, *out)
+    for folder in out:
+        found = documents(folder)
+        # Product 0, which no row asks for, is in the older table alone.
+        assert {one: text for one, (text, _) in found.items()} == {
+            f"{n}": f"product {n} of run 1" for n in range(1, 9)
+        }
+        trained = read_split(folder, "train")["documents"]
+        assert found["1"][1] == sum("1" in row for row in trained) > 0 == found["8"][1]
+    told = json.loads((out[0] / "info.json").read_text())["documents"]
+    assert told["rows"] == 8 and told["unasked"] == 4

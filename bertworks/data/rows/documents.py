@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from bertworks.contracts.examples import DOCUMENTS, EXAMPLES, Example, Examples, Found
 from bertworks.data.rows.reading import Reader
@@ -13,6 +16,7 @@ from bertworks.data.rows.spill import Spill
 from bertworks.data.rows.split import content_id
 from bertworks.errors import DataError
 from bertworks.spec import Data
+from bertworks.storage.artifacts import Artifact
 from bertworks.tasks.matching.target import TEXTS
 
 _SHOWN = 5
@@ -90,3 +94,25 @@ class DocumentsWriter:
         )
         EXAMPLES.write(folder, told)
         return told
+
+
+def write_merged(folder: Path, sources: Sequence[Artifact], trained: Mapping[str, int]) -> Found:
+    """Writes the documents of rows that come from several examples artifacts.
+
+    Args:
+        folder: The new artifact's.
+        sources: Older ones first. All documents of the last one may be found; of the others those that a
+            row still has. A document's text is the newest.
+        trained: How many training rows each document belongs to that a row has; 0: only others.
+    """
+    texts: dict[str, str] = {}
+    for place, source in enumerate(sources):
+        for file in sorted((source / DOCUMENTS).glob("part-*.parquet")):
+            for row in pq.read_table(file, columns=["id", "text"]).to_pylist():
+                if row["id"] in trained or place == len(sources) - 1:
+                    texts[row["id"]] = row["text"]
+    with ShardWriter(folder / DOCUMENTS, DOCUMENTS_SCHEMA) as writer:
+        for name, text in sorted(texts.items()):
+            writer.add({"id": name, "text": text, "seen": trained.get(name, 0)})
+    seen = sum(trained.get(name, 0) > 0 for name in texts)
+    return Found(len(texts), seen, sum(name not in trained for name in texts))

@@ -157,6 +157,10 @@ class DocumentsTarget(Target):
 
         return Documents(targets)
 
+    def numbers(self, documents: Sequence[str]) -> list[int]:
+        """The heads of their BLAKE2b."""
+        return numbers_of(documents)
+
     def of_document(self, number: int) -> list[int]:
         """What stands for a document where queries have the numbers of theirs: below 0."""
         return [~number]
