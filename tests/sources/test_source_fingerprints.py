@@ -36,6 +36,23 @@ def test_local_content_counts_and_time_does_not(tmp_path):
     assert fingerprint(source, tmp_path) != two
 
 
+def test_a_setting_for_utterances_stands_for_the_files_that_it_names(tmp_path):
+    (tmp_path / "own").mkdir()
+    for name in ("filed", "known"):
+        (tmp_path / "own" / f"{name}.json").write_text("[]")
+    (tmp_path / "own" / "setting.yaml").write_text(
+        "templates: {uri: filed.json}\nknowledge: {uri: known.json}\nintents: {a: b}\nslots: {}\n"
+    )
+    source = Source(uri="own/setting.yaml", format="utterances")
+    one = fingerprint(source, tmp_path)
+    assert fingerprint(source, tmp_path) == one
+    (tmp_path / "own" / "known.json").write_text("[1]")
+    assert fingerprint(source, tmp_path) != one
+    (tmp_path / "own" / "known.json").unlink()
+    with pytest.raises(SourceError):
+        fingerprint(source, tmp_path)
+
+
 def test_local_files_are_hashed_once(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("one")
     first = fingerprint(Source(uri="a.csv"), tmp_path)

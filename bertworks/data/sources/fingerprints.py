@@ -32,10 +32,25 @@ def fingerprint(source: Source, spec_folder: str | os.PathLike[str]) -> str:
     Local files are hashed (again only when size or time changed); of remote ones the server's etag,
     or size and time, is asked.
 
+    A setting for masked utterances stands for the files that it names, too.
+
     Raises:
         SourceError: A local or remote file is not there.
+        SpecError: Such a setting does not fit.
     """
-    return _of_uri(source.uri, source.sha256, Path(spec_folder))
+    folder = Path(spec_folder)
+    found = _of_uri(source.uri, source.sha256, folder)
+    location = parse(source.uri)
+    if source.format != "utterances" or location.kind != "local" or location.inner:
+        return found
+    from bertworks.data.utterances.setting import load
+
+    named = []
+    for file in local_files(location.outer, folder):
+        setting = load(file)
+        for one in (setting.templates, setting.knowledge):
+            named.append(_of_uri(one.uri, one.sha256, file.absolute().parent))
+    return _digest(found, *named)
 
 
 def fingerprints(
