@@ -46,6 +46,7 @@ def main() -> None:
         bodies = folder / "bodies"
         bodies.write_text("".join(json.dumps({"instances": [one]}) + "\n" for one in texts))
         starts = [_start(places["bundle"], bodies) for _ in range(options.rounds)]
+        again = [_start_again(places["bundle"], bodies) for _ in range(options.rounds)]
         own = stack.enter_context(servers.own(places["bundle"], bodies))
         peers = {
             name: stack.enter_context(
@@ -58,7 +59,7 @@ def main() -> None:
         rows = _throughput(own, peers, places["bundle"], texts, options)
         rows += _latency(own, peers[TORCH], options)
         rows += _overload(own, options)
-        rows += _starting(starts)
+        rows += _starting(starts, again)
         rows += _soak(own, options)
     Result(
         name="serving",
@@ -166,9 +167,21 @@ def _start(bundle: Path, bodies: Path) -> tuple[float, float]:
         return server.started, server.megabytes
 
 
-def _starting(starts: list[tuple[float, float]]) -> list[Row]:
+def _start_again(bundle: Path, bodies: Path) -> tuple[float, float]:
+    """Seconds from the command to the first answer after a `kill -9` under load, and CPU seconds."""
+    with servers.own(bundle, bodies) as server:
+        server.kill_under_load(8)
+    with servers.own(bundle, bodies) as server:
+        return server.started, server.computed
+
+
+def _starting(starts: list[tuple[float, float]], again: list[tuple[float, float]]) -> list[Row]:
     seconds, megabytes = zip(*starts, strict=True)
+    later, computed = zip(*again, strict=True)
     return [
+        Row("start to first answer, after kill -9 under load", "", "s", statistics.median(later),
+            goal=3, at_most=True, rounds=len(again),
+            note=f"{min(later):.2f} to {max(later):.2f} s; CPU {statistics.median(computed):.2f} s"),
         Row("start to first answer", "", "s", statistics.median(seconds), goal=3, at_most=True,
             rounds=len(starts), note=f"{min(seconds):.2f} to {max(seconds):.2f} s"),
         Row("resident memory then", "", "MB", statistics.median(megabytes), goal=250, at_most=True,

@@ -77,6 +77,22 @@ class Server:
         """Its open file descriptors."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
+    @property
+    def computed(self) -> float:
+        """Seconds that its threads have computed so far: a busy machine makes them no more."""
+        return self._cpu()
+
+    def kill_under_load(self, connections: int, seconds: float = 2.0) -> None:
+        """Kills it by SIGKILL while so many clients ask."""
+        command = [*self._wrk(connections), "-d60s", self.url]
+        with subprocess.Popen(
+            command, env={**os.environ, "BODIES": str(self._bodies)}, stdout=subprocess.DEVNULL
+        ) as asking:
+            time.sleep(seconds)
+            self.process.kill()
+            self.process.wait()
+            asking.terminate()
+
     def counters(self) -> tuple[float, float]:
         """Tokens that it has computed, and padding beside them; ours alone tells."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as answer:
@@ -103,11 +119,7 @@ class Server:
             Requests `answered` and `refused`, what broke, `seconds`, `p50` and `p99` in seconds, and the
             seconds that the server's threads computed, `cpu`.
         """
-        wrk = shutil.which("wrk")
-        if wrk is None:
-            raise SystemExit("error: wrk is not installed.\n  fix: apt-get install wrk")
-        command = [wrk, "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "60s",
-                   "-s", str(REPOSITORY / "benchmarks/serving/requests.lua"), self.url]  # fmt: skip
+        command = [*self._wrk(connections), f"-d{max(round(seconds), 1)}s", self.url]
         self._wait_until_idle()
         before = self._cpu()
         done = subprocess.run(
@@ -115,6 +127,13 @@ class Server:
         )
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return {**found, "cpu": self._cpu() - before}
+
+    def _wrk(self, connections: int) -> list[str]:
+        wrk = shutil.which("wrk")
+        if wrk is None:
+            raise SystemExit("error: wrk is not installed.\n  fix: apt-get install wrk")
+        script = str(REPOSITORY / "benchmarks/serving/requests.lua")
+        return [wrk, "-t1", f"-c{connections}", "--timeout", "60s", "-s", script]
 
     def pace(self, rate: float, seconds: float) -> dict[str, Any]:
         """So many requests a second, see `paced`; where it tells its health, `probe`, see there."""
