@@ -21,6 +21,7 @@ from bertworks.batch.rows import (
     json_records,
     read_records,
 )
+from bertworks.data.formats.nested import reached
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.values import is_blank
 from bertworks.data.sources.encodings import likely_encoding
@@ -222,6 +223,7 @@ class _Columns:
     def row(self, record: Mapping[str, object], number: int) -> Any:
         """What the agent takes of a record: a text, a pair, or a list of words."""
         where = f"{self._file} row {number}"
+        record = reached(record, [name for names in self._form.columns.values() for name in names])
         return self._form.form.of_record(
             record,
             lambda role: self._column(record, role, where),

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from bertworks.data.formats.nested import outer
 from bertworks.errors import DataError
 from bertworks.storage import temporary
 from bertworks.storage.artifacts import sha256_of
@@ -86,6 +87,7 @@ def _of_table(data: Any, columns: Sequence[str], folder: Path, asked: str) -> Ro
         str(name) for name in (data.columns if is_frame(data) else pa.table(data).schema.names)
     ]
     _check(names, len(data), columns, asked)
+    columns = _outermost(columns, names)
     places = [names.index(name) for name in columns]
     try:
         if is_frame(data):
@@ -109,7 +111,9 @@ def _of_table(data: Any, columns: Sequence[str], folder: Path, asked: str) -> Ro
 def _of_records(
     rows: Sequence[Mapping[Any, Any]], columns: Sequence[str], folder: Path, asked: str
 ) -> RowsFile:
-    _check(dict.fromkeys(str(name) for row in rows for name in row), len(rows), columns, asked)
+    known = dict.fromkeys(str(name) for row in rows for name in row)
+    _check(known, len(rows), columns, asked)
+    columns = _outermost(columns, known)
     with temporary.scratch() as scratch, temporary.writing():
         with open(scratch / "rows.jsonl", "w", encoding="utf-8") as stream:
             for number, row in enumerate(rows, 1):
@@ -131,7 +135,7 @@ def _check(names: Iterable[str], rows: int, columns: Sequence[str], asked: str) 
         raise DataError(
             "No rows were given.", "Give a list of dicts, or a table, that holds at least one row."
         )
-    for column in columns:
+    for column in _outermost(columns, known):
         theirs = f"Theirs: {', '.join(map(repr, known))}"
         if column not in known:
             raise DataError(
@@ -143,6 +147,12 @@ def _check(names: Iterable[str], rows: int, columns: Sequence[str], asked: str) 
             raise DataError(
                 f"The rows have {many} columns {column!r}. {theirs}", "Keep one of them alone."
             )
+
+
+def _outermost(columns: Sequence[str], known: Collection[str]) -> list[str]:
+    """The columns that hold what is read: of `meta.body`, which is inside an object, `meta`."""
+    own = (one if one in known else outer(one, known) or one for one in columns)
+    return list(dict.fromkeys(own))
 
 
 def _plain(value: Any) -> Any:

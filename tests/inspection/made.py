@@ -614,3 +614,87 @@ def columns_with_wide_marks_between(folder: Path) -> list[str]:
 def german_pairs(folder: Path) -> list[str]:
     return [as_csv(folder / "nli.csv", ["praemisse", "hypothese", "label"], texts(N, GERMAN),
                    texts(N, GERMAN, seed=8), labels(N, ["ja", "nein"]))]  # fmt: skip
+
+
+@kind(Expected(columns={"text": "payload.body", "label": "payload.judged.label"}))
+def objects_in_rows(folder: Path) -> list[str]:
+    made = zip(texts(N), labels(N, ["bug", "wish", "question"]), strict=True)
+    rows = [
+        {"meta": {"id": number, "at": "2024-03-04"},
+         "payload": {"body": text, "judged": {"label": label}}}
+        for number, (text, label) in enumerate(made)
+    ]  # fmt: skip
+    return [
+        as_jsonl(
+            folder / "tickets.jsonl", **{name: [row[name] for row in rows] for name in rows[0]}
+        )
+    ]
+
+
+@kind(Expected(columns={"text": "q", "label": "intent"}))
+def rows_in_a_list_of_an_object(folder: Path) -> list[str]:
+    made = zip(texts(N), labels(N, ["pay", "ask"]), strict=True)
+    rows = [{"q": text, "intent": intent} for text, intent in made]
+    whole = {"version": 1, "about": {"by": "us"}, "data": {"rows": rows}}
+    (folder / "intents.json").write_text(json.dumps(whole, indent=1), encoding="utf-8")
+    return [str(folder / "intents.json")]
+
+
+@kind(Expected(columns={"text": "review", "label": "verdict"}))
+def rows_by_their_names(folder: Path) -> list[str]:
+    made = zip(texts(N), labels(N, ["good", "bad"]), strict=True)
+    rows = {f"r{n:03}": {"review": text, "verdict": label} for n, (text, label) in enumerate(made)}
+    (folder / "reviews.json").write_text(json.dumps(rows), encoding="utf-8")
+    return [str(folder / "reviews.json")]
+
+
+def _class_folders(few: int) -> dict[str, str]:
+    """Path to text of folders of classes, with a number for a file's name and few files to test."""
+    return {
+        f"set/{split}/{name}/{number}.txt": f"{text}\n\nAnd more of it in another line."
+        for split, count in (("train", 40), ("test", few))
+        for place, name in enumerate(("rec.autos", "sci.space"))
+        for number, text in enumerate(texts(count, seed=count + place))
+    }
+
+
+@kind(Expected(splits=("auto", "auto", "test", "test"), source={"format": "document"}))
+def few_texts_a_class_to_test(folder: Path) -> list[str]:
+    for name, text in _class_folders(few=3).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return [str(folder / "set")]
+
+
+@kind(Expected(splits=("auto", "auto", "test", "test"), source={"format": "document"}))
+def folders_of_classes_in_an_archive(folder: Path) -> list[str]:
+    with zipfile.ZipFile(folder / "set.zip", "w") as archive:
+        for name, text in _class_folders(few=12).items():
+            archive.writestr(name, text)
+        archive.writestr("set/README.md", "# About")
+    return [str(folder / "set.zip")]
+
+
+@kind(Expected(splits=("auto",) * 4, source={"constants": {"label": "negative"}}))
+def classes_in_several_folders(folder: Path) -> list[str]:
+    for number, (domain, name) in enumerate(
+        (d, c) for d in ("books", "dvd") for c in ("negative", "positive")
+    ):
+        (folder / domain).mkdir(exist_ok=True)
+        (folder / domain / f"{name}.txt").write_text("\n".join(texts(60, seed=number)))
+    return [str(folder)]
+
+
+@kind(Expected("tagging", {"tokens": "tokens", "tags": "ner_tags"}, source={"label_names": None}))
+def tags_that_the_file_names(folder: Path) -> list[str]:
+    words = [text.split() for text in texts(N)]
+    tags = [[1 if place == 3 else 2 if place == 4 else 0 for place in range(len(w))] for w in words]
+    names = {"names": ["O", "B-PER", "I-PER"], "_type": "ClassLabel"}
+    info = {"info": {"features": {"ner_tags": {"feature": names, "_type": "Sequence"}}}}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"tokens": words, "ner_tags": tags})
+    table = table.replace_schema_metadata({b"huggingface": json.dumps(info).encode()})
+    pq.write_table(table, folder / "train-00000-of-00001.parquet")
+    return [str(folder)]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,3 +207,36 @@ def test_several_data_sets_in_one_folder(tmp_path: Path) -> None:
     error = refused(str(tmp_path))
     assert "2 data sets" in error.message and "bank, news" in error.message
     assert inspect([str(tmp_path / "news")], tmp_path).content["name"] == "news"
+
+
+def test_a_text_and_its_label_in_two_files_are_joined_as_advised(tmp_path: Path) -> None:
+    as_csv(tmp_path / "texts.csv", ["nr", "text"], range(N), texts(N))
+    as_csv(tmp_path / "labels.csv", ["nr", "label"], range(N), labels(N, ["good", "bad"]))
+    error = refused(str(tmp_path))
+    assert "'text' stands in" in error.message and "no file has both" in error.message
+    asked = error.fix[error.fix.index("python -c") :]
+    command = [sys.executable, *shlex.split(asked)[1:]]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    found = inspect([str(tmp_path / "rows.csv")], tmp_path)
+    assert found.content["task"]["type"] == "classification" and found.rows == N
+
+
+def test_comments_above_a_table_are_taken_out_as_advised(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    as_csv(file, ["text", "label"], texts(N), labels(N, ["good", "bad"]))
+    file.write_text(f"# exported on Monday\n# by us\n{file.read_text()}")
+    error = refused(str(file))
+    assert "begins with 2 comment lines: '# exported on Monday'" in error.message
+    subprocess.run(error.fix.partition(": ")[2], shell=True, cwd=tmp_path, check=True)
+    assert inspect([str(tmp_path / "rows.csv")], tmp_path).rows == N
+    # A header may begin with the mark.
+    as_csv(file, ["#text", "label"], texts(N), labels(N, ["good", "bad"]))
+    assert inspect([str(file)], tmp_path).rows == N
+
+
+def test_chats_are_told_with_what_makes_rows_of_them(tmp_path: Path) -> None:
+    made = zip(texts(N), labels(N, ["good", "bad"]), strict=True)
+    chats = [[{"role": "user", "content": a}, {"role": "assistant", "content": b}] for a, b in made]
+    error = refused(as_jsonl(tmp_path / "a.jsonl", messages=chats))
+    assert "holds chats" in error.message
+    assert "{text: .messages[-2].content, label: .messages[-1].content}" in error.fix

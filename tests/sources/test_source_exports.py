@@ -356,7 +356,7 @@ def test_a_word_a_row_is_told(tmp_path, ingest):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ({f"id{n}": {"text": f"t {n}", "label": "a"} for n in range(9)}, "jq -c '.[]' FILE"),
+        ({f"id{n}": {"body": f"t {n}", "label": "a"} for n in range(9)}, "jq -c '.[]' FILE"),
         ({f"a text {n}": "ab"[n % 2] for n in range(60)}, "{text: .key, label: .value}"),
         ({"a": ["t 1", "t 2"], "b": ["t 3"]}, "{text: ., label: $label}"),
         ({"version": 1, "data": {"rows": [{"text": "a"}]}}, "jq '.data.rows' a.json"),

@@ -1,8 +1,9 @@
-"""All rows in one JSON object, as data frames are written: column by column, split, or by index.
+"""All rows in one JSON object: as data frames are written, by names of rows, or in a list inside.
 
 pandas' `to_json` writes {"text": {"0": …}, "label": {"0": …}} by default, and lists with
-`orient="list"`; `split` is {"columns": […], "data": [[…], …]}, `index` {"0": {"text": …}, …}. Such an
-object has to be held whole, so it has a limit of its own.
+`orient="list"`; `split` is {"columns": […], "data": [[…], …]}, `index` {"0": {"text": …}, …}. Others
+write {"version": 1, "data": [{"text": …}, …]}. Such an object has to be held whole, so it has a limit of
+its own.
 """
 
 from __future__ import annotations
@@ -12,8 +13,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from bertworks.data.formats.nested import reached
+
 LONGEST = 128_000_000
 """Characters of a file that is one such object; longer ones are to be written as a row a line."""
+
+DEEPEST = 3
+"""Objects inside each other, around a list of rows."""
 
 _FIRST = re.compile(r'^\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*([\[{])')
 _SPLIT = re.compile(r'^\s*\{\s*"(?:columns|index|schema)"\s*:\s*[\[{]')
@@ -28,7 +34,7 @@ def may_be_table(head: str, needed: Collection[str], lists: bool) -> bool:
         needed: The columns that rows must have.
         lists: Whether these hold lists in a row, too (words and tags).
     """
-    if _SPLIT.match(head) or _BY_INDEX.match(head):
+    if _SPLIT.match(head) or _BY_INDEX.match(head) or _is_one(head):
         return True
     if _FIRST.match(head) is None:
         return False
@@ -36,6 +42,20 @@ def may_be_table(head: str, needed: Collection[str], lists: bool) -> bool:
     places = [place for name in needed if (place := head.find(json.dumps(name))) >= 0]
     named = [re.compile(r'"(?:[^"\\]|\\.)*"' + opens).match(head, place) for place in places]
     return bool(named) and all(named)
+
+
+def _is_one(head: str) -> bool:
+    """Whether an object begins that does not end with its line, or that has no line behind it."""
+    if not head.lstrip().startswith("{"):
+        return False
+    first, _, rest = head.lstrip().partition("\n")
+    if not rest.strip():
+        return True
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return not first.rstrip().endswith("},")
+    return False
 
 
 def table_in(
@@ -57,7 +77,10 @@ def table_in(
         return None
     if isinstance(value.get("schema"), dict) and data and _are(data, dict):
         return iter(data)
-    if all(isinstance(one, dict) and set(needed) <= one.keys() for one in value.values()):
+    by_name = needed or all(map(str.isdigit, value))
+    if by_name and all(
+        isinstance(one, dict) and set(needed) <= one.keys() for one in value.values()
+    ):
         return iter(value.values())
     shown: list[Any] = [value.get(name) for name in needed]
     if shown and all(isinstance(one, dict) and one for one in shown):
@@ -66,7 +89,45 @@ def table_in(
         if lists and not all(_are(one, list) for one in shown):
             return None  # the words and tags of one row
         return _by_place(value, len(shown[0]), needed)
+    if needed and not set(needed) & value.keys():
+        return _listed(value, needed)
     return None
+
+
+def _listed(value: Mapping[str, Any], needed: Collection[str]) -> Iterator[Any] | None:
+    """The list inside whose objects have the columns, for the most part."""
+    found: Any = value
+    for name in path_to_rows(value):
+        found = found[name]
+    if found is value:
+        return None
+    fitting = sum(set(needed) <= reached(one, needed).keys() for one in found)
+    return iter(found) if 2 * fitting >= len(found) else None
+
+
+def path_to_rows(value: Mapping[str, Any], deep: int = DEEPEST) -> list[str]:
+    """The keys that lead to a list of objects; none where there is none."""
+    for name, inner in value.items():
+        if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):
+            return [name]
+    for name, inner in value.items():
+        if deep and isinstance(inner, dict) and (path := path_to_rows(inner, deep - 1)):
+            return [name, *path]
+    return []
+
+
+def columns_in(value: Mapping[str, Any]) -> list[str]:
+    """The columns of rows that an object seems to hold, by names of rows or in a list; else none."""
+    inner = [one for one in value.values() if isinstance(one, dict)]
+    if len(inner) == len(value) > 1:
+        common = [name for name in inner[0] if all(name in one for one in inner)]
+        return common if len(inner) > len(common) > 1 else []
+    found: Any = value
+    for name in path_to_rows(value):
+        found = found[name]
+    return (
+        [] if found is value else [name for name in found[0] if all(name in one for one in found)]
+    )
 
 
 def _by_key(value: Mapping[str, Any], keys: list[str]) -> Iterator[Mapping[str, object]] | None:

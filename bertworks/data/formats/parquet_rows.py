@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bertworks.data.formats.columns import Refusal, Row, check_once, missing_column, one_hot_fix
+from bertworks.data.formats.nested import outer, reached
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.rows.values import plain
 from bertworks.data.sources.fetch import Fetched
@@ -46,12 +47,17 @@ def read_parquet(
         raise _not_parquet(file, error) from None
     columns = table.schema_arrow.names
     for column in needed:
-        if column not in columns and column not in source.constants:
+        inside = outer(column, columns) is not None and _is_there(table.schema_arrow, column)
+        if column not in columns and column not in source.constants and not inside:
             flags = [] if column != source.columns.label else _flags(table)
             constants = list(source.constants)
             raise missing_column(file.name, column, columns, constants, one_hot_fix(flags))
         check_once(file.name, column, columns)
-    wanted = [column for column in dict.fromkeys(needed) if column in columns]
+    wanted = list(dict.fromkeys(
+        own
+        for column in needed
+        if (own := column if column in columns else outer(column, columns)) is not None
+    ))  # fmt: skip
     classes = _names_in(table.schema_arrow, source, wanted)
     for column, names in classes.items():
         tally.add(NAMED, file.name, 1, column, ", ".join(names[:8]))
@@ -67,9 +73,28 @@ def read_parquet(
                     values[column] = _decoded(values[column], encoding)
                 for column, names in classes.items():
                     values[column] = _named(values[column], names)
-                yield Row(number, values)
+                yield Row(number, reached(values, needed))
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(file, error) from None
+
+
+def _is_there(schema: pa.Schema, column: str) -> bool:
+    """Whether a name with dots leads to a field inside of a column of objects."""
+    import pyarrow.types as types
+
+    first = outer(column, schema.names)
+    if first is None:
+        return False
+    kind, rest = schema.field(first).type, column[len(first) + 1 :]
+    while types.is_struct(kind):
+        fields = [kind.field(place).name for place in range(kind.num_fields)]
+        if rest in fields:
+            return True
+        inner = outer(rest, fields)
+        if inner is None:
+            return False
+        kind, rest = kind.field(fields.index(inner)).type, rest[len(inner) + 1 :]
+    return False
 
 
 def columns_of(file: Fetched) -> tuple[list[str], dict[str, list[str]]]:

@@ -35,6 +35,7 @@ from bertworks.data.formats.json_rows import (
 )
 from bertworks.data.formats.json_tables import LONGEST, may_be_table, table_in
 from bertworks.data.formats.lines import BoundedLines
+from bertworks.data.formats.nested import reached
 from bertworks.data.formats.parquet_rows import read_parquet
 from bertworks.data.labels.patterns import Pattern, Slow
 from bertworks.data.rows.tally import Kind, Tally
@@ -70,7 +71,7 @@ HEADERS = Kind(
 COMMENTS = Kind("comments", "{count} comment lines were skipped (first: {first})")
 JSON_TABLE = Kind(
     "json_table",
-    "{count} files are one JSON object of columns; its rows were read (first: {first})",
+    "{count} files are one JSON object that holds all rows; they were read (first: {first})",
 )
 JSON_ARRAY = Kind("json_array", "{count} files hold JSON over several lines (first: {first})")
 
@@ -295,7 +296,7 @@ def _table(
     if found is None:
         return None
     tally.add(kind, file.name, 1)
-    return (Row(number, dict(values)) for number, values in enumerate(found, 1))
+    return (Row(number, reached(dict(values), needed)) for number, values in enumerate(found, 1))
 
 
 def _yaml(file: Fetched, encoding: str, source: Source, tally: Tally) -> Iterator[Row | Refusal]:
@@ -335,7 +336,7 @@ def _json(
         if row.values is None:
             yield Refusal(row.number, row.fault, row.sample, row.fix)
         elif not source.names or list(row.values.values()) != source.names:  # else: a header
-            yield Row(row.number, row.values)
+            yield Row(row.number, reached(row.values, needed))
 
 
 def _plain(lines: BoundedLines, source: Source) -> Iterator[Row | Refusal]:

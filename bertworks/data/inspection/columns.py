@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bertworks.data.inspection import names
@@ -87,9 +87,11 @@ def roles_of(
     tagged = find_tagged(free, rows)
     if tagged is None and (word := is_word_a_row(free)) is not None:
         raise _word_a_row(where, word)
+    if tagged is not None and tagged.columns[-1] in classes:
+        tagged = replace(tagged, label_names=())  # ingest reads them in the file's metadata, too
     text = find_text(free, rows, decisions)
     if text is None and tagged is None:
-        raise _no_text(where, free)
+        raise _no_text(where, free, rows)
     learned = None
     if text is not None and not label:
         learned = find_learned(free, text.columns, rows, classes, decisions)
@@ -255,10 +257,27 @@ def _listed(facts: Sequence[Column]) -> str:
     return "; ".join(f"{one.name!r}: {what_is(one)}" for one in facts[:12])
 
 
-def _no_text(where: str, facts: Sequence[Column]) -> DataError:
+def _no_text(where: str, facts: Sequence[Column], rows: Rows) -> DataError:
+    for one in facts:
+        held = [row.get(one.name) for row in rows[:50]]
+        if held and all(map(_is_chat, held)):
+            made = f"{{text: .{one.name}[-2].content, label: .{one.name}[-1].content}}"
+            return DataError(
+                f"{where} holds chats: lists of messages with a role and a content, in {one.name!r}.",
+                "If the last message is the answer to learn, and the one before it the text: "
+                f"jq -c '{made}' FILE > rows.jsonl",
+            )
     return DataError(
         f"{where} has no column of text. Its columns: {_listed(facts) or 'none'}.",
         "Give rows with a column of written text, and one that says what is to be learned of it.",
+    )
+
+
+def _is_chat(cell: Any) -> bool:
+    return (
+        isinstance(cell, list)
+        and len(cell) > 1
+        and all(isinstance(one, dict) and {"role", "content"} <= one.keys() for one in cell)
     )
 
 

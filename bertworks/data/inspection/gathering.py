@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bertworks.data.formats.nested import flattened
 from bertworks.data.inspection.decisions import Decisions, evenly
 from bertworks.data.inspection.places import MEANS, Found, Place, plain_stem
 from bertworks.data.inspection.sampling import Sample, Values, sample_of
@@ -98,7 +100,19 @@ def gather(found: Found, scratch: Path, named: bool) -> Gathered:
         result.samples.append(sample)
     if not result.samples:
         raise last or DataError("There are no rows.", "Give a file with rows.")
+    result.samples = _alike(result.samples, scratch)
     return result
+
+
+def _alike(samples: Sequence[Sample], scratch: Path) -> list[Sample]:
+    """The samples; the few texts of a class to test are read as the many to train: a text a file."""
+    named = {_parent(one.place).name for one in samples if one.shape.format == "document"}
+    return [
+        sample_of(one.place, scratch, documents=True)
+        if one.place.several and one.shape.format == "lines" and _parent(one.place).name in named
+        else one
+        for one in samples
+    ]
 
 
 def refuse_several(gathered: Gathered) -> None:
@@ -128,6 +142,39 @@ def _no_rows(sample: Sample) -> DataError:
             f"{sample.fix} Mend the file, or write it as csv or as one JSON object a line.",
         )
     return DataError(f"{name} has no rows.", "Give a file with rows below its header.")
+
+
+def refuse_apart(samples: Sequence[Sample], columns: Sequence[Any]) -> None:
+    """Refuses a text in one file and its label in another.
+
+    Raises:
+        DataError: No file has all columns; says by which they may be joined.
+    """
+    needed = [one for one in columns if isinstance(one, str)]
+    held = [_columns(one) for one in samples]
+    if len(samples) < 2 or not needed or any({*needed} <= own for own in held):
+        return
+    first = next((own for own in held if needed[0] in own), frozenset())
+    missing = next((one for one in needed if one not in first), None)
+    others = [number for number, own in enumerate(held) if missing in own]
+    if not others:
+        return
+    both = samples[held.index(first)], samples[others[0]]
+    common = sorted(first & held[others[0]])
+    by = f", such as {common[0]!r}" if common else ""
+    plain = all(
+        one.shape.settings.keys() <= {"format"} and one.shape.format == "csv" for one in both
+    )
+    command = ""
+    if common and plain:
+        one, other = (f"p.read_csv({str(sample.place.files[0].path)!r})" for sample in both)
+        made = f"{one}.merge({other}, on={common[0]!r}).to_csv('rows.csv', index=False)"
+        command = f": python -c {shlex.quote(f'import pandas as p; {made}')}"
+    raise DataError(
+        f"{needed[0]!r} stands in {both[0].place.name} and {missing!r} in {both[1].place.name}: no file "
+        "has both.",
+        f"Join them into one file by a column that both have{by}{command or '.'}",
+    )
 
 
 def _listed(sample: Sample, places: int) -> Listed | None:
@@ -168,6 +215,17 @@ def _columns(sample: Sample) -> frozenset[str]:
     return frozenset(name for row in evenly(sample.rows, 50) for name in row)
 
 
+def unfolded(samples: Sequence[Sample]) -> list[Sample] | None:
+    """The samples with what is inside their rows' objects as columns; None where nothing is."""
+    found = [flattened(one.rows) for one in samples]
+    if not any(found):
+        return None
+    return [
+        one if rows is None else replace(one, rows=rows)
+        for one, rows in zip(samples, found, strict=True)
+    ]
+
+
 def rows_of(samples: Sequence[Sample]) -> list[Values]:
     """Rows to judge columns by: those to train on, where some are; the others may lack labels."""
     trained = [one for one in samples if one.place.split in ("", "train")] or list(samples)
@@ -187,14 +245,17 @@ def classes_by_name(gathered: Gathered) -> list[str]:
     by_split: dict[str, list[int]] = {}
     for number, sample in enumerate(gathered.samples):
         by_split.setdefault(sample.place.split, []).append(number)
-    for place in reversed(range(lengths.pop())):
+    depth = lengths.pop()
+    for place in reversed(range(depth)):
         own = [words[place] for words in named]
         groups = [[own[number] for number in numbers] for numbers in by_split.values()]
         told = all(len(set(group)) == len(group) for group in groups)
         several = max(groups, key=len)
         if told and len(several) > 1 and all(own):
             return own
-    return []
+    # Each class in several folders: books/positive.txt, dvd/positive.txt.
+    by_place = ([words[place] for words in named] for place in reversed(range(depth)))
+    return next((own for own in by_place if are_usual_classes(own)), [])
 
 
 def keep_class_folders(gathered: Gathered) -> None:
@@ -207,7 +268,7 @@ def keep_class_folders(gathered: Gathered) -> None:
         one.shape.format in ("lines", "document") and "pattern" not in one.shape.settings
         for one in gathered.samples
     )
-    parents = {_parent(one.place) for one in gathered.samples if len(one.place.files) > 1}
+    parents = {_parent(one.place) for one in gathered.samples if one.place.several}
     names = {one.name.lower() for one in parents}
     depths = {len(one.parts) for one in parents}
     if not bare or len(names) < 2 or len(depths) != 1 or names & MEANS.keys():
@@ -232,7 +293,7 @@ def _parent(place: Place) -> Path:
 def _words(place: Place) -> Iterator[str]:
     """What may name a class: the folders, the file's own name, its ending where that is no format."""
     path = Path(place.names[0])
-    several = len(place.files) > 1
+    several = place.several
     for folder in path.parent.parts:
         yield _without_split(folder)
     stem, ending = path.stem, path.suffix.lstrip(".")

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,11 @@ def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
         every = [row for one in samples for row in one.rows]
         return roles_of(rows, _shown(samples), named, decisions, every=every)
     except DataError:
+        if (inside := gathering.unfolded(gathered.samples)) is not None:
+            gathered.samples = inside
+            rows, every = gathering.rows_of(inside), [row for one in inside for row in one.rows]
+            with suppress(DataError):
+                return roles_of(rows, _shown(inside), named, decisions, every=every)
         if len(set(classes)) > 1:
             gathered.classes = classes
             return roles_of(rows, _shown(samples), named, decisions, label=LABEL)
@@ -163,6 +168,8 @@ def _read(
     kept: list[tuple[Sample, dict[str, Any], Read]] = []
     last: BertworksError | None = None
     samples, classes = gathered.samples, gathered.classes
+    if not classes:
+        gathering.refuse_apart(samples, [*roles.columns.values()])
     if not classes:
         gathered.label_names = rules.names_of_numbers(gathered, roles, decisions)
     for number, sample in enumerate(samples):

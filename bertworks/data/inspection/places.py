@@ -8,9 +8,10 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from bertworks.data.sources.fetch import Fetched, fetch, local_files
 from bertworks.data.sources.first_bytes import PACKED, unpacked_name
@@ -71,6 +72,11 @@ class Place:
     def name(self) -> str:
         """For messages."""
         return masked(self.uri)
+
+    @property
+    def several(self) -> bool:
+        """Whether it is all files of a kind in a folder, however many these are."""
+        return len(self.files) > 1 or "*" in Path(self.uri).name
 
     @property
     def base(self) -> str:
@@ -206,53 +212,98 @@ def _local(file: Path, shown: str) -> Place:
     return Place(str(file), (shown,), (Fetched(str(file), file, ""),))
 
 
+class _Home(NamedTuple):
+    """Where a file lies: the archive with its mark ("set.zip!/"; "" for none), and the path there."""
+
+    archive: str
+    path: PurePosixPath
+
+    @classmethod
+    def of(cls, name: str) -> _Home | None:
+        """That of a local file, or of a member of an archive; None for others, which stand alone."""
+        outer, mark, inner = name.rpartition("!/")
+        if "://" in name and not mark:
+            return None
+        return cls(outer + mark, PurePosixPath(inner))
+
+    @property
+    def folder(self) -> _Home:
+        """The folder that it lies in."""
+        return _Home(self.archive, self.path.parent)
+
+
 def _together(places: list[Place]) -> list[Place]:
     """Shards of one file, and many files of one folder, as one place each."""
-    groups: dict[tuple[str, str, str, str], list[Place]] = defaultdict(list)
-    for place in places:
-        if "://" in place.uri or "!/" in place.uri:
-            groups[place.uri, "", "", ""].append(place)
+    homes = [_Home.of(one.uri) for one in places]
+    inside: dict[_Home, set[PurePosixPath]] = defaultdict(set)
+    for home in homes:
+        if home is not None:
+            inside[home.folder].add(home.path)
+    classes = _class_folders(inside)
+    alone: list[Place] = []
+    groups: dict[tuple[_Home, str, str, str], list[Place]] = defaultdict(list)
+    for place, home in zip(places, homes, strict=True):
+        if home is None:
+            alone.append(place)
             continue
-        path = Path(place.uri)
-        few = (
-            path.stem.isdigit() and len(path.stem) < _NUMBER
-        )  # 1.txt may be a class, 10004 is a row
+        path = home.path
+        # 1.txt may be a class, 10004 is a row, and so is what lies in a folder of its class.
+        few = path.stem.isdigit() and len(path.stem) < _NUMBER and home.folder not in classes
         stem = path.stem if few else re.sub(r"\d+", "#", path.stem)
-        groups[str(path.parent), path.suffix, split_by_name(place), stem].append(place)
-    kept: list[Place] = []
-    for group in groups.values():
-        whole = _joined(group)
+        groups[home.folder, path.suffix, split_by_name(place), stem].append(place)
+    by_folder: dict[tuple[_Home, str, str], list[Place]] = defaultdict(list)
+    for (folder, suffix, split, _), group in groups.items():
+        whole = _joined(group, folder, inside, least=1 if folder in classes else 2)
+        by_folder[folder, suffix, split] += [whole] if whole is not None else group
+    kept = []
+    for (folder, _, _), group in by_folder.items():
+        many = sum(len(one.files) for one in group) > _MANY
+        whole = _joined(group, folder, inside) if many else None
         kept += [whole] if whole is not None else group
-    by_folder: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
-    for place in kept:
-        local = "://" not in place.uri and "!/" not in place.uri
-        key = (str(Path(place.uri).parent), Path(place.uri).suffix) if local else (place.uri, "")
-        by_folder[(*key, split_by_name(place))].append(place)
-    final: list[Place] = []
-    for group in by_folder.values():
-        whole = _joined(group) if sum(len(one.files) for one in group) > _MANY else None
-        final += [whole] if whole is not None else group
-    return final
+    order = {file.name: number for number, one in enumerate(places) for file in one.files}
+    return sorted([*alone, *kept], key=lambda one: order[one.files[0].name])
 
 
-def _joined(group: list[Place]) -> Place | None:
+def _class_folders(inside: Mapping[_Home, Collection[PurePosixPath]]) -> set[_Home]:
+    """Folders beside each other that hold texts with a number each for a name: a class each.
+
+    train/pos/12.txt and train/neg/7.txt; neither train/1.txt nor en/train.txt.
+    """
+    beside: dict[_Home, list[_Home]] = defaultdict(list)
+    for folder, files in inside.items():
+        if folder.path.name.lower() not in MEANS and all(map(_is_numbered_text, files)):
+            beside[folder.folder].append(folder)
+    return {one for folders in beside.values() if len(folders) > 1 for one in folders}
+
+
+def _is_numbered_text(file: PurePosixPath) -> bool:
+    words = _WORD.findall(file.stem.lower())
+    bare = file.suffix.lower() in (".txt", ".text") or not file.suffix
+    return bare and any(map(str.isdigit, words)) and not any(word in MEANS for word in words)
+
+
+def _joined(
+    group: list[Place],
+    folder: _Home,
+    inside: Mapping[_Home, Collection[PurePosixPath]],
+    least: int = 2,
+) -> Place | None:
     """Files of one folder as one place, if a pattern names them and no others."""
-    if len(group) < 2:
-        return None
     files = [file for place in group for file in place.files]
-    paths = [file.path for file in files]
-    folder, suffix = paths[0].parent, paths[0].suffix
-    if any("*" in str(path) for path in paths):
+    names = {re.split(r"[/\\]|!/", file.name)[-1] for file in files}
+    if len(group) < least or any("*" in name for name in (*names, str(folder.path))):
         return None
-    stems = {re.sub(r"\d+", "*", path.name) for path in paths}
+    stems = {re.sub(r"\d+", "*", name) for name in names}
     patterns = [*stems] if len(stems) == 1 else []
-    known = {one.name for one in folder.iterdir() if one.is_file()}
+    suffix = PurePosixPath(min(names)).suffix
+    known = {one.name for one in inside[folder]}
+    if not folder.archive:
+        known = {one.name for one in Path(folder.path).iterdir() if one.is_file()}
     for pattern in (*patterns, f"*{suffix}" if suffix else "*"):
-        if {name for name in known if fnmatch.fnmatchcase(name, pattern)} == {
-            path.name for path in paths
-        }:
-            names = tuple(name for place in group for name in place.names)
-            return Place(f"{glob.escape(str(folder))}/{pattern}", names, tuple(files))
+        if {name for name in known if fnmatch.fnmatchcase(name, pattern)} == names:
+            shown = tuple(name for place in group for name in place.names)
+            place = PurePosixPath(glob.escape(str(folder.path))) / pattern
+            return Place(f"{folder.archive}{place}", shown, tuple(files))
     return None
 
 

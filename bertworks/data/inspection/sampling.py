@@ -12,6 +12,7 @@ from typing import Any
 
 from bertworks.data.formats.annotators import LeftOut, unfolded
 from bertworks.data.formats.columns import Refusal
+from bertworks.data.formats.json_tables import columns_in
 from bertworks.data.formats.parquet_rows import columns_of
 from bertworks.data.formats.rows import read_rows
 from bertworks.data.inspection.places import Place
@@ -68,12 +69,13 @@ class Sample:
         return {"uri": self.place.uri, **pin, **self.shape.settings}
 
 
-def sample_of(place: Place, scratch: Path) -> Sample:
+def sample_of(place: Place, scratch: Path, *, documents: bool = False) -> Sample:
     """Reads a place's rows, or some from all over it.
 
     Args:
         place: The files.
         scratch: A folder for pieces of large files.
+        documents: Whether files of lines are known to be a text each.
 
     Raises:
         DataError: It is empty, binary, or not what its name says.
@@ -82,7 +84,8 @@ def sample_of(place: Place, scratch: Path) -> Sample:
     if len(files) > MOST_FILES:
         files = tuple(random.Random(len(files)).sample(files, MOST_FILES))
     shape = shape_of(max(files[:20], key=lambda file: file.path.stat().st_size))
-    if shape.format == "lines" and "pattern" not in shape.settings and _are_documents(files):
+    bare = shape.format == "lines" and "pattern" not in shape.settings
+    if bare and (documents or _are_documents(files)):
         settings = {**shape.settings, "format": "document"}
         shape = replace(shape, settings=settings, format="document", said="a text a file")
     size = sum(file.path.stat().st_size for file in place.files)
@@ -155,8 +158,12 @@ def _rows(file: Fetched, source: Source, needed: Sequence[str]) -> Iterator[Any]
     first = list(islice(found, 2))
     if len(first) == 1 and not isinstance(first[0], Refusal):
         values = first[0].values
-        columns = [name for name, one in values.items() if isinstance(one, list | dict) and one]
-        if columns and len({len(values[name]) for name in columns}) == 1:  # type: ignore[arg-type]
+        columns = columns_in(values)
+        if not columns:
+            columns = [name for name, one in values.items() if isinstance(one, list | dict) and one]
+            if len({len(values[name]) for name in columns}) != 1:  # type: ignore[arg-type]
+                columns = []
+        if columns:
             table = list(read_rows(file, source, columns, _LONGEST_ROW))
             if len(table) > 1:
                 yield from table

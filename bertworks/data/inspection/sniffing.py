@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import re
+import shlex
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -91,6 +93,8 @@ def shape_of(file: Fetched) -> Shape:
         return _shape({**settings, **places}, "conll", by_name, said, likely)
     if _is_conllu(text):
         raise _conllu(file.name)
+    if by_name in ("csv", "tsv"):
+        _refuse_comments(file.name, text)
     wide_marked = None if by_name in ("csv", "tsv") else _wide_columns(text)
     table = _table(file, text, by_name) if wide_marked is None else None
     if table is not None:
@@ -99,6 +103,25 @@ def shape_of(file: Fetched) -> Shape:
         return _shape({**settings, **own}, kind, by_name, f"{said}, {encoding}", likely, names)
     own, said = wide_marked or _lines(text)
     return _shape({**settings, **own}, "lines", by_name, f"{said}, {encoding}", likely)
+
+
+def _refuse_comments(name: str, text: str) -> None:
+    """Refuses a table with comments above its header; one whose first name begins with "#" has none."""
+    lines = text.lstrip("\ufeff").splitlines()
+    count = next((number for number, line in enumerate(lines) if line[:1] != "#"), 0)
+    if not count or any(_is_wide_as_rows(lines[count - 1 : count + 20], mark) for mark in ",;\t|"):
+        return
+    raise DataError(
+        f"{name} begins with {count} comment line{'' if count == 1 else 's'}: {lines[0]!r:.80}.",
+        f"Take such lines out: grep -v '^#' {shlex.quote(Path(name).name)} > rows.csv",
+    )
+
+
+def _is_wide_as_rows(lines: Sequence[str], mark: str) -> bool:
+    """Whether the first line has as many cells as most of those behind it, and more than one."""
+    widths = [len(one) for one in csv.reader(lines, delimiter=mark)]
+    usual = Counter(widths[1:]).most_common(1)
+    return bool(usual) and usual[0][0] == widths[0] > 1
 
 
 def _refuse_binary(name: str, text: str) -> None:

@@ -13,6 +13,8 @@ from bertworks import progress
 from bertworks.contracts.examples import Example, SourceRows, Unmatched
 from bertworks.data.formats.annotators import LeftOut
 from bertworks.data.formats.columns import Refusal, missing_column, one_hot_fix
+from bertworks.data.formats.json_tables import path_to_rows
+from bertworks.data.formats.nested import names_inside
 from bertworks.data.formats.rows import format_of, read_rows
 from bertworks.data.labels.labels import UNDECODABLE, Refused
 from bertworks.data.rows.mapping import Mapper
@@ -31,7 +33,6 @@ _FAST_TEXT = (
     "Its lines are fastText's: set the source's "
     r"`pattern: '^__label__(?P<label>\S+)\s+(?P<text>.*)$'`."
 )
-_DEEPEST = 3  # objects inside each other, around a list of rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,8 @@ def _check_columns(
         if missing == source.columns.label and not hint:
             flags = [name for name, value in columns.items() if plain(value) in ("0", "1")]
             hint = one_hot_fix(flags)
-        raise missing_column(file.name, missing, list(columns), list(source.constants), hint)
+        found = [*columns, *names_inside(columns)]
+        raise missing_column(file.name, missing, found, list(source.constants), hint)
 
 
 def _why_empty(files: Sequence[_Nothing], source: Source, mapper: Mapper) -> DataError:
@@ -274,7 +276,7 @@ def _told(
 
 def _where_rows_stand(file: Fetched, columns: Mapping[str, Any]) -> str:
     """What to do with one JSON object that holds all rows in a list; "" for anything else."""
-    path = _list_of_objects(columns, _DEEPEST)
+    path = path_to_rows(columns)
     if not path:
         return _of_values(columns)
     shown = ".".join(path)
@@ -297,14 +299,3 @@ def _of_values(columns: Mapping[str, Any]) -> str:
         made = "to_entries[] | {text: .key, label: .value}"
         return f"If its keys are texts and its values labels: jq -c '{made}' FILE > rows.jsonl"
     return ""
-
-
-def _list_of_objects(values: Mapping[str, Any], deep: int) -> list[str]:
-    """The keys that lead to a list of objects; none where there is none."""
-    for name, value in values.items():
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            return [name]
-    for name, value in values.items():
-        if deep and isinstance(value, dict) and (path := _list_of_objects(value, deep - 1)):
-            return [name, *path]
-    return []
