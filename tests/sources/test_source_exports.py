@@ -154,7 +154,7 @@ def test_one_object_of_columns_is_read_as_rows(tmp_path, ingest, form, indent, l
     assert {(row["text"], row["label"]) for row in done.rows()} == set(
         zip(TEXTS, LABELS, strict=True)
     )
-    assert "one JSON object of columns" in told(done)
+    assert "one JSON object that holds all rows" in told(done)
 
 
 def test_columns_of_words_and_tags_are_told_from_a_row_of_them(tmp_path, ingest):
@@ -167,7 +167,7 @@ def test_columns_of_words_and_tags_are_told_from_a_row_of_them(tmp_path, ingest)
     columns = {name: [row[name] for row in rows] for name in ("tokens", "tags")}
     (tmp_path / "c.json").write_text(json.dumps(columns))
     done = ingest([{"uri": "c.json"}], task=task, out="columns")
-    assert done.info["read"] == 60 and "of columns" in told(done)
+    assert done.info["read"] == 60 and "that holds all rows" in told(done)
 
 
 def test_columns_of_different_lengths_are_no_rows(tmp_path, ingest):

@@ -275,7 +275,7 @@ def _one_hot_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str
 def _table(
     file: Fetched, encoding: str, source: Source, needed: Sequence[str], tally: Tally
 ) -> Iterator[Row | Refusal] | None:
-    """The rows of a file that is one JSON object of columns; None where it is none."""
+    """The rows of a file that is one JSON object of them all; None where it is none."""
     columns = [name for name in needed if name not in source.constants]
     lists = source.columns.tokens in columns
     head = _head(file, encoding)

@@ -153,7 +153,7 @@ def _is_array(file: Fetched) -> bool:
 
 
 def _rows(file: Fetched, source: Source, needed: Sequence[str]) -> Iterator[Any]:
-    """The rows of a file; of one JSON object of columns, the rows that these stand for."""
+    """The rows of a file; of one JSON object that holds all rows, these."""
     found = read_rows(file, source, needed, _LONGEST_ROW)
     first = list(islice(found, 2))
     if len(first) == 1 and not isinstance(first[0], Refusal):
