@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,7 @@ from bertworks.dialogue.answers.words import read_values
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.hearing import Answering, Learned
 from bertworks.dialogue.knowledge import Followed, Knowledge, read
-from bertworks.dialogue.policies import Policy, Rules
+from bertworks.dialogue.policies import Policy, Rules, Softened
 from bertworks.dialogue.policies.graph import Graph
 from bertworks.dialogue.policies.rules import DEFAULT, Rule
 from bertworks.dialogue.simulation.errors import Errors
@@ -130,7 +131,9 @@ def policy_of(spec: Dialogue, folder: Path, graph: Path | None = None) -> Policy
     """
     if graph is None and spec.policy.graph is not None:
         graph = folder / spec.policy.graph
-    return Graph(graph, domain_of(spec)) if graph is not None else rules_of(spec)
+    policy: Policy = Graph(graph, domain_of(spec)) if graph is not None else rules_of(spec)
+    share = spec.policy.explore
+    return Softened(policy, share, secrets.randbits(32)) if share else policy
 
 
 def keywords_of(spec: Dialogue) -> Keywords:

@@ -77,6 +77,12 @@ class DialoguePolicy(Section):
     graph: str | None = Field(
         None, description="A learned policy, as `make dialogue` writes it; none: the rules choose."
     )
+    explore: Fraction = Field(
+        0.0,
+        lt=1,
+        description="Share of turns in which any possible action is taken by chance, so that the logs "
+        "can judge other policies: `bertworks dialogue judge`.",
+    )
     rules: list[PolicyRule] = Field(
         [], description="In the order in which they are tried; none: the usual ones."
     )

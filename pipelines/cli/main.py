@@ -25,6 +25,7 @@ from pipelines.cli import board as board_cli
 from pipelines.cli import canary as canary_cli
 from pipelines.cli import chat as chat_cli
 from pipelines.cli import compare as compare_cli
+from pipelines.cli import dialogue as dialogue_cli
 from pipelines.cli import index as index_cli
 from pipelines.cli import init as init_cli
 from pipelines.cli import keys as keys_cli
@@ -54,6 +55,7 @@ app.add_typer(models_cli.app, name="models")
 app.add_typer(canary_cli.app, name="canary")
 app.add_typer(index_cli.app, name="index")
 app.add_typer(label_cli.app, name="label")
+app.add_typer(dialogue_cli.app, name="dialogue")
 app.add_typer(schedule_cli.app, name="schedule")
 
 

@@ -197,6 +197,16 @@ def test_an_id_that_is_none_is_refused(server: Server) -> None:
         assert server.turn(name, "hello")[0] == 400
 
 
+def test_how_it_ended_is_kept(server: Server, tmp_path: Path) -> None:
+    server.turn("a", "chinese")
+    assert server.ask("POST", "/a/outcome", {"satisfied": False})[0] == 200
+    ((stored, _),) = SqliteStore(tmp_path / "sessions.db", 60.0).all()
+    assert stored.outcome == 0.0
+    for body in ({}, {"satisfied": 1}, {"satisfied": True, "more": 1}, []):
+        assert server.ask("POST", "/a/outcome", body)[0] == 400
+    assert server.ask("POST", "/b/outcome", {"satisfied": True})[0] == 404
+
+
 def test_who_may_not_ask_the_model_may_not_talk(tmp_path: Path, understanding: Agent) -> None:
     server = Server(tmp_path, understanding)
     status, found = server.turn("a", "hello", caller=Caller("eve", may=False))

@@ -98,6 +98,10 @@ class Room:
         known = self._store.load(owner, dialogue)
         return [] if known is None else self._store.turns(owner, dialogue)
 
+    def judge(self, owner: str, dialogue: str, outcome: float) -> bool:
+        """Keeps how well a dialogue ended for the user, 0 to 1; whether there is one."""
+        return self._store.judge(owner, dialogue, outcome)
+
     def forget(self, owner: str, dialogue: str) -> bool:
         """Forgets a dialogue now; whether there was one."""
         return self._store.delete(owner, dialogue)

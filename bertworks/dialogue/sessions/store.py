@@ -17,7 +17,7 @@ from bertworks.errors import EnvironmentFault
 _TABLES = """
 CREATE TABLE IF NOT EXISTS dialogues (
     owner TEXT NOT NULL, id TEXT NOT NULL, turn INTEGER NOT NULL, state TEXT NOT NULL,
-    changed REAL NOT NULL, PRIMARY KEY (owner, id)
+    changed REAL NOT NULL, outcome REAL, PRIMARY KEY (owner, id)
 );
 CREATE INDEX IF NOT EXISTS dialogues_changed ON dialogues (changed);
 CREATE TABLE IF NOT EXISTS turns (
@@ -38,11 +38,13 @@ class Stored:
         turn: How many turns it has.
         state: `State.to_json`.
         changed: When, in seconds since 1970.
+        outcome: How well it ended, 0 to 1; None: nobody said.
     """
 
     turn: int
     state: dict[str, Any]
     changed: float
+    outcome: float | None = None
 
 
 class SqliteStore:
@@ -85,12 +87,12 @@ class SqliteStore:
         """
         with self._base() as base:
             found = base.execute(
-                "SELECT turn, state, changed FROM dialogues WHERE owner = ? AND id = ?",
+                "SELECT turn, state, changed, outcome FROM dialogues WHERE owner = ? AND id = ?",
                 (owner, dialogue),
             ).fetchone()
         if found is None or found[2] < self._clock() - self._seconds:
             return None
-        return Stored(int(found[0]), json.loads(found[1]), float(found[2]))
+        return Stored(int(found[0]), json.loads(found[1]), float(found[2]), found[3])
 
     def turn(self, owner: str, dialogue: str, turn: int) -> tuple[str, dict[str, Any]] | None:
         """What was said in a turn, as `save` was told, and its trace; None without it."""
@@ -109,6 +111,24 @@ class SqliteStore:
                 (owner, dialogue),
             ).fetchall()
         return [json.loads(row[0]) for row in rows]
+
+    def all(self) -> Iterator[tuple[Stored, list[dict[str, Any]]]]:
+        """Every dialogue with its traces, the oldest first."""
+        with self._base() as base:
+            rows = base.execute(
+                "SELECT owner, id, turn, state, changed, outcome FROM dialogues ORDER BY changed"
+            ).fetchall()
+        for owner, name, turn, state, changed, outcome in rows:
+            yield Stored(turn, json.loads(state), changed, outcome), self.turns(owner, name)
+
+    def judge(self, owner: str, dialogue: str, outcome: float) -> bool:
+        """Keeps how well a dialogue ended, 0 to 1; whether there is one."""
+        with self._base() as base:
+            found = base.execute(
+                "UPDATE dialogues SET outcome = ? WHERE owner = ? AND id = ?",
+                (outcome, owner, dialogue),
+            )
+            return found.rowcount > 0
 
     def save(
         self,
@@ -145,7 +165,7 @@ class SqliteStore:
                 base.execute("ROLLBACK")
                 return False
             base.execute(
-                "INSERT INTO dialogues VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner, id) DO UPDATE "
+                "INSERT INTO dialogues VALUES (?, ?, ?, ?, ?, NULL) ON CONFLICT (owner, id) DO UPDATE "
                 "SET turn = excluded.turn, state = excluded.state, changed = excluded.changed",
                 (owner, dialogue, turn, json.dumps(state), now),
             )

@@ -5,6 +5,7 @@ POST   /v1/dialogues/ID/turns        a turn: `text`, or `acts` that it was under
                                      `turn`, which may be left out for the first one
 GET    /v1/dialogues/ID              all turns with all that was decided
 DELETE /v1/dialogues/ID              forgets the dialogue
+POST   /v1/dialogues/ID/outcome      how well it ended for the user: `satisfied`, true or false
 
 A dialogue belongs to the key that its first turn came with. On a server without keys it belongs to
 whoever knows its id: ids from here cannot be guessed.
@@ -58,6 +59,7 @@ class Dialogues:
         return [
             Route(PATH, self._begin, methods=["POST"]),
             Route(PATH + "/{id}/turns", self._turn, methods=["POST"]),
+            Route(PATH + "/{id}/outcome", self._outcome, methods=["POST"]),
             Route(PATH + "/{id}", self._history, methods=["GET"]),
             Route(PATH + "/{id}", self._forget, methods=["DELETE"]),
         ]
@@ -95,6 +97,20 @@ class Dialogues:
             raise _unknown(name)
         return json({"dialogue": name, "turns": turns})
 
+    async def _outcome(self, request: Request) -> Response:
+        owner, name = self._owner(request), _name(request)
+        asked = reading.load(await _body(request), self._limits)
+        if (
+            not isinstance(asked, dict)
+            or not isinstance(asked.get("satisfied"), bool)
+            or len(asked) > 1
+        ):
+            raise Refused(400, "outcome", 'The body must be {"satisfied": true} or false.')
+        outcome = float(asked["satisfied"])
+        if not await run_in_threadpool(_kept, lambda: self._room.judge(owner, name, outcome)):
+            raise _unknown(name)
+        return json({"dialogue": name, "satisfied": asked["satisfied"]})
+
     async def _forget(self, request: Request) -> Response:
         owner, name = self._owner(request), _name(request)
         if not await run_in_threadpool(_kept, lambda: self._room.forget(owner, name)):
@@ -127,12 +143,18 @@ def described() -> Schema:
     name = {"name": "id", "in": "path", "required": True, "schema": text}
     begun = object_of({"dialogue": text, "turn": whole, "answer": text})
     history = object_of({"dialogue": text, "turns": {"type": "array"}})
+    wanted = {"application/json": {"schema": object_of({"satisfied": switch}, closed=True)}}
+    judged = object_of({"dialogue": text, "satisfied": switch})
     forgotten = object_of({"dialogue": text, "forgotten": switch})
     return {
         PATH: {"post": operation_of("An id for a new dialogue", begun, 503)},
         PATH + "/{id}/turns": {
             "parameters": [name],
             "post": operation_of("A turn", answer, 400, 409, 413, 503, body=body),
+        },
+        PATH + "/{id}/outcome": {
+            "parameters": [name],
+            "post": operation_of("How well it ended", judged, 400, 404, 413, 503, body=wanted),
         },
         PATH + "/{id}": {
             "parameters": [name],

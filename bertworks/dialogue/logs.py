@@ -1,0 +1,109 @@
+"""Dialogues that were kept, as turns that a policy can be judged by and learn from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bertworks.dialogue.actions import Situation, names_of
+from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.simulation.episode import SUCCESS, TURN
+from bertworks.dialogue.trace import Trace
+from bertworks.dialogue.turns import Turn, Turns
+from bertworks.errors import DataError
+from bertworks.notices import Notice
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A dialogue that is over.
+
+    Attributes:
+        traces: Its turns, in order.
+        outcome: How well it ended for the user, 0 to 1; None: nobody said.
+    """
+
+    traces: Sequence[Trace]
+    outcome: float | None = None
+
+    @property
+    def success(self) -> float:
+        """The outcome; where nobody said, 1 for a goodbye with an offer and no open question, else 0.
+
+        The latter is a guess: a user may say goodbye because nothing helped.
+        """
+        if self.outcome is not None:
+            return self.outcome
+        last = self.traces[-1].state
+        return float(last.closing and bool(last.offered) and not last.requested)
+
+
+def turns_of(dialogues: Iterable[Kept], knowledge: Knowledge) -> tuple[Turns, list[Notice]]:
+    """Turns with what was possible, what was done, how probable that was, and what came of it.
+
+    Args:
+        dialogues: Each with its traces.
+        knowledge: As it was; dialogues of another state of it are left out.
+
+    Returns:
+        The turns, and what was left out or guessed, with counts.
+
+    Raises:
+        DataError: Nothing is left.
+    """
+    found: list[list[Turn]] = []
+    left_out: Counter[str] = Counter()
+    guessed = total = 0
+    for dialogue in dialogues:
+        total += 1
+        turns = _turns(dialogue, knowledge, left_out)
+        if turns:
+            found.append(turns)
+            guessed += dialogue.outcome is None
+    notices = [
+        Notice(f"{count} of {total} dialogues were left out: {why}", "warning", count)
+        for why, count in left_out.most_common()
+    ]
+    if not found:
+        raise DataError(
+            f"No dialogue can be learned from, of {total}"
+            + "".join(f"; {one.text}" for one in notices)
+            + ".",
+            "Keep dialogues with this knowledge base, under a policy with `explore` above 0.",
+        )
+    if guessed:
+        notices.append(
+            Notice(
+                f"{guessed} of {len(found)} dialogues have no outcome; a goodbye after an offer with no "
+                "open question counts as a success",
+                count=guessed,
+            )
+        )
+    return Turns.made(found, knowledge.domain), notices
+
+
+def _turns(dialogue: Kept, knowledge: Knowledge, left_out: Counter[str]) -> list[Turn]:
+    """The turns of one dialogue; none where it cannot be used."""
+    if not dialogue.traces:
+        return []
+    turns = []
+    for trace in dialogue.traces:
+        if trace.knowledge != knowledge.digest:
+            left_out["the knowledge base was another one"] += 1
+            return []
+        situation = Situation(trace.state, knowledge)
+        action = trace.choice.action
+        known = names_of(situation)
+        if action not in known or not situation.possible[known.index(action)]:
+            left_out["what was done is not possible by the present spec"] += 1
+            return []
+        shares = {one.action: one.score for one in trace.choice.candidates}
+        if not shares.get(action):
+            left_out["how probable an action was is not known"] += 1
+            return []
+        turns.append(Turn(situation, action, shares[action], TURN))
+    last = turns[-1]
+    reward = TURN + SUCCESS * dialogue.success
+    turns[-1] = Turn(last.situation, last.action, last.probability, reward)
+    return turns
