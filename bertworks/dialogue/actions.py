@@ -77,13 +77,19 @@ class Situation:
             found.append(bool(value) and known and not belief.sure)
         entity = bool(state.offered)
         found += [
-            self.count > 0 or entity,
+            entity or (self.count > 0 and self._something_said),
             entity and bool(state.requested),
             self.count == 0 and not entity,
             True,
             state.closing or (entity and not state.requested),
         ]
         return np.array(found, bool)
+
+    @property
+    def _something_said(self) -> bool:
+        """Whether an offer has a reason: a wish was understood, or every slot was asked for in vain."""
+        beliefs = [self.state.belief(slot) for slot in self.domain.informable]
+        return any(one.value for one in beliefs) or all(one.asked for one in beliefs)
 
     def acts(self, action: str) -> tuple[Act, ...]:
         """What an action says here.

@@ -118,7 +118,7 @@ class Users(Section):
 class LearnPolicy(Section):
     """How a policy is learned with simulated users; `make dialogue` does it."""
 
-    steps: int = Field(300_000, ge=0, description="Turns; 0: it imitates its start alone.")
+    steps: int = Field(200_000, ge=0, description="Turns; 0: it imitates its start alone.")
     seed: int = Field(42, ge=0)
     start: Literal["rules", "nothing"] | str = Field(
         "rules",

@@ -38,7 +38,7 @@ class Settings:
         dialogues: Of each check, for each rate of errors.
     """
 
-    steps: int = 300_000
+    steps: int = 200_000
     environments: int = 16
     rollout: int = 256
     batch: int = 512
@@ -46,8 +46,8 @@ class Settings:
     learning_rate: float = 5e-4
     entropy: float = 0.005
     discount: float = 0.99
-    checks: int = 6
-    dialogues: int = 300
+    checks: int = 5
+    dialogues: int = 250
 
 
 @dataclass(frozen=True)
