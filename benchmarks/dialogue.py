@@ -27,16 +27,18 @@ from benchmarks.harness.sides import REPOSITORY
 from bertworks.dialogue import building
 from bertworks.dialogue.answers import faults
 from bertworks.dialogue.knowledge import Knowledge
-from bertworks.dialogue.policies import Chance, Policy
+from bertworks.dialogue.off_policy import judge
+from bertworks.dialogue.policies import Chance, Policy, Softened
 from bertworks.dialogue.policies.graph import Graph
 from bertworks.dialogue.simulation.episode import Episode
 from bertworks.dialogue.simulation.errors import Errors
-from bertworks.dialogue.simulation.measuring import Measured, measure
+from bertworks.dialogue.simulation.measuring import Measured, collect, measure
 from bertworks.spec.dialogue import Dialogue, DialogueSpec
 from bertworks.spec.file import load_as
 
 SPEC = "examples/restaurant/dialogue.yaml"
 RATES = (0.0, 0.1, 0.2, 0.3)
+EXPLORE = 0.2
 USERS = 9_000_000
 """Their seed; learning has small ones, and the checks on the way those from 7,000,000 on."""
 SUCCESS, MINUTES = 0.93, 30.0
@@ -70,6 +72,7 @@ def main() -> None:
     rows = [*_learning(learned)]
     for rate in RATES:
         rows += compared(spec, knowledge, graphs, rate, options.dialogues)
+    rows += offline(spec, knowledge, graphs, options.dialogues)
     rows.append(answers(spec, knowledge, graphs, options.answers))
     Result(
         "dialogue",
@@ -148,6 +151,33 @@ def _learning(learned: Sequence[Learning]) -> list[Row]:
             rounds=len(minutes), quality={"slowest": max(minutes), "of a CPU": statistics.median(cpu)},
         )
     ]  # fmt: skip
+
+
+def offline(
+    spec: Dialogue, knowledge: Knowledge, graphs: Sequence[Graph], dialogues: int
+) -> list[Row]:
+    """What logs of the rules, a fifth of their turns by chance, say of each learned policy."""
+    habits = building.habits_of(spec)
+    rules = Softened(building.rules_of(spec), EXPLORE, 1)
+    turns = collect(rules, knowledge, dialogues, USERS + 500, [Errors(0.1)], habits)
+    found = [judge(turns, one.shares) for one in graphs]
+    users = (knowledge, dialogues, USERS, Errors(0.1), habits)
+    truth = [measure(one, *users).reward for one in graphs]
+    for one, true in zip(found, truth, strict=True):
+        print(f"offline: {one}\n  truth {true:.3f}", file=sys.stderr, flush=True)
+    held = [one.low <= true <= one.high for one, true in zip(found, truth, strict=True)]
+    gaps = [abs(one.value - true) for one, true in zip(found, truth, strict=True)]
+    quality = {
+        "truth": statistics.median(truth),
+        "greatest difference": max(gaps),
+        "intervals that hold the truth": sum(held),
+        "half an interval": statistics.median([(one.high - one.low) / 2 for one in found]),
+        "the rules with chance": found[0].logged,
+        "found better": sum(one.better for one in found),
+    }
+    what = f"offline estimate of a dialogue's reward, from {dialogues:,} of the rules"
+    value = statistics.median([one.value for one in found])
+    return [Row(what, "", "", value, rounds=len(found), quality=quality)]
 
 
 def answers(spec: Dialogue, knowledge: Knowledge, graphs: Sequence[Policy], dialogues: int) -> Row:

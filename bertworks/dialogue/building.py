@@ -172,9 +172,16 @@ def habits_of(spec: Dialogue) -> Habits:
     return Habits(**spec.learn.users.model_dump())
 
 
-def errors_of(spec: Dialogue) -> tuple[Errors, ...]:
-    """How simulated users are misunderstood."""
-    return tuple(Errors(rate) for rate in spec.learn.errors)
+def errors_of(spec: Dialogue, folder: Path) -> tuple[Errors, ...]:
+    """How simulated users are misunderstood: at each rate, and as was measured.
+
+    Raises:
+        DataError: What was measured cannot be read.
+    """
+    rates = [Errors(rate) for rate in spec.learn.errors]
+    if spec.learn.measured is not None:
+        rates.append(Errors.load(folder / spec.learn.measured))
+    return tuple(rates)
 
 
 def agent_of(

@@ -129,6 +129,11 @@ class LearnPolicy(Section):
         min_length=1,
         description="Shares of acts that are misunderstood; each dialogue draws one.",
     )
+    measured: str | None = Field(
+        None,
+        description="Errors of a trained understanding, as `bertworks dialogue errors` writes them; one "
+        "more among which dialogues draw.",
+    )
     users: Users = Field(default_factory=Users)
 
 

@@ -1,4 +1,4 @@
-"""`bertworks dialogue`: what becomes of dialogues that were kept."""
+"""`bertworks dialogue`: how an understanding errs, and how good a policy would be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import typer
 
 from pipelines.cli.options import DebugOption, JsonOption, RootOption, SetOption
 
-app = typer.Typer(help="Dialogues: judge a policy by those that were kept.", no_args_is_help=True)
+app = typer.Typer(
+    help="Dialogues: how an understanding errs; how good a policy would be.", no_args_is_help=True
+)
 SessionsOption = Annotated[
     Path | None,
     typer.Option(
@@ -25,6 +27,57 @@ _GOING_ON_SECONDS = 3600.0
 @app.callback()
 def _group() -> None:
     pass
+
+
+@app.command()
+def errors(
+    spec: Annotated[Path, typer.Argument(help="A spec with a `dialogue` section.", metavar="SPEC")],
+    agent: Annotated[
+        str,
+        typer.Option(
+            "--agent", help="The bundle that understands: a folder, or NAME in the store."
+        ),
+    ],
+    examples: Annotated[
+        Path, typer.Option("--examples", help="The examples artifact of its run, or another's.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.")] = Path(
+        "errors.json"
+    ),
+    split: Annotated[str, typer.Option("--split", help="Which of its rows.")] = "test",
+    set_: SetOption = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Measure how a trained understanding errs, for simulated users to be misunderstood likewise.
+
+    Each labelled turn is a text that the agent is asked; its acts are compared with those of the labels.
+    `dialogue.learn.measured: FILE` has the next policy learn with it.
+    """
+    from bertworks.dialogue import building
+    from bertworks.dialogue.confusions import heard_turns
+    from bertworks.dialogue.simulation.errors import measured
+    from bertworks.evaluation.data import read_split
+    from bertworks.runtime.agent import Agent
+    from bertworks.spec.dialogue import DialogueSpec
+    from bertworks.spec.file import load_as
+    from bertworks.storage.artifacts import open_artifact
+    from pipelines.cli.asking import _bundle
+
+    section = load_as(DialogueSpec, spec, set_ or []).dialogue
+    loaded = Agent.load(_bundle(agent, root))
+    hearing = building.understanding_of(section, loaded, agent)
+    rows = read_split(open_artifact(examples, "examples"), split, ["tokens", "tags", "label"])
+    turns = list(heard_turns(loaded, hearing, rows))
+    found = measured(turns)
+    found.save(out)
+    acts = sum(len(said) for said, _ in turns)
+    typer.echo(
+        f"{found.rate:.3f} of {acts:,} acts in {len(turns):,} turns were misunderstood; of these "
+        f"{found.lost:.2f} lost, {found.value:.2f} with another value, {found.slot:.2f} with another "
+        f"slot, {found.intent:.2f} with another intent"
+    )
+    typer.echo(f"wrote {out}")
 
 
 @app.command()

@@ -67,13 +67,13 @@ def train(spec: Dialogue, folder: Path, tell: Any = None) -> tuple[Learned, dict
     began, used = time.monotonic(), time.process_time()
     tell = tell or (lambda line: None)
     knowledge = building.source_of(spec, folder).now()
-    world = World(knowledge, building.errors_of(spec), building.habits_of(spec))
+    world = World(knowledge, building.errors_of(spec, folder), building.habits_of(spec))
     start = beginning(spec, folder, world, knowledge.domain)
 
     def told(check: Check) -> None:
         found = ", ".join(
-            f"errors {rate:g}: success {one.success:.3f} in {one.turns:.2f} turns"
-            for rate, one in zip(spec.learn.errors, check.found, strict=True)
+            f"errors {errors.rate:.3g}: success {one.success:.3f} in {one.turns:.2f} turns"
+            for errors, one in zip(world.errors, check.found, strict=True)
         )
         tell(f"{check.steps:>9,} turns learned from, {time.monotonic() - began:.0f} s: {found}")
 

@@ -6,9 +6,11 @@ errors of acts, with confidences drawn apart for right and wrong ones.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy as np
 from bertworks.dialogue.acts import DONT_CARE, USER, Act, Heard
 from bertworks.dialogue.knowledge import Knowledge, normal
 from bertworks.errors import DataError
+from bertworks.storage.replacing import replacing
 
 KINDS = ("lost", "value", "slot", "intent")
 _BARE = [one for one, shape in USER.items() if not shape.slot]
@@ -100,6 +103,27 @@ class Errors:
                 f"These are no understanding errors: {type(error).__name__}: {error}.",
                 "Write them by Errors.to_json.",
             ) from None
+
+    def save(self, file: Path) -> None:
+        """Writes JSON, whole or not at all."""
+        with replacing(file) as path:
+            path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> Errors:
+        """Reads what `save` wrote.
+
+        Raises:
+            DataError: It cannot be read, or is something else.
+        """
+        try:
+            record = json.loads(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"The understanding errors {file} cannot be read: {error}.",
+                "Write them by `bertworks dialogue errors`.",
+            ) from None
+        return cls.from_json(record)
 
 
 def measured(turns: Iterable[tuple[Sequence[Act], Sequence[Heard]]]) -> Errors:

@@ -1,0 +1,60 @@
+"""What a trained understanding takes labelled turns for: how simulated users are to be misunderstood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bertworks.dialogue.acts import Act, Heard
+from bertworks.dialogue.hearing import Answering, Learned
+from bertworks.errors import DataError
+from bertworks.tasks.tagging.entities import spans
+from bertworks.tasks.understanding.frames import Frame, Slot, frame_of
+
+AT_ONCE = 64
+
+
+def frame_as_labelled(tokens: Sequence[str], tags: Sequence[str], intent: str) -> Frame:
+    """The frame that a labelled row says.
+
+    Args:
+        tokens: Its words.
+        tags: A tag a word, IOB2.
+        intent: What is wanted.
+    """
+    starts = [0]
+    for token in tokens:
+        starts.append(starts[-1] + len(token) + 1)
+    slots = tuple(
+        Slot(name, " ".join(tokens[begin:end]), (begin, end), starts[begin], starts[end] - 1, 1.0)
+        for name, begin, end in spans(tags)
+    )
+    return Frame(intent, 1.0, slots)
+
+
+def heard_turns(
+    agent: Answering, hearing: Learned, rows: Mapping[str, Sequence[Any]]
+) -> Iterator[tuple[Sequence[Act], Sequence[Heard]]]:
+    """What was said in each labelled turn, and what was understood.
+
+    Args:
+        agent: It understands.
+        hearing: Makes acts of frames, of labelled ones as of understood ones.
+        rows: Columns `tokens`, `tags` and `label`, as examples of the task have them.
+
+    Raises:
+        DataError: There are no such columns, or no rows.
+    """
+    if lacking := [name for name in ("tokens", "tags", "label") if not rows.get(name)]:
+        raise DataError(
+            f"These rows have no {', '.join(lacking)}: no understanding was tested on them.",
+            "Name the examples of a run of task understanding.",
+        )
+    columns = zip(rows["tokens"], rows["tags"], rows["label"], strict=True)
+    labelled = [frame_as_labelled(*one) for one in columns]
+    texts = [" ".join(tokens) for tokens in rows["tokens"]]
+    for begin in range(0, len(texts), AT_ONCE):
+        answers = agent.predict(texts[begin : begin + AT_ONCE])
+        for frame, answer in zip(labelled[begin : begin + AT_ONCE], answers, strict=True):
+            said = tuple(one.act for one in hearing.heard(frame))
+            yield said, hearing.heard(frame_of(answer))
