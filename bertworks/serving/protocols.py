@@ -169,7 +169,8 @@ def _tensor_value(answer: Mapping[str, Any], name: str, datatype: str) -> Any:
 def _row(instance: Any, form: RowForm, place: int) -> Row:
     """Unwraps an object; what is inside is checked by the agent."""
     if not isinstance(instance, Mapping):
-        return instance
+        row: Row = form.of_value(instance)
+        return row
     wanted = form.keys_of(instance)
     if set(instance) != set(wanted):
         raise DataError(
@@ -205,7 +206,9 @@ def _check_characters(rows: Sequence[Any], limits: Limits) -> None:
     """Of all of a row's texts together, and one for what stands between two words."""
     for place, row in enumerate(rows):
         parts = row if isinstance(row, list | tuple) else [row]
-        count = sum(len(part) + 1 for part in parts if isinstance(part, str)) - 1
+        inside = (part if isinstance(part, list | tuple) else [part] for part in parts)
+        texts = (text for part in inside for text in part if isinstance(text, str))
+        count = sum(len(text) + 1 for text in texts) - 1
         if count > limits.characters:
             raise Refused(
                 422, "characters",

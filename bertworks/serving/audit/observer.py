@@ -164,5 +164,6 @@ def _masked_row(row: Any) -> Any:
     """A row's texts; words as one text, as a number may be parted into several."""
     if isinstance(row, str):
         return masked(row)
-    parts: Sequence[Any] = row
-    return masked_all(list(parts)) if isinstance(row, tuple) else masked(" ".join(map(str, parts)))
+    if isinstance(row, tuple):
+        return masked_all([part if isinstance(part, str) else " ".join(part) for part in row])
+    return masked(" ".join(map(str, row)))

@@ -18,7 +18,7 @@ from bertworks.runtime.agent import Agent
 from bertworks.runtime.inference import ROWS
 from bertworks.serving.engine import batches
 from bertworks.serving.engine.work import Work
-from bertworks.tasks.forms.form import Encoded, Row
+from bertworks.tasks.forms.form import Encoded, Row, texts_in
 
 ENCODE_ROWS = 64
 """Rows that are tokenized at once, and before they are computed, at most."""
@@ -181,7 +181,7 @@ class Lane:
 
     def _cost(self, row: Row) -> int:
         """What a row costs, in characters: known before it is tokenized."""
-        characters = len(row) if isinstance(row, str) else sum(map(len, row))
+        characters = sum(map(len, texts_in(row)))
         return min(OVERHEAD + characters, self._most_cost)
 
 

@@ -21,7 +21,7 @@ from bertworks.serving.observation.files import SampleFiles
 from bertworks.serving.observation.sampling import masked_words, record
 from bertworks.serving.refusals import Refused
 from bertworks.spec.limits import Limits
-from bertworks.tasks.forms.form import Row
+from bertworks.tasks.forms.form import Row, texts_in
 
 if TYPE_CHECKING:
     from bertworks.serving.assembly import Labelled
@@ -152,7 +152,7 @@ def _key(caller: Caller | None, identifier: str) -> _Known:
 
 
 def _characters(row: Row) -> int:
-    return len(row) if isinstance(row, str) else sum(map(len, row))
+    return sum(map(len, texts_in(row)))
 
 
 def _label(asked: dict[str, Any], target: Any) -> Any:

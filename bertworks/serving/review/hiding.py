@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertworks.serving.audit.personal import Found, find
+from bertworks.tasks.forms.form import texts_in
 
 
 def without_personal_data(answer: Mapping[str, Any], row: Any) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def without_personal_data(answer: Mapping[str, Any], row: Any) -> dict[str, Any]
         changed["tokens"] = _tokens(tokens)
     entities = answer.get("entities")
     if isinstance(entities, list):
-        found = find(row if isinstance(row, str) else " ".join(row))
+        found = find(" ".join(texts_in(row)))
         changed["entities"] = [_entity(one, found) for one in entities]
     return changed
 

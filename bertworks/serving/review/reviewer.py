@@ -63,7 +63,7 @@ class Reviewer:
             answers: One each.
         """
         if self._two_texts:
-            rows = [tuple(row) for row in rows]
+            rows = [row if isinstance(row, str) else tuple(row) for row in rows]
         by_text = await self._by_text(rows)
         second = await self._second.judge(rows) if self._second else [None] * len(rows)
         found = [

@@ -67,7 +67,7 @@ def texts_of(row: Any) -> list[str]:
     if isinstance(row, str):
         return [row]
     if isinstance(row, tuple):
-        return [part for part in row if isinstance(part, str)]
+        return [part if isinstance(part, str) else " ".join(part) for part in row]
     return [" ".join(part for part in row if isinstance(part, str))]
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple
 
 from bertworks.serving.models.bundle import LoadedBundle
-from bertworks.tasks.forms.form import Row
+from bertworks.tasks.forms.form import Row, texts_in
 from bertworks.tasks.handler import Answer
 
 LATE = 60.0
@@ -74,9 +74,7 @@ class Shadow:
         Returns:
             Done when it is over; None: it was dropped.
         """
-        size = sum(
-            sum(map(len, row)) for row in rows
-        )  # of a text its letters, of others their texts'
+        size = sum(len(text) for row in rows for text in texts_in(row))
         with self._lock:
             room = self._waiting < self.most and self._characters + size <= MOST_CHARACTERS
             if room:

@@ -25,6 +25,14 @@ Row = str | Sequence[str]
 """One text; two texts (pairs); or a text or a list of words."""
 
 
+def texts_in(row: Row) -> list[str]:
+    """All texts of a row in order: a text, both of two, each word, words and what stands beside them."""
+    if isinstance(row, str):
+        return [row]
+    parts = ([part] if isinstance(part, str) else part for part in row)
+    return [text for part in parts for text in part]
+
+
 @dataclass(frozen=True)
 class Encoded:
     """Rows as the graph takes them.
@@ -159,6 +167,10 @@ class RowForm(ABC):
     def of_inputs(self, columns: Sequence[Sequence[str]]) -> list[Row]:
         """The rows of a V2 request, from the values of its inputs."""
         return list(columns[0])
+
+    def of_value(self, value: Any) -> Any:
+        """The row of a V1 instance that is no object; what is no row is checked by the agent."""
+        return value
 
     def of_instance(self, instance: Mapping[str, Any]) -> Row:
         """The row of a V1 instance that is an object with the keys of `keys_of`."""

@@ -78,6 +78,10 @@ class TurnInContext(Turn):
         """`tokens` or `text`, and `context` where it is given."""
         return [*super().keys_of(instance), *(["context"] if "context" in instance else [])]
 
+    def of_value(self, value: Any) -> Any:
+        """A list of two as a tuple: a list alone would be words."""
+        return tuple(value) if isinstance(value, list) else value
+
     def of_instance(self, instance: Mapping[str, Any]) -> Row:
         """The turn and what was said before it."""
         return _both(super().of_instance(instance), instance.get("context", ""))
