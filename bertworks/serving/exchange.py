@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import re
 import threading
@@ -205,8 +206,9 @@ class Observers:
     def close(self, seconds: float = 10.0) -> None:
         """Waits until all were told, for so long at most."""
         if self._thread is not None:
-            self._told.put(None)
-            self._thread.join(seconds)
+            with contextlib.suppress(queue.Full):  # One of them hangs.
+                self._told.put(None, timeout=seconds)
+                self._thread.join(seconds)
 
     def _run(self) -> None:
         while (exchange := self._told.get()) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import time
@@ -114,7 +115,7 @@ def _of_a_pod(cluster: Cluster, rollout: str, path: str, body: Any, scheme: str 
     except urllib.error.HTTPError as error:
         text = error.read(2000).decode("utf-8", "replace")
         raise Refused(error.code, f"{error.code}: {text}", "", by_api=False) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unreachable(f"The pod at {address} could not be asked: {error}", "") from None
 
 

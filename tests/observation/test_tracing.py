@@ -1,6 +1,7 @@
 """Spans, sent to a receiver of OTLP over HTTP that runs here."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,6 +115,22 @@ def test_what_callers_do_not_sample_and_what_cannot_be_sent(caplog) -> None:
     exporter.close()
     assert exporter.dropped == 2  # the request's span and its way out
     assert sum("spans cannot be sent" in one.getMessage() for one in caplog.records) <= 1
+
+
+def test_a_collector_that_speaks_no_http_ends_no_thread() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(60)
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        exporter = configured({"OTEL_EXPORTER_OTLP_ENDPOINT": address})
+        assert exporter is not None
+        for _ in range(2):  # the second one comes if the thread has outlived the first
+            exporter.add([{}])
+            client, _ = listening.accept()
+            with client:
+                client.recv(100_000)
+                client.sendall(b"220 mail.example ESMTP\r\n\r\n")
+    exporter.close()
+    assert exporter.dropped == 2
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 
 import grpc
@@ -13,6 +14,7 @@ from tiny_model import make_model
 from bertworks.runtime.agent import Agent
 from bertworks.serving import exchange as exchanges
 from bertworks.serving.audit import files, observer
+from bertworks.serving.audit import log as logs
 from bertworks.serving.audit.joining import join
 from bertworks.serving.audit.log import AuditLog
 from bertworks.serving.audit.observer import Auditor
@@ -153,3 +155,42 @@ def test_what_is_dropped_is_told_in_the_log_itself(tmp_path, monkeypatch):
     assert [one["records"] for one in records if one["kind"] == "lost"] == [7]
     assert any("7 records are lost" in one for one in told)
     assert files.verify(tmp_path).found.answers == 4
+
+
+def test_observers_that_hang_do_not_hold_up_the_end(monkeypatch):
+    monkeypatch.setattr(exchanges, "HELD", 1)
+    begun, release = threading.Event(), threading.Event()
+
+    class Hanging:
+        def answered(self, exchange):
+            begun.set()
+            release.wait(60)
+
+    observers = exchanges.Observers([Hanging()])
+    observers.tell(Exchange("v1", "mood"))
+    assert begun.wait(60)
+    for _ in range(3):
+        observers.tell(Exchange("v1", "mood"))
+    assert observers.dropped == 2
+    observers.close(0.01)  # its queue is full: the word that all is over finds no room
+    release.set()
+
+
+def test_the_log_is_written_through_again_once_there_are_descriptors(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "SECOND", 0.001)
+    asked, given, dup = threading.Event(), threading.Event(), os.dup
+    log = AuditLog(tmp_path)
+
+    def none_left(descriptor):
+        if not asked.is_set():
+            asked.set()
+            raise OSError(24, "Too many open files")
+        given.set()
+        return dup(descriptor)
+
+    monkeypatch.setattr(logs.os, "dup", none_left)
+    log.write({"kind": "answer"})
+    assert asked.wait(60)
+    log.write({"kind": "answer"})
+    assert given.wait(60)
+    log.close()

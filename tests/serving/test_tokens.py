@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -297,3 +298,17 @@ def test_the_library_agrees_that_the_tokens_here_are_good(issuer):
     algorithm, key = issuer.keys["e"]
     told = jwt.decode(issuer.token("e"), key.public_key(), [algorithm], audience=AUDIENCE)
     assert told["sub"] == "ann@example.org"
+
+
+def test_what_speaks_no_http_where_the_keys_should_be_is_no_fault_of_ours():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            client, _ = listening.accept()
+            with client:
+                client.recv(10_000)
+                client.sendall(b"220 mail.example ESMTP\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(OSError, match="speaks no HTTP"):
+            jwks.fetched(f"http://127.0.0.1:{listening.getsockname()[1]}/keys")

@@ -8,6 +8,7 @@ does not answer, the keys from before are good for STALE_SECONDS more.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import time
 import urllib.error
@@ -127,8 +128,11 @@ def fetched(url: str) -> bytes:
         OSError: They cannot be had in time, are too many, or are somewhere else.
     """
     opener = urllib.request.build_opener(_NoRedirect)
-    with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
-        body: bytes = answer.read(MOST_BYTES + 1)
+    try:
+        with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
+            body: bytes = answer.read(MOST_BYTES + 1)
+    except http.client.HTTPException as error:
+        raise OSError(f"what is there speaks no HTTP ({type(error).__name__})") from None
     if len(body) > MOST_BYTES:
         raise OSError(f"the key set has more than {MOST_BYTES} bytes")
     return body

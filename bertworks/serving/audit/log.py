@@ -219,12 +219,14 @@ class AuditLog:
         while not self._over.is_set():
             self._dirty.wait()
             self._dirty.clear()
-            with self._guard:
-                descriptor = os.dup(self._file) if self._file >= 0 else -1
-            if descriptor >= 0:  # without the lock: a slow disk holds nobody up
-                with contextlib.suppress(OSError):
-                    os.fsync(descriptor)
-                os.close(descriptor)
+            with contextlib.suppress(OSError):  # no descriptor is left: the next second again
+                with self._guard:
+                    descriptor = os.dup(self._file) if self._file >= 0 else -1
+                if descriptor >= 0:  # without the lock: a slow disk holds nobody up
+                    try:
+                        os.fsync(descriptor)
+                    finally:
+                        os.close(descriptor)
             self._over.wait(SECOND)
 
     def _close(self) -> None:

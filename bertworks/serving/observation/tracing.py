@@ -10,13 +10,14 @@ share) and OTEL_SDK_DISABLED.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import queue
 import random
 import re
 import threading
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
@@ -111,8 +112,9 @@ class Exporter:
 
     def close(self, seconds: float = 5.0) -> None:
         """Sends what is left, within so many seconds."""
-        self._spans.put(None)
-        self._thread.join(seconds)
+        with contextlib.suppress(queue.Full):  # The collector hangs.
+            self._spans.put(None, timeout=seconds)
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         ended = False
@@ -140,7 +142,7 @@ class Exporter:
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT):
                 self._told = False
-        except (OSError, urllib.error.HTTPError) as error:
+        except (OSError, http.client.HTTPException) as error:  # or what is there speaks no HTTP
             self.dropped += len(spans)
             if not self._told:  # once until it works again
                 self._told = True

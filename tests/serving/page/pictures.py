@@ -1,6 +1,7 @@
 """The pictures of docs/serving.md, of the page in Chromium: `make docs-pictures`.
 
     make docs-pictures ARGS="--agent sentiment"
+    make docs-pictures ARGS="--tagger names"       # entities in their sentence, by an agent of a tagging
 
 Needs an agent of examples/sentiment.yaml in the model store (`make run`), and Chromium.
 """
@@ -20,6 +21,9 @@ from page_server import page_server
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs/serving"
 TEXT = "The plot is thin, but the two leads are so warm and funny that I did not mind at all."
+SENTENCE = (
+    "Ada Lovelace met Charles Babbage in London, before she wrote for Taylor's Scientific Memoirs."
+)
 ROWS = (
     "id,text\n1,a warm and clever film\n2,two hours that never begin\n"
     "3,the best thing about it is the poster\n4,quietly moving"
@@ -30,6 +34,9 @@ COLORS = 48
 def main() -> None:
     """Takes them all."""
     options = _options()
+    if options.tagger:
+        _entities(options.tagger, options.root, options.text)
+        return
     bundle = _bundle(options.agent, options.root)
     with tempfile.TemporaryDirectory() as folder, browser.tab() as tab:
         place = Path(folder)
@@ -51,6 +58,26 @@ def main() -> None:
             _take(tab, "card", "#card", "#card", place)
             tab.look(360, dark=True)
             _take(tab, "narrow", "header", "#try", place)
+
+
+def _entities(agent: str, root: str | None, text: str) -> None:
+    """The picture of a sentence with its entities marked."""
+    bundle = _bundle(agent, root)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        browser.tab() as tab,
+        page_server({agent: bundle}, Path(folder)) as address,
+    ):
+        tab.look(1000, dark=False)
+        tab.open(address)
+        tab.wait("document.querySelector('#figures-content .tiles')")
+        tab.type("#field-text", text)
+        tab.run("document.querySelector('#ask button[type=submit]').click()")
+        tab.wait("!document.getElementById('explain').disabled")
+        tab.run("document.activeElement.blur(), scrollTo(0, 0)")
+        if not tab.run("document.querySelectorAll('#answer mark').length"):
+            raise SystemExit(f"error: {agent} finds no entity in {text!r}: give another --text")
+        _take(tab, "entities", "header", "#try", Path(folder))
 
 
 def _take(tab: browser.Tab, name: str, first: str, last: str, place: Path) -> None:
@@ -87,6 +114,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--root", help="folder of the models; BERTWORKS_ROOT or .bertworks unless told"
     )
+    parser.add_argument("--tagger", help="an agent of a tagging: takes the picture of its entities")
+    parser.add_argument("--text", default=SENTENCE, help="what the tagger is asked")
     return parser.parse_args()
 
 

@@ -92,13 +92,18 @@ def test_a_text_is_answered_explained_and_set_beside_training_rows(page):
     assert f"good film {HOSTILE}" in page.run("document.getElementById('neighbours').innerText")
 
 
-def test_entities_stand_in_their_text(page):
+def ask_for_entities(page):
+    """Asks the tagger for a text in which it finds some; returns the text."""
     choose(page, "tagger")
-    text = next(
+    return next(
         text
         for text in ("good film 😀 bad story so so", "the very good plot", "films a b bad bad so a")
         if "No entities" not in ask(page, text=text)
     )
+
+
+def test_entities_stand_in_their_text(page):
+    text = ask_for_entities(page)
     assert page.run("document.querySelectorAll('#answer mark').length") > 0
     shown = page.run(
         "Array.from(document.querySelectorAll('#answer mark'), one => one.firstChild.textContent)"
@@ -218,6 +223,23 @@ def test_nobody_is_kept_out(page, width, dark):
     page.wait("document.querySelector('#preview table')")
     page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     page.run("document.getElementById('access').hidden = false")
+    check_access(page, width)
+
+
+@pytest.mark.skipif(axe.script() is None, reason=f"needs {axe.URI}, and no registry has it here")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nobody_is_kept_out_of_entities_in_their_text(page, width, dark):
+    page.look(width, dark)
+    ask_for_entities(page)
+    page.run("document.querySelector('#answer .bars button').click()")
+    page.wait("document.querySelector('#explanation h3')")
+    assert page.run("document.querySelectorAll('#answer mark').length") > 0
+    check_access(page, width)
+
+
+def check_access(page, width):
+    """Nothing is cut off at the side, and axe-core finds no violation."""
     assert page.run("document.documentElement.scrollWidth") <= width
     page.run(axe.script() + "; 1")
     found = page.run(
