@@ -142,6 +142,15 @@ class TaskHandler(ABC):
         """
         return self
 
+    def beside_mb(self, tokens: Path, width: int) -> float:
+        """What `complete` will write, about, 10^6 bytes.
+
+        Args:
+            tokens: The tokens artifact's folder.
+            width: The encoder's.
+        """
+        return 0.0
+
     def complete(
         self, folder: Path, tokens: Path, vectors: Vectors, targets: Any, logits: Logits, graph: str
     ) -> list[str]:

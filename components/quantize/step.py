@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,7 @@ from bertworks.progress import stage
 from bertworks.runtime import known
 from bertworks.runtime.agent import digest_of_reading
 from bertworks.runtime.confidence import Scope, parted
+from bertworks.runtime.inference import Runner
 from bertworks.spec import Confidence, Quantize, Task
 from bertworks.storage.artifacts import Artifact, open_artifact, write
 from bertworks.tasks import for_task
@@ -94,7 +97,9 @@ def run(
     source = Source.read(source_model, info.special.pad)
     source = replace(source, vector=section.confidence.out_of_scope is not None)
     shown = shown_examples(task, section.serve, examples, settings.seed)
-    limits = Limits.of(settings, section.gates, _beside_mb(source_model, source, shown))
+    beside = _beside_mb(source_model, source, shown)
+    beside += handler.beside_mb(rows.path, source.config.hidden_size)
+    limits = Limits.of(settings, section.gates, beside)
 
     length, target = agent.max_length, handler.target_column
     cut = agent.task.long_text == "cut"
@@ -147,7 +152,7 @@ def run(
         runner, given = chosen.runner, chosen.logits
         assert runner is not None and given is not None  # it was chosen by them
         special = handler.complete(
-            out, rows.path, lambda ids: runner.logits(list(ids)), validation.truth,
+            out, rows.path, partial(_encoded, runner), validation.truth,
             validation.combine(given), digest_of_reading(out, bundled),
         )  # fmt: skip
         KNOWN.write(out, known.answers_of(out, bundled, threads))
@@ -161,6 +166,12 @@ def run(
         *choosing.notices(made.candidates), *fitting.notices(sure.known), *map(Notice, special),
     ]  # fmt: skip
     return StepResult(numbers, html=PAGE, notices=told)
+
+
+def _encoded(runner: Runner, ids: Sequence[Any]) -> Sequence[NDArray[np.float32]]:
+    """What the chosen graph says of rows that are kept in the bundle."""
+    with stage("encoding what is kept", total=len(ids), unit="rows") as current:
+        return runner.logits(list(ids), None, current.advance)
 
 
 @dataclass(frozen=True)

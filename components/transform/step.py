@@ -81,7 +81,7 @@ def run(section: Section, *, examples: Path, corpus: Path, base: Path, tokens: P
         info = _info(task, tokenizer, facts, done, clean)
         TOKENS.write(folder, info)
         shutil.rmtree(folder / WORK)
-    told = [*_notices(task, info)]
+    told = [*_notices(task, info), *_cut_documents(task, done)]
     return StepResult(_metrics(info), notices=told)
 
 
@@ -194,6 +194,18 @@ def _notices(task: Task, info: Tokens) -> Iterator[Notice]:
         where = ", ".join(f"{split} {cut[split]:,} of {info.rows[split]:,}" for split in SPLITS)
         text = f"{count:,} rows have more than {most_tokens(task):,} tokens and are cut: {where}"
         yield Notice(f"{text} ({form_of(task).remedy(task)})", "warning", count, "info.json")
+
+
+def _cut_documents(task: Task, done: list[Report]) -> Iterator[Notice]:
+    """How many documents are read by their beginning."""
+    if count := _count(done, DOCUMENTS, "truncated"):
+        text = f"{count:,} of {_count(done, DOCUMENTS, 'rows'):,} documents have more than"
+        yield Notice(
+            f"{text} {most_tokens(task):,} tokens and are found by their beginning "
+            f"(task.max_length = {task.max_length})",
+            "warning",
+            count,
+        )
 
 
 def _metrics(info: Tokens) -> dict[str, float | None]:

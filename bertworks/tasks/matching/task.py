@@ -121,6 +121,13 @@ class Matching(TaskHandler):
         found = read(tokens)
         return self.finding(Index.of(found.documents, _rows(vectors(list(found.ids)))))
 
+    def beside_mb(self, tokens: Path, width: int) -> float:
+        """Vectors and documents."""
+        from bertworks.tasks.matching.tokens import sizes
+
+        count, texts = sizes(tokens)
+        return (count * 4 * width + texts) / 1e6
+
     def complete(
         self, folder: Path, tokens: Path, vectors: Vectors, targets: Any, logits: Logits, graph: str
     ) -> list[str]:

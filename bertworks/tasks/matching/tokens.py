@@ -47,3 +47,21 @@ def read(tokens: Path) -> TokenizedDocuments:
     return TokenizedDocuments(
         documents, Ragged(values[offsets[0] : offsets[-1]], offsets - offsets[0])
     )
+
+
+def sizes(tokens: Path) -> tuple[int, int]:
+    """How many documents there are, and the bytes of their ids and texts."""
+    import pyarrow.parquet as pq
+
+    count = total = 0
+    for file in sorted((tokens / DOCUMENTS).glob("part-*.parquet")):
+        metadata = pq.read_metadata(file)
+        count += metadata.num_rows
+        for group in range(metadata.num_row_groups):
+            columns = map(metadata.row_group(group).column, range(metadata.num_columns))
+            total += sum(
+                one.total_uncompressed_size
+                for one in columns
+                if one.path_in_schema in ("id", "text")
+            )
+    return count, total
