@@ -20,6 +20,7 @@ from bertworks.contracts.index import Index as Record
 from bertworks.errors import ArtifactError, DataError
 from bertworks.progress import stage
 from bertworks.runtime.agent import Agent, digest_of_reading
+from bertworks.spec import Matching as Settings
 from bertworks.storage.artifacts import MANIFEST, Artifact, write
 from bertworks.tasks.matching.documents import FILE, Document
 from bertworks.tasks.matching.index import GRAPH, VECTORS, Index
@@ -121,7 +122,7 @@ def add(bundle: Artifact, agent: Agent, documents: Iterable[Document], out: Path
         for name in manifest["files"]:
             if name not in OWN:
                 _same_file(bundle / name, folder / name)
-        record = index.write_with(folder, new, vectors)
+        record = index.write_with(folder, new, vectors, agent.task.matching or Settings())
     return Added(len(new), known, cut, record)
 
 

@@ -89,6 +89,7 @@ class LabelledRows:
             [self.ids[place] for place in places], pick(self.input_ids),
             None if self.type_ids is None else pick(self.type_ids), pick(self.targets),
             None if self.words is None else (pick(self.words[0]), pick(self.words[1])),
+            company=int((np.asarray(places) >= self.asked).sum()),
         )  # fmt: skip
 
     def windowed(self, max_length: int) -> LabelledRows:

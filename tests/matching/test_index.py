@@ -115,3 +115,21 @@ def test_the_threshold_tells_queries_from_the_same_without_their_documents():
     assert (fixed.value, fixed.answered, fixed.refused) == (0.3, 1.0, 0.0)
     never = index.with_threshold(queries.astype(np.float32), own, "none").record.threshold
     assert never.value is None and never.answered == 1.0
+
+
+def test_an_index_that_grows_beyond_what_is_exact_becomes_a_graph(tmp_path, monkeypatch):
+    from bertworks.spec import Matching
+
+    monkeypatch.setattr("bertworks.tasks.matching.index.EXACT_UP_TO", 4)
+    vectors, new = units(4, 8), units(1, 8, seed=9)
+    index = Index.of(Documents.of(DOCUMENTS), vectors, "auto")
+    assert index.record.kind == "exact"
+    for wanted, kind in (("auto", "approximate"), ("exact", "exact")):
+        folder = tmp_path / wanted
+        folder.mkdir()
+        more = [Document("new", "a film")]
+        index.write_with(folder, more, new, Matching(index=wanted))
+        grown = Index.load(folder)
+        assert (grown.record.kind, grown.record.documents) == (kind, 5)
+        assert grown.nearest(new, 1)[0].tolist() == [[4]]
+        assert (grown.record.recall or 1.0) >= 0.95

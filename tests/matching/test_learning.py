@@ -179,3 +179,20 @@ def test_a_label_is_no_setting_of_it():
     handler = for_task(Task.model_validate(task(top=3, pooling="first")))
     assert handler.outputs is None and handler.head().pooling == "first"
     assert handler.settings.top == 3 and handler.negatives == 1
+
+
+def test_folds_of_a_search_share_queries_out_and_have_all_documents():
+    from types import SimpleNamespace
+
+    from bertworks.training.objectives.finetuning import Material
+    from bertworks.training.rows import LabelledRows
+    from bertworks.training.search.folds import folded
+
+    ids = rows(*([2, 5, 3] for _ in range(7)))
+    train = LabelledRows([str(n) for n in range(7)], ids, None, TARGETS, company=4)
+    material = Material(train, train, SimpleNamespace(max_length=99), None, None)
+    parts = list(folded(material, 3, seed=1))
+    assert sorted(part.validation.ids[0] for part in parts) == ["0", "1", "2"]
+    for part in parts:
+        assert (part.train.asked, part.validation.asked, part.train.company) == (2, 1, 4)
+        assert part.validation.ids[1:] == ["3", "4", "5", "6"]

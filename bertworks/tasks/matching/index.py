@@ -12,6 +12,7 @@ import numpy as np
 from bertworks.contracts.index import INDEX, Threshold
 from bertworks.contracts.index import Index as Record
 from bertworks.errors import ArtifactError, DataError, EnvironmentFault
+from bertworks.spec import Matching
 from bertworks.tasks.matching.documents import Document, Documents
 from bertworks.tasks.matching.searching import Places, Vectors, best
 
@@ -22,6 +23,8 @@ LINKS, BUILT_WITH = 32, 100
 """M and efConstruction (Malkov and Yashunin 2018, section 4)."""
 SEARCHES = (32, 64, 128, 256, 512, 1024, 2048)
 """Values of efSearch that are tried, until the recall is reached."""
+TRIED = 500
+"""Of an index that becomes approximate as it grows: its documents that are asked for, about."""
 BEST = 10
 """Documents of which the recall of an approximate index is taken."""
 
@@ -173,32 +176,49 @@ class Index:
         )
         return replace(self, record=told)
 
-    def write_with(self, folder: Path, more: Sequence[Document], vectors: Vectors) -> Record:
+    def write_with(
+        self,
+        folder: Path,
+        more: Sequence[Document],
+        vectors: Vectors,
+        settings: Matching | None = None,
+    ) -> Record:
         """Writes the files of an index that has more documents behind its own; this one stays.
+
+        An exact index that grows beyond EXACT_UP_TO becomes an approximate one where the spec leaves
+        that open; it searches as widely as finds `min_recall` of what is near to some of its own
+        documents.
 
         Args:
             folder: Where the files go.
             more: What is new.
             vectors: Of it, (new, width).
+            settings: The spec's; None: the kind stays.
 
         Returns:
             What index.json says.
+
+        Raises:
+            DataError: The recall is not reached.
         """
-        kind, count = self.record.kind, len(self.documents) + len(more)
         self.documents.write(folder, more)
+        count = len(self.documents) + len(more)
+        grown = replace(self.record, documents=count, added=self.record.added + len(more))
         if self.graph is None:
             assert self.vectors is not None
-            np.save(folder / VECTORS, np.concatenate([self.vectors, vectors]))
+            every = np.concatenate([self.vectors, vectors])
+            made = Index(self.documents, grown, every)
+            if settings is not None and settings.index == "auto" and count > EXACT_UP_TO:
+                made = replace(Index.of(self.documents, every, "approximate"), record=grown)
+                made = made.searched(every[:: -(-count // TRIED)], every, settings.min_recall)
+                made = replace(made, record=replace(made.record, kind="approximate"))
         else:
-            faiss = _faiss()
-            graph = faiss.clone_index(self.graph)
+            graph = _faiss().clone_index(self.graph)
             graph.add(np.ascontiguousarray(vectors, np.float32))
-            faiss.write_index(graph, str(folder / GRAPH))
-        record = replace(
-            self.record, kind=kind, documents=count, added=self.record.added + len(more)
-        )
-        INDEX.write(folder, record)
-        return record
+            made = Index(self.documents, grown, graph=graph)
+        made._save_vectors(folder)
+        INDEX.write(folder, made.record)
+        return made.record
 
     def _save_vectors(self, folder: Path) -> None:
         if self.graph is None:

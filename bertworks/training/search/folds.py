@@ -143,7 +143,7 @@ def check_folds(material: Material, folds: int) -> None:
     Raises:
         DataError: There are fewer.
     """
-    if (count := len(_whole(material))) < folds:
+    if (count := _whole(material).asked) < folds:
         raise too_few_for(folds, count)
 
 
@@ -164,15 +164,16 @@ def folded(material: Material, folds: int, seed: int) -> Iterator[Material]:
         seed: By which rows are dealt.
     """
     rows = _whole(material)
-    order = np.random.default_rng(seed).permutation(len(rows))
+    order = np.random.default_rng(seed).permutation(rows.asked)
     targets = rows.targets
     if isinstance(targets, np.ndarray) and targets.ndim == 1 and targets.dtype.kind in "iu":
         order = order[np.argsort(targets[order], kind="stable")]
-    fold_of = np.empty(len(rows), np.int64)
-    fold_of[order] = np.arange(len(rows)) % folds
+    fold_of = np.full(len(rows), -1)  # what rows are learned with is in every fold
+    fold_of[order] = np.arange(rows.asked) % folds
 
     def part(which: np.ndarray) -> LabelledRows:
-        return rows.take(np.flatnonzero(which)).windowed(material.info.max_length)
+        chosen = np.flatnonzero(which | (fold_of < 0))
+        return rows.take(chosen).windowed(material.info.max_length)
 
     for fold in range(folds):
         yield replace(material, train=part(fold_of != fold), validation=part(fold_of == fold))
