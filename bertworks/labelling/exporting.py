@@ -47,6 +47,11 @@ def export(
             f"The format must be one of {', '.join(FORMATS)}. Received: {format_!r}",
             "Give one of them.",
         )
+    if not target.has_labels and not target.numeric:
+        raise DataError(
+            f"This agent answers with {target.value_name}s, which an annotation tool has no list of.",
+            "Give rows of texts with what belongs to them to a source of the spec (data.sources).",
+        )
     if out.exists():
         raise DataError(
             f"{out} is there already: somebody may be labelling it.", "Name another file."

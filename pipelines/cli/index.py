@@ -5,6 +5,7 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bertworks.errors import ArtifactError
+from bertworks.errors import ArtifactError, EnvironmentFault
 from pipelines.cli.options import DebugOption, RootOption
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ AgentArgument = Annotated[
         help="A bundle's folder, or NAME or NAME/VERSION in the model store.", metavar="AGENT"
     ),
 ]
+WAIT = 600.0
+"""Seconds that one who adds to an agent waits for another who does."""
 MOST_BYTES = 1_000_000
 """Of a row, as of a spec's data.max_row_bytes when it is left out."""
 
@@ -62,22 +65,23 @@ def add(
     from pipelines.cli.served import find
 
     store = _store(root)
-    found = find(agent, store)
-    place = found if isinstance(found, Path) else store.fetch(found.name, found.number).path
-    bundle = open_artifact(place, "bundle")
-    loaded = Agent.load(place)
-    adding.index_of(loaded, agent)  # before the file is read
-    with tempfile.TemporaryDirectory(prefix="bertworks-") as work:
-        documents = read(file, text, identity, loaded, Path(work))
-        if isinstance(found, Path):
-            done = adding.add(bundle, loaded, documents, place)
-            where = str(place)
-        else:
-            made = Path(work) / "bundle"
-            done = adding.add(bundle, loaded, documents, made)
-            where = f"{found.name}/{found.number}"
-            if done.new:
-                where = _registered(store, found, made)
+    with _turn(find(agent, store), store):
+        found = find(agent, store)  # as it is now that it is our turn
+        place = found if isinstance(found, Path) else store.fetch(found.name, found.number).path
+        bundle = open_artifact(place, "bundle")
+        loaded = Agent.load(place)
+        adding.index_of(loaded, agent)  # before the file is read
+        with tempfile.TemporaryDirectory(prefix="bertworks-") as work:
+            documents = read(file, text, identity, loaded, Path(work))
+            if isinstance(found, Path):
+                done = adding.add(bundle, loaded, documents, place)
+                where = str(place)
+            else:
+                made = Path(work) / "bundle"
+                done = adding.add(bundle, loaded, documents, made)
+                where = f"{found.name}/{found.number}"
+                if done.new:
+                    where = _registered(store, found, made)
     for line in told(done, where):
         typer.echo(line)
 
@@ -149,6 +153,29 @@ def told(done: Added, where: str) -> Iterator[str]:
     yield f"{where}: {done.new:,} documents added{known}; {done.record.documents:,} in all"
     if done.cut:
         yield f"{done.cut:,} of them are longer than what is read of them (task.max_length)"
+
+
+@contextlib.contextmanager
+def _turn(found: Version | Path, store: Store) -> Iterator[None]:
+    """One at a time adds to an agent: what another has added meanwhile would be lost.
+
+    Raises:
+        EnvironmentFault: Another has been at it for WAIT seconds.
+    """
+    from bertworks.storage.locks import lock
+
+    if isinstance(found, Path):
+        place = found.absolute().with_name(f".{found.absolute().name}.index.lock")
+    else:
+        place = Path(store.uri) / found.name / ".index.lock"
+    try:
+        with lock(place, WAIT):
+            yield
+    except TimeoutError:
+        raise EnvironmentFault(
+            f"Somebody else has been adding documents for {WAIT:.0f} s: {place} is held.",
+            "Give the command again when that has ended.",
+        ) from None
 
 
 def _registered(store: Store, before: Version, made: Path) -> str:
