@@ -1,4 +1,4 @@
-"""How well texts find what belongs to them: `python -m benchmarks.matching faq | stsb | index`.
+"""How well texts find what belongs to them: `make bench-matching ARGS="faq | stsb | index"`.
 
     python -m benchmarks.matching faq --seeds 1 2 3 4 5     # examples/faq.yaml, whole runs
     python -m benchmarks.matching stsb --data FOLDER        # with {train,validation,test}.jsonl of STS-B
