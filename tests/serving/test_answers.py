@@ -91,7 +91,10 @@ def test_a_key_that_stands_twice_is_refused(app, body):
 
 def test_colons_in_texts_are_no_keys(app):
     rows = ["a: b", '": "', "\\", '\\":', {"text": '{"text": 1}:'}]
-    assert post(app, V1.format("mood"), {"instances": rows, "signature_name": {"y:": ":"}}).status == 200
+    assert (
+        post(app, V1.format("mood"), {"instances": rows, "signature_name": {"y:": ":"}}).status
+        == 200
+    )
 
 
 @pytest.mark.parametrize(("value", "status"), [(b"0", 504), (b"60000", 200), (b"soon", 400)])
