@@ -281,7 +281,18 @@ def test_who_idles_since_a_moment_ago_keeps_its_connection():
         assert "200 OK" in until_closed(first)
 
 
-def test_past_twice_the_limit_clients_wait_with_the_system_and_are_answered():
+@pytest.mark.parametrize("fails", [0, 3])
+def test_past_twice_the_limit_clients_wait_with_the_system_and_are_answered(monkeypatch, fails):
+    """Also where there is no descriptor left at first when they are to be taken again."""
+    left, dup = [fails], socket.socket.dup
+
+    def few(one):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(24, "Too many open files")
+        return dup(one)
+
+    monkeypatch.setattr(socket.socket, "dup", few)
     holding = Holding()
     with server(holding, connections=2) as (address, state), contextlib.ExitStack() as stack:
         clients = []
@@ -306,6 +317,7 @@ def test_past_twice_the_limit_clients_wait_with_the_system_and_are_answered():
         assert all("200 OK" in until_closed(one) for one in late)
         holding.release.set()
         assert all(b"200 OK" in one.recv(1000) for one in clients)
+        assert left[0] < 0
 
 
 def test_a_server_that_takes_no_connections_for_now_ends_all_the_same():

@@ -132,12 +132,21 @@ class Listener(uvicorn.Server):
         while self.crowd.count >= self.crowd.ceiling:
             await asyncio.sleep(LOOK_SECONDS)
             self.crowd.room(loop.time())
-        self.servers = [
-            await loop.create_server(
-                protocol, sock=one.dup(), ssl=config.ssl, backlog=config.backlog
-            )
-            for one in self._kept
-        ]
+        failed = False
+        while True:
+            try:
+                self.servers = [
+                    await loop.create_server(
+                        protocol, sock=one.dup(), ssl=config.ssl, backlog=config.backlog
+                    )
+                    for one in self._kept
+                ]
+                break
+            except OSError as error:  # no descriptor is left: connections go on waiting
+                if not failed:
+                    log.LOGGER.error("No connection can be taken: %s; tried again.", error.strerror)
+                failed = True
+                await asyncio.sleep(LOOK_SECONDS)
         self._looking = None
 
     @contextlib.contextmanager
