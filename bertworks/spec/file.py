@@ -131,9 +131,8 @@ def _validated(
         problems = (_explain(problem, origins, where, model) for problem in error.errors())
         raise SpecError(
             masked("\n".join(problems)),
-            "Mend what is named above; `bertworks spec schema` lists every key."
-            if model is AgentSpec
-            else "Mend what is named above.",
+            "Mend what is named above; `bertworks spec schema"
+            f"{'' if model is AgentSpec else ' --dialogue'}` lists every key.",
         ) from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Annotated
 
 import typer
 
@@ -16,11 +17,17 @@ app = typer.Typer(help="Look at specs: schema, explain.", no_args_is_help=True)
 
 
 @app.command("schema")
-def schema() -> None:
+def schema(
+    dialogue: Annotated[
+        bool, typer.Option("--dialogue", help="Of a dialogue's spec instead.")
+    ] = False,
+) -> None:
     """Print the spec's JSON schema; editors complete from it."""
     from bertworks.spec import AgentSpec
+    from bertworks.spec.dialogue import DialogueSpec
 
-    typer.echo(json.dumps(AgentSpec.model_json_schema(by_alias=True), indent=2))
+    kind = DialogueSpec if dialogue else AgentSpec
+    typer.echo(json.dumps(kind.model_json_schema(by_alias=True), indent=2))
 
 
 @app.command("explain")

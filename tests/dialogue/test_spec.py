@@ -1,9 +1,11 @@
 """The `dialogue` section: errors that point at the line, tables that agree, and the example."""
 
+import json
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from typer.testing import CliRunner
 
 from bertworks.dialogue import building
 from bertworks.dialogue.actions import names
@@ -17,6 +19,7 @@ from bertworks.errors import ArtifactError, BertworksError, SourceError, SpecErr
 from bertworks.spec.dialogue import Condition, Deed, Dialogue, DialogueSpec, Users
 from bertworks.spec.file import load_as
 from bertworks.spec.task import Task
+from pipelines.cli.main import app
 from tests.dialogue.helpers import DOMAIN, FILE
 
 EXAMPLE = Path(__file__).parents[2] / "examples/restaurant/dialogue.yaml"
@@ -122,6 +125,15 @@ def test_an_agent_of_another_task_understands_no_turns(folder: Path) -> None:
 
     with pytest.raises(SpecError, match="is of task classification"):
         building.understanding_of(section(folder), Other(), "reviews/1")  # type: ignore[arg-type]
+
+
+def test_the_schema_lists_every_key() -> None:
+    found = CliRunner().invoke(app, ["spec", "schema", "--dialogue"])
+    schema = json.loads(found.stdout)
+    assert set(schema["$defs"]["Dialogue"]["properties"]) == set(Dialogue.model_fields)
+    with pytest.raises(SpecError) as raised:
+        load_as(DialogueSpec, EXAMPLE, ["dialogue.polcy=1"])
+    assert "bertworks spec schema --dialogue" in raised.value.fix
 
 
 def test_the_example_is_a_spec() -> None:
