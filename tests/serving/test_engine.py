@@ -4,6 +4,8 @@ No clock: threads are held by events, and what is asked is which rows were compu
 """
 
 import asyncio
+import os
+import sys
 import threading
 
 import numpy as np
@@ -14,7 +16,7 @@ from tiny_model import TEXTS, make_model
 
 from bertworks.runtime.agent import Agent
 from bertworks.serving.engine import batches
-from bertworks.serving.engine.batcher import Batcher
+from bertworks.serving.engine.batcher import BEHIND, Batcher
 from bertworks.serving.engine.work import Work
 
 LENGTHS = st.lists(st.integers(2, 600), min_size=1, max_size=200)
@@ -125,6 +127,18 @@ def test_a_lone_request_goes_at_once_and_others_gather_meanwhile(agent, batcher)
 
     assert [len(one) for one in run(scenario)] == [1] * 6
     assert [len(batch) for batch in agent.batches] == [1, 5]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread's own niceness is Linux's")
+def test_what_computes_stands_behind_what_reads_requests(agent, batcher):
+    seen = []
+    batcher.batched = lambda *facts: seen.append(os.getpriority(os.PRIO_PROCESS, 0))
+
+    async def scenario():
+        return await asked(batcher, batcher.lane(agent), "good film").future
+
+    run(scenario)
+    assert seen == [min(os.getpriority(os.PRIO_PROCESS, 0) + BEHIND, 19)]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
