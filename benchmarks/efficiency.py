@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.arguments import arguments_of
 from benchmarks.harness.results import Result, Row, compare
 from benchmarks.harness.sides import OWN_PYTHON, Side, peer_python
 from benchmarks.training_runs import find_run, say
@@ -76,7 +77,7 @@ def main() -> None:
     Result(
         name="efficiency-gpu" if gpus else "efficiency",
         title="Training efficiency: achieved over the best matrix product",
-        command=f"make bench-efficiency{arguments_of(options)}",
+        command=f"make bench-efficiency{arguments_of(options, DEFAULTS)}",
         data=f"the sentiment example's batches of {size} rows and of {size} x 128 tokens (run {run.id})",
         rows=[
             row_of(*which, found, best[which[1]], config, outputs, note)
@@ -173,16 +174,6 @@ def _best(found: dict[str, Any], shapes: list[tuple[int, int, int]]) -> tuple[fl
         for engine, answer in found.items()
         for rate, shape in zip(answer["rates"], shapes, strict=True)
     )
-
-
-def arguments_of(options: argparse.Namespace) -> str:
-    """What was given beyond the defaults and changes what is measured, as make takes it."""
-    given = [
-        f"--{name.replace('_', '-')} {getattr(options, name)}"
-        for name, default in DEFAULTS.items()
-        if getattr(options, name) != default
-    ]
-    return f' ARGS="{" ".join(given)}"' if given else ""
 
 
 def _options() -> argparse.Namespace:

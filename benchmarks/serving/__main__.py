@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
+from benchmarks.harness.arguments import arguments_of
 from benchmarks.harness.results import Result, Row
 from benchmarks.serving import servers
 from benchmarks.serving.servers import Server
@@ -28,6 +29,7 @@ from pipelines.local import record
 from pipelines.local.root import open_root
 
 CLIENTS = 64
+DEFAULTS = {"rounds": 3, "seconds": 10.0, "overload": 60.0, "soak": 10.0}
 TORCH = "FastAPI + transformers pipeline, torch fp32"
 DYNAMIC = "FastAPI + ONNX Runtime, dynamic int8"
 PEERS = {TORCH: ("torch", 8.0), DYNAMIC: ("onnxruntime", 2.0)}
@@ -64,7 +66,7 @@ def main() -> None:
     Result(
         name="serving",
         title="The server under load",
-        command="make bench-serving",
+        command=f"make bench-serving{arguments_of(options, DEFAULTS)}",
         data=f"the {len(texts)} test rows of {run.name}, one a request; load average of the machine "
         f"before: {load:.1f}",
         rows=rows,
@@ -232,10 +234,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--root", help="where the run is; .bertworks by default")
     parser.add_argument("--run", help="its id; the newest by default")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
-    parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
-    parser.add_argument("--overload", type=float, default=60, help="seconds of each overload")
-    parser.add_argument("--soak", type=float, default=10, help="minutes")
+    parser.add_argument("--rounds", type=int, help="turns of each side")
+    parser.add_argument("--seconds", type=float, help="of each measurement")
+    parser.add_argument("--overload", type=float, help="seconds of each overload")
+    parser.add_argument("--soak", type=float, help="minutes")
+    parser.set_defaults(**DEFAULTS)
     return parser.parse_args()
 
 

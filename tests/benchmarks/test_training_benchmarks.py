@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from tiny_tokens import CONFIG, finetune_section, make_base, make_tokens
 
 from benchmarks import efficiency, finetune, pretrain
+from benchmarks.harness.arguments import arguments_of
 from benchmarks.harness.results import Result
 from benchmarks.harness.sides import OWN_PYTHON, Side, peer_python
 from benchmarks.own_training import counted, finetuning, pretraining
@@ -282,9 +283,9 @@ def test_efficiency_is_of_the_rounds_best_product():
 
 def test_what_was_not_the_default_is_in_the_command():
     defaults = argparse.Namespace(**efficiency.DEFAULTS, seed=42)
-    assert efficiency.arguments_of(defaults) == ""
+    assert arguments_of(defaults, efficiency.DEFAULTS) == ""
     changed = argparse.Namespace(**{**vars(defaults), "rounds": 3, "batch_size": 256})
-    assert efficiency.arguments_of(changed) == ' ARGS="--rounds 3 --batch-size 256"'
+    assert arguments_of(changed, efficiency.DEFAULTS) == ' ARGS="--rounds 3 --batch-size 256"'
 
 
 def test_a_gpu_is_tried_with_a_larger_square_too():
