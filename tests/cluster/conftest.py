@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_kfp import FakeKfp
 from fake_pods import FakePods
+
+if TYPE_CHECKING:
+    from bertworks.spec.file import SpecFile
+    from pipelines.box import Kind
+    from pipelines.cluster.kfp import submit
 
 
 @pytest.fixture
@@ -78,6 +84,27 @@ def bertworks(
         return Ended(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+COMPILED: dict[tuple[str, str, str], Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling the same thing again gives the same, which one test looks at: once will do."""
+    from pipelines.cluster.kfp import submit
+
+    compile_ = submit.compiled
+
+    def remembering(loaded: SpecFile, kind: Kind) -> submit.Compiled:
+        local = any("://" not in one.uri and one.uri[:1] != "/" for one in loaded.spec.data.sources)
+        folder = str(loaded.folder) if local else ""  # of sources whose content is looked at
+        key = (loaded.spec.model_dump_json(), kind, folder)
+        if key not in COMPILED:
+            COMPILED[key] = compile_(loaded, kind)
+        return COMPILED[key]
+
+    monkeypatch.setattr(submit, "compiled", remembering)
 
 
 @pytest.fixture

@@ -30,21 +30,7 @@ from pipelines.cluster.kfp.faults import Answer, Unreachable
 REPOSITORY = Path(__file__).parents[2]
 SPEC = str(REPOSITORY / "examples/sentiment.yaml")
 Bertworks = Callable[..., Any]
-COMPILE = submit.compiled
-COMPILED: dict[Any, submit.Compiled] = {}
-
-
-@pytest.fixture(autouse=True)
-def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiling the same thing again gives the same, which one test looks at: once will do."""
-
-    def remembering(loaded: Any, kind: Any) -> submit.Compiled:
-        key = (loaded.spec.model_dump_json(), kind)
-        if key not in COMPILED:
-            COMPILED[key] = COMPILE(loaded, kind)
-        return COMPILED[key]
-
-    monkeypatch.setattr(submit, "compiled", remembering)
+COMPILE = submit.compiled  # before it remembers
 
 
 @pytest.fixture(scope="module")
