@@ -75,7 +75,7 @@ def test_people_read_intents_by_their_names() -> None:
     confusion, report = scores.confusion(answers), scores.report(answers)
     assert confusion is not None and confusion.labels == ["B-travel", "O", "hear"]
     assert sum(map(sum, confusion.matrix)) == 4
-    assert set(report.labels) >= {"B-travel", "O", "hear"} and set(report.entities) == {
+    assert set(report.labels) >= {"B-travel", "O", "hear"} and set(report.entities) >= {
         "artist",
         "city",
     }
