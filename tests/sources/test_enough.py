@@ -11,6 +11,7 @@ from bertworks.data.rows import enough
 from bertworks.data.rows.enough import check_enough
 from bertworks.errors import DataError
 from bertworks.spec import AgentSpec
+from tests.fixes.taking import as_written, taken
 
 
 def spec_of(folder: Path, rows, task="classification", sources=None, **sections) -> AgentSpec:
@@ -104,3 +105,27 @@ def test_large_files_are_left_to_the_steps(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(enough, "MOST_BYTES", 100)
     check_enough(spec, tmp_path)
+
+
+def test_fewer_folds_are_taken_as_advised(tmp_path):
+    shares = {"data": {"validation": 0.2, "test": 0.2}}
+
+    def attempt(*settings: str) -> None:
+        folds = int(settings[0].partition("=")[2]) if settings else 20
+        spec = spec_of(tmp_path, rows_of(20), tune={"trials": 2, "folds": folds}, **shares)
+        check_enough(spec, tmp_path)
+
+    taken("bertworks/data/rows/enough.py", "Set tune.folds: ", attempt, as_written)
+
+
+def test_another_column_is_taken_as_advised(tmp_path):
+    rows = [{**row, "label": "x", "kind": "ab"[n % 2]} for n, row in enumerate(rows_of(60))]
+
+    def attempt(column: str = "label") -> None:
+        sources = [{"uri": "rows.jsonl", "columns": {"label": column}}]
+        check_enough(spec_of(tmp_path, rows, sources=sources), tmp_path)
+
+    taken(
+        "bertworks/data/rows/enough.py", "(data.sources[].columns.label)", attempt,
+        lambda fix: ("kind",),
+    )  # fmt: skip
