@@ -2,6 +2,7 @@
 
     make bench-dialogue                          # examples/restaurant/dialogue.yaml, seeds 1 to 5
     make bench-dialogue ARGS="--seeds 1 2 --dialogues 500 --answers 1000"
+    make bench-dialogue ARGS=--seeds             # the answers of the rules and of chance alone
 
 Each seed learns a policy anew: other users, other first weights. All are then asked as the graph that
 serves, by the same users, none of whom any policy learned from. Success is a goal that was met, true to
@@ -66,6 +67,9 @@ def main() -> None:
     spec = load_as(DialogueSpec, options.spec).dialogue
     folder = Path(options.spec).resolve().parent
     knowledge = building.source_of(spec, folder).now()
+    if not options.seeds:
+        print(answers(spec, knowledge, [], options.answers))
+        return
     learned = [learn(options, seed) for seed in options.seeds]
     domain = building.domain_of(spec)
     graphs = [Graph(one.file, domain) for one in learned]
@@ -209,7 +213,7 @@ def answers(spec: Dialogue, knowledge: Knowledge, graphs: Sequence[Policy], dial
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--spec", default=SPEC)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3, 4, 5])
     parser.add_argument("--dialogues", type=int, default=2000, help="Of each policy and rate.")
     parser.add_argument(
         "--answers", type=int, default=10_000, help="Dialogues whose answers are read."
