@@ -33,9 +33,10 @@ class Columns(Section):
     context: str = Field(
         "context", description="Column that holds what was said before (understanding in context)."
     )
-    document: str = Field(
-        "document",
-        description="Column that holds the document which belongs to the text (matching).",
+    document: str | None = Field(
+        None,
+        description="Column that holds the document which belongs to the text (matching). None: "
+        "`document`; none at all where rows name their documents by `document_id`.",
     )
     document_id: str | None = Field(
         None,

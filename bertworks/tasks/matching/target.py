@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bertworks.contracts.examples import Example
     from bertworks.spec import Columns
 
+DOCUMENT = "document"
+"""Column of a document's text where the spec names none."""
 TEXTS = "_document_texts"
 """Key of a row on its way through ingest: document id to text, for the documents that it brings."""
 
@@ -33,10 +35,8 @@ class DocumentsTarget(Target):
 
     def source_columns(self, columns: Columns) -> list[str]:
         """The documents' names, where they have such; else, or where it is asked for too, their text."""
-        if columns.document_id is None:
-            return [columns.document]
-        also = [columns.document] if "document" in columns.model_fields_set else []
-        return [columns.document_id, *also]
+        names = [columns.document_id, columns.document]
+        return [name for name in names if name is not None] or [DOCUMENT]
 
     def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> Example:
         """`documents`, and beside them the text of a document that the row brings.
@@ -46,8 +46,8 @@ class DocumentsTarget(Target):
             columns: What the source calls the columns.
             values: The row.
         """
-        wanted = self.source_columns(columns)
-        text = reader.text(values, columns.document) if columns.document in wanted else ""
+        column = columns.document or ("" if columns.document_id else DOCUMENT)
+        text = reader.text(values, column) if column else ""
         name = reader.name_of(values, columns.document_id) if columns.document_id else ""
         identity = name or content_id(text)
         return {self.column: [identity], TEXTS: {identity: text} if text else {}}
