@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,12 @@ from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.models.served import OneBundle, ServedModel
 from bertworks.spec.dialogue import DialogueSpec
 from bertworks.spec.file import load_as
+from pipelines.cli.asking import serve
 from tests.dialogue.helpers import DOMAIN, FILE
 from tests.dialogue.test_graph import some_layers
 from tests.dialogue.test_spec import SPEC
+from tests.fixes.taking import taken
+from tests.fixes.test_taken_commands import given
 from tests.helpers.asgi import Client
 from tests.helpers.tiny_model import bundle_of, make_model
 
@@ -254,3 +258,36 @@ def test_a_server_without_a_dialogue_says_so(classifier: Agent) -> None:
     app, _ = serving.application()
     found = asyncio.run(Client("POST", f"{PATH}/a/turns", b"{}").ask(app))
     assert found.status == 404 and "without --dialogue" in found.json()["error"]
+
+
+@pytest.mark.parametrize("option", ["--policy", "--sessions"])
+def test_how_to_talk_goes_with_a_dialogue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """All that `bertworks serve` does, but for listening."""
+    model = make_model(tmp_path / "model", {"type": "classification"}, ["bad", "good"])
+    bundle = bundle_of(model, tmp_path / "bundle")
+    (tmp_path / "restaurants.csv").write_text(FILE.read_text("utf-8"))
+    (tmp_path / "town.yaml").write_text(SPEC)
+    graph.write(tmp_path / "policy.onnx", some_layers(), DOMAIN, {})
+    file = tmp_path / ("policy.onnx" if option == "--policy" else "kept.db")
+    answers: list[Mapping[str, Any]] = []
+
+    def listen(serving: Serving, *_: Any) -> None:
+        app, _ = serving.application()
+        body = json.dumps({"text": "cheap chinese", "trace": True}).encode()
+        answers.append(asyncio.run(Client("POST", f"{PATH}/a/turns", body).ask(app)).json())
+
+    monkeypatch.setattr("bertworks.serving.server._listen", listen)
+    monkeypatch.setattr("bertworks.serving.server._check_address", lambda host, port: None)
+    words = ["--agent", f"m={bundle}", "--root", str(tmp_path / "root"), option, str(file)]
+
+    def by(fix: str) -> tuple[str, ...]:
+        (name,) = re.findall(r"(--\w+) SPEC", fix)
+        return (name, str(tmp_path / "town.yaml"))
+
+    taken("pipelines/cli/asking.py", "Name its spec: --dialogue SPEC.",
+          lambda *more: serve(**given("serve", *words, *more)), by)  # fmt: skip
+    by_whom = answers[0]["trace"]["choice"]["by"]
+    assert by_whom.startswith("graph: " if option == "--policy" else "rule: ")
+    assert file.is_file()
