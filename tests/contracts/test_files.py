@@ -46,6 +46,8 @@ def same(file: Path, kind: File[Any]) -> None:
     before = json.loads(file.read_text("utf-8"))
     if kind is RECORD:  # a refused bundle's tells nothing of how it was made
         before["facts"] = {"challenged": None, "recipe": None, **before["facts"]}
+    if isinstance(before, dict) and "task" in before:  # it could not read what was said before
+        before["task"] = {"context": False, **before["task"]}
     assert to_json(kind.read(file.parent)) == before, file
 
 
