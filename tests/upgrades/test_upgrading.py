@@ -187,7 +187,8 @@ def test_a_challenger_that_fails_is_put_back_and_no_client_notices(tmp_path, ver
     (record,) = trials.every()
     assert record.outcome == "put back"
     assert "The limit on errors is broken" in record.reason
-    assert record.challenger.errors == record.challenger.requests <= 30
+    # Of 60 that would have asked it: some were on their way already.
+    assert record.challenger.errors == record.challenger.requests <= 45
     assert status["challenger"] is None
 
 
@@ -473,9 +474,7 @@ def test_evidence_is_dropped_when_the_trial_is_over(tmp_path, versions):
     assert list((tmp_path / "s/mood/evidence").iterdir()) == []
 
 
-def test_a_store_that_takes_no_evidence_is_told_once_and_tries_on(
-    tmp_path, versions, monkeypatch, caplog
-):
+def test_a_store_that_takes_no_evidence_is_told_once_and_tries_on(tmp_path, versions, monkeypatch):
     versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(1))
     Challengers(str(tmp_path / "s"), "mood").challenge(2)
 
@@ -492,6 +491,8 @@ def test_a_store_that_takes_no_evidence_is_told_once_and_tries_on(
             server.upgrading._keep(last=True)
         return server.upgrading.status()["trial"]["challenger"]["requests"]
 
-    log.LOGGER.propagate = True
+    told = []
+    monkeypatch.setattr(log.LOGGER, "warning", lambda text, *given: told.append(text % given))
     assert run(scenario, Server(tmp_path / "s", rules=QUICK))
-    assert caplog.text.count("does not take what is seen of trials") == 1
+    (line,) = told
+    assert "mood: the model store does not take what is seen of trials (PermissionError)" in line
