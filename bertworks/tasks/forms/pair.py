@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bertworks.data.rows.clean import clean_text
 from bertworks.errors import DataError
-from bertworks.tasks.forms.form import Encoded, Pieces, Row, RowForm
+from bertworks.tasks.forms.form import Encoded, Pieces, Row
+from bertworks.tasks.forms.two_texts import TwoTexts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from bertworks.text.tokenizer import Tokenizer
 
 
-class Pair(RowForm):
+class Pair(TwoTexts):
     """Two texts a row, told apart by their token types."""
 
     name = "pair"
@@ -27,7 +28,6 @@ class Pair(RowForm):
     wanted = "text_a and text_b"
     sample = ("warm", "up")
     placeholder = ("first text", "second text")
-    two_texts = True
 
     def shown(self, columns: Mapping[str, Sequence[Any]]) -> list[str]:
         """Both, joined by " / "."""
@@ -41,10 +41,6 @@ class Pair(RowForm):
             and len(row) == 2
             and all(isinstance(part, str) for part in row)
         )
-
-    def of_inputs(self, columns: Sequence[Sequence[str]]) -> list[Row]:
-        """The two inputs' values beside each other."""
-        return list(zip(*columns, strict=True))
 
     def of_instance(self, instance: Mapping[str, Any]) -> Row:
         """Both texts of an object."""
@@ -70,12 +66,6 @@ class Pair(RowForm):
 
         return pair_pieces(task, tokenizer, batch.column("text_a"), batch.column("text_b"))
 
-    def of_lines(self, lines: Sequence[str]) -> list[Row] | None:
-        """Two arguments without tabs are the two texts."""
-        if len(lines) == 2 and not any("\t" in line for line in lines):
-            return [(lines[0], lines[1])]
-        return None
-
     def of_line(self, line: str, where: str) -> dict[str, str]:
         """The texts of a line with a tab between."""
         first, tab, second = line.partition("\t")
@@ -94,10 +84,6 @@ class Pair(RowForm):
     ) -> Row:
         """The texts of both columns."""
         return text("text_a"), text("text_b")
-
-    def remedy(self, task: Task) -> str:
-        """Pairs are not read in windows."""
-        return f"task.max_length = {task.max_length}"
 
     def features(self, vectorizer: Any, columns: Mapping[str, Sequence[Any]]) -> list[Any]:
         """Those of both texts, of what they share and where they differ."""

@@ -11,6 +11,7 @@ from bertworks.data.rows.clean import clean_text
 from bertworks.errors import DataError
 from bertworks.tasks.forms.form import Encoded, Pieces, Row
 from bertworks.tasks.forms.turn import Turn
+from bertworks.tasks.forms.two_texts import TwoTexts
 from bertworks.text import words
 from bertworks.text.alignment import first_pieces
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bertworks.text.tokenizer import Tokenizer
 
 
-class TurnInContext(Turn):
+class TurnInContext(TwoTexts, Turn):
     """A turn, and the text before it; alone it is a turn before which nothing was said.
 
     Rows that are asked are a text, or a tuple or list of two: the turn, and what was said before it. In
@@ -37,7 +38,6 @@ class TurnInContext(Turn):
     wanted = "text and context"
     sample = ("warm up", "Are you ready?")
     placeholder = ("what a customer may say", "what was said before")
-    two_texts = True
     may_be_empty = ("context",)
 
     def parts(self, row: Mapping[str, Any]) -> list[str]:
@@ -69,10 +69,6 @@ class TurnInContext(Turn):
             return True
         both = isinstance(row, Sequence) and len(row) == 2 and isinstance(row[1], str)
         return both and super().accepts(row[0])
-
-    def of_inputs(self, columns: Sequence[Sequence[str]]) -> list[Row]:
-        """The two inputs' values beside each other."""
-        return list(zip(*columns, strict=True))
 
     def keys_of(self, instance: Mapping[str, Any]) -> list[str]:
         """`tokens` or `text`, and `context` where it is given."""
@@ -137,12 +133,6 @@ class TurnInContext(Turn):
         turns = super().tokenizer_inputs(batch, rows, most)
         return [(turn, (text or "").split()) for turn, text in zip(turns, before, strict=True)]
 
-    def of_lines(self, lines: Sequence[str]) -> list[Row] | None:
-        """Two arguments without tabs are a turn and what was said before it."""
-        if len(lines) == 2 and not any("\t" in line for line in lines):
-            return [(lines[0], lines[1])]
-        return None
-
     def of_line(self, line: str, where: str) -> dict[str, str]:
         """A turn, and behind a tab what was said before it."""
         turn, _, before = line.partition("\t")
@@ -163,10 +153,6 @@ class TurnInContext(Turn):
                 "Give what was said before, or leave it out.",
             )
         return _both(super().of_record(record, column, text), before)
-
-    def remedy(self, task: Task) -> str:
-        """Turns in context are not read in windows."""
-        return f"task.max_length = {task.max_length}"
 
     @staticmethod
     def _before(row: Row) -> str:
