@@ -133,6 +133,17 @@ class Target(ABC):
         """The labels of a stored value as the report counts them."""
         return list(self.names(value))
 
+    def told(self, value: Any, words: Sequence[str]) -> str:
+        """A stored value as a person reads it.
+
+        Args:
+            value: What is learned of a row.
+            words: The row's text, or its words where each is answered.
+        """
+        if self.numeric:
+            return f"{value:g}"
+        return value if isinstance(value, str) else ", ".join(value) or "no label"
+
     def settled(self, rows: Sequence[Mapping[str, Any]], how: str) -> Any:
         """One target for rows of one content that do not agree: what most of them say.
 

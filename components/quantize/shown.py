@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,6 @@ from bertworks.evaluation.data import read_split
 from bertworks.spec import Task
 from bertworks.storage.artifacts import open_artifact
 from bertworks.tasks import for_task
-from bertworks.tasks.tagging.entities import spans
-from bertworks.tasks.understanding.frames import is_intent, slots_of, unmarked
 
 
 def shown_examples(
@@ -48,7 +45,10 @@ def shown_examples(
     truth = rows[handler.target.column]
     places = np.random.default_rng(seed).permutation(len(texts))[:count]
     return [
-        ShownExample(_texts(texts[place]), _told(truth[place], handler.form.turn(texts[place])))
+        ShownExample(
+            _texts(texts[place]),
+            handler.target.told(truth[place], handler.form.turn(texts[place])),
+        )
         for place in sorted(places.tolist())
     ]
 
@@ -57,20 +57,3 @@ def _texts(row: str | Sequence[str]) -> list[str]:
     if isinstance(row, tuple):
         return [part if isinstance(part, str) else " ".join(part) for part in row]
     return [row] if isinstance(row, str) else list(row)
-
-
-def _told(value: Any, words: Sequence[str]) -> str:
-    """Label, labels, number, an intent, or the entities that tags mark, as a person reads them."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return f"{value:g}"
-    if value and is_intent(value[0]):
-        return "; ".join([unmarked(value[0]), *_marked(slots_of(value), words)])
-    if len(value) == len(words) and not isinstance(words, str):
-        return "; ".join(_marked(value, words)) or "no entity"
-    return ", ".join(value) or "no label"
-
-
-def _marked(tags: Sequence[str], words: Sequence[str]) -> list[str]:
-    return [f"{' '.join(words[first:end])} ({kind})" for kind, first, end in spans(tags)]

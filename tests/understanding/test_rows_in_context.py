@@ -13,8 +13,8 @@ from bertworks.serving.review.hiding import without_personal_data
 from bertworks.serving.review.rules import texts_of
 from bertworks.spec import Task
 from bertworks.spec.limits import Limits
+from bertworks.tasks import for_task
 from bertworks.tasks.forms.form import texts_in
-from components.quantize.shown import _told
 
 TASK = Task(type="understanding", context=True)
 ROWS: list[Any] = ["x", ("a b", "c"), (["a", "b"], "c")]
@@ -61,6 +61,7 @@ def test_rows_as_the_page_sends_them_are_explained(in_context: Agent) -> None:
 
 
 def test_a_kept_training_row_is_told_in_words() -> None:
+    told = for_task(TASK).target.told
     frame = ["intent:hear", "O", "B-artist", "I-artist"]
-    assert _told(frame, ["play", "ada", "lovelace"]) == "hear; ada lovelace (artist)"
-    assert _told(["intent:O", "O"], ["x"]) == "O"
+    assert told(frame, ["play", "ada", "lovelace"]) == "hear; ada lovelace (artist)"
+    assert told(["intent:O", "O"], ["x"]) == "O"

@@ -49,3 +49,8 @@ def counts(truth: Sequence[str], prediction: Sequence[str]) -> dict[str, tuple[i
         )
         for kind in kinds
     }
+
+
+def told_spans(tags: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Each entity as a person reads it: its words, and its type in brackets."""
+    return [f"{' '.join(words[first:end])} ({kind})" for kind, first, end in spans(tags)]

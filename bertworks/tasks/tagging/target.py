@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bertworks.tasks.tagging.entities import OUTSIDE
+from bertworks.tasks.tagging.entities import OUTSIDE, told_spans
 from bertworks.tasks.target import Target, Unknown, Variety
 from bertworks.text.alignment import IGNORE
 
@@ -88,6 +88,10 @@ class TagsTarget(Target):
     def shown_labels(self, value: Any) -> list[str]:
         """The types of its entities, one an entity."""
         return [tag[2:] for tag in value if tag.startswith("B-")]
+
+    def told(self, value: Any, words: Sequence[str]) -> str:
+        """The entities that its tags mark."""
+        return "; ".join(told_spans(value, words)) or "no entity"
 
     def label_values(self, values: pa.Array) -> pa.Array:
         """Types of entity."""

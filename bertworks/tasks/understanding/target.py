@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertworks.tasks.tagging.entities import OUTSIDE
+from bertworks.tasks.tagging.entities import OUTSIDE, told_spans
 from bertworks.tasks.tagging.target import TagsTarget
 from bertworks.tasks.target import Variety
 from bertworks.tasks.understanding.frames import is_intent, marked, slots_of, unmarked
@@ -50,6 +50,10 @@ class FrameTarget(TagsTarget):
     def shown_labels(self, value: Any) -> list[str]:
         """The intent, and the slots' names, one a filled slot."""
         return [_kind(label) for label in value if is_intent(label) or label.startswith("B-")]
+
+    def told(self, value: Any, words: Sequence[str]) -> str:
+        """The intent, and the slots that its tags mark."""
+        return "; ".join([unmarked(value[0]), *told_spans(slots_of(value), words)])
 
     def balance(self, labels: Any, rows: int) -> tuple[int, str]:
         """A share is that of the rows of all intents and slots."""
