@@ -66,8 +66,8 @@ USER 10001:10001
 WORKDIR /home/bertworks
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-  CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['BERTWORKS_LISTEN']}/v2/health/ready\", timeout=4)"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
+  CMD ["python3", "-m", "bertworks.serving.probe"]
 ENTRYPOINT ["bertworks", "serve"]
 
 ARG VERSION

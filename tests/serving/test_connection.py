@@ -7,13 +7,11 @@ import socket
 import threading
 
 import pytest
+from listening_server import server_of
 from prometheus_client import REGISTRY
 
 from bertworks.serving import log
 from bertworks.serving.http import connection, crowd
-from bertworks.serving.http.gate import Gate
-from bertworks.serving.http.listening import Listener
-from bertworks.serving.line import Line
 from bertworks.spec.limits import Limits
 
 GET = b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n"
@@ -30,36 +28,9 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": answer})
 
 
-class InThread(Listener):
-    """A listener that ends by `should_exit`: signals come to the main thread alone."""
-
-    capture_signals = contextlib.nullcontext
-
-
-@contextlib.contextmanager
-def server(answers=None, **given):
-    """A server in a thread; gives its address and uvicorn's state."""
-    limits, began = Limits(**given), threading.Event()
-
-    async def begun():
-        began.set()
-
-    async def drain(seconds):
-        pass
-
-    running = InThread(
-        Gate(answers or app, limits, Line(limits, 2)), host="127.0.0.1", port=0, limits=limits,
-        grace=1, begun=begun, drain=drain,
-    )  # fmt: skip
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    try:
-        assert began.wait(60)
-        yield running.servers[0].sockets[0].getsockname(), running.server_state
-    finally:
-        running.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+def server(answers=app, **given):
+    """A server that answers so."""
+    return server_of(answers, **given)
 
 
 def talk(address, *parts):
@@ -336,10 +307,34 @@ def test_what_is_refused_by_hand_is_counted(patient):
     }  # fmt: skip
 
 
-def test_many_requests_on_one_connection_at_once(patient):
+@pytest.mark.parametrize("count", [5, 9, 300, 20_000])
+def test_many_requests_on_one_connection_at_once(patient, count):
+    """All are answered, in order: more than are parsed ahead, and more than one read brings."""
+    asked = POST + b"content-length: %d\r\n\r\n%s"
+    sent = b"".join(asked % (number % 7, b" " * (number % 7)) for number in range(count))
     with socket.create_connection(patient, timeout=60) as client:
-        client.sendall((GET + b"\r\n") * 4 + GET + CLOSE)
-        assert until_closed(client).count("200 OK") == 5
+        sending = threading.Thread(target=client.sendall, args=(sent + GET + CLOSE,))
+        sending.start()
+        said = until_closed(client)
+        sending.join(60)
+    answers = [one.partition("\r\n\r\n")[2] for one in said.split("HTTP/1.1 200 OK")[1:]]
+    assert answers == [*(str(number % 7) for number in range(count)), "0"]
+
+
+def test_of_what_is_sent_at_once_little_is_taken_ahead():
+    """Memory: one who is not answered yet holds few requests, however many it sends."""
+    holding = Holding()
+    with server(holding) as (address, state), socket.create_connection(address) as client:
+        client.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):  # Nobody reads on.
+            client.sendall(ASK * 1_000_000)
+        wait_until(lambda: holding.asked == 1)
+        (one,) = state.connections
+        assert len(one.pipeline) <= connection.PIPELINED + connection.SLICE // 18
+        assert len(one._behind) <= 2**19
+        holding.release.set()
+        client.settimeout(60)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_what_is_refused_by_hand_is_one_line(patient, caplog):

@@ -15,6 +15,7 @@ import json
 import select
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bertworks.serving import log
@@ -25,6 +26,9 @@ from bertworks.serving.refusals import SURPLUS, crowded
 HEAD_BYTES = 32 * 1024
 HEADERS = 100
 PIPELINED = 8
+"""Requests behind the one that is answered, from which on no more of what was sent is parsed."""
+SLICE = 512
+"""Bytes that are parsed at once: requests in them, of 18 bytes at least, are all taken."""
 LINGER_SECONDS = 5.0
 """How long the rest of a refused body is still read, and what comes behind a last answer."""
 LINGER_BYTES = 64 * 2**20
@@ -62,6 +66,7 @@ class Connection(HttpToolsProtocol):
         self._fed = self._head = self._fields = self._body = self._unwanted = 0
         self._in_head, self._complete, self._deaf = False, True, False
         self._surplus = False
+        self._behind = bytearray()
         self._refusal: tuple[int, str] | None = None
         self._gently = _Gently(self)
         self.idle_since = self.loop.time()
@@ -71,6 +76,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Takes the connection; where there is no room for it, it is a surplus one."""
         super().connection_made(transport)
+        self.flow = self._flow = _Flow(transport)
         self._start("head", self._limits.head_seconds, self._head_is_late)
         self._surplus = not self._crowd.enter(self, self.loop.time())
 
@@ -78,6 +84,7 @@ class Connection(HttpToolsProtocol):
         """Drops all timers."""
         for name in list(self._timers):
             self._stop(name)
+        self._behind.clear()
         self._crowd.leave(self)
         super().connection_lost(exc)
 
@@ -88,6 +95,31 @@ class Connection(HttpToolsProtocol):
             if self._unwanted > LINGER_BYTES:
                 self.transport.abort()
             return
+        if self._behind:
+            self._behind += data
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Parses what came, as long as not too many requests wait for their answers; the rest later."""
+        for start in range(0, len(data), SLICE):
+            if len(self.pipeline) >= PIPELINED:
+                self._behind += data[start:]
+                self._flow.hold()
+                return
+            self._feed(data[start : start + SLICE])
+            if self.parser is None or self._deaf or self.transport.is_closing():
+                return
+
+    def _go_on(self) -> None:
+        """Parses what was sent behind requests that are answered now."""
+        data = bytes(self._behind)
+        self._behind.clear()
+        self._flow.release()
+        if not (self._deaf or self.transport.is_closing()):
+            self._parse(data)
+
+    def _feed(self, data: bytes) -> None:
         self._fed += len(data)
         if self._complete and "head" not in self._timers and self.idle:
             self._expect_head()
@@ -134,7 +166,8 @@ class Connection(HttpToolsProtocol):
         if not self.idle:  # Nobody reads what is still being computed.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.flow.resume_reading()
+        self._behind.clear()
+        self._flow.release()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._start("linger", LINGER_SECONDS, self._lingered)
@@ -164,9 +197,6 @@ class Connection(HttpToolsProtocol):
         """Begins to answer."""
         self._in_head = False
         self._stop("head")
-        if len(self.pipeline) >= PIPELINED:
-            self.transport.abort()
-            return
         if self._surplus:
             self._surplus = not self._crowd.room(self.loop.time(), self)
             self.scope[SURPLUS] = self._surplus  # type: ignore[literal-required]
@@ -200,6 +230,8 @@ class Connection(HttpToolsProtocol):
             self.pipeline.clear()
         else:
             super().on_response_complete()
+            if self._behind and len(self.pipeline) < PIPELINED:
+                self.loop.call_soon(self._go_on)
             if self.idle and not self.transport.is_closing():
                 self._crowd.rest(self, self.loop.time())
             if not self._complete:
@@ -287,6 +319,29 @@ class Connection(HttpToolsProtocol):
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+
+class _Flow(FlowControl):
+    """uvicorn's, which reads on for each request; here nothing is read while enough lies there."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._held = False
+
+    def hold(self) -> None:
+        """Reads no more until `release`."""
+        self._held = True
+        self.pause_reading()
+
+    def release(self) -> None:
+        """Reads on."""
+        self._held = False
+        self.resume_reading()
+
+    def resume_reading(self) -> None:
+        """Reads on, unless it is held."""
+        if not self._held:
+            super().resume_reading()
 
 
 class _Gently:
