@@ -155,6 +155,8 @@ class TrialState:
         waiting: What waits for the other arm, by measure and arm.
         latest: Seconds of the champion's latest requests.
         seconds: Seconds of each arm's latest requests.
+        kept: When this was written, ISO 8601, UTC.
+        left: Whether the server has ended since, in order.
         format: Of the file.
     """
 
@@ -171,6 +173,8 @@ class TrialState:
     waiting: dict[str, dict[str, list[float]]]
     latest: list[float]
     seconds: dict[str, list[float]]
+    kept: str = ""
+    left: bool = False
     format: int = 1
 
 

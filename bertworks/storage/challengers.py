@@ -24,6 +24,8 @@ from bertworks.storage import sealed
 from bertworks.storage.artifacts import json_bytes
 from bertworks.storage.store import REFUSED, Store, Version, check_name
 
+ABANDONED_SECONDS = 60.0
+"""Evidence of a trial that is under way, not written for so long, is of a server that is gone."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+|\.{2,}")
 _SHAPE = {"version": int, "digest": str, "since": str}
 
@@ -177,6 +179,25 @@ class Challengers:
         except ArtifactError:
             return None
 
+    def abandoned(self, server: str, now: datetime) -> list[tuple[str, TrialState]]:
+        """What servers that are gone had seen of trials: those that ended, or write no more.
+
+        Args:
+            server: Who asks: its own is not among them.
+            now: The time.
+
+        Returns:
+            Names of the servers and what they saw, who saw most first.
+        """
+        folder = self._evidence(server).rpartition("/")[0]
+        found = []
+        for file in self._place.files(folder):
+            name = file.removesuffix(".json")
+            state = None if self._evidence(server) == f"{folder}/{file}" else self.evidence(name)
+            if state is not None and (state.left or _age(state.kept, now) > ABANDONED_SECONDS):
+                found.append((name, state))
+        return sorted(found, key=lambda one: -sum(one[1].requests.values()))
+
     def keep_evidence(self, server: str, state: TrialState) -> None:
         """Keeps what a server has seen."""
         self._place.replace(self._evidence(server), json_bytes(to_json(state)))
@@ -199,3 +220,8 @@ class Challengers:
     @property
     def _file(self) -> str:
         return f"{self._name}/{CHALLENGER.name}"
+
+
+def _age(kept: str, now: datetime) -> float:
+    """Seconds since then; without an end where it is not told."""
+    return (now - datetime.fromisoformat(kept)).total_seconds() if kept else float("inf")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from bertworks.serving.access.caller import Caller
 from bertworks.serving.exchange import Exchange
 from bertworks.serving.upgrades.trial import Rules
 from bertworks.spec.upgrades import Canary, Shadow
-from bertworks.storage import sealed
+from bertworks.storage import challengers, sealed
 from bertworks.storage.artifacts import json_bytes
 from bertworks.storage.challengers import Challengers
 from bertworks.storage.store import Store
@@ -437,8 +438,7 @@ def test_a_restart_goes_on_with_what_was_seen(tmp_path, versions, caplog):
 
     began, before = run(lambda server: scenario(server, 0), made(server="a-1"))
     assert began == 0 and before["challenger"]["requests"] > 5
-    # Another server has seen nothing; nor has one that goes by other rules.
-    assert run(lambda server: scenario(server, 40, end=False), made(server="a-2"))[0] == 0
+    # One that goes by other rules has seen nothing.
     other = Server(tmp_path / "s", server="a-1", rules=Rules(Canary(share=0.4, **EASY)))
     assert run(lambda server: scenario(server, 40, end=False), other)[0] == 0
     log.LOGGER.propagate = True
@@ -454,6 +454,67 @@ def test_a_restart_goes_on_with_what_was_seen(tmp_path, versions, caplog):
     anew = replace(trials.read(), since="2031-01-01T00:00:00+00:00", seal=None)
     trials._place.replace(trials._file, json_bytes(sealed.seal(to_json(anew))))
     assert run(lambda server: scenario(server, 0, end=False), made(server="a-1"))[0] == 0
+
+
+def test_a_pod_of_another_name_goes_on_with_what_one_that_is_gone_had_seen(
+    tmp_path, versions, monkeypatch
+):
+    """At once where that one ended in order, else as soon as it is clear that it writes no more."""
+    versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(1))
+    trials = Challengers(str(tmp_path / "s"), "mood")
+    trials.challenge(2)
+    rules = Rules(Canary(share=0.5, least_requests=10**6, **EASY))
+
+    async def scenario(server, first, asked, end=False):
+        await server.look()
+        began = server.upgrading.trial.seen
+        await ask_many(server, asked, first=first)
+        await server.settled()
+        if end:
+            await server.upgrading.stop()
+        else:
+            server.upgrading._kept_at = -math.inf
+            server.upgrading._keep()
+        return began, server.upgrading.trial.seen
+
+    def of(name, *given, **more):
+        made = Server(tmp_path / "s", rules=rules, server=name)
+        return run(lambda server: scenario(server, *given, **more), made)
+
+    assert of("pod-a", 0, 40, end=True) == (0, 40)
+    assert of("pod-b", 40, 20) == (40, 60)  # it is killed then
+    assert trials.evidence("pod-a") is None
+    assert of("pod-c", 60, 5) == (0, 5)  # pod-b may serve beside it
+    monkeypatch.setattr(challengers, "ABANDONED_SECONDS", -1.0)
+    # It goes on with its own first, and with the other's when it next looks.
+    assert of("pod-c", 65, 10) == (5, 60)
+    assert trials.evidence("pod-b") is None
+    assert of("pod-d", 75, 0) == (60, 60)
+
+
+def test_what_was_seen_of_a_trial_that_is_over_is_cleared_away(tmp_path, versions):
+    versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(1))
+    trials = Challengers(str(tmp_path / "s"), "mood")
+    trials.challenge(2)
+    rules = Rules(Canary(share=0.5, least_requests=10**6, **EASY))
+
+    async def scenario(server, asked):
+        await server.look()
+        seen = server.upgrading.trial.seen
+        await ask_many(server, asked)
+        await server.settled()
+        await server.upgrading.stop()
+        return seen
+
+    def of(name, asked):
+        made = Server(tmp_path / "s", rules=rules, server=name)
+        return run(lambda server: scenario(server, asked), made)
+
+    assert of("pod-a", 40) == 0
+    anew = replace(trials.read(), since="2031-01-01T00:00:00+00:00", seal=None)
+    trials._place.replace(trials._file, json_bytes(sealed.seal(to_json(anew))))
+    assert of("pod-b", 10) == 0
+    assert trials.evidence("pod-a") is None and trials.evidence("pod-b") is not None
 
 
 def test_evidence_is_dropped_when_the_trial_is_over(tmp_path, versions):

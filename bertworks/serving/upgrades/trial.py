@@ -122,8 +122,13 @@ class Trial:
         """Requests of both arms so far."""
         return sum(self._comparison.requests.values())
 
-    def state(self, since: str) -> TrialState:
-        """All that was seen, to go on with after a restart; `since`: when the challenger was named."""
+    def state(self, since: str, left: bool = False) -> TrialState:
+        """All that was seen, to go on with after a restart.
+
+        Args:
+            since: When the challenger was named.
+            left: Whether this server ends now.
+        """
         champion, challenger = (self.bundles[arm].identity.digest for arm in _ARMS)
         with self._lock:
             told = self._comparison
@@ -132,7 +137,7 @@ class Trial:
                 {str(arm): count for arm, count in told.requests.items()},
                 {str(arm): count for arm, count in told.failed.items()},
                 told.limits, told.waiting, told.latest,
-                {arm: list(seconds) for arm, seconds in self._seconds.items()},
+                {arm: list(seconds) for arm, seconds in self._seconds.items()}, now(), left,
             )  # fmt: skip
 
     def resume(self, state: TrialState, since: str) -> bool:

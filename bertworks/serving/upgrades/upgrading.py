@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bertworks.contracts.upgrades import Ending
+from bertworks.contracts.upgrades import Ending, TrialState
 from bertworks.serving import log
 from bertworks.serving.exchange import Exchange
 from bertworks.serving.identity import Located
@@ -89,7 +89,7 @@ class Upgrading:
         self._settled: Trial | None = None
         self._server = following.server or socket.gethostname()
         self._told = False
-        self._since, self._kept_at, self._kept_seen = "", -math.inf, 0
+        self._since, self._kept_at = "", -math.inf
         self._wake, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -216,26 +216,49 @@ class Upgrading:
             pointer = self._challengers.read()
             self._since = pointer.since if pointer is not None else ""
             known = self._challengers.evidence(self._server)
-            if known is not None and trial.resume(known, self._since):
-                log.LOGGER.info(
-                    "%s: the trial of version %d goes on with %d requests that were seen before",
-                    self._model.name, trial.bundles["challenger"].identity.version or 0, trial.seen,
-                )  # fmt: skip
+            if known is None or not self._resumed(trial, known):
+                self._adopt(trial)
 
-        self._kept_at, self._kept_seen = time.monotonic(), 0
+        self._kept_at = time.monotonic()
         self._attempt(take)
+
+    def _resumed(self, trial: Trial, known: TrialState) -> bool:
+        """Goes on from a state where it is of this trial; returns whether it is."""
+        if not trial.resume(known, self._since):
+            return False
+        log.LOGGER.info(
+            "%s: the trial of version %d goes on with %d requests that were seen before",
+            self._model.name, trial.bundles["challenger"].identity.version or 0, trial.seen,
+        )  # fmt: skip
+        return True
+
+    def _adopt(self, trial: Trial) -> None:
+        """Goes on with what a server that is gone had seen, where that is more than this one has.
+
+        A pod that takes another's place has another name, and may come before it is clear that the other
+        is gone. Which of the two is gone on with is chosen by how much was seen, not by what: so the
+        evidence stays what it is worth.
+        """
+        for server, state in self._challengers.abandoned(self._server, datetime.now(UTC)):
+            if state.since != self._since:  # of a trial that is over
+                self._challengers.drop_evidence(server)
+            elif sum(state.requests.values()) > trial.seen and self._resumed(trial, state):
+                self._challengers.keep_evidence(self._server, trial.state(self._since))
+                self._challengers.drop_evidence(server)
 
     def _keep(self, last: bool = False) -> None:
         """Keeps what was seen of a trial, from time to time."""
         trial = self.trial
         if trial is None or not self._since or trial is self._settled:
             return
-        due = last or time.monotonic() >= self._kept_at + KEEP_SECONDS
-        if due and trial.seen != self._kept_seen:
-            state = trial.state(self._since)
-            self._kept_at = time.monotonic()
-            if self._attempt(lambda: self._challengers.keep_evidence(self._server, state)):
-                self._kept_seen = sum(state.requests.values())
+        if not (last or time.monotonic() >= self._kept_at + KEEP_SECONDS):
+            return
+        self._kept_at = time.monotonic()
+        if not last:
+            self._attempt(lambda: self._adopt(trial))
+        if trial.seen:  # Also where nothing is new: it shows that this server is there.
+            state = trial.state(self._since, left=last)
+            self._attempt(lambda: self._challengers.keep_evidence(self._server, state))
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Does what the store need not take: a mount may be read-only. That is told once."""
