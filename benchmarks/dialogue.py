@@ -3,6 +3,7 @@
     make bench-dialogue                          # examples/restaurant/dialogue.yaml, seeds 1 to 5
     make bench-dialogue ARGS="--seeds 1 2 --dialogues 500 --answers 1000"
     make bench-dialogue ARGS=--seeds             # the answers of the rules and of chance alone
+    make bench-dialogue ARGS="--texts turns/1"   # in words, heard by that agent: dialogue_texts.py
 
 Each seed learns a policy anew: other users, other first weights. All are then asked as the graph that
 serves, by the same users, none of whom any policy learned from. Success is a goal that was met, true to
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.dialogue_texts import Asked, result
 from benchmarks.harness.results import Result, Row
 from benchmarks.harness.sides import REPOSITORY
 from bertworks.dialogue import building
@@ -36,6 +38,7 @@ from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.measuring import Measured, collect, measure
 from bertworks.spec.dialogue import Dialogue, DialogueSpec
 from bertworks.spec.file import load_as
+from pipelines.cli.asking import _bundle
 
 SPEC = "examples/restaurant/dialogue.yaml"
 RATES = (0.0, 0.1, 0.2, 0.3)
@@ -67,6 +70,9 @@ def main() -> None:
     spec = load_as(DialogueSpec, options.spec).dialogue
     folder = Path(options.spec).resolve().parent
     knowledge = building.source_of(spec, folder).now()
+    if options.texts is not None:
+        texts(spec, folder, options)
+        return
     if not options.seeds:
         print(answers(spec, knowledge, [], options.answers))
         return
@@ -87,6 +93,14 @@ def main() -> None:
         rows,
         seed=options.seeds[0],
     ).save()
+
+
+def texts(spec: Dialogue, folder: Path, options: argparse.Namespace) -> None:
+    """Measures in words, with the policies of the seeds."""
+    domain = building.domain_of(spec)
+    graphs = [Graph(learn(options, seed).file, domain) for seed in options.seeds]
+    asked = Asked(spec, folder, _bundle(options.texts, options.root), options.talks, USERS)
+    result(asked, graphs, options.spec, options.seeds).save()
 
 
 def learn(options: argparse.Namespace, seed: int) -> Learning:
@@ -218,6 +232,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--answers", type=int, default=10_000, help="Dialogues whose answers are read."
     )
+    parser.add_argument(
+        "--texts", metavar="AGENT", help="Measure in words: a folder, or NAME in the model store."
+    )
+    parser.add_argument("--talks", type=int, default=500, help="In words, of each policy and rate.")
+    parser.add_argument("--root", help="Where the model store is.")
     parser.add_argument(
         "--out", default=".bertworks/bench-dialogue", help="Where policies are kept."
     )

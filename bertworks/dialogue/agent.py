@@ -93,4 +93,4 @@ class DialogueAgent:
             state.turn, text, heard, by, state, situation.count, knowledge.digest, choice, acts,
             answer.text, answer.forms, tuple(notices),
         )  # fmt: skip
-        return spoke(state, acts), trace
+        return spoke(state, acts, answer.text), trace

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bertworks.data.utterances.making import held_out
 from bertworks.dialogue.agent import DialogueAgent, Source
 from bertworks.dialogue.answers import Answers, Templates
 from bertworks.dialogue.answers.words import read_values
 from bertworks.dialogue.domain import Domain
-from bertworks.dialogue.hearing import Answering, Learned
+from bertworks.dialogue.hearing import Answering, Hearing, Learned
 from bertworks.dialogue.knowledge import Followed, Knowledge, read
 from bertworks.dialogue.policies import Policy, Rules, Softened
 from bertworks.dialogue.policies.graph import Graph
 from bertworks.dialogue.policies.rules import DEFAULT, Rule
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.goals import Habits
+from bertworks.dialogue.simulation.speaking import Speaker
 from bertworks.dialogue.understanding import Keywords, Understanding
 from bertworks.errors import SpecError
 from bertworks.spec.dialogue import Dialogue
@@ -142,8 +144,7 @@ def keywords_of(spec: Dialogue) -> Keywords:
     words = {
         name: [*slot.words, *([slot.label] if slot.label else [])] for name, slot in slots.items()
     }
-    values = {name: slot.values for name, slot in slots.items()}
-    return Keywords(domain_of(spec), words, values, spec.words)
+    return Keywords(domain_of(spec), words, _other_words(spec), spec.words)
 
 
 def understanding_of(spec: Dialogue, agent: TrainedAgent, name: str) -> Learned:
@@ -163,8 +164,34 @@ def understanding_of(spec: Dialogue, agent: TrainedAgent, name: str) -> Learned:
             f"The agent {name} is of task {kind}; what understands turns is of task understanding.",
             "Name another bundle, or none: then lists of words understand.",
         )
-    values = {column: slot.values for column, slot in (*spec.ask.items(), *spec.tell.items())}
-    return Learned(agent, name, domain_of(spec), values)
+    return Learned(agent, name, domain_of(spec), _other_words(spec), context=agent.task.context)
+
+
+def speaker_of(spec: Dialogue, folder: Path) -> Speaker:
+    """The words of simulated users: utterances that understanding was not trained on.
+
+    Args:
+        spec: The section.
+        folder: What `learn.utterances` is relative to.
+
+    Raises:
+        SpecError: No utterances are named.
+        DataError: They say too little.
+        SourceError: They cannot be fetched.
+    """
+    if spec.learn.utterances is None:
+        raise SpecError(
+            "dialogue.learn.utterances names no file: simulated users have no words.",
+            "Name a setting of masked utterances, as examples/restaurant/utterances.yaml.",
+        )
+    domain = domain_of(spec)
+    setting, utterances = held_out(folder / spec.learn.utterances, spec.learn.utterances)
+    return Speaker(utterances, Hearing(domain, _other_words(spec)), domain, setting.variants)
+
+
+def _other_words(spec: Dialogue) -> dict[str, dict[str, list[str]]]:
+    """Slot to value to other words for it."""
+    return {name: slot.values for name, slot in (*spec.ask.items(), *spec.tell.items())}
 
 
 def habits_of(spec: Dialogue) -> Habits:

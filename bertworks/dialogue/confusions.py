@@ -8,6 +8,7 @@ from typing import Any
 from bertworks.dialogue.acts import Act, Heard
 from bertworks.dialogue.hearing import Answering, Learned
 from bertworks.errors import DataError
+from bertworks.tasks.forms.form import Row
 from bertworks.tasks.tagging.entities import spans
 from bertworks.tasks.understanding.frames import Frame, Slot, frame_of
 
@@ -40,7 +41,8 @@ def heard_turns(
     Args:
         agent: It understands.
         hearing: Makes acts of frames, of labelled ones as of understood ones.
-        rows: Columns `tokens`, `tags` and `label`, as examples of the task have them.
+        rows: Columns `tokens`, `tags` and `label`, as examples of the task have them, and `context`
+            where the agent reads it.
 
     Raises:
         DataError: There are no such columns, or no rows.
@@ -53,8 +55,11 @@ def heard_turns(
     columns = zip(rows["tokens"], rows["tags"], rows["label"], strict=True)
     labelled = [frame_as_labelled(*one) for one in columns]
     texts = [" ".join(tokens) for tokens in rows["tokens"]]
-    for begin in range(0, len(texts), AT_ONCE):
-        answers = agent.predict(texts[begin : begin + AT_ONCE])
+    asked: Sequence[Row] = texts
+    if "context" in rows:
+        asked = list(zip(texts, rows["context"], strict=True))
+    for begin in range(0, len(asked), AT_ONCE):
+        answers = agent.predict(asked[begin : begin + AT_ONCE])
         for frame, answer in zip(labelled[begin : begin + AT_ONCE], answers, strict=True):
             said = tuple(one.act for one in hearing.heard(frame))
             yield said, hearing.heard(frame_of(answer))

@@ -23,6 +23,7 @@ from bertworks.dialogue.acts import DONT_CARE, THIS, USER, Act, Heard
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge, normal
 from bertworks.dialogue.state import State
+from bertworks.tasks.forms.form import Row
 from bertworks.tasks.understanding.frames import Frame, frame_of
 
 MENTION = "mention."
@@ -32,42 +33,29 @@ _BARE = tuple(intent for intent, shape in USER.items() if not shape.slot and int
 
 
 class Answering(Protocol):
-    """What answers texts: `bertworks.runtime.agent.Agent` of task `understanding`."""
+    """What answers turns: `bertworks.runtime.agent.Agent` of task `understanding`."""
 
-    def predict(self, rows: Sequence[str]) -> Sequence[Mapping[str, Any]]: ...
+    def predict(self, rows: Sequence[Row]) -> Sequence[Mapping[str, Any]]: ...
 
 
-class Learned:
-    """Understands turns by a trained agent.
+class Hearing:
+    """Makes acts of frames, of understood ones as of labelled ones.
 
     Args:
-        agent: It.
-        name: For the trace: its name and version.
-        domain: The dialogue's slots; what else the agent finds is left out.
+        domain: The dialogue's slots; what else a frame has is left out.
         values: Slot to value to other words for it: {"area": {"centre": ["center", "downtown"]}}.
     """
 
     def __init__(
-        self,
-        agent: Answering,
-        name: str,
-        domain: Domain,
-        values: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        self, domain: Domain, values: Mapping[str, Mapping[str, Sequence[str]]] | None = None
     ) -> None:
-        self._agent, self.name, self._domain = agent, name, domain
+        self._domain = domain
         self._said = {
             (slot, normal(phrase)): normal(value)
             for slot, others in (values or {}).items()
             for value, phrases in others.items()
             for phrase in phrases
         }
-
-    def understand(self, text: str, state: State, knowledge: Knowledge) -> Sequence[Heard]:
-        """See `Understanding.understand`."""
-        if not text.strip():
-            return (Heard(Act("unclear")),)
-        (answer,) = self._agent.predict([text])
-        return self.heard(frame_of(answer))
 
     def heard(self, frame: Frame) -> tuple[Heard, ...]:
         """The acts of a frame; one or more."""
@@ -101,3 +89,34 @@ class Learned:
             yield Act("inform", THIS, DONT_CARE), frame.score
         if frame.intent == DENY and not frame.slots:
             yield Act("negate"), frame.score
+
+
+class Learned(Hearing):
+    """Understands turns by a trained agent.
+
+    Args:
+        agent: It.
+        name: For the trace: its name and version.
+        domain: See `Hearing`.
+        values: Likewise.
+        context: Whether the agent also reads what was said before the turn: the answer to the last one.
+    """
+
+    def __init__(
+        self,
+        agent: Answering,
+        name: str,
+        domain: Domain,
+        values: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        *,
+        context: bool = False,
+    ) -> None:
+        super().__init__(domain, values)
+        self._agent, self.name, self._context = agent, name, context
+
+    def understand(self, text: str, state: State, knowledge: Knowledge) -> Sequence[Heard]:
+        """See `Understanding.understand`."""
+        if not text.strip():
+            return (Heard(Act("unclear")),)
+        (answer,) = self._agent.predict([(text, state.answer) if self._context else text])
+        return self.heard(frame_of(answer))

@@ -32,6 +32,7 @@ class State:
         repeats: How often the agent's last acts were the same, one after another.
         heard: What was understood in the last turn.
         said: The agent's last acts.
+        answer: In which words; "" before it spoke.
     """
 
     turn: int = 0
@@ -45,6 +46,7 @@ class State:
     repeats: int = 0
     heard: tuple[Heard, ...] = ()
     said: tuple[Act, ...] = ()
+    answer: str = ""
 
     @cached_property
     def constraints(self) -> dict[str, str]:
@@ -70,6 +72,7 @@ class State:
             "repeats": self.repeats,
             "heard": [one.to_json() for one in self.heard],
             "said": [one.to_json() for one in self.said],
+            "answer": self.answer,
         }
 
     @classmethod
@@ -96,6 +99,7 @@ class State:
                 repeats=int(record["repeats"]),
                 heard=tuple(Heard.from_json(one) for one in record["heard"]),
                 said=tuple(Act.from_json(one) for one in record["said"]),
+                answer=str(record.get("answer", "")),  # older ones have none
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
@@ -205,12 +209,13 @@ class _Turn:
         return asked[0] if asked else ""
 
 
-def spoke(state: State, acts: Sequence[Act]) -> State:
+def spoke(state: State, acts: Sequence[Act], answer: str = "") -> State:
     """The state after the agent spoke.
 
     Args:
         state: After `listened`.
         acts: What the agent says.
+        answer: In which words.
     """
     beliefs, offered, refused = dict(state.beliefs), state.offered, state.refused
     answered: set[str] = set()
@@ -233,6 +238,7 @@ def spoke(state: State, acts: Sequence[Act]) -> State:
         ended=state.ended or _tells(acts, "bye"),
         repeats=state.repeats + 1 if tuple(acts) == state.said else 0,
         said=tuple(acts),
+        answer=answer,
     )
 
 

@@ -134,6 +134,11 @@ class LearnPolicy(Section):
         description="Errors of a trained understanding, as `bertworks dialogue errors` writes them; one "
         "more among which dialogues draw.",
     )
+    utterances: str | None = Field(
+        None,
+        description="What simulated users say where they talk in words: a setting of masked utterances, "
+        "as a source with `format: utterances` reads; its test utterances, which no agent trains on.",
+    )
     users: Users = Field(default_factory=Users)
 
 

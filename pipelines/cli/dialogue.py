@@ -1,4 +1,4 @@
-"""`bertworks dialogue`: how an understanding errs, and how good a policy would be."""
+"""`bertworks dialogue`: how an understanding errs, how dialogues end, how good a policy would be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import typer
 from pipelines.cli.options import DebugOption, JsonOption, RootOption, SetOption
 
 app = typer.Typer(
-    help="Dialogues: how an understanding errs; how good a policy would be.", no_args_is_help=True
+    help="Dialogues: how an understanding errs; how dialogues end; how good a policy would be.",
+    no_args_is_help=True,
 )
 SessionsOption = Annotated[
     Path | None,
@@ -67,7 +68,8 @@ def errors(
     section = load_as(DialogueSpec, spec, set_ or []).dialogue
     loaded = Agent.load(_bundle(agent, root))
     hearing = building.understanding_of(section, loaded, agent)
-    rows = read_split(open_artifact(examples, "examples"), split, ["tokens", "tags", "label"])
+    columns = ["tokens", "tags", "label", *(["context"] if loaded.task.context else [])]
+    rows = read_split(open_artifact(examples, "examples"), split, columns)
     turns = list(heard_turns(loaded, hearing, rows))
     found = measured(turns)
     found.save(out)
@@ -78,6 +80,70 @@ def errors(
         f"slot, {found.intent:.2f} with another intent"
     )
     typer.echo(f"wrote {out}")
+
+
+@app.command()
+def simulate(
+    spec: Annotated[Path, typer.Argument(help="A spec with a `dialogue` section.", metavar="SPEC")],
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            help="A learned policy; the spec's dialogue.policy by default, or its rules.",
+        ),
+    ] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            "--agent",
+            help="What understands: a bundle of task `understanding`, a folder or NAME in the model "
+            "store; values of the knowledge base and lists of words when not given.",
+        ),
+    ] = None,
+    dialogues: Annotated[int, typer.Option("--dialogues", min=1, help="How many.")] = 200,
+    added: Annotated[
+        float,
+        typer.Option("--errors", min=0, max=1, help="Share of acts that are misheard in addition."),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the users.")] = 1,
+    shown: Annotated[
+        int, typer.Option("--show", min=0, help="Failed dialogues to print, word for word.")
+    ] = 0,
+    as_json: JsonOption = False,
+    set_: SetOption = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Let simulated users talk with the agent in words, and count how it ends.
+
+    They say utterances that no understanding is trained on (dialogue.learn.utterances), for goals out of
+    the knowledge base; every answer is a text that is read back.
+    """
+    import numpy as np
+
+    from bertworks.dialogue import building
+    from bertworks.dialogue.simulation.errors import Errors
+    from bertworks.dialogue.simulation.talking import Misheard, talks
+    from bertworks.dialogue.understanding import Understanding
+    from bertworks.spec.dialogue import DialogueSpec
+    from bertworks.spec.file import load_as
+    from pipelines.cli.chat import _understanding
+
+    section, folder = load_as(DialogueSpec, spec, set_ or []).dialogue, spec.resolve().parent
+    speaker = building.speaker_of(section, folder)
+    hears: Understanding = building.keywords_of(section)
+    if agent is not None:
+        hears = _understanding(agent, root, section)
+    if added:
+        hears = Misheard(hears, Errors(added), np.random.default_rng([seed, 1]))
+    talking = building.agent_of(section, folder, hears, policy)
+    found = talks(talking, speaker, dialogues, seed, building.habits_of(section))
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+        return
+    for talk in [one for one in found.talks if one.ending != "success"][:shown]:
+        typer.echo("\n".join(talk.lines()))
+    typer.echo("\n".join(found.lines()))
 
 
 @app.command()

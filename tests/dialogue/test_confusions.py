@@ -65,6 +65,18 @@ def test_errors_are_counted_by_what_they_are() -> None:
     )
 
 
+def test_an_agent_that_reads_context_is_given_it() -> None:
+    class InContext(Understands):
+        def predict(self, rows: list[Any]) -> list[dict[str, Any]]:
+            assert [before for _, before in rows] == ["Which food?", "", "Anything else?"]
+            return super().predict([turn for turn, _ in rows])
+
+    rows = {**ROWS, "context": ["Which food?", "", "Anything else?"]}
+    agent = InContext(*RIGHT)
+    found = list(heard_turns(agent, Learned(agent, "m", DOMAIN, context=True), rows))
+    assert measured(found).rate == 0
+
+
 def test_what_is_not_heard_is_lost() -> None:
     found = measured(turns(answered("inform", "cheap", "chinese/B-food", "food"), *RIGHT[1:]))
     assert (found.rate, found.lost) == pytest.approx((1 / 4, 1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +35,33 @@ class Filled:
     label: str
     text: str
     values: Literal["seen", "unseen", "none"]
+
+
+def filled(utterance: Utterance, value: Callable[[str], str]) -> tuple[str, list[Span]]:
+    """An utterance as a person would write it, and where its slots stand.
+
+    Args:
+        utterance: With masks.
+        value: Column to the value that is filled in; asked once a mask, from left to right.
+    """
+    text, spans = "", []
+    for part in utterance.parts:
+        piece = part.text
+        if part.slot and not piece:
+            piece = value(part.slot)
+            text = _ARTICLE.sub(rf"\1{'n' * (piece[:1].lower() in 'aeiou')}\2", text)
+        if part.slot:
+            spans.append(Span(len(text), len(text) + len(piece), part.slot))
+        text += piece
+    return text, spans
+
+
+def as_said(value: str, variants: Mapping[str, Sequence[str]], stream: random.Random) -> str:
+    """A value, now and then as people say it otherwise, or with capitals."""
+    others = variants.get(value, ())
+    if others and stream.random() < 0.5:
+        value = stream.choice(others)
+    return value.title() if stream.random() < 0.3 else value
 
 
 class Filler:
@@ -83,28 +110,18 @@ class Filler:
                     yield split_, row
 
     def _row(self, utterance: Utterance, fresh: bool) -> Filled:
-        text, spans, unseen = "", [], False
-        for part in utterance.parts:
-            piece = part.text
-            if part.slot and not piece:
-                from_unseen = fresh and bool(self.unseen.get(part.slot))
-                unseen = unseen or from_unseen
-                piece = self._said(part.slot, from_unseen)
-                text = _ARTICLE.sub(rf"\1{'n' * (piece[:1].lower() in 'aeiou')}\2", text)
-            if part.slot:
-                spans.append(Span(len(text), len(text) + len(piece), part.slot))
-            text += piece
+        unseen = False
+
+        def value(column: str) -> str:
+            nonlocal unseen
+            from_unseen = fresh and bool(self.unseen.get(column))
+            unseen = unseen or from_unseen
+            known = (self.unseen if from_unseen else self.seen)[column]
+            return as_said(self._stream.choice(known), self._setting.variants, self._stream)
+
+        text, spans = filled(utterance, value)
         tokens, tags = tagged(split(text), text, spans)
-        has = any(not part.text and part.slot for part in utterance.parts)
         kind: Literal["seen", "unseen", "none"] = "none"
-        if has:
+        if utterance.columns:
             kind = "unseen" if unseen else "seen"
         return Filled(tokens, tags, utterance.intent, text, kind)
-
-    def _said(self, column: str, unseen: bool) -> str:
-        """A value of a column, now and then as people say it otherwise, or with capitals."""
-        value = self._stream.choice((self.unseen if unseen else self.seen)[column])
-        others = self._setting.variants.get(value, [])
-        if others and self._stream.random() < 0.5:
-            value = self._stream.choice(others)
-        return value.title() if self._stream.random() < 0.3 else value

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.sources.fetch import fetch
 from bertworks.data.utterances.filling import Filler
-from bertworks.data.utterances.masked import Utterances
+from bertworks.data.utterances.masked import Utterance, Utterances
 from bertworks.data.utterances.setting import Pinned, Setting, load
 from bertworks.errors import DataError
 
@@ -46,21 +46,10 @@ def rows_of(setting_file: Path, name: str, tally: Tally | None = None) -> Iterat
         SourceError: A file cannot be fetched, or is not what was pinned.
         DataError: A file is of another form, or nothing can be used.
     """
-    setting, folder = load(setting_file), setting_file.absolute().parent
-    filed = _read(setting.templates, folder, dict)
-    values = _values(setting, _read(setting.knowledge, folder, list))
-    reader = Utterances(setting, values)
-    utterances = reader.labelled(filed)
-    if not utterances:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in reader.left_out.most_common())
-        raise DataError(
-            f"{name}: no utterance can be used: {reasons or 'there are none'}.",
-            "Correct `intents`, `slots` or `foreign` there.",
-        )
-    asked = {column for one in utterances for column in one.columns}
-    filler = Filler(setting, {column: values[column] for column in values if column in asked})
+    read = _utterances(setting_file, name)
+    utterances, filler = read.found, read.filler
     if tally is not None:
-        for reason, count in reader.left_out.most_common():
+        for reason, count in read.reader.left_out.most_common():
             for _ in range(count):
                 tally.add(LEFT_OUT, name, 1, detail=f"{count:,} {reason}")
         for column, held in filler.unseen.items():
@@ -68,10 +57,50 @@ def rows_of(setting_file: Path, name: str, tally: Tally | None = None) -> Iterat
                 tally.add(HELD_BACK, name, 1, value, f"{len(held)} of `{column}`")
     for part, row in filler.rows(utterances):
         yield {"part": part, **asdict(row)}
-    for number, text in enumerate(reader.outside(filed)):
+    for number, text in enumerate(read.reader.outside(read.filed)):
         if number == MOST_OUTSIDE:
             break
         yield {"part": OUTSIDE, "text": text}
+
+
+def held_out(setting_file: Path, name: str) -> tuple[Setting, list[Utterance]]:
+    """The utterances that stand in the test rows alone: what understanding was not trained on.
+
+    Args:
+        setting_file: As in `rows_of`.
+        name: What it is called in messages.
+
+    Raises:
+        BertworksError: See `rows_of`.
+    """
+    read = _utterances(setting_file, name)
+    return read.setting, [one for one in read.found if read.filler.split_of(one) == "test"]
+
+
+class _Read(NamedTuple):
+    setting: Setting
+    filed: dict[str, Any]
+    reader: Utterances
+    found: list[Utterance]
+    filler: Filler
+
+
+def _utterances(setting_file: Path, name: str) -> _Read:
+    """What a setting asks for, before values are filled in."""
+    setting, folder = load(setting_file), setting_file.absolute().parent
+    filed = _read(setting.templates, folder, dict)
+    values = _values(setting, _read(setting.knowledge, folder, list))
+    reader = Utterances(setting, values)
+    found = reader.labelled(filed)
+    if not found:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in reader.left_out.most_common())
+        raise DataError(
+            f"{name}: no utterance can be used: {reasons or 'there are none'}.",
+            "Correct `intents`, `slots` or `foreign` there.",
+        )
+    asked = {column for one in found for column in one.columns}
+    filler = Filler(setting, {column: values[column] for column in values if column in asked})
+    return _Read(setting, filed, reader, found, filler)
 
 
 def _values(setting: Setting, rows: list[Any]) -> dict[str, list[str]]:

@@ -74,6 +74,27 @@ class User:
         """What they still want to know of what they took."""
         return [slot for slot in self.goal.requests if slot not in self.told]
 
+    def served(self, knowledge: Knowledge) -> bool:
+        """Whether they have what they want, true to the knowledge base."""
+        if self.gave_up or not self.accepted:
+            return False
+        if not self.goal.met_by(self.accepted, knowledge) or self.missing:
+            return False
+        return all(
+            normal(value) == normal(knowledge.value(self.accepted, slot))
+            for slot, value in self.told.items()
+        )
+
+    def ending(self, knowledge: Knowledge) -> str:
+        """How it ended for them, in a word: "success", or what was missing."""
+        if self.served(knowledge):
+            return "success"
+        if self.gave_up:
+            return "patience lost"
+        if not self.accepted:
+            return "nothing taken"
+        return "details missing" if self.missing else "not what was wanted"
+
     def _change_mind(self) -> None:
         change = self.goal.change
         if change is not None and self.turns >= change[0]:

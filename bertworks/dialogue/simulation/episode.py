@@ -8,7 +8,7 @@ import numpy as np
 
 from bertworks.dialogue.actions import BYE, Situation
 from bertworks.dialogue.acts import Act
-from bertworks.dialogue.knowledge import Knowledge, normal
+from bertworks.dialogue.knowledge import Knowledge
 from bertworks.dialogue.simulation.agenda import User
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.goals import Goal, Habits, sample
@@ -102,25 +102,10 @@ class Episode:
 
     @property
     def success(self) -> bool:
-        """Whether the user has what they want, true to the knowledge base."""
-        user, knowledge = self.user, self._knowledge
-        if user.gave_up or not user.accepted:
-            return False
-        if not user.goal.met_by(user.accepted, knowledge) or user.missing:
-            return False
-        return all(
-            normal(value) == normal(knowledge.value(user.accepted, slot))
-            for slot, value in user.told.items()
-        )
+        """See `User.served`."""
+        return self.user.served(self._knowledge)
 
     @property
     def ending(self) -> str:
-        """How it ended, in a word: "success", or what was missing."""
-        user = self.user
-        if self.success:
-            return "success"
-        if user.gave_up:
-            return "patience lost"
-        if not user.accepted:
-            return "nothing taken"
-        return "details missing" if user.missing else "not what was wanted"
+        """See `User.ending`."""
+        return self.user.ending(self._knowledge)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,18 +70,40 @@ class Errors:
         for act in acts:
             if random.random() >= self.rate:
                 found.append(Heard(act, _beta(random, self.right)))
-                continue
-            draw, kind = random.random(), ""
-            for kind in KINDS:
-                draw -= getattr(self, kind)
-                if draw < 0:
-                    break
-            other = _confused(kind, act, knowledge, random)
-            if other is not None:
-                found.append(Heard(other, _beta(random, self.wrong)))
-        if not found:
-            found.append(Heard(Act("unclear"), _beta(random, self.right)))
-        return tuple(found)
+            else:
+                found += self._misheard(act, knowledge, random)
+        return tuple(found) or (Heard(Act("unclear"), _beta(random, self.right)),)
+
+    def added(
+        self, heard: Sequence[Heard], knowledge: Knowledge, random: np.random.Generator
+    ) -> tuple[Heard, ...]:
+        """The same on top of what an understanding understood; what is not touched stays as it is.
+
+        Args:
+            heard: What it understood.
+            knowledge: See `hear`.
+            random: Likewise.
+        """
+        found: list[Heard] = []
+        for one in heard:
+            if one.act.intent == "unclear" or random.random() >= self.rate:
+                found.append(one)
+            else:
+                found += self._misheard(one.act, knowledge, random)
+        return tuple(found) or (Heard(Act("unclear"), _beta(random, self.right)),)
+
+    def _misheard(
+        self, act: Act, knowledge: Knowledge, random: np.random.Generator
+    ) -> Iterator[Heard]:
+        """What is heard instead of an act, if anything."""
+        draw, kind = random.random(), ""
+        for kind in KINDS:
+            draw -= getattr(self, kind)
+            if draw < 0:
+                break
+        other = _confused(kind, act, knowledge, random)
+        if other is not None:
+            yield Heard(other, _beta(random, self.wrong))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertworks.serving.models.served import ServedModel
 from bertworks.spec.task import Task
+from bertworks.tasks.forms.form import Row
 
 
 class OfModel:
@@ -32,11 +33,11 @@ class OfModel:
         """Tells the event loop on which answers come."""
         self._loop = loop
 
-    def predict(self, rows: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    def predict(self, rows: Sequence[Row]) -> Sequence[Mapping[str, Any]]:
         """See `hearing.Answering`."""
         if self._loop is None:
             raise RuntimeError("the server has not begun")
         return asyncio.run_coroutine_threadsafe(self._ask(rows), self._loop).result()
 
-    async def _ask(self, rows: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    async def _ask(self, rows: Sequence[Row]) -> Sequence[Mapping[str, Any]]:
         return await self._model.champion.work(rows).future
