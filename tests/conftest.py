@@ -11,9 +11,24 @@ import pytest
 
 from tests.helpers import quick
 
-# KFP asks for the whole stack, source lines included, at each setting of a task, to name a function in
-# an error. Under pytest's deep stack that takes seconds a pipeline; without the lines it does not.
-inspect.stack = functools.partial(inspect.stack, context=0)
+_whole_stack = functools.partial(inspect.stack, context=0)
+
+
+def _stack() -> list[inspect.FrameInfo]:
+    """KFP asks for the whole stack, source lines included, at each setting of a task, to name a function
+    in an error. Under pytest's deep stack that takes seconds a pipeline; the frames that it looks at do
+    not.
+    """
+    asking = inspect.currentframe().f_back
+    if asking.f_globals["__name__"] != "kfp.dsl.pipeline_task":
+        return _whole_stack()[1:]
+    return [
+        inspect.FrameInfo(frame, "", frame.f_lineno, frame.f_code.co_name, None, None)
+        for frame in (asking, asking.f_back)
+    ]
+
+
+inspect.stack = _stack
 
 # A parent that ignores a signal (nohup, some CI runners) passes that on to all programs below it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
