@@ -18,7 +18,7 @@ import numpy as np
 from bertworks.compression import builders
 from bertworks.compression.builders import Source
 from bertworks.compression.candidates import Candidate, Limits
-from bertworks.compression.choosing import choose, settled, undecided
+from bertworks.compression.choosing import FEW, TELLING, choose, settled, undecided
 from bertworks.contracts.latency import Load
 from bertworks.cpus import available_threads
 from bertworks.deadline import Deadline
@@ -34,9 +34,9 @@ from bertworks.tasks.predictions import Predictions
 from bertworks.timing import Product, latency_of, load_of, milliseconds
 from bertworks.training.rows import LabelledRows
 
-LOOKS = (9, 18, 27)
+LOOKS = (FEW, 9, 18, 27)
 """After so many rounds the choice is looked at; what was settled needs no more."""
-SECONDS = 120.0  # after so long no further rounds are begun, be they too few to tell anything
+SECONDS = 120.0  # after so long no further rounds are begun, if there were enough to tell anything
 ROUND_SECONDS = 5.0  # for the first rounds of timing
 SURELY_TRIED = 2  # candidates, the baseline among them, that are tried even where no time is left
 NO_TIME = "not tried: the run's minutes were over"
@@ -120,7 +120,7 @@ def compress(
         validation: Rows to score, in random order; at least one. The first 128 to 512 are timed.
         scoring: How the validation rows' logits are judged.
         folder: Where the candidates' graphs are built, a folder each.
-        until: When it should be done: candidates after the second, and rounds of timing after the first,
+        until: When it should be done: candidates after the second, and rounds of timing after the third,
             are left out where they do not fit.
 
     Raises:
@@ -142,7 +142,7 @@ def compress(
             slowest = max(slowest, before - until.left)
             progress.advance(1, candidate.name)
     rounds = _Rounds(candidates, validation, settings, limits, source.pad)
-    load = rounds.run(min(SECONDS, until.left))
+    load = rounds.run(until.left)
     choose(candidates, settings.prefer, settings.candidates)
     return Compressed(candidates, load)
 
@@ -230,8 +230,12 @@ class _Rounds:
         self.times: dict[str, list[list[float]]] = {one.name: [] for one in candidates}
         self.products: list[float] = [milliseconds(self.product.run)]
 
-    def run(self, seconds: float = SECONDS) -> Load:
-        """Rounds until the choice is settled, there were enough of them, or the seconds are over."""
+    def run(self, left: float) -> Load:
+        """Rounds until the choice is settled, there were enough of them, or time is over.
+
+        Args:
+            left: Seconds that the run has for them.
+        """
         began, order = time.monotonic(), np.random.default_rng(0)
         running = [one for one in self.candidates if one.runner is not None]
         with stage("measuring candidates", total=LOOKS[-1], unit="rounds") as progress:
@@ -243,7 +247,8 @@ class _Rounds:
                         _fail(running[place], error)
                 running = [one for one in running if one.runner is not None]
                 progress.advance(1)
-                over = time.monotonic() - began > seconds
+                spent = time.monotonic() - began
+                over = (spent > left and number >= FEW) or (spent > SECONDS and number >= TELLING)
                 if over or number in LOOKS:
                     self._judge()
                     if over or settled(running, self.settings.prefer, self.settings.candidates):

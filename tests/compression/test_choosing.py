@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from made_candidates import NAMES, measured
 
+from bertworks.compression import choosing
 from bertworks.compression.candidates import Candidate, Limits
 from bertworks.compression.choosing import choose, fastest, is_faster, notices, settled, undecided
 from bertworks.errors import EnvironmentFault
@@ -172,6 +173,25 @@ def test_what_is_settled_needs_no_more_rounds():
     assert [one.name for one in undecided(clear, NAMES)] == [*NAMES[1:]]
     lost = measured({**SEEN, "openvino-int8": (18.0, 1.3, 90, 0)}, limits=GATES)
     assert [one.name for one in undecided(lost, NAMES)] == [*NAMES[1:3]]
+
+
+def test_three_rounds_tell_what_takes_three_times_as_long():
+    """As on a CPU without bfloat16, where few rounds fit into the time: the smaller one was taken."""
+    spec = {
+        "onnxruntime-fp32": (77.7, 3.2, 0, 0),
+        "onnxruntime-int8": (20.33, 1.7, 0, 0),
+        "openvino-int8": (20.31, 5.1, 0, 0),
+    }
+    found = measured(spec, rounds=3)
+    assert settled(found, "balanced", NAMES[1:])
+    assert choose(found, "balanced", NAMES[1:]).name == "onnxruntime-int8"
+    assert found[2].reason.startswith("slower: 2.9") and "3 of 3 rounds" in found[2].reason
+    two = measured(spec, rounds=2)
+    assert not settled(two, "balanced", NAMES[1:])
+    near = measured({**spec, "openvino-int8": (20.31, 2.6, 0, 0)}, rounds=3)
+    assert not settled(near, "balanced", NAMES[1:])
+    told = measured({**spec, "openvino-int8": (20.31, 2.6, 0, 0)}, rounds=choosing.TELLING)
+    assert settled(told, "balanced", NAMES[1:])
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -9,9 +9,9 @@ import pytest
 from made_candidates import measured
 from tiny_model import MAX_LENGTH, TEXTS, make_model, make_tokens
 
-from bertworks.compression import builders
+from bertworks.compression import builders, quantization
 from bertworks.compression.candidates import Candidate, table
-from bertworks.compression.choosing import choose
+from bertworks.compression.choosing import FEW, TELLING, choose
 from bertworks.compression.quantization import Compressed
 from bertworks.contracts.bundle import EngineFile, Times, Tried
 from bertworks.deadline import UNTIL
@@ -248,4 +248,13 @@ def test_where_time_is_over_the_most_promising_are_tried_and_the_choice_is_made(
     assert list(tried) == ["onnxruntime-fp32", *names]
     assert tried["openvino-bf16"].metric is None
     assert "minutes were over" in tried["openvino-bf16"].times.reason
-    assert tried["onnxruntime-int8"].chosen and len(tried["onnxruntime-int8"].times.batch_ms) == 1
+    chosen = tried["onnxruntime-int8"]
+    assert chosen.chosen and len(chosen.times.batch_ms) == FEW
+
+
+def test_rounds_go_on_until_they_can_tell(tmp_path, monkeypatch):
+    monkeypatch.setattr(quantization, "SECONDS", 0.0)
+    paths = prepared(tmp_path, {"type": "classification"})
+    quantize(section({"type": "classification"}, candidates=["onnxruntime-int8"]), **paths)
+    rounds = {len(one.times.batch_ms) for one in table(open_artifact(paths["bundle"], "bundle"))}
+    assert rounds <= {FEW, TELLING}  # the first where one is far ahead

@@ -37,3 +37,16 @@ def test_an_engine_that_is_none_of_ours_is_named(tmp_path: Path) -> None:
     record = replace(onnx(graph_of(SEQUENCE), tmp_path), name="abacus")
     with pytest.raises(ArtifactError, match="onnxruntime, openvino.*'abacus'"):
         engines.load(tmp_path, record)
+
+
+@pytest.mark.parametrize(
+    ("features", "precision"), [({"avx512f"}, "float"), ({"avx512f", "avx512_bf16"}, "bfloat16")]
+)
+def test_bfloat16_is_computed_in_only_where_the_cpu_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: set[str], precision: str
+) -> None:
+    record = openvino(graph_of(SEQUENCE), tmp_path)
+    monkeypatch.setattr(engines, "instructions", lambda: features)
+    engine = engines.load(tmp_path, replace(record, options={engines.PRECISION: "bf16"}), 1)
+    used = engine._compiled.get_property(engines.PRECISION)
+    assert precision in str(used), used
