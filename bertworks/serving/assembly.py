@@ -17,7 +17,7 @@ from bertworks.serving.engine.batcher import Batcher
 from bertworks.serving.exchange import Caller, Exchange, Observers
 from bertworks.serving.http import routes
 from bertworks.serving.http.app import Application, Verb
-from bertworks.serving.http.gate import Gate
+from bertworks.serving.http.gate import Asking, Gate
 from bertworks.serving.http.openapi import Describe
 from bertworks.serving.http.reply import App
 from bertworks.serving.line import Line
@@ -48,6 +48,8 @@ class Serving:
         observers: Told of every exchange.
         repository: Whether models may be unloaded and loaded, by anybody who can call.
         routes: More paths, beside the protocols' own.
+        asking: Each knows paths among `routes` that ask for an answer: these stand in line, within the
+            limits, and are told to observers and recorders, as models' are.
         verbs: What V1 can be asked beside `predict`, by the word behind the model's colon.
         layers: Put around the gate, the last one outermost.
         check_caller: Knows who calls over gRPC, as a layer does over HTTP; None: nobody is asked.
@@ -68,6 +70,7 @@ class Serving:
     observers: Observers = field(default_factory=Observers)
     repository: bool = False
     routes: list[BaseRoute] = field(default_factory=list)
+    asking: list[Asking] = field(default_factory=list)
     verbs: dict[str, Verb] = field(default_factory=dict)
     layers: list[Callable[[App], App]] = field(default_factory=list)
     check_caller: CheckCaller | None = None
@@ -106,7 +109,7 @@ class Serving:
             guarded=self.check_caller is not None,
         )
         app: App = Application(self.models, self.limits, [*self.routes, *own], self.verbs)
-        gate = Gate(app, self.limits, self.line, self.observers)
+        gate = Gate(app, self.limits, self.line, self.observers, self.asking)
         guarded: App = gate
         for layer in self.layers:
             guarded = layer(guarded)

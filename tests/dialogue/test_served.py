@@ -15,13 +15,16 @@ from bertworks.dialogue.sessions import SqliteStore
 from bertworks.errors import ArtifactError, EnvironmentFault
 from bertworks.runtime.agent import Agent
 from bertworks.serving.assembly import Serving
+from bertworks.serving.audit.joining import join as audit
 from bertworks.serving.dialogues.joining import talking
 from bertworks.serving.exchange import CALLER
 from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.models.served import OneBundle, ServedModel
+from bertworks.spec.audit import Audit
 from bertworks.spec.dialogue import DialogueSpec
 from bertworks.spec.file import load_as
+from bertworks.spec.limits import Limits
 from pipelines.cli.asking import serve
 from tests.dialogue.helpers import DOMAIN, FILE
 from tests.dialogue.test_graph import some_layers
@@ -68,15 +71,22 @@ class Caller:
 class Server:
     """A server in this process."""
 
-    def __init__(self, folder: Path, agent: Agent, policy: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        agent: Agent,
+        policy: Path | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         (folder / "restaurants.csv").write_text(FILE.read_text("utf-8"))
         (folder / "town.yaml").write_text(SPEC)
-        self.serving = Serving.of(threads=1)
+        self.serving = Serving.of(limits, threads=1)
         bundle = LoadedBundle(agent, BundleIdentity("d" * 64, 3), self.serving.models.batcher, "m")
         self.serving.models.add(ServedModel("m", OneBundle(bundle)))
         section = load_as(DialogueSpec, folder / "town.yaml").dialogue
-        talking(section, folder, folder / "sessions.db", policy)(self.serving)
-        self.app, _ = self.serving.application()
+        place = folder / "sessions.db"
+        talking(section, folder, place, policy, version="town/2")(self.serving)
+        self.app, self.gate = self.serving.application()
 
     def ask(
         self, method: str, path: str, value: Any = None, caller: Caller | None = None
@@ -211,6 +221,45 @@ def test_how_it_ended_is_kept(server: Server, tmp_path: Path) -> None:
     assert server.ask("POST", "/b/outcome", {"satisfied": True})[0] == 404
 
 
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """Of an audit log, without its beginning and end."""
+    found = [json.loads(one) for one in (folder / "audit-000001.jsonl").read_text().splitlines()]
+    return [one for one in found if one["kind"] == "answer"]
+
+
+def test_a_turn_is_on_record_before_it_is_answered_and_masked(
+    tmp_path: Path, classifier: Agent
+) -> None:
+    server = Server(tmp_path, classifier)
+    audit(server.serving, Audit(folder=str(tmp_path / "audit"), texts=True))
+    ann = Caller("ann")
+    _, first = server.turn("a", "cheap chinese, write to ann@example.org", caller=ann)
+    (kept,) = lines(tmp_path / "audit")  # the answer is here, and so is its line
+    assert (kept["protocol"], kept["model"], kept["version"]) == ("dialogue", "dialogues", "town/2")
+    assert (kept["caller"], kept["status"], kept["reason"], kept["rows"]) == ("ann", 200, "", 1)
+    assert kept["texts"] == ["cheap chinese, write to [email]"]
+    (said,) = kept["answers"]
+    assert (said["dialogue"], said["turn"], said["answer"]) == ("a", 1, first["answer"])
+    assert said["action"] == "ask:area" and said["by"].startswith("rule: ")
+    assert "ann@" not in (tmp_path / "audit/audit-000001.jsonl").read_text()
+    assert server.turn("a", "indian", 5, caller=ann)[0] == 409
+    for close in server.serving.closed:
+        close()
+    refused = lines(tmp_path / "audit")[1]
+    assert (refused["status"], refused["reason"], refused["answers"]) == (409, "turn", [])
+
+
+def test_a_turn_is_within_the_server_s_limits(tmp_path: Path, classifier: Agent) -> None:
+    server = Server(tmp_path, classifier, limits=Limits(characters=20, body_mb=0.001))
+    status, found = server.turn("a", "x" * 21)
+    assert status == 400 and "at most 20 characters" in found["error"]
+    status, found = server.turn("a", "x" * 2000)
+    assert status == 413 and "at most 1048 bytes" in found["error"]
+    assert server.turn("a", "cheap chinese")[0] == 200
+    server.gate.draining = True
+    assert server.turn("a", "north", 2)[0] == 503
+
+
 def test_who_may_not_ask_the_model_may_not_talk(tmp_path: Path, understanding: Agent) -> None:
     server = Server(tmp_path, understanding)
     status, found = server.turn("a", "hello", caller=Caller("eve", may=False))
@@ -283,10 +332,10 @@ def test_how_to_talk_goes_with_a_dialogue(
     words = ["--agent", f"m={bundle}", "--root", str(tmp_path / "root"), option, str(file)]
 
     def by(fix: str) -> tuple[str, ...]:
-        (name,) = re.findall(r"(--\w+) SPEC", fix)
+        (name,) = re.findall(r"(--\w+) NAME", fix)
         return (name, str(tmp_path / "town.yaml"))
 
-    taken("pipelines/cli/asking.py", "Name its spec: --dialogue SPEC.",
+    taken("pipelines/cli/asking.py", "Name it: --dialogue NAME, or its spec.",
           lambda *more: serve(**given("serve", *words, *more)), by)  # fmt: skip
     by_whom = answers[0]["trace"]["choice"]["by"]
     assert by_whom.startswith("graph: " if option == "--policy" else "rule: ")

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertworks.serving.models.served import ServedModel
+from bertworks.serving.refusals import too_slow
+from bertworks.spec.limits import Limits
 from bertworks.spec.task import Task
 from bertworks.tasks.forms.form import Row
 
@@ -18,10 +20,11 @@ class OfModel:
 
     Args:
         model: Of task `understanding`; whatever version is its champion answers.
+        limits: Bound how long it is waited for.
     """
 
-    def __init__(self, model: ServedModel) -> None:
-        self._model = model
+    def __init__(self, model: ServedModel, limits: Limits) -> None:
+        self._model, self._limits = model, limits
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -37,7 +40,12 @@ class OfModel:
         """See `hearing.Answering`."""
         if self._loop is None:
             raise RuntimeError("the server has not begun")
-        return asyncio.run_coroutine_threadsafe(self._ask(rows), self._loop).result()
+        asked = asyncio.run_coroutine_threadsafe(self._ask(rows), self._loop)
+        try:
+            return asked.result(self._limits.seconds)
+        except TimeoutError:
+            asked.cancel()
+            raise too_slow(self._limits) from None
 
     async def _ask(self, rows: Sequence[Row]) -> Sequence[Mapping[str, Any]]:
         return await self._model.champion.work(rows).future

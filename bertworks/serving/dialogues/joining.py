@@ -10,14 +10,19 @@ from bertworks.dialogue import building
 from bertworks.dialogue.sessions import Room, SqliteStore
 from bertworks.serving.assembly import Serving
 from bertworks.serving.dialogues.asking import OfModel
-from bertworks.serving.dialogues.routes import Dialogues, described
+from bertworks.serving.dialogues.routes import Dialogues, asks, described
 from bertworks.spec.dialogue import Dialogue
 
 TASK = "understanding"
 
 
 def talking(
-    spec: Dialogue, folder: Path, sessions: Path, policy: Path | None = None
+    spec: Dialogue,
+    folder: Path,
+    sessions: Path,
+    policy: Path | None = None,
+    version: str = "",
+    digest: str = "",
 ) -> Callable[[Serving], None]:
     """What has a server talk.
 
@@ -29,6 +34,8 @@ def talking(
         folder: What its paths are relative to.
         sessions: Where dialogues are kept.
         policy: A learned policy; None: the spec's.
+        version: What the dialogue is called on record.
+        digest: Of its bundle; "": it has none.
 
     Raises:
         BertworksError: See `building.agent_of`; raised when the server is put together.
@@ -40,7 +47,7 @@ def talking(
         )
         understanding = None
         if model is not None:
-            asking = OfModel(model)
+            asking = OfModel(model, serving.limits)
             understanding = building.understanding_of(spec, asking, model.name)
 
             async def begun() -> None:
@@ -50,7 +57,9 @@ def talking(
         agent = building.agent_of(spec, folder, understanding, policy)
         store = SqliteStore(sessions, spec.sessions.minutes * 60)
         name = None if model is None else model.name
-        serving.routes += Dialogues(Room(agent, store), name, serving.limits).routes()
+        found = Dialogues(Room(agent, store), name, serving.limits, version, digest)
+        serving.routes += found.routes()
+        serving.asking.append(asks)
         first = next(iter(serving.models)).name
         serving.described.append(lambda one: described() if one.name == first else {})
 

@@ -28,18 +28,26 @@ from bertworks.dialogue.sessions import Answered, Conflict, Room
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving import reading
 from bertworks.serving.access.guard import check_model
-from bertworks.serving.exchange import CALLER
+from bertworks.serving.exchange import CALLER, EXCHANGE, Exchange
 from bertworks.serving.http.openapi import Schema, object_of, operation_of
 from bertworks.serving.http.routes import json
-from bertworks.serving.refusals import Refused
+from bertworks.serving.refusals import Refused, setting
 from bertworks.spec.limits import Limits
 
 PATH = "/v1/dialogues"
 MOST_BYTES = 262_144
 """Of a body: 10,000 characters and more, however they are escaped."""
 MOST_ACTS = 100
+PROTOCOL, NAME = "dialogue", "dialogues"
+"""What the audit log calls a turn's protocol, and its model."""
+_TURN = re.compile(PATH + "/[^/]+/turns")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _KNOWN = ("text", "acts", "turn", "trace")
+
+
+def asks(path: str) -> tuple[str, str] | None:
+    """Whether a path is a turn's, which is answered within limits and goes on record: see `Serving`."""
+    return (PROTOCOL, NAME) if _TURN.fullmatch(path) else None
 
 
 class Dialogues:
@@ -49,10 +57,15 @@ class Dialogues:
         room: Answers turns and keeps them.
         model: The served model that understands, which a caller must be allowed to ask; None: none.
         limits: Of bodies' nesting.
+        version: What the dialogue is called on record.
+        digest: Of its bundle.
     """
 
-    def __init__(self, room: Room, model: str | None, limits: Limits) -> None:
+    def __init__(
+        self, room: Room, model: str | None, limits: Limits, version: str = "", digest: str = ""
+    ) -> None:
         self._room, self._model, self._limits = room, model, limits
+        self._version, self._digest = version, digest
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
@@ -73,12 +86,19 @@ class Dialogues:
         owner, name = self._owner(request), _name(request)
         asked = reading.load(await _body(request), self._limits)
         said, number, trace = _asked(asked)
+        self._check_length(said)
+        exchange: Exchange = request.scope.get(EXCHANGE) or Exchange(PROTOCOL, NAME)
+        exchange.version, exchange.digest = self._version, self._digest
+        exchange.rows = [said if isinstance(said, str) else ", ".join(str(one.act) for one in said)]
+        exchange.stage("decode")
         caller = request.scope.get(CALLER)
         if caller is not None:
             caller.charge_texts(1)
         found: Answered = await run_in_threadpool(
             _kept, lambda: self._room.turn(owner, name, said, number)
         )
+        exchange.stage("compute")
+        exchange.answers = [on_record(name, found)]
         answer = {
             "dialogue": name,
             "turn": found.turn,
@@ -89,6 +109,14 @@ class Dialogues:
             "notices": found.trace["notices"],
         }
         return json({**answer, "trace": found.trace} if trace else answer)
+
+    def _check_length(self, said: str | list[Heard]) -> None:
+        most = self._limits.characters
+        if isinstance(said, str) and len(said) > most:
+            raise Refused(
+                400, "characters", f"A turn has at most {most} characters. Received: {len(said)}",
+                setting("characters", len(said)),
+            )  # fmt: skip
 
     async def _history(self, request: Request) -> Response:
         owner, name = self._owner(request), _name(request)
@@ -122,6 +150,15 @@ class Dialogues:
         if self._model is not None:
             check_model(caller, self._model)
         return "" if caller is None else str(caller.id)
+
+
+def on_record(name: str, found: Answered) -> dict[str, Any]:
+    """What the audit log has of an answer: what was said and why, and nothing that the user said."""
+    choice = found.trace["choice"]
+    return {
+        "dialogue": name, "turn": found.turn, "again": found.again, "answer": found.answer,
+        "action": choice["action"], "by": choice["by"], "knowledge": found.trace["knowledge"],
+    }  # fmt: skip
 
 
 def described() -> Schema:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from bertworks.serving import log
@@ -51,6 +51,10 @@ TIMEOUTS = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
 """Headers that say how many milliseconds the client, or the proxy before it, will wait."""
 
 
+Asking = Callable[[str], tuple[str, str] | None]
+"""From a path to the protocol and the name of what it asks; None: it asks nothing of that room."""
+
+
 class Gone(Exception):
     """The client went away."""
 
@@ -63,13 +67,19 @@ class Gate:
         limits: Of bodies, times and the line.
         line: Where requests stand; those that come over gRPC may stand in the same.
         observers: Told of every exchange; None: nobody is.
+        asking: Each knows paths of its room that ask for an answer as a model's do.
     """
 
     def __init__(
-        self, app: App, limits: Limits, line: Line, observers: Observers | None = None
+        self,
+        app: App,
+        limits: Limits,
+        line: Line,
+        observers: Observers | None = None,
+        asking: Sequence[Asking] = (),
     ) -> None:
         self.app, self.limits, self.line = app, limits, line
-        self.observers = observers or Observers()
+        self.observers, self._asking = observers or Observers(), asking
         self.draining = False
         self._reading = 0
         self.turned = Turned(lambda: self.line.waiting)
@@ -83,9 +93,9 @@ class Gate:
         began = time.perf_counter()
         exchange: Exchange | None = None
         try:
-            if (asked := asks(scope["path"])) is not None and scope["method"] == "POST":
+            if (asked := self._asks(scope["path"])) is not None and scope["method"] == "POST":
                 headers = dict(scope["headers"])
-                exchange = scope[EXCHANGE] = opened(asked.protocol, asked.model, scope, headers)
+                exchange = scope[EXCHANGE] = opened(*asked, scope, headers)
                 answer.exchange = exchange
                 await self._work(ticket, exchange, scope, headers, receive, answer)
             else:
@@ -105,6 +115,12 @@ class Gate:
                 exchange.end(answer.status, ticket.reason)
                 self.observers.tell(exchange)
             log.request(scope, answer.status, ticket.reason, time.perf_counter() - began)
+
+    def _asks(self, path: str) -> tuple[str, str] | None:
+        """Protocol and name of what a path asks; None: it asks nothing that stands in line."""
+        if (asked := asks(path)) is not None:
+            return asked.protocol, asked.model
+        return next((found for room in self._asking if (found := room(path)) is not None), None)
 
     async def drain(self, grace: float, tick: float = 0.2) -> None:
         """Answers what can be answered within `grace` seconds and refuses the rest, soon.
