@@ -85,12 +85,12 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 setup: $(VENV)/.runtime ## Set up the environment for running pipelines
 
 .PHONY: run
-run: $(VENV)/.runtime ## Run the whole way once, on real text (SPEC=examples/sentiment.yaml)
+run: $(VENV)/.runtime $(if $(shell grep -ls '^dialogue:' '$(SPEC)'),.venv-dialogue/.done) ## Run the whole way once, on real text (SPEC=examples/sentiment.yaml)
 	@$(BIN)/bertworks run $(SPEC)
 
 .PHONY: dialogue
 dialogue: SPEC := $(if $(filter command environment,$(firstword $(origin SPEC))),$(SPEC),examples/restaurant/dialogue.yaml)
-dialogue: .venv-dialogue/.done ## Learn a dialogue's policy (SPEC=examples/restaurant/dialogue.yaml)
+dialogue: .venv-dialogue/.done ## Learn a dialogue's policy alone (SPEC=examples/restaurant/dialogue.yaml)
 	@.venv-dialogue/bin/python -m bertworks.dialogue.learning.train '$(SPEC)' $(ARGS)
 
 .PHONY: test

@@ -3,3 +3,6 @@
 from bertworks import __version__
 
 IMAGE = f"bertworks/pipeline:{__version__}"
+
+LEARNING = f"bertworks/dialogue:{__version__}"
+"""The same with what learns policies of dialogues (docker/dialogue.Dockerfile)."""

@@ -35,6 +35,7 @@ from bertworks.storage.checkpoints import CODE
 from components import shown, tracked
 from components.contract import StepResult
 
+BOX = "BERTWORKS_BOX"
 DEBUG = "BERTWORKS_DEBUG"
 LOGS = "BERTWORKS_LOGS"
 RUNNER = "BERTWORKS_RUNNER_PID"
@@ -68,6 +69,8 @@ def launch(
     """
     die_with_runner()
     cpus.bound_threads(os.environ)
+    # Who runs the DAG may know it by a longer name: "understanding-gate", in that of a dialogue.
+    task = os.environ.get(BOX) or task
     os.environ[progress.STEP] = task
     _redirect_output(task)
     in_paths = {name: Path(artifact.path) for name, artifact in inputs.items()}

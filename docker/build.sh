@@ -57,7 +57,7 @@ for name in "$@"; do
   tag=bertworks/$name:$VERSION
   [ -f "$file" ] || fail "there is no $file." "one of: $(cd docker && echo *.Dockerfile | sed 's/\.Dockerfile//g')"
   own=()
-  [ "$name" != pipeline-gpu ] || own=(--build-arg "PIPELINE_IMAGE=bertworks/pipeline:$VERSION")
+  [[ "$name" != pipeline-gpu && "$name" != dialogue ]] || own=(--build-arg "PIPELINE_IMAGE=bertworks/pipeline:$VERSION")
   log=$(mktemp "${TMPDIR:-/tmp}/bertworks-$name.XXXXXX")
   start=$SECONDS
   echo "building $tag from $BASE_IMAGE (log: $log)"

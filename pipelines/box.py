@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -60,17 +60,20 @@ class Box:
         closes: It runs when all else is over, however that ended.
         secrets: What its pod gets from secrets, beyond what the spec's resources say.
         row: The line of the drawing in which it stands at least; else that of what it follows.
+        agent: In the DAG of a dialogue, which agent's DAG it is of; see `within`.
+        image: The field of the spec's `resources` that names its pod's image where no GPU is asked for.
+        task: What its step is told that it is, where that has a parameter `task`; its name by default.
     """
 
     name: str
     runs: str = ""
-    section: Callable[[Dag], Mapping[str, object]]
+    section: Callable[[Any], Mapping[str, object]]
     takes: Mapping[str, Sequence[Output]] = field(default_factory=dict)
     after: tuple[str, ...] = ()
-    there: Callable[[Dag], bool] = lambda dag: True
-    workers: Callable[[Dag], int] = lambda dag: 1
+    there: Callable[[Any], bool] = lambda dag: True
+    workers: Callable[[Any], int] = lambda dag: 1
     trains: bool = False
-    cached: Callable[[Dag], bool] = lambda dag: True
+    cached: Callable[[Any], bool] = lambda dag: True
     requests: tuple[str, str] = ("500m", "2Gi")
     seconds: float = 1.5
     varies: bool = False
@@ -79,8 +82,11 @@ class Box:
     goes_on: Mapping[Kind, str] = field(default_factory=dict)
     refuses: bool = False
     closes: bool = False
-    secrets: Callable[[Dag], Sequence[Secret]] = lambda dag: ()
+    secrets: Callable[[Any], Sequence[Secret]] = lambda dag: ()
     row: int = 0
+    agent: str = ""
+    task: str = ""
+    image: str = "image"
 
     @property
     def step(self) -> str:
@@ -96,3 +102,38 @@ class Box:
     def imports(self) -> list[str]:
         """The modules that it needs at work."""
         return [f"components.{self.step}.step", *self.ahead]
+
+
+def within(box: Box, dag: Dag, agent: str, row: int) -> Box:
+    """A box of an agent's DAG as it stands in the DAG of a dialogue, beside those of others.
+
+    It is told what it would be told where the agent is made alone, so that caches know it again.
+
+    Args:
+        box: It, as the table has it.
+        dag: The agent's own.
+        agent: What the agent is for, which the box's name begins with: "understanding-finetune".
+        row: Where the agent's first line is drawn.
+    """
+
+    def placed(name: str) -> str:
+        return f"{agent}-{name}"
+
+    return replace(
+        box,
+        name=placed(box.name),
+        runs=box.step,
+        task=box.name,
+        agent=agent,
+        row=row + box.row,
+        section=lambda _: box.section(dag),
+        takes={
+            parameter: tuple(Output(placed(one.box), one.name) for one in sources)
+            for parameter, sources in box.takes.items()
+        },
+        after=tuple(map(placed, box.after)),
+        there=lambda _: box.there(dag),
+        workers=lambda _: box.workers(dag),
+        cached=lambda _: box.cached(dag),
+        secrets=lambda _: box.secrets(dag),
+    )

@@ -10,15 +10,17 @@ from bertworks.data.sources.uri import parse
 from bertworks.errors import SpecError
 from bertworks.secrets import masked
 from bertworks.spec import AgentSpec
-from bertworks.spec.file import SpecFile
+from bertworks.spec.dialogue import DialogueSpec
+from bertworks.spec.file import DialogueFile, SpecFile
 from bertworks.storage.replacing import named_place_fault, replacing
 from pipelines.box import Kind
 from pipelines.dag import Dag, steps_at_work
-from pipelines.site import Kubeflow
+from pipelines.dialogue import DialogueDag
+from pipelines.site import InDialogue, Kubeflow
 
 
 def compile_agent(
-    loaded: SpecFile, out: Path, *, kind: Kind = "agent", store: str | None = None
+    loaded: SpecFile | DialogueFile, out: Path, *, kind: Kind = "agent", store: str | None = None
 ) -> None:
     """Writes the pipeline of a spec as YAML: the same spec and data give the same bytes anywhere.
 
@@ -39,13 +41,22 @@ def compile_agent(
 
     from pipelines.wiring import build
 
-    dag = dag_of(loaded, kind, store)
+    dag = (
+        dialogue_of(loaded, store)
+        if isinstance(loaded, DialogueFile)
+        else dag_of(loaded, kind, store)
+    )
     pipeline = build(dag, dag.sections())
     with replacing(out, ending=True, fault=named_place_fault) as beside:
         compiler.Compiler().compile(pipeline, str(beside))
 
 
-def dag_of(loaded: SpecFile, kind: Kind = "agent", store: str | None = None) -> Dag:
+def dag_of(
+    loaded: SpecFile,
+    kind: Kind = "agent",
+    store: str | None = None,
+    site: type[Kubeflow] = Kubeflow,
+) -> Dag:
     """The DAG of a spec as a cluster gets it.
 
     Raises:
@@ -56,12 +67,48 @@ def dag_of(loaded: SpecFile, kind: Kind = "agent", store: str | None = None) -> 
     from pipelines.resources import places
 
     prints = fingerprints(loaded.spec, loaded.folder, _on_the_volume(loaded))
+    here = site(store or places(loaded.spec.resources).store, prints)
+    return Dag(loaded.spec, here, kind)
+
+
+def dialogue_of(loaded: DialogueFile, store: str | None = None) -> DialogueDag:
+    """The DAG of a dialogue as a cluster gets it.
+
+    Raises:
+        SpecError: A file of the dialogue or a source of its agents lies where pods cannot see it.
+        SourceError: A source cannot be looked at.
+    """
+    from bertworks.data.sources.fingerprints import UNSEEN, of_file
+    from pipelines.resources import places
+
+    said = loaded.spec.dialogue
+    learn, policy, judge = said.learn, said.policy, loaded.spec.judge
+    files = {
+        ("dialogue", "learn", "start"): learn.start if learn.start not in ("rules", "nothing") else None,
+        ("dialogue", "learn", "measured"): learn.measured,
+        ("dialogue", "policy", "graph"): None if learn.enabled else policy.graph,
+        ("judge", "sessions"): judge.sessions,
+    }  # fmt: skip
+    for key, file in files.items():
+        if file is not None:
+            _check_seen(loaded, key, file, file)
+    base = said.knowledge
+    prints = {"knowledge": UNSEEN}
+    if parse(base.uri).kind == "local":
+        _check_seen(loaded, ("dialogue", "knowledge", "uri"), parse(base.uri).outer, base.uri)
+    else:
+        prints["knowledge"] = of_file(base.uri, base.sha256, loaded.folder)
     site = Kubeflow(store or places(loaded.spec.resources).store, prints)
-    return Dag(loaded.spec, site, kind)
+    agents = {
+        name: dag_of(one, store=site.store, site=InDialogue) for name, one in loaded.agents.items()
+    }
+    return DialogueDag(loaded.spec, site, agents)
 
 
-def notes(spec: AgentSpec) -> Iterator[str]:
+def notes(spec: AgentSpec | DialogueSpec) -> Iterator[str]:
     """What a spec says of the cluster without effect, or with one that may surprise."""
+    if isinstance(spec, DialogueSpec):
+        return
     resources = spec.resources
     if spec.minutes is not None:
         yield "minutes bounds a run on this machine; on a cluster the search alone, by tune.share"
@@ -118,7 +165,9 @@ def _on_the_volume(loaded: SpecFile) -> set[str]:
     return found
 
 
-def _check_seen(loaded: SpecFile, key: tuple[str | int, ...], path: str, said: str) -> None:
+def _check_seen(
+    loaded: SpecFile | DialogueFile, key: tuple[str | int, ...], path: str, said: str
+) -> None:
     volume = loaded.spec.resources.volume
     if volume.claim and posixpath.normpath(path).startswith(f"{volume.mount}/"):
         return
@@ -126,6 +175,8 @@ def _check_seen(loaded: SpecFile, key: tuple[str | int, ...], path: str, said: s
     fix = (
         "Write `baseline: none`"
         if key[0] == "validate"
+        else "Leave it out"
+        if key[0] == "judge"
         else "Put it into a bucket (s3://, gs://, https://) or a package (pypi://, npm://, hf://)"
     )
     if volume.claim:

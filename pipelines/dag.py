@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import bertworks
 from bertworks.spec import AgentSpec
+from bertworks.spec.cluster import Resources
+from bertworks.spec.track import Track
 from pipelines.box import KINDS, Box, Kind
 from pipelines.boxes import TABLE
 from pipelines.graph import Graph
 from pipelines.provenance import Provenance, provenance_of
 from pipelines.sections import as_json
 from pipelines.site import Kubeflow, Site
+
+
+class Declared(Protocol):
+    """What every spec says, be it an agent's or a dialogue's."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def resources(self) -> Resources: ...
+    @property
+    def track(self) -> Track: ...
+    def model_dump(self, *, mode: str, by_alias: bool) -> dict[str, Any]: ...
+
+
+class AnyDag(Protocol):
+    """What whoever wires and runs a DAG asks of it: `Dag`, or `pipelines.dialogue.DialogueDag`."""
+
+    @property
+    def spec(self) -> Declared: ...
+    @property
+    def site(self) -> Site: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def graph(self) -> Graph: ...
+    @property
+    def boxes(self) -> tuple[Box, ...]: ...
+    @property
+    def provenance(self) -> Provenance: ...
+
+    def owner(self, box: Box) -> AnyDag:
+        """The DAG whose spec says what a box's pod gets."""
+        ...
+
+    def sections(self) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +89,10 @@ class Dag:
         """The boxes that are there, in running order."""
         return self.graph.boxes
 
+    def owner(self, box: Box) -> AnyDag:
+        """Itself: it has no other agents' boxes."""
+        return self
+
     @cached_property
     def provenance(self) -> Provenance:
         """What it is made of."""
@@ -53,16 +100,14 @@ class Dag:
 
     def sections(self) -> dict[str, str]:
         """Each box's part of the spec, as JSON: the settings, and what tells the code."""
-        return {
-            box.name: as_json(
-                {
-                    "bertworks": bertworks.__version__,
-                    **self.site.stamp(box),
-                    "settings": box.section(self),
-                }
-            )
-            for box in self.boxes
-        }
+        return {box.name: section_of(box, self) for box in self.boxes}
+
+
+def section_of(box: Box, dag: AnyDag) -> str:
+    """A box's part of the spec, as JSON."""
+    said: dict[str, Any] = {"bertworks": bertworks.__version__, **dag.site.stamp(box)}
+    settings: Mapping[str, object] = box.section(dag)
+    return as_json({**said, "settings": settings})
 
 
 def pipeline_name(agent: str, kind: Kind) -> str:

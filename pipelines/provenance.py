@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import bertworks
 from bertworks.spec import AgentSpec
+from bertworks.spec.dialogue import DialogueSpec
 
 DIGITS = 16
 
@@ -42,7 +43,7 @@ class Provenance:
         }
 
 
-def provenance_of(spec: AgentSpec, fingerprints: Mapping[str, str]) -> Provenance:
+def provenance_of(spec: AgentSpec | DialogueSpec, fingerprints: Mapping[str, str]) -> Provenance:
     """The provenance of a run of a spec on data with these fingerprints."""
     said = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return Provenance(

@@ -20,11 +20,11 @@ from bertworks import failures
 from bertworks.spec.cluster import NodeMatch, Resources, StepResources
 from bertworks.storage.checkpoints import ROOT as CHECKPOINTS
 from components import tracked
-from components.launch import TIMEOUT
+from components.launch import BOX, TIMEOUT
 
 if TYPE_CHECKING:
     from pipelines.box import Box
-    from pipelines.dag import Dag
+    from pipelines.dag import AnyDag
 
 USER = 10001  # that the images run as
 RETRIES_ON_SPOT = 5
@@ -65,7 +65,7 @@ def places(resources: Resources) -> Places:
     return Places(store, resources.checkpoints, f"{beside}/failures")
 
 
-def apply_resources(task: Any, box: Box, dag: Dag) -> None:
+def apply_resources(task: Any, box: Box, dag: AnyDag) -> None:
     """Gives one task its image, resources, place, retries, environment, volume and labels.
 
     Args:
@@ -75,7 +75,7 @@ def apply_resources(task: Any, box: Box, dag: Dag) -> None:
     """
     resources = dag.spec.resources
     chosen = resources.of(box.step)
-    _set_image(task, chosen, resources)
+    _set_image(task, chosen, resources, box)
     _set_amounts(task, chosen, box)
     _set_nodes(task, chosen, resources)
     _set_retries(task, chosen)
@@ -86,10 +86,10 @@ def apply_resources(task: Any, box: Box, dag: Dag) -> None:
     _set_secrets(task, box, dag)
 
 
-def _set_image(task: Any, chosen: StepResources, resources: Resources) -> None:
+def _set_image(task: Any, chosen: StepResources, resources: Resources, box: Box) -> None:
     from kfp import kubernetes
 
-    shared = resources.gpu_image if chosen.gpu else resources.image
+    shared = resources.gpu_image if chosen.gpu else getattr(resources, box.image)
     task.set_container_image(chosen.image or shared)
     kubernetes.set_image_pull_policy(task, resources.image_pull_policy)
     if resources.image_pull_secrets:
@@ -167,6 +167,8 @@ def _set_environment(task: Any, chosen: StepResources, box: Box, kept: Places) -
 
     values = dict(chosen.env)
     values[failures.ROOT] = kept.failures
+    if box.agent:  # several boxes of the DAG run its step: which one it is
+        values[BOX] = box.name
     if box.trains and kept.checkpoints:
         values[CHECKPOINTS] = kept.checkpoints
     if chosen.ephemeral_storage:
@@ -181,7 +183,7 @@ def _set_environment(task: Any, chosen: StepResources, box: Box, kept: Places) -
     )
 
 
-def _set_tracking(task: Any, dag: Dag) -> None:
+def _set_tracking(task: Any, dag: AnyDag) -> None:
     """In the environment, so that another server leaves the caches of the steps whole."""
     track = dag.spec.track
     if track.mlflow is not None:
@@ -205,7 +207,7 @@ def _set_volumes(task: Any, chosen: StepResources, resources: Resources) -> None
         kubernetes.empty_dir_mount(task, "shm", "/dev/shm", medium="Memory", size_limit=shared)
 
 
-def _set_labels(task: Any, box: Box, dag: Dag) -> None:
+def _set_labels(task: Any, box: Box, dag: AnyDag) -> None:
     from kfp import kubernetes
 
     labels = {
@@ -218,7 +220,7 @@ def _set_labels(task: Any, box: Box, dag: Dag) -> None:
         kubernetes.add_pod_label(task, key, value)
 
 
-def _set_secrets(task: Any, box: Box, dag: Dag) -> None:
+def _set_secrets(task: Any, box: Box, dag: AnyDag) -> None:
     """Without one the pod starts all the same."""
     from kfp import kubernetes
 

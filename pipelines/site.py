@@ -20,7 +20,7 @@ from bertworks.spec.file import SpecFile
 
 if TYPE_CHECKING:
     from pipelines.box import Box
-    from pipelines.dag import Dag
+    from pipelines.dag import AnyDag
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CODE_ENDINGS = (".py", ".j2", ".css")
@@ -58,7 +58,7 @@ class Site:
         """What tells the code that the box will run, beyond the package's version."""
         raise NotImplementedError
 
-    def equip(self, task: Any, box: Box, dag: Dag) -> None:
+    def equip(self, task: Any, box: Box, dag: AnyDag) -> None:
         """Gives the KFP task of a box what its process needs there."""
         raise NotImplementedError
 
@@ -89,7 +89,7 @@ class Laptop(Site):
         """A fingerprint of the code, as it may change between two runs."""
         return {"code": code_fingerprint(box.step)}
 
-    def equip(self, task: Any, box: Box, dag: Dag) -> None:
+    def equip(self, task: Any, box: Box, dag: AnyDag) -> None:
         """Nothing: pods' settings mean nothing here. A retry would only repeat a failure, and change
         the cache's key."""
 
@@ -108,11 +108,17 @@ class Kubeflow(Site):
         """Nothing: the image's tag tells it."""
         return {}
 
-    def equip(self, task: Any, box: Box, dag: Dag) -> None:
+    def equip(self, task: Any, box: Box, dag: AnyDag) -> None:
         """Image, resources, nodes, retries, environment, volumes and labels."""
         from pipelines.resources import apply_resources
 
         apply_resources(task, box, dag)
+
+
+class InDialogue(Kubeflow):
+    """Pods of an agent that is made for a dialogue: with that it is served, and not by itself."""
+
+    deploys = False
 
 
 def _champion(store: str, spec: AgentSpec) -> str | None:

@@ -7,10 +7,10 @@ from typing import Any
 from kfp import dsl
 
 from pipelines.box import Box, Output
-from pipelines.dag import Dag
+from pipelines.dag import AnyDag
 
 
-def build(dag: Dag, sections: Mapping[str, str]) -> Any:
+def build(dag: AnyDag, sections: Mapping[str, str]) -> Any:
     """The KFP pipeline of a DAG.
 
     Args:
@@ -45,7 +45,7 @@ def box_of_task(pipeline_spec: Any) -> dict[str, str]:
 class _Wiring:
     """Adds boxes to the KFP pipeline that is being built."""
 
-    def __init__(self, dag: Dag, sections: Mapping[str, str]) -> None:
+    def __init__(self, dag: AnyDag, sections: Mapping[str, str]) -> None:
         self._dag, self._sections = dag, sections
         self._branches = dag.graph.branches(dag.kind)
         self._tasks: dict[str, dsl.PipelineTask] = {}
@@ -77,7 +77,7 @@ class _Wiring:
             parameter: self._output(source) for parameter, source in dag.graph.takes(box).items()
         }
         if "task" in (component.component_spec.inputs or {}):
-            given["task"] = box.name
+            given["task"] = box.task or box.name
         workers = box.workers(dag)
         if workers > 1:
             shards = [str(number) for number in range(workers)]
@@ -94,7 +94,8 @@ class _Wiring:
                 task.after(self._tasks[name])
         # What reads a compiled pipeline, or a run of one, finds the box there.
         task.set_display_name(box.name)
-        dag.site.equip(task, box, dag)
+        owner = dag.owner(box)
+        owner.site.equip(task, box, owner)
         if not box.cached(dag):
             task.set_caching_options(False)
         return task

@@ -24,7 +24,7 @@ from bertworks.contracts.files import File
 MODULES = (
     "examples", "statistics", "tokens", "history", "tuned", "metrics", "latency", "agent", "bundle",
     "known", "index", "confidence", "reference", "decision", "registered", "retraining", "versions",
-    "upgrades", "runs",
+    "upgrades", "runs", "dialogue",
 )  # fmt: skip
 _PLACE = re.compile(r"^\{\{(\w+)\.(\w+)\}\}$", re.M)
 _ENTRY = re.compile(r"^ {8}(\w+): ((?:.*\n?)(?: {12,}.*\n?)*)", re.M)

@@ -39,6 +39,7 @@ class Record:
         parents: Name to digest of what the bundle was made from.
         parts: "model" and "examples", where they were kept, to their digests.
         facts: How it was made.
+        task: "dialogue" where the bundle is a dialogue's; else left out, and its agent.json tells.
         format: Of the record; 1 was written before there were seals.
         seal: sha256 of all that it says.
     """
@@ -52,6 +53,7 @@ class Record:
     parents: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     facts: Made = Made()
+    task: str | None = field(default=None, metadata=OMIT)
     format: int = 2
     seal: str | None = field(default=None, metadata=OMIT)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from bertworks.data.utterances.making import held_out
 from bertworks.dialogue.agent import DialogueAgent, Source
 from bertworks.dialogue.answers import Answers, Templates
 from bertworks.dialogue.answers.words import read_values
@@ -19,11 +18,13 @@ from bertworks.dialogue.policies.graph import Graph
 from bertworks.dialogue.policies.rules import DEFAULT, Rule
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.goals import Habits
-from bertworks.dialogue.simulation.speaking import Speaker
 from bertworks.dialogue.understanding import Keywords, Understanding
 from bertworks.errors import SpecError
 from bertworks.spec.dialogue import Dialogue
 from bertworks.spec.task import Task
+
+if TYPE_CHECKING:
+    from bertworks.dialogue.simulation.speaking import Speaker
 
 
 class TrainedAgent(Answering, Protocol):
@@ -184,6 +185,10 @@ def speaker_of(spec: Dialogue, folder: Path) -> Speaker:
             "dialogue.learn.utterances names no file: simulated users have no words.",
             "Name a setting of masked utterances, as examples/restaurant/utterances.yaml.",
         )
+    # What reads rows needs packages that the environment which learns policies does not have.
+    from bertworks.data.utterances.making import held_out
+    from bertworks.dialogue.simulation.speaking import Speaker
+
     domain = domain_of(spec)
     setting, utterances = held_out(folder / spec.learn.utterances, spec.learn.utterances)
     return Speaker(utterances, Hearing(domain, _other_words(spec)), domain, setting.variants)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bertworks.dialogue.actions import Situation, names_of
 from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.sessions import SqliteStore
 from bertworks.dialogue.simulation.episode import SUCCESS, TURN
 from bertworks.dialogue.trace import Trace
 from bertworks.dialogue.turns import Turn, Turns
@@ -37,6 +39,22 @@ class Kept:
             return self.outcome
         last = self.traces[-1].state
         return float(last.closing and bool(last.offered) and not last.requested)
+
+
+GOING_ON_SECONDS = 3600.0
+"""A dialogue that has not ended may still go on for so long after its last turn."""
+
+
+def kept_in(store: SqliteStore) -> tuple[list[Kept], int]:
+    """The dialogues of a store that are over, and how many may still go on."""
+    over, going_on = [], 0
+    for stored, traces in store.all():
+        open_ = not stored.state["ended"] and stored.outcome is None
+        if open_ and stored.changed > time.time() - GOING_ON_SECONDS:
+            going_on += 1
+        else:
+            over.append(Kept([Trace.from_json(one) for one in traces], stored.outcome))
+    return over, going_on
 
 
 def turns_of(dialogues: Iterable[Kept], knowledge: Knowledge) -> tuple[Turns, list[Notice]]:

@@ -23,6 +23,7 @@ Shares = Callable[[NDArray[np.float32], NDArray[np.bool_]], Floats]
 """From features and possible actions of turns to a policy's probabilities: `policies.Graph.shares`."""
 
 FEWEST = 50
+FEWEST_EFFECTIVE = 30
 _SWEEPS = 25
 _RIDGE = 1.0
 
@@ -58,9 +59,24 @@ class Judged:
     effective: float
 
     @property
+    def told(self) -> bool:
+        """Whether the logs say enough of this policy to go by."""
+        return not self.reason
+
+    @property
+    def reason(self) -> str:
+        """Why they do not; "" where they do."""
+        if self.effective >= FEWEST_EFFECTIVE:
+            return ""
+        return (
+            f"{self.dialogues:,} dialogues are worth {self.effective:.0f} for this policy, which does "
+            f"other things; {FEWEST_EFFECTIVE} are needed"
+        )
+
+    @property
     def better(self) -> bool:
         """Whether the policy is better than that of the logs by more than chance."""
-        return self.gain_low > 0
+        return self.told and self.gain_low > 0
 
 
 def judge(turns: Turns, shares: Shares, *, seed: int = 0, resamples: int = 1000) -> Judged:

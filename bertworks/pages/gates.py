@@ -22,6 +22,9 @@ _TITLES = {
     "beat_noise": "above the champion by more than the noise",
     "finds_new_labels": "new labels are found",
     "keeps_old_labels": "old labels: drop against the champion",
+    "true_answers": "untrue answers",
+    "beat_rules": "above the rules",
+    "offline": "by kept dialogues",
 }
 _ON = {
     "minimum": "the score",
@@ -34,6 +37,9 @@ _ON = {
     "beat_floor": "the floor",
     "beat_champion": "the champion",
     "beat_noise": "the champion",
+    "true_answers": "untrue answers",
+    "beat_rules": "the rules",
+    "offline": "kept dialogues",
 }
 _VERDICTS: dict[str, tuple[str, BadgeKind]] = {
     "promoted": ("passed", "good"),

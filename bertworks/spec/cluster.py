@@ -93,8 +93,8 @@ class NodeMatch(Section):
 
 # Set on every pod by bertworks or KFP; a spec that set them too would break retries or records.
 OWN_VARIABLES = (
-    "BERTWORKS_CHECKPOINTS", "BERTWORKS_FAILURES", "BERTWORKS_NODE", "BERTWORKS_TIMEOUT",
-    "KFP_RUN_ID", "KFP_POD_NAME", "KFP_POD_UID",
+    "BERTWORKS_BOX", "BERTWORKS_CHECKPOINTS", "BERTWORKS_FAILURES", "BERTWORKS_NODE",
+    "BERTWORKS_TIMEOUT", "KFP_RUN_ID", "KFP_POD_NAME", "KFP_POD_UID",
 )  # fmt: skip
 _SECRET_NAME = re.compile(
     r"(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
@@ -107,7 +107,9 @@ class StepResources(Section):
     """What one step's pod asks for. Local runs ignore it."""
 
     image: Image | None = Field(
-        None, description="None: resources.gpu_image with GPUs, else resources.image."
+        None,
+        description="None: resources.gpu_image with GPUs, else resources.image (learn_policy: "
+        "dialogue_image).",
     )
     cpu: Cpu | None = Field(
         None,
@@ -245,6 +247,10 @@ class Resources(Section):
     image: Image = Field(f"bertworks/pipeline:{__version__}", description="Image of the steps.")
     gpu_image: Image = Field(
         f"bertworks/pipeline-gpu:{__version__}", description="Image of steps that ask for GPUs."
+    )
+    dialogue_image: Image = Field(
+        f"bertworks/dialogue:{__version__}",
+        description="Image of the step that learns policies of dialogues.",
     )
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     image_pull_secrets: list[Annotated[str, Field(pattern=KUBERNETES_NAME)]] = []

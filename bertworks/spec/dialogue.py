@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from bertworks.secrets import masked, secret_in
+from bertworks.spec.cluster import Resources
 from bertworks.spec.section import Section
 from bertworks.spec.task import Fraction
+from bertworks.spec.track import Track
 
 Condition = Literal[
     "always", "goodbye", "unclear", "doubtful", "requested", "nothing_matches", "many_matches",
@@ -116,8 +118,13 @@ class Users(Section):
 
 
 class LearnPolicy(Section):
-    """How a policy is learned with simulated users; `make dialogue` does it."""
+    """How a policy is learned with simulated users."""
 
+    enabled: bool = Field(
+        True,
+        description="Whether a run learns a policy. Else the dialogue that it registers goes by "
+        "`policy.graph`, or by the rules.",
+    )
     steps: int = Field(200_000, ge=0, description="Turns; 0: it imitates its start alone.")
     seed: int = Field(42, ge=0)
     start: Literal["rules", "nothing"] | str = Field(
@@ -189,12 +196,79 @@ class Dialogue(Section):
         return self
 
 
+class SubAgent(Section):
+    """An agent that a dialogue is made with: trained, compressed and gated in the same run."""
+
+    spec: str = Field(description="Path of its spec, from this spec's folder.")
+    set: dict[str, Any] = Field(
+        {}, description="Settings over those of its spec: {finetune.epochs: 2}."
+    )
+
+
+class SubAgents(Section):
+    """The agents that a dialogue is made with."""
+
+    understanding: SubAgent | None = Field(
+        None,
+        description="Of task `understanding`: what users say; none: values of the knowledge base and "
+        "lists of words.",
+    )
+
+
+class JudgePolicy(Section):
+    """How the policy is judged before it may talk to anybody."""
+
+    dialogues: int = Field(
+        500,
+        ge=50,
+        description="With simulated users, none of whom it learned from, at each rate of errors.",
+    )
+    seed: int = Field(7, ge=0)
+    sessions: str | None = Field(
+        None,
+        description="File in which a server keeps its dialogues (`serve --sessions`): what they say of "
+        "the new policy. On a cluster a path on the volume.",
+    )
+
+
+class DialogueGates(Section):
+    """Rules that a dialogue must meet. None: not asked."""
+
+    minimum: Fraction | None = Field(
+        None,
+        description="Least success (goal met, true to the knowledge base) with simulated users, as the "
+        "mean over the rates of errors.",
+    )
+    beat_rules: bool = Field(
+        True,
+        description="A learned policy is not worse than the rules with the same users, by more than "
+        "chance.",
+    )
+    offline: bool = Field(
+        True,
+        description="Where `judge.sessions` has dialogues: by them, the lower bound of what the new "
+        "policy gains over the one that talked is at least `-max_loss`. Too few dialogues to tell are a "
+        "no.",
+    )
+    max_loss: float = Field(
+        0.0, ge=0, description="Reward of a dialogue that the lower bound may be below 0 by."
+    )
+
+
 class DialogueSpec(Section):
-    """A spec of a dialogue: its name, and the section above."""
+    """A spec of a dialogue: its name, the agents that it is made with, and the section above."""
 
     name: str = Field(
         pattern="^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$",
         description="Lower-case letters, digits and dashes.",
     )
     description: str = Field("", description="What the agent is for.")
+    agents: SubAgents = Field(default_factory=SubAgents)
     dialogue: Dialogue
+    judge: JudgePolicy = Field(default_factory=JudgePolicy)
+    gates: DialogueGates = Field(default_factory=DialogueGates)
+    resources: Resources = Field(
+        default_factory=Resources,
+        description="Of the dialogue's own steps; those of `agents` get what their specs say.",
+    )
+    track: Track = Field(default_factory=Track)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bertworks.bounded_yaml import Key
 from bertworks.errors import SpecError
 from bertworks.secrets import masked
 from bertworks.spec import AgentSpec, Base, presets
+from bertworks.spec.dialogue import DialogueSpec
 
 Read = TypeVar("Read", bound=BaseModel)
 
@@ -47,6 +49,66 @@ class SpecFile:
         return self.path.resolve().parent
 
 
+@dataclass(frozen=True)
+class DialogueFile:
+    """A dialogue's spec as read, with the specs of the agents that it is made with.
+
+    Attributes:
+        spec: The validated spec.
+        path: The file it was read from.
+        origins: See `SpecFile`.
+        agents: What each is for ("understanding") to its spec.
+    """
+
+    spec: DialogueSpec
+    path: Path
+    origins: Mapping[Key, str]
+    agents: Mapping[str, SpecFile]
+
+    @property
+    def folder(self) -> Path:
+        """Relative paths in the spec are relative to this folder."""
+        return self.path.resolve().parent
+
+
+def load_any(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile | DialogueFile:
+    """Reads a spec, of an agent or of a dialogue: the latter has a `dialogue` section.
+
+    Args:
+        path: The YAML file.
+        overrides: See `load`.
+
+    Raises:
+        SpecError: See `load`; or an agent of a dialogue is of another task than it needs.
+    """
+    file = Path(path)
+    content, origins = _content(file, overrides)
+    if "dialogue" not in content:
+        spec = _validated(content, origins, str(file), AgentSpec)
+        return SpecFile(spec=spec, path=file, origins=origins)
+    made = _validated(content, origins, str(file), DialogueSpec)
+    agents = {}
+    for name, agent in made.agents:
+        if agent is None:
+            continue
+        settings = [f"{key}={_in_yaml(value)}" for key, value in agent.set.items()]
+        agents[name] = load(file.resolve().parent / agent.spec, settings)
+        kind = agents[name].spec.task.kind.name
+        if kind != name:
+            where = origins.get(("agents", name, "spec"), str(file))
+            raise SpecError(
+                f"{where}: `agents.{name}` takes a spec of task.type: {name}. Received: {agent.spec}, "
+                f"of task.type: {agents[name].spec.task.type}",
+                "Name another spec.",
+            )
+    return DialogueFile(made, file, origins, agents)
+
+
+def _in_yaml(value: Any) -> str:
+    """A setting as `--set` takes it, on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
     """Reads and validates a spec.
 
@@ -59,6 +121,13 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
     """
     file = Path(path)
     content, origins = _content(file, overrides)
+    if "dialogue" in content:
+        raise SpecError(
+            f"{origins.get(('dialogue',), file)}: this is the spec of a dialogue, and this command "
+            "takes an agent's.",
+            "For a dialogue there are run, step, compile, submit, chat and serve --dialogue; its "
+            "agents' specs are files of their own.",
+        )
     return SpecFile(
         spec=_validated(content, origins, str(file), AgentSpec), path=file, origins=origins
     )

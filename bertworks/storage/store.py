@@ -92,6 +92,11 @@ class Version:
         """What the register step noted about how it was made."""
         return self.record.facts if self.record else Made()
 
+    @property
+    def talks(self) -> bool:
+        """Whether it is a dialogue, and no single agent."""
+        return self.record is not None and self.record.task == "dialogue"
+
     def has(self, part: str) -> bool:
         """Whether "model" or "examples" was kept with it."""
         return self.record is not None and part in self.record.parts
@@ -318,6 +323,7 @@ class Store:
             parents=dict(bundle.parents),
             parts={part: kept.digest for part, kept in parts.items()},
             facts=made,
+            task=bundle.metadata.get("task"),
         )
         folders = {part: kept.path for part, kept in parts.items()}
         with self._place.turn(name):

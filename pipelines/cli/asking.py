@@ -6,12 +6,15 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bertworks.errors import BertworksError, SpecError
 from pipelines.cli.options import DebugOption, RootOption
+
+if TYPE_CHECKING:
+    from pipelines.cli.spoken import Spoken
 
 OBSERVING = "What it tells"
 ACCESS = "Who may ask"
@@ -311,10 +314,12 @@ def serve(
         ),
     ] = None,
     dialogue: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="A spec with a `dialogue` section: its turns are answered at /v1/dialogues. The first "
-            "model of task understanding understands them; lists of words where there is none.",
+            help="A dialogue that a run has made (NAME, NAME/VERSION or a folder), or a spec with a "
+            "`dialogue` section: its turns are answered at /v1/dialogues. The first model of task "
+            "understanding understands them, by default the one that the dialogue was made with; lists "
+            "of words where there is none.",
             rich_help_panel=DIALOGUES,
         ),
     ] = None,
@@ -365,6 +370,17 @@ def serve(
     from pipelines.cli.served import limits_of, models_of, observing_of, section_of
 
     joins: list[Any] = []
+    if dialogue is not None:
+        spoken, join = _dialogue(dialogue, policy, sessions, store, root)
+        joins.append(join)
+        if not agent and not follow and spoken.understanding is not None:
+            agent = [f"understanding={spoken.understanding}"]
+            store = None  # it lies in the dialogue, which is here by now
+    elif policy is not None or sessions is not None:
+        raise BertworksError(
+            "--policy and --sessions say how to talk, and no dialogue is served.",
+            "Name it: --dialogue NAME, or its spec.",
+        )
     if follow:
         from bertworks.serving.upgrades.joining import following
         from pipelines.cli.following import Given, followed
@@ -390,13 +406,6 @@ def serve(
                 "Give --follow too.",
             )
         models, said = models_of(agent or [], name, store, digest, partial(_located, root=root))
-    if dialogue is not None:
-        joins.append(_dialogue(dialogue, policy, sessions, root))
-    elif policy is not None or sessions is not None:
-        raise BertworksError(
-            "--policy and --sessions say how to talk, and no dialogue is served.",
-            "Name its spec: --dialogue SPEC.",
-        )
     shows = (said.get("page") or {}).get("enabled", True) if page is None else page
     serve_models(
         models,
@@ -429,16 +438,18 @@ def serve(
     )
 
 
-def _dialogue(spec: Path, policy: Path | None, sessions: Path | None, root: str | None) -> Any:
-    """What has the server talk."""
+def _dialogue(
+    given: str, policy: Path | None, sessions: Path | None, store: str | None, root: str | None
+) -> tuple[Spoken, Any]:
+    """The dialogue that is named, and what has the server talk."""
     from bertworks.serving.dialogues.joining import talking
-    from bertworks.spec.dialogue import DialogueSpec
-    from bertworks.spec.file import load_as
+    from bertworks.storage.store import Store
+    from pipelines.cli.spoken import find
     from pipelines.local.root import find_root
 
-    section = load_as(DialogueSpec, spec).dialogue
+    found = find(given, Store(store) if store is not None else _store(root))
     place = sessions or find_root(root).path / "sessions.db"
-    return talking(section, spec.resolve().parent, place, policy)
+    return found, talking(found.section, found.folder, place, policy, found.shown, found.digest)
 
 
 def _store(root: str | None) -> Any:

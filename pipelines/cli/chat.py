@@ -13,11 +13,18 @@ from pipelines.cli.options import DebugOption, RootOption, SetOption
 
 if TYPE_CHECKING:
     from bertworks.dialogue.understanding import Understanding
-    from bertworks.spec.dialogue import Dialogue
+    from pipelines.cli.spoken import Spoken
 
 
 def chat(
-    spec: Annotated[Path, typer.Argument(help="A spec with a `dialogue` section.", metavar="SPEC")],
+    dialogue: Annotated[
+        str,
+        typer.Argument(
+            help="A spec with a `dialogue` section; or a dialogue that a run has made: NAME, "
+            "NAME/VERSION or NAME/latest in the model store, or a folder.",
+            metavar="DIALOGUE",
+        ),
+    ],
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -30,7 +37,8 @@ def chat(
         typer.Option(
             "--agent",
             help="What understands: a bundle of task `understanding`, a folder or NAME in the model "
-            "store; values of the knowledge base and lists of words when not given.",
+            "store. What the dialogue was made with by default, else values of the knowledge base and "
+            "lists of words.",
         ),
     ] = None,
     trace: Annotated[
@@ -50,7 +58,7 @@ def chat(
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Talk with the agent of SPEC: a line a turn, from the terminal or stdin.
+    """Talk with DIALOGUE: a line a turn, from the terminal or stdin.
 
     The dialogue is kept, and goes on with --session after a crash or a goodnight. An empty line is said
     as such; the end of the input ends the talk.
@@ -58,20 +66,21 @@ def chat(
     from bertworks.dialogue import building
     from bertworks.dialogue.sessions import Room, SqliteStore
     from bertworks.dialogue.trace import Trace
-    from bertworks.spec.dialogue import DialogueSpec
-    from bertworks.spec.file import load_as
+    from bertworks.storage.store import Store
+    from pipelines.cli.spoken import find
     from pipelines.local.root import find_root
 
-    section, folder = load_as(DialogueSpec, spec, set_ or []).dialogue, spec.resolve().parent
-    understanding = _understanding(agent, root, section) if agent is not None else None
-    talking = building.agent_of(section, folder, understanding, policy)
+    spoken = find(dialogue, Store(str(find_root(root).models)), set_)
+    section = spoken.section
+    understanding = _understanding(agent, root, spoken)
+    talking = building.agent_of(section, spoken.folder, understanding, policy)
     place = sessions or find_root(root).path / "sessions.db"
     room = Room(talking, SqliteStore(place, section.sessions.minutes * 60))
     name = session or uuid.uuid4().hex[:12]
     if understanding is None:
         typer.echo(
-            "note: no --agent was named; turns are understood by values of the knowledge base and "
-            "lists of words",
+            "note: nothing trained understands here (--agent); turns are understood by values of the "
+            "knowledge base and lists of words",
             err=True,
         )
     earlier = room.history("", name)
@@ -106,10 +115,14 @@ def _line() -> str | None:
     return line.rstrip("\r\n") if line else None
 
 
-def _understanding(agent: str, root: str | None, section: Dialogue) -> Understanding:
+def _understanding(agent: str | None, root: str | None, spoken: Spoken) -> Understanding | None:
+    """The agent that is named, else the one that the dialogue was made with; None without either."""
     from bertworks.dialogue import building
     from bertworks.runtime.agent import Agent
     from pipelines.cli.asking import _bundle
 
-    folder = _bundle(agent, root)
-    return building.understanding_of(section, Agent.load(folder), agent)
+    if agent is not None:
+        return building.understanding_of(spoken.section, Agent.load(_bundle(agent, root)), agent)
+    if spoken.understanding is None:
+        return None
+    return building.understanding_of(spoken.section, Agent.load(spoken.understanding), spoken.shown)

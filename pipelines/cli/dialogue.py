@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +21,6 @@ SessionsOption = Annotated[
         "--sessions", help="Where dialogues are kept.", show_default="sessions.db in the root"
     ),
 ]
-_GOING_ON_SECONDS = 3600.0
 
 
 @app.callback()
@@ -163,11 +161,10 @@ def judge(
     with code 6 where the new policy is not better by more than chance.
     """
     from bertworks.dialogue import building
-    from bertworks.dialogue.logs import Kept, turns_of
+    from bertworks.dialogue.logs import kept_in, turns_of
     from bertworks.dialogue.off_policy import judge as judged_by
     from bertworks.dialogue.policies.graph import Graph
     from bertworks.dialogue.sessions import SqliteStore
-    from bertworks.dialogue.trace import Trace
     from bertworks.errors import GateRefused
     from bertworks.spec.dialogue import DialogueSpec
     from bertworks.spec.file import load_as
@@ -178,13 +175,7 @@ def judge(
     graph = Graph(policy, knowledge.domain)
     place = sessions or find_root(root).path / "sessions.db"
     store = SqliteStore(place, section.sessions.minutes * 60)
-    over, going_on = [], 0
-    for stored, traces in store.all():
-        open_ = not stored.state["ended"] and stored.outcome is None
-        if open_ and stored.changed > time.time() - _GOING_ON_SECONDS:
-            going_on += 1
-        else:
-            over.append(Kept([Trace.from_json(one) for one in traces], stored.outcome))
+    over, going_on = kept_in(store)
     turns, notices = turns_of(over, knowledge)
     found = judged_by(turns, graph.shares)
     if as_json:

@@ -118,11 +118,12 @@ def run(
     """Run the whole DAG of SPEC on this machine.
 
     Finished steps are taken from the cache; an interrupted step goes on from its last checkpoint. The
-    result is a gated bundle in the model store and a report to look at.
+    result is a gated bundle in the model store and a report to look at. The spec of a dialogue makes its
+    agents first, then learns, judges and registers the dialogue.
     """
     from bertworks.spec import file as spec_file
 
-    loaded = spec_file.load(spec, set_ or [])
+    loaded = spec_file.load_any(spec, set_ or [])
     from pipelines.local import display
     from pipelines.local import root as roots
 
@@ -133,7 +134,7 @@ def run(
     done = run_locally(loaded, place, cache=not no_cache, debug=debug, display=shown)
     for line in closing_lines(done.record(), root):
         typer.echo(line)
-    if loaded.spec.serve.deploy.enabled:
+    if isinstance(loaded, spec_file.SpecFile) and loaded.spec.serve.deploy.enabled:
         typer.echo(
             f"deploy: left out on this machine; runs on a cluster do it, or {called()} deploy"
         )
@@ -212,7 +213,7 @@ def compile(
             f"--store must be a URI, or a path as the pods see it. Received: {store!r}",
             "Write for example s3://bucket/models or /bertworks/models, or leave it out.",
         )
-    loaded = spec_file.load(spec, set_ or [])
+    loaded = spec_file.load(spec, set_ or []) if retrain else spec_file.load_any(spec, set_ or [])
     from pipelines.compile import compile_agent, notes
 
     compile_agent(loaded, out, kind="retrain" if retrain else "agent", store=store)

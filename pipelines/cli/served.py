@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bertworks.dialogue.bundle import holds_dialogue
 from bertworks.errors import ArtifactError, BertworksError, SpecError
 from bertworks.serving.identity import Located, in_folder, in_store
 from bertworks.serving.settings import Served
@@ -205,6 +206,17 @@ def find(agent: str | None, store: Store) -> Version | Path:
     Raises:
         BertworksError: There is no such agent or version, or it is a file.
     """
+    found = named(agent, store)
+    if holds_dialogue(found) if isinstance(found, Path) else found.talks:
+        raise BertworksError(
+            f"{agent} is a dialogue, which takes turns and not rows.",
+            f"`bertworks chat {agent}` talks with it, `bertworks serve --dialogue {agent}` serves it.",
+        )
+    return found
+
+
+def named(agent: str | None, store: Store) -> Version | Path:
+    """What a name stands for, be it an agent or a dialogue; see `find`."""
     if agent is None:
         return _newest_champion(store)
     if (Path(agent) / "manifest.json").is_file():
@@ -277,20 +289,22 @@ def split(given: str) -> tuple[str, int | str | None]:
 
 
 def _newest_champion(store: Store) -> Version:
-    champions = [one for name in store.names() if (one := store.champion(name)) is not None]
+    found = [one for name in store.names() if (one := store.champion(name)) is not None]
+    champions = [one for one in found if not one.talks]
     if not champions:
-        if passed := newest_passed(store, store.names()):
+        passed = newest_passed(store, store.names())
+        if passed is not None and not passed.talks:
             raise no_champion(store, passed.name)
         raise BertworksError(
             f"No agent in {store.uri}.",
             f"Make one with `bertworks run SPEC`, or name another folder with --root; {_LIST}",
         )
-    found = max(champions, key=lambda one: one.created)
+    newest = max(champions, key=lambda one: one.created)
     if len(champions) > 1:
         others = len(champions) - 1
         more = "another agent" if others == 1 else f"{others} others"
         print(
-            f"the newest champion answers, {found.name}/{found.number}; --agent names {more}",
+            f"the newest champion answers, {newest.name}/{newest.number}; --agent names {more}",
             file=sys.stderr,
         )
-    return found
+    return newest

@@ -32,6 +32,10 @@ def closing_lines(done: RunRecord, root: str | None) -> Iterator[str]:
     kept = REGISTERED.read(Path(done.artifacts["registered"]))
     option = f" --root {shlex.quote(root)}" if root else ""
     agent = f"{done.name}/{kept.version}"
+    if "dialogue" in done.spec:
+        yield f"talk with it: {called()} chat {agent}{option} --trace"
+        yield f"serve it: {called()} serve --dialogue {agent}{option}"
+        return
     asked = hints.question(done.spec.get("task", {}), Path(done.artifacts.get("examples", "")))
     yield f"talk to it: {called()} predict{option} --agent {agent} {asked}"
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from bertworks import progress
 from bertworks.errors import BertworksError
-from components.launch import RUNNER, die_with_runner
+from components.launch import BOX, RUNNER, die_with_runner
 from pipelines.local.root import Root
-from pipelines.local.spare import Spares
+from pipelines.local.spare import EXECUTING, Spares
 
 CACHE_HIT = re.compile(r"Task (\S+) cache hit \(key=([0-9a-f]+)\)")
 FOLDER = "system.Artifact"
@@ -56,6 +56,26 @@ class CacheHits(logging.Handler):
         )
 
 
+class Named(logging.Filter):
+    """Says in the environment of each step that KFP starts which box it is.
+
+    A filter, not a handler: KFP takes the root logger's handlers away while a step runs.
+
+    Args:
+        boxes: KFP's names of the tasks to the boxes'.
+    """
+
+    def __init__(self, boxes: Mapping[str, str]) -> None:
+        super().__init__()
+        self._boxes = boxes
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets every line pass."""
+        if found := EXECUTING.search(record.getMessage()):
+            os.environ[BOX] = self._boxes.get(found[1], found[1])
+        return True
+
+
 def _is_artifact(value: object) -> bool:
     return isinstance(value, dict) and "schema_title" in value
 
@@ -83,10 +103,8 @@ def main(folder: Path) -> None:
 
     from kfp import local
 
-    from bertworks.spec import AgentSpec
-    from pipelines.dag import Dag
     from pipelines.local.pacing import Pace, Paced
-    from pipelines.site import Laptop
+    from pipelines.planned import of_json
     from pipelines.wiring import box_of_task, build
 
     root = Root(Path(plan["root"]))
@@ -98,7 +116,7 @@ def main(folder: Path) -> None:
         enable_caching=plan["cache"],
         cache_root=str(cache_root),
     )
-    dag = Dag(AgentSpec.model_validate(plan["spec"]), Laptop(**plan["site"]), plan["kind"])
+    dag = of_json(plan["dag"])
     component = build(dag, plan["sections"])
     boxes = box_of_task(component.pipeline_spec)
     spares.boxes = boxes
@@ -107,6 +125,7 @@ def main(folder: Path) -> None:
     if plan.get("until"):
         logging.getLogger().addFilter(Paced(Pace(dag.boxes, plan["until"]), boxes))
     logging.getLogger().addFilter(spares)
+    logging.getLogger().addFilter(Named(boxes))
     try:
         with spares.in_place_of_python():
             component()

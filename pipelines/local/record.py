@@ -24,11 +24,12 @@ class Step:
     """One box of the DAG in a run that goes on: what its record keeps, and what it does now.
 
     The fields that `RunStep` has too are described there; `known_as` is what the report calls its
-    outputs.
+    outputs, and `agent` in whose name, where the DAG makes several.
     """
 
     name: str
     step: str = ""
+    agent: str = ""
     after: list[str] = field(default_factory=list)
     row: int = 0
     known_as: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +52,7 @@ class Step:
     def of(cls, box: Box, graph: Graph) -> Step:
         """A box that has not begun."""
         place = graph.drawn()[box.name]
-        return cls(box.name, box.step, place.after, place.row, box.known_as)
+        return cls(box.name, box.step, box.agent, place.after, place.row, box.known_as)
 
     def take(self, event: StepEvent) -> None:
         """Takes in its beginning or its end."""
@@ -142,7 +143,8 @@ class Run:
             for output, path in step.outputs.items() if step.finished else ():
                 # Where what would take it does not run, there is nothing in it.
                 if branch is None or output not in branch.feeds:
-                    found[step.known_as.get(output, output)] = path
+                    name = step.known_as.get(output, output)
+                    found[f"{step.agent}.{name}" if step.agent else name] = path
         return found
 
     def record(self) -> RunRecord:

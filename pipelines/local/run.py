@@ -13,25 +13,24 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from bertworks import failures
 from bertworks.errors import BertworksError, GateRefused, StepFailed
 from bertworks.progress import EVENTS
 from bertworks.spec import Track
-from bertworks.spec.file import SpecFile
+from bertworks.spec.file import DialogueFile, SpecFile
 from bertworks.storage import temporary
 from bertworks.storage.artifacts import open_artifact, write_json
 from components.launch import DEBUG, LOGS, RUNNER
 from pipelines.box import Kind
 from pipelines.cli.command import called
-from pipelines.dag import Dag
 from pipelines.local.display import Display
 from pipelines.local.events import Event, StepEvent, read_event
 from pipelines.local.record import Run, Step, newest_first
 from pipelines.local.root import Root, locked
-from pipelines.site import REPOSITORY, Laptop
+from pipelines.site import REPOSITORY
 
 # What TensorFlow says at every start on a machine without a GPU is never the cause.
 NOISE = re.compile(r"cuda|cuInit|oneDNN|absl::|cpu_feature_guard", re.IGNORECASE)
@@ -39,7 +38,7 @@ NO_ROOM = ("No space left on device", "No usable temporary directory", "mktemp: 
 
 
 def run(
-    loaded: SpecFile,
+    loaded: SpecFile | DialogueFile,
     root: Root,
     *,
     kind: Kind = "agent",
@@ -89,42 +88,35 @@ def run(
         return current
 
 
-def _prepare(loaded: SpecFile, root: Root, kind: Kind, cache: bool, until: float | None) -> Run:
-    if until is None and loaded.spec.minutes is not None:
+def _prepare(
+    loaded: SpecFile | DialogueFile, root: Root, kind: Kind, cache: bool, until: float | None
+) -> Run:
+    if until is None and isinstance(loaded, SpecFile) and loaded.spec.minutes is not None:
         until = time.time() + 60 * loaded.spec.minutes
-    from bertworks.data.rows.enough import check_enough
     from bertworks.data.sources.cache import cache_in
-    from bertworks.data.sources.fingerprints import fingerprints
+    from pipelines.planned import dag_here, to_json
 
-    if kind == "agent":
-        check_enough(loaded.spec, loaded.folder)
     with cache_in(root.downloads):
-        prints = fingerprints(loaded.spec, loaded.folder)
-    baseline = _baseline(root, loaded.spec.name, prints)
-    site = Laptop.of(loaded, str(root.models), prints, baseline)
-    dag = Dag(loaded.spec, site, kind)
+        dag = dag_here(loaded, kind, str(root.models), partial(_baseline, root))
     folder = root.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{dag.name}"
     while folder.exists():
         folder = folder.with_name(folder.name + "-again")
     (folder / "logs").mkdir(parents=True)
-    spec = loaded.spec.model_dump(mode="json", by_alias=True)
     plan = {
         "root": str(root.path),
-        "kind": kind,
         "cache": cache,
         "until": until,
         "imports": {box.name: box.imports for box in dag.boxes},
-        "spec": spec,
-        "site": asdict(site),
+        "dag": to_json(dag),
         "sections": dag.sections(),
     }
     write_json(folder / "plan.json", plan)
     current = Run(
         folder=folder,
-        fingerprints=prints,
+        fingerprints=dict(dag.site.fingerprints),
         name=loaded.spec.name,
         kind=kind,
-        spec=spec,
+        spec=loaded.spec.model_dump(mode="json", by_alias=True),
         spec_file=str(loaded.path),
         steps={box.name: Step.of(box, dag.graph) for box in dag.boxes},
         branches=dag.graph.branches(kind),

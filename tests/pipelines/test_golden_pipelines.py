@@ -15,6 +15,7 @@ CASES = {
     "every-resource": (GOLDEN / "every-resource.yaml", "agent"),
     "search": (GOLDEN / "search.yaml", "agent"),
     "retrain": (GOLDEN / "retrain.yaml", "retrain"),
+    "dialogue": (GOLDEN / "dialogue.yaml", "agent"),
 }
 
 
@@ -22,7 +23,7 @@ CASES = {
 def test_golden(tmp_path, name):
     spec, kind = CASES[name]
     expected = GOLDEN / f"{name}.pipeline.yaml"
-    compile_agent(spec_file.load(spec), tmp_path / "p.yaml", kind=kind)
+    compile_agent(spec_file.load_any(spec), tmp_path / "p.yaml", kind=kind)
     if os.environ.get("BERTWORKS_WRITE_GOLDEN"):
         expected.write_bytes((tmp_path / "p.yaml").read_bytes())
     # Lines, as pytest shows where two lists differ.

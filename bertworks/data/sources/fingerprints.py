@@ -53,6 +53,15 @@ def fingerprint(source: Source, spec_folder: str | os.PathLike[str]) -> str:
     return _digest(found, *named)
 
 
+def of_file(uri: str, sha256: str | None, folder: Path) -> str:
+    """The same of a file that is no source of rows, such as a knowledge base.
+
+    Raises:
+        SourceError: It is not there.
+    """
+    return _of_uri(uri, sha256, folder)
+
+
 def fingerprints(
     spec: AgentSpec, spec_folder: str | os.PathLike[str], unseen: Collection[str] = ()
 ) -> dict[str, str]:

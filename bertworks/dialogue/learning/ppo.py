@@ -14,6 +14,7 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from bertworks import progress
 from bertworks.dialogue.learning.cloning import Cloned, clone
 from bertworks.dialogue.learning.environment import DialogueEnvironment, World
 from bertworks.dialogue.learning.network import WIDTHS, Network
@@ -128,7 +129,9 @@ def learn(
     keeper = _Keeper(world, settings, seed, learned, tell)
     keeper.check(0)
     if settings.steps:
-        learner.learn(settings.steps, callback=keeper)
+        with progress.stage("talking with simulated users", settings.steps, "turns") as stage:
+            keeper.stage = stage
+            learner.learn(settings.steps, callback=keeper)
         keeper.check(settings.steps)
     learner.policy.load_state_dict(keeper.best)
     return learned
@@ -150,11 +153,16 @@ class _Keeper(BaseCallback):
         self._learned, self._tell = learned, tell
         self._due = math.ceil(settings.steps / max(settings.checks, 1))
         self.best: dict[str, torch.Tensor] = {}
+        self.stage: progress.Stage | None = None
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
+        if self.stage is not None:
+            success = sum(one.success for one in self._learned.checks[-1].found)
+            note = f"success {success / len(self._world.errors):.3f}"
+            self.stage.advance(self.num_timesteps - self.stage.done, note)
         if self.num_timesteps >= self._due:
             self._due += math.ceil(self._settings.steps / self._settings.checks)
             self.check(self.num_timesteps)

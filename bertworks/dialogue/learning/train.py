@@ -7,12 +7,15 @@ make dialogue SPEC=examples/restaurant/dialogue.yaml
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bertworks.contracts.dialogue import TALK
 from bertworks.dialogue import building
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.learning.environment import World
@@ -32,22 +35,46 @@ _ASTRAY = 0.2
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("spec", type=Path)
+    parser.add_argument("spec", type=Path, nargs="?")
+    parser.add_argument(
+        "--bundle", type=Path, help="Folder of a run's dialogue, instead of a spec."
+    )
     parser.add_argument(
         "--out", type=Path, default=None, help=".bertworks/dialogue/NAME/policy.onnx"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--with-parent",
+        action="store_true",
+        help="End when the input does, which the parent holds.",
+    )
     options = parser.parse_args()
+    if (options.spec is None) == (options.bundle is None):
+        parser.error("give a spec or --bundle")
+    if options.with_parent:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     try:
-        spec = load_as(DialogueSpec, options.spec, options.set)
-        out = options.out or Path(".bertworks/dialogue") / spec.name / "policy.onnx"
-        learned, facts = train(spec.dialogue, options.spec.resolve().parent, print)
-        graph.write(out, layers(learned.learner), building.domain_of(spec.dialogue), facts)
+        if options.bundle is not None:
+            talk, folder = TALK.read(options.bundle), options.bundle
+            name, section = talk.name, talk.section
+        else:
+            spec = load_as(DialogueSpec, options.spec, options.set)
+            name, section, folder = spec.name, spec.dialogue, options.spec.resolve().parent
+        out = options.out or Path(".bertworks/dialogue") / name / "policy.onnx"
+        learned, facts = train(section, folder, print)
+        graph.write(out, layers(learned.learner), building.domain_of(section), facts)
     except BertworksError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    print(f"wrote {out}: the best of {len(learned.checks)} checks, at {learned.best.steps:,} turns")
-    print(f"  talk with it: bertworks chat {options.spec} --policy {out}")
+    if options.spec is not None:
+        best = f"the best of {len(learned.checks)} checks, at {learned.best.steps:,} turns"
+        print(f"wrote {out}: {best}")
+        print(f"  talk with it: bertworks chat {options.spec} --policy {out}")
+
+
+def _end_with_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(143)
 
 
 def train(spec: Dialogue, folder: Path, tell: Any = None) -> tuple[Learned, dict[str, Any]]:

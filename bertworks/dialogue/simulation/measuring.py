@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,57 @@ class Measured:
     endings: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What one dialogue came to.
+
+    Attributes:
+        success: Whether the goal was met, true to the knowledge base.
+        turns: Of the agent's.
+        reward: Of all turns together.
+        ending: In a word; see `Episode.ending`.
+    """
+
+    success: bool
+    turns: int
+    reward: float
+    ending: str
+
+
+def each(
+    policy: Policy,
+    knowledge: Knowledge,
+    dialogues: int,
+    seed: int,
+    errors: Errors | None = None,
+    habits: Habits | None = None,
+    watch: Watch | None = None,
+) -> Iterator[Ended]:
+    """Lets simulated users talk with a policy, and gives how each dialogue ended; see `measure`."""
+    for number in range(dialogues):
+        episode = Episode(knowledge, np.random.default_rng([seed, number]), errors, habits)
+        reward = 0.0
+        while not episode.over:
+            action = policy.choose(episode.situation).action
+            if watch is not None:
+                watch(episode, action)
+            reward += episode.step(action).reward
+        yield Ended(episode.success, episode.turns, reward, episode.ending)
+
+
+def summed(ended: Sequence[Ended]) -> Measured:
+    """What a number of dialogues came to."""
+    count = len(ended)
+    endings = Counter(one.ending for one in ended)
+    return Measured(
+        count,
+        sum(one.success for one in ended) / count,
+        sum(one.turns for one in ended) / count,
+        sum(one.reward for one in ended) / count,
+        dict(endings.most_common()),
+    )
+
+
 def measure(
     policy: Policy,
     knowledge: Knowledge,
@@ -58,25 +109,7 @@ def measure(
         habits: How users are.
         watch: Told of each situation with the action that was chosen, before it is taken.
     """
-    successes, turns, rewards = 0, 0, 0.0
-    endings: Counter[str] = Counter()
-    for number in range(dialogues):
-        episode = Episode(knowledge, np.random.default_rng([seed, number]), errors, habits)
-        while not episode.over:
-            action = policy.choose(episode.situation).action
-            if watch is not None:
-                watch(episode, action)
-            rewards += episode.step(action).reward
-        successes += episode.success
-        turns += episode.turns
-        endings[episode.ending] += 1
-    return Measured(
-        dialogues,
-        successes / dialogues,
-        turns / dialogues,
-        rewards / dialogues,
-        dict(endings.most_common()),
-    )
+    return summed(list(each(policy, knowledge, dialogues, seed, errors, habits, watch)))
 
 
 def collect(

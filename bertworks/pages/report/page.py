@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from bertworks.contracts.runs import RUN, RunRecord
 from bertworks.errors import BertworksError
-from bertworks.pages import tuning
+from bertworks.pages import dialogue, tuning
 from bertworks.pages.report import compression as report_compression
 from bertworks.pages.report import dag as report_dag
 from bertworks.pages.report import data as report_data
@@ -35,6 +35,7 @@ PARTS: dict[str, Part] = {
     "": report_verdict.verdict,
     "The run": report_dag.section,
     "What the steps tell": report_notices.section,
+    "Policy": dialogue.section,
     "Compression": report_compression.section,
     "Scores": report_scores.scores,
     "How sure": report_scores.sure,

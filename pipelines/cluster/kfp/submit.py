@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bertworks.errors import EnvironmentFault
 from bertworks.retries import retrying
-from bertworks.spec.file import SpecFile
+from bertworks.spec.file import DialogueFile, SpecFile
 from bertworks.storage.scratch import Scratch
 from pipelines.box import Kind
 from pipelines.cluster.kfp.connection import Connection
@@ -61,7 +61,7 @@ class Uploaded:
     new: bool = False
 
 
-def compiled(loaded: SpecFile, kind: Kind) -> Compiled:
+def compiled(loaded: SpecFile | DialogueFile, kind: Kind) -> Compiled:
     """Compiles a spec as the cluster gets it.
 
     Raises:

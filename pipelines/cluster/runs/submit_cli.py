@@ -46,7 +46,7 @@ def submit(
     """
     from bertworks.spec import file as spec_file
 
-    loaded = spec_file.load(spec, set_ or [])
+    loaded = spec_file.load(spec, set_ or []) if retrain else spec_file.load_any(spec, set_ or [])
     from pipelines.cluster.kfp import submit as submitting
     from pipelines.cluster.kfp.connection import connect
     from pipelines.cluster.runs import shown

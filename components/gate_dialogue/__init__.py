@@ -1,0 +1,1 @@
+"""Lets a dialogue pass, or refuses it with the reasons."""

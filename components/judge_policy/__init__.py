@@ -1,0 +1,1 @@
+"""Judges the policy of a dialogue before it may talk to anybody."""

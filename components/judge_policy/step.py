@@ -1,0 +1,176 @@
+"""Judges the dialogue's policy: with simulated users beside the rules, and by kept dialogues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertworks.contracts.dialogue import JUDGEMENT, Judgement, Offline, WithUsers
+from bertworks.contracts.metrics import METRICS, Metric
+from bertworks.dialogue import building, bundle
+from bertworks.dialogue.answers import faults
+from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.logs import kept_in, turns_of
+from bertworks.dialogue.off_policy import judge
+from bertworks.dialogue.policies.graph import Graph
+from bertworks.dialogue.sessions import SqliteStore
+from bertworks.dialogue.simulation.episode import Episode
+from bertworks.dialogue.simulation.errors import Errors
+from bertworks.dialogue.simulation.measuring import Ended, each, summed
+from bertworks.errors import DataError
+from bertworks.notices import Notice
+from bertworks.pages.dialogue import judgement_page
+from bertworks.progress import Stage, stage
+from bertworks.spec.dialogue import Dialogue, JudgePolicy
+from bertworks.storage import artifacts
+from components.contract import StepResult, StepSection
+
+RESAMPLES = 1000
+PAGE = "view.html"
+
+
+class Section(StepSection):
+    """Parts of the spec.
+
+    Attributes:
+        judge: The section of that name.
+        sessions: Where dialogues of the policy that talked are kept, as the step sees it.
+    """
+
+    judge: JudgePolicy
+    sessions: str | None = None
+
+
+def run(section: Section, *, dialogue: Path, judged: Path) -> StepResult:
+    """Writes what the policy comes to, and what its answers say.
+
+    Args:
+        section: judge, sessions.
+        dialogue: Bundle artifact of the dialogue.
+        judged: Where the metrics artifact goes.
+
+    Raises:
+        EnvironmentFault: The kept dialogues cannot be read.
+    """
+    talking = bundle.open_dialogue(dialogue)
+    said, asked, notices = talking.talk.section, section.judge, list[Notice]()
+    knowledge = building.source_of(said, talking.folder).now()
+    learned = said.policy.graph is not None
+    offline = None
+    if learned and section.sessions is not None:
+        offline = _offline(Path(section.sessions), said, talking.folder, knowledge, notices)
+    found = _with_users(said, talking.folder, knowledge, asked)
+    result = replace(found, learned=learned, offline=offline)
+    metrics = [
+        Metric(name, value, slice=f"errors={one.errors}" if one else "", rows=rows)
+        for one, rows in [(None, asked.dialogues * len(result.users)), *_rows(result)]
+        for name, value in _of(one or result).items()
+    ]
+    with artifacts.write(
+        judged, kind="metrics", producer="judge_policy", parents={"agent": talking.artifact},
+        metadata={"metric": "success"},
+    ) as out:  # fmt: skip
+        JUDGEMENT.write(out, result)
+        METRICS.write(out, metrics)
+        (out / PAGE).write_text(judgement_page(talking.talk.name, result), encoding="utf-8")
+    if result.untrue:
+        text = f"{result.untrue} of {result.answers:,} answers said what they should not"
+        notices.append(Notice(text, "warning", result.untrue))
+    if not learned:
+        notices.append(Notice("rules choose: no policy was learned (dialogue.learn.enabled)"))
+    numbers: dict[str, float | None] = {**_of(result), "untrue_answers": result.untrue}
+    if offline is not None:
+        numbers |= {"offline_gain": offline.gain, "offline_gain_low": offline.gain_low}
+    return StepResult(numbers, html=PAGE, notices=notices)
+
+
+def _rows(result: Judgement) -> list[tuple[WithUsers, int]]:
+    return [(one, result.dialogues) for one in result.users]
+
+
+def _of(found: Judgement | WithUsers) -> dict[str, float]:
+    return {"success": found.success, "turns": found.turns, "reward": found.reward}
+
+
+def _with_users(
+    said: Dialogue, folder: Path, knowledge: Knowledge, asked: JudgePolicy
+) -> Judgement:
+    """The policy beside the rules, with the same users; and how true its answers were."""
+    rules, saying = building.rules_of(said), building.answers_of(said, knowledge)
+    # What is tried out by chance while it serves is not what is judged.
+    settled = said.model_copy(update={"policy": said.policy.model_copy(update={"explore": 0.0})})
+    policy = building.policy_of(settled, folder)
+    habits, rates = building.habits_of(said), building.errors_of(said, folder)
+    count, wrong = 0, 0
+
+    def watch(episode: Episode, action: str) -> None:
+        nonlocal count, wrong
+        acts = episode.situation.acts(action)
+        answer = saying.say(acts, knowledge, episode.turns)
+        count, wrong = count + 1, wrong + bool(faults(answer.text, acts, knowledge))
+
+    users, gains = [], []
+    with stage("dialogues with simulated users", len(rates) * asked.dialogues, "dialogues") as work:
+        for number, errors in enumerate(rates):
+            measured = said.learn.measured is not None and number == len(rates) - 1
+            name = "measured" if measured else f"{errors.rate:g}"
+            given = (knowledge, asked.dialogues, asked.seed + number, errors, habits)
+            own = list(_counted(each(policy, *given, watch), work))
+            theirs = list(each(rules, *given))
+            gains.append([a.reward - b.reward for a, b in zip(own, theirs, strict=True)])
+            users.append(_beside(name, errors, own, theirs))
+    gain, low, high = _interval(np.array(gains), asked.seed)
+    return Judgement(False, asked.dialogues, users, gain, low, high, count, wrong)
+
+
+def _counted(dialogues: Iterator[Ended], work: Stage) -> Iterator[Ended]:
+    for one in dialogues:
+        work.advance()
+        yield one
+
+
+def _beside(name: str, errors: Errors, own: Sequence[Ended], rules: Sequence[Ended]) -> WithUsers:
+    mine, theirs = summed(own), summed(rules)
+    return WithUsers(
+        name, errors.rate, mine.success, mine.turns, mine.reward, theirs.success, theirs.turns,
+        theirs.reward, mine.endings,
+    )  # fmt: skip
+
+
+def _interval(gains: NDArray[np.float64], seed: int) -> tuple[float, float, float]:
+    """The mean of (rates, dialogues), and its 95 % interval by resampling the dialogues of each rate."""
+    random = np.random.default_rng(seed)
+    rates, count = gains.shape
+    places = random.integers(count, size=(RESAMPLES, rates, count))
+    drawn = gains[np.arange(rates)[None, :, None], places].mean(axis=(1, 2))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(gains.mean()), float(low), float(high)
+
+
+def _offline(
+    sessions: Path, said: Dialogue, folder: Path, knowledge: Knowledge, notices: list[Notice]
+) -> Offline:
+    """What the kept dialogues say; where they say too little, why."""
+    if not sessions.is_file():
+        return Offline(False, f"no dialogues are kept in {sessions.name} yet", 0)
+    over, going_on = kept_in(SqliteStore(sessions, said.sessions.minutes * 60))
+    if going_on:
+        text = f"{going_on} dialogues of the last hour may still go on, and judge nothing"
+        notices.append(Notice(text, count=going_on))
+    if not over:
+        return Offline(False, f"no dialogues are kept in {sessions.name} yet", 0)
+    try:
+        turns, told = turns_of(over, knowledge)
+        notices += told
+        graph = Graph(folder / bundle.POLICY, knowledge.domain)
+        found = judge(turns, graph.shares)
+    except DataError as error:
+        return Offline(False, error.message, len(over))
+    return Offline(
+        found.told, found.reason, found.dialogues, found.effective, found.logged, found.value,
+        found.gain, found.gain_low, found.gain_high,
+    )  # fmt: skip

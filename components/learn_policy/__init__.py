@@ -1,0 +1,1 @@
+"""Learns the policy of a dialogue with simulated users."""

@@ -1,0 +1,1 @@
+"""Puts a trained understanding into a dialogue, and measures how it errs."""

@@ -1,0 +1,1 @@
+"""Puts a dialogue that passed its gates into the model store and makes it the champion."""
