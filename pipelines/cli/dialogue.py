@@ -126,12 +126,12 @@ def simulate(
     from bertworks.spec.dialogue import DialogueSpec
     from bertworks.spec.file import load_as
     from pipelines.cli.chat import _understanding
+    from pipelines.cli.spoken import Spoken
 
     section, folder = load_as(DialogueSpec, spec, set_ or []).dialogue, spec.resolve().parent
     speaker = building.speaker_of(section, folder)
-    hears: Understanding = building.keywords_of(section)
-    if agent is not None:
-        hears = _understanding(agent, root, section)
+    heard = _understanding(agent, root, Spoken(spec.name, section, folder))
+    hears: Understanding = heard or building.keywords_of(section)
     if added:
         hears = Misheard(hears, Errors(added), np.random.default_rng([seed, 1]))
     talking = building.agent_of(section, folder, hears, policy)
