@@ -23,6 +23,10 @@ TICKET = "bertworks.ticket"
 FORGET_SECONDS = 60.0
 """Of busy time, after which what was measured before counts half."""
 LONGEST_RETRY = 30
+LATE_SECONDS = 0.1
+"""For how long a request may have lain unread, where others wait too."""
+RECKON_SECONDS = 0.05
+"""For how long an estimate of the wait is good: under overload it is asked for with each request."""
 FEW = 2
 """Requests that are computed at once however large they are."""
 SMALL_BYTES = 64 * 1024
@@ -99,6 +103,7 @@ class Line:
         self._bytes = 0
         self._waiting: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
         self._done, self._busy, self._since = 0.0, 0.0, 0.0
+        self._ahead, self._reckoned = 0.0, -math.inf
 
     @property
     def running(self) -> int:
@@ -110,19 +115,52 @@ class Line:
         """Requests that wait now."""
         return len(self._waiting)
 
+    def has_room(self, coming: int = 0, age: Callable[[], float] = lambda: 0.0) -> bool:
+        """Whether one more would be let in, and not wait for too long.
+
+        Args:
+            coming: Requests that were let in and come before it, but are not here yet.
+            age: Seconds since it came to this machine: a server that is too busy to read leaves it with
+                the system, where requests wait too. Asked only where others wait.
+        """
+        beyond = self._beyond(coming)
+        return not beyond or (
+            beyond < self._limits.waiting
+            and self._wait_ahead() <= self._limits.wait_seconds
+            and age() <= LATE_SECONDS
+        )
+
+    def refusal(self, coming: int = 0) -> Refused:
+        """What one is told for whom there is no room; `coming` as for `has_room`."""
+        beyond = self._beyond(coming)
+        if beyond >= self._limits.waiting:
+            return Refused(
+                429, "busy",
+                f"{self.running} requests are being answered and {beyond} wait.",
+                "Ask again later; " + setting("waiting", 2 * self._limits.waiting),
+                retry_after=self._retry_after(),
+            )  # fmt: skip
+        seconds = self._wait_ahead()
+        if seconds <= self._limits.wait_seconds:
+            return Refused(
+                429, "late", "Requests come faster than this server reads them.", "Ask again later.",
+                retry_after=self._retry_after(),
+            )  # fmt: skip
+        return Refused(
+            429, "long",
+            f"It would not be this request's turn for {seconds:.3g} s, as far as one can tell.",
+            "Ask again later; " + setting("wait_seconds", math.ceil(seconds)),
+            retry_after=self._retry_after(),
+        )  # fmt: skip
+
     def check_room(self) -> None:
         """Refuses a request for which there would be no room, before its body is read.
 
         Raises:
             Refused: 429, with the seconds after which to ask again.
         """
-        if len(self._waiting) >= self._limits.waiting:
-            raise Refused(
-                429, "busy",
-                f"{self.running} requests are being answered and {self.waiting} wait.",
-                "Ask again later; " + setting("waiting", 2 * self._limits.waiting),
-                retry_after=self._retry_after(),
-            )  # fmt: skip
+        if not self.has_room():
+            raise self.refusal()
 
     def enter_at_once(self, ticket: Ticket) -> bool:
         """Takes a place if there is one and nobody waits; whoever got one must `leave`."""
@@ -224,11 +262,20 @@ class Line:
         busy = self._busy + (self._clock() - self._since if self._running else 0.0)
         return done / busy if done and busy > 0 else None
 
+    def _beyond(self, coming: int) -> int:
+        """Requests that wait, once those are here that were let in."""
+        return len(self._waiting) + max(0, coming - (self._places - len(self._running)))
+
+    def _wait_ahead(self) -> float:
+        """Seconds until those who are here now are answered, as far as one can tell; 0: one cannot."""
+        now = self._clock()
+        if now >= self._reckoned + RECKON_SECONDS:
+            self._ahead, self._reckoned = 0.0, now
+            if (pace := self._pace()) is not None:
+                held = [*self._running, *(ticket for ticket, _ in self._waiting)]
+                self._ahead = sum(ticket.size - ticket.computed for ticket in held) / pace
+        return self._ahead
+
     def _retry_after(self) -> int:
-        """Seconds until those who wait now are answered, as far as one can tell."""
-        pace = self._pace()
-        if pace is None:
-            return 1
-        held = [*self._running, *(ticket for ticket, _ in self._waiting)]
-        ahead = sum(ticket.size - ticket.computed for ticket in held)
-        return min(max(math.ceil(ahead / pace), 1), LONGEST_RETRY)
+        """After how many seconds there may be room."""
+        return min(max(math.ceil(self._wait_ahead()), 1), LONGEST_RETRY)

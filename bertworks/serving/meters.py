@@ -109,9 +109,9 @@ class Turned:
         for reason in ("busy", "waited"):
             self._turned.labels(reason)
 
-    def count(self, reason: str) -> None:
-        """Counts one."""
-        self._turned.labels(reason).inc()
+    def count(self, reason: str, count: int = 1) -> None:
+        """Counts one, or some."""
+        self._turned.labels(reason).inc(count)
 
 
 def turned_away(reason: str) -> None:

@@ -108,9 +108,11 @@ def _loaded(one: Served, serving: Serving) -> ServedModel:
 
 def _listen(serving: Serving, settings: Settings, greeting: Sequence[str]) -> None:
     from bertworks.serving import log
+    from bertworks.serving.http.door import Door
     from bertworks.serving.http.listening import Listener
 
     app, gate = serving.application()
+    door = Door(app, gate, serving.models)
     if settings.grpc_port is not None:
         from bertworks.serving.grpc.listening import offer
 
@@ -125,17 +127,19 @@ def _listen(serving: Serving, settings: Settings, greeting: Sequence[str]) -> No
     async def drain(grace: float) -> None:
         serving.models.draining = True
         await gate.drain(grace)
+        door.tell()
         for stop in serving.stopped:
             await stop()
 
     Listener(
-        app,
+        door,
         host=settings.host,
         port=settings.port,
         limits=settings.limits,
         grace=GRACE_SECONDS,
         begun=begun,
         drain=drain,
+        door=door,
         **_tls(serving),
     ).listen()
 

@@ -16,10 +16,10 @@ class InThread(Listener):
 
 
 @contextlib.contextmanager
-def server_of(app, options=None, **given):
+def server_of(app, options=None, door=None, **given):
     """Serves an application behind the gate; gives its address and uvicorn's state.
 
-    `options` are more of uvicorn's settings, and `given` are limits.
+    `options` are more of uvicorn's settings, `door` makes one for the gate, and `given` are limits.
     """
     limits, began = Limits(**given), threading.Event()
 
@@ -29,9 +29,11 @@ def server_of(app, options=None, **given):
     async def drain(seconds):
         pass
 
+    gate = Gate(app, limits, Line(limits, limits.running or 2))
+    made = None if door is None else door(gate)
     running = InThread(
-        Gate(app, limits, Line(limits, 2)), host="127.0.0.1", port=0, limits=limits,
-        grace=1, begun=begun, drain=drain, **(options or {}),
+        made or gate, host="127.0.0.1", port=0, limits=limits, grace=1, begun=begun, drain=drain,
+        door=made, **(options or {}),
     )  # fmt: skip
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()

@@ -11,15 +11,22 @@ once would reset the connection, and the answer would be lost with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import select
+import socket
+import sys
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bertworks.serving import log
 from bertworks.serving.http.crowd import Crowd
+from bertworks.serving.http.door import Door
 from bertworks.serving.meters import turned_away
 from bertworks.serving.refusals import SURPLUS, crowded
 
@@ -34,8 +41,14 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * 2**20
 TAKE_SECONDS = 30.0
 """How long a client may take to read its answer."""
+LYING_BYTES = 64 * 1024
+"""Of a client's answers, from which on it counts as one who lets them lie."""
 UNTAKEN_BYTES = 64 * 2**20
 """Of all answers that clients have not read yet: past that, who has been reading longest is dropped."""
+
+
+LAST_DATA = slice(52, 56)
+"""Where Linux' `tcp_info` has `tcpi_last_data_recv`: milliseconds since data came."""
 
 
 class _TooLarge(Exception):
@@ -56,16 +69,17 @@ class Connection(HttpToolsProtocol):
 
     Args:
         crowd: All connections of the server, and its limits.
+        door: Asked for an answer before a request is passed on; None: all are.
         kept: uvicorn's arguments.
     """
 
-    def __init__(self, *, crowd: Crowd, **kept: Any) -> None:
+    def __init__(self, *, crowd: Crowd, door: Door | None = None, **kept: Any) -> None:
         super().__init__(**kept)
-        self._crowd, self._limits = crowd, crowd.limits
+        self._crowd, self._limits, self._door = crowd, crowd.limits, door
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._fed = self._head = self._fields = self._body = self._unwanted = 0
         self._in_head, self._complete, self._deaf = False, True, False
-        self._surplus = False
+        self._surplus = self._over = False
         self._behind = bytearray()
         self._refusal: tuple[int, str] | None = None
         self._gently = _Gently(self)
@@ -121,13 +135,19 @@ class Connection(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         self._fed += len(data)
-        if self._complete and "head" not in self._timers and self.idle:
-            self._expect_head()
         super().data_received(data)
         if self.parser is None or self._deaf or self.transport.is_closing():
             return
-        if self._in_head and self._fed > HEAD_BYTES:
+        if self._over:
+            self.close_gently()
+        elif self._in_head and self._fed > HEAD_BYTES:
             self._refuse(431, "The headers are too large.")
+        elif self._in_head or (self._complete and self._fed and self.idle):
+            if "head" not in self._timers:  # Most come whole, and need none.
+                self._expect_head()
+        elif self.cycle is _TOLD and not self._complete:
+            if "linger" not in self._timers:
+                self._start("linger", LINGER_SECONDS, self.transport.abort)
         elif not self._complete and self._fed - self._body > 2 * HEAD_BYTES + 16 * self._body:
             # Chunks of a byte, with long extensions or trailers.
             self._refuse(400, "The body's chunks are too small.")
@@ -146,6 +166,15 @@ class Connection(HttpToolsProtocol):
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(0))
+
+    def _age(self) -> float:
+        """Seconds since the last that the client sent came to this machine; 0 where that is not told."""
+        with contextlib.suppress(OSError, AttributeError):
+            told = self.transport.get_extra_info("socket").getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_INFO, LAST_DATA.stop
+            )
+            return int.from_bytes(told[LAST_DATA], sys.byteorder) / 1000
+        return 0.0
 
     def make_way(self) -> None:
         """Ends the connection for another one; who has begun to ask is told."""
@@ -178,8 +207,6 @@ class Connection(HttpToolsProtocol):
         """Begins a request."""
         self._head = self._fields = self._body = 0
         self._in_head, self._complete = True, False
-        if "head" not in self._timers:
-            self._expect_head()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -197,12 +224,34 @@ class Connection(HttpToolsProtocol):
         """Begins to answer."""
         self._in_head = False
         self._stop("head")
+        if self._over:  # The last answer is written.
+            return
         if self._surplus:
             self._surplus = not self._crowd.room(self.loop.time(), self)
             self.scope[SURPLUS] = self._surplus  # type: ignore[literal-required]
+        if self._door is not None and self.idle and self._answered_at_once(self._door):
+            return
         self._crowd.work(self)
         super().on_headers_complete()
         self.cycle.transport = self._gently  # type: ignore[assignment]
+
+    def _answered_at_once(self, door: Door) -> bool:
+        """Writes the answer to a request of which no more than its head is looked at, if it is one."""
+        # Also one for which there is no room: to take it anew would cost more than to keep it.
+        keep = self.parser.should_keep_alive()
+        path = httptools.parse_url(self.url).path.decode("ascii")
+        said = door.at_once(
+            self.scope,
+            self.parser.get_method(),
+            unquote(path) if "%" in path else path,
+            self._age,
+            keep=keep,
+        )
+        if said is None:
+            return False
+        self.cycle, self._over = _TOLD, not keep
+        self.transport.write(said)
+        return True
 
     def on_body(self, body: bytes) -> None:
         """Takes a part of the body; one that nobody wants any more is thrown away."""
@@ -220,6 +269,8 @@ class Connection(HttpToolsProtocol):
         if not self._deaf:
             self._stop("linger")
         super().on_message_complete()
+        if self.cycle is _TOLD:
+            self.on_response_complete()
 
     # The answer's side
 
@@ -236,14 +287,16 @@ class Connection(HttpToolsProtocol):
                 self._crowd.rest(self, self.loop.time())
             if not self._complete:
                 self._start("linger", LINGER_SECONDS, self.transport.abort)
-        if self.transport.get_write_buffer_size():
+        # Smaller ones are still there mostly because they go out at the end of the loop's turn.
+        if self.transport.get_write_buffer_size() > LYING_BYTES:
             self._start("take", TAKE_SECONDS, self._drop_unless_taken)
             self._bound_untaken()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Closes a connection on which no request came."""
+        """Closes a connection on which no request came, and none is on the way."""
         self._drop_unless_taken()
-        super().timeout_keep_alive_handler()
+        if not self.unread:
+            super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
         """Says what the parser did not take."""
@@ -280,7 +333,9 @@ class Connection(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._timers.pop("head", None)
-        if not self._in_head and self._fed == 0:  # Nothing was asked.
+        if self.unread:  # It is this side that is late.
+            self._expect_head()
+        elif not self._in_head and self._fed == 0:  # Nothing was asked.
             self.transport.close()
         else:
             self._refuse(408, "The headers were not all there in time.")
@@ -361,3 +416,9 @@ class _Gently:
     def close(self) -> None:
         """See `Connection.close_gently`."""
         self._connection.close_gently()
+
+
+_TOLD: Any = SimpleNamespace(
+    response_started=True, response_complete=True, message_event=SimpleNamespace(set=lambda: None)
+)
+"""The cycle of a request that was answered at once."""

@@ -1,7 +1,7 @@
 """How many connections there are: who makes room for one more, and when no more are taken.
 
-Up to `serve.limits.connections` are served. For one more, the connection that has been idle longest
-goes, if it has been for a while and nothing that it sent lies unread: a client that is cut off while
+Up to `serve.limits.connections` are served. For those beyond, connections that have been idle longest
+go, if it has been for a while and nothing that it sent lies unread: a client that is cut off while
 its request is on the way cannot tell whether it was done. Where none goes, the new one is a surplus one:
 it is answered, health as ever and questions by 429. Past twice as many, no connection is taken from the
 system, where the next ones wait: a reset would say less than an answer that comes later.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from bertworks.spec.limits import Limits
@@ -57,6 +58,7 @@ class Crowd:
         self.most = limits.connections
         self.overfull: Callable[[], None] = lambda: None
         self._idle: dict[Held, None] = {}
+        self._leaving: set[Held] = set()
 
     @property
     def ceiling(self) -> int:
@@ -75,6 +77,7 @@ class Crowd:
         """Forgets a connection."""
         self.count -= 1
         self._idle.pop(one, None)
+        self._leaving.discard(one)
 
     def rest(self, one: Held, now: float) -> None:
         """Notes that no request of a connection is being answered, from now on."""
@@ -87,22 +90,25 @@ class Crowd:
         self._idle.pop(one, None)
 
     def room(self, now: float, other: Held | None = None) -> bool:
-        """Whether there are not too many, once one that is idle has made way.
+        """Whether there are not too many, once some that are idle have made way.
 
         Args:
             now: The loop's time.
             other: One that is not to go.
         """
-        if self.count <= self.most:
+        surplus = self.count - len(self._leaving) - self.most
+        if surplus <= 0:
             return True
-        for place, one in enumerate(self._idle):
-            if now - one.idle_since < QUIET_SECONDS or place >= LOOKED_AT:
-                return False
+        made = False
+        for one in list(islice(self._idle, LOOKED_AT)):
+            if surplus <= 0 or now - one.idle_since < QUIET_SECONDS:
+                break
             if one is not other and not one.unread:
                 self._idle.pop(one)
+                self._leaving.add(one)
                 one.make_way()
-                return True
-        return False
+                made, surplus = True, surplus - 1
+        return made
 
 
 def open_files(limits: Limits) -> int:

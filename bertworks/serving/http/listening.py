@@ -17,6 +17,7 @@ import uvicorn
 from bertworks.serving import log
 from bertworks.serving.http.connection import Connection
 from bertworks.serving.http.crowd import Crowd, open_files
+from bertworks.serving.http.door import Door
 from bertworks.serving.http.reply import App
 from bertworks.spec.limits import Limits
 
@@ -39,6 +40,7 @@ class Listener(uvicorn.Server):
         grace: Seconds for open requests after the signal.
         begun: Awaited when it listens.
         drain: Awaited when it stops: answers what can be answered in so many seconds.
+        door: The application's outermost layer, asked before a request is passed on; None: none is.
         options: More of uvicorn's settings, such as those of TLS.
     """
 
@@ -52,6 +54,7 @@ class Listener(uvicorn.Server):
         grace: float,
         begun: Callable[[], Awaitable[None]],
         drain: Callable[[float], Awaitable[None]],
+        door: Door | None = None,
         **options: Any,
     ) -> None:
         self.crowd = Crowd(limits)
@@ -60,7 +63,7 @@ class Listener(uvicorn.Server):
                 app,
                 host=host,
                 port=port,
-                http=partial(Connection, crowd=self.crowd),  # type: ignore[arg-type]
+                http=partial(Connection, crowd=self.crowd, door=door),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
