@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import re
 import threading
@@ -24,8 +23,13 @@ CALLER = "bertworks.caller"
 """Where a scope holds who calls, once that is known."""
 IDENTITY = "bertworks.request"
 """Where a scope holds what its request is called, once that is known."""
+GONE = "bertworks.gone"
+"""Where a scope holds a future that is done once the client has left."""
 HELD = 4096
 """Exchanges that wait for the observers, at most."""
+GATHER_SECONDS = 0.02
+"""How long the observers' thread rests when it has told of all: to be woken for each request costs more
+than what it does."""
 RECORD_SECONDS = 5.0
 """How long an answer waits until it is recorded, at most: a disk may hang."""
 _IDENTIFIER = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -152,7 +156,7 @@ class Observers:
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = list(observers)
         self._recorders: list[Recorder] = []
-        self._told: queue.Queue[Exchange | None] = queue.Queue(HELD)
+        self._told: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self.failed = self.dropped = 0
 
@@ -198,17 +202,16 @@ class Observers:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="observers", daemon=True)
             self._thread.start()
-        try:
-            self._told.put_nowait(exchange)
-        except queue.Full:
+        if self._told.qsize() < HELD:
+            self._told.put(exchange)
+        else:
             self.dropped += 1
 
     def close(self, seconds: float = 10.0) -> None:
         """Waits until all were told, for so long at most."""
         if self._thread is not None:
-            with contextlib.suppress(queue.Full):  # One of them hangs.
-                self._told.put(None, timeout=seconds)
-                self._thread.join(seconds)
+            self._told.put(None)
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         while (exchange := self._told.get()) is not None:
@@ -218,3 +221,5 @@ class Observers:
                 except Exception as error:
                     self.failed += 1
                     log.fault(error)
+            if self._told.empty():
+                time.sleep(GATHER_SECONDS)

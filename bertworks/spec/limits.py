@@ -26,7 +26,10 @@ class Limits(Section):
     )
     waiting: int = Field(64, ge=1, description="Requests that wait; more are refused with 429.")
     wait_seconds: float = Field(
-        10, gt=0, description="How long one waits, at most, before its 429."
+        10,
+        gt=0,
+        description="How long one waits, at most; who would wait for longer, at the pace so far, is "
+        "refused with 429 at once.",
     )
     seconds: float = Field(60, gt=0, description="How long one is computed, at most.")
     head_seconds: float = Field(10, gt=0, description="Until a request's headers are all there.")

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bertworks.serving import log
+from bertworks.serving.exchange import GONE
 from bertworks.serving.http.crowd import Crowd
 from bertworks.serving.http.door import Door
 from bertworks.serving.meters import turned_away
@@ -83,6 +84,7 @@ class Connection(HttpToolsProtocol):
         self._behind = bytearray()
         self._refusal: tuple[int, str] | None = None
         self._gently = _Gently(self)
+        self._gone: asyncio.Future[None] = self.loop.create_future()
         self.idle_since = self.loop.time()
 
     # The transport's side
@@ -100,6 +102,7 @@ class Connection(HttpToolsProtocol):
             self._stop(name)
         self._behind.clear()
         self._crowd.leave(self)
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -193,6 +196,7 @@ class Connection(HttpToolsProtocol):
         self._deaf, self._unwanted = True, 0
         self._crowd.work(self)
         if not self.idle:  # Nobody reads what is still being computed.
+            self._leave()
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self._behind.clear()
@@ -232,6 +236,7 @@ class Connection(HttpToolsProtocol):
         if self._door is not None and self.idle and self._answered_at_once(self._door):
             return
         self._crowd.work(self)
+        self.scope[GONE] = self._gone  # type: ignore[literal-required]
         super().on_headers_complete()
         self.cycle.transport = self._gently  # type: ignore[assignment]
 
@@ -241,7 +246,7 @@ class Connection(HttpToolsProtocol):
         keep = self.parser.should_keep_alive()
         path = httptools.parse_url(self.url).path.decode("ascii")
         said = door.at_once(
-            self.scope,
+            self.scope,  # type: ignore[arg-type]
             self.parser.get_method(),
             unquote(path) if "%" in path else path,
             self._age,
@@ -320,6 +325,11 @@ class Connection(HttpToolsProtocol):
             self.transport.write("\r\n".join([*head, "", body]).encode("ascii"))
         self._complete = False  # Who was not understood may go on.
         self.close_gently()
+
+    def _leave(self) -> None:
+        """Tells whoever answers that nobody waits any more."""
+        if not self._gone.done():
+            self._gone.set_result(None)
 
     def _count(self, size: int) -> None:
         self._head += size

@@ -17,6 +17,7 @@ from bertworks.serving import log
 from bertworks.serving.exchange import (
     CALLER,
     EXCHANGE,
+    GONE,
     IDENTITY,
     Exchange,
     Observers,
@@ -166,18 +167,25 @@ class Gate:
         exchange.stage("read")
         if patience is not None:
             ticket.deadline = time.monotonic() + patience
-        gone = asyncio.ensure_future(_wait_until_gone(receive))
+        known = scope.get(GONE)  # A connection of ours tells; a task that listens costs more.
+        gone = known or asyncio.ensure_future(_wait_until_gone(receive))
+
+        def cancel(_: object) -> None:
+            ticket.cancel()
+
         try:
             if not self.line.enter_at_once(ticket):
                 await self._wait_in_line(ticket, gone)
             exchange.stage("wait")
             try:
-                gone.add_done_callback(lambda _: ticket.cancel())
+                gone.add_done_callback(cancel)
                 await self._compute(ticket, scope, _replay(body, gone), send)
             finally:
                 self.line.leave(ticket)
         finally:
-            gone.cancel()
+            gone.remove_done_callback(cancel)
+            if known is None:
+                gone.cancel()
         if ticket.cancelled and ticket.refusal is None:
             raise Gone
 
