@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bertworks.dialogue import satisfaction
 from bertworks.dialogue.agent import DialogueAgent, Source
 from bertworks.dialogue.answers import Answers, Templates
 from bertworks.dialogue.answers.words import read_values
@@ -197,6 +199,12 @@ def speaker_of(spec: Dialogue, folder: Path) -> Speaker:
 def _other_words(spec: Dialogue) -> dict[str, dict[str, list[str]]]:
     """Slot to value to other words for it."""
     return {name: slot.values for name, slot in (*spec.ask.items(), *spec.tell.items())}
+
+
+def phrases_of(spec: Dialogue) -> dict[str, Sequence[str]]:
+    """What praises and complains."""
+    own = spec.satisfaction.model_dump(exclude_none=True)
+    return {**satisfaction.ENGLISH, **own}
 
 
 def habits_of(spec: Dialogue) -> Habits:

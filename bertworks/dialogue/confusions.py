@@ -10,27 +10,26 @@ from bertworks.dialogue.hearing import Answering, Learned
 from bertworks.errors import DataError
 from bertworks.tasks.forms.form import Row
 from bertworks.tasks.tagging.entities import spans
-from bertworks.tasks.understanding.frames import Frame, Slot, frame_of
+from bertworks.tasks.understanding.frames import Frame, Slot, frame_of, slots_of, unmarked
 
 AT_ONCE = 64
 
 
-def frame_as_labelled(tokens: Sequence[str], tags: Sequence[str], intent: str) -> Frame:
+def frame_as_labelled(tokens: Sequence[str], frame: Sequence[str]) -> Frame:
     """The frame that a labelled row says.
 
     Args:
         tokens: Its words.
-        tags: A tag a word, IOB2.
-        intent: What is wanted.
+        frame: Its intent, marked, and an IOB2 tag a word, see `tasks.understanding.frames`.
     """
     starts = [0]
     for token in tokens:
         starts.append(starts[-1] + len(token) + 1)
     slots = tuple(
         Slot(name, " ".join(tokens[begin:end]), (begin, end), starts[begin], starts[end] - 1, 1.0)
-        for name, begin, end in spans(tags)
+        for name, begin, end in spans(slots_of(frame))
     )
-    return Frame(intent, 1.0, slots)
+    return Frame(unmarked(frame[0]), 1.0, slots)
 
 
 def heard_turns(
@@ -41,18 +40,18 @@ def heard_turns(
     Args:
         agent: It understands.
         hearing: Makes acts of frames, of labelled ones as of understood ones.
-        rows: Columns `tokens`, `tags` and `label`, as examples of the task have them, and `context`
-            where the agent reads it.
+        rows: Columns `tokens` and `frame`, as examples of the task have them, and `context` where the
+            agent reads it.
 
     Raises:
         DataError: There are no such columns, or no rows.
     """
-    if lacking := [name for name in ("tokens", "tags", "label") if not rows.get(name)]:
+    if lacking := [name for name in ("tokens", "frame") if not rows.get(name)]:
         raise DataError(
             f"These rows have no {', '.join(lacking)}: no understanding was tested on them.",
             "Name the examples of a run of task understanding.",
         )
-    columns = zip(rows["tokens"], rows["tags"], rows["label"], strict=True)
+    columns = zip(rows["tokens"], rows["frame"], strict=True)
     labelled = [frame_as_labelled(*one) for one in columns]
     texts = [" ".join(tokens) for tokens in rows["tokens"]]
     asked: Sequence[Row] = texts

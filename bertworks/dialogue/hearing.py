@@ -17,14 +17,16 @@ out of scope, and those of which nothing is left, are `unclear`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bertworks.dialogue.acts import DONT_CARE, THIS, USER, Act, Heard
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge, normal
 from bertworks.dialogue.state import State
-from bertworks.tasks.forms.form import Row
 from bertworks.tasks.understanding.frames import Frame, frame_of
+
+if TYPE_CHECKING:
+    from bertworks.tasks.forms.form import Row
 
 MENTION = "mention."
 """Begins the slots of words that name a column without a value."""

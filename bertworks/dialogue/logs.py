@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bertworks.dialogue.actions import Situation, names_of
 from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.satisfaction import ENGLISH, repeats, said_so
 from bertworks.dialogue.sessions import SqliteStore
 from bertworks.dialogue.simulation.episode import SUCCESS, TURN
 from bertworks.dialogue.trace import Trace
 from bertworks.dialogue.turns import Turn, Turns
 from bertworks.errors import DataError
 from bertworks.notices import Notice
+
+REPEATED = -1.0
+"""Reward of a turn after which the user said the same again: it was of no use to them."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +28,26 @@ class Kept:
     Attributes:
         traces: Its turns, in order.
         outcome: How well it ended for the user, 0 to 1; None: nobody said.
+        phrases: What praises or complains, see `satisfaction.ENGLISH`.
     """
 
     traces: Sequence[Trace]
     outcome: float | None = None
+    phrases: Mapping[str, Sequence[str]] = field(default_factory=lambda: ENGLISH)
+
+    @property
+    def told(self) -> float | None:
+        """How well it ended as the user told, by a button or in words; None: they did not."""
+        return said_so(self.traces, self.phrases) if self.outcome is None else self.outcome
 
     @property
     def success(self) -> float:
-        """The outcome; where nobody said, 1 for a goodbye with an offer and no open question, else 0.
+        """What was told; else 1 for a goodbye with an offer and no open question, and 0 without.
 
         The latter is a guess: a user may say goodbye because nothing helped.
         """
-        if self.outcome is not None:
-            return self.outcome
+        if (told := self.told) is not None:
+            return told
         last = self.traces[-1].state
         return float(last.closing and bool(last.offered) and not last.requested)
 
@@ -45,15 +56,23 @@ GOING_ON_SECONDS = 3600.0
 """A dialogue that has not ended may still go on for so long after its last turn."""
 
 
-def kept_in(store: SqliteStore) -> tuple[list[Kept], int]:
-    """The dialogues of a store that are over, and how many may still go on."""
+def kept_in(
+    store: SqliteStore, phrases: Mapping[str, Sequence[str]] | None = None
+) -> tuple[list[Kept], int]:
+    """The dialogues of a store that are over, and how many may still go on.
+
+    Args:
+        store: It.
+        phrases: See `Kept`.
+    """
     over, going_on = [], 0
     for stored, traces in store.all():
         open_ = not stored.state["ended"] and stored.outcome is None
         if open_ and stored.changed > time.time() - GOING_ON_SECONDS:
             going_on += 1
         else:
-            over.append(Kept([Trace.from_json(one) for one in traces], stored.outcome))
+            read = [Trace.from_json(one) for one in traces]
+            over.append(Kept(read, stored.outcome, ENGLISH if phrases is None else phrases))
     return over, going_on
 
 
@@ -78,7 +97,7 @@ def turns_of(dialogues: Iterable[Kept], knowledge: Knowledge) -> tuple[Turns, li
         turns = _turns(dialogue, knowledge, left_out)
         if turns:
             found.append(turns)
-            guessed += dialogue.outcome is None
+            guessed += dialogue.told is None
     notices = [
         Notice(f"{count} of {total} dialogues were left out: {why}", "warning", count)
         for why, count in left_out.most_common()
@@ -93,8 +112,8 @@ def turns_of(dialogues: Iterable[Kept], knowledge: Knowledge) -> tuple[Turns, li
     if guessed:
         notices.append(
             Notice(
-                f"{guessed} of {len(found)} dialogues have no outcome; a goodbye after an offer with no "
-                "open question counts as a success",
+                f"{guessed} of {len(found)} dialogues have no outcome, nor words that tell one; a "
+                "goodbye after an offer with no open question counts as a success",
                 count=guessed,
             )
         )
@@ -121,6 +140,9 @@ def _turns(dialogue: Kept, knowledge: Knowledge, left_out: Counter[str]) -> list
             left_out["how probable an action was is not known"] += 1
             return []
         turns.append(Turn(situation, action, shares[action], TURN))
+    for place, again in enumerate(repeats(dialogue.traces)[1:]):
+        if again:
+            turns[place] = replace(turns[place], reward=TURN + REPEATED)
     last = turns[-1]
     reward = TURN + SUCCESS * dialogue.success
     turns[-1] = Turn(last.situation, last.action, last.probability, reward)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.errors import ArtifactError
 from bertworks.runtime import confidence, engines
@@ -247,8 +249,30 @@ class Agent:
             answers, vectors = confidence.parted(answers, self.handler.outputs or 0, known.vector)
         logits = [confidence.scaled(row, self.info.temperature) for row in answers]
         if vectors is None or self._scope is None:
-            return Read(logits)
-        return Read(logits, self._scope.scores(vectors))
+            return Read(logits, vectors=vectors)
+        return Read(logits, self._scope.scores(vectors), vectors)
+
+    def vectors(self, rows: Sequence[Row]) -> Floats:
+        """The encoder's vectors of rows, (rows, width): what lies near is about the same thing.
+
+        Args:
+            rows: As for `predict`.
+
+        Raises:
+            DataError: A row is not of the shape that the task takes.
+            ArtifactError: The bundle gives none.
+        """
+        encoded = self.encode(rows)
+        read = self.read(encoded.ids, encoded.types)
+        if self.handler.head().kind == "vector":
+            return np.asarray(read.logits, np.float64)
+        if read.vectors is None:
+            raise ArtifactError(
+                f"This bundle of task {self.task.kind.type} gives labels, and no vectors of texts.",
+                "Use one of task matching, or one whose run had texts out of scope (confidence."
+                "out_of_scope).",
+            )
+        return np.asarray(read.vectors, np.float64)
 
     def encode(self, rows: Sequence[Row], *, cleaned: Clean | None = None) -> Encoded:
         """Cleans and tokenizes rows as training did.

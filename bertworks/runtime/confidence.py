@@ -25,10 +25,12 @@ class Read:
         logits: A row's, over the bundle's temperature.
         scope: How much each text is like those that were trained on, (rows,), more is more; None where
             the bundle does not tell.
+        vectors: Of the texts, (rows, width); None where the graph gives none beside the logits.
     """
 
     logits: list[np.ndarray]
     scope: np.ndarray | None = None
+    vectors: np.ndarray | None = None
 
 
 class Scope:

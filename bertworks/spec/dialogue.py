@@ -129,7 +129,8 @@ class LearnPolicy(Section):
     seed: int = Field(42, ge=0)
     start: Literal["rules", "nothing"] | str = Field(
         "rules",
-        description="What it imitates first: the rules, dialogues in a .npz file, or nothing.",
+        description="What it imitates first: the rules; kept dialogues, the more the better they ended, "
+        "in a .npz file of `bertworks dialogue turns`; or nothing.",
     )
     errors: list[Fraction] = Field(
         [0.0, 0.1, 0.2],
@@ -147,6 +148,17 @@ class LearnPolicy(Section):
         "as a source with `format: utterances` reads; its test utterances, which no agent trains on.",
     )
     users: Users = Field(default_factory=Users)
+
+
+class Satisfaction(Section):
+    """How users say in words how satisfied they are, where they do not press a button."""
+
+    good: list[str] | None = Field(
+        None, description="Phrases that praise, in a dialogue's last turn; English by default."
+    )
+    bad: list[str] | None = Field(
+        None, description="Phrases that complain, in any turn; English by default."
+    )
 
 
 class Sessions(Section):
@@ -184,6 +196,7 @@ class Dialogue(Section):
     policy: DialoguePolicy = Field(default_factory=DialoguePolicy)
     learn: LearnPolicy = Field(default_factory=LearnPolicy)
     sessions: Sessions = Field(default_factory=Sessions)
+    satisfaction: Satisfaction = Field(default_factory=Satisfaction)
 
     @model_validator(mode="after")
     def _columns_have_one_use(self) -> Dialogue:

@@ -157,7 +157,8 @@ def _offline(
     """What the kept dialogues say; where they say too little, why."""
     if not sessions.is_file():
         return Offline(False, f"no dialogues are kept in {sessions.name} yet", 0)
-    over, going_on = kept_in(SqliteStore(sessions, said.sessions.minutes * 60))
+    store = SqliteStore(sessions, said.sessions.minutes * 60)
+    over, going_on = kept_in(store, building.phrases_of(said))
     if going_on:
         text = f"{going_on} dialogues of the last hour may still go on, and judge nothing"
         notices.append(Notice(text, count=going_on))

@@ -11,7 +11,11 @@ import typer
 
 from pipelines.cli.options import DebugOption, RootOption, SetOption
 
+OUTCOMES = {"/good": 1.0, "/bad": 0.0}
+"""What a user types to say how well it went."""
+
 if TYPE_CHECKING:
+    from bertworks.dialogue.sessions import Room
     from bertworks.dialogue.understanding import Understanding
     from pipelines.cli.spoken import Spoken
 
@@ -61,7 +65,7 @@ def chat(
     """Talk with DIALOGUE: a line a turn, from the terminal or stdin.
 
     The dialogue is kept, and goes on with --session after a crash or a goodnight. An empty line is said
-    as such; the end of the input ends the talk.
+    as such; the end of the input ends the talk. /good or /bad says how well it went.
     """
     from bertworks.dialogue import building
     from bertworks.dialogue.sessions import Room, SqliteStore
@@ -93,6 +97,9 @@ def chat(
         typer.echo(talking.greeting())
     number = len(earlier)
     while (said := _line()) is not None:
+        if said.strip() in OUTCOMES:
+            _judge(room, name, said.strip())
+            continue
         number += 1
         found = room.turn("", name, said, number)
         typer.echo(found.answer)
@@ -100,8 +107,18 @@ def chat(
             for line in Trace.from_json(found.trace).lines():
                 typer.echo(f"  {line}")
         if found.ended:
+            if sys.stdin.isatty() and (word := (_line() or "").strip()) in OUTCOMES:
+                _judge(room, name, word)
             return
     typer.echo(f"note: go on with --session {name}", err=True)
+
+
+def _judge(room: Room, name: str, word: str) -> None:
+    """Keeps how well the dialogue went for the user, who may change their mind."""
+    if room.judge("", name, OUTCOMES[word]):
+        typer.echo("note: kept", err=True)
+    else:
+        typer.echo("note: nothing was said yet, so there is nothing to keep", err=True)
 
 
 def _line() -> str | None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.options import DebugOption, JsonOption, RootOption, SetOption
+
+if TYPE_CHECKING:
+    from bertworks.dialogue.logs import Kept
+    from bertworks.notices import Notice
+    from bertworks.spec.dialogue import Dialogue
 
 app = typer.Typer(
     help="Dialogues: how an understanding errs; how dialogues end; how good a policy would be.",
@@ -66,7 +73,7 @@ def errors(
     section = load_as(DialogueSpec, spec, set_ or []).dialogue
     loaded = Agent.load(_bundle(agent, root))
     hearing = building.understanding_of(section, loaded, agent)
-    columns = ["tokens", "tags", "label", *(["context"] if loaded.task.context else [])]
+    columns = ["tokens", "frame", *(["context"] if loaded.task.context else [])]
     rows = read_split(open_artifact(examples, "examples"), split, columns)
     turns = list(heard_turns(loaded, hearing, rows))
     found = measured(turns)
@@ -161,30 +168,23 @@ def judge(
     with code 6 where the new policy is not better by more than chance.
     """
     from bertworks.dialogue import building
-    from bertworks.dialogue.logs import kept_in, turns_of
+    from bertworks.dialogue.logs import turns_of
     from bertworks.dialogue.off_policy import judge as judged_by
     from bertworks.dialogue.policies.graph import Graph
-    from bertworks.dialogue.sessions import SqliteStore
     from bertworks.errors import GateRefused
     from bertworks.spec.dialogue import DialogueSpec
     from bertworks.spec.file import load_as
-    from pipelines.local.root import find_root
 
     section, folder = load_as(DialogueSpec, spec, set_ or []).dialogue, spec.resolve().parent
     knowledge = building.source_of(section, folder).now()
     graph = Graph(policy, knowledge.domain)
-    place = sessions or find_root(root).path / "sessions.db"
-    store = SqliteStore(place, section.sessions.minutes * 60)
-    over, going_on = kept_in(store)
+    over, going_on = _kept(section, sessions, root)
     turns, notices = turns_of(over, knowledge)
     found = judged_by(turns, graph.shares)
     if as_json:
         typer.echo(json.dumps({**asdict(found), "better": found.better, "going_on": going_on}))
     else:
-        if going_on:
-            typer.echo(f"note: {going_on} dialogues of the last hour may still go on; left out")
-        for notice in notices:
-            typer.echo(notice.line())
+        _tell(going_on, notices)
         typer.echo(
             f"kept dialogues   {found.dialogues}, in effect {found.effective:.0f} for this policy"
         )
@@ -201,3 +201,132 @@ def judge(
             f"{found.gain:+.2f}, of an interval from {found.gain_low:+.2f}.",
             "Keep more dialogues, explore more, or learn another policy.",
         )
+
+
+@app.command()
+def turns(
+    spec: Annotated[Path, typer.Argument(help="A spec with a `dialogue` section.", metavar="SPEC")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.")] = Path(
+        "turns.npz"
+    ),
+    sessions: SessionsOption = None,
+    set_: SetOption = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write kept dialogues as turns with their rewards, for the next policy to learn from.
+
+    20 for a dialogue that ended well, by its outcome or its user's words, less its turns, and less one
+    for each turn after which the user said the same again. `dialogue.learn.start: FILE` learns of it.
+    """
+    from bertworks.dialogue import building
+    from bertworks.dialogue.logs import turns_of
+    from bertworks.spec.dialogue import DialogueSpec
+    from bertworks.spec.file import load_as
+
+    section, folder = load_as(DialogueSpec, spec, set_ or []).dialogue, spec.resolve().parent
+    over, going_on = _kept(section, sessions, root)
+    found, notices = turns_of(over, building.source_of(section, folder).now())
+    found.save(out)
+    _tell(going_on, notices)
+    typer.echo(f"wrote {out}: {len(found):,} turns of {len(found.starts):,} dialogues")
+
+
+@app.command()
+def propose(
+    spec: Annotated[Path, typer.Argument(help="A spec with a `dialogue` section.", metavar="SPEC")],
+    agent: Annotated[
+        str,
+        typer.Option(
+            "--agent",
+            help="A bundle that gives vectors of texts, and says what was understood where it is of "
+            "task `understanding`: a folder, or NAME in the store.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The file; what was decided in it is kept.")
+    ] = Path("proposals.yaml"),
+    least: Annotated[
+        int, typer.Option("--least", min=2, help="Texts that make a question or an intent.")
+    ] = 3,
+    most: Annotated[int, typer.Option("--most", min=0, help="Sentences to label.")] = 50,
+    sessions: SessionsOption = None,
+    set_: SetOption = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Propose what to learn from dialogues that went badly or were not understood.
+
+    Texts that were not understood are grouped by an encoder's vectors: new questions for the FAQ, or new
+    intents. What stands alone, or was understood in vain, is to be labelled. A person decides in FILE.
+    """
+    from bertworks.dialogue.improving import proposals as files
+    from bertworks.dialogue.improving.failing import failing
+    from bertworks.dialogue.improving.proposing import proposals
+    from bertworks.runtime.agent import Agent
+    from bertworks.spec.dialogue import DialogueSpec
+    from bertworks.spec.file import load_as
+    from pipelines.cli.asking import _bundle
+
+    section = load_as(DialogueSpec, spec, set_ or []).dialogue
+    before = files.read(out) if out.exists() else files.Proposals()
+    over, going_on = _kept(section, sessions, root)
+    found = failing(over)
+    loaded = Agent.load(_bundle(agent, root))
+    understands = loaded if loaded.task.kind.name == "understanding" else None
+    now = proposals(found, loaded, understands, least=least, most=most, context=loaded.task.context)
+    merged = list(files.merged(before, now))
+    files.write(out, files.Proposals(proposals=merged))
+    _tell(going_on, [])
+    kinds = Counter(one.kind for one in merged if one.accept is None)
+    typer.echo(
+        f"{len(over):,} dialogues, {len(found):,} texts that were not understood or went badly: "
+        f"{kinds['faq']} questions, {kinds['intent']} intents, {kinds['label']} sentences to label"
+    )
+    typer.echo(f"wrote {out}: decide there, then bertworks dialogue accept {out}")
+
+
+@app.command()
+def accept(
+    file: Annotated[Path, typer.Argument(help="Proposals that a person decided.", metavar="FILE")],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="The folder to write to.", show_default="the file's"),
+    ] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make data sources of what was accepted: faq.jsonl for matching, turns.jsonl for understanding."""
+    from bertworks.dialogue.improving import accepting, proposals
+
+    found = accepting.accepted(proposals.read(file), str(file))
+    written = accepting.write(found, out or file.parent)
+    if found.open:
+        typer.echo(f"note: {found.open} proposals are not decided yet")
+    typer.echo(
+        f"{len(found.faq)} questions and {len(found.turns)} turns were accepted; {found.refused} "
+        "proposals were refused"
+    )
+    for one in written:
+        more = (
+            " with columns: {text: text, document: document}" if one.name == accepting.FAQ else ""
+        )
+        typer.echo(f"Add to data.sources of that agent's spec: - uri: {one}{more}")
+
+
+def _kept(section: Dialogue, sessions: Path | None, root: str | None) -> tuple[list[Kept], int]:
+    """Dialogues that are over, and how many may go on."""
+    from bertworks.dialogue import building
+    from bertworks.dialogue.logs import kept_in
+    from bertworks.dialogue.sessions import SqliteStore
+    from pipelines.local.root import find_root
+
+    place = sessions or find_root(root).path / "sessions.db"
+    store = SqliteStore(place, section.sessions.minutes * 60)
+    return kept_in(store, building.phrases_of(section))
+
+
+def _tell(going_on: int, notices: Iterable[Notice]) -> None:
+    if going_on:
+        typer.echo(f"note: {going_on} dialogues of the last hour may still go on; left out")
+    for notice in notices:
+        typer.echo(notice.line())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from bertworks.dialogue.sessions import SqliteStore
 from pipelines.cli.main import app
 from tests.dialogue.helpers import FILE
 from tests.dialogue.test_spec import SPEC
@@ -57,3 +58,11 @@ def test_empty_and_endless_lines_are_answered(spec: Path) -> None:
     shown = chat(spec, "\n" + "x" * 10_000 + "\n", "--trace").stdout
     assert shown.count("I did not understand that") == 2
     assert "8,000 of 10,000 characters were not read" in shown
+
+
+def test_how_it_went_is_kept_when_it_is_typed(spec: Path) -> None:
+    found = chat(spec, "/bad\ncheap chinese\n/bad\n/good\nnorth\n")
+    assert found.stderr.count("note: kept") == 2 and "nothing was said yet" in found.stderr
+    assert len(found.stdout.splitlines()) == 3  # these words are no turns
+    ((stored, traces),) = SqliteStore(spec.parent / "root" / "sessions.db", 60.0).all()
+    assert stored.outcome == 1.0 and len(traces) == 2

@@ -15,8 +15,11 @@ from tests.dialogue.test_hearing import answered
 
 ROWS = {
     "tokens": [["cheap", "chinese", "food"], ["in", "the", "north"], ["bye", "now"]],
-    "tags": [["B-pricerange", "B-food", "O"], ["O", "O", "B-area"], ["O", "O"]],
-    "label": ["inform", "inform", "bye"],
+    "frame": [
+        ["intent:inform", "B-pricerange", "B-food", "O"],
+        ["intent:inform", "O", "O", "B-area"],
+        ["intent:bye", "O", "O"],
+    ],
 }
 
 
@@ -94,5 +97,5 @@ def test_what_was_measured_is_the_same_after_a_file(tmp_path: Path) -> None:
 
 def test_rows_of_another_task_are_refused() -> None:
     agent = Understands(*RIGHT)
-    with pytest.raises(DataError, match="have no tags, label"):
+    with pytest.raises(DataError, match="have no frame"):
         list(heard_turns(agent, Learned(agent, "m", DOMAIN), {"tokens": [["a"]]}))

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bertworks.dialogue import building
+from bertworks.dialogue.policies import Chance
 from bertworks.dialogue.policies.graph import Graph
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.measuring import measure
@@ -61,6 +64,23 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "town.yaml"
 
 
+def test_learning_needs_no_more_than_its_own_packages() -> None:
+    """Nothing of the runtime's packages is imported, which .venv-dialogue has not."""
+    listed = (ROOT / "requirements/dialogue.txt").read_text("utf-8").splitlines()
+    own = {re.split("[=[ ]", line)[0].replace("-", "_").lower() for line in listed}
+    code = (
+        "import sys; before = set(sys.modules); import bertworks.dialogue.building, "
+        "bertworks.dialogue.simulation.measuring, bertworks.dialogue.turns; "
+        "print(*{one.partition('.')[0] for one in set(sys.modules) - before})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    names = [one for one in done.stdout.split() if not one.startswith("_")]
+    foreign = set(names) - sys.stdlib_module_names
+    named = {"yaml": "pyyaml", "google": "protobuf"}
+    assert {named.get(one, one).lower() for one in foreign} - own - {"bertworks"} == set()
+    assert "bertworks" in foreign, done.stderr
+
+
 def python(*arguments: str) -> str:
     done = subprocess.run(
         [str(PYTHON), *arguments], capture_output=True, text=True, cwd=ROOT,
@@ -96,6 +116,38 @@ def test_learning_is_better_than_the_rules_and_says_how(spec: Path, tmp_path: Pa
     )
     assert learned.reward > rules.reward + 0.5, (learned, rules)
     assert learned.success > rules.success
+
+
+OF_LOGS = """
+import sys
+from pathlib import Path
+from bertworks.dialogue import building
+from bertworks.dialogue.learning import network, train
+from bertworks.dialogue.policies import Chance, graph
+from bertworks.dialogue.simulation.errors import Errors
+from bertworks.dialogue.simulation.measuring import collect
+from bertworks.spec.dialogue import DialogueSpec
+from bertworks.spec.file import load_as
+file = Path(sys.argv[1])
+changes = ["dialogue.learn.steps=0", "dialogue.learn.start=turns.npz"]
+spec = load_as(DialogueSpec, file, changes).dialogue
+knowledge = building.source_of(spec, file.parent).now()
+collect(Chance(1), knowledge, 1500, 8, [Errors(0.1)]).save(file.parent / "turns.npz")
+learned, _ = train.train(spec, file.parent)
+graph.write(file.parent / "logs.onnx", network.layers(learned.learner), knowledge.domain, {})
+"""
+
+
+@pytest.mark.slow
+def test_logs_teach_what_went_well_in_them(spec: Path) -> None:
+    """Dialogues that chance led, and their rewards: what is learned is better than what led them."""
+    python("-c", OF_LOGS, str(spec))
+    section = load_as(DialogueSpec, spec).dialogue
+    knowledge = building.source_of(section, spec.parent).now()
+    learned = Graph(spec.parent / "logs.onnx", building.domain_of(section))
+    before, after = (measure(one, knowledge, 400, 99, Errors(0.1)) for one in (Chance(2), learned))
+    assert after.success > before.success + 0.1, (before, after)
+    assert after.reward > before.reward + 4
 
 
 @pytest.mark.slow

@@ -13,11 +13,13 @@ from bertworks.dialogue.actions import names
 from bertworks.dialogue.agent import DialogueAgent
 from bertworks.dialogue.logs import Kept, turns_of
 from bertworks.dialogue.policies import Rules, Softened, graph
+from bertworks.dialogue.satisfaction import repeats
 from bertworks.dialogue.sessions import Room, SqliteStore
 from bertworks.dialogue.simulation.agenda import User
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.goals import Habits, sample
 from bertworks.dialogue.trace import Trace
+from bertworks.dialogue.turns import Turns
 from bertworks.dialogue.understanding import Keywords
 from bertworks.errors import DataError
 from pipelines.cli.main import app
@@ -65,7 +67,9 @@ def test_turns_are_what_was_said_and_done(sessions: Path) -> None:
     assert turns.possible[np.arange(len(turns)), turns.action].all()
     totals = np.add.reduceat(turns.reward, turns.starts)
     lengths = np.array([len(one.traces) for one in dialogues])
-    np.testing.assert_allclose(totals, [20 * one.success for one in dialogues] - lengths)
+    again = np.array([sum(repeats(one.traces)) for one in dialogues])
+    assert again.any()
+    np.testing.assert_allclose(totals, [20 * one.success for one in dialogues] - lengths - again)
     assert [one.count for one in notices] == [DIALOGUES // 2]
     assert {one.outcome for one in dialogues} == {None, 0.0, 1.0}
 
@@ -115,3 +119,25 @@ def test_a_policy_is_judged_by_a_command(sessions: Path, tmp_path: Path) -> None
     assert f"of {over} dialogues have no outcome" in shown
     value = json.loads(judge("--json")[1])
     assert not value["better"] and value["gain_high"] < 0 and value["value"] < value["logged"]
+
+
+def test_turns_for_the_next_policy_are_written_by_a_command(sessions: Path, tmp_path: Path) -> None:
+    (tmp_path / "restaurants.csv").write_text(FILE.read_text("utf-8"))
+    (tmp_path / "town.yaml").write_text(SPEC)
+    out = tmp_path / "turns.npz"
+    found = CliRunner().invoke(
+        app,
+        [
+            "dialogue",
+            "turns",
+            str(tmp_path / "town.yaml"),
+            "--sessions",
+            str(sessions),
+            "-o",
+            str(out),
+        ],
+    )
+    assert found.exit_code == 0, found.output
+    turns = Turns.load(out, DOMAIN)
+    assert f"{len(turns)} turns of {len(turns.starts)} dialogues" in found.stdout
+    assert turns.reward.max() == 19 and turns.reward.min() == -2

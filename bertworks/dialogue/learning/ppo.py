@@ -95,6 +95,8 @@ def learn(
     seed: int,
     start: Turns | None = None,
     tell: Callable[[Check], None] | None = None,
+    *,
+    weigh: bool = False,
 ) -> Learned:
     """Learns a policy.
 
@@ -104,6 +106,7 @@ def learn(
         seed: Same seed, same policy on the same machine.
         start: Dialogues to imitate first; None: none.
         tell: Told of every check.
+        weigh: Whether dialogues that went well are imitated more: logged ones, with their own rewards.
     """
     torch.set_num_threads(1)  # The network is small: a second thread costs more than it brings.
     makers = [
@@ -125,7 +128,7 @@ def learn(
     )
     learned = Learned(learner)
     if start is not None:
-        learned.cloned = clone(learner, start, seed=seed)
+        learned.cloned = clone(learner, start, seed=seed, weigh=weigh)
     keeper = _Keeper(world, settings, seed, learned, tell)
     keeper.check(0)
     if settings.steps:

@@ -104,7 +104,9 @@ def train(spec: Dialogue, folder: Path, tell: Any = None) -> tuple[Learned, dict
         )
         tell(f"{check.steps:>9,} turns learned from, {time.monotonic() - began:.0f} s: {found}")
 
-    learned = learn(world, Settings(steps=spec.learn.steps), spec.learn.seed, start, told)
+    weigh = spec.learn.start not in ("rules", "nothing")
+    settings = Settings(steps=spec.learn.steps)
+    learned = learn(world, settings, spec.learn.seed, start, told, weigh=weigh)
     if learned.cloned is not None:
         tell(
             f"imitated its start: the same action in {learned.cloned.accuracy:.3f} of "
