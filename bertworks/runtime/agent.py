@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.errors import ArtifactError
@@ -252,7 +253,7 @@ class Agent:
             return Read(logits, vectors=vectors)
         return Read(logits, self._scope.scores(vectors), vectors)
 
-    def vectors(self, rows: Sequence[Row]) -> Floats:
+    def vectors(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """The encoder's vectors of rows, (rows, width): what lies near is about the same thing.
 
         Args:
