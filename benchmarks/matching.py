@@ -1,6 +1,7 @@
 """How well texts find what belongs to them: `make bench-matching ARGS="faq | stsb | index"`.
 
     python -m benchmarks.matching faq --seeds 1 2 3 4 5     # examples/faq.yaml, whole runs
+    python -m benchmarks.matching faq --run latest          # what `make run SPEC=...` left
     python -m benchmarks.matching stsb --data FOLDER        # with {train,validation,test}.jsonl of STS-B
     python -m benchmarks.matching index --documents 1000000
 
@@ -32,6 +33,8 @@ import numpy as np
 from benchmarks.harness.results import Result, Row
 from benchmarks.harness.sides import REPOSITORY
 from benchmarks.paraphrases import Synonyms, paraphrased
+from pipelines.local.record import latest
+from pipelines.local.root import find_root
 
 FAQ = "examples/faq.yaml"
 ASKED = ("as asked", "paraphrased")
@@ -66,8 +69,13 @@ class Found:
 def faq(options: argparse.Namespace) -> None:
     """The bundles of several seeds against the encoder before training and BM25."""
     found = []
-    for seed in options.seeds:
-        places = run(options.spec, Path(options.root), [f"seed={seed}", *options.set])
+    seeds = [0] if options.run else options.seeds
+    for seed in seeds:
+        places = (
+            finished(options.run)
+            if options.run
+            else run(options.spec, Path(options.root), [f"seed={seed}", *options.set])
+        )
         found.append(asked(places, seed))
         told = {" ".join(key): round(value, 4) for key, value in found[-1].values.items()}
         print(json.dumps({"seed": seed, **told}), file=sys.stderr, flush=True)
@@ -91,7 +99,8 @@ def faq(options: argparse.Namespace) -> None:
                 )  # fmt: skip
     Result(
         "matching-faq", "Answers to questions that were held out",
-        "python -m benchmarks.matching faq", options.spec, rows, seed=options.seeds[0],
+        "python -m benchmarks.matching faq" + (f" --run {options.run}" if options.run else ""),
+        options.spec, rows, seed=seeds[0],
     ).save()  # fmt: skip
 
 
@@ -114,8 +123,19 @@ def run(spec: str, root: Path, changes: Sequence[str]) -> Mapping[str, Path]:
     return {name: Path(place) for name, place in record["artifacts"].items()}
 
 
+def finished(run_id: str) -> Mapping[str, Path]:
+    """The artifacts of a run that `bertworks run` made, by name."""
+    record = latest(find_root(None), run_id)
+    return {name: Path(place) for name, place in record.artifacts.items()}
+
+
 def asked(places: Mapping[str, Path], seed: int) -> Found:
-    """Asks a run's bundle, the encoder that it started from, and BM25, for the test questions."""
+    """Asks a run's bundle, the encoder that it started from, and BM25, for the test questions.
+
+    Args:
+        places: The run's artifacts.
+        seed: Of the paraphrases.
+    """
     from bertworks.evaluation.bootstrap import differences
     from bertworks.evaluation.data import read_split
     from bertworks.storage.artifacts import open_artifact
@@ -374,6 +394,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("faq", "stsb", "index"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--run", help="faq: this run, by id, or latest, instead of new ones")
     parser.add_argument("--spec", default=FAQ)
     parser.add_argument("--root", default=".bertworks/bench-matching", help="where runs are kept")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for each run")
