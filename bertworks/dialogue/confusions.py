@@ -13,6 +13,8 @@ from bertworks.tasks.tagging.entities import spans
 from bertworks.tasks.understanding.frames import Frame, Slot, frame_of, slots_of, unmarked
 
 AT_ONCE = 64
+COLUMNS = ("tokens", "frame", "context")
+"""Of examples that are read; those of an agent that reads no context have none."""
 
 
 def frame_as_labelled(tokens: Sequence[str], frame: Sequence[str]) -> Frame:

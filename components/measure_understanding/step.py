@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bertworks.contracts.dialogue import TALK
 from bertworks.dialogue import building, bundle
-from bertworks.dialogue.confusions import heard_turns
+from bertworks.dialogue.confusions import COLUMNS, heard_turns
 from bertworks.dialogue.simulation.errors import KINDS, measured
 from bertworks.evaluation.data import read_split
 from bertworks.notices import Notice
@@ -47,7 +47,7 @@ def run(
     agent = Agent.load(packed.path)
     said = talking.talk.section
     hearing = building.understanding_of(said, agent, "understanding")
-    test = read_split(rows, "test", ["tokens", "tags", "label"])
+    test = read_split(rows, "test", [*COLUMNS])
     turns = list(heard_turns(agent, hearing, test))
     errors = measured(turns)
     parents = {"dialogue": talking.artifact, "understanding": packed, "examples": rows}

@@ -61,7 +61,7 @@ def errors(
     `dialogue.learn.measured: FILE` has the next policy learn with it.
     """
     from bertworks.dialogue import building
-    from bertworks.dialogue.confusions import heard_turns
+    from bertworks.dialogue.confusions import COLUMNS, heard_turns
     from bertworks.dialogue.simulation.errors import measured
     from bertworks.evaluation.data import read_split
     from bertworks.runtime.agent import Agent
@@ -73,8 +73,7 @@ def errors(
     section = load_as(DialogueSpec, spec, set_ or []).dialogue
     loaded = Agent.load(_bundle(agent, root))
     hearing = building.understanding_of(section, loaded, agent)
-    columns = ["tokens", "frame", *(["context"] if loaded.task.context else [])]
-    rows = read_split(open_artifact(examples, "examples"), split, columns)
+    rows = read_split(open_artifact(examples, "examples"), split, [*COLUMNS])
     turns = list(heard_turns(loaded, hearing, rows))
     found = measured(turns)
     found.save(out)

@@ -234,8 +234,7 @@ def test_an_understanding_is_put_in_with_its_errors(spec: Path, tmp_path: Path) 
     agent = bundle_of(model, tmp_path / "agent")
     rows = {
         "tokens": [["chinese", "food"], ["good", "bye"]],
-        "tags": [["B-food", "O"], ["O", "O"]],
-        "label": ["inform", "bye"],
+        "frame": [["intent:inform", "B-food", "O"], ["intent:bye", "O", "O"]],
     }
     with artifacts.write(tmp_path / "examples", kind="examples", producer="ingest") as folder:
         (folder / "test").mkdir()
