@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import re
+import secrets
 import threading
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -25,6 +25,8 @@ IDENTITY = "bertworks.request"
 """Where a scope holds what its request is called, once that is known."""
 GONE = "bertworks.gone"
 """Where a scope holds a future that is done once the client has left."""
+WHOLE = "bertworks.whole"
+"""What a scope says once the body is all there."""
 HELD = 4096
 """Exchanges that wait for the observers, at most."""
 GATHER_SECONDS = 0.02
@@ -38,7 +40,7 @@ _IDENTIFIER = re.compile(rb"[\x21-\x7e]{1,128}")
 def request_id(headers: Mapping[bytes, bytes]) -> str:
     """What a request is called: its own `x-request-id`, or a new one where it has none that will do."""
     given = headers.get(b"x-request-id", b"")
-    return given.decode("ascii") if _IDENTIFIER.fullmatch(given) else uuid.uuid4().hex
+    return given.decode("ascii") if _IDENTIFIER.fullmatch(given) else secrets.token_hex(16)
 
 
 class Caller(Protocol):
@@ -109,7 +111,7 @@ class Exchange:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.id = self.id or uuid.uuid4().hex
+        self.id = self.id or secrets.token_hex(16)
         self._began = self._lap = time.perf_counter()
 
     def stage(self, name: str) -> None:

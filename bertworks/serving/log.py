@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("bertworks.serving")
 FIELDS = "bertworks_fields"
-"""Attribute of a record that holds what a JSON line says instead of the message."""
+"""Attribute of a record that gives what a JSON line says instead of the message, when it is called."""
 LONGEST_PATH = 120
 MOST_FRAMES = 6
 
@@ -43,10 +44,13 @@ def request(scope: Any, status: int, reason: str, seconds: float) -> None:
         return
     client = scope.get("client") or ("-", 0)
     shown = path[:LONGEST_PATH] + "…" * (len(path) > LONGEST_PATH)
-    fields = {
-        "client": client[0], "method": scope["method"], "path": shown, "status": status,
-        "reason": reason, "ms": round(1000 * seconds, 3), **_of(scope.get("bertworks.exchange")),
-    }  # fmt: skip
+
+    def fields() -> dict[str, Any]:
+        return {
+            "client": client[0], "method": scope["method"], "path": shown, "status": status,
+            "reason": reason, "ms": round(1000 * seconds, 3), **_of(scope.get("bertworks.exchange")),
+        }  # fmt: skip
+
     said = (
         client[0], client[1], scope["method"], shown,
         status, f" {reason}" if reason else "", 1000 * seconds,
@@ -75,7 +79,7 @@ def connection(client: Any, status: int, told: str) -> None:
     """Logs what was refused before it was a request."""
     host, port = client or ("-", 0)
     fields = {"client": host, "status": status, "reason": "connection", "told": told}
-    LOGGER.warning("%s:%s - - %s %s", host, port, status, told, extra={FIELDS: fields})
+    LOGGER.warning("%s:%s - - %s %s", host, port, status, told, extra={FIELDS: lambda: fields})
 
 
 def fault(error: BaseException) -> None:
@@ -101,7 +105,7 @@ def configure() -> None:
     for logger, level in ((LOGGER, logging.INFO), (logging.getLogger(), logging.WARNING)):
         if not logger.handlers:
             own = logging.StreamHandler()
-            own.setFormatter(logging.Formatter("%(asctime)s bertworks %(levelname)s %(message)s"))
+            own.setFormatter(Lines("%(asctime)s bertworks %(levelname)s %(message)s"))
             logger.addHandler(own)
             logger.setLevel(level)
     LOGGER.propagate = False
@@ -110,6 +114,20 @@ def configure() -> None:
         for handler in logging.getLogger(name).handlers:
             if not any(isinstance(kept, Escape) for kept in handler.filters):
                 handler.addFilter(escape)
+
+
+class Lines(logging.Formatter):
+    """Plain lines; the time of day is written out once a second, not for each of its lines."""
+
+    _second, _written = -1, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """The record's time, as `logging` has it."""
+        second = int(record.created)
+        if second != self._second:
+            self._written = time.strftime(self.default_time_format, self.converter(second))
+            self._second = second
+        return self.default_msec_format % (self._written, record.msecs)
 
 
 class JsonLines(logging.Formatter):
@@ -122,8 +140,9 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
         }
         fields = getattr(record, FIELDS, None)
+        told = fields() if fields is not None else {"message": record.getMessage()}
         # ASCII alone: nothing in it moves a terminal's cursor or ends the line.
-        return json.dumps(line | (fields or {"message": record.getMessage()}), default=str)
+        return json.dumps(line | told, default=str)
 
 
 def as_json() -> None:

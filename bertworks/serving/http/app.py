@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -45,6 +46,7 @@ class Asks(NamedTuple):
     version: str | None
 
 
+@lru_cache(64)  # Looked at by each layer, and few.
 def asks(path: str) -> Asks | None:
     """What a path asks of which model; None: it asks none."""
     found = _ASKS.fullmatch(path)

@@ -25,7 +25,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bertworks.serving import log
-from bertworks.serving.exchange import GONE
+from bertworks.serving.exchange import GONE, WHOLE
 from bertworks.serving.http.crowd import Crowd
 from bertworks.serving.http.door import Door
 from bertworks.serving.meters import turned_away
@@ -273,6 +273,7 @@ class Connection(HttpToolsProtocol):
         self._fed = self._unwanted = 0
         if not self._deaf:
             self._stop("linger")
+        self.scope[WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
         if self.cycle is _TOLD:
             self.on_response_complete()

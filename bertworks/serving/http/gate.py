@@ -19,6 +19,7 @@ from bertworks.serving.exchange import (
     EXCHANGE,
     GONE,
     IDENTITY,
+    WHOLE,
     Exchange,
     Observers,
     request_id,
@@ -162,7 +163,7 @@ class Gate:
         self._check_size(int(length), whole=True)
         patience = _patience(headers)
         self.line.check_room()
-        body = await self._read(receive)
+        body = await (self._taken(receive) if scope.get(WHOLE) else self._read(receive))
         exchange.bytes = ticket.size = len(body)
         exchange.stage("read")
         if patience is not None:
@@ -218,6 +219,15 @@ class Gate:
                 raise ticket.refusal from None
         finally:
             timer.cancel()
+
+    async def _taken(self, receive: Receive) -> bytes:
+        """A body that is all there: nothing is waited for."""
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        body: bytes = message["body"]
+        self._check_size(len(body), whole=True)
+        return body
 
     async def _read(self, receive: Receive) -> bytes:
         """The whole body, as long as it is small enough and comes in time."""
