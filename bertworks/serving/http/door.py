@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from bertworks.serving import log
 from bertworks.serving.exchange import EXCHANGE, Exchange, request_id
-from bertworks.serving.http.app import asks
 from bertworks.serving.http.reply import App, Receive, Reply, Scope, Send, of_error
 from bertworks.serving.refusals import SURPLUS
 
@@ -77,7 +76,7 @@ class Door:
         if method == b"GET":
             healthy = self._healthy(path)
             return None if healthy is None else written(healthy, {}, keep=keep)
-        asked = asks(path) if method == b"POST" else None
+        asked = self._gate.asks(path) if method == b"POST" else None
         if asked is None or self._gate.draining:
             return None
         if self._gate.line.has_room(self._coming, age):
@@ -89,7 +88,7 @@ class Door:
         reply = self._refusal()
         client = scope["client"] or ("", 0)
         identity = request_id(dict(scope["headers"]))
-        exchange = Exchange(asked.protocol, asked.model, identity, client[0])
+        exchange = Exchange(*asked, identity, client[0])
         exchange.end(reply.status, reply.reason)
         self._note(exchange, path, client)
         return written(reply, {"x-request-id": exchange.id}, keep=keep)

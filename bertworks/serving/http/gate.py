@@ -95,7 +95,7 @@ class Gate:
         began = time.perf_counter()
         exchange: Exchange | None = None
         try:
-            if (asked := self._asks(scope["path"])) is not None and scope["method"] == "POST":
+            if (asked := self.asks(scope["path"])) is not None and scope["method"] == "POST":
                 headers = dict(scope["headers"])
                 exchange = scope[EXCHANGE] = opened(*asked, scope, headers)
                 answer.exchange = exchange
@@ -118,7 +118,7 @@ class Gate:
                 self.observers.tell(exchange)
             log.request(scope, answer.status, ticket.reason, time.perf_counter() - began)
 
-    def _asks(self, path: str) -> tuple[str, str] | None:
+    def asks(self, path: str) -> tuple[str, str] | None:
         """Protocol and name of what a path asks; None: it asks nothing that stands in line."""
         if (asked := asks(path)) is not None:
             return asked.protocol, asked.model
