@@ -20,6 +20,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import uvloop
@@ -28,39 +29,45 @@ MOST = 3000
 """Connections at once; a request that finds all of them busy waits here, and its seconds count."""
 LONGEST = 60.0
 """Seconds that one request may take before it counts as broken."""
+TICK = 0.001
+"""Seconds between two looks at which requests are due."""
 
 
-class Stale(ConnectionError):
-    """A kept connection was closed before anything of an answer came."""
+class Request(NamedTuple):
+    """One that is due: when, what is sent, and whether it was sent before."""
+
+    due: float
+    sent: bytes
+    again: bool = False
 
 
 class Line(asyncio.Protocol):
     """A kept-alive connection that has one request at a time."""
 
-    def __init__(self) -> None:
-        self.answer: asyncio.Future[int] | None = None
-        self._data = b""
+    def __init__(self, load: Load) -> None:
+        self._load, self._data = load, b""
         self.open, self.used = True, False
+        self.asked: Request | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps the transport."""
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tells who waits."""
+        """Tells what becomes of the request."""
         self.open = False
-        if self.answer is not None and not self.answer.done():
-            kind = Stale if self.used and not self._data else type(exc) if exc else ConnectionError
-            self.answer.set_exception(kind("closed"))
+        asked, self.asked = self.asked, None
+        self._load.lost(asked, exc, stale=self.used and not self._data)
 
-    def ask(self, request: bytes) -> asyncio.Future[int]:
-        """Sends a request; its status comes with the answer's last byte."""
-        self.answer = asyncio.get_running_loop().create_future()
-        if not self.open:  # It was told no, or closed, before it asked.
-            self.answer.set_exception(Stale("closed"))
-            return self.answer
-        self._transport.write(request)  # type: ignore[attr-defined]
-        return self.answer
+    def ask(self, request: Request) -> None:
+        """Sends a request."""
+        self.asked = request
+        self._transport.write(request.sent)  # type: ignore[attr-defined]
+
+    def give_up(self) -> None:
+        """Ends it."""
+        self.asked = None
+        self._transport.abort()  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
         """Reads an answer with a Content-Length."""
@@ -70,10 +77,102 @@ class Line(asyncio.Protocol):
             return
         fields = head.lower().split(b"\r\n")
         length = next(int(one[15:]) for one in fields if one.startswith(b"content-length:"))
-        if len(body) >= length and self.answer is not None and not self.answer.done():
+        if len(body) >= length and self.asked is not None:
             self._data, self.used = b"", True
             self.open = b"connection: close" not in fields
-            self.answer.set_result(int(head[9:12]))
+            asked, self.asked = self.asked, None
+            self._load.answered(self, asked, int(head[9:12]))
+
+
+class Load:
+    """Sends requests and keeps account of them: without a task for each, which would cost more than it.
+
+    Args:
+        host: Where to.
+        port: Likewise.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._idle: list[Line] = []
+        self._lines: set[Line] = set()
+        self._waiting: collections.deque[Request] = collections.deque()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._held = 0
+        self.statuses: collections.Counter[str] = collections.Counter()
+        self.took: list[float] = []
+        self.behind: list[float] = []
+
+    @property
+    def left(self) -> bool:
+        """Whether any request is neither answered nor broken."""
+        asked = any(line.asked is not None for line in self._lines)
+        return bool(asked or self._waiting or self._connecting)
+
+    def send(self, request: Request) -> None:
+        """Sends a request; one that was sent before, on a new connection."""
+        while self._idle and not request.again:
+            line = self._idle.pop()
+            if line.open:
+                line.ask(request)
+                return
+        if self._held >= MOST:
+            self._waiting.append(request)
+            return
+        self._held += 1
+        task = asyncio.ensure_future(self._connect(request))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    def answered(self, line: Line, request: Request, status: int) -> None:
+        """Counts an answer."""
+        self.statuses[str(status)] += 1
+        if status == 200:
+            self.took.append(time.perf_counter() - request.due)
+        if not line.open:
+            return  # The next one goes when it is closed.
+        if self._waiting:
+            line.ask(self._waiting.popleft())
+        else:
+            self._idle.append(line)
+
+    def lost(self, request: Request | None, error: Exception | None, *, stale: bool) -> None:
+        """Counts a connection that ended, and the request on it."""
+        self._held -= 1
+        if request is not None and stale and not request.again:
+            self.statuses["again"] += 1
+            self._waiting.appendleft(request._replace(again=True))
+        elif request is not None:
+            self.statuses["reset" if isinstance(error, ConnectionResetError) else "closed"] += 1
+        if self._waiting:
+            self.send(self._waiting.popleft())
+
+    def give_up(self, now: float) -> None:
+        """Ends what has taken too long."""
+        for line in [one for one in self._lines if not one.open and one.asked is None]:
+            self._lines.discard(line)
+        for line in self._lines:
+            if line.asked is not None and now > line.asked.due + LONGEST:
+                self.statuses["late"] += 1
+                line.give_up()
+        while self._waiting and now > self._waiting[0].due + LONGEST:
+            self.statuses["late"] += 1
+            self._waiting.popleft()
+
+    async def _connect(self, request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LONGEST):
+                _, line = await loop.create_connection(lambda: Line(self), self._host, self._port)
+        except OSError as error:
+            self._held -= 1
+            self.statuses["late" if isinstance(error, TimeoutError) else "connect"] += 1
+            return
+        if line.open:
+            self._lines.add(line)
+            line.ask(request)
+        else:  # It was closed at once.
+            self.statuses["closed"] += 1
 
 
 async def main(url: str, bodies: list[bytes], rate: float, seconds: float) -> dict[str, object]:
@@ -84,67 +183,23 @@ async def main(url: str, bodies: list[bytes], rate: float, seconds: float) -> di
         % (place.path.encode(), place.netloc.encode(), len(body), body)
         for body in bodies
     ]
-    idle: list[Line] = []
-    statuses: collections.Counter[str] = collections.Counter()
-    took: list[float] = []
-    behind: list[float] = []
-    loop, free = asyncio.get_running_loop(), asyncio.Semaphore(MOST)
-
-    async def ask(request: bytes, fresh: bool = False) -> int:
-        while idle and not idle[-1].open:
-            idle.pop()
-        line = idle.pop() if idle and not fresh else None
-        if line is None:
-            try:
-                _, line = await loop.create_connection(Line, place.hostname, place.port)
-            except OSError:
-                raise _Unreached from None
-        status = await line.ask(request)
-        if line.open:
-            idle.append(line)
-        return status
-
-    async def one(due: float, request: bytes) -> None:
-        behind.append(time.perf_counter() - due)
-        try:
-            async with free, asyncio.timeout(LONGEST):
-                try:
-                    status = await ask(request)
-                except Stale:
-                    statuses["again"] += 1
-                    status = await ask(request, fresh=True)
-        except _Unreached:
-            statuses["connect"] += 1
-        except ConnectionResetError:
-            statuses["reset"] += 1
-        except OSError:
-            statuses["closed"] += 1
-        except TimeoutError:
-            statuses["late"] += 1
-        else:
-            statuses[str(status)] += 1
-            if status == 200:
-                took.append(time.perf_counter() - due)
-
-    began = time.perf_counter()
-    tasks = set()
-    for number in range(int(rate * seconds)):
-        due = began + number / rate
-        if (early := due - time.perf_counter()) > 0:
-            await asyncio.sleep(early)
-        task = asyncio.ensure_future(one(due, requests[number % len(requests)]))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    while tasks:
-        await asyncio.wait(tasks)
+    load = Load(place.hostname or "", place.port or 80)
+    began, number, whole, looked = time.perf_counter(), 0, int(rate * seconds), 0.0
+    while number < whole or load.left:
+        now = time.perf_counter()
+        while number < whole and (due := began + number / rate) <= now:
+            load.behind.append(now - due)
+            load.send(Request(due, requests[number % len(requests)]))
+            number += 1
+        if now > looked + 1:
+            load.give_up(now)
+            looked = now
+        await asyncio.sleep(TICK)
     return {
-        "statuses": dict(statuses), "seconds": time.perf_counter() - began,
-        "p50": _part(took, 50), "p99": _part(took, 99), "sent_late": _part(behind, 99),
+        "statuses": dict(load.statuses), "seconds": time.perf_counter() - began,
+        "p50": _part(load.took, 50), "p99": _part(load.took, 99),
+        "sent_late": _part(load.behind, 99),
     }  # fmt: skip
-
-
-class _Unreached(Exception):
-    """No connection came about."""
 
 
 def _part(seconds: list[float], percent: int) -> float | None:

@@ -242,6 +242,19 @@ def test_who_sent_a_request_that_is_not_read_yet_does_not_make_way(monkeypatch):
     assert ended == ["newer"]
 
 
+@pytest.mark.parametrize(
+    ("limits", "most", "ceiling"),
+    [((10**6, 10**6), 1000, 5000), ((1024, 10**6), 1000, 5000), ((1024, 4096), 1000, 3968),
+     ((256, 1024), 448, 896), ((64, 64), 1, 2)],
+)  # fmt: skip
+def test_no_more_connections_are_taken_than_files_may_be_open(monkeypatch, limits, most, ceiling):
+    monkeypatch.setattr(crowd.resource, "getrlimit", lambda what: limits)
+    monkeypatch.setattr(crowd.resource, "setrlimit", lambda what, given: None)
+    crowded = crowd.Crowd(Limits())
+    crowded.fit_open_files()
+    assert (crowded.most, crowded.ceiling) == (most, ceiling)
+
+
 def test_who_idles_since_a_moment_ago_keeps_its_connection():
     with server(connections=1) as (address, _), socket.create_connection(address) as first:
         first.sendall(GET + b"\r\n")
@@ -253,7 +266,7 @@ def test_who_idles_since_a_moment_ago_keeps_its_connection():
 
 
 @pytest.mark.parametrize("fails", [0, 3])
-def test_past_twice_the_limit_clients_wait_with_the_system_and_are_answered(monkeypatch, fails):
+def test_past_all_that_is_taken_clients_wait_with_the_system_and_are_answered(monkeypatch, fails):
     """Also where there is no descriptor left at first when they are to be taken again."""
     left, dup = [fails], socket.socket.dup
 
@@ -272,17 +285,17 @@ def test_past_twice_the_limit_clients_wait_with_the_system_and_are_answered(monk
             clients[-1].sendall(ASK)
             wait_until(lambda number=number: holding.asked == number)
         half = [
-            stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(3)
+            stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(9)
         ]
         for one in half:
             one.sendall(ASK[:-20])
-        wait_until(lambda: len(state.connections) == 5)
+        wait_until(lambda: len(state.connections) == 11)
         late = [
             stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(20)
         ]
         for one in late:
             one.sendall(GET + CLOSE)
-        assert len(state.connections) == 5
+        assert len(state.connections) == 11
         for one in half:
             one.close()
         assert all("200 OK" in until_closed(one) for one in late)
@@ -293,9 +306,9 @@ def test_past_twice_the_limit_clients_wait_with_the_system_and_are_answered(monk
 
 def test_a_server_that_takes_no_connections_for_now_ends_all_the_same():
     with server(connections=1) as (address, state), contextlib.ExitStack() as stack:
-        for _ in range(6):
+        for _ in range(9):
             stack.enter_context(socket.create_connection(address)).sendall(GET)
-        wait_until(lambda: len(state.connections) >= 3)
+        wait_until(lambda: len(state.connections) >= 6)
 
 
 def test_what_is_refused_by_hand_is_counted(patient):

@@ -3,8 +3,8 @@
 Up to `serve.limits.connections` are served. For those beyond, connections that have been idle longest
 go, if it has been for a while and nothing that it sent lies unread: a client that is cut off while
 its request is on the way cannot tell whether it was done. Where none goes, the new one is a surplus one:
-it is answered, health as ever and questions by 429. Past twice as many, no connection is taken from the
-system, where the next ones wait: a reset would say less than an answer that comes later.
+it is answered, health as ever and questions by 429. Past five times as many, no connection is taken from
+the system, where the next ones wait: a reset would say less than an answer that comes later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ QUIET_SECONDS = 1.0
 """How long a connection must have been idle to be closed for another one."""
 LOOKED_AT = 16
 """Idle connections of which one is sought that can go, at most."""
-MOST_SURPLUS = 1000
+SURPLUS_TIMES = 4
+"""Surplus connections that are taken, as a multiple of those that are served: one that waits with the
+system is not answered at all, and a probe may be behind it."""
+MOST_SURPLUS = 4000
+"""Of them, at most."""
 OTHER_FILES = 128
 """Open files beside connections, about: bundles, logs, listening sockets, the event loop."""
 
@@ -56,14 +60,10 @@ class Crowd:
     def __init__(self, limits: Limits) -> None:
         self.limits, self.count = limits, 0
         self.most = limits.connections
+        self.ceiling = limits.connections + _surplus(limits)
         self.overfull: Callable[[], None] = lambda: None
         self._idle: dict[Held, None] = {}
         self._leaving: set[Held] = set()
-
-    @property
-    def ceiling(self) -> int:
-        """See the class."""
-        return self.most + min(self.most, MOST_SURPLUS)
 
     def enter(self, one: Held, now: float) -> bool:
         """Takes a connection; returns whether there is room for it or was made."""
@@ -110,18 +110,17 @@ class Crowd:
                 made, surplus = True, surplus - 1
         return made
 
+    def fit_open_files(self) -> None:
+        """Raises this process's limit of open files where it may; takes no more than fit into it."""
+        wanted = self.ceiling + OTHER_FILES
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            self.ceiling = max(soft - OTHER_FILES, 2)
+            self.most = min(self.most, self.ceiling // 2)
 
-def open_files(limits: Limits) -> int:
-    """Raises this process's limit of open files to what `limits.connections` needs, where it may.
 
-    Returns:
-        Connections that can be served with the open files that there may be; at most those of `limits`.
-    """
-    wanted = limits.connections + min(limits.connections, MOST_SURPLUS) + OTHER_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return limits.connections
-    return max((soft - OTHER_FILES) // 2, 1)
+def _surplus(limits: Limits) -> int:
+    return min(SURPLUS_TIMES * limits.connections, MOST_SURPLUS)

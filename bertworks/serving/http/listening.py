@@ -16,7 +16,7 @@ import uvicorn
 
 from bertworks.serving import log
 from bertworks.serving.http.connection import Connection
-from bertworks.serving.http.crowd import Crowd, open_files
+from bertworks.serving.http.crowd import Crowd
 from bertworks.serving.http.door import Door
 from bertworks.serving.http.reply import App
 from bertworks.spec.limits import Limits
@@ -82,7 +82,7 @@ class Listener(uvicorn.Server):
 
     async def startup(self, sockets: Any = None) -> None:
         """Listens, and says so."""
-        self.crowd.most = open_files(self.crowd.limits)
+        self.crowd.fit_open_files()
         if self.crowd.most < self.crowd.limits.connections:
             log.LOGGER.warning(
                 "serve.limits.connections is %d, but this process may open too few files: %d are "
