@@ -127,7 +127,7 @@ class Lines(logging.Formatter):
         if second != self._second:
             self._written = time.strftime(self.default_time_format, self.converter(second))
             self._second = second
-        return self.default_msec_format % (self._written, record.msecs)
+        return f"{self._written},{record.msecs:03.0f}"
 
 
 class JsonLines(logging.Formatter):
