@@ -17,6 +17,7 @@ from bertworks.dialogue.sessions import Conflict, Room, SqliteStore
 from bertworks.dialogue.understanding import Keywords
 from bertworks.errors import EnvironmentFault
 from tests.dialogue.helpers import ANSWERS, DOMAIN, Still
+from tests.fixes.taking import taken
 
 ROOT = Path(__file__).parents[2]
 
@@ -155,3 +156,19 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
 def test_sessions_are_for_their_users_eyes(tmp_path: Path) -> None:
     room(tmp_path)
     assert (tmp_path / "sessions.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_place_that_cannot_be_written_is_told_with_the_option_that_names_another(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "root").write_text("a file where a folder should be")
+
+    def opened(file: Path = tmp_path / "root/sessions.db") -> SqliteStore:
+        return SqliteStore(file, 100.0)
+
+    def by(fix: str) -> tuple[Path]:
+        assert fix.endswith(" --sessions FILE.")
+        return (tmp_path / "kept.db",)
+
+    store = taken("bertworks/dialogue/sessions/store.py", "you may write: --sessions", opened, by)
+    assert not list(store.all())

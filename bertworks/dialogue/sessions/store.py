@@ -72,7 +72,7 @@ class SqliteStore:
         except OSError as error:
             raise EnvironmentFault(
                 f"The sessions {file} cannot be written: {error.strerror}.",
-                "Name a file that you may write.",
+                "Name a file that you may write: --sessions FILE.",
             ) from None
         with self._base() as base:
             base.executescript(_TABLES)
