@@ -28,13 +28,16 @@ def free_port():
 
 
 class ServedProcess:
-    """`bertworks serve` with some arguments; its log is a file."""
+    """`bertworks serve` with some arguments; its log is a file.
 
-    def __init__(self, log, *arguments, certificate=None):
+    `program` is what Python runs before "serve".
+    """
+
+    def __init__(self, log, *arguments, certificate=None, program=("-m", "pipelines.cli")):
         self.port, self.log, self.certificate = free_port(), log, certificate
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.cli", "serve", f"--port={self.port}", *arguments],
+                [sys.executable, *program, "serve", f"--port={self.port}", *arguments],
                 stdout=stream, stderr=stream, cwd=REPOSITORY,
             )  # fmt: skip
         self.began = time.monotonic()
