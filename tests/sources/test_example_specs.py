@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from bertworks.data.utterances import setting
 from bertworks.errors import SourceError
 from bertworks.spec import AgentSpec
 from tests.helpers.steps import ingest as run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+SLOTS = ["area", "food", "mention.area", "mention.food", "mention.phone", "mention.postcode",
+         "mention.pricerange", "name", "pricerange"]  # fmt: skip
+INTENTS = ["affirm", "another", "bye", "deny", "dontcare", "greet", "inform", "negate", "request",
+           "thank"]  # fmt: skip
 ROWS = {  # name: rows read, rows kept, labels
     "sentiment": (8530, 8530, ["negative", "positive"]),
     "sentiment-full": (33530, 33432, ["negative", "positive"]),
@@ -22,6 +28,9 @@ ROWS = {  # name: rows read, rows kept, labels
     "faq": (503, 497, []),
     "topics": (15452, 5381, ["abbreviation", "description", "entity", "number", "person", "place"]),
     "sentiment-zh": (35123, 17361, ["negative", "positive"]),
+    "turns": (4146, 4146, [*(f"B-{slot}" for slot in sorted([*SLOTS, "mention.address"])),
+                           *(f"I-{slot}" for slot in SLOTS), "O",
+                           *(f"intent:{intent}" for intent in INTENTS)]),
 }  # fmt: skip
 
 
@@ -29,12 +38,25 @@ def load(name: str) -> AgentSpec:
     return AgentSpec.model_validate(yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()))
 
 
+def packages_of(spec: AgentSpec) -> Iterator[tuple[str, str | None]]:
+    """What a spec, and the settings of masked utterances that it names, fetch; and their pins."""
+    for source in spec.data.sources:
+        if source.format == "utterances":
+            said = setting.load(EXAMPLES / source.uri)
+            yield from ((one.uri, one.sha256) for one in (said.templates, said.knowledge))
+        else:
+            yield source.uri, source.sha256
+    if spec.base.uri != "scratch":
+        yield spec.base.uri, spec.base.sha256
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_an_example_is_valid_pinned_and_states_its_licence(name):
     spec = load(name)
     assert spec.name == name
     assert spec.description
-    assert all(source.sha256 and source.license for source in spec.data.sources)
+    assert all(source.license for source in spec.data.sources)
+    assert all(pin for _, pin in packages_of(spec))
     comment = "".join(
         line for line in (EXAMPLES / f"{name}.yaml").read_text().splitlines() if line[:1] == "#"
     )
@@ -46,7 +68,7 @@ def test_an_example_is_valid_pinned_and_states_its_licence(name):
 @pytest.mark.parametrize("name", ROWS)
 def test_an_example_ingests_what_it_says(name, tmp_path, monkeypatch):
     monkeypatch.delenv("BERTWORKS_DOWNLOADS")
-    section = load(name).model_dump(mode="json", by_alias=True)
+    section = {**load(name).model_dump(mode="json", by_alias=True), "spec_folder": str(EXAMPLES)}
     outputs = {kind: tmp_path / kind for kind in ("examples", "corpus", "rejected", "base")}
     try:
         metrics = run(section, **outputs).metrics
