@@ -18,6 +18,7 @@ PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # A password may hold a slash, as keys of buckets do; digits behind the colon are a port.
 _USER = re.compile(r"(?<!npm:)//((?:[^/?#\s]+|(?!\[)[^/@:\s]+:(?!/|\d+(?:[/?#]|$))[^@\s]+)(?=@))@")
 _WEB_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)\?[^\s!\"'<>]*", re.IGNORECASE)
+_INLINE = re.compile(r"(\bdata:[\w.+/-]*;base64,)[A-Za-z0-9_+/=-]{40,}")
 _PARAMETER = re.compile(r"([?&;#]|&amp;)([^=&;?\s\"'<>/]+)=([^&;\s\"'<>!#]*)")
 _SECRET_NAME = re.compile(
     r"(?i)(token|secret|passw|pwd|sig|key|auth|cred|session|code|api|jwt|bearer|policy|sas)"
@@ -30,8 +31,9 @@ def masked(text: str) -> str:
     """A text with the credentials in its URIs cut out: user information and a web address's query.
 
     In URIs of buckets, whose paths may hold a question mark, only values of queries that may be secret
-    are cut out.
+    are cut out. Of a data URI the file in it is left out, which nobody could read.
     """
+    text = _INLINE.sub(r"\1…", text)
     text = _WEB_QUERY.sub(r"\1?***", _USER.sub("//***@", text))
     return _PARAMETER.sub(
         lambda found: f"{found[1]}{found[2]}=***" if _is_secret(found[2], found[3]) else found[0],

