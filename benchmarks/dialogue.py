@@ -178,7 +178,7 @@ def offline(
     habits = building.habits_of(spec)
     rules = Softened(building.rules_of(spec), EXPLORE, 1)
     turns = collect(rules, knowledge, dialogues, USERS + 500, [Errors(0.1)], habits)
-    found = [judge(turns, one.shares) for one in graphs]
+    found = [judge(turns, one.taken) for one in graphs]
     users = (knowledge, dialogues, USERS, Errors(0.1), habits)
     truth = [measure(one, *users).reward for one in graphs]
     for one, true in zip(found, truth, strict=True):

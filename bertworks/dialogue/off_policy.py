@@ -3,8 +3,15 @@
 Doubly robust: a model of values is fitted to the logs, and what it gets wrong is corrected by the
 rewards that were seen, weighted by how much more probable the actions are under the new policy. The
 estimate is right where either of the two is. Jiang and Li 2016, "Doubly robust off-policy value
-evaluation for reinforcement learning", equation 10; the weights are normalized over the dialogues at
-each turn, as in Thomas and Brunskill 2016, "Data-efficient off-policy policy evaluation", equation 6.
+evaluation for reinforcement learning", equation 10.
+
+The weights of whole dialogues have long tails: what the new policy does and the old one hardly ever did
+is not seen in most logs, and dialogues that are long under the new policy least of all. Weights that are
+normalized to their sum (Thomas and Brunskill 2016) count what was seen for all that there is; with
+rewards that fall with every turn they flatter the policy, with intervals that are too narrow. So they
+are not normalized here. Their mean is 1 where the logs show all that the new policy does; what it lacks
+of 1 is the share of its dialogues that they do not show. That share is valued by the model alone, and
+the interval grows by it, times the spread of what the model was wrong by where it could be seen.
 """
 
 from __future__ import annotations
@@ -24,6 +31,8 @@ Shares = Callable[[NDArray[np.float32], NDArray[np.bool_]], Floats]
 
 FEWEST = 50
 FEWEST_EFFECTIVE = 30
+"""Dialogues that the logs must be worth for a policy; fewer tell nothing by any estimate."""
+MOST_UNSEEN = 0.5
 _SWEEPS = 25
 _RIDGE = 1.0
 
@@ -34,12 +43,13 @@ class Judged:
 
     Attributes:
         value: Reward of a dialogue, on average, by the doubly robust estimate.
-        low, high: Its 95 % interval, by resampling dialogues.
+        low, high: Its 95 % interval, by resampling dialogues; wider by what the logs do not show.
         logged: What the policy of the logs came to.
         logged_low, logged_high: Its 95 % interval.
         gain: `value` less `logged`.
         gain_low, gain_high: Its 95 % interval, over the same resamples.
         model: What the model of values says alone.
+        unseen: Share of the policy's dialogues that the logs do not show.
         dialogues: In the logs.
         effective: How many dialogues the weights leave, in effect, at the last turns; few mean that the
             logs say little of this policy, and that the model says it nearly alone.
@@ -55,6 +65,7 @@ class Judged:
     gain_low: float
     gain_high: float
     model: float
+    unseen: float
     dialogues: int
     effective: float
 
@@ -66,12 +77,17 @@ class Judged:
     @property
     def reason(self) -> str:
         """Why they do not; "" where they do."""
-        if self.effective >= FEWEST_EFFECTIVE:
-            return ""
-        return (
-            f"{self.dialogues:,} dialogues are worth {self.effective:.0f} for this policy, which does "
-            f"other things; {FEWEST_EFFECTIVE} are needed"
-        )
+        if self.effective < FEWEST_EFFECTIVE:
+            return (
+                f"{self.dialogues:,} dialogues are worth {self.effective:.0f} for this policy, which "
+                f"does other things; {FEWEST_EFFECTIVE} are needed"
+            )
+        if self.unseen > MOST_UNSEEN:
+            return (
+                f"{self.unseen:.0%} of what this policy does is not in {self.dialogues:,} dialogues; "
+                f"at most {MOST_UNSEEN:.0%} may be missing"
+            )
+        return ""
 
     @property
     def better(self) -> bool:
@@ -124,14 +140,15 @@ def judge(turns: Turns, shares: Shares, *, seed: int = 0, resamples: int = 1000)
     draws = random.multinomial(count, every / count, size=resamples).astype(float)
     drawn = np.array([grid.estimate(weights) for weights in draws])
     drawn_logged = draws @ logged / count
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    value = grid.estimate(every)
-    gains = np.quantile(drawn - drawn_logged, [0.025, 0.975])
+    value, unseen = grid.estimate(every), grid.unseen()
+    wider = np.array([-1.0, 1.0]) * unseen * grid.spread()
+    low, high = np.quantile(drawn, [0.025, 0.975]) + wider
+    gains = np.quantile(drawn - drawn_logged, [0.025, 0.975]) + wider
     logged_low, logged_high = np.quantile(drawn_logged, [0.025, 0.975])
     return Judged(
         value, float(low), float(high), float(logged.mean()), float(logged_low),
         float(logged_high), value - float(logged.mean()), float(gains[0]), float(gains[1]),
-        float(grid.state_value[:, 0].mean()), count, grid.effective(),
+        float(grid.state_value[:, 0].mean()), unseen, count, grid.effective(),
     )  # fmt: skip
 
 
@@ -180,12 +197,21 @@ class _Grid:
 
     def estimate(self, counts: Floats) -> float:
         """The estimate where each dialogue counts so often, (dialogues,)."""
-        weights = self.ratio * counts[:, None]
-        sums = weights.sum(axis=0)
-        weights = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
+        weights = self.ratio * (counts / counts.sum())[:, None]
         before = np.column_stack([counts / counts.sum(), weights[:, :-1]])
         seen = weights * (self.reward - self.action_value)
         return float((seen + before * self.state_value).sum())
+
+    def unseen(self) -> float:
+        """What the mean weight of whole dialogues lacks of 1, which it is expected to be."""
+        return max(0.0, 1.0 - float(self.ratio[:, -1].mean()))
+
+    def spread(self) -> float:
+        """By how much the model is wrong about a dialogue of the new policy: root mean square."""
+        following = np.column_stack([self.state_value[:, 1:], np.zeros(len(self.reward))])
+        wrong = (self.reward + following - self.action_value).sum(axis=1)
+        weights = self.ratio[:, -1]
+        return float(np.sqrt((weights * wrong**2).sum() / weights.sum())) if weights.any() else 0.0
 
     def effective(self) -> float:
         """Kish's effective number of dialogues at the last turn."""

@@ -168,7 +168,7 @@ def _offline(
         turns, told = turns_of(over, knowledge)
         notices += told
         graph = Graph(folder / bundle.POLICY, knowledge.domain)
-        found = judge(turns, graph.shares)
+        found = judge(turns, graph.taken)
     except DataError as error:
         return Offline(False, error.message, len(over))
     return Offline(

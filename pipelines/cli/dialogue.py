@@ -179,13 +179,15 @@ def judge(
     graph = Graph(policy, knowledge.domain)
     over, going_on = _kept(section, sessions, root)
     turns, notices = turns_of(over, knowledge)
-    found = judged_by(turns, graph.shares)
+    found = judged_by(turns, graph.taken)
+    said = {"better": found.better, "told": found.told, "reason": found.reason}
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "better": found.better, "going_on": going_on}))
+        typer.echo(json.dumps({**asdict(found), **said, "going_on": going_on}))
     else:
         _tell(going_on, notices)
         typer.echo(
-            f"kept dialogues   {found.dialogues}, in effect {found.effective:.0f} for this policy"
+            f"kept dialogues   {found.dialogues}, in effect {found.effective:.0f} for this policy, of "
+            f"whose dialogues they do not show {found.unseen:.0%}"
         )
         typer.echo(
             f"as they were     {found.logged:6.2f}  [{found.logged_low:.2f}, {found.logged_high:.2f}]"
@@ -196,7 +198,9 @@ def judge(
         )
     if not found.better:
         raise GateRefused(
-            f"{policy} is not better than what talked by more than chance: its gain is "
+            found.reason[:1].upper() + found.reason[1:] + "."
+            if found.reason
+            else f"{policy} is not better than what talked by more than chance: its gain is "
             f"{found.gain:+.2f}, of an interval from {found.gain_low:+.2f}.",
             "Keep more dialogues, explore more, or learn another policy.",
         )

@@ -44,17 +44,19 @@ def situation(*acts: Act) -> Situation:
 def test_a_graph_computes_its_layers_among_what_is_possible(file: Path) -> None:
     policy = graph.Graph(file, DOMAIN)
     for here in (situation(Act("greet")), situation(Act("inform", "food", "chinese"))):
-        found = features.vector(here)
+        found = found_ = features.vector(here)
         *hidden, (weight, bias) = some_layers()
         for inner, shift in hidden:
             found = np.tanh(inner @ found + shift)
         logits = np.where(here.possible, weight @ found + bias, -np.inf)
         wanted = np.exp(logits - logits.max())
-        shares = policy.probabilities(here)
+        shares = policy.shares(found_[None], here.possible[None])[0]
         np.testing.assert_allclose(shares, wanted / wanted.sum(), atol=1e-6)
         assert not shares[~here.possible].any()
         choice = policy.choose(here)
         assert choice.action == names(DOMAIN)[int(shares.argmax())]
+        taken = policy.probabilities(here)  # it draws none: the most probable action is taken
+        assert taken.sum() == taken[shares.argmax()] == 1
         assert choice.by == policy.name and choice.candidates[0].score == shares.max()
     assert policy.facts == {"steps": 7}
 

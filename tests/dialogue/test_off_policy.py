@@ -91,6 +91,58 @@ def test_intervals_hold_the_truth_most_of_the_time() -> None:
     assert abs(np.mean([one.value for one in found]) - truth) < 0.3
 
 
+LENGTH = 4
+TRUTH = LENGTH * (-1 + 0.5 * 3 + 0.5 * 1) + 10
+"""Of `match`, in expectation: it gains 3 or 1 a turn, as probable, and 10 at the end."""
+
+
+def matched(count: int, seed: int) -> Turns:
+    """Made-up dialogues: each turn has a side, 0 or 1, and acting on it pays; all of them together more.
+
+    Who had them mostly took side 0, and side 1 pays less: what is seen flatters. The model of values,
+    linear in what a turn shows, cannot know of the reward for all of them.
+    """
+    random = np.random.default_rng(seed)
+    side = random.random((count, LENGTH)) < 0.5
+    action = (random.random((count, LENGTH)) < 0.4).astype(int)
+    met = action == side
+    reward = -1 + met * np.where(side, 1.0, 3.0) + random.normal(size=side.shape)
+    reward[:, -1] += 10 * met.all(axis=1)
+    place = np.broadcast_to(np.arange(LENGTH) / LENGTH, side.shape)
+    return Turns(
+        np.repeat(np.arange(count), LENGTH),
+        np.stack([side, place], -1).astype(np.float32).reshape(-1, 2),
+        np.ones((count * LENGTH, 2), bool),
+        action.ravel(),
+        np.where(action, 0.4, 0.6).ravel(),
+        reward.ravel(),
+    )
+
+
+def match(seen: np.ndarray, possible: np.ndarray) -> np.ndarray:
+    return np.eye(2)[seen[:, 0].astype(int)]
+
+
+def test_intervals_hold_a_truth_that_is_known() -> None:
+    """95 % are meant to; and the estimate leans to no side."""
+    found = [judge(matched(800, seed), match, resamples=200) for seed in range(40)]
+    told = [one for one in found if one.told]
+    assert len(told) >= 30
+    held = sum(one.low <= TRUTH <= one.high for one in told)
+    assert held / len(told) >= 0.9, (held, len(told))
+    values = [one.value for one in found]
+    assert abs(np.mean(values) - TRUTH) < 3 * np.std(values) / np.sqrt(len(values))
+
+
+def test_logs_that_do_not_show_what_a_policy_does_say_nothing() -> None:
+    thin = judge(matched(100, 1), match, resamples=50)
+    assert not thin.told and not thin.better and "are worth" in thin.reason
+    turns = matched(800, 1)
+    half = turns.of([n for n in range(800) if turns.features[n * LENGTH, 0] == 0])
+    unseen = judge(half, match, resamples=50)
+    assert unseen.unseen > 0.3 and unseen.low < TRUTH < unseen.high
+
+
 def test_thin_or_wrong_logs_are_refused() -> None:
     turns = logs().turns
     with pytest.raises(DataError, match="50 dialogues or more. Received: 20"):

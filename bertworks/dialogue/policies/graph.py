@@ -124,17 +124,25 @@ class Graph:
         self.name = f"graph: {hashlib.sha256(content).hexdigest()[:12]}"
 
     def probabilities(self, situation: Situation) -> NDArray[np.float64]:
-        """See `Policy.probabilities`."""
-        return self.shares(features.vector(situation)[None], situation.possible[None])[0]
+        """1 for the action that it takes; see `Policy.probabilities`."""
+        return self.taken(features.vector(situation)[None], situation.possible[None])[0]
 
     def shares(self, seen: NDArray[np.float32], possible: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The same for many turns at once: (turns, features) and (turns, actions) to the latter."""
+        """How good each action seems, as shares of 1, from (turns, features) and (turns, actions) to the
+        latter."""
         (found,) = self._session.run(["shares"], {"features": seen, "possible": possible})
         return np.where(possible, found, 0.0).astype(np.float64)
 
+    def taken(self, seen: NDArray[np.float32], possible: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """1 for the action that is taken in each turn, 0 for the others: what `judge` is to judge."""
+        shares = self.shares(seen, possible)
+        found = np.zeros_like(shares)
+        found[np.arange(len(shares)), shares.argmax(axis=1)] = 1.0
+        return found
+
     def choose(self, situation: Situation) -> Choice:
         """The most probable action."""
-        shares = self.probabilities(situation)
+        shares = self.shares(features.vector(situation)[None], situation.possible[None])[0]
         return chosen(situation, int(shares.argmax()), shares, self.name)
 
 
