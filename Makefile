@@ -114,7 +114,7 @@ docs: $(VENV)/.runtime ## Write docs/artifacts.md from the types in bertworks/co
 	@$(BIN)/python -m bertworks.contracts.describe docs/artifacts.md
 
 .PHONY: docs-pictures
-docs-pictures: $(VENV)/.dev ## Take the pictures of docs/serving.md (needs chromium, and an agent: make run)
+docs-pictures: $(VENV)/.dev ## Take the pictures of docs/serving.md and docs/dialogue.md (needs chromium, and an agent: make run)
 	@$(BIN)/python -m tests.serving.page.pictures $(ARGS)
 
 .PHONY: lint

@@ -16,7 +16,7 @@ class Spoken:
     """A dialogue to talk with.
 
     Attributes:
-        shown: What it is called.
+        shown: What it is called: its name, and its version where it has one.
         section: The spec's section.
         folder: What its paths are relative to.
         understanding: The bundle of the agent that understands turns; None where lists of words do.
@@ -61,8 +61,8 @@ def find(given: str, store: Store, settings: list[str] | None = None) -> Spoken:
 
     path = Path(given)
     if path.is_file() or path.suffix in (".yaml", ".yml"):
-        section = load_as(DialogueSpec, path, settings or []).dialogue
-        return Spoken(given, section, path.resolve().parent)
+        made = load_as(DialogueSpec, path, settings or [])
+        return Spoken(made.name, made.dialogue, path.resolve().parent)
     if settings:
         raise BertworksError(
             f"--set changes a spec's file, and {given} is a dialogue that was made.",

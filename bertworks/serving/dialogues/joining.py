@@ -60,6 +60,7 @@ def talking(
         found = Dialogues(Room(agent, store), name, serving.limits, version, digest)
         serving.routes += found.routes()
         serving.asking.append(asks)
+        serving.dialogue = version or "the dialogue"
         first = next(iter(serving.models)).name
         serving.described.append(lambda one: described() if one.name == first else {})
 

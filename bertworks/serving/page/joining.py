@@ -75,6 +75,7 @@ class _Card:
                 "body_bytes": limits.body_bytes,
                 "explained_rows": MOST_ROWS,
             },
+            "dialogue": self._serving.dialogue,
             "similar": bundle.folder is not None and (bundle.folder / SHOWN.name).is_file(),
         }
 

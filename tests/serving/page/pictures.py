@@ -1,7 +1,8 @@
-"""The pictures of docs/serving.md, of the page in Chromium: `make docs-pictures`.
+"""The pictures of docs/serving.md and docs/dialogue.md, of the page in Chromium: `make docs-pictures`.
 
     make docs-pictures ARGS="--agent sentiment"
     make docs-pictures ARGS="--tagger names"       # entities in their sentence, by an agent of a tagging
+    make docs-pictures ARGS="--dialogue examples/restaurant/dialogue.yaml"    # the chat
 
 Needs an agent of examples/sentiment.yaml in the model store (`make run`), and Chromium.
 """
@@ -20,6 +21,7 @@ import browser
 from page_server import page_server
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs/serving"
+DIALOGUE = FOLDER.with_name("dialogue")
 TEXT = "The plot is thin, but the two leads are so warm and funny that I did not mind at all."
 SENTENCE = (
     "Ada Lovelace met Charles Babbage in London, before she wrote for Taylor's Scientific Memoirs."
@@ -28,6 +30,7 @@ ROWS = (
     "id,text\n1,a warm and clever film\n2,two hours that never begin\n"
     "3,the best thing about it is the poster\n4,quietly moving"
 )
+TURNS = ("I want something cheap in the centre", "any food is fine", "what is the number?")
 COLORS = 48
 
 
@@ -38,6 +41,9 @@ def main() -> None:
         _entities(options.tagger, options.root, options.text)
         return
     bundle = _bundle(options.agent, options.root)
+    if options.dialogue:
+        _talk(options.dialogue, bundle)
+        return
     with tempfile.TemporaryDirectory() as folder, browser.tab() as tab:
         place = Path(folder)
         with page_server({options.agent: bundle}, place) as address:
@@ -80,7 +86,27 @@ def _entities(agent: str, root: str | None, text: str) -> None:
         _take(tab, "entities", "header", "#try", Path(folder))
 
 
-def _take(tab: browser.Tab, name: str, first: str, last: str, place: Path) -> None:
+def _talk(dialogue: str, bundle: Path) -> None:
+    """The picture of a talk, with what was decided in its last turn but one."""
+    with tempfile.TemporaryDirectory() as folder, browser.tab() as tab:
+        options = (f"--dialogue={dialogue}", f"--sessions={folder}/sessions.db")
+        with page_server({"agent": bundle}, Path(folder), *options) as address:
+            tab.look(1000, dark=False)
+            tab.open(address)
+            tab.wait("document.querySelector('#turns .agent')")
+            for number, text in enumerate(TURNS, 1):
+                tab.type("#said", text)
+                tab.run("document.querySelector('#say [type=submit]').click()")
+                tab.wait(f"document.querySelectorAll('#turns details').length === {number}")
+            tab.run("document.getElementById('turns').style.maxHeight = 'none'")
+            tab.run("[...document.querySelectorAll('#turns details')].at(-2).open = true")
+            tab.run("document.activeElement.blur(), scrollTo(0, 0)")
+            _take(tab, "talk", "#talk", "#talk", Path(folder), DIALOGUE)
+
+
+def _take(
+    tab: browser.Tab, name: str, first: str, last: str, place: Path, into: Path = FOLDER
+) -> None:
     """A picture from the top of one element to the end of another, in few colours."""
     from PIL import Image
 
@@ -92,8 +118,8 @@ def _take(tab: browser.Tab, name: str, first: str, last: str, place: Path) -> No
     )
     tab.picture(place / "taken.png", clip)
     picture = Image.open(io.BytesIO((place / "taken.png").read_bytes())).convert("RGB")
-    FOLDER.mkdir(exist_ok=True)
-    file = FOLDER / f"{name}.png"
+    into.mkdir(exist_ok=True)
+    file = into / f"{name}.png"
     picture.quantize(COLORS, dither=Image.Dither.NONE).save(file, optimize=True)
     print(f"wrote {file}: {picture.width} x {picture.height}, {file.stat().st_size / 1000:.0f} kB")
 
@@ -115,6 +141,7 @@ def _options() -> argparse.Namespace:
         "--root", help="folder of the models; BERTWORKS_ROOT or .bertworks unless told"
     )
     parser.add_argument("--tagger", help="an agent of a tagging: takes the picture of its entities")
+    parser.add_argument("--dialogue", help="a dialogue: takes the picture of a talk")
     parser.add_argument("--text", default=SENTENCE, help="what the tagger is asked")
     return parser.parse_args()
 

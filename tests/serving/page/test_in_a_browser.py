@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import axe
 import browser
@@ -20,6 +21,15 @@ pytestmark = [
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> <script>document.title='owned'</script>"
 ENTER, CONTROL, TAB = 13, 2, 9
+TOWN = Path(__file__).parents[2] / "dialogue/restaurants.csv"
+TALK = """\
+name: town
+dialogue:
+  knowledge: {uri: restaurants.csv}
+  entity: restaurant
+  ask: {food: {}, area: {}, pricerange: {label: price range}}
+  tell: {address: {}, phone: {}}
+"""
 SCORE = {"mean": 1.0, "std": 2.0, "min": 0.0, "max": 3.0}
 
 
@@ -50,9 +60,9 @@ def tab():
 @pytest.fixture
 def page(tab, address):
     """The page, freshly opened; after the test it has asked nobody else, and nothing was amiss."""
-    tab.requests.clear(), tab.logged.clear()
     tab.look(1280, dark=False)
     tab.open("about:blank")
+    tab.requests.clear(), tab.logged.clear()  # what another server's page asked until now
     tab.open(address)
     tab.wait("document.getElementById('title').textContent === 'tiny'")
     yield tab
@@ -236,6 +246,99 @@ def test_nobody_is_kept_out_of_entities_in_their_text(page, width, dark):
     page.wait("document.querySelector('#explanation h3')")
     assert page.run("document.querySelectorAll('#answer mark').length") > 0
     check_access(page, width)
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory):
+    """A server with a dialogue about eleven restaurants, one of which is called hostile things."""
+    folder = tmp_path_factory.mktemp("talking")
+    bundle = bundle_of(make_model(folder / "m", {"type": "classification"}, ["a", "b"]),
+                       folder / "agent")  # fmt: skip
+    rows = TOWN.read_text("utf-8")
+    quoted = HOSTILE.replace('"', '""')
+    (folder / "restaurants.csv").write_text(rows.replace("Golden Lantern", f'"{quoted}"', 1))
+    (folder / "town.yaml").write_text(TALK)
+    options = (f"--dialogue={folder / 'town.yaml'}", f"--sessions={folder / 'sessions.db'}")
+    with page_server({"tiny": bundle}, folder, *options) as address:
+        yield address
+
+
+@pytest.fixture
+def chat(tab, talking):
+    tab.look(1280, dark=False)
+    tab.open("about:blank")
+    tab.requests.clear(), tab.logged.clear()  # what another server's page asked until now
+    tab.open(talking)
+    tab.wait("document.querySelector('#turns .agent')")
+    yield tab
+    tab.run("1")
+    assert tab.logged == []
+    assert all(one.startswith((talking, "about:")) for one in tab.requests)
+    assert tab.run("document.title") != "owned"
+    assert tab.run("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+
+
+def say(page, text):
+    """Says something by the keyboard alone; returns what the agent answers."""
+    before = page.run("document.querySelectorAll('#turns details').length")
+    page.run("document.getElementById('said').focus()")
+    page.call("Input.insertText", text=text)
+    page.press("Enter", ENTER, text="\r")
+    page.wait(f"document.querySelectorAll('#turns details').length === {before + 1}")
+    return page.run("[...document.querySelectorAll('#turns .agent')].at(-1).textContent")
+
+
+def test_a_dialogue_is_talked_with_by_keyboard_and_shows_why(chat):
+    assert "How can I help you?" in chat.run("document.getElementById('turns').textContent")
+    assert "Which area would you like?" in say(chat, "cheap chinese")
+    assert chat.run("document.activeElement.id") == "said"
+    assert HOSTILE in say(chat, "north")  # what is in a knowledge base is text
+    chat.run("[...document.querySelectorAll('#turns details')].at(-1).open = true")
+    trace = chat.run("[...document.querySelectorAll('#turns details')].at(-1).innerText")
+    for shown in (
+        "inform(area=north) 0.95",
+        "food: chinese (0.95)",
+        "offer, by rule",
+        "offer\t1.00",
+    ):
+        assert shown in trace, trace
+    assert chat.run("document.getElementById('turns').getAttribute('role')") == "log"
+    chat.run("document.getElementById('helped').click()")
+    chat.wait("document.getElementById('turns').textContent.includes('You said that it helped')")
+    assert "Goodbye" in say(chat, "thanks, bye")
+    assert chat.run("document.activeElement.id") == "anew"
+    assert chat.run("document.getElementById('said').disabled")
+    chat.press("Enter", ENTER, text="\r")
+    chat.wait("document.querySelectorAll('#turns details').length === 0")
+    assert "Which area would you like?" in say(chat, "cheap chinese")
+    chat.run("document.getElementById('forget').click()")
+    chat.wait("document.querySelectorAll('#turns details').length === 0")
+
+
+def test_a_turn_that_is_refused_is_told_and_can_be_said_again(chat):
+    chat.run("document.getElementById('said').value = 'x'.repeat(100001)")
+    chat.run("document.querySelector('#say [type=submit]').click()")
+    chat.wait("document.getElementById('status').textContent.includes('at most 100000 characters')")
+    chat.run("document.getElementById('said').value = ''")
+    assert "Which area would you like?" in say(chat, "cheap chinese")
+    assert chat.run("document.getElementById('status').textContent") == ""
+    chat.logged.clear()  # Chromium logs every answer of 4xx.
+
+
+@pytest.mark.skipif(axe.script() is None, reason=f"needs {axe.URI}, and no registry has it here")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nobody_is_kept_out_of_the_chat(chat, width, dark):
+    chat.look(width, dark)
+    say(chat, "cheap chinese")
+    say(chat, "north")
+    chat.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    check_access(chat, width)
+
+
+def test_without_a_dialogue_there_is_no_chat(page):
+    assert page.run("document.getElementById('talk').hidden")
+    assert page.run("document.getElementById('to-talk').hidden")
 
 
 def check_access(page, width):

@@ -13,14 +13,13 @@ export class Refusal extends Error {
   }
 }
 
-async function ask(path, body, signal) {
+async function ask(path, body, signal, method = body === undefined ? "GET" : "POST") {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
   if (key) headers.Authorization = `Bearer ${key}`;
   let answer;
   try {
     answer = await fetch(new URL(path, document.baseURI), {
-      method: body === undefined ? "GET" : "POST",
-      headers, signal, credentials: "omit", cache: "no-store", redirect: "error",
+      method, headers, signal, credentials: "omit", cache: "no-store", redirect: "error",
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
@@ -36,6 +35,12 @@ async function ask(path, body, signal) {
 
 const of = (model, rest) => `v1/models/${encodeURIComponent(model)}${rest}`;
 
+const ofDialogue = (name, rest = "") => `v1/dialogues/${encodeURIComponent(name)}${rest}`;
+
+export const beginDialogue = () => ask("v1/dialogues", {});
+export const turn = (dialogue, said) => ask(ofDialogue(dialogue, "/turns"), said);
+export const judgeDialogue = (dialogue, satisfied) => ask(ofDialogue(dialogue, "/outcome"), { satisfied });
+export const forgetDialogue = (dialogue) => ask(ofDialogue(dialogue), undefined, undefined, "DELETE");
 export const models = async () => (await ask("v1/models")).models;
 export const card = (model) => ask(of(model, "/card"));
 export const figures = (model) => ask(of(model, "/figures"));

@@ -4,10 +4,12 @@ import * as api from "./api.js";
 import * as card from "./card.js";
 import * as figures from "./figures.js";
 import * as file from "./file.js";
+import * as talk from "./talk.js";
 import * as tried from "./try.js";
 import { element, fill, find } from "./dom.js";
 
 let end = () => {};
+let talks = false; // The dialogue is the server's, whichever model is chosen.
 
 /** Shows what went wrong where it is read out; null: nothing did. */
 function told(error) {
@@ -29,6 +31,8 @@ async function open(model) {
   find("title").textContent = found.name;
   find("subtitle").textContent = `served as ${model}${version}`;
   document.title = `${found.name} – bertworks`;
+  if (!talks) talk.start(found.server.dialogue, told);
+  talks = true;
   tried.start(model, found, told);
   file.start(model, found, told);
   card.show(found);
