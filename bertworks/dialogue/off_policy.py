@@ -27,7 +27,7 @@ from bertworks.errors import DataError
 
 Floats = NDArray[np.float64]
 Shares = Callable[[NDArray[np.float32], NDArray[np.bool_]], Floats]
-"""From features and possible actions of turns to a policy's probabilities: `policies.Graph.shares`."""
+"""From features and possible actions of turns to a policy's probabilities: `policies.Graph.taken`."""
 
 FEWEST = 50
 FEWEST_EFFECTIVE = 30
