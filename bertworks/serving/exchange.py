@@ -29,7 +29,7 @@ WHOLE = "bertworks.whole"
 """What a scope says once the body is all there."""
 HELD = 4096
 """Exchanges that wait for the observers, at most."""
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.002
 """How long the observers' thread rests when it has told of all: to be woken for each request costs more
 than what it does."""
 RECORD_SECONDS = 5.0

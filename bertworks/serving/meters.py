@@ -106,7 +106,7 @@ class Turned:
         registered = _registered()
         registered.waiting.set_function(waiting)
         self._turned = registered.turned
-        for reason in ("busy", "waited"):
+        for reason in ("busy", "long", "late", "waited"):
             self._turned.labels(reason)
 
     def count(self, reason: str, count: int = 1) -> None:

@@ -36,11 +36,13 @@ class Held:
     def __init__(self):
         self.release, self.asked = threading.Event(), 0
         self.stalled, self.go = threading.Event(), threading.Event()
+        self.then = lambda: None
 
     async def __call__(self, scope, receive, send):
         if scope["path"] == "/stall":
             self.stalled.set()
             assert self.go.wait(60)
+            self.then()
         else:
             self.asked += 1
             while not self.release.is_set():
@@ -57,9 +59,8 @@ class Served:
         self.held, self.passed = Held(), 0
         self.models = Registry(Batcher(1), 60.0)
         limits = {"running": 1, "waiting": 1, **limits}
-        (self.address, self.state) = stack.enter_context(
-            server_of(self.held, door=self._door, **limits)
-        )
+        made = server_of(self.held, door=self._door, **limits)
+        self.address, self.state = stack.enter_context(made)
         self._stack = stack
         stack.callback(self.held.release.set)
         stack.callback(self.held.go.set)
@@ -213,6 +214,23 @@ def test_a_server_that_is_late_itself_closes_nobody_for_it(served):
     server.held.go.set()
     answer(stall)
     assert answer(asks)[0] == 200
+
+
+def test_a_request_that_is_not_read_yet_when_the_server_stops_is_answered(served):
+    server = served()
+    server.held.release.set()
+    asks, begins, stall = server.client(), server.client(ASK[:30]), server.client(STALL)
+    assert server.held.stalled.wait(60)
+    asks.sendall(ASK)
+    # What uvicorn does first, before anything more is read.
+    server.held.then = lambda: [one.shutdown() for one in list(server.state.connections)]
+    server.held.go.set()
+    answer(stall)
+    begins.sendall(ASK[30:])
+    for one in (asks, begins):
+        status, headers, _ = answer(one)
+        assert (status, headers["connection"]) == (200, "close")
+        assert one.recv(1) == b""
 
 
 def test_one_connection_too_many_is_kept_while_there_is_no_room_anyway(served):

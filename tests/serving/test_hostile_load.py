@@ -113,6 +113,13 @@ def test_ten_thousand_damaged_requests_and_two_hundred_slow_clients(server):
     assert call(url, ASK)[0] == 200
 
 
+def held(port):
+    """Requests that wait or are answered."""
+    names = ("bertworks_requests_waiting ", "bertworks_requests_in_progress{")
+    lines = call(f"http://127.0.0.1:{port}/metrics")[1].splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(names))
+
+
 def test_what_was_taken_is_answered_when_the_server_is_stopped(server):
     process, port, _ = server
     url = f"http://127.0.0.1:{port}/v1/models/mood:predict"
@@ -120,6 +127,9 @@ def test_what_was_taken_is_answered_when_the_server_is_stopped(server):
     with ThreadPoolExecutor(48) as pool:
         asked = [pool.submit(call, url, many) for _ in range(48)]
         while call(url, ASK) and not any(one.done() for one in asked):
+            pass
+        # All must have come: who connects as the server stops is nobody whom it has taken.
+        while sum(one.done() for one in asked) + held(port) < len(asked):
             pass
         process.send_signal(signal.SIGTERM)
         told = [one.result()[0] for one in asked]

@@ -80,7 +80,7 @@ class Connection(HttpToolsProtocol):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._fed = self._head = self._fields = self._body = self._unwanted = 0
         self._in_head, self._complete, self._deaf = False, True, False
-        self._surplus = self._over = False
+        self._surplus = self._over = self._last = False
         self._behind = bytearray()
         self._refusal: tuple[int, str] | None = None
         self._gently = _Gently(self)
@@ -239,11 +239,13 @@ class Connection(HttpToolsProtocol):
         self.scope[GONE] = self._gone  # type: ignore[literal-required]
         super().on_headers_complete()
         self.cycle.transport = self._gently  # type: ignore[assignment]
+        if self._last:
+            self.cycle.keep_alive = False
 
     def _answered_at_once(self, door: Door) -> bool:
         """Writes the answer to a request of which no more than its head is looked at, if it is one."""
         # Also one for which there is no room: to take it anew would cost more than to keep it.
-        keep = self.parser.should_keep_alive()
+        keep = self.parser.should_keep_alive() and not self._last
         path = httptools.parse_url(self.url).path.decode("ascii")
         said = door.at_once(
             self.scope,  # type: ignore[arg-type]
@@ -297,6 +299,13 @@ class Connection(HttpToolsProtocol):
         if self.transport.get_write_buffer_size() > LYING_BYTES:
             self._start("take", TAKE_SECONDS, self._drop_unless_taken)
             self._bound_untaken()
+
+    def shutdown(self) -> None:
+        """Closes the connection; where a request is on the way, once that is answered."""
+        if self.idle and (self._in_head or self.unread):
+            self._last = True
+        else:
+            super().shutdown()
 
     def timeout_keep_alive_handler(self) -> None:
         """Closes a connection on which no request came, and none is on the way."""

@@ -105,6 +105,8 @@ class Listener(uvicorn.Server):
         """Takes no more connections, and has open requests answered or refused."""
         if self._looking is not None:
             self._looking.cancel()
+        for _ in range(2):  # Who has connected already is taken: to close would be to reset it.
+            await asyncio.sleep(0)
         for one in self._kept:  # else the system would still take connections, which nobody answers
             one.close()
         draining = asyncio.ensure_future(self._drain(self._grace))
