@@ -147,7 +147,7 @@ serve: $(VENV)/.runtime ## Serve the newest agent on port 8080
 	@$(BIN)/bertworks serve
 
 BENCHMARKS := preprocess finetune pretrain efficiency agent pruning overhead start-up serving
-BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding matching)
+BENCH := $(addprefix bench-,$(BENCHMARKS) short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding matching proposals)
 
 .PHONY: bench
 bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 2 hours); then the page
@@ -155,8 +155,8 @@ bench: $(VENV)/.runtime ## Measure bertworks against its peers, all of it (1 to 
 	  $(MAKE) --no-print-directory bench-$$name || failed=1; done; exit $$failed
 
 .PHONY: bench-NAME
-bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up serving short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding matching
-	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding matching; options: make bench-agent ARGS=--help"
+bench-NAME: ## One of: preprocess finetune pretrain efficiency agent pruning overhead start-up serving short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding matching proposals
+	@echo "NAME is one of: $(BENCHMARKS) short page seeds cost confidence tune auto presets explanations drift canary dialogue understanding matching proposals; options: make bench-agent ARGS=--help"
 
 .PHONY: $(BENCH)
 bench-preprocess bench-finetune bench-pretrain bench-efficiency bench-agent bench-short bench-serving bench-auto: .venv-peers/.done
