@@ -63,13 +63,19 @@ def result(asked: Asked, graphs: Sequence[Graph], shown: str, seeds: Sequence[in
         shown: The spec's name.
         seeds: Of the policies.
     """
-    trained = building.understanding_of(asked.spec, Agent.load(asked.agent), asked.agent.name)
+    loaded, name = Agent.load(asked.agent), asked.agent.name
+    trained = building.backed_of(asked.spec, loaded, name)
+    alone = building.understanding_of(asked.spec, loaded, name)
     keywords = building.keywords_of(asked.spec)
     rules = building.rules_of(asked.spec)
     talk = _talking(asked)
     own = {rate: [talk(trained, one, rate) for one in graphs] for rate in ADDED}
     by_rules = {rate: talk(trained, rules, rate) for rate in ADDED}
-    others = {"by chance": talk(trained, Chance(1), 0.0), "keywords": talk(keywords, rules, 0.0)}
+    others = {
+        "by chance": talk(trained, Chance(1), 0.0),
+        "trained alone, rules": talk(alone, rules, 0.0),
+        "keywords, rules": talk(keywords, rules, 0.0),
+    }
     return Result(
         "dialogue-texts",
         "Dialogues in words, end to end",

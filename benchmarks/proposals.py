@@ -49,7 +49,7 @@ def main() -> None:
     options = _options()
     spec, folder = load_as(DialogueSpec, options.spec).dialogue, Path(options.spec).resolve().parent
     loaded = Agent.load(_bundle(options.agent, options.root))
-    hearing = building.understanding_of(spec, loaded, options.agent)
+    hearing = building.backed_of(spec, loaded, options.agent)
     agent = building.agent_of(spec, folder, hearing)
     said = questions(folder / str(spec.learn.utterances), options.most)
     kept = []

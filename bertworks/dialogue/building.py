@@ -12,6 +12,7 @@ from bertworks.dialogue import satisfaction
 from bertworks.dialogue.agent import DialogueAgent, Source
 from bertworks.dialogue.answers import Answers, Templates
 from bertworks.dialogue.answers.words import read_values
+from bertworks.dialogue.backed import Backed
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.hearing import Answering, Hearing, Learned
 from bertworks.dialogue.knowledge import Followed, Knowledge, read
@@ -199,6 +200,14 @@ def speaker_of(spec: Dialogue, folder: Path) -> Speaker:
 def _other_words(spec: Dialogue) -> dict[str, dict[str, list[str]]]:
     """Slot to value to other words for it."""
     return {name: slot.values for name, slot in (*spec.ask.items(), *spec.tell.items())}
+
+
+def backed_of(spec: Dialogue, agent: TrainedAgent, name: str) -> Backed:
+    """A trained understanding, backed by the knowledge base's values and lists of words.
+
+    Arguments and errors are those of `understanding_of`.
+    """
+    return Backed(understanding_of(spec, agent, name), keywords_of(spec))
 
 
 def phrases_of(spec: Dialogue) -> dict[str, Sequence[str]]:

@@ -139,7 +139,7 @@ def _understanding(agent: str | None, root: str | None, spoken: Spoken) -> Under
     from pipelines.cli.asking import _bundle
 
     if agent is not None:
-        return building.understanding_of(spoken.section, Agent.load(_bundle(agent, root)), agent)
+        return building.backed_of(spoken.section, Agent.load(_bundle(agent, root)), agent)
     if spoken.understanding is None:
         return None
-    return building.understanding_of(spoken.section, Agent.load(spoken.understanding), spoken.shown)
+    return building.backed_of(spoken.section, Agent.load(spoken.understanding), spoken.shown)

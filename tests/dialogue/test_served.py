@@ -270,7 +270,7 @@ def test_a_served_model_understands_the_turns(tmp_path: Path, understanding: Age
     server = Server(tmp_path, understanding)
     status, found = server.turn("a", "good film", trace=True)
     assert status == 200
-    assert found["trace"]["understanding"] == "m"
+    assert found["trace"]["understanding"] == "m, backed by keywords"
     assert server.turn("a", "bad story", 2)[0] == 200
 
 

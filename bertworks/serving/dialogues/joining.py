@@ -48,7 +48,7 @@ def talking(
         understanding = None
         if model is not None:
             asking = OfModel(model, serving.limits)
-            understanding = building.understanding_of(spec, asking, model.name)
+            understanding = building.backed_of(spec, asking, model.name)
 
             async def begun() -> None:
                 asking.runs_on(asyncio.get_running_loop())

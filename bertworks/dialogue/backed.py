@@ -1,0 +1,85 @@
+"""A trained understanding, backed by the knowledge base's own values and by lists of words.
+
+Training has few examples of what people say briefly ("lovely", "whatever"), and none of a value that the
+knowledge base got yesterday. Lists of words know these, and little else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bertworks.dialogue.acts import DONT_CARE, Heard
+from bertworks.dialogue.answers.words import words
+from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.state import State
+from bertworks.dialogue.understanding import Keywords, Understanding
+
+UNSURE = 0.3
+"""Below this confidence an act counts as not understood, as by the rules' `unclear`."""
+
+
+class Backed:
+    """Understands turns by training; where that is unsure of all it heard, by lists of words.
+
+    A turn that the trained agent tells to be out of scope stays so.
+
+    Args:
+        trained: It.
+        keywords: Backs it.
+    """
+
+    def __init__(self, trained: Understanding, keywords: Keywords) -> None:
+        self._trained, self._keywords = trained, keywords
+        self.name = f"{trained.name}, backed by {keywords.name}"
+
+    def understand(self, text: str, state: State, knowledge: Knowledge) -> Sequence[Heard]:
+        """See `Understanding.understand`."""
+        heard = self._trained.understand(text, state, knowledge)
+        if not text.strip():
+            return heard
+        known = self._keywords.understand(text, state, knowledge)
+        if all(one.confidence < UNSURE for one in heard):
+            return heard if known[0].act.intent == "unclear" else known
+        return grounded(heard, known, knowledge)
+
+
+def grounded(
+    heard: Sequence[Heard], known: Sequence[Heard], knowledge: Knowledge
+) -> tuple[Heard, ...]:
+    """What was heard, its values mended by those of the knowledge base that stand in the text.
+
+    Args:
+        heard: By training.
+        known: By lists of words, which take the longest value at each place.
+        knowledge: As it is in this turn.
+
+    Returns:
+        A value that the knowledge base has not is replaced by the one of its slot that stands in the
+        text; one that is part of a longer value of another slot is not said ("north" in "north
+        american").
+    """
+    values = {one.act.slot: one for one in known if one.act.value not in ("", DONT_CARE)}
+    found: list[Heard] = []
+    for one in heard:
+        slot, value = one.act.slot, one.act.value
+        if not value or value == DONT_CARE or one.act.intent == "deny":
+            found.append(one)
+        elif slot in values:
+            mine = values[slot]
+            keep = knowledge.is_value(slot, value) and not _within(value, mine.act.value)
+            found.append(one if keep else mine)
+        elif not any(_within(value, other.act.value) for other in values.values()):
+            found.append(one)
+    heard_slots = {one.act.slot for one in found}
+    found += [
+        one
+        for slot, one in values.items()
+        if slot not in heard_slots and any(_within(was.act.value, one.act.value) for was in heard)
+    ]
+    return tuple(dict.fromkeys(found)) or tuple(heard)
+
+
+def _within(value: str, longer: str) -> bool:
+    """Whether a value's words stand in a longer one."""
+    parts, whole = words(value), words(longer)
+    return len(parts) < len(whole) and f" {' '.join(parts)} " in f" {' '.join(whole)} "
