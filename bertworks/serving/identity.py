@@ -111,6 +111,7 @@ def in_version(store: Store, version: Version, digest: str | None = None) -> Loc
     Raises:
         ArtifactError: It is damaged, or another one.
     """
+    version.check_answers_rows()
     bundle = store.fetch(version.name, version.number)
     _check_digest(bundle, digest)
     identity = BundleIdentity(

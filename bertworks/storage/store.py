@@ -97,6 +97,15 @@ class Version:
         """Whether it is a dialogue, and no single agent."""
         return self.record is not None and self.record.task == "dialogue"
 
+    def check_answers_rows(self) -> None:
+        """Raises ArtifactError where it is a dialogue, which takes turns."""
+        if self.talks:
+            name = f"{self.name}/{self.number}"
+            raise ArtifactError(
+                f"{name} is a dialogue, which takes turns and not rows.",
+                f"`bertworks chat {name}` talks with it, `bertworks serve --dialogue {name}` serves it.",
+            )
+
     def has(self, part: str) -> bool:
         """Whether "model" or "examples" was kept with it."""
         return self.record is not None and part in self.record.parts

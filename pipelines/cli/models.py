@@ -108,6 +108,7 @@ def card(
     model, number = named(store, name, version)
     if number is None:
         number = _champion(store, model).number
+    store.show(model, number).check_answers_rows()
     found = making.of_version(store, model, number)
     shown = json.dumps(to_json(found), indent=2, ensure_ascii=False) if as_json else None
     typer.echo(shown or markdown.text(found).rstrip("\n"))

@@ -207,10 +207,12 @@ def find(agent: str | None, store: Store) -> Version | Path:
         BertworksError: There is no such agent or version, or it is a file.
     """
     found = named(agent, store)
-    if holds_dialogue(found) if isinstance(found, Path) else found.talks:
+    if isinstance(found, Version):
+        found.check_answers_rows()
+    elif holds_dialogue(found):
         raise BertworksError(
-            f"{agent} is a dialogue, which takes turns and not rows.",
-            f"`bertworks chat {agent}` talks with it, `bertworks serve --dialogue {agent}` serves it.",
+            f"{found} is a dialogue, which takes turns and not rows.",
+            f"`bertworks chat {found}` talks with it, `bertworks serve --dialogue {found}` serves it.",
         )
     return found
 

@@ -162,13 +162,23 @@ def test_a_dialogue_goes_from_step_to_step_and_is_talked_with_by_name(
             raise found.exception
         return found.stdout
 
-    said = taken(
+    def by(fix: str) -> tuple[str, ...]:
+        return tuple(re.findall("`bertworks (chat) (\\S+)`", fix)[0])
+
+    says = taken(
+        "bertworks/storage/store.py", "talks with it, `bertworks serve --dialogue", attempt, by
+    )
+    assert says.startswith("Hello")
+    folder = store.show("town", 1).uri
+    says = taken(
         "pipelines/cli/served.py",
         "talks with it, `bertworks serve --dialogue",
-        attempt,
-        lambda fix: tuple(re.findall("`bertworks (chat) (town)`", fix)[0]),
+        lambda *more: attempt(*(more or ("predict", "text", "--agent", folder))),
+        by,
     )
-    assert said.startswith("Hello")
+    assert says.startswith("Hello")
+    card = command("models", "card", "town/1", "--root", root)
+    assert "takes turns and not rows" in str(card.exception)
     plain = ("chat", "town")
     given = (*plain, "--set", "dialogue.entity=inn")
     said = taken(
