@@ -70,7 +70,8 @@ def find(given: str, store: Store, settings: list[str] | None = None) -> Spoken:
         )
     found = named(given, store)
     if isinstance(found, Path):
-        return Spoken.of(open_dialogue(found), given)
+        opened = open_dialogue(found)
+        return Spoken.of(opened, opened.talk.name)
     folder = store.fetch(found.name, found.number).path
     if not holds_dialogue(folder):
         raise BertworksError(

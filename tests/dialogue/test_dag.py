@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,15 +21,18 @@ from bertworks.contracts.dialogue import Judgement, Offline, WithUsers
 from bertworks.dialogue import building, bundle, learner
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.errors import BertworksError, GateRefused, SpecError
+from bertworks.serving.assembly import Serving
 from bertworks.spec.dialogue import DialogueGates, DialogueSpec
 from bertworks.spec.file import DialogueFile, load_any, load_as
 from bertworks.storage import artifacts
 from bertworks.storage.store import Store
+from components.contract import StepResult
 from components.gate_dialogue import step as gate
 from components.judge_policy import step as judge
 from components.measure_understanding import step as measure
 from components.prepare_dialogue import step as prepare
 from components.register_dialogue import step as register
+from pipelines.cli.asking import serve
 from pipelines.cli.main import app
 from pipelines.compile import dag_of, dialogue_of
 from pipelines.dialogue import DialogueDag
@@ -34,6 +40,8 @@ from pipelines.planned import of_json
 from tests.dialogue.helpers import FILE
 from tests.dialogue.test_spec import SPEC
 from tests.fixes.taking import taken
+from tests.fixes.test_taken_commands import given
+from tests.helpers.asgi import Client
 from tests.helpers.tiny_model import bundle_of, make_model
 
 ROOT = Path(__file__).parents[2]
@@ -238,7 +246,8 @@ def test_the_gates_ask_what_they_promise() -> None:
     assert rule.passed and not rule.judged  # nobody was served before
 
 
-def test_an_understanding_is_put_in_with_its_errors(spec: Path, tmp_path: Path) -> None:
+def with_understanding(spec: Path, tmp_path: Path) -> StepResult:
+    """A dialogue with an understanding that was never trained, in `heard`."""
     labels = ["O", "B-food", "I-food", "intent:inform", "intent:bye"]
     model = make_model(tmp_path / "model", {"type": "understanding"}, labels)
     agent = bundle_of(model, tmp_path / "agent")
@@ -250,10 +259,14 @@ def test_an_understanding_is_put_in_with_its_errors(spec: Path, tmp_path: Path) 
         (folder / "test").mkdir()
         pq.write_table(pa.table(rows), folder / "test/part-00000.parquet")
     prepared(spec, tmp_path / "dialogue")
-    result = measure.run(
+    return measure.run(
         measure.Section(), dialogue=tmp_path / "dialogue", understanding=agent,
         examples=tmp_path / "examples", heard=tmp_path / "heard",
     )  # fmt: skip
+
+
+def test_an_understanding_is_put_in_with_its_errors(spec: Path, tmp_path: Path) -> None:
+    result = with_understanding(spec, tmp_path)
     opened = bundle.open_dialogue(tmp_path / "heard")
     assert opened.understanding is not None and opened.talk.understanding is not None
     assert artifacts.open_artifact(opened.understanding, "bundle").digest == (
@@ -263,6 +276,34 @@ def test_an_understanding_is_put_in_with_its_errors(spec: Path, tmp_path: Path) 
     found = building.errors_of(said, opened.folder)[-1]
     assert found == Errors.load(opened.folder / bundle.ERRORS)
     assert result.metrics["misunderstood"] == found.rate and result.metrics["turns"] == 2
+
+
+def test_a_dialogue_is_served_with_the_understanding_in_it(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that `bertworks serve --dialogue` does, but for listening."""
+    with_understanding(spec, tmp_path)
+    answers: list[Mapping[str, Any]] = []
+
+    def listen(serving: Serving, *_: Any) -> None:
+        app, _ = serving.application()
+        body = json.dumps({"text": "cheap chinese", "trace": True}).encode()
+
+        async def ask() -> Client:
+            for start in serving.started:
+                await start()
+            return await Client("POST", "/v1/dialogues/a/turns", body).ask(app)
+
+        answers.append(asyncio.run(ask()).json())
+        assert serving.models.names == ["understanding"]
+        assert serving.dialogue == "town"  # and not where it lies
+
+    monkeypatch.setattr("bertworks.serving.server._listen", listen)
+    monkeypatch.setattr("bertworks.serving.server._check_address", lambda host, port: None)
+    folder = str(tmp_path / "heard")
+    serve(**given("serve", "--dialogue", folder, "--root", str(tmp_path / "root")))
+    assert answers[0]["trace"]["understanding"] == "understanding"
+    assert answers[0]["answer"]
 
 
 def test_an_agent_of_another_task_is_refused_where_it_is_named(tmp_path: Path) -> None:
