@@ -19,7 +19,7 @@ UNSURE = 0.3
 
 
 class Backed:
-    """Understands turns by training; where that is unsure of all it heard, by lists of words.
+    """Understands turns by training; where that is unsure, or heard no more than a greeting, by lists.
 
     A turn that the trained agent tells to be out of scope stays so.
 
@@ -38,7 +38,7 @@ class Backed:
         if not text.strip():
             return heard
         known = self._keywords.understand(text, state, knowledge)
-        if all(one.confidence < UNSURE for one in heard):
+        if all(one.confidence < UNSURE or one.act.intent == "greet" for one in heard):
             return heard if known[0].act.intent == "unclear" else known
         return grounded(heard, known, knowledge)
 

@@ -66,6 +66,11 @@ def test_what_training_is_unsure_of_is_read_by_lists_of_words() -> None:
     assert heard("no chinese", "x", intent="deny", score=0.9) == ["negate()"]
 
 
+def test_a_greeting_is_no_more_than_that() -> None:
+    assert heard("what else is there?", "there", score=0.9) == ["another()"]
+    assert heard("I need a place to eat", "eat", score=0.9) == ["greet()"]
+
+
 def test_what_is_out_of_scope_stays_so() -> None:
     assert heard("a hotel in the north", "north/B-area", out_of_scope=True) == ["unclear()"]
     assert heard("", "x") == ["unclear()"]
