@@ -135,11 +135,14 @@ def _turns(dialogue: Kept, knowledge: Knowledge, left_out: Counter[str]) -> list
         if action not in known or not situation.possible[known.index(action)]:
             left_out["what was done is not possible by the present spec"] += 1
             return []
-        shares = {one.action: one.score for one in trace.choice.candidates}
-        if not shares.get(action):
+        probability = trace.choice.probability
+        if probability is None:  # of before it was kept
+            scores = {one.action: one.score for one in trace.choice.candidates}
+            probability = scores.get(action)
+        if not probability:
             left_out["how probable an action was is not known"] += 1
             return []
-        turns.append(Turn(situation, action, shares[action], TURN))
+        turns.append(Turn(situation, action, probability, TURN))
     for place, again in enumerate(repeats(dialogue.traces)[1:]):
         if again:
             turns[place] = replace(turns[place], reward=TURN + REPEATED)

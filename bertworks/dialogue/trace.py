@@ -86,6 +86,7 @@ class Trace:
                     tuple(
                         Candidate(str(name), float(share)) for name, share in choice["candidates"]
                     ),
+                    None if choice.get("probability") is None else float(choice["probability"]),
                 ),
                 acts=tuple(Act.from_json(one) for one in record["acts"]),
                 answer=str(record["answer"]),

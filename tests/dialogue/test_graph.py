@@ -55,6 +55,7 @@ def test_a_graph_computes_its_layers_among_what_is_possible(file: Path) -> None:
         assert not shares[~here.possible].any()
         choice = policy.choose(here)
         assert choice.action == names(DOMAIN)[int(shares.argmax())]
+        assert choice.probability == 1.0  # whatever the scores: logs are judged by it
         taken = policy.probabilities(here)  # it draws none: the most probable action is taken
         assert taken.sum() == taken[shares.argmax()] == 1
         assert choice.by == policy.name and choice.candidates[0].score == shares.max()

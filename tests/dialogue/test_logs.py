@@ -78,7 +78,8 @@ def test_dialogues_of_another_knowledge_base_are_left_out(sessions: Path) -> Non
     dialogues = kept(sessions)
     old = replace(dialogues[0].traces[0], knowledge="0" * 16)
     bare = replace(
-        dialogues[1].traces[0], choice=replace(dialogues[1].traces[0].choice, candidates=())
+        dialogues[1].traces[0],
+        choice=replace(dialogues[1].traces[0].choice, candidates=(), probability=None),
     )
     changed = [Kept([old]), Kept([bare]), *dialogues[2:]]
     turns, notices = turns_of(changed, TOWN)

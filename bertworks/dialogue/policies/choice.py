@@ -17,7 +17,8 @@ class Candidate:
 
     Attributes:
         action: Its name.
-        score: Its probability under the policy, 0 to 1; all scores of a choice sum to 1.
+        score: How good it seems, 0 to 1; all scores of a choice sum to 1. Its probability, where actions
+            are drawn.
     """
 
     action: str
@@ -32,11 +33,14 @@ class Choice:
         action: One of `actions.names`.
         by: What chose: "rule: ask for what is open", "graph: 3f2a…".
         candidates: The possible actions, best first.
+        probability: Of the action, as it was chosen: 1 where none is drawn. What logs are judged by;
+            None in traces of before it was kept.
     """
 
     action: str
     by: str
     candidates: tuple[Candidate, ...]
+    probability: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For the trace."""
@@ -44,6 +48,7 @@ class Choice:
             "action": self.action,
             "by": self.by,
             "candidates": [[one.action, one.score] for one in self.candidates],
+            "probability": self.probability,
         }
 
 
@@ -59,16 +64,25 @@ class Policy(Protocol):
         ...
 
 
-def chosen(situation: Situation, place: int, shares: NDArray[np.float64], by: str) -> Choice:
+def chosen(
+    situation: Situation,
+    place: int,
+    shares: NDArray[np.float64],
+    by: str,
+    probability: float | None = None,
+) -> Choice:
     """A choice with its candidates.
 
     Args:
         situation: Where.
         place: The action's place in `actions.names`.
-        shares: See `Policy.probabilities`.
+        shares: The candidates' scores, (actions,).
         by: What chose.
+        probability: Of the action; None: its score is that.
     """
     known = names_of(situation)
     possible = np.flatnonzero(situation.possible)
     ordered = sorted(possible, key=lambda one: (-shares[one], one))
-    return Choice(known[place], by, tuple(Candidate(known[i], float(shares[i])) for i in ordered))
+    candidates = tuple(Candidate(known[i], float(shares[i])) for i in ordered)
+    drawn = float(shares[place]) if probability is None else probability
+    return Choice(known[place], by, candidates, drawn)

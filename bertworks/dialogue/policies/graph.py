@@ -143,7 +143,7 @@ class Graph:
     def choose(self, situation: Situation) -> Choice:
         """The most probable action."""
         shares = self.shares(features.vector(situation)[None], situation.possible[None])[0]
-        return chosen(situation, int(shares.argmax()), shares, self.name)
+        return chosen(situation, int(shares.argmax()), shares, self.name, probability=1.0)
 
 
 def _of(domain: Domain) -> dict[str, str]:
