@@ -11,14 +11,19 @@ import threading
 import pytest
 from listening_server import server_of
 from prometheus_client import REGISTRY
+from tiny_model import make_model
 
+from bertworks.runtime.agent import Agent
 from bertworks.serving import log
 from bertworks.serving.engine.batcher import Batcher
 from bertworks.serving.engine.work import Work
 from bertworks.serving.http import door as doors
 from bertworks.serving.http.door import Door
+from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.line import LATE_SECONDS, Line, Ticket
+from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.models.registry import Registry
+from bertworks.serving.models.served import OneBundle, ServedModel
 from bertworks.spec.limits import Limits
 
 BODY = b'{"instances": ["a"]}'
@@ -159,13 +164,18 @@ def test_one_who_wants_no_more_is_told_so_and_closed(served):
     assert late.recv(1) == b""
 
 
-def test_health_does_not_come_to_the_application(served):
+def test_health_does_not_come_to_the_application(served, tmp_path):
     server = served()
+    agent = Agent.from_model(make_model(tmp_path, {"type": "classification"}, ["bad", "good"]))
+    bundle = LoadedBundle(agent, BundleIdentity("d" * 64), server.models.batcher)
     server.fill()
     one = server.client(LIVE)
     assert answer(one)[2] == {"live": True}
     one.sendall(LIVE.replace(b"live", b"ready"))
     assert answer(one)[2] == {"ready": True}
+    server.models.add(ServedModel("mood", OneBundle(bundle)))
+    one.sendall(LIVE.replace(b"health/live", b"models/mood/ready"))
+    assert answer(one)[2] == {"name": "mood", "ready": True}
     server.models.draining = True  # What is not well is told by the application, and logged.
     one.sendall(LIVE.replace(b"live", b"ready"))
     until(lambda: server.held.asked == 2)

@@ -11,6 +11,7 @@ charged to nobody.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -34,6 +35,7 @@ LINES = 10
 FRESH_SECONDS = 0.05
 """For how long a refusal is said in the same words."""
 
+_MODEL_READY = re.compile(r"/v2/models/([^/]+)/ready")
 _PHRASES = {200: b"OK", 429: b"Too Many Requests"}
 
 
@@ -114,6 +116,9 @@ class Door:
             return Reply.json({"live": True}) if self._models.alive else None
         if path == "/v2/health/ready":
             return Reply.json({"ready": True}) if self._models.ready else None
+        if (found := _MODEL_READY.fullmatch(path)) and self._models.alive:
+            known = {model.name for model in self._models if model.ready}
+            return Reply.json({"name": found[1], "ready": True}) if found[1] in known else None
         return None
 
     def _refusal(self) -> Reply:
