@@ -24,7 +24,9 @@ FORGET_SECONDS = 60.0
 """Of busy time, after which what was measured before counts half."""
 LONGEST_RETRY = 30
 LATE_SECONDS = 0.1
-"""For how long a request may have lain unread, where others wait too."""
+"""For how long a request may have lain unread, where others are refused for want of room."""
+OVERLOAD_SECONDS = 1.0
+"""For how long after such a refusal that is so."""
 RECKON_SECONDS = 0.05
 """For how long an estimate of the wait is good: under overload it is asked for with each request."""
 FEW = 2
@@ -104,6 +106,7 @@ class Line:
         self._waiting: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
         self._done, self._busy, self._since = 0.0, 0.0, 0.0
         self._ahead, self._reckoned = 0.0, -math.inf
+        self._overloaded = -math.inf
 
     @property
     def running(self) -> int:
@@ -121,14 +124,16 @@ class Line:
         Args:
             coming: Requests that were let in and come before it, but are not here yet.
             age: Seconds since it came to this machine: a server that is too busy to read leaves it with
-                the system, where requests wait too. Asked only where others wait.
+                the system, where requests wait too.
         """
         beyond = self._beyond(coming)
-        return not beyond or (
-            beyond < self._limits.waiting
-            and self._wait_ahead() <= self._limits.wait_seconds
-            and age() <= LATE_SECONDS
-        )
+        if not beyond:
+            return True
+        now = self._clock()
+        if beyond >= self._limits.waiting or self._wait_ahead() > self._limits.wait_seconds:
+            self._overloaded = now
+            return False
+        return now > self._overloaded + OVERLOAD_SECONDS or age() <= LATE_SECONDS
 
     def refusal(self, coming: int = 0) -> Refused:
         """What one is told for whom there is no room; `coming` as for `has_room`."""

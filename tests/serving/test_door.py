@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from tiny_model import make_model
 
 from bertworks.runtime.agent import Agent
+from bertworks.serving import line as lines
 from bertworks.serving import log
 from bertworks.serving.engine.batcher import Batcher
 from bertworks.serving.engine.work import Work
@@ -199,18 +200,27 @@ def test_of_many_that_are_read_at_once_no_more_come_in_than_there_is_room(served
     assert server.passed == 5
 
 
-def test_what_has_lain_unread_for_long_is_refused_where_others_wait(served):
-    server = served(waiting=10)
+@pytest.mark.parametrize("overloaded", [True, False])
+def test_what_has_lain_unread_for_long_is_refused_while_others_are(served, overloaded, monkeypatch):
+    monkeypatch.setattr(lines, "OVERLOAD_SECONDS", 600.0)
+    server = served(waiting=2)
     server.fill()
+    if overloaded:
+        leaves = server.client(ASK)
+        until(lambda: server.line.waiting == 2)
+        assert answer(server.client(ASK))[0] == 429
+        leaves.close()
+        until(lambda: server.line.waiting == 1)
     late, stall = server.client(), server.client(STALL)
     assert server.held.stalled.wait(60)
     late.sendall(ASK)
     threading.Event().wait(2 * LATE_SECONDS)  # It gets old: no condition tells that.
     server.held.go.set()
     answer(stall)
-    status, _, body = answer(late)
-    assert status == 429 and "faster than this server reads" in body["error"]
-    late.sendall(ASK)  # The next one is read at once, and waits.
+    if overloaded:
+        status, _, body = answer(late)
+        assert status == 429 and "faster than this server reads" in body["error"]
+        late.sendall(ASK)  # The next one is read at once, and waits.
     until(lambda: server.line.waiting == 2)
 
 
@@ -299,6 +309,8 @@ def test_who_would_wait_for_too_long_is_refused_at_once():
             work.put(place, {})
         now[0] = 3.0
         assert line.has_room() and not line.has_room(age=lambda: 60.0)
+        now[0] = 4.0
+        assert line.has_room(age=lambda: 60.0)  # Nobody was refused for a while.
         line.leave(tickets[0])
         await waiting
 
