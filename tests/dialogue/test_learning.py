@@ -173,3 +173,17 @@ check_env(environment, skip_render_check=True)
 print("fine")
 """
     assert python("-c", code, str(spec)).strip() == "fine"
+
+
+@pytest.mark.slow
+def test_a_learner_ends_with_the_step_that_started_it(spec: Path, tmp_path: Path) -> None:
+    command = [str(PYTHON), "-m", "bertworks.dialogue.learning.train", str(spec), "--with-parent"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path / "p.onnx")], stdin=subprocess.PIPE, env=environment,
+        stdout=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.close()  # as the system does, however a process ends
+        assert process.wait() == 143
+    assert not (tmp_path / "p.onnx").exists()

@@ -135,6 +135,7 @@ def learn(
         with progress.stage("talking with simulated users", settings.steps, "turns") as stage:
             keeper.stage = stage
             learner.learn(settings.steps, callback=keeper)
+            stage.advance(learner.num_timesteps - stage.done)
         keeper.check(settings.steps)
     learner.policy.load_state_dict(keeper.best)
     return learned
