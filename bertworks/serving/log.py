@@ -109,6 +109,8 @@ def configure() -> None:
             logger.addHandler(own)
             logger.setLevel(level)
     LOGGER.propagate = False
+    # What no line here says of itself is not looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     escape = Escape()
     for name in ("bertworks.serving", "uvicorn", "uvicorn.error", "asyncio", "grpc", ""):
         for handler in logging.getLogger(name).handlers:
