@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from cluster_user import REPOSITORY, TINY, User, merged, progress_in, run_id
+from tiny_agent import PATIENCE
 
 from bertworks.spec import file as spec_file
 
@@ -133,7 +134,7 @@ def test_tiny_agent_goes_the_whole_way_on_this_machine(tmp_path: Path) -> None:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed every gate" in done.stdout

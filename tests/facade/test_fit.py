@@ -20,7 +20,6 @@ from bertworks.storage.store import Store
 from tests.facade.kernel import REPOSITORY, execute
 
 NOTEBOOK = REPOSITORY / "docs/notebook.ipynb"
-pytestmark = pytest.mark.timeout(1500)  # a minute; on a busy machine many
 
 
 def cell(notebook: Any, says: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_agent import REPOSITORY, SPEC, made_up_rows, write_rows
+from tiny_agent import PATIENCE, REPOSITORY, SPEC, made_up_rows, write_rows
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
@@ -26,7 +26,7 @@ def bertworks(warm_python: str) -> Callable[..., subprocess.CompletedProcess[str
             input=text,
             capture_output=True,
             text=True,
-            timeout=580,
+            timeout=PATIENCE,
         )
 
     return call

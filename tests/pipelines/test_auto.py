@@ -180,7 +180,6 @@ def test_a_command_of_any_length_knows_its_own_spec(files: list[str], tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
 def test_one_command_makes_an_agent_and_again_takes_it_from_the_cache(
     tmp_path: Path, bertworks: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
@@ -205,7 +204,6 @@ def test_one_command_makes_an_agent_and_again_takes_it_from_the_cache(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_on_rows_without_a_rule_the_search_fills_its_minutes_and_the_steps_behind_it_fit(
     tmp_path: Path, bertworks: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_agent import REPOSITORY, SPEC, made_up_rows, write_rows
+from tiny_agent import PATIENCE, REPOSITORY, SPEC, made_up_rows, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +42,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def all_end(processes: list[int]) -> bool:
+    """Waits until they have, and no longer than a whole run takes."""
+    deadline = time.monotonic() + PATIENCE
+    while any(map(alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not any(map(alive, processes))
+
+
 def finetuned(folder: Path) -> bytes:
     newest = sorted((folder / ".bertworks/runs").iterdir())[-1]
     record = json.loads((newest / "run.json").read_text("utf-8"))
@@ -58,7 +66,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("undisturbed")
     prepare(folder)
     done = start(folder)
-    said, _ = done.communicate(timeout=580)
+    said, _ = done.communicate(timeout=PATIENCE)
     assert done.returncode == 0, said
     return finetuned(folder)
 
@@ -77,12 +85,11 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: bytes, victim: str)
         processes = family(command.pid)
         target = {"command": 0, "runner": 1, "step": -1}[victim]
         os.kill(processes[min(target, len(processes) - 1)], signal.SIGKILL)
-        said, _ = command.communicate(timeout=60)
+        said, _ = command.communicate(timeout=PATIENCE)
         assert command.returncode != 0, said
-        time.sleep(2.5)
-        assert not [pid for pid in processes if alive(pid)], "a step outlived its runner"
+        assert all_end(processes), "a step outlived its runner"
     last = start(tmp_path)
-    said, _ = last.communicate(timeout=580)
+    said, _ = last.communicate(timeout=PATIENCE)
     assert last.returncode == 0, said
     assert finetuned(tmp_path) == undisturbed
 
@@ -91,17 +98,17 @@ def test_killed_in_the_middle_of_training(tmp_path: Path, undisturbed: bytes) ->
     prepare(tmp_path)
     command = start(tmp_path)
     checkpoints = tmp_path / ".bertworks/checkpoints"
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and not any(
         file.is_file() and ".partial" not in str(file) for file in checkpoints.rglob("*")
     ):
         time.sleep(0.02)
     os.kill(family(command.pid)[-1], signal.SIGKILL)
-    said, _ = command.communicate(timeout=60)
+    said, _ = command.communicate(timeout=PATIENCE)
     assert command.returncode != 0, said
     assert "goes on from the last checkpoint" in said
     last = start(tmp_path)
-    said, _ = last.communicate(timeout=580)
+    said, _ = last.communicate(timeout=PATIENCE)
     assert last.returncode == 0, said
     assert finetuned(tmp_path) == undisturbed
 
@@ -114,10 +121,9 @@ def test_an_interrupt_ends_everything_and_says_how_to_go_on(tmp_path: Path, how:
         time.sleep(0.1)
     processes = family(command.pid)
     command.send_signal(how)
-    said, _ = command.communicate(timeout=60)
+    said, _ = command.communicate(timeout=PATIENCE)
     assert command.returncode != 0
     assert "The same command goes on from here" in said
     (record,) = (tmp_path / ".bertworks/runs").glob("*/run.json")
     assert json.loads(record.read_text("utf-8"))["state"] == "interrupted"
-    time.sleep(1)
-    assert not [pid for pid in processes if alive(pid)]
+    assert all_end(processes)

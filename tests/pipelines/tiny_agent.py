@@ -4,6 +4,8 @@ import random
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
+PATIENCE = 1500
+"""Seconds after which a whole run counts as hung: half a minute alone, many beside much other work."""
 
 SPEC = """\
 name: tiny

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import tiny_agent
-from tiny_agent import REPOSITORY, made_up_rows, write_rows
+from tiny_agent import PATIENCE, REPOSITORY, made_up_rows, write_rows
 
 # The smallest agent: no pruning, no TFMA, one graph.
 QUICK = """\
@@ -75,7 +75,7 @@ def bertworks(warm_python: str) -> Cli:
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "BERTWORKS_WEBHOOK": hook}
         return subprocess.run(
             [warm_python, "-m", "pipelines.cli", *arguments],
-            cwd=folder, env=environment, capture_output=True, text=True, timeout=550,
+            cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
 
     return call

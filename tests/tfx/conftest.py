@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from tiny_agent import REPOSITORY, SPEC, made_up_rows, write_rows
+from tiny_agent import PATIENCE, REPOSITORY, SPEC, made_up_rows, write_rows
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -30,7 +30,7 @@ def tfx_agent() -> Callable[..., Done]:
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             capture_output=True,
             text=True,
-            timeout=580,
+            timeout=PATIENCE,
         )
 
     return call

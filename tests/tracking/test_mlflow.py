@@ -23,7 +23,7 @@ from tests.helpers.trained_run import trained_run
 from tests.helpers.web_site import Answer, Site
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipelines"))
-from tiny_agent import SPEC, made_up_rows, write_rows
+from tiny_agent import PATIENCE, SPEC, made_up_rows, write_rows
 
 
 class Asked:
@@ -233,7 +233,7 @@ def test_a_run_from_the_command_line_is_tracked(tmp_path: Path, mlflow: str) -> 
     command = [sys.executable, "-m", "pipelines.cli", "run", "spec.yaml", "--set", "tune.trials=2"]
     done = subprocess.run(
         [*command, "--set", f"track.mlflow={mlflow}", "--root", str(tmp_path / "root")],
-        cwd=tmp_path, capture_output=True, text=True, timeout=560,
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
