@@ -46,7 +46,7 @@ from tests.helpers.tiny_model import bundle_of, make_model
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/pipelines/golden"
-RULES = "  learn: {enabled: false, errors: [0.0, 0.2]}\n"
+RULES = "  learn: {enabled: false, errors: [0.2]}\n"
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_a_dialogue_is_served_with_the_understanding_in_it(
     monkeypatch.setattr("bertworks.serving.server._check_address", lambda host, port: None)
     folder = str(tmp_path / "heard")
     serve(**given("serve", "--dialogue", folder, "--root", str(tmp_path / "root")))
-    assert answers[0]["trace"]["understanding"] == "understanding"
+    assert answers[0]["trace"]["understanding"].startswith("understanding")
     assert answers[0]["answer"]
 
 
