@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bertworks.dialogue.acts import DONT_CARE, Heard
+from bertworks.dialogue.acts import DONT_CARE, THIS, Heard
 from bertworks.dialogue.answers.words import words
 from bertworks.dialogue.knowledge import Knowledge
 from bertworks.dialogue.state import State
@@ -21,7 +21,8 @@ UNSURE = 0.3
 class Backed:
     """Understands turns by training; where that is unsure, or heard no more than a greeting, by lists.
 
-    A turn that the trained agent tells to be out of scope stays so.
+    A turn that the trained agent tells to be out of scope, or makes nothing of, stays so unless it has a
+    value of the knowledge base or asks for a column: these are what the dialogue is about.
 
     Args:
         trained: It.
@@ -38,6 +39,8 @@ class Backed:
         if not text.strip():
             return heard
         known = self._keywords.understand(text, state, knowledge)
+        if any(one.act.intent == "unclear" and one.confidence >= UNSURE for one in heard):
+            return known if any(one.act.slot not in ("", THIS) for one in known) else heard
         if all(one.confidence < UNSURE or one.act.intent == "greet" for one in heard):
             return heard if known[0].act.intent == "unclear" else known
         return grounded(heard, known, knowledge)

@@ -71,8 +71,17 @@ def test_a_greeting_is_no_more_than_that() -> None:
     assert heard("I need a place to eat", "eat", score=0.9) == ["greet()"]
 
 
-def test_what_is_out_of_scope_stays_so() -> None:
-    assert heard("a hotel in the north", "north/B-area", out_of_scope=True) == ["unclear()"]
+def test_what_is_out_of_scope_stays_so_unless_it_is_of_the_knowledge_base() -> None:
+    def outside(text: str) -> list[str]:
+        return heard(text, "x", out_of_scope=True)
+
+    assert outside("is there a lift") == ["unclear()"]
+    assert outside("thanks for the fish") == outside("whatever you say") == ["unclear()"]
+    assert outside("nothing north american?") == ["inform(food=north american)"]
+    assert outside("in which area then") == [
+        "unclear()"
+    ]  # an answer to what was asked, not a question
+    assert outside("and the phone") == ["request(phone)"]
     assert heard("", "x") == ["unclear()"]
 
 
