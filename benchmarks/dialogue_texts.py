@@ -76,13 +76,13 @@ def result(asked: Asked, graphs: Sequence[Graph], shown: str, seeds: Sequence[in
         "trained alone, rules": talk(alone, rules, 0.0),
         "keywords, rules": talk(keywords, rules, 0.0),
     }
+    learned = f"policies of seeds {', '.join(map(str, seeds))}" if seeds else "by the rules"
     return Result(
         "dialogue-texts",
         "Dialogues in words, end to end",
         'make bench-dialogue ARGS="--texts AGENT"',
-        f"{shown}; {asked.dialogues} simulated users for each policy and rate of added errors, policies "
-        f"learned with seeds {', '.join(map(str, seeds))}; utterances and a third of the open values "
-        "are of no training row",
+        f"{shown}, {asked.agent.name}; {asked.dialogues} simulated users for each policy and rate of "
+        f"added errors, {learned}; utterances and a third of the open values are of no training row",
         list(_rows(own, by_rules, others)),
         seed=seeds[0] if seeds else None,
     )
