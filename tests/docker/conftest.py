@@ -3,19 +3,19 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tiny_agent import REPOSITORY, SPEC, made_up_rows, write_rows
+from tiny_agent import PATIENCE, REPOSITORY, SPEC, made_up_rows, write_rows
 
 from bertworks import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(REPOSITORY / "tests/helpers"))
 
-from confined import IMAGES
+from confined import CONFINED, IMAGES, readable, user
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -94,7 +94,7 @@ def run_in_containers(image, tmp_path_factory) -> Callable[..., Ran]:
         done = subprocess.run(
             [sys.executable, helper, folder / "pipeline.yaml", root, volume, network],
             cwd=folder, env=environment(),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1500,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, root, volume)
 
@@ -112,10 +112,34 @@ def tiny_bundle(tmp_path_factory) -> Path:
     from tiny_model import bundle_of, make_model
 
     folder = tmp_path_factory.mktemp("tiny")
-    bundle = bundle_of(make_model(folder / "model", {}, ["bad", "good"]), folder / "bundle")
-    for place in (bundle, *bundle.rglob("*")):
-        place.chmod(0o755 if place.is_dir() else 0o644)
-    return bundle
+    return readable(bundle_of(make_model(folder / "model", {}, ["bad", "good"]), folder / "bundle"))
+
+
+@pytest.fixture(scope="module")
+def start(engine, image) -> Iterator[Callable]:
+    """Starts the server; its containers are removed at the end.
+
+    What it is given: folders by the places where the container sees them, and the command's arguments.
+    """
+    from docker.types import Mount
+
+    started = []
+
+    def run(places: Mapping[str, Path], *arguments: str, **options):
+        container = engine.containers.run(
+            image("serving"), [*arguments, "--open"], detach=True, user=user(),
+            mounts=[
+                Mount(place, str(folder), type="bind", read_only=True)
+                for place, folder in places.items()
+            ],
+            ports={"8080/tcp": ("127.0.0.1", None)}, **CONFINED, **options,
+        )  # fmt: skip
+        started.append(container)
+        return container
+
+    yield run
+    for container in started:
+        container.remove(force=True)
 
 
 @pytest.fixture(scope="session")

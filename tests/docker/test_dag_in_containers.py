@@ -14,7 +14,7 @@ from tiny_agent import SPEC, made_up_rows
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.store import Store
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1600)]
+pytestmark = pytest.mark.docker
 
 STEPS = {
     "ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize", "evaluate-2",

@@ -9,7 +9,7 @@ from tiny_agent import REPOSITORY
 
 from bertworks import __version__
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.docker
 
 HELPERS = REPOSITORY / "tests/helpers"
 SERVING = [name for name in IMAGES if name == "serving"]

@@ -20,11 +20,11 @@ from bertworks.errors import SourceError
 from bertworks.spec import AgentSpec
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.store import Store
+from tests.sources.test_example_specs import ROWS, packages_of
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1600)]
+pytestmark = pytest.mark.docker
 
-# The source of turns.yaml is a file beside it, which a pod sees on the volume alone.
-EXAMPLES = sorted(file for file in (REPOSITORY / "examples").glob("*.yaml") if file.stem != "turns")
+EXAMPLES = sorted((REPOSITORY / "examples").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +73,8 @@ def test_an_example_of_the_project_ingests(index, engine, image, example, monkey
     full = image("pipeline")
     monkeypatch.setenv("BERTWORKS_DOWNLOADS", str(REPOSITORY / ".bertworks/downloads"))
     spec = AgentSpec.model_validate(yaml.safe_load(example.read_text("utf-8")))
-    wanted = {(source.uri, source.sha256) for source in spec.data.sources}
-    if spec.base.uri != "scratch":
-        wanted.add((spec.base.uri, spec.base.sha256))
     try:
-        archives = {(parse(uri).outer, fetched(uri, pin)) for uri, pin in sorted(wanted)}
+        archives = {(parse(uri).outer, fetched(uri, pin)) for uri, pin in packages_of(spec)}
     except SourceError as error:
         if "does not answer" not in error.message:
             raise
@@ -99,5 +96,6 @@ def test_an_example_of_the_project_ingests(index, engine, image, example, monkey
         environment={"PIP_INDEX_URL": url}, **CONFINED,
     ).decode()  # fmt: skip
     metrics = json.loads(out.splitlines()[-1])
-    assert metrics["train_rows"] > 1000
+    kept = sum(metrics[f"{split}_rows"] for split in ("train", "validation", "test"))
+    assert (metrics["read"], kept) == ROWS[example.stem][:2]
     assert metrics["rejected"] == 0
