@@ -25,6 +25,7 @@ from bertworks.storage.artifacts import open_artifact, write, write_json
 from bertworks.tasks import for_task
 from bertworks.timing import load_of
 from components.quantize import step
+from tests.fixes.taking import taken
 from tests.helpers.steps import quantize
 
 LABELS = {"classification": ["a", "b"], "tagging": ["B-X", "I-X", "O"], "regression": []}
@@ -234,6 +235,13 @@ def test_a_vector_behind_the_logits_changes_no_answer(tmp_path, engine):
     np.testing.assert_allclose(before, after, atol=2e-2 * np.abs(before).max())
     told = scoped.predict(TEXTS)
     assert all(isinstance(one["out_of_scope"], bool) for one in told)
+    vectors = taken(
+        "bertworks/runtime/agent.py",
+        "texts out of scope",
+        lambda agent=plain: agent.vectors(TEXTS),
+        lambda advice: (scoped,),
+    )
+    assert vectors.shape == (len(TEXTS), known.vector)
     assert "out_of_scope" not in plain.predict(TEXTS)[0]
 
 

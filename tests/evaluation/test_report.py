@@ -99,8 +99,8 @@ def test_a_whole_run_has_every_part(run: dict[str, Any], tmp_path: Path) -> None
     assert "took 1 min 15 s" in page and "2027-01-15" in page
     assert "cannot be shown" not in page
     for title in report.PARTS:
-        # This run was evaluated without slices, and its bundle was made before there was a calibration.
-        unmeasured = ("Slices", "What the steps tell", "How sure")
+        # No dialogue, evaluated without slices, its bundle made before there was a calibration.
+        unmeasured = ("Slices", "What the steps tell", "How sure", "Policy")
         assert title in unmeasured or f"<h2>{title}</h2>" in page or not title
     assert page.count('class="box succeeded"') == len(STEPS)
     assert "onnxruntime-fp32" in page and "chosen" in page
