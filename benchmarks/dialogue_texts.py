@@ -80,11 +80,12 @@ def result(asked: Asked, graphs: Sequence[Graph], shown: str, seeds: Sequence[in
     return Result(
         "dialogue-texts",
         "Dialogues in words, end to end",
-        'make bench-dialogue ARGS="--texts AGENT"',
+        f'make bench-dialogue ARGS="{" ".join(["--texts AGENT --seeds", *map(str, seeds)])} '
+        f'--talks {asked.dialogues}"',
         f"{shown}, {asked.agent.name}; {asked.dialogues} simulated users for each policy and rate of "
         f"added errors, {learned}; utterances and a third of the open values are of no training row",
         list(_rows(own, by_rules, others)),
-        seed=seeds[0] if seeds else None,
+        seed=asked.seed,
     )
 
 
