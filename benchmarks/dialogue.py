@@ -38,7 +38,7 @@ from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.measuring import Measured, collect, measure
 from bertworks.spec.dialogue import Dialogue, DialogueSpec
 from bertworks.spec.file import load_as
-from pipelines.cli.asking import _bundle
+from pipelines.cli.asking import bundle_of
 
 SPEC = "examples/restaurant/dialogue.yaml"
 RATES = (0.0, 0.1, 0.2, 0.3)
@@ -99,7 +99,7 @@ def texts(spec: Dialogue, folder: Path, options: argparse.Namespace) -> None:
     """Measures in words, with the policies of the seeds."""
     domain = building.domain_of(spec)
     graphs = [Graph(learn(options, seed).file, domain) for seed in options.seeds]
-    asked = Asked(spec, folder, _bundle(options.texts, options.root), options.talks, USERS)
+    asked = Asked(spec, folder, bundle_of(options.texts, options.root), options.talks, USERS)
     result(asked, graphs, options.spec, options.seeds).save()
 
 

@@ -31,7 +31,7 @@ from bertworks.dialogue.state import State
 from bertworks.runtime.agent import Agent
 from bertworks.spec.dialogue import DialogueSpec
 from bertworks.spec.file import load_as
-from pipelines.cli.asking import _bundle
+from pipelines.cli.asking import bundle_of
 
 WISHES = {
     "parking": ("Hotel-Request", "Parking;"),
@@ -48,7 +48,7 @@ def main() -> None:
     """Has the questions asked, and counts what the proposals hold."""
     options = _options()
     spec, folder = load_as(DialogueSpec, options.spec).dialogue, Path(options.spec).resolve().parent
-    loaded = Agent.load(_bundle(options.agent, options.root))
+    loaded = Agent.load(bundle_of(options.agent, options.root))
     hearing = building.backed_of(spec, loaded, options.agent)
     agent = building.agent_of(spec, folder, hearing)
     said = questions(folder / str(spec.learn.utterances), options.most)

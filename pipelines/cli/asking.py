@@ -31,7 +31,7 @@ AgentOption = Annotated[
 ]
 
 
-def _bundle(agent: str | None, root: str | None) -> Path:
+def bundle_of(agent: str | None, root: str | None) -> Path:
     """The folder of the bundle that `--agent` names."""
     store = _store(root)
     found = _found(agent, store)
@@ -165,7 +165,7 @@ def predict(
         submit_predictions(spec, asked, wait=wait, dry_run=dry_run)
         return
     predict_stream(
-        _bundle(agent, root), texts or [], file, out, format_, top=top, keep_formulas=keep_formulas,
+        bundle_of(agent, root), texts or [], file, out, format_, top=top, keep_formulas=keep_formulas,
         beam=(beam or []) if on == "beam" else None,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.options import DebugOption, RootOption, SetOption
+from pipelines.cli.options import DebugOption, PolicyOption, RootOption, SetOption
 
 OUTCOMES = {"/good": 1.0, "/bad": 0.0}
 """What a user types to say how well it went."""
@@ -29,13 +29,7 @@ def chat(
             metavar="DIALOGUE",
         ),
     ],
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            "--policy",
-            help="A learned policy; the spec's dialogue.policy by default, or its rules.",
-        ),
-    ] = None,
+    policy: PolicyOption = None,
     agent: Annotated[
         str | None,
         typer.Option(
@@ -136,10 +130,10 @@ def _understanding(agent: str | None, root: str | None, spoken: Spoken) -> Under
     """The agent that is named, else the one that the dialogue was made with; None without either."""
     from bertworks.dialogue import building
     from bertworks.runtime.agent import Agent
-    from pipelines.cli.asking import _bundle
+    from pipelines.cli.asking import bundle_of
 
     if agent is not None:
-        return building.backed_of(spoken.section, Agent.load(_bundle(agent, root)), agent)
+        return building.backed_of(spoken.section, Agent.load(bundle_of(agent, root)), agent)
     if spoken.understanding is None:
         return None
     return building.backed_of(spoken.section, Agent.load(spoken.understanding), spoken.shown)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.options import DebugOption, JsonOption, RootOption, SetOption
+from pipelines.cli.options import DebugOption, JsonOption, PolicyOption, RootOption, SetOption
 
 if TYPE_CHECKING:
     from bertworks.dialogue.logs import Kept
@@ -68,10 +68,10 @@ def errors(
     from bertworks.spec.dialogue import DialogueSpec
     from bertworks.spec.file import load_as
     from bertworks.storage.artifacts import open_artifact
-    from pipelines.cli.asking import _bundle
+    from pipelines.cli.asking import bundle_of
 
     section = load_as(DialogueSpec, spec, set_ or []).dialogue
-    loaded = Agent.load(_bundle(agent, root))
+    loaded = Agent.load(bundle_of(agent, root))
     hearing = building.understanding_of(section, loaded, agent)
     rows = read_split(open_artifact(examples, "examples"), split, [*COLUMNS])
     turns = list(heard_turns(loaded, hearing, rows))
@@ -89,13 +89,7 @@ def errors(
 @app.command()
 def simulate(
     spec: Annotated[Path, typer.Argument(help="A spec with a `dialogue` section.", metavar="SPEC")],
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            "--policy",
-            help="A learned policy; the spec's dialogue.policy by default, or its rules.",
-        ),
-    ] = None,
+    policy: PolicyOption = None,
     agent: Annotated[
         str | None,
         typer.Option(
@@ -269,13 +263,13 @@ def propose(
     from bertworks.runtime.agent import Agent
     from bertworks.spec.dialogue import DialogueSpec
     from bertworks.spec.file import load_as
-    from pipelines.cli.asking import _bundle
+    from pipelines.cli.asking import bundle_of
 
     section = load_as(DialogueSpec, spec, set_ or []).dialogue
     before = files.read(out) if out.exists() else files.Proposals()
     over, going_on = _kept(section, sessions, root)
     found = failing(over)
-    loaded = Agent.load(_bundle(agent, root))
+    loaded = Agent.load(bundle_of(agent, root))
     understands = loaded if loaded.task.kind.name == "understanding" else None
     now = proposals(found, loaded, understands, least=least, most=most, context=loaded.task.context)
     merged = list(files.merged(before, now))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.asking import AgentOption, _bundle, _located
+from pipelines.cli.asking import AgentOption, _located, bundle_of
 from pipelines.cli.options import DebugOption, RootOption
 
 app = typer.Typer(
@@ -79,7 +79,7 @@ def import_rows(
     from bertworks.contracts.agent import AGENT
     from bertworks.labelling.importing import import_labels
 
-    done = import_labels(files, AGENT.read(_bundle(agent, root)), out)
+    done = import_labels(files, AGENT.read(bundle_of(agent, root)), out)
     if done.unlabelled:
         typer.echo(f"note: {done.unlabelled:,} rows are not labelled yet", err=True)
     if done.repeated:

@@ -25,6 +25,12 @@ DebugOption = Annotated[
     bool, typer.Option("--debug", help="Show tracebacks.", envvar="BERTWORKS_DEBUG")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", help="A learned policy; the spec's dialogue.policy by default, or its rules."
+    ),
+]
 
 HostOption = Annotated[
     str | None,
