@@ -119,6 +119,7 @@ def train(
     selection: Selection | None = None,
     checkpoints: Checkpoints | None = None,
     name: str = "training",
+    drops: bool = True,
 ) -> State:
     """Trains a model in place; with a selection it ends with the best epoch's weights.
 
@@ -134,11 +135,13 @@ def train(
         selection: Validation after each epoch, and early stopping; None trains to the end.
         checkpoints: Where to resume from and to save to, already entered; None saves nothing.
         name: What progress calls it.
+        drops: Whether the objective drops units out: compiled kernels pay by that alone (two cores of an
+            EPYC, a student of 8 layers: 0.227 s a step with and without them, 21 s to compile).
 
     Raises:
         Diverged: The loss is not finite.
     """
-    run = _Run(model, feed, objective, settings, total, layer_decay, selection, checkpoints)
+    run = _Run(model, feed, objective, settings, total, layer_decay, selection, checkpoints, drops)
     run.resume()
     with progress.stage(name, total=total, unit="steps", start=run.state.step) as stage:
         run.work(stage)
@@ -159,13 +162,14 @@ class _Run:
         layer_decay: float,
         selection: Selection | None,
         checkpoints: Checkpoints | None,
+        drops: bool,
     ) -> None:
         self.model, self.feed, self.settings, self.total = model, feed, settings, total
         self.selection, self.checkpoints = selection, checkpoints
         self.optimizer = AdamW(
             groups_of(model, layer_decay), settings.weight_decay, settings.clip_norm
         )
-        frequent = frequent_shapes(feed, total, settings.accumulate)
+        frequent = frequent_shapes(feed, total, settings.accumulate) if drops else frozenset()
         self.stepper = Stepper(model, self.optimizer, objective, settings.seed, frequent)
         self.per_epoch = len(feed.steps(0))
         self.state = State()

@@ -94,6 +94,7 @@ def distill(
         selection=replace(selection, over=over),
         checkpoints=checkpoints,
         name="distilling",
+        drops=False,
     )
 
 
