@@ -222,3 +222,41 @@ def test_a_turn_that_is_labelled_is_in_scope_whoever_cut_its_words(tmp_path: Pat
     found = EXAMPLES.read(examples).out_of_scope
     assert found is not None and (found.rows, found.labelled, found.duplicates) == (1, 2, 1)
     assert outside_rows(examples)["text"] == ["what is the weather"]
+
+
+def test_rare_intents_get_more_training_rows_and_no_other_part_does(tmp_path: Path) -> None:
+    plain = labelled(written(tmp_path))
+    more = {"before": ["well, ", "um, "], "after": [", really", " please"]}
+    rows = labelled(written(tmp_path, least=30, **more))
+    assert rows[: len(plain)] == plain  # what there was stays as it was
+    added = rows[len(plain) :]
+    assert added and {row["part"] for row in added} == {"train"}
+    trained = {row["label"] for row in plain if row["part"] == "train"}
+    counts = {
+        label: sum(row["label"] == label and row["part"] == "train" for row in rows)
+        for label in trained
+    }
+    few = {label for label, count in counts.items() if count < 30}
+    for label in trained - few:
+        assert counts[label] == 30 or not any(row["label"] == label for row in added)
+    for row in added:
+        text = row["text"]
+        assert text.startswith(("well, ", "um, ")) or text.endswith((", really", " please"))
+        assert not re.search(r"[.?!](?:, really| please)$", text)
+        assert len(row["tokens"]) == len(row["tags"])
+    assert len({row["text"].lower() for row in rows}) == len(rows)
+    # An utterance that only a test row has is in no training row, dressed or not.
+    held = [row["text"].lower() for row in plain if row["part"] == "test"]
+    assert not any(one in row["text"].lower() for row in added for one in held if len(one) > 12)
+
+
+def test_what_is_filed_under_the_wrong_act_is_left_out(tmp_path: Path) -> None:
+    tally = Tally()
+    file = written(tmp_path, misfiled={"request": "what area"})
+    rows = list(rows_of(file, "setting", tally))
+    assert not any("What area" in row["text"] for row in rows)
+    assert tally.changed()[LEFT_OUT.name].details["1 filed under the wrong act"] == 1
+    with pytest.raises(SpecError, match="`misfiled` must be among"):
+        list(rows_of(written(tmp_path, misfiled={"eat": "a"}), "setting"))
+    with pytest.raises(SpecError, match="no regular expression"):
+        list(rows_of(written(tmp_path, misfiled={"request": "("}), "setting"))

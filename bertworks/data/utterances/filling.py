@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bertworks.data.formats.spans import Span, tagged
-from bertworks.data.utterances.masked import Utterance
+from bertworks.data.utterances.masked import Part, Utterance
 from bertworks.data.utterances.setting import Setting
 from bertworks.text.words import split
 
@@ -96,9 +97,11 @@ class Filler:
         """Rows of all utterances, each text once.
 
         Test utterances with an open slot are filled once with values that no other row has, and
-        otherwise, like all utterances, with values that training rows have.
+        otherwise, like all utterances, with values that training rows have. Intents with few training
+        rows get more behind them.
         """
         texts: set[str] = set()
+        counts: Counter[str] = Counter()
         for one in utterances:
             split_ = self.split_of(one)
             open_ = split_ == "test" and any(self.unseen.get(name) for name in one.columns)
@@ -107,7 +110,30 @@ class Filler:
                 row = self._row(one, fresh=open_ and number == times)
                 if row.text.lower() not in texts:
                     texts.add(row.text.lower())
+                    counts[row.label] += split_ == "train"
                     yield split_, row
+        for one in self._dressed(utterances):
+            if counts[one.intent] >= self._setting.least:
+                continue
+            row = self._row(one, fresh=False)
+            if row.text.lower() not in texts:
+                texts.add(row.text.lower())
+                counts[row.label] += 1
+                yield "train", row
+
+    def _dressed(self, utterances: Sequence[Utterance]) -> Iterator[Utterance]:
+        """Training utterances with words before and behind them, in an order of their own."""
+        setting = self._setting
+        words = [(one, two) for one in ("", *setting.before) for two in ("", *setting.after)]
+        training = [one for one in utterances if self.split_of(one) == "train"]
+        every = [(one, *more) for one in training for more in words[1:]]
+        self._stream.shuffle(every)
+        for one, before, after in every:
+            body, last = one.parts[:-1], one.parts[-1]
+            if after and not last.slot:
+                last = Part(last.text.rstrip(" .!?"))
+            parts = (Part(before), *body, last, Part(after))
+            yield Utterance(one.intent, tuple(part for part in parts if part.text or part.slot))
 
     def _row(self, utterance: Utterance, fresh: bool) -> Filled:
         unseen = False

@@ -89,6 +89,9 @@ class Utterances:
         spoken = [*(one for column in values.values() for one in column)]
         spoken += [one for others in setting.variants.values() for one in others]
         self._unmasked = _any_of(spoken)
+        self._misfiled = {
+            intent: re.compile(pattern, re.I) for intent, pattern in setting.misfiled.items()
+        }
         self._mentions = re.compile(
             "|".join(
                 rf"\b(?P<{column}>{pattern})\b" for column, pattern in setting.mentions.items()
@@ -146,6 +149,8 @@ class Utterances:
         """An utterance, or why it cannot be used."""
         if self._foreign is not None and self._foreign.search(text):
             return "of another domain"
+        if intent in self._misfiled and self._misfiled[intent].search(text):
+            return "filed under the wrong act"
         masks = {name.upper() for name in _MASK.findall(text)}
         if masks - set(self._masks):
             return "a slot that is not asked for"

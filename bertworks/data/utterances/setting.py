@@ -54,6 +54,11 @@ class Setting(Section):
     foreign: str = Field(
         "", description="Regular expression: utterances with such words are of another domain."
     )
+    misfiled: dict[str, str] = Field(
+        {},
+        description="Intents, and words (a regular expression) that say something else than these: "
+        "utterances that have them are filed under the wrong act.",
+    )
     outside: list[str] = Field(
         [], description="Acts of other domains, of which texts out of scope are made."
     )
@@ -70,6 +75,15 @@ class Setting(Section):
     )
     fills: int = Field(2, ge=1, le=100, description="Rows of an utterance that has values.")
     most: int = Field(1500, ge=10, description="Utterances of an intent, at most.")
+    least: int = Field(
+        0,
+        ge=0,
+        le=2000,
+        description="Training rows of an intent, at least: more are made of its utterances with words "
+        "of `before` and `after`, as long as there are new ones.",
+    )
+    before: list[str] = Field([], description="What people say before the matter: `well, `.")
+    after: list[str] = Field([], description="What they say behind it: ` please`.")
     validation: Share = Field(0.1, description="Share of the utterances.")
     test: Share = Field(0.15, description="Share of the utterances, none of which is trained on.")
     unseen_values: Share = Field(
@@ -81,6 +95,11 @@ class Setting(Section):
     @classmethod
     def _compiles(cls, pattern: str) -> str:
         return _checked(pattern)
+
+    @field_validator("misfiled")
+    @classmethod
+    def _each_compiles(cls, patterns: dict[str, str]) -> dict[str, str]:
+        return {intent: _checked(pattern) for intent, pattern in patterns.items()}
 
     @field_validator("mentions")
     @classmethod
@@ -97,6 +116,8 @@ class Setting(Section):
         given = {*self.intents.values(), *self.own}
         if unknown := sorted(set(self.requests) - given):
             raise ValueError(f"`requests` must be among {sorted(given)}. Received: {unknown}")
+        if unknown := sorted(set(self.misfiled) - given):
+            raise ValueError(f"`misfiled` must be among {sorted(given)}. Received: {unknown}")
         if unknown := sorted(set(self.also_mentioned) - set(self.mentions)):
             raise ValueError(f"`also_mentioned` must be among `mentions`. Received: {unknown}")
         return self
