@@ -1,10 +1,10 @@
 """The DAG of a dialogue: those of its agents side by side, and what makes a dialogue of them.
 
-    understanding-ingest -> … -> understanding-gate -> understanding-register
-                                        |
-    prepare-dialogue ---------> measure-understanding -> [learn-policy] -> judge-policy -> gate-dialogue
-                                                                                               |
-                                                                                      register-dialogue
+    understanding-ingest -> … -> understanding-gate      matching-ingest -> … -> matching-gate
+                                        |                                              |
+    prepare-dialogue ---------> measure-understanding -> [learn-policy] -------> add-matching
+                                                                                       |
+                                               register-dialogue <- gate-dialogue <- judge-policy
 
 An agent's boxes are those of `pipelines.boxes`, under its name; what waits for nothing runs in parallel.
 Each box of the dialogue's own writes the whole dialogue anew, and the next takes the nearest before it.
@@ -27,7 +27,7 @@ from pipelines.provenance import Provenance, provenance_of
 from pipelines.sections import Settings, plain
 from pipelines.site import Site
 
-UNDERSTANDING = "understanding"
+UNDERSTANDING, MATCHING = "understanding", "matching"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ def _judged_by_logs(dag: DialogueDag) -> bool:
 
 PREPARED = (Output("prepare-dialogue", "dialogue"),)
 HEARD = (Output("measure-understanding", "heard"), *PREPARED)
-TALKS = (Output("learn-policy", "learned"), *HEARD)
+LEARNED = (Output("learn-policy", "learned"), *HEARD)
+TALKS = (Output("add-matching", "matched"), *LEARNED)
 JUDGED = (Output("judge-policy", "judged"),)
 
 TABLE = (
@@ -155,6 +156,19 @@ TABLE = (
         image="dialogue_image",
         seconds=10.0,
         varies=True,
+    ),
+    Box(
+        name="add-matching",
+        runs="add_matching",
+        section=_nothing,
+        takes={
+            "dialogue": LEARNED,
+            "matching": (Output(f"{MATCHING}-quantize", "bundle"),),
+            "examples": (Output(f"{MATCHING}-ingest", "examples"),),
+        },
+        after=(f"{MATCHING}-gate",),
+        there=lambda dag: MATCHING in dag.agents,
+        requests=("500m", "2Gi"),
     ),
     Box(
         name="judge-policy",

@@ -20,6 +20,8 @@ class Talk:
         knowledge: What tells the content of the knowledge base: 16 hex digits.
         understanding: Digest of the agent that understands turns, which lies in understanding/; null
             where values of the knowledge base and lists of words do.
+        matching: Digest of the agent that finds documents for questions that the flow does not know,
+            which lies in matching/; null: nothing does.
         learned: Whether this run learned the policy; else it was given, or rules choose.
     """
 
@@ -28,6 +30,7 @@ class Talk:
     dialogue: str
     knowledge: str
     understanding: str | None = None
+    matching: str | None = None
     learned: bool = False
 
     @property

@@ -5,7 +5,7 @@ inform(food=chinese)    request(phone)    affirm()    offer(name=curry garden)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ DONT_CARE = "dontcare"
 """The value of a slot for which the user takes anything."""
 THIS = "this"
 """The slot of a value that answers the last question: "I don't mind"."""
+UNSURE = 0.3
+"""Below this confidence an act counts as not understood."""
 
 
 class Shape(NamedTuple):
@@ -45,6 +47,7 @@ SYSTEM: Mapping[str, Shape] = {
     "unlisted": Shape(True, False),  # no entity has what the user named there
     "no_other": Shape(True, True),  # nothing else fits than this
     "gone": Shape(True, True),  # what was offered is not in the knowledge base any more
+    "quote": Shape(True, True),  # a document answers what the flow does not know
     "again": Shape(False, False),
     "greet": Shape(False, False),
     "bye": Shape(False, False),
@@ -170,6 +173,11 @@ class Heard:
                 "Leave it out where the act is certain.",
             )
         return cls(act, float(confidence))
+
+
+def not_understood(heard: Sequence[Heard], least: float = UNSURE) -> bool:
+    """Whether nothing was understood that belongs to the dialogue, or nothing with that confidence."""
+    return all(one.act.intent == "unclear" or one.confidence < least for one in heard)
 
 
 def _example(intent: str, shape: Shape) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bertworks.dialogue.actions import AGAIN, Situation
-from bertworks.dialogue.acts import Act, Heard
+from bertworks.dialogue.acts import Act, Heard, not_understood
 from bertworks.dialogue.answers import Answers
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.matching import Matching, Quote
 from bertworks.dialogue.policies import Policy
 from bertworks.dialogue.state import State, listened, spoke
 from bertworks.dialogue.trace import Trace
@@ -38,6 +39,7 @@ class DialogueAgent:
         understanding: From texts to acts.
         policy: Chooses what is done.
         answers: Says it.
+        matching: Finds documents that answer what was not understood; None: nothing does.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class DialogueAgent:
         understanding: Understanding,
         policy: Policy,
         answers: Answers,
+        matching: Matching | None = None,
     ) -> None:
         self.domain, self.source = domain, source
         self._understanding, self._policy, self._answers = understanding, policy, answers
+        self._matching = matching
 
     def greeting(self) -> str:
         """What is said before the user has said anything."""
@@ -80,6 +84,13 @@ class DialogueAgent:
             heard, by = tuple(said), "given"
         state = listened(state, heard, self.domain, knowledge)
         situation = Situation(state, knowledge)
+        quote = self._quote(text, state)
+        if quote is not None:
+            trace = Trace(
+                state.turn, text, heard, by, state, situation.count, knowledge.digest, quote.choice,
+                quote.acts, quote.text, (quote.choice.action,), tuple(notices),
+            )  # fmt: skip
+            return spoke(state, quote.acts, quote.text), trace
         choice = self._policy.choose(situation)
         acts = situation.acts(choice.action)
         try:
@@ -94,3 +105,11 @@ class DialogueAgent:
             answer.text, answer.forms, tuple(notices),
         )  # fmt: skip
         return spoke(state, acts, answer.text), trace
+
+    def _quote(self, text: str | None, state: State) -> Quote | None:
+        """The document that answers a text of which nothing was understood."""
+        if self._matching is None or not (text or "").strip():
+            return None
+        if state.gone or not not_understood(state.heard):  # What is gone is told first.
+            return None
+        return self._matching.find((text or "")[:LONGEST])

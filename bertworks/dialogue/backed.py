@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bertworks.dialogue.acts import DONT_CARE, THIS, Heard
+from bertworks.dialogue.acts import DONT_CARE, THIS, UNSURE, Heard
 from bertworks.dialogue.answers.words import words
 from bertworks.dialogue.knowledge import Knowledge
 from bertworks.dialogue.state import State
 from bertworks.dialogue.understanding import Keywords, Understanding
-
-UNSURE = 0.3
-"""Below this confidence an act counts as not understood, as by the rules' `unclear`."""
 
 
 class Backed:

@@ -16,6 +16,7 @@ from bertworks.dialogue.backed import Backed
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.hearing import Answering, Hearing, Learned
 from bertworks.dialogue.knowledge import Followed, Knowledge, read
+from bertworks.dialogue.matching import Found, Matching
 from bertworks.dialogue.policies import Policy, Rules, Softened
 from bertworks.dialogue.policies.graph import Graph
 from bertworks.dialogue.policies.rules import DEFAULT, Rule
@@ -210,6 +211,25 @@ def backed_of(spec: Dialogue, agent: TrainedAgent, name: str) -> Backed:
     return Backed(understanding_of(spec, agent, name), keywords_of(spec))
 
 
+def matching_of(agent: TrainedAgent, name: str) -> Found:
+    """What finds documents for questions that the flow does not know.
+
+    Args:
+        agent: A loaded agent of task `matching`, with its documents.
+        name: For the trace.
+
+    Raises:
+        SpecError: The agent is of another task.
+    """
+    kind = agent.task.kind.name
+    if kind != "matching":
+        raise SpecError(
+            f"The agent {name} is of task {kind}; what finds documents is of task matching.",
+            "Name another bundle, or none: then nothing answers what is not understood.",
+        )
+    return Found(agent, name)
+
+
 def phrases_of(spec: Dialogue) -> dict[str, Sequence[str]]:
     """What praises and complains."""
     own = spec.satisfaction.model_dump(exclude_none=True)
@@ -238,6 +258,7 @@ def agent_of(
     folder: Path,
     understanding: Understanding | None = None,
     graph: Path | None = None,
+    matching: Matching | None = None,
 ) -> DialogueAgent:
     """All parts together.
 
@@ -246,6 +267,7 @@ def agent_of(
         folder: What its paths are relative to.
         understanding: From texts to acts; None: `Keywords`.
         graph: See `policy_of`.
+        matching: Answers what is not understood; None: nothing does.
 
     Raises:
         BertworksError: See the other functions here.
@@ -257,4 +279,5 @@ def agent_of(
         understanding or keywords_of(spec),
         policy_of(spec, folder, graph),
         answers_of(spec, source.now()),
+        matching,
     )

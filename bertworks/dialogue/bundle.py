@@ -3,6 +3,7 @@
     dialogue.json    the spec's section; its paths are files of this folder
     knowledge.json   the knowledge base as it was
     understanding/   the bundle of the agent that understands turns, if there is one
+    matching/        the bundle of the agent that finds documents for other questions, if there is one
     errors.json      how that errs, for simulated users
     policy.onnx      the learned policy, if there is one
     start.npz        dialogues that the policy imitates first, if the spec names some
@@ -26,7 +27,7 @@ KIND = "bundle"
 METADATA = {"task": "dialogue"}
 """What tells the model store that a bundle is no single agent's."""
 KNOWLEDGE, ERRORS, POLICY, START = "knowledge.json", "errors.json", "policy.onnx", "start.npz"
-UNDERSTANDING = "understanding"
+UNDERSTANDING, MATCHING = "understanding", "matching"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Bundle:
     def understanding(self) -> Path | None:
         """The bundle of the agent that understands turns; None where lists of words do."""
         return self.folder / UNDERSTANDING if self.talk.understanding is not None else None
+
+    @property
+    def matching(self) -> Path | None:
+        """The bundle of the agent that finds documents; None: nothing answers other questions."""
+        return self.folder / MATCHING if self.talk.matching is not None else None
 
 
 def holds_dialogue(folder: Path) -> bool:

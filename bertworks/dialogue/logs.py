@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from bertworks.dialogue.actions import Situation, names_of
 from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.matching import QUOTE
 from bertworks.dialogue.satisfaction import ENGLISH, repeats, said_so
 from bertworks.dialogue.sessions import SqliteStore
 from bertworks.dialogue.simulation.episode import SUCCESS, TURN
@@ -124,8 +125,14 @@ def _turns(dialogue: Kept, knowledge: Knowledge, left_out: Counter[str]) -> list
     """The turns of one dialogue; none where it cannot be used."""
     if not dialogue.traces:
         return []
-    turns = []
-    for trace in dialogue.traces:
+    turns: list[Turn] = []
+    again = [*repeats(dialogue.traces)[1:], False]
+    for trace, repeated in zip(dialogue.traces, again, strict=True):
+        reward = TURN + REPEATED if repeated else TURN
+        if trace.choice.action == QUOTE:
+            # No policy decided here: what it cost is what came of the decision before.
+            turns[-1:] = [replace(one, reward=one.reward + reward) for one in turns[-1:]]
+            continue
         if trace.knowledge != knowledge.digest:
             left_out["the knowledge base was another one"] += 1
             return []
@@ -142,11 +149,7 @@ def _turns(dialogue: Kept, knowledge: Knowledge, left_out: Counter[str]) -> list
         if not probability:
             left_out["how probable an action was is not known"] += 1
             return []
-        turns.append(Turn(situation, action, probability, TURN))
-    for place, again in enumerate(repeats(dialogue.traces)[1:]):
-        if again:
-            turns[place] = replace(turns[place], reward=TURN + REPEATED)
-    last = turns[-1]
-    reward = TURN + SUCCESS * dialogue.success
-    turns[-1] = Turn(last.situation, last.action, last.probability, reward)
+        turns.append(Turn(situation, action, probability, reward))
+    ending = SUCCESS * dialogue.success
+    turns[-1:] = [replace(one, reward=one.reward + ending) for one in turns[-1:]]
     return turns

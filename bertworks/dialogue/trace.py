@@ -115,7 +115,7 @@ class Trace:
         return [
             f"understood  {heard} [{self.understanding}]",
             f"state       {'; '.join([*wants, *more]) or 'nothing yet'}; {self.matches} match",
-            f"candidates  {best}{f' and {left} more' if left > 0 else ''}",
+            f"candidates  {best or 'none'}{f' and {left} more' if left > 0 else ''}",
             f"chosen      {self.choice.action} [{self.choice.by}]",
             f"acts        {' '.join(map(str, self.acts))} [{', '.join(self.forms)}]",
             *(f"notice      {one}" for one in self.notices),

@@ -226,6 +226,11 @@ class SubAgents(Section):
         description="Of task `understanding`: what users say; none: values of the knowledge base and "
         "lists of words.",
     )
+    matching: SubAgent | None = Field(
+        None,
+        description="Of task `matching`: its documents answer what was not understood; none: the user "
+        "is asked to say it again.",
+    )
 
 
 class JudgePolicy(Section):

@@ -373,8 +373,8 @@ def serve(
     if dialogue is not None:
         spoken, join = _dialogue(dialogue, policy, sessions, store, root)
         joins.append(join)
-        if not agent and not follow and spoken.understanding is not None:
-            agent = [f"understanding={spoken.understanding}"]
+        if not agent and not follow and spoken.agents:
+            agent = [f"{task}={folder}" for task, folder in spoken.agents.items()]
             store = None  # it lies in the dialogue, which is here by now
     elif policy is not None or sessions is not None:
         raise BertworksError(

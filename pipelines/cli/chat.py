@@ -16,8 +16,6 @@ OUTCOMES = {"/good": 1.0, "/bad": 0.0}
 
 if TYPE_CHECKING:
     from bertworks.dialogue.sessions import Room
-    from bertworks.dialogue.understanding import Understanding
-    from pipelines.cli.spoken import Spoken
 
 
 def chat(
@@ -31,12 +29,13 @@ def chat(
     ],
     policy: PolicyOption = None,
     agent: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--agent",
-            help="What understands: a bundle of task `understanding`, a folder or NAME in the model "
-            "store. What the dialogue was made with by default, else values of the knowledge base and "
-            "lists of words.",
+            help="What understands (a bundle of task `understanding`), or finds documents for what is "
+            "not understood (task `matching`): a folder or NAME in the model store; may be repeated. "
+            "What the dialogue was made with by default, else values of the knowledge base and lists of "
+            "words.",
         ),
     ] = None,
     trace: Annotated[
@@ -65,17 +64,19 @@ def chat(
     from bertworks.dialogue.sessions import Room, SqliteStore
     from bertworks.dialogue.trace import Trace
     from bertworks.storage.store import Store
-    from pipelines.cli.spoken import find
+    from pipelines.cli.spoken import find, helpers
     from pipelines.local.root import find_root
 
     spoken = find(dialogue, Store(str(find_root(root).models)), set_)
     section = spoken.section
-    understanding = _understanding(agent, root, spoken)
-    talking = building.agent_of(section, spoken.folder, understanding, policy)
+    helped = helpers(spoken, agent or (), root)
+    talking = building.agent_of(
+        section, spoken.folder, helped.understanding, policy, helped.matching
+    )
     place = sessions or find_root(root).path / "sessions.db"
     room = Room(talking, SqliteStore(place, section.sessions.minutes * 60))
     name = session or uuid.uuid4().hex[:12]
-    if understanding is None:
+    if helped.understanding is None:
         typer.echo(
             "note: nothing trained understands here (--agent); turns are understood by values of the "
             "knowledge base and lists of words",
@@ -124,16 +125,3 @@ def _line() -> str | None:
             return None
     line = sys.stdin.readline()
     return line.rstrip("\r\n") if line else None
-
-
-def _understanding(agent: str | None, root: str | None, spoken: Spoken) -> Understanding | None:
-    """The agent that is named, else the one that the dialogue was made with; None without either."""
-    from bertworks.dialogue import building
-    from bertworks.runtime.agent import Agent
-    from pipelines.cli.asking import bundle_of
-
-    if agent is not None:
-        return building.backed_of(spoken.section, Agent.load(bundle_of(agent, root)), agent)
-    if spoken.understanding is None:
-        return None
-    return building.backed_of(spoken.section, Agent.load(spoken.understanding), spoken.shown)

@@ -91,11 +91,12 @@ def simulate(
     spec: Annotated[Path, typer.Argument(help="A spec with a `dialogue` section.", metavar="SPEC")],
     policy: PolicyOption = None,
     agent: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--agent",
-            help="What understands: a bundle of task `understanding`, a folder or NAME in the model "
-            "store; values of the knowledge base and lists of words when not given.",
+            help="What understands (a bundle of task `understanding`), or finds documents for what is "
+            "not understood (task `matching`): a folder or NAME in the model store; may be repeated. "
+            "Without the former values of the knowledge base and lists of words understand.",
         ),
     ] = None,
     dialogues: Annotated[int, typer.Option("--dialogues", min=1, help="How many.")] = 200,
@@ -125,16 +126,15 @@ def simulate(
     from bertworks.dialogue.understanding import Understanding
     from bertworks.spec.dialogue import DialogueSpec
     from bertworks.spec.file import load_as
-    from pipelines.cli.chat import _understanding
-    from pipelines.cli.spoken import Spoken
+    from pipelines.cli.spoken import Spoken, helpers
 
     section, folder = load_as(DialogueSpec, spec, set_ or []).dialogue, spec.resolve().parent
     speaker = building.speaker_of(section, folder)
-    heard = _understanding(agent, root, Spoken(spec.name, section, folder))
-    hears: Understanding = heard or building.keywords_of(section)
+    helped = helpers(Spoken(spec.name, section, folder), agent or (), root)
+    hears: Understanding = helped.understanding or building.keywords_of(section)
     if added:
         hears = Misheard(hears, Errors(added), np.random.default_rng([seed, 1]))
-    talking = building.agent_of(section, folder, hears, policy)
+    talking = building.agent_of(section, folder, hears, policy, helped.matching)
     found = talks(talking, speaker, dialogues, seed, building.habits_of(section))
     if as_json:
         typer.echo(json.dumps(found.to_json()))

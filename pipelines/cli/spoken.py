@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bertworks.dialogue.bundle import Bundle, holds_dialogue, open_dialogue
 from bertworks.errors import BertworksError
 from bertworks.spec.dialogue import Dialogue
 from bertworks.storage.store import Store
+
+if TYPE_CHECKING:
+    from bertworks.dialogue.matching import Matching
+    from bertworks.dialogue.understanding import Understanding
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,7 @@ class Spoken:
         section: The spec's section.
         folder: What its paths are relative to.
         understanding: The bundle of the agent that understands turns; None where lists of words do.
+        matching: The bundle of the agent that finds documents; None: nothing answers other questions.
         digest: Of its bundle; "" of a spec.
         store: Keeps a bucket's copy alive.
     """
@@ -28,8 +35,15 @@ class Spoken:
     section: Dialogue
     folder: Path
     understanding: Path | None = None
+    matching: Path | None = None
     digest: str = ""
     store: Store | None = None
+
+    @property
+    def agents(self) -> dict[str, Path]:
+        """What each agent that it was made with is for, to its bundle."""
+        made = {"understanding": self.understanding, "matching": self.matching}
+        return {task: folder for task, folder in made.items() if folder is not None}
 
     @classmethod
     def of(cls, found: Bundle, shown: str, store: Store | None = None) -> Spoken:
@@ -39,9 +53,63 @@ class Spoken:
             found.talk.section,
             found.folder,
             found.understanding,
+            found.matching,
             found.artifact.digest,
             store,
         )
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """The trained agents that a dialogue talks with in this process.
+
+    Attributes:
+        understanding: What understands turns; None: lists of words do.
+        matching: What finds documents for what is not understood; None: nothing does.
+    """
+
+    understanding: Understanding | None = None
+    matching: Matching | None = None
+
+
+def helpers(spoken: Spoken, named: Sequence[str], root: str | None) -> Helpers:
+    """Loads the agents that are named, each for what its task is; for the others those it was made with.
+
+    Args:
+        spoken: The dialogue.
+        named: Folders, or names in the model store.
+        root: Where the store is.
+
+    Raises:
+        BertworksError: One cannot be found or loaded, is of neither task, or two are of one.
+    """
+    from bertworks.dialogue import building
+    from bertworks.runtime.agent import Agent
+    from pipelines.cli.asking import bundle_of
+
+    found: dict[str, tuple[Agent, str]] = {}
+    for one in named:
+        agent = Agent.load(bundle_of(one, root))
+        task = agent.task.kind.name
+        if task not in ("understanding", "matching"):
+            raise BertworksError(
+                f"The agent {one} is of task {task}; a dialogue asks agents of the tasks understanding "
+                "and matching.",
+                "Name another one, or none.",
+            )
+        if task in found:
+            raise BertworksError(
+                f"Two agents are of task {task}: {found[task][1]} and {one}.", "Name one of them."
+            )
+        found[task] = agent, one
+    for task, folder in spoken.agents.items():
+        if task not in found:
+            found[task] = Agent.load(folder), spoken.shown
+    understanding, matching = found.get("understanding"), found.get("matching")
+    return Helpers(
+        understanding and building.backed_of(spoken.section, *understanding),
+        matching and building.matching_of(*matching),
+    )
 
 
 def find(given: str, store: Store, settings: list[str] | None = None) -> Spoken:

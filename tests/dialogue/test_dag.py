@@ -99,11 +99,17 @@ def test_an_agents_boxes_stand_beside_the_dialogues_own() -> None:
         "prepare-dialogue", "understanding-ingest", "understanding-quantize", "understanding-gate",
     }  # fmt: skip
     assert before["learn-policy"] == {"measure-understanding"}
-    assert before["register-dialogue"] == {"learn-policy", "judge-policy", "gate-dialogue"}
+    # Documents come in last: another FAQ teaches no policy anew.
+    assert before["add-matching"] == {
+        "learn-policy", "matching-ingest", "matching-quantize", "matching-gate",
+    }  # fmt: skip
+    assert before["judge-policy"] == {"add-matching"}
+    assert before["register-dialogue"] == {"add-matching", "judge-policy", "gate-dialogue"}
     # It is served with the dialogue, and not by itself, whatever its spec says.
     assert "understanding-deploy" not in before and "understanding-notify" not in before
     rows = {name: place.row for name, place in dag.graph.drawn().items()}
-    assert rows["understanding-ingest"] < rows["understanding-gate"] < rows["prepare-dialogue"]
+    assert rows["understanding-ingest"] < rows["understanding-gate"] < rows["matching-ingest"]
+    assert rows["matching-gate"] < rows["prepare-dialogue"]
 
 
 def test_caches_know_an_agent_again_that_was_made_alone() -> None:

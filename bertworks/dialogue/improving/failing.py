@@ -8,6 +8,7 @@ from typing import Literal
 
 from bertworks.dialogue.knowledge import normal
 from bertworks.dialogue.logs import Kept
+from bertworks.dialogue.matching import QUOTE
 from bertworks.dialogue.satisfaction import repeats
 
 Why = Literal["not understood", "said again", "unsure", "ended badly"]
@@ -68,8 +69,13 @@ def _of(dialogue: Kept) -> Iterable[Failing]:
         intents = {one.act.intent for one in trace.understood}
         sure = min((one.confidence for one in trace.understood), default=0.0)
         why: Why | None = None
-        if intents == {"unclear"}:
+        quoted = (
+            trace.choice.action == QUOTE
+        )  # It was answered, unless what follows says otherwise.
+        if intents == {"unclear"} and (not quoted or repeated or badly):
             why = "not understood"
+        elif quoted:
+            continue
         elif repeated:
             why = "said again"
         elif sure < UNSURE:

@@ -18,7 +18,7 @@ class Candidate:
     Attributes:
         action: Its name.
         score: How good it seems, 0 to 1; all scores of a choice sum to 1. Its probability, where actions
-            are drawn.
+            are drawn. Of a document its cosine.
     """
 
     action: str
@@ -30,11 +30,11 @@ class Choice:
     """What a policy chose.
 
     Attributes:
-        action: One of `actions.names`.
-        by: What chose: "rule: ask for what is open", "graph: 3f2a…".
-        candidates: The possible actions, best first.
+        action: One of `actions.names`; or `matching.QUOTE`.
+        by: What chose: "rule: ask for what is open", "graph: 3f2a…", "matching: faq/1".
+        candidates: The possible actions, best first; of `QUOTE` the nearest documents.
         probability: Of the action, as it was chosen: 1 where none is drawn. What logs are judged by;
-            None in traces of before it was kept.
+            None where no policy chose, and in traces of before it was kept.
     """
 
     action: str

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertworks.dialogue.actions import AGAIN, ANSWER, BYE, NO_OFFER, OFFER, Situation, names_of
-from bertworks.dialogue.acts import DONT_CARE
+from bertworks.dialogue.acts import DONT_CARE, UNSURE, not_understood
 from bertworks.dialogue.policies.choice import Choice, chosen
 
 
@@ -35,8 +35,7 @@ class Rule:
 
 
 def _unclear(situation: Situation, limit: float) -> bool:
-    heard = situation.state.heard
-    return not heard or all(one.act.intent == "unclear" or one.confidence < limit for one in heard)
+    return not_understood(situation.state.heard, limit)
 
 
 def _doubtful(situation: Situation, limit: float) -> bool:
@@ -60,7 +59,7 @@ def _open(situation: Situation) -> Iterator[str]:
 CONDITIONS: Mapping[str, tuple[Callable[[Situation, float], bool], float | None]] = {
     "always": (lambda situation, _: True, None),
     "goodbye": (lambda situation, _: situation.state.closing, None),
-    "unclear": (_unclear, 0.3),
+    "unclear": (_unclear, UNSURE),
     "doubtful": (_doubtful, 0.6),
     "requested": (lambda situation, _: bool(situation.state.requested), None),
     "nothing_matches": (lambda situation, _: situation.count == 0, None),
@@ -76,7 +75,7 @@ CONDITIONS: Mapping[str, tuple[Callable[[Situation, float], bool], float | None]
 
 DEFAULT = (
     Rule("goodbye", BYE),
-    Rule("unclear", AGAIN, 0.3),
+    Rule("unclear", AGAIN, UNSURE),
     Rule("doubtful", "confirm", 0.6),
     Rule("requested", ANSWER),
     Rule("nothing_matches", NO_OFFER),

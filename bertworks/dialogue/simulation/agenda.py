@@ -117,7 +117,7 @@ class User:
                 answers.append(Act("affirm" if right else "negate"))
                 if not right:
                     self._push(self._wish(act.slot))
-            elif act.intent == "again":
+            elif act.intent in ("again", "quote"):  # No document has what they want to know.
                 answers += [one for one in self._said if one not in answers]
             elif act.intent in ("offer", "no_other"):
                 self._judge(act, facts)

@@ -1,4 +1,4 @@
-"""What understands the turns of a served dialogue: a model that the same server serves."""
+"""What a served dialogue asks: models that the same server serves."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from bertworks.tasks.forms.form import Row
 
 
 class OfModel:
-    """Has texts understood by a served model, in the line that all its requests stand in.
+    """Has texts answered by a served model, in the line that all its requests stand in.
 
     It is asked from a thread that is not the event loop's.
 
     Args:
-        model: Of task `understanding`; whatever version is its champion answers.
+        model: Whatever version is its champion answers.
         limits: Bound how long it is waited for.
+
+    Attributes:
+        name: The model's.
     """
 
     def __init__(self, model: ServedModel, limits: Limits) -> None:
         self._model, self._limits = model, limits
+        self.name = model.name
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""A dialogue joins a server: its paths, and the served model that understands its turns."""
+"""A dialogue joins a server: its paths, and the served models that it asks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from bertworks.serving.dialogues.asking import OfModel
 from bertworks.serving.dialogues.routes import Dialogues, asks, described
 from bertworks.spec.dialogue import Dialogue
 
-TASK = "understanding"
+UNDERSTANDING, MATCHING = "understanding", "matching"
+"""Tasks of the models that it asks."""
 
 
 def talking(
@@ -27,7 +28,8 @@ def talking(
     """What has a server talk.
 
     The first served model of task `understanding` understands; where there is none, values of the
-    knowledge base and lists of words do.
+    knowledge base and lists of words do. The first one of task `matching` finds documents for what is
+    not understood; where there is none, nothing does.
 
     Args:
         spec: The section.
@@ -42,22 +44,26 @@ def talking(
     """
 
     def join(serving: Serving) -> None:
-        model = next(
-            (one for one in serving.models if one.champion.agent.task.kind.name == TASK), None
-        )
-        understanding = None
-        if model is not None:
-            asking = OfModel(model, serving.limits)
-            understanding = building.backed_of(spec, asking, model.name)
+        asked: dict[str, OfModel] = {}
+        for model in serving.models:
+            task = model.champion.agent.task.kind.name
+            if task in (UNDERSTANDING, MATCHING) and task not in asked:
+                asked[task] = OfModel(model, serving.limits)
 
-            async def begun() -> None:
-                asking.runs_on(asyncio.get_running_loop())
+        async def begun() -> None:
+            for one in asked.values():
+                one.runs_on(asyncio.get_running_loop())
 
-            serving.started.append(begun)
-        agent = building.agent_of(spec, folder, understanding, policy)
+        serving.started.append(begun)
+        understanding = matching = None
+        if (hears := asked.get(UNDERSTANDING)) is not None:
+            understanding = building.backed_of(spec, hears, hears.name)
+        if (finds := asked.get(MATCHING)) is not None:
+            matching = building.matching_of(finds, finds.name)
+        agent = building.agent_of(spec, folder, understanding, policy, matching)
         store = SqliteStore(sessions, spec.sessions.minutes * 60)
-        name = None if model is None else model.name
-        found = Dialogues(Room(agent, store), name, serving.limits, version, digest)
+        names = [one.name for one in asked.values()]
+        found = Dialogues(Room(agent, store), names, serving.limits, version, digest)
         serving.routes += found.routes()
         serving.asking.append(asks)
         serving.dialogue = version or "the dialogue"

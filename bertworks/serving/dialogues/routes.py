@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -55,16 +55,16 @@ class Dialogues:
 
     Args:
         room: Answers turns and keeps them.
-        model: The served model that understands, which a caller must be allowed to ask; None: none.
+        models: The served models that it asks, which a caller must be allowed to ask.
         limits: Of bodies' nesting.
         version: What the dialogue is called on record.
         digest: Of its bundle.
     """
 
     def __init__(
-        self, room: Room, model: str | None, limits: Limits, version: str = "", digest: str = ""
+        self, room: Room, models: Sequence[str], limits: Limits, version: str = "", digest: str = ""
     ) -> None:
-        self._room, self._model, self._limits = room, model, limits
+        self._room, self._models, self._limits = room, models, limits
         self._version, self._digest = version, digest
 
     def routes(self) -> list[BaseRoute]:
@@ -147,8 +147,8 @@ class Dialogues:
 
     def _owner(self, request: Request) -> str:
         caller = request.scope.get(CALLER)
-        if self._model is not None:
-            check_model(caller, self._model)
+        for model in self._models:
+            check_model(caller, model)
         return "" if caller is None else str(caller.id)
 
 

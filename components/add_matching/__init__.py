@@ -1,0 +1,1 @@
+"""Puts the agent that finds documents into a dialogue."""
