@@ -44,6 +44,9 @@ CODE = "BERTWORKS_CODE"  # a fingerprint of the code, where the runner gives one
 LATEST = "latest.safetensors"
 KEPT_SECONDS = 30 * 86_400  # of runs that were given up
 LOCK_WAIT = 120.0  # seconds: a pod that was evicted may still be at its end
+QUICK_SECONDS = 0.5  # of a save that may come as often as it likes
+MOST_SHARE = 0.05  # of the time, for slower ones
+LONGEST_WAIT_SECONDS = 120.0  # for one that is slower still
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 Arrays = dict[str, np.ndarray]
@@ -67,6 +70,7 @@ class Checkpoints:
         self.bucket = bucket
         self._lock_wait = lock_wait
         self._writer: threading.Thread | None = None
+        self._took, self._saved = 0.0, 0.0
         self._failure: OSError | None = None
         self._lock: FileLock | None = None
 
@@ -155,6 +159,17 @@ class Checkpoints:
         self._writer = threading.Thread(target=self._save, args=(state, arrays))
         self._writer.start()
 
+    def affordable(self) -> bool:
+        """Whether to save now is worth its time: the last save was quick, or is long enough ago.
+
+        Saves that take long (large models, slow volumes) come so rarely that they cost a twentieth of
+        the time, but every two minutes all the same. What is computed does not hang on it.
+        """
+        if self._writer is None or self._took <= QUICK_SECONDS:
+            return True
+        wait = min(self._took * (1 / MOST_SHARE - 1), LONGEST_WAIT_SECONDS)
+        return time.monotonic() - self._saved >= wait
+
     def flush(self) -> None:
         """Waits until the last checkpoint is on disk.
 
@@ -205,6 +220,14 @@ class Checkpoints:
             self.bucket.remove()
 
     def _save(self, state: State, arrays: Arrays) -> None:
+        began = time.monotonic()
+        try:
+            self._keep(state, arrays)
+        finally:
+            self._saved = time.monotonic()
+            self._took = self._saved - began
+
+    def _keep(self, state: State, arrays: Arrays) -> None:
         try:
             _write(self.folder / LATEST, arrays, state)
             for file in self.folder.glob("best-*.safetensors"):

@@ -200,8 +200,7 @@ class _Run:
             elif self.selection and self.selection.over and self.selection.over():
                 self._cut_short(stage, self.selection)
                 at_epoch_end = True
-            due = at_epoch_end or self.state.step % self.settings.checkpoint_steps == 0
-            if due or interruption.asked:
+            if at_epoch_end or self._due() or interruption.asked:
                 self._save()
             if interruption.asked and self.checkpoints:
                 self.checkpoints.flush()
@@ -292,6 +291,14 @@ class _Run:
     def _point(self, split: str, name: str, value: float) -> None:
         epoch = round(self.state.step / self.per_epoch, 4)
         self.state.points.append(Point(self.state.step, epoch, split, name, float(value)))
+
+    def _due(self) -> bool:
+        steps = self.settings.checkpoint_steps
+        return (
+            self.checkpoints is not None
+            and self.state.step % steps == 0
+            and self.checkpoints.affordable()
+        )
 
     def _save(self) -> None:
         if self.checkpoints:

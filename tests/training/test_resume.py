@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,3 +151,29 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
 def test_without_the_variable_there_are_none(monkeypatch):
     monkeypatch.delenv("BERTWORKS_CHECKPOINTS", raising=False)
     assert Checkpoints.for_run({}, {}) is None
+
+
+def test_saves_that_take_long_come_rarely(tmp_path, monkeypatch):
+    """A twentieth of the time at most, and every two minutes at least; quick ones as often as asked."""
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time)
+    monkeypatch.setattr("bertworks.storage.checkpoints.time", clock)
+    took = [0.0]
+
+    def written(*_):
+        now[0] += took[0]
+
+    monkeypatch.setattr("bertworks.storage.checkpoints._write", written)
+    with Checkpoints(tmp_path) as found:
+
+        def after(seconds_of_a_save, seconds_since):
+            took[0] = seconds_of_a_save
+            found.save({"step": 1}, {})
+            found.flush()
+            now[0] += seconds_since
+            return found.affordable()
+
+        assert found.affordable()  # the first one
+        assert after(0.4, 0.0)
+        assert not after(2.0, 37.0) and after(2.0, 38.0)
+        assert not after(60.0, 119.0) and after(60.0, 120.0)
