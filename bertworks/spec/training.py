@@ -39,8 +39,8 @@ class Optimizer(Section):
     checkpoint_steps: int = Field(
         50,
         ge=1,
-        description="Optimizer steps between checkpoints, at least: those that take long to write come so "
-        "rarely that they cost a twentieth of the time, but every two minutes.",
+        description="Optimizer steps between checkpoints, at least: those that take long to write come "
+        "so rarely that they cost a twentieth of the time, but every two minutes.",
     )
 
 
