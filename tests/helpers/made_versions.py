@@ -7,8 +7,6 @@ import json
 import shutil
 from pathlib import Path
 
-from tiny_model import config, make_model, random_weights, tokenizer
-
 from bertworks.compression.builders import Source
 from bertworks.contracts.agent import AGENT
 from bertworks.contracts.decision import Decision
@@ -21,6 +19,7 @@ from bertworks.storage import artifacts
 from bertworks.storage.artifacts import open_artifact, write_json
 from bertworks.storage.store import Store
 from bertworks.tasks import for_task
+from tests.helpers.tiny_model import config, make_model, random_weights, tokenizer
 
 PASSED = Decision(True, "accuracy", [], [])
 LABELS = ["bad", "good"]
