@@ -6,6 +6,7 @@ state       what is known after each turn; survives a crash as JSON
 hearing     acts from a trained agent's intents and slots
 actions     what may be done next, and the acts that it stands for
 policies    who chooses: rules of the spec, or a learned graph
+matching    documents that answer what the flow does not know
 answers     texts of acts, checked against the knowledge base
 agent       one turn, from what was said to what is answered, with its trace
 sessions    where dialogues are kept between turns

@@ -257,7 +257,7 @@ def agent_of(
     spec: Dialogue,
     folder: Path,
     understanding: Understanding | None = None,
-    graph: Path | None = None,
+    policy: Policy | None = None,
     matching: Matching | None = None,
 ) -> DialogueAgent:
     """All parts together.
@@ -266,7 +266,7 @@ def agent_of(
         spec: The section.
         folder: What its paths are relative to.
         understanding: From texts to acts; None: `Keywords`.
-        graph: See `policy_of`.
+        policy: Who chooses; None: as the spec says, see `policy_of`.
         matching: Answers what is not understood; None: nothing does.
 
     Raises:
@@ -277,7 +277,7 @@ def agent_of(
         domain_of(spec),
         source,
         understanding or keywords_of(spec),
-        policy_of(spec, folder, graph),
+        policy or policy_of(spec, folder),
         answers_of(spec, source.now()),
         matching,
     )

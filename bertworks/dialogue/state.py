@@ -33,6 +33,7 @@ class State:
         heard: What was understood in the last turn.
         said: The agent's last acts.
         answer: In which words; "" before it spoke.
+        arm: Who talks, where two policies are tried: see `policies.Tried`.
     """
 
     turn: int = 0
@@ -47,6 +48,7 @@ class State:
     heard: tuple[Heard, ...] = ()
     said: tuple[Act, ...] = ()
     answer: str = ""
+    arm: str = ""
 
     @cached_property
     def constraints(self) -> dict[str, str]:
@@ -73,6 +75,7 @@ class State:
             "heard": [one.to_json() for one in self.heard],
             "said": [one.to_json() for one in self.said],
             "answer": self.answer,
+            **({"arm": self.arm} if self.arm else {}),
         }
 
     @classmethod
@@ -100,6 +103,7 @@ class State:
                 heard=tuple(Heard.from_json(one) for one in record["heard"]),
                 said=tuple(Act.from_json(one) for one in record["said"]),
                 answer=str(record.get("answer", "")),  # older ones have none
+                arm=str(record.get("arm", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(

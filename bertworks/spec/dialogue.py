@@ -73,6 +73,32 @@ class PolicyRule(Section):
         return self
 
 
+class PolicyCanary(Section):
+    """How another policy is tried on a share of new dialogues: `serve --dialogue D --challenger C`."""
+
+    share: float = Field(0.1, gt=0, le=0.9, description="Of the dialogues that begin.")
+    gain: float = Field(
+        0.0,
+        gt=-1,
+        lt=1,
+        description="It is promoted as soon as more of its dialogues surely end well, by more than this "
+        "share; below 0: as soon as it is surely not worse by more.",
+    )
+    worse: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="It is put back as soon as it is surely worse by more than this.",
+    )
+    level: float = Field(
+        0.05, gt=0, lt=0.5, description="Chance of either mistake, however often one looks."
+    )
+    least: int = Field(50, ge=1, description="Dialogues that it has had before it is promoted.")
+    most: int = Field(
+        20_000, ge=1, description="Dialogues after which it is put back, as it is not clear."
+    )
+
+
 class DialoguePolicy(Section):
     """Who chooses what is done next."""
 
@@ -88,6 +114,7 @@ class DialoguePolicy(Section):
     rules: list[PolicyRule] = Field(
         [], description="In the order in which they are tried; none: the usual ones."
     )
+    canary: PolicyCanary = Field(default_factory=PolicyCanary)
 
 
 class Users(Section):

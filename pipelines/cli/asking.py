@@ -338,6 +338,16 @@ def serve(
             rich_help_panel=DIALOGUES,
         ),
     ] = None,
+    challenger: Annotated[
+        str | None,
+        typer.Option(
+            help="Another policy, which has a share of the dialogues that begin until it is clear which "
+            "one is better (dialogue.policy.canary): a graph, or a dialogue as --dialogue names one, of "
+            "the same slots; a version of the store that wins becomes its champion.",
+            metavar="POLICY",
+            rich_help_panel=DIALOGUES,
+        ),
+    ] = None,
     page: Annotated[
         bool | None,
         typer.Option(
@@ -371,14 +381,14 @@ def serve(
 
     joins: list[Any] = []
     if dialogue is not None:
-        spoken, join = _dialogue(dialogue, policy, sessions, store, root)
+        spoken, join = _dialogue(dialogue, policy, sessions, challenger, store, root)
         joins.append(join)
         if not agent and not follow and spoken.agents:
             agent = [f"{task}={folder}" for task, folder in spoken.agents.items()]
             store = None  # it lies in the dialogue, which is here by now
-    elif policy is not None or sessions is not None:
+    elif policy is not None or sessions is not None or challenger is not None:
         raise BertworksError(
-            "--policy and --sessions say how to talk, and no dialogue is served.",
+            "--policy, --sessions and --challenger say how to talk, and no dialogue is served.",
             "Name it: --dialogue NAME, or its spec.",
         )
     if follow:
@@ -439,17 +449,26 @@ def serve(
 
 
 def _dialogue(
-    given: str, policy: Path | None, sessions: Path | None, store: str | None, root: str | None
+    given: str,
+    policy: Path | None,
+    sessions: Path | None,
+    challenger: str | None,
+    store: str | None,
+    root: str | None,
 ) -> tuple[Spoken, Any]:
     """The dialogue that is named, and what has the server talk."""
     from bertworks.serving.dialogues.joining import talking
     from bertworks.storage.store import Store
-    from pipelines.cli.spoken import find
+    from pipelines.cli.spoken import challenged, find
     from pipelines.local.root import find_root
 
-    found = find(given, Store(store) if store is not None else _store(root))
+    models = Store(store) if store is not None else _store(root)
+    found = find(given, models)
     place = sessions or find_root(root).path / "sessions.db"
-    return found, talking(found.section, found.folder, place, policy, found.shown, found.digest)
+    tried = None if challenger is None else challenged(challenger, found, models)
+    return found, talking(
+        found.section, found.folder, place, policy, found.shown, found.digest, tried
+    )
 
 
 def _store(root: str | None) -> Any:

@@ -70,8 +70,9 @@ def chat(
     spoken = find(dialogue, Store(str(find_root(root).models)), set_)
     section = spoken.section
     helped = helpers(spoken, agent or (), root)
+    chooses = building.policy_of(section, spoken.folder, policy)
     talking = building.agent_of(
-        section, spoken.folder, helped.understanding, policy, helped.matching
+        section, spoken.folder, helped.understanding, chooses, helped.matching
     )
     place = sessions or find_root(root).path / "sessions.db"
     room = Room(talking, SqliteStore(place, section.sessions.minutes * 60))

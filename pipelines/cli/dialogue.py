@@ -134,7 +134,8 @@ def simulate(
     hears: Understanding = helped.understanding or building.keywords_of(section)
     if added:
         hears = Misheard(hears, Errors(added), np.random.default_rng([seed, 1]))
-    talking = building.agent_of(section, folder, hears, policy, helped.matching)
+    chooses = building.policy_of(section, folder, policy)
+    talking = building.agent_of(section, folder, hears, chooses, helped.matching)
     found = talks(talking, speaker, dialogues, seed, building.habits_of(section))
     if as_json:
         typer.echo(json.dumps(found.to_json()))
@@ -198,6 +199,69 @@ def judge(
             f"{found.gain:+.2f}, of an interval from {found.gain_low:+.2f}.",
             "Keep more dialogues, explore more, or learn another policy.",
         )
+
+
+@app.command()
+def canary(
+    spec: Annotated[
+        str,
+        typer.Argument(
+            help="The dialogue that is served: a spec, NAME/VERSION or a folder.",
+            metavar="DIALOGUE",
+        ),
+    ],
+    challenger: Annotated[
+        str, typer.Option("--challenger", help="As `bertworks serve --challenger` has it.")
+    ],
+    policy: PolicyOption = None,
+    sessions: SessionsOption = None,
+    as_json: JsonOption = False,
+    set_: SetOption = None,
+    root: RootOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """How another policy does on its share of the dialogues, and what was decided.
+
+    A server tries it: `bertworks serve --dialogue DIALOGUE --challenger POLICY`. It decides by itself,
+    as soon as it is clear (dialogue.policy.canary).
+    """
+    from bertworks.dialogue import building
+    from bertworks.dialogue.sessions import SqliteStore
+    from bertworks.serving.dialogues.trial import PolicyTrial
+    from bertworks.storage.store import Store
+    from pipelines.cli.spoken import challenged, find
+    from pipelines.local.root import find_root
+
+    models = Store(str(find_root(root).models))
+    talks = find(spec, models, set_)
+    tried = challenged(challenger, talks, models)
+    section = talks.section
+    names = (
+        building.policy_of(section, talks.folder, policy).name,
+        building.policy_of(tried.spec, tried.folder, tried.graph).name,
+    )
+    store = SqliteStore(
+        sessions or find_root(root).path / "sessions.db", section.sessions.minutes * 60
+    )
+    trial = PolicyTrial(store, names, section.policy.canary, building.phrases_of(section))
+    found = trial.standing()
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+        return
+    for arm, count in found.dialogues.items():
+        mean = found.success[arm]
+        ended = "none is over yet" if mean is None else f"{mean:.1%} ended well"
+        typer.echo(f"{arm:<11} {count:,} dialogues, {ended}")
+    gain = found.gain
+    value = "not known yet" if gain.value is None else f"{gain.value:+.1%}"
+    typer.echo(
+        f"{'gain':<11} {value}  [{gain.low:+.1%}, {gain.high:+.1%}], asked {gain.limit:+.1%}"
+    )
+    if found.verdict is None:
+        typer.echo(f"{'verdict':<11} not clear yet")
+    else:
+        what = "promoted" if found.verdict.promoted else "put back"
+        typer.echo(f"{'verdict':<11} {what}: {found.verdict.reason}")
 
 
 @app.command()

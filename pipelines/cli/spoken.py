@@ -15,6 +15,7 @@ from bertworks.storage.store import Store
 if TYPE_CHECKING:
     from bertworks.dialogue.matching import Matching
     from bertworks.dialogue.understanding import Understanding
+    from bertworks.serving.dialogues.joining import Challenger
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,32 @@ def helpers(spoken: Spoken, named: Sequence[str], root: str | None) -> Helpers:
         understanding and building.backed_of(spoken.section, *understanding),
         matching and building.matching_of(*matching),
     )
+
+
+def challenged(given: str, talks: Spoken, store: Store) -> Challenger:
+    """The policy that `--challenger` names.
+
+    Args:
+        given: A learned graph, or what `find` takes.
+        talks: The dialogue that it challenges.
+        store: Of the models; a version that wins becomes the champion of its name.
+
+    Raises:
+        BertworksError: There is no such policy.
+    """
+    from bertworks.serving.dialogues.joining import Challenger
+
+    if Path(given).suffix == ".onnx":
+        return Challenger(talks.section, talks.folder, Path(given))
+    found = find(given, store)
+    name, _, number = found.shown.rpartition("/")
+    promoted = None
+    if found.store is not None and number.isdigit():
+
+        def promoted() -> None:
+            store.promote(name, int(number))
+
+    return Challenger(found.section, found.folder, None, promoted)
 
 
 def find(given: str, store: Store, settings: list[str] | None = None) -> Spoken:

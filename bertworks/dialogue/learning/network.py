@@ -27,6 +27,8 @@ class Network:
         learner: The algorithm that owns the network.
     """
 
+    name = "what is being learned"
+
     def __init__(self, learner: MaskablePPO) -> None:
         self._layers = layers(learner)
 

@@ -16,6 +16,8 @@ class Chance:
         seed: Same seed, same choices.
     """
 
+    name = "chance"
+
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
 
@@ -43,6 +45,7 @@ class Softened:
 
     def __init__(self, policy: Policy, share: float, seed: int) -> None:
         self._policy, self._share = policy, share
+        self.name = f"{policy.name}, {share:g} by chance"
         self._random = np.random.default_rng(seed)
 
     def probabilities(self, situation: Situation) -> NDArray[np.float64]:

@@ -53,7 +53,14 @@ class Choice:
 
 
 class Policy(Protocol):
-    """Chooses an action; the same situation gives the same probabilities."""
+    """Chooses an action; the same situation gives the same probabilities.
+
+    Attributes:
+        name: What tells it from others on record.
+    """
+
+    @property
+    def name(self) -> str: ...
 
     def probabilities(self, situation: Situation) -> NDArray[np.float64]:
         """How probable each action of `actions.names` is here, (actions,); 0 where impossible."""

@@ -92,10 +92,14 @@ class Rules:
 
     Args:
         rules: In the order in which they are tried.
+
+    Attributes:
+        name: For records: all of them.
     """
 
     def __init__(self, rules: Sequence[Rule] = DEFAULT) -> None:
         self._rules = tuple(rules)
+        self.name = f"rules: {'; '.join(one.name for one in self._rules)}"
 
     def probabilities(self, situation: Situation) -> NDArray[np.float64]:
         """1 for the action of the rule that applies."""

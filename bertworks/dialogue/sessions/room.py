@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bertworks.dialogue.acts import Heard
 from bertworks.dialogue.agent import DialogueAgent
@@ -19,6 +19,18 @@ class Conflict(BertworksError):
     """The turn is not the dialogue's next one: somebody else talks under the same id, or it is over."""
 
     kind = "conflict"
+
+
+class Trial(Protocol):
+    """Another policy that is tried: `bertworks.serving.dialogues.trial.PolicyTrial`."""
+
+    def arm(self, owner: str, dialogue: str) -> str:
+        """Who has a dialogue that begins: see `State.arm`."""
+        ...
+
+    def look(self) -> object:
+        """Takes in what is over by now; called after each turn, and after each outcome."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,10 +58,13 @@ class Room:
     Args:
         agent: Answers.
         store: Keeps.
+        trial: Of another policy; None: there is none.
     """
 
-    def __init__(self, agent: DialogueAgent, store: SqliteStore) -> None:
-        self.agent, self._store = agent, store
+    def __init__(
+        self, agent: DialogueAgent, store: SqliteStore, trial: Trial | None = None
+    ) -> None:
+        self.agent, self._store, self._trial = agent, store, trial
 
     def turn(
         self, owner: str, dialogue: str, said: str | Sequence[Heard], number: int | None = None
@@ -70,7 +85,10 @@ class Room:
                 over.
         """
         before = self._store.load(owner, dialogue)
-        state = State() if before is None else State.from_json(before.state, f"dialogue {dialogue}")
+        if before is not None:
+            state = State.from_json(before.state, f"dialogue {dialogue}")
+        else:
+            state = State(arm="" if self._trial is None else self._trial.arm(owner, dialogue))
         number = state.turn + 1 if number is None else number
         mark = _mark(said)
         if number <= state.turn:
@@ -91,6 +109,8 @@ class Room:
         if not self._store.save(owner, dialogue, number, mark, after.to_json(), trace):
             present = self._store.load(owner, dialogue)
             raise _not_next(dialogue, number, 0 if present is None else present.turn)
+        if self._trial is not None:
+            self._trial.look()
         return Answered(number, trace_.answer, after.ended, trace)
 
     def history(self, owner: str, dialogue: str) -> list[dict[str, Any]]:
@@ -100,7 +120,10 @@ class Room:
 
     def judge(self, owner: str, dialogue: str, outcome: float) -> bool:
         """Keeps how well a dialogue ended for the user, 0 to 1; whether there is one."""
-        return self._store.judge(owner, dialogue, outcome)
+        there = self._store.judge(owner, dialogue, outcome)
+        if there and self._trial is not None:
+            self._trial.look()
+        return there
 
     def forget(self, owner: str, dialogue: str) -> bool:
         """Forgets a dialogue now; whether there was one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -24,6 +25,13 @@ CREATE TABLE IF NOT EXISTS turns (
     owner TEXT NOT NULL, id TEXT NOT NULL, turn INTEGER NOT NULL, said TEXT NOT NULL,
     trace TEXT NOT NULL, PRIMARY KEY (owner, id, turn),
     FOREIGN KEY (owner, id) REFERENCES dialogues (owner, id) ON DELETE CASCADE
+);
+CREATE TABLE IF NOT EXISTS trials (
+    name TEXT PRIMARY KEY, began REAL NOT NULL, decided REAL, promoted INTEGER, reason TEXT
+);
+CREATE TABLE IF NOT EXISTS trial_outcomes (
+    trial TEXT NOT NULL, dialogue TEXT NOT NULL, challenger INTEGER NOT NULL, success REAL NOT NULL,
+    PRIMARY KEY (trial, dialogue)
 );
 """
 _WAIT_SECONDS = 10.0
@@ -58,12 +66,15 @@ class SqliteStore:
         seconds: A dialogue that nobody went on with for so long is forgotten, and wiped from the file.
         clock: Seconds since 1970.
 
+    Attributes:
+        seconds: As given.
+
     Raises:
         EnvironmentFault: The file cannot be opened, or is none of ours.
     """
 
     def __init__(self, file: Path, seconds: float, clock: Callable[[], float] = time.time) -> None:
-        self._file, self._seconds, self._clock = file, seconds, clock
+        self._file, self.seconds, self._clock = file, seconds, clock
         self._local = threading.local()
         self._swept = 0.0
         try:
@@ -74,7 +85,7 @@ class SqliteStore:
                 f"The sessions {file} cannot be written: {error.strerror}.",
                 "Name a file that you may write: --sessions FILE.",
             ) from None
-        with self._base() as base:
+        with self.base() as base:
             base.executescript(_TABLES)
         self.forget()
 
@@ -85,18 +96,18 @@ class SqliteStore:
             owner: Whose it is: an id of one owner says nothing of another's.
             dialogue: Its id.
         """
-        with self._base() as base:
+        with self.base() as base:
             found = base.execute(
                 "SELECT turn, state, changed, outcome FROM dialogues WHERE owner = ? AND id = ?",
                 (owner, dialogue),
             ).fetchone()
-        if found is None or found[2] < self._clock() - self._seconds:
+        if found is None or found[2] < self._clock() - self.seconds:
             return None
         return Stored(int(found[0]), json.loads(found[1]), float(found[2]), found[3])
 
     def turn(self, owner: str, dialogue: str, turn: int) -> tuple[str, dict[str, Any]] | None:
         """What was said in a turn, as `save` was told, and its trace; None without it."""
-        with self._base() as base:
+        with self.base() as base:
             found = base.execute(
                 "SELECT said, trace FROM turns WHERE owner = ? AND id = ? AND turn = ?",
                 (owner, dialogue, turn),
@@ -105,7 +116,7 @@ class SqliteStore:
 
     def turns(self, owner: str, dialogue: str) -> list[dict[str, Any]]:
         """The traces of a dialogue, in order."""
-        with self._base() as base:
+        with self.base() as base:
             rows = base.execute(
                 "SELECT trace FROM turns WHERE owner = ? AND id = ? ORDER BY turn",
                 (owner, dialogue),
@@ -114,16 +125,48 @@ class SqliteStore:
 
     def all(self) -> Iterator[tuple[Stored, list[dict[str, Any]]]]:
         """Every dialogue with its traces, the oldest first."""
-        with self._base() as base:
+        with self.base() as base:
             rows = base.execute(
                 "SELECT owner, id, turn, state, changed, outcome FROM dialogues ORDER BY changed"
             ).fetchall()
         for owner, name, turn, state, changed, outcome in rows:
             yield Stored(turn, json.loads(state), changed, outcome), self.turns(owner, name)
 
+    def over(
+        self, trial: str, since: float, told: float, ended: float, idle: float
+    ) -> Iterator[tuple[str, Stored, list[dict[str, Any]]]]:
+        """Dialogues that are over and that a trial has not counted, the oldest first.
+
+        Args:
+            trial: Its name.
+            since: Dialogues that nobody went on with since then were before it.
+            told: Over are those whose outcome was told, and nobody went on with since then,
+            ended: likewise those that ended,
+            idle: and all others.
+
+        Yields:
+            A mark that tells the dialogue from others and says nothing of it, the dialogue, its traces.
+        """
+        with self.base() as base:
+            rows = base.execute(
+                "SELECT owner, id, turn, state, changed, outcome FROM dialogues "
+                "WHERE changed >= ? AND changed <= ? ORDER BY changed, id",
+                (since, max(told, ended, idle)),
+            ).fetchall()
+            known = base.execute("SELECT dialogue FROM trial_outcomes WHERE trial = ?", (trial,))
+            counted = {row[0] for row in known.fetchall()}
+        for owner, name, turn, text, changed, outcome in rows:
+            mark = hashlib.sha256(json.dumps([owner, name]).encode()).hexdigest()
+            if mark in counted:
+                continue
+            state = json.loads(text)
+            until = told if outcome is not None else ended if state["ended"] else idle
+            if changed <= until:
+                yield mark, Stored(turn, state, changed, outcome), self.turns(owner, name)
+
     def judge(self, owner: str, dialogue: str, outcome: float) -> bool:
         """Keeps how well a dialogue ended, 0 to 1; whether there is one."""
-        with self._base() as base:
+        with self.base() as base:
             found = base.execute(
                 "UPDATE dialogues SET outcome = ? WHERE owner = ? AND id = ?",
                 (outcome, owner, dialogue),
@@ -153,12 +196,12 @@ class SqliteStore:
             False where somebody else wrote this turn meanwhile: nothing was changed.
         """
         now = self._clock()
-        with self._base() as base:
+        with self.base() as base:
             base.execute("BEGIN IMMEDIATE")
             found = base.execute(
                 "SELECT turn, changed FROM dialogues WHERE owner = ? AND id = ?", (owner, dialogue)
             ).fetchone()
-            if found is not None and found[1] < now - self._seconds:
+            if found is not None and found[1] < now - self.seconds:
                 base.execute("DELETE FROM dialogues WHERE owner = ? AND id = ?", (owner, dialogue))
                 found = None
             if (0 if found is None else int(found[0])) != turn - 1:
@@ -180,7 +223,7 @@ class SqliteStore:
 
     def delete(self, owner: str, dialogue: str) -> bool:
         """Forgets a dialogue now; whether there was one."""
-        with self._base() as base:
+        with self.base() as base:
             found = base.execute(
                 "DELETE FROM dialogues WHERE owner = ? AND id = ?", (owner, dialogue)
             )
@@ -189,9 +232,9 @@ class SqliteStore:
     def forget(self) -> int:
         """Forgets what is too old; how many dialogues."""
         self._swept = self._clock()
-        with self._base() as base:
+        with self.base() as base:
             found = base.execute(
-                "DELETE FROM dialogues WHERE changed < ?", (self._swept - self._seconds,)
+                "DELETE FROM dialogues WHERE changed < ?", (self._swept - self.seconds,)
             )
             if found.rowcount:  # Else what was wiped would still stand in the write-ahead log.
                 base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -204,7 +247,7 @@ class SqliteStore:
             del self._local.base
 
     @contextmanager
-    def _base(self) -> Iterator[sqlite3.Connection]:
+    def base(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection; a transaction that failed is undone."""
         base: sqlite3.Connection | None = getattr(self._local, "base", None)
         try:

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from bertworks.dialogue import building
+from bertworks.dialogue.policies import Tried
 from bertworks.dialogue.sessions import Room, SqliteStore
 from bertworks.serving.assembly import Serving
 from bertworks.serving.dialogues.asking import OfModel
 from bertworks.serving.dialogues.routes import Dialogues, asks, described
+from bertworks.serving.dialogues.trial import PolicyTrial
 from bertworks.spec.dialogue import Dialogue
 
 UNDERSTANDING, MATCHING = "understanding", "matching"
 """Tasks of the models that it asks."""
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A policy that is tried on a share of the dialogues that begin.
+
+    Attributes:
+        spec: A section whose policy it is.
+        folder: What that section's paths are relative to.
+        graph: A learned policy; None: the section's.
+        promoted: Called when it was promoted.
+    """
+
+    spec: Dialogue
+    folder: Path
+    graph: Path | None = None
+    promoted: Callable[[], None] | None = None
 
 
 def talking(
@@ -24,6 +44,7 @@ def talking(
     policy: Path | None = None,
     version: str = "",
     digest: str = "",
+    challenger: Challenger | None = None,
 ) -> Callable[[Serving], None]:
     """What has a server talk.
 
@@ -38,6 +59,7 @@ def talking(
         policy: A learned policy; None: the spec's.
         version: What the dialogue is called on record.
         digest: Of its bundle; "": it has none.
+        challenger: Another policy, which is tried; None: there is none.
 
     Raises:
         BertworksError: See `building.agent_of`; raised when the server is put together.
@@ -60,10 +82,18 @@ def talking(
             understanding = building.backed_of(spec, hears, hears.name)
         if (finds := asked.get(MATCHING)) is not None:
             matching = building.matching_of(finds, finds.name)
-        agent = building.agent_of(spec, folder, understanding, policy, matching)
         store = SqliteStore(sessions, spec.sessions.minutes * 60)
+        chooses, trial = building.policy_of(spec, folder, policy), None
+        if challenger is not None:
+            tried = building.policy_of(challenger.spec, challenger.folder, challenger.graph)
+            trial = PolicyTrial(
+                store, (chooses.name, tried.name), spec.policy.canary, building.phrases_of(spec),
+                challenger.promoted,
+            )  # fmt: skip
+            chooses = Tried(chooses, tried, trial.may_talk)
+        agent = building.agent_of(spec, folder, understanding, chooses, matching)
         names = [one.name for one in asked.values()]
-        found = Dialogues(Room(agent, store), names, serving.limits, version, digest)
+        found = Dialogues(Room(agent, store, trial), names, serving.limits, version, digest)
         serving.routes += found.routes()
         serving.asking.append(asks)
         serving.dialogue = version or "the dialogue"
