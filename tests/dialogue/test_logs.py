@@ -15,15 +15,14 @@ from bertworks.dialogue.logs import Kept, turns_of
 from bertworks.dialogue.policies import Rules, Softened, graph
 from bertworks.dialogue.satisfaction import repeats
 from bertworks.dialogue.sessions import Room, SqliteStore
-from bertworks.dialogue.simulation.agenda import User
 from bertworks.dialogue.simulation.errors import Errors
-from bertworks.dialogue.simulation.goals import Habits, sample
 from bertworks.dialogue.trace import Trace
 from bertworks.dialogue.turns import Turns
 from bertworks.dialogue.understanding import Keywords
 from bertworks.errors import DataError
 from pipelines.cli.main import app
 from tests.dialogue.helpers import ANSWERS, DOMAIN, FILE, TOWN, Still
+from tests.dialogue.simulated import talk
 from tests.dialogue.test_spec import SPEC
 
 DIALOGUES = 80
@@ -38,16 +37,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = SqliteStore(file, 3600.0)
     here, errors = Room(agent, store), Errors(0.1)
     for number in range(DIALOGUES):
-        random = np.random.default_rng([4, number])
-        user = User(sample(TOWN, Habits(), random), Habits(), TOWN, random)
-        said, ended = user.speaks(), False
-        while not ended:
-            found = here.turn("", str(number), errors.hear(said, TOWN, random))
-            ended = found.ended or user.done
-            said = user.speaks(Trace.from_json(found.trace).acts)
-        if number % 2:
-            met = bool(user.accepted) and user.goal.met_by(user.accepted, TOWN) and not user.missing
-            here.judge("", str(number), float(met and not user.gave_up))
+        talk(here, number, errors, tells=bool(number % 2))
     return file
 
 

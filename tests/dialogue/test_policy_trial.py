@@ -17,7 +17,7 @@ from bertworks.dialogue.policies.choice import Choice, chosen
 from bertworks.dialogue.satisfaction import ENGLISH
 from bertworks.dialogue.sessions import Room, SqliteStore
 from bertworks.dialogue.understanding import Keywords
-from bertworks.errors import BertworksError
+from bertworks.errors import BertworksError, EnvironmentFault
 from bertworks.serving.dialogues.trial import CHAMPION, PolicyTrial
 from bertworks.spec.dialogue import PolicyCanary
 from pipelines.cli.main import app
@@ -193,3 +193,25 @@ def test_the_command_tells_how_it_stands(tmp_path: Path) -> None:
     assert "not clear yet" in found.stdout
     missing = CliRunner().invoke(app, [*given, str(tmp_path / "none.onnx")])
     assert isinstance(missing.exception, BertworksError)
+
+
+def test_what_cannot_be_read_costs_nobody_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = Town(tmp_path)
+    here = town.room()
+    ended = next(f"{i}" for i in range(99) if town.trial.arm("", f"{i}") == CHAMPION)
+    here.turn("", ended, "bye")
+    with town.store.base() as base:  # as another version wrote it
+        base.execute("UPDATE turns SET trace = '{}'")
+    town.now += 700
+    assert here.turn("", "next", "cheap chinese").answer
+    assert sum(town.trial.standing().dialogues.values()) == 0
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise EnvironmentFault("The disk is full.", "Make room.")
+
+    monkeypatch.setattr(town.store, "over", full)
+    town.now += 60
+    assert here.turn("", "next", "north").answer
+    assert here.judge("", "next", 1.0)

@@ -22,6 +22,7 @@ from bertworks.dialogue.logs import GOING_ON_SECONDS, Kept
 from bertworks.dialogue.policies import CHALLENGER
 from bertworks.dialogue.sessions import SqliteStore
 from bertworks.dialogue.trace import Trace
+from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving.upgrades.comparison import Limit
 from bertworks.serving.upgrades.matching import Blocks, difference
 from bertworks.spec.dialogue import PolicyCanary
@@ -103,7 +104,7 @@ class PolicyTrial:
                 "INSERT OR IGNORE INTO trials (name, began) VALUES (?, ?)", (self.name, clock())
             )
             row = base.execute("SELECT began FROM trials WHERE name = ?", (self.name,)).fetchone()
-        self._began = float(row[0])
+        self._since = float(row[0])
         self._verdict = self._decided()
 
     @property
@@ -124,7 +125,10 @@ class PolicyTrial:
         return CHALLENGER if lot < self._rules.share else CHAMPION
 
     def look(self) -> Verdict | None:
-        """Takes in what is over by now, at most every few seconds, and decides where it is clear."""
+        """Takes in what is over by now, at most every few seconds, and decides where it is clear.
+
+        What cannot be read or written is logged and tried again: it must cost no user an answer.
+        """
         if self._clock() - self._looked < LOOK_SECONDS or not self._lock.acquire(blocking=False):
             return self._verdict
         try:
@@ -133,6 +137,8 @@ class PolicyTrial:
                 self._count()
                 self._take()
                 self._decide()
+        except EnvironmentFault as fault:
+            _LOG.warning("a policy's trial cannot be looked at now: %s", fault)
         finally:
             self._lock.release()
         return self._verdict
@@ -153,18 +159,22 @@ class PolicyTrial:
         """Writes down how dialogues ended that are over."""
         now = self._clock()
         over = self._store.over(
-            self.name, self._began, told=now, ended=now - BUTTON_SECONDS, idle=now - self._idle
+            self.name, self._since, told=now, ended=now - BUTTON_SECONDS, idle=now - self._idle
         )
         rows = []
         for mark, stored, traces in over:
             arm = stored.state.get("arm")
             if arm not in self._seen:
                 continue  # It began before the trial did.
-            read = [Trace.from_json(one) for one in traces]
+            try:
+                read = [Trace.from_json(one) for one in traces]
+            except DataError:
+                continue  # of another version
             success = Kept(read, stored.outcome, self._phrases).success
             rows.append((self.name, mark, int(arm == CHALLENGER), success))
         with self._store.base() as base:
             base.executemany("INSERT OR IGNORE INTO trial_outcomes VALUES (?, ?, ?, ?)", rows)
+        self._since = max(self._since, now - self._idle)  # All before are over, and counted.
 
     def _take(self) -> None:
         """Adds what was written down, by whichever process, to the evidence."""
