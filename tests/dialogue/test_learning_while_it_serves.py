@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from bertworks.dialogue import learner
+from bertworks.dialogue import building, learner
 from bertworks.dialogue.agent import DialogueAgent
-from bertworks.dialogue.policies import Rules, Softened, Tried
+from bertworks.dialogue.policies import Policy, Rules, Softened, Tried
 from bertworks.dialogue.policies.graph import Graph
 from bertworks.dialogue.satisfaction import ENGLISH
 from bertworks.dialogue.sessions import Room, SqliteStore
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 KEPT, TRIED = 600, 1500
 ERRORS = Errors(0.1)
-CANARY = "  policy: {explore: 0.4, canary: {share: 0.5, gain: 0.0, least: 50}}\n"
+CANARY = "  policy: {explore: 0.4, canary: {share: 0.5, gain: -0.1, worse: 0.1}}\n"
 
 
 def test_what_users_told_becomes_a_policy_that_is_judged_tried_and_promoted(tmp_path: Path) -> None:
@@ -47,14 +47,12 @@ def test_what_users_told_becomes_a_policy_that_is_judged_tried_and_promoted(tmp_
     )
 
     # What talks now tries things out, which costs it dialogues.
-    champion = Softened(Rules(), 0.4, 1)
-
-    def room(store: SqliteStore, policy: object, trial: PolicyTrial | None = None) -> Room:
+    def room(store: SqliteStore, policy: Policy, trial: PolicyTrial | None = None) -> Room:
         agent = DialogueAgent(DOMAIN, Still(), Keywords(DOMAIN), policy, ANSWERS)
         return Room(agent, store, trial)
 
     store = SqliteStore(file, 86_400.0)
-    before = talks(room(store, champion), range(KEPT), ERRORS)
+    before = talks(room(store, Softened(Rules(), 0.4, 1)), range(KEPT), ERRORS)
 
     def bertworks(*arguments: str) -> Result:
         found = CliRunner().invoke(app, [*arguments, "--root", str(tmp_path / "root")])
@@ -71,9 +69,10 @@ def test_what_users_told_becomes_a_policy_that_is_judged_tried_and_promoted(tmp_
     judged = bertworks("dialogue", "judge", str(spec), "--policy", str(graph), *sessions).stdout
     assert "gain              +" in judged
 
-    # It is tried on half of the dialogues that begin, and the server decides.
+    # It is tried on half of the dialogues that begin, exploring as the champion does.
     section = load_as(DialogueSpec, spec).dialogue
-    challenger = Graph(graph, DOMAIN)
+    champion = building.policy_of(section, tmp_path)
+    challenger = building.policy_of(section, tmp_path, graph)
     promoted: list[bool] = []
     trial = PolicyTrial(
         store, (champion.name, challenger.name), section.policy.canary, ENGLISH,
@@ -90,5 +89,6 @@ def test_what_users_told_becomes_a_policy_that_is_judged_tried_and_promoted(tmp_
         "dialogue", "canary", str(spec), "--challenger", str(graph), *sessions, "--json"
     )  # fmt: skip
     assert '"promoted": true' in shown.stdout
-    after = talks(here, range(10_000, 10_000 + 200), ERRORS)
+    settled = room(SqliteStore(tmp_path / "later.db", 86_400.0), Graph(graph, DOMAIN))
+    after = talks(settled, range(10_000, 10_200), ERRORS)
     assert sum(after) / len(after) > sum(before) / len(before)
