@@ -87,18 +87,10 @@ def dialogue_of(loaded: DialogueFile, store: str | None = None) -> DialogueDag:
     from bertworks.data.sources.fingerprints import UNSEEN, of_file
     from pipelines.resources import places
 
-    said = loaded.spec.dialogue
-    learn, policy, judge = said.learn, said.policy, loaded.spec.judge
-    files = {
-        ("dialogue", "learn", "start"): learn.start if learn.start not in ("rules", "nothing") else None,
-        ("dialogue", "learn", "measured"): learn.measured,
-        ("dialogue", "policy", "graph"): None if learn.enabled else policy.graph,
-        ("judge", "sessions"): judge.sessions,
-    }  # fmt: skip
-    for key, file in files.items():
-        if file is not None:
-            _check_seen(loaded, key, file, file)
-    base = said.knowledge
+    files, kept = loaded.spec.files, loaded.spec.judge.sessions
+    for key, file in (files | ({("judge", "sessions"): kept} if kept else {})).items():
+        _check_seen(loaded, key, file, file)
+    base = loaded.spec.dialogue.knowledge
     prints = {"knowledge": UNSEEN}
     if parse(base.uri).kind == "local":
         _check_seen(loaded, ("dialogue", "knowledge", "uri"), parse(base.uri).outer, base.uri)

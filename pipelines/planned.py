@@ -42,12 +42,8 @@ def dag_here(loaded: SpecFile | DialogueFile, kind: Kind, store: str, baseline: 
             learner()  # before hours of training, not after
         knowledge = spec.dialogue.knowledge
         prints = {"knowledge": of_file(knowledge.uri, knowledge.sha256, loaded.folder)}
-        for name in ("start", "measured"):
-            file = getattr(spec.dialogue.learn, name)
-            if file not in (None, "rules", "nothing"):
-                prints[name] = of_file(file, None, loaded.folder)
-        if not spec.dialogue.learn.enabled and spec.dialogue.policy.graph is not None:
-            prints["graph"] = of_file(spec.dialogue.policy.graph, None, loaded.folder)
+        for key, file in spec.files.items():
+            prints[key[-1]] = of_file(file, None, loaded.folder)
         site = Laptop(store, prints, str(loaded.folder))
         agents = {
             name: _agent_here(one, "agent", store, baseline) for name, one in loaded.agents.items()

@@ -317,3 +317,14 @@ class DialogueSpec(Section):
         description="Of the dialogue's own steps; those of `agents` get what their specs say.",
     )
     track: Track = Field(default_factory=Track)
+
+    @property
+    def files(self) -> dict[tuple[str, ...], str]:
+        """Files beside the spec that its steps read, by their key; the knowledge base apart."""
+        learn, policy = self.dialogue.learn, self.dialogue.policy
+        named = {
+            ("dialogue", "learn", "start"): learn.start,
+            ("dialogue", "learn", "measured"): learn.measured,
+            ("dialogue", "policy", "graph"): None if learn.enabled else policy.graph,
+        }
+        return {key: file for key, file in named.items() if file not in (None, "rules", "nothing")}
