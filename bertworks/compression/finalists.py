@@ -6,10 +6,8 @@ and distilled for a few epochs, brought to int8 and asked for the validation row
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bertworks.compression import builders
 from bertworks.compression.builders import Source
@@ -24,6 +22,7 @@ from bertworks.progress import stage
 from bertworks.runtime import engines
 from bertworks.runtime.inference import Runner, batches
 from bertworks.spec import Prune, Quantize
+from bertworks.storage import temporary
 from bertworks.storage.artifacts import Artifact
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training.rows import LabelledRows, sample_rows
@@ -80,8 +79,7 @@ def compressed(way: Way, full: Model, finalist: Finalist, until: Deadline) -> Fi
     calibration = TokenizedRows.of(rows("train", settings.calibration_rows))
     validation = rows("validation", settings.measure_rows)
     asked = TokenizedRows.of(validation)
-    with tempfile.TemporaryDirectory(prefix="bertworks-") as work:
-        folder = Path(work)
+    with temporary.scratch() as folder:
         padded = batches(calibration.ids, calibration.types, size=16, pad=source.pad)
         engine = builders.BUILDERS[way.candidate](source, padded, folder)
         runner = Runner(engines.load(folder, engine, settings.threads), pad=source.pad)

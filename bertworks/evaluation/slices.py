@@ -8,7 +8,6 @@ several row weights. TFMA is imported nowhere else: it takes seconds.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from bertworks.contracts.metrics import Metric
 from bertworks.errors import SpecError
 from bertworks.evaluation.data import Columns
+from bertworks.storage import temporary
 from bertworks.tasks.measuring import quarters
 from bertworks.tasks.predictions import Predictions
 from bertworks.tasks.scores import RowMean
@@ -86,7 +86,8 @@ def _analyze(
     for index, mean in enumerate(means):
         frame[f"value{index}"], frame[f"weight{index}"] = mean.values, mean.weights
     found: dict[str, tuple[int, dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary.scratch() as work:
+        folder = str(work)
         _run(frame, _config(means, list(names)), folder)
         for mean in means:
             # TFMA drops the name of a model that is alone.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from bertworks.errors import DataError
 from bertworks.facade.given import Given, is_frame, source_of
+from bertworks.storage import temporary
 
 _USUAL = {"text", "label"}
 _SAID = ("task", "spec", "multi_label", "data")
@@ -95,8 +95,8 @@ def _has_usual_names(uri: str) -> bool:
     from bertworks.data.inspection.places import found
     from bertworks.data.inspection.sampling import sample_of
 
-    with tempfile.TemporaryDirectory() as scratch, found([uri], Path()) as places:
+    with temporary.scratch() as scratch, found([uri], Path()) as places:
         if len(places.places) != 1:
             return False
-        sample = sample_of(places.places[0], Path(scratch))
+        sample = sample_of(places.places[0], scratch)
     return bool(sample.rows) and sample.rows[0].keys() >= _USUAL

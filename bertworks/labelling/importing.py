@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from bertworks.data.sources.first_bytes import check_text
 from bertworks.errors import DataError
 from bertworks.labelling.pool import TEXTS, key_of
 from bertworks.spec import Clean, Source
+from bertworks.storage import temporary
 from bertworks.storage.replacing import named_place_fault, replacing
 from bertworks.tasks import for_task
 from bertworks.tasks.target import Target
@@ -77,8 +77,8 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
     column = handler.target.column
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     unlabelled = 0
-    with tempfile.TemporaryDirectory(prefix="bertworks-") as place, progress.quiet():
-        rows = Path(place) / "rows.jsonl"
+    with temporary.scratch() as place, progress.quiet():
+        rows = place / "rows.jsonl"
         with rows.open("w", encoding="utf-8") as stream:
             for row in (one for file in files for one in _rows(file)):
                 if _is_labelled(row, handler.target):
@@ -90,7 +90,7 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
                 f"No row of {', '.join(map(str, files))} is labelled.",
                 "Export what was labelled from the annotation tool, with its labels.",
             )
-        with RejectedLog(Path(place), Path(place) / "kept.jsonl") as log:
+        with RejectedLog(place, place / "kept.jsonl") as log:
             reader = Reader(info.task, info.clean or Clean(), Path(), log, _LONGEST)
             for one in reader.examples([Source(uri=str(rows), format="jsonl")]):
                 found[one.example["id"]].append(one.example)

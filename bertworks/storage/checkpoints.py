@@ -20,10 +20,8 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +30,7 @@ import numpy as np
 
 import bertworks
 from bertworks.errors import Busy, EnvironmentFault
+from bertworks.storage import temporary
 from bertworks.storage.checkpoint_bucket import CheckpointBucket
 from bertworks.storage.locks import lock
 from bertworks.storage.replacing import replacing
@@ -58,21 +57,26 @@ class Checkpoints:
     """The checkpoints of one training run. Use as a context: it holds a lock on the folder.
 
     Args:
-        folder: Where they lie; with a bucket, where the copies that are worked on lie.
+        folder: Where they lie; None: copies, of what the bucket keeps, lie in a temporary folder.
         bucket: Where they are kept; None: in the folder.
         lock_wait: Seconds to wait for another process that trains the same run.
     """
 
     def __init__(
-        self, folder: Path, bucket: CheckpointBucket | None = None, lock_wait: float = LOCK_WAIT
+        self,
+        folder: Path | None,
+        bucket: CheckpointBucket | None = None,
+        lock_wait: float = LOCK_WAIT,
     ) -> None:
-        self.folder = folder
+        if folder is not None:
+            self.folder = folder
         self.bucket = bucket
         self._lock_wait = lock_wait
         self._writer: threading.Thread | None = None
         self._took, self._saved = 0.0, 0.0
         self._failure: OSError | None = None
         self._lock: FileLock | None = None
+        self._copies = contextlib.ExitStack()
 
     @classmethod
     def for_run(cls, section: Mapping[str, Any], inputs: Mapping[str, str]) -> Checkpoints | None:
@@ -91,8 +95,7 @@ class Checkpoints:
         identity = json.dumps([bertworks.__version__, code, section, dict(inputs)], sort_keys=True)
         name = hashlib.sha256(identity.encode()).hexdigest()[:32]
         if "://" in root and not root.startswith("file://"):
-            scratch = Path(tempfile.gettempdir()) / f"bertworks-{name}-{uuid.uuid4().hex[:8]}"
-            return cls(scratch, CheckpointBucket(f"{root.rstrip('/')}/{name}"))
+            return cls(None, CheckpointBucket(f"{root.rstrip('/')}/{name}"))
         return cls(Path(root.removeprefix("file://")) / name)
 
     def __enter__(self) -> Checkpoints:
@@ -101,16 +104,22 @@ class Checkpoints:
         Raises:
             EnvironmentFault: Another process trains the same run now, or the place is not writable.
         """
+        if self.bucket is not None:
+            with contextlib.ExitStack() as opened:
+                # A folder in it, for `remove` leaves nothing: not what says whose the outer one is.
+                self.folder = opened.enter_context(temporary.scratch()) / "copies"
+                self.folder.mkdir()
+                self.bucket.fetch(self.folder)
+                self._copies = opened.pop_all()
+            return self
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if self.bucket is None and self._take_lock():
+            if self._take_lock():
                 for left in self.folder.glob(".*.partial"):
                     left.unlink(missing_ok=True)
                 _remove_given_up(self.folder)
         except OSError as error:
             raise _fault(error, self.folder) from None
-        if self.bucket is not None:
-            self.bucket.fetch(self.folder)
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -118,8 +127,7 @@ class Checkpoints:
             self._writer.join()
         if self._lock is not None:
             self._lock.release()
-        if self.bucket is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        self._copies.close()
 
     def _take_lock(self) -> bool:
         """Whether the folder is ours alone.

@@ -27,12 +27,15 @@ class Scratch(tempfile.TemporaryDirectory[str]):
 
     def __init__(self, prefix: str = PREFIX) -> None:
         super().__init__(prefix=prefix, ignore_cleanup_errors=True)
-        self._owner = lock(Path(self.name) / LOCK)
+        made = Path(self.name) / f"{LOCK}.new"
+        self._owner = lock(made)
         with contextlib.suppress(OSError):  # a file system without locks: then nobody removes it
             self._owner.acquire()
+            made.rename(made.with_name(LOCK))  # nobody finds the lock before it is held
 
     def cleanup(self) -> None:
         """Removes the folder."""
+        _empty(Path(self.name))
         super().cleanup()
         self._owner.release()
 
@@ -47,6 +50,17 @@ def remove_abandoned() -> list[Path]:
             if not (folder / LOCK).exists():
                 continue  # just being made, or not one of these
             with lock(folder / LOCK):
+                _empty(folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder)
     return removed
+
+
+def _empty(folder: Path) -> None:
+    """Removes all but the lock, which goes last: who is killed over it leaves what others can tell."""
+    with contextlib.suppress(OSError):
+        for one in folder.iterdir():
+            if one.is_dir() and not one.is_symlink():
+                shutil.rmtree(one, ignore_errors=True)
+            elif one.name != LOCK:
+                one.unlink(missing_ok=True)

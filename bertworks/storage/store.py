@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -35,7 +34,7 @@ from bertworks.contracts.metrics import METRICS
 from bertworks.contracts.versions import CHAMPION, RECORD, Champion, Made, Record, Served
 from bertworks.errors import ArtifactError, GateRefused
 from bertworks.storage import places as store_places
-from bertworks.storage import sealed
+from bertworks.storage import sealed, temporary
 from bertworks.storage.artifacts import Artifact, json_bytes, open_artifact
 
 T = TypeVar("T")
@@ -341,8 +340,8 @@ class Store:
                 self._judge_again(known, record, folders)
                 return self.show(name, known.number)
             same = self._same_parts(name, record.parts)
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / RECORD.name
+            with temporary.scratch() as folder:
+                file = folder / RECORD.name
                 file.write_bytes(_sealed(record))
                 number = self._place.publish(
                     name,

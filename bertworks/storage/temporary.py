@@ -15,21 +15,11 @@ from bertworks.storage.scratch import Scratch
 _PROBE_BYTES = 1 << 20
 
 
-def folder(prefix: str = "bertworks-") -> Path:
-    """A new folder for temporary files, in TMPDIR or the system's usual place; the caller removes it.
-
-    Raises:
-        EnvironmentFault: None can be made.
-    """
-    try:
-        return Path(tempfile.mkdtemp(prefix=prefix))
-    except OSError as error:
-        raise _fault(error) from None
-
-
 @contextmanager
 def scratch(prefix: str = "bertworks-") -> Iterator[Path]:
-    """As `folder`, removed at the end; where the process is killed, by a later command.
+    """A new folder for temporary files, in TMPDIR or the system's usual place, removed at the end.
+
+    Where the process is killed, a later command removes it: no other way is used to make one.
 
     Raises:
         EnvironmentFault: It cannot be made.

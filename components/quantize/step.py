@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,6 +40,7 @@ from bertworks.runtime.agent import digest_of_reading
 from bertworks.runtime.confidence import Scope, parted
 from bertworks.runtime.inference import Runner
 from bertworks.spec import Confidence, Quantize, Task
+from bertworks.storage import temporary
 from bertworks.storage.artifacts import Artifact, open_artifact, write
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
@@ -121,12 +121,12 @@ def run(
             bundle, kind="bundle", producer="quantize", parents=parents, metadata=metadata,
             measured=(TIMINGS, PAGE, KNOWN.name),
         ) as out,
-        tempfile.TemporaryDirectory(prefix="bertworks-") as work,
+        temporary.scratch() as work,
     ):  # fmt: skip
         made = quantization.compress(
             source, settings, limits, TokenizedRows.of(calibration.shortened(length, cut=cut)),
             TokenizedRows.of(validation),
-            scoring, Path(work), deadline(),
+            scoring, work, deadline(),
         )  # fmt: skip
         chosen = made.chosen
         sure = _calibrated(made, source, rows, validation, handler, section)

@@ -6,7 +6,6 @@ Nothing heavy is imported at module level, so that `bertworks --help` answers at
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bertworks.errors import ArtifactError, EnvironmentFault
+from bertworks.storage import temporary
 from pipelines.cli.options import DebugOption, RootOption
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ def add(
         bundle = open_artifact(place, "bundle")
         loaded = Agent.load(place)
         adding.index_of(loaded, agent)  # before the file is read
-        with tempfile.TemporaryDirectory(prefix="bertworks-") as work:
-            documents = read(file, text, identity, loaded, Path(work))
+        with temporary.scratch() as work:
+            documents = read(file, text, identity, loaded, work)
             if isinstance(found, Path):
                 done = adding.add(bundle, loaded, documents, place)
                 where = str(place)
             else:
-                made = Path(work) / "bundle"
+                made = work / "bundle"
                 done = adding.add(bundle, loaded, documents, made)
                 where = f"{found.name}/{found.number}"
                 if done.new:

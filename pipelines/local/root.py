@@ -159,6 +159,7 @@ def _tidy(root: Root) -> None:
             with lock(root.path / LOCK):
                 _put_right(root)
                 os.truncate(root.path / LOCK, 0)
+    with contextlib.suppress(OSError):  # where there is no lock, too: `init` needs no root
         remove_abandoned()
 
 

@@ -20,7 +20,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bertworks import cpus
+from bertworks.storage.scratch import Scratch
 from components.launch import die_with_runner
 from pipelines.local.spare_client import ACCEPTED, ADDRESS, EXECUTOR
 
@@ -52,7 +52,7 @@ class Spares(logging.Filter):
         super().__init__()
         self.boxes: Mapping[str, str] = {}
         self._waiting = dict(imports)
-        self._folder = tempfile.TemporaryDirectory(prefix="bertworks-")
+        self._folder = Scratch()
         self._count = 0
         self._ready: tuple[str, subprocess.Popen[bytes]] | None = None
         self._prepare([])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.errors import DataError
 from bertworks.spec import Clean, Source, Task
+from bertworks.storage import temporary
 from bertworks.tasks import for_task
 from bertworks.tasks.handler import TaskHandler
 
@@ -77,18 +77,20 @@ def read(
     """
     handler = for_task(task)
     found = Read(sample)
-    with tempfile.TemporaryDirectory() as folder, progress.quiet():
-        place = Path(folder)
-        with RejectedLog(place, place / "kept.jsonl") as log:
-            reader = Reader(task, clean, Path(), log, _LIMIT, separator)
-            for one in _sources(sample, source):
-                for row in islice(reader.examples([one]), MOST_ROWS - found.rows):
-                    _add(found, row.example, handler)
-            found.refused, found.rules = reader.rejected, log.rules
-            found.filtered = reader.filtered
-            found.advice = log.advice()
-            if not sample.stand_in:
-                found.firsts = {rule: _place(log.first(rule)) for rule in log.rules}
+    with (
+        temporary.scratch() as place,
+        progress.quiet(),
+        RejectedLog(place, place / "kept.jsonl") as log,
+    ):
+        reader = Reader(task, clean, Path(), log, _LIMIT, separator)
+        for one in _sources(sample, source):
+            for row in islice(reader.examples([one]), MOST_ROWS - found.rows):
+                _add(found, row.example, handler)
+        found.refused, found.rules = reader.rejected, log.rules
+        found.filtered = reader.filtered
+        found.advice = log.advice()
+        if not sample.stand_in:
+            found.firsts = {rule: _place(log.first(rule)) for rule in log.rules}
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from bertworks.data.inspection.sampling import Sample
 from bertworks.errors import BertworksError, DataError
 from bertworks.secrets import masked
 from bertworks.spec import Clean, Task
+from bertworks.storage import temporary
 from bertworks.tasks import for_task
 
 _HTML = re.compile(
@@ -50,7 +50,7 @@ def inspect(
     """
     decisions = Decisions(ask)
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bertworks-")))
+        scratch = stack.enter_context(temporary.scratch())
         places = stack.enter_context(found(data, spec_folder))
         folders = any(Path(one).expanduser().is_dir() for one in data) or any(
             "*" in d for d in data

@@ -130,8 +130,9 @@ def _writable(folder: Path) -> bool:
 @functools.cache
 def _of_this_process(usual: Path) -> Path:
     """A folder that nobody else can have prepared, removed when the process ends."""
-    folder = temporary.folder("bertworks-downloads-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    opened = contextlib.ExitStack()
+    folder = opened.enter_context(temporary.scratch("bertworks-downloads-"))
+    atexit.register(opened.close)
     print(
         f"note: downloads go to {folder} and are not kept: {usual} cannot be written. "
         f"{FOLDER} names another folder.",

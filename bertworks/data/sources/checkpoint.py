@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertworks.errors import ArtifactError, SourceError
 from bertworks.shortened import shortened
+from bertworks.storage import temporary
 
 if TYPE_CHECKING:
     from bertworks.text.tokenizer import Tokenizer
@@ -50,8 +50,7 @@ def check(folder: Path, settings: Mapping[str, Any], name: str) -> None:
         text = str(error).replace(f"{folder}/", f"{name}/")
         raise SourceError(text.splitlines()[0], _WHOLE) from error
     said = {key: value for key, value in settings.items() if key != "auto_map"}  # code is not run
-    with tempfile.TemporaryDirectory() as scratch:
-        beside = Path(scratch)
+    with temporary.scratch() as beside:
         for file in ("config.json", "tokenizer.json"):
             shutil.copyfile(folder / file, beside / file)
         content = json.dumps({**ours.config, **said})

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bertworks.errors import SourceError
+from bertworks.storage import temporary
 
 WORDPIECE = ("vocab.txt",)
 BYTES = ("vocab.json", "merges.txt")
@@ -63,8 +63,7 @@ def build(
     guessed = None
     if files == WORDPIECE and not isinstance(said.get("do_lower_case"), bool):
         guessed = said["do_lower_case"] = not _has_capitals(folder / WORDPIECE[0])
-    with tempfile.TemporaryDirectory() as scratch:
-        beside = Path(scratch)
+    with temporary.scratch() as beside:
         for file in (*files, *BESIDE):
             if (folder / file).exists():
                 shutil.move(folder / file, beside / file)
