@@ -223,7 +223,7 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
     key = f"{uri}#{without_values(name, uri)}"
     key += "" if sha256 else f"#{version_of(system, name, uri)}"
     path, actual = cache.cached(key, sha256, download)
-    shown = name if "*" in uri else masked(uri)
+    shown = masked(without_values(name, uri) if "*" in uri else uri)
     return Fetched(shown, path, actual)
 
 
