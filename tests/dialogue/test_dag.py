@@ -34,6 +34,7 @@ from components.prepare_dialogue import step as prepare
 from components.register_dialogue import step as register
 from pipelines.cli.asking import serve
 from pipelines.cli.main import app
+from pipelines.cli.spoken import challenged, find
 from pipelines.compile import dag_of, dialogue_of
 from pipelines.dialogue import DialogueDag
 from pipelines.planned import of_json
@@ -156,6 +157,15 @@ def test_a_dialogue_goes_from_step_to_step_and_is_talked_with_by_name(
     talk = command("chat", "town", "--root", root, said="cheap chinese\nnorth\n")
     assert talk.exit_code == 0, talk.output
     assert "Golden Lantern" in talk.stdout and "Which area would you like?" in talk.stdout
+
+    # A version that is tried and wins becomes the champion; here it is one already.
+    talks = find("town", store)
+    assert talks.shown == "town/1"
+    promoted = challenged("town/1", talks, store).promoted
+    assert promoted is not None
+    promoted()
+    assert store.champion("town") == champion
+    assert challenged(str(spec), talks, store).promoted is None
 
     # Another knowledge base is another version; the one before can be gone back to.
     text = FILE.read_text("utf-8").replace("Golden Lantern", "Silver Lantern")

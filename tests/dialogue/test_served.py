@@ -16,7 +16,7 @@ from bertworks.errors import ArtifactError, EnvironmentFault
 from bertworks.runtime.agent import Agent
 from bertworks.serving.assembly import Serving
 from bertworks.serving.audit.joining import join as audit
-from bertworks.serving.dialogues.joining import talking
+from bertworks.serving.dialogues.joining import Challenger, talking
 from bertworks.serving.exchange import CALLER
 from bertworks.serving.identity import BundleIdentity
 from bertworks.serving.models.bundle import LoadedBundle
@@ -32,7 +32,10 @@ from tests.dialogue.test_spec import SPEC
 from tests.fixes.taking import taken
 from tests.fixes.test_taken_commands import given
 from tests.helpers.asgi import Client
+from tests.helpers.made_versions import Versions
 from tests.helpers.tiny_model import bundle_of, make_model
+from tests.matching.finding import DOCUMENTS
+from tests.matching.finding import bundle as finding
 
 PATH = "/v1/dialogues"
 LABELS = ["O", "B-food", "I-food", "B-area", "intent:inform", "intent:bye", "intent:O"]
@@ -50,6 +53,11 @@ def understanding(tmp_path_factory: pytest.TempPathFactory) -> Agent:
     folder = tmp_path_factory.mktemp("understanding")
     model = make_model(folder / "model", {"type": "understanding"}, LABELS)
     return Agent.load(bundle_of(model, folder / "bundle"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> Agent:
+    return Agent.load(finding(Versions(tmp_path_factory.mktemp("finder"))), threads=1)
 
 
 class Caller:
@@ -77,6 +85,7 @@ class Server:
         agent: Agent,
         policy: Path | None = None,
         limits: Limits | None = None,
+        tried: Path | None = None,
     ) -> None:
         (folder / "restaurants.csv").write_text(FILE.read_text("utf-8"))
         (folder / "town.yaml").write_text(SPEC)
@@ -85,7 +94,9 @@ class Server:
         self.serving.models.add(ServedModel("m", OneBundle(bundle)))
         section = load_as(DialogueSpec, folder / "town.yaml").dialogue
         place = folder / "sessions.db"
-        talking(section, folder, place, policy, version="town/2")(self.serving)
+        challenger = None if tried is None else Challenger(section, folder, tried)
+        join = talking(section, folder, place, policy, "town/2", challenger=challenger)
+        join(self.serving)
         self.app, self.gate = self.serving.application()
 
     def ask(
@@ -285,6 +296,33 @@ def test_a_learned_policy_chooses(tmp_path: Path, classifier: Agent) -> None:
         Server(tmp_path, classifier, tmp_path / "none.onnx")
 
 
+def test_a_challenger_has_a_share_of_the_dialogues_from_first_to_last(
+    tmp_path: Path, classifier: Agent
+) -> None:
+    graph.write(tmp_path / "next.onnx", some_layers(), DOMAIN, {})
+    server = Server(tmp_path, classifier, tried=tmp_path / "next.onnx")
+    chose: dict[str, set[str]] = {}
+    for number in range(40):
+        for turn, text in enumerate(("cheap chinese", "north"), 1):
+            _, found = server.turn(f"talk-{number}", text, turn, trace=True)
+            chose.setdefault(f"talk-{number}", set()).add(found["trace"]["choice"]["by"][:5])
+    assert set(map(frozenset, chose.values())) == {frozenset({"rule:"}), frozenset({"graph"})}
+    tried = sum(by == {"graph"} for by in chose.values())
+    assert 0 < tried < 15  # a tenth
+    assert server.ask("POST", "/talk-1/outcome", {"satisfied": True})[0] == 200
+
+
+def test_a_served_model_finds_documents_for_what_was_not_understood(
+    tmp_path: Path, finder: Agent
+) -> None:
+    server = Server(tmp_path, finder)
+    _, found = server.turn("a", DOCUMENTS[0].text, trace=True)
+    assert found["answer"] == DOCUMENTS[0].text and found["acts"] == [["quote", "document", "d0"]]
+    assert found["trace"]["choice"]["by"] == "matching: m"
+    assert server.turn("a", "cheap chinese", 2)[1]["acts"] == [["ask", "area"]]
+    assert server.turn("b", "hello", caller=Caller("eve", may=False))[0] == 403
+
+
 def test_a_store_that_fails_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise EnvironmentFault("No space left.", "Free some.")
@@ -309,7 +347,7 @@ def test_a_server_without_a_dialogue_says_so(classifier: Agent) -> None:
     assert found.status == 404 and "without --dialogue" in found.json()["error"]
 
 
-@pytest.mark.parametrize("option", ["--policy", "--sessions"])
+@pytest.mark.parametrize("option", ["--policy", "--sessions", "--challenger"])
 def test_how_to_talk_goes_with_a_dialogue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
@@ -319,7 +357,7 @@ def test_how_to_talk_goes_with_a_dialogue(
     (tmp_path / "restaurants.csv").write_text(FILE.read_text("utf-8"))
     (tmp_path / "town.yaml").write_text(SPEC)
     graph.write(tmp_path / "policy.onnx", some_layers(), DOMAIN, {})
-    file = tmp_path / ("policy.onnx" if option == "--policy" else "kept.db")
+    file = tmp_path / ("kept.db" if option == "--sessions" else "policy.onnx")
     answers: list[Mapping[str, Any]] = []
 
     def listen(serving: Serving, *_: Any) -> None:
