@@ -24,6 +24,7 @@ from bertworks.batch.pace import Pace
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.runtime.agent import Agent
 from bertworks.storage.locks import lock
+from tests.helpers.tiny_model import bundle_of, make_model
 
 ROWS = 41
 WORDS = ("good film", "bad story .", "so so", "the very good plot", "b")
@@ -291,3 +292,25 @@ def test_two_outputs_of_one_name_keep_their_bad_rows_apart(tmp_path, bundle, age
     assert counts == {
         "a.jsonl.rejected.jsonl": 1, "a.csv.rejected.jsonl": 2, "a.jsonl.gz.rejected.jsonl": 3,
     }  # fmt: skip
+
+
+def test_texts_are_cleaned_as_the_agent_learned_them(tmp_path) -> None:
+    clean = {"html": True, "unicode": "NFKC", "whitespace": True}
+    model = make_model(
+        tmp_path / "model", {"type": "classification"}, ["bad", "good", "so so"], clean=clean
+    )
+    cleaning = Agent.load(bundle_of(model, tmp_path / "bundle"), threads=1)
+    raw = ["<p>the ｖｅｒｙ good &#x66;ilm</p>", "ｂａｄ  story", "b<br>a"]
+    for name, texts in (("raw", raw), ("plain", ["the very good film", "bad story", "b a"])):
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(json.dumps({"text": one}) + "\n" for one in texts), encoding="utf-8"
+        )
+        job = Job(tmp_path / "bundle", tmp_path / f"{name}.jsonl", tmp_path / f"{name}-out.jsonl")
+        answer_file(cleaning, job)
+    found = [
+        [json.loads(line) for line in (tmp_path / f"{name}-out.jsonl").read_text().splitlines()]
+        for name in ("raw", "plain")
+    ]
+    for row in (*found[0], *found[1]):
+        del row["text"]
+    assert found[0] == found[1] and len(found[0]) == 3

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-IMAGES = os.environ.get("TEST_IMAGES", "pipeline serving pipeline-gpu tfx").split()
+IMAGES = os.environ.get("TEST_IMAGES", "pipeline serving pipeline-gpu tfx dialogue").split()
 """Which images the tests are about; `make images-test` names those that it built."""
 
 CONFINED = {

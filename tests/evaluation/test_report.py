@@ -18,6 +18,7 @@ from bertworks.progress import duration
 from bertworks.storage import artifacts
 from pipelines.graph import Graph
 from tests.evaluation.conftest import evaluate_both
+from tests.helpers import browser
 from tests.helpers.steps import gate, register
 
 STEPS = ["ingest", "validate", "transform", "finetune", "evaluate", "prune", "quantize",
@@ -85,6 +86,39 @@ def finished(given: Any, folder: Path) -> dict[str, Any]:
 def built(run: dict[str, Any], folder: Path) -> str:
     report.build(run, folder / "report.html")
     return (folder / "report.html").read_text(encoding="utf-8")
+
+
+BROKEN = """[...document.querySelectorAll("td, th, h1, h2, h3, p, li, summary")].flatMap((one) => {
+  const found = [], range = document.createRange();
+  for (const node of one.childNodes) {
+    if (node.nodeType !== Node.TEXT_NODE || !one.checkVisibility()) continue;
+    for (const word of node.data.matchAll(/[A-Za-z]{2,24}/g)) {
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+      if (lines.size > 1) found.push(word[0]);
+    }
+  }
+  return found;
+})"""
+"""Words of letters that do not stand on one line."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    browser.executable() is None, reason="needs chromium (apt-get install chromium)"
+)
+@pytest.mark.parametrize("width", [360, 420, 1280])
+def test_a_narrow_window_breaks_no_word_and_hides_nothing(
+    run: dict[str, Any], tmp_path: Path, width: int
+) -> None:
+    built(run, tmp_path)
+    with browser.tab() as tab:
+        tab.look(width, dark=False)
+        tab.open((tmp_path / "report.html").as_uri())
+        tab.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert tab.run("document.documentElement.scrollWidth") <= width
+        assert tab.run(BROKEN) == []
 
 
 def assert_inert(page: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bertworks.contracts.decision import Decision
+from bertworks.contracts.files import to_json
+from bertworks.contracts.metrics import Metric
 from bertworks.contracts.versions import Made
 from bertworks.data.rows.shards import ShardWriter, examples_schema
 from bertworks.data.rows.split import content_id, split_of
@@ -80,13 +82,15 @@ def keep_version(
     parts: dict[str, Artifact],
     made: Made | None = None,
     promote: bool = True,
+    metrics: Sequence[Metric] = (),
 ) -> None:
     """Adds a version without a real bundle to a store."""
     folder.mkdir(parents=True, exist_ok=True)
     bundle = small_artifact(folder / f"bundle{number}", "bundle", {"agent.json": number})
-    metrics = small_artifact(
-        folder / f"metrics{number}", "metrics", {"metrics.json": []}, parents={"agent": bundle}
-    )
-    version = store.add(bundle, "tiny", PASSED, metrics, parts, made)
+    scored = small_artifact(
+        folder / f"metrics{number}", "metrics", {"metrics.json": [to_json(one) for one in metrics]},
+        parents={"agent": bundle},
+    )  # fmt: skip
+    version = store.add(bundle, "tiny", PASSED, scored, parts, made)
     if promote:
         store.promote("tiny", version.number)

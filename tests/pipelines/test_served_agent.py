@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bertworks.contracts.metrics import Metric
 from bertworks.errors import ArtifactError, BertworksError
 from bertworks.storage.artifacts import write, write_json
 from bertworks.storage.store import Store
@@ -19,7 +20,8 @@ def store(tmp_path: Path) -> Store:
     """Two versions of one agent; the first is the champion."""
     made = Store(tmp_path / ".bertworks/models")
     for number in (1, 2):
-        keep_version(made, tmp_path / f"v{number}", number, {})
+        scores = [Metric("accuracy", 0.8125)]
+        keep_version(made, tmp_path / f"v{number}", number, {}, metrics=scores)
     made.promote("tiny", 1)
     return made
 
@@ -109,6 +111,7 @@ def test_models_are_listed_with_metric_size_and_latency(store, tmp_path, capsys)
     one, two = listed(tmp_path / ".bertworks", "list", capsys=capsys)
     assert one.startswith("* tiny/1") or one.startswith("*  tiny/1")
     assert "tiny/2" in two and "18.0 MB" in two and "2.3 ms" in two
+    assert "accuracy 0.8125" in one and "accuracy 0.8125" in two
     assert (
         listed(tmp_path / ".bertworks", "list", "tiny/2", capsys=capsys)[0].split() == two.split()
     )

@@ -15,6 +15,7 @@ import pytest
 
 from bertworks import failures
 from bertworks.contracts.decision import Decision
+from bertworks.contracts.examples import EXAMPLES
 from bertworks.contracts.files import to_json
 from bertworks.contracts.latency import Load, Speed
 from bertworks.contracts.metrics import Metric
@@ -22,7 +23,9 @@ from bertworks.contracts.versions import Made
 from bertworks.evaluation.bootstrap import Difference
 from bertworks.evaluation.gating.champion import champion_predictions
 from bertworks.evaluation.gating.gates import Measured, decide
-from bertworks.spec import Gates, Task
+from bertworks.runtime.loading import load_agent
+from bertworks.spec import Clean, Gates, Task
+from bertworks.storage import artifacts
 from bertworks.storage.artifacts import open_artifact
 from bertworks.storage.challengers import Challengers
 from bertworks.storage.outcomes import Outcomes
@@ -239,6 +242,35 @@ def test_a_champion_of_another_task_is_replaced_without_a_comparison(
     assert found is not None and found.number == 2
     decision = json.loads((tmp_path / "decision/decision.json").read_text())
     assert decision["champion"]["version"] == 1 and decision["champion"]["difference"] is None
+
+
+def test_a_champion_cleans_rows_in_its_own_way_too(given: Tiny, tmp_path: Path) -> None:
+    """As it would when asked; rows that were cleaned in its way already stay as they are."""
+    clean = {"html": True, "unicode": "NFKC", "whitespace": True}
+
+    def cleaning(info: dict[str, Any]) -> None:
+        info["clean"] = clean
+
+    own = change_bundle(given, cleaning, tmp_path / "cleaning")
+    rows = tmp_path / "rows"
+    with artifacts.write(rows, kind="examples", producer="test") as folder:
+        for file in (one for one in given.examples.rglob("*.parquet")):
+            copy = folder / file.relative_to(given.examples)
+            copy.parent.mkdir(exist_ok=True)
+            table = [
+                {**one, "text": f"<b>{one['text']}</b> &amp; ｖｅｒｙ"}
+                for one in pq.read_table(file).to_pylist()
+            ]
+            pq.write_table(pa.Table.from_pylist(table), copy)
+        info = json.loads((given.examples / EXAMPLES.name).read_text())
+        (folder / EXAMPLES.name).write_text(json.dumps({**info, "clean": Clean().model_dump()}))
+    table = pq.read_table(sorted((rows / "test").glob("*.parquet"))).to_pylist()
+    agent = load_agent(own)
+    wanted = [one["label"] for one in agent.predict([one["text"] for one in table])]
+    plain = load_agent(open_artifact(given.bundle))
+    assert agent.encode([table[0]["text"]]).ids != plain.encode([table[0]["text"]]).ids
+    found = champion_predictions(own, open_artifact(rows), given.task, ["down", "up"])
+    assert [found.named(found.prediction, row) for row in range(len(found))] == wanted
 
 
 def test_a_champion_with_fewer_labels_never_gives_the_new_ones(given: Tiny, tmp_path: Path) -> None:

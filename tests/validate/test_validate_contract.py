@@ -57,6 +57,7 @@ def test_statistics_of_text_and_numbers(bench, make_sentence):
     rows = [{"text": make_sentence(n, 3 + n), "score": s} for n, s in enumerate(scores)]
     rows.append({"text": "the sea", "score": None})
     outcome = bench.run({"train": rows, "validation": []}, Task(type="regression"))
+    assert "labels" not in outcome.result.metrics  # a number is none
     datasets = read_statistics(outcome.path).datasets
     assert [(d.name, d.num_examples) for d in datasets] == [
         ("train", 6), ("validation", 0), ("test", 0),
