@@ -21,7 +21,18 @@ _ODD_NUMBER = re.compile(r"[-+]?0[0-9_]|.*:")
 MAX_CHARACTERS = 1_000_000
 MAX_VALUES = 50_000
 MAX_DEPTH = 30
+_STANDARD = "tag:yaml.org,2002:"
+_TAGS = {
+    yaml.MappingNode: ("map",),
+    yaml.SequenceNode: ("seq",),
+    yaml.ScalarNode: ("str", "int", "float", "bool", "null", "timestamp", "merge", "value"),
+}
+"""What nodes of each kind may be; any other tag is somebody's own, and means nothing here."""
 _TOO_LARGE = "A spec is small: keep data in files of their own, and write repeated parts out."
+
+
+_UNREADABLE = (ValueError, OverflowError, TypeError, AttributeError, KeyError)
+"""What PyYAML's constructors raise at values that do not fit."""
 
 
 class NotYaml(SpecError):
@@ -104,6 +115,14 @@ class _Builder:
             self._open.remove(id(node))
 
     def _value(self, node: yaml.Node, key: Key, line: int) -> Any:
+        tag = node.tag.removeprefix(_STANDARD)
+        if tag not in next(names for kind, names in _TAGS.items() if isinstance(node, kind)):
+            shown = f"!!{tag}" if tag != node.tag else node.tag
+            raise SpecError(
+                f"{self._shown}:{line}: `{_dotted(key)}` has the tag {shown[:60]}, which says nothing "
+                "here.",
+                "Leave the tag out, or put the value in quotes if it is text.",
+            )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, key)
         if isinstance(node, yaml.SequenceNode):
@@ -113,10 +132,10 @@ class _Builder:
             value = loader.construct_object(node, deep=True)
             str(value)  # of an int in hexadecimal, too, no more digits than can be written
             return node.value if _is_meant_as_text(value, node.value) else value
-        except (ValueError, OverflowError, TypeError, yaml.YAMLError) as error:
-            # A number of thousands of digits, a 13th month, a tag of another language's objects.
+        except (*_UNREADABLE, yaml.YAMLError) as error:
+            # A number of thousands of digits, a 13th month, a tag that the value does not fit.
             raise SpecError(
-                f"{self._shown}:{line}: `{_dotted(key)}` cannot be read: {str(error)[:200]}. "
+                f"{self._shown}:{line}: `{_dotted(key)}` cannot be read{_why(error)}. "
                 f"Received: {str(node.value)[:40]!r}",
                 "Correct the value, or put it in quotes if it is text.",
             ) from None
@@ -141,6 +160,12 @@ class _Builder:
             self.lines[(*key, name)] = line
             result[name] = self.build(value_node, (*key, name))
         return result
+
+
+def _why(error: Exception) -> str:
+    """What an error of the parser says that a person can use."""
+    useful = isinstance(error, ValueError | OverflowError | yaml.YAMLError)
+    return f": {str(error)[:200]}" if useful else " as what its tag says"
 
 
 def _is_meant_as_text(value: Any, written: str) -> bool:

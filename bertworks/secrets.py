@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from bertworks.errors import SourceError
 
@@ -21,7 +21,8 @@ _WEB_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)\?[^\s!\"'<>]*", re.IGNORECASE
 _INLINE = re.compile(r"(\bdata:[\w.+/-]*;base64,)[A-Za-z0-9_+/=-]{40,}")
 _PARAMETER = re.compile(r"([?&;#]|&amp;)([^=&;?\s\"'<>/]+)=([^&;\s\"'<>!#]*)")
 _SECRET_NAME = re.compile(
-    r"(?i)(token|secret|passw|pwd|sig|key|auth|cred|session|code|api|jwt|bearer|policy|sas)"
+    r"(?i)(token|secret|pass|pwd|sig|key|auth|cred|session|code|api|jwt|bearer|policy|sas"
+    r"|(?<![a-z])(?:pw|pin|otp)(?![a-z]))"
 )
 # A switch, a format, a small number: what addresses of public files have.
 _HARMLESS = re.compile(r"(?i)[a-z]{0,12}|[0-9.]{1,8}")
@@ -45,7 +46,7 @@ def secret_in(uri: str) -> str:
     """What in a URI may be a secret, as words for a message; "" where nothing is."""
     user = _USER.search(uri)
     # A name alone is how sftp and hdfs say whose files are meant; on the web it is a token.
-    if user and not PLACEHOLDER.fullmatch(user[1]) and (":" in user[1] or _is_web(uri)):
+    if user and not _stands_for_one(user[1]) and (":" in user[1] or _is_web(uri)):
         return "the user name or password before the @"
     for _, name, value in _PARAMETER.findall(uri):
         if _is_secret(name, value):
@@ -85,7 +86,15 @@ def without_values(text: str, uri: str) -> str:
     return text
 
 
+def _stands_for_one(user: str) -> bool:
+    """Whether what is before the @ names environment variables: all of it, or the password."""
+    name, colon, password = user.partition(":")
+    whole = PLACEHOLDER.fullmatch(user) is not None
+    return whole or (bool(colon and name) and PLACEHOLDER.fullmatch(password) is not None)
+
+
 def _is_secret(name: str, value: str) -> bool:
+    name = unquote_plus(name)
     if not value or value == "***" or PLACEHOLDER.fullmatch(value):
         return False
     return _SECRET_NAME.search(name) is not None or _HARMLESS.fullmatch(value) is None

@@ -49,6 +49,7 @@ class Serving:
         repository: Whether models may be unloaded and loaded, by anybody who can call.
         routes: More paths, beside the protocols' own.
         dialogue: What the dialogue is called that is served; "": none is.
+        told: Lines for the greeting, of what else is served.
         asking: Each knows paths among `routes` that ask for an answer: these stand in line, within the
             limits, and are told to observers and recorders, as models' are.
         verbs: What V1 can be asked beside `predict`, by the word behind the model's colon.
@@ -72,6 +73,7 @@ class Serving:
     repository: bool = False
     routes: list[BaseRoute] = field(default_factory=list)
     dialogue: str = ""
+    told: list[str] = field(default_factory=list)
     asking: list[Asking] = field(default_factory=list)
     verbs: dict[str, Verb] = field(default_factory=dict)
     layers: list[Callable[[App], App]] = field(default_factory=list)

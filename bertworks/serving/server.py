@@ -167,6 +167,7 @@ def _greeting(serving: Serving, settings: Settings) -> tuple[str, ...]:
             f"bertworks {__version__} serves {model.name}{version} (bundle {identity.digest[:12]}) at "
             f"{scheme}://{address}"
         )
+    lines += serving.told
     first = next(iter(serving.models))
     body = json.dumps({"instances": [form_of(first.champion.agent.task).sample]})
     curl = (

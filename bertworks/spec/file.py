@@ -92,10 +92,16 @@ def load_any(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile | Dial
         if agent is None:
             continue
         settings = [f"{key}={_in_yaml(value)}" for key, value in agent.set.items()]
-        agents[name] = load(file.resolve().parent / agent.spec, settings)
+        where = origins.get(("agents", name, "spec"), str(file))
+        own = file.resolve().parent / agent.spec
+        if not own.is_file():
+            raise SpecError(
+                f"{where}: `agents.{name}` names no file: {agent.spec}.",
+                "Give the path of its spec, from this spec's folder.",
+            )
+        agents[name] = load(own, settings)
         kind = agents[name].spec.task.kind.name
         if kind != name:
-            where = origins.get(("agents", name, "spec"), str(file))
             raise SpecError(
                 f"{where}: `agents.{name}` takes a spec of task.type: {name}. Received: {agent.spec}, "
                 f"of task.type: {agents[name].spec.task.type}",
@@ -257,7 +263,9 @@ def _put(content: dict[str, object], name: str, value: Any, option: str = "") ->
     key: Key = tuple(int(part) if part.isdigit() else part for part in name.split("."))
     target: Any = content
     for part, following in pairwise(key):
-        if isinstance(target, list) and isinstance(part, int) and part < len(target):
+        if isinstance(target, list) and isinstance(part, int):
+            if part >= len(target):
+                raise _no_entry(option, name, target)
             target = target[part]
         elif isinstance(target, dict):
             target = target.setdefault(part, [] if isinstance(following, int) else {})
@@ -270,11 +278,14 @@ def _put(content: dict[str, object], name: str, value: Any, option: str = "") ->
             )
     last = key[-1]
     if isinstance(target, list) and not (isinstance(last, int) and last < len(target)):
-        raise SpecError(
-            f"{option}{name}: the list has {len(target)} entries.", "Number them from 0."
-        )
+        raise _no_entry(option, name, target)
     target[last] = value
     return key
+
+
+def _no_entry(option: str, name: str, entries: Sequence[Any]) -> SpecError:
+    count = f"{len(entries)} entr{'y' if len(entries) == 1 else 'ies'}"
+    return SpecError(f"{option}{name}: the list has {count}.", "Number them from 0.")
 
 
 def _explain(problem: Any, origins: Mapping[Key, str], where: str, whole: type[BaseModel]) -> str:

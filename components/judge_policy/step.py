@@ -62,7 +62,8 @@ def run(section: Section, *, dialogue: Path, judged: Path) -> StepResult:
     learned = said.policy.graph is not None
     offline = None
     if learned and section.sessions is not None:
-        offline = _offline(Path(section.sessions), said, talking.folder, knowledge, notices)
+        kept, name = Path(section.sessions), talking.talk.name
+        offline = _offline(kept, name, said, talking.folder, knowledge, notices)
     found = _with_users(said, talking.folder, knowledge, asked)
     result = replace(found, learned=learned, offline=offline)
     metrics = [
@@ -152,12 +153,17 @@ def _interval(gains: NDArray[np.float64], seed: int) -> tuple[float, float, floa
 
 
 def _offline(
-    sessions: Path, said: Dialogue, folder: Path, knowledge: Knowledge, notices: list[Notice]
+    sessions: Path,
+    name: str,
+    said: Dialogue,
+    folder: Path,
+    knowledge: Knowledge,
+    notices: list[Notice],
 ) -> Offline:
     """What the kept dialogues say; where they say too little, why."""
     if not sessions.is_file():
         return Offline(False, f"no dialogues are kept in {sessions.name} yet", 0)
-    store = SqliteStore(sessions, said.sessions.minutes * 60)
+    store = SqliteStore(sessions, said.sessions.minutes * 60, dialogue=name)
     over, going_on = kept_in(store, building.phrases_of(said))
     if going_on:
         text = f"{going_on} dialogues of the last hour may still go on, and judge nothing"

@@ -75,12 +75,19 @@ def chat(
         section, spoken.folder, helped.understanding, chooses, helped.matching
     )
     place = sessions or find_root(root).path / "sessions.db"
-    room = Room(talking, SqliteStore(place, section.sessions.minutes * 60))
+    kept = SqliteStore(place, section.sessions.minutes * 60, dialogue=spoken.name)
+    room = Room(talking, kept)
     name = session or uuid.uuid4().hex[:12]
     if helped.understanding is None:
         typer.echo(
             "note: nothing trained understands here (--agent); turns are understood by values of the "
             "knowledge base and lists of words",
+            err=True,
+        )
+    if helped.matching is None and "matching" in spoken.asked:
+        typer.echo(
+            f"note: agents.matching is made by `bertworks run {dialogue}` and not by talking; until "
+            "then nothing answers what is not understood (or name such an agent: --agent)",
             err=True,
         )
     earlier = room.history("", name)

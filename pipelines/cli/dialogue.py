@@ -16,7 +16,7 @@ from pipelines.cli.options import DebugOption, JsonOption, PolicyOption, RootOpt
 if TYPE_CHECKING:
     from bertworks.dialogue.logs import Kept
     from bertworks.notices import Notice
-    from bertworks.spec.dialogue import Dialogue
+    from bertworks.spec.dialogue import DialogueSpec
 
 app = typer.Typer(
     help="Dialogues: how an understanding errs; how dialogues end; how good a policy would be.",
@@ -169,10 +169,11 @@ def judge(
     from bertworks.spec.dialogue import DialogueSpec
     from bertworks.spec.file import load_as
 
-    section, folder = load_as(DialogueSpec, spec, set_ or []).dialogue, spec.resolve().parent
+    made, folder = load_as(DialogueSpec, spec, set_ or []), spec.resolve().parent
+    section = made.dialogue
     knowledge = building.source_of(section, folder).now()
     graph = Graph(policy, knowledge.domain)
-    over, going_on = _kept(section, sessions, root)
+    over, going_on = _kept(made, sessions, root)
     turns, notices = turns_of(over, knowledge)
     found = judged_by(turns, graph.taken)
     said = {"better": found.better, "told": found.told, "reason": found.reason}
@@ -241,7 +242,9 @@ def canary(
         building.policy_of(tried.spec, tried.folder, tried.graph).name,
     )
     store = SqliteStore(
-        sessions or find_root(root).path / "sessions.db", section.sessions.minutes * 60
+        sessions or find_root(root).path / "sessions.db",
+        section.sessions.minutes * 60,
+        dialogue=talks.name,
     )
     trial = PolicyTrial(store, names, section.policy.canary, building.phrases_of(section))
     found = trial.standing()
@@ -285,8 +288,9 @@ def turns(
     from bertworks.spec.dialogue import DialogueSpec
     from bertworks.spec.file import load_as
 
-    section, folder = load_as(DialogueSpec, spec, set_ or []).dialogue, spec.resolve().parent
-    over, going_on = _kept(section, sessions, root)
+    made, folder = load_as(DialogueSpec, spec, set_ or []), spec.resolve().parent
+    section = made.dialogue
+    over, going_on = _kept(made, sessions, root)
     found, notices = turns_of(over, building.source_of(section, folder).now())
     found.save(out)
     _tell(going_on, notices)
@@ -329,9 +333,9 @@ def propose(
     from bertworks.spec.file import load_as
     from pipelines.cli.asking import bundle_of
 
-    section = load_as(DialogueSpec, spec, set_ or []).dialogue
+    made = load_as(DialogueSpec, spec, set_ or [])
     before = files.read(out) if out.exists() else files.Proposals()
-    over, going_on = _kept(section, sessions, root)
+    over, going_on = _kept(made, sessions, root)
     found = failing(over)
     loaded = Agent.load(bundle_of(agent, root))
     understands = loaded if loaded.task.kind.name == "understanding" else None
@@ -374,7 +378,7 @@ def accept(
         typer.echo(f"Add to data.sources of that agent's spec: - uri: {one}{more}")
 
 
-def _kept(section: Dialogue, sessions: Path | None, root: str | None) -> tuple[list[Kept], int]:
+def _kept(made: DialogueSpec, sessions: Path | None, root: str | None) -> tuple[list[Kept], int]:
     """Dialogues that are over, and how many may go on."""
     from bertworks.dialogue import building
     from bertworks.dialogue.logs import kept_in
@@ -382,8 +386,8 @@ def _kept(section: Dialogue, sessions: Path | None, root: str | None) -> tuple[l
     from pipelines.local.root import find_root
 
     place = sessions or find_root(root).path / "sessions.db"
-    store = SqliteStore(place, section.sessions.minutes * 60)
-    return kept_in(store, building.phrases_of(section))
+    store = SqliteStore(place, made.dialogue.sessions.minutes * 60, dialogue=made.name)
+    return kept_in(store, building.phrases_of(made.dialogue))
 
 
 def _tell(going_on: int, notices: Iterable[Notice]) -> None:

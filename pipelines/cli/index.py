@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bertworks.errors import ArtifactError, EnvironmentFault
+from bertworks.errors import ArtifactError, DataError, EnvironmentFault
 from bertworks.storage import temporary
 from pipelines.cli.options import DebugOption, RootOption
 
@@ -50,6 +50,12 @@ def add(
             help="The column with the documents' own names; else they are told apart by their text.",
         ),
     ] = None,
+    most_rejected: Annotated[
+        float,
+        typer.Option(
+            "--max-rejected", min=0, max=1, help="Add nothing when more than this share is refused."
+        ),
+    ] = 0.01,
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -72,7 +78,7 @@ def add(
         loaded = Agent.load(place)
         adding.index_of(loaded, agent)  # before the file is read
         with temporary.scratch() as work:
-            documents = read(file, text, identity, loaded, work)
+            documents = read(file, text, identity, loaded, work, most_rejected)
             if isinstance(found, Path):
                 done = adding.add(bundle, loaded, documents, place)
                 where = str(place)
@@ -106,7 +112,12 @@ def show(agent: AgentArgument, root: RootOption = None, debug: DebugOption = Fal
 
 
 def read(
-    file: Path, text: str, identity: str | None, agent: Agent, work: Path
+    file: Path,
+    text: str,
+    identity: str | None,
+    agent: Agent,
+    work: Path,
+    most_rejected: float = 1.0,
 ) -> Iterator[Document]:
     """The documents of a file, cleaned as the agent cleans texts.
 
@@ -116,9 +127,10 @@ def read(
         identity: That of the documents' own names, or None.
         agent: The agent.
         work: A folder for what is refused.
+        most_rejected: Largest share of rows that may be refused.
 
     Raises:
-        DataError: The file has no documents.
+        DataError: The file has no documents, has no such column, or too many rows are refused.
     """
     from bertworks.data.rows.reading import Reader
     from bertworks.data.rows.rejected import RejectedLog
@@ -132,16 +144,33 @@ def read(
     kept = file.absolute().with_name(f"{file.name}.rejected.jsonl")
     with RejectedLog(work, kept) as log:
         reader = Reader(None, clean, Path.cwd(), log, MOST_BYTES)
-        for found in reader.examples([source]):
-            name = found.example.get("name") or found.example["id"]
-            yield Document(str(name), found.example["text"])
-        if reader.rejected:
-            rule, count = log.rules.most_common(1)[0]
-            typer.echo(
-                f"warning: {reader.rejected:,} of {reader.read:,} rows were rejected and are in "
-                f"{log.keep()}: {rule} ({count:,}, first {log.first(rule)})",
-                err=True,
+        try:
+            for found in reader.examples([source]):
+                name = found.example.get("name") or found.example["id"]
+                yield Document(str(name), found.example["text"])
+        except DataError as error:
+            raise DataError(error.message, _in_options(error)) from None
+        if not reader.rejected:
+            return
+        rules = "; ".join(
+            f"{rule} ({count:,}, first {log.first(rule)})"
+            for rule, count in log.rules.most_common()
+        )
+        counts = f"{reader.rejected:,} of {reader.read:,} rows were rejected"
+        said = f"{counts} and are in {log.keep()}: {rules}"
+        if reader.rejected > most_rejected * reader.read:
+            raise DataError(
+                f"Nothing was added: {said}. At most {most_rejected:.1%} may be.",
+                "Mend these rows, or let them be left out: --max-rejected 1",
             )
+        typer.echo(f"warning: {said}", err=True)
+
+
+def _in_options(error: DataError) -> str:
+    """What to do, in this command's options instead of a spec's keys."""
+    if "has no column" in error.message:
+        return "Name the columns that it has: --text COLUMN, and --id COLUMN where documents have names."
+    return "Mend the file, or give another one." if "source" in error.fix else error.fix
 
 
 def told(done: Added, where: str) -> Iterator[str]:

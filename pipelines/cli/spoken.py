@@ -30,6 +30,7 @@ class Spoken:
         matching: The bundle of the agent that finds documents; None: nothing answers other questions.
         digest: Of its bundle; "" of a spec.
         store: Keeps a bucket's copy alive.
+        asked: Agents that a spec's file names, of which none is made by talking alone.
     """
 
     shown: str
@@ -39,6 +40,12 @@ class Spoken:
     matching: Path | None = None
     digest: str = ""
     store: Store | None = None
+    asked: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name, without a version: under it its talks are kept."""
+        return self.shown.partition("/")[0]
 
     @property
     def agents(self) -> dict[str, Path]:
@@ -157,7 +164,8 @@ def find(given: str, store: Store, settings: list[str] | None = None) -> Spoken:
     path = Path(given)
     if path.is_file() or path.suffix in (".yaml", ".yml"):
         made = load_as(DialogueSpec, path, settings or [])
-        return Spoken(made.name, made.dialogue, path.resolve().parent)
+        asked = tuple(name for name, agent in made.agents if agent is not None)
+        return Spoken(made.name, made.dialogue, path.resolve().parent, asked=asked)
     if settings:
         raise BertworksError(
             f"--set changes a spec's file, and {given} is a dialogue that was made.",

@@ -72,6 +72,19 @@ def test_a_wrong_text_is_found(text: str, says: str) -> None:
     assert any(one.startswith(says) for one in faults(text, OFFER, TOWN)), faults(text, OFFER, TOWN)
 
 
+def test_a_value_may_have_brackets_of_its_own() -> None:
+    """A template's place that was not filled is another thing."""
+    rows = [{"name": "a{x}", "food": "{soup}"}, {"name": "plain", "food": "thai"}]
+    domain = Domain("name", ("food",), ())
+    knowledge = Knowledge(domain, [Line(f"made:{i}", row) for i, row in enumerate(rows)])
+    said = Answers(Templates({}, domain, knowledge), domain).say(
+        (Act("offer", "name", "a{x}"), Act("inform", "food", "{soup}")), knowledge
+    )
+    assert "a{x}" in said.text and "{soup}" in said.text
+    acts = (Act("offer", "name", "a{x}"),)
+    assert faults("How about a{x}? {food}", acts, knowledge) == ["a place was not filled"]
+
+
 @pytest.mark.parametrize(
     ("acts", "says"),
     [

@@ -112,7 +112,7 @@ def test_what_was_understood_is_given_to_correct(understanding: Path) -> None:
 def kept_in(folder: Path) -> Path:
     (folder / "restaurants.csv").write_text(FILE.read_text("utf-8"))
     (folder / "town.yaml").write_text(SPEC)
-    store = SqliteStore(folder / "sessions.db", 3600.0)
+    store = SqliteStore(folder / "sessions.db", 3600.0, dialogue="town")
     room = Room(DialogueAgent(DOMAIN, Still(), Keywords(DOMAIN), Rules(), ANSWERS), store)
     for number, text in enumerate([*UNKNOWN, "cheap thai"]):
         room.turn("", str(number), text)

@@ -51,7 +51,7 @@ def test_what_users_told_becomes_a_policy_that_is_judged_tried_and_promoted(tmp_
         agent = DialogueAgent(DOMAIN, Still(), Keywords(DOMAIN), policy, ANSWERS)
         return Room(agent, store, trial)
 
-    store = SqliteStore(file, 86_400.0)
+    store = SqliteStore(file, 86_400.0, dialogue="town")
     before = talks(room(store, Softened(Rules(), 0.4, 1)), range(KEPT), ERRORS)
 
     def bertworks(*arguments: str) -> Result:
@@ -89,6 +89,8 @@ def test_what_users_told_becomes_a_policy_that_is_judged_tried_and_promoted(tmp_
         "dialogue", "canary", str(spec), "--challenger", str(graph), *sessions, "--json"
     )  # fmt: skip
     assert '"promoted": true' in shown.stdout
-    settled = room(SqliteStore(tmp_path / "later.db", 86_400.0), Graph(graph, DOMAIN))
+    settled = room(
+        SqliteStore(tmp_path / "later.db", 86_400.0, dialogue="town"), Graph(graph, DOMAIN)
+    )
     after = talks(settled, range(10_000, 10_200), ERRORS)
     assert sum(after) / len(after) > sum(before) / len(before)

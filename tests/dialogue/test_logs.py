@@ -34,7 +34,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("kept") / "sessions.db"
     policy = Softened(Rules(), 0.3, 1)
     agent = DialogueAgent(DOMAIN, Still(), Keywords(DOMAIN), policy, ANSWERS)
-    store = SqliteStore(file, 3600.0)
+    store = SqliteStore(file, 3600.0, dialogue="town")
     here, errors = Room(agent, store), Errors(0.1)
     for number in range(DIALOGUES):
         talk(here, number, errors, tells=bool(number % 2))
@@ -44,7 +44,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kept(sessions: Path) -> list[Kept]:
     return [
         Kept([Trace.from_json(one) for one in traces], stored.outcome)
-        for stored, traces in SqliteStore(sessions, 3600.0).all()
+        for stored, traces in SqliteStore(sessions, 3600.0, dialogue="town").all()
     ]
 
 
@@ -103,7 +103,7 @@ def test_a_policy_is_judged_by_a_command(sessions: Path, tmp_path: Path) -> None
     assert "dialogues are worth 0 for this policy" in str(error)  # it does what nobody did
     over = sum(
         stored.state["ended"] or stored.outcome is not None
-        for stored, _ in SqliteStore(sessions, 3600.0).all()
+        for stored, _ in SqliteStore(sessions, 3600.0, dialogue="town").all()
     )
     assert f"kept dialogues   {over}," in shown
     assert f"{DIALOGUES - over} dialogues of the last hour may still go on" in shown

@@ -31,6 +31,7 @@ from bertworks.dialogue.trace import Trace
 from bertworks.dialogue.understanding import LONGEST, Keywords
 from bertworks.errors import BertworksError, SpecError
 from bertworks.runtime.agent import Agent
+from bertworks.spec.file import load_any
 from bertworks.storage import artifacts
 from components.add_matching import step as add
 from pipelines.cli.main import app
@@ -233,3 +234,24 @@ def test_agents_are_taken_for_what_their_task_is(
     with pytest.raises(SpecError, match="what finds documents is of task matching"):
         building.matching_of(Agent.load(classifier), "c")
     assert np.isfinite(Agent.load(faq).predict(["good film"])[0]["score"])
+
+
+def test_talking_by_a_spec_s_file_says_that_it_makes_no_agent(
+    spec: Path,  # noqa: F811
+    tmp_path: Path,
+    faq: Path,
+) -> None:
+    (tmp_path / "faq.yaml").write_text(
+        "name: faq\ntask: {type: matching}\ndata: {sources: [{uri: rows.csv}]}\n"
+    )
+    spec.write_text(spec.read_text() + "agents: {matching: {spec: faq.yaml}}\n")
+    given = ["chat", str(spec), "--sessions", str(tmp_path / "s.db")]
+    told = CliRunner().invoke(app, given, input="quantum\n")
+    assert told.exit_code == 0 and "note: agents.matching is made by `bertworks run" in told.stderr
+    told = CliRunner().invoke(app, [*given, "--agent", str(faq)], input="quantum\n")
+    assert told.exit_code == 0 and "agents.matching" not in told.stderr
+    spec.write_text(spec.read_text().replace("faq.yaml", "none.yaml"))
+    with pytest.raises(
+        SpecError, match=r"town.yaml:\d+: `agents.matching` names no file: none.yaml"
+    ):
+        load_any(spec)

@@ -149,6 +149,22 @@ def test_a_dialogue_over_http(server: Server) -> None:
     assert server.ask("DELETE", f"/{name}")[0] == 404
 
 
+@pytest.mark.parametrize("body", [b"[1", {"id": "mine"}, [], "a"])
+def test_a_dialogue_begins_without_a_body(server: Server, body: Any) -> None:
+    assert server.ask("POST", "", {})[0] == 200
+    assert server.ask("POST", "", body)[0] == 400
+
+
+def test_the_greeting_tells_who_understands_and_who_finds(
+    tmp_path: Path, finder: Agent, classifier: Agent
+) -> None:
+    assert Server(tmp_path, classifier).serving.told == [
+        "the dialogue town/2 talks at /v1/dialogues: lists of words understand"
+    ]
+    (told,) = Server(tmp_path, finder).serving.told
+    assert told.endswith("lists of words understand; m knows other answers")
+
+
 def test_a_turn_may_be_given_as_acts(server: Server) -> None:
     acts = [["inform", "food", "chinese"], {"act": ["inform", "area", "north"], "confidence": 0.9}]
     status, found = server.ask("POST", "/a/turns", {"acts": acts})
@@ -204,6 +220,11 @@ def test_any_text_is_answered(server: Server, text: str) -> None:
         ({"text": "a", "trace": 1}, 400, "`trace` must be"),
         ({"text": "a", "tpye": 1}, 400, "no key 'tpye'"),
         ({"acts": [["sing"]]}, 400, "acts[0]: there is no intent 'sing'"),
+        (
+            {"acts": [["bye"], ["inform", "nope", "x"]]},
+            400,
+            "acts[1]: there is no slot 'nope' here",
+        ),
         ({"acts": [["offer", "name", "x"]]}, 400, "is an act of the agent's"),
         ({"acts": [["bye"]] * 101}, 400, "at most 100 acts"),
         ({"text": "x" * 300_000}, 413, "at most 262144 bytes"),

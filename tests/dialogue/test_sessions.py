@@ -172,3 +172,19 @@ def test_a_place_that_cannot_be_written_is_told_with_the_option_that_names_anoth
 
     store = taken("bertworks/dialogue/sessions/store.py", "you may write: --sessions", opened, by)
     assert not list(store.all())
+
+
+def test_two_dialogues_in_one_file_have_talks_of_their_own(tmp_path: Path) -> None:
+    def room_of(name: str) -> Room:
+        store = SqliteStore(tmp_path / "sessions.db", 100.0, lambda: 1000.0, dialogue=name)
+        return Room(agent(), store)
+
+    town, inn = room_of("town"), room_of("inn")
+    town.turn("", "1", "cheap chinese")
+    assert inn.history("", "1") == [] and not inn.judge("", "1", 1.0)
+    assert inn.turn("", "1", "indian").turn == 1
+    assert town.turn("", "1", "north").turn == 2
+    kept = SqliteStore(tmp_path / "sessions.db", 100.0, lambda: 1000.0, dialogue="town")
+    ((stored, traces),) = kept.all()
+    assert stored.turn == len(traces) == 2
+    assert inn.forget("", "1") and len(town.history("", "1")) == 2

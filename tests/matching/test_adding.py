@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 
 import pytest
 from finding import DOCUMENTS, approximate, bundle
@@ -134,12 +135,38 @@ def test_documents_without_names_are_told_apart_by_their_text(versions, tmp_path
 def test_rows_without_a_text_are_refused_with_their_rule(versions, tmp_path):
     place = copied(versions, tmp_path)
     (tmp_path / "more.jsonl").write_text('{"text": ""}\n{"text": "a film"}\n')
-    done = CliRunner().invoke(app, ["index", "add", str(place), str(tmp_path / "more.jsonl")])
+    given = ["index", "add", str(place), str(tmp_path / "more.jsonl")]
+    refused = CliRunner().invoke(app, given)  # half of the file is not what was meant
+    assert isinstance(refused.exception, DataError) and INDEX.read(place).documents == 4
+    assert "Nothing was added: 1 of 2 rows were rejected" in str(refused.exception)
+    done = CliRunner().invoke(app, [*given, *shlex.split(refused.exception.fix.partition(": ")[2])])
     assert done.exit_code == 0, (done.output, done.exception)
     assert "1 of 2 rows were rejected" in done.output and "(1, first " in done.output
     kept = json.loads((tmp_path / "more.jsonl.rejected.jsonl").read_text())
     assert (kept["row"], kept["rule"]) == (1, "column 'text' is empty")
     assert INDEX.read(place).documents == 5
+
+
+def test_every_rule_that_refused_is_told(versions, tmp_path):
+    place = copied(versions, tmp_path)
+    rows = ['{"text": ""}', '{"text": 3}', '{"text": "a"}', "{", '{"text": "a film"}']
+    (tmp_path / "more.jsonl").write_text("\n".join(rows))
+    given = ["index", "add", str(place), str(tmp_path / "more.jsonl"), "--max-rejected", "1"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert done.output.count("first ") >= 2
+
+
+def test_a_column_is_named_by_this_command_s_options(versions, tmp_path):
+    place = copied(versions, tmp_path)
+    (tmp_path / "more.csv").write_text("txt,nr\na good film,1\nthe very bad plot,2\n")
+    given = ["index", "add", str(place), str(tmp_path / "more.csv")]
+    for wrong in ([], ["--text", "txt", "--id", "nope"]):
+        refused = CliRunner().invoke(app, [*given, *wrong])
+        assert isinstance(refused.exception, DataError)
+        assert "--text COLUMN" in refused.exception.fix and "source" not in refused.exception.fix
+    done = CliRunner().invoke(app, [*given, "--text", "txt", "--id", "nr"])
+    assert done.exit_code == 0 and "2 documents added" in done.output
 
 
 def test_a_server_that_follows_the_store_finds_what_was_added(versions, tmp_path):

