@@ -267,7 +267,7 @@ class LabelTarget(Target):
 
     def read(self, reader: Any, columns: Columns, values: Mapping[str, Any]) -> Example:
         """`label`."""
-        return {"label": reader.label(reader.one(reader.cell(values, columns.label)))}
+        return {"label": reader.label_in(reader.cell(values, columns.label))}
 
     def field(self) -> tuple[str, pa.DataType]:
         """A text."""

@@ -317,3 +317,13 @@ def test_words_for_empty_cells_are_read_on_demand(bench: Bench) -> None:
     counts = taken("bertworks/data/rows/rejected.py", "raise ", bench.counts,
                    own("empty_words", []))  # fmt: skip
     assert total(counts) == ALL + 1
+
+
+def test_the_places_of_vectors_are_named(bench: Bench) -> None:
+    bench.content["task"] = {"multi_label": True}
+    rows = [{"text": f"review {n}", "label": [n % 2, 1 - n % 2]} for n in range(ALL)]
+    bench.rows("\n".join(map(json.dumps, rows)), "rows.jsonl")
+    bench.content["data"]["sources"] = [{"uri": "rows.jsonl"}]
+    counts = taken("bertworks/data/labels/labels.py", "Name the places in order", bench.counts,
+                   own("label_names", ["joy", "anger"]))  # fmt: skip
+    assert total(counts) == ALL

@@ -143,4 +143,4 @@ def test_labels_that_are_several_or_none_are_told():
     assert "'NA' (2)" in told[0].text and "label_separator" in told[1].text
     assert 'data.label_separator: "," (now "|")' in told[1].text and "'a, b' (3)" in told[1].text
     assert label_notices({"pos": 3, "neg": 3}, False, "|") == []
-    assert "multi_label" in label_notices({"['a']": 1, "['b']": 1}, False, "|")[0].text
+    assert "multi_label" in label_notices({"['a', 'b']": 1, "['b']": 1}, False, "|")[0].text

@@ -9,7 +9,8 @@ from bertworks.errors import DataError
 
 Sentence = tuple[int, list[str], list[str], tuple[str, str] | None]
 
-_TAG = re.compile(r"^([BIMEOSLU])[-_](\S+)$")
+# A type may be of several words ("B-Person name"): not in a column, but in a list, or from spans.
+_TAG = re.compile(r"^([BIMEOSLU])[-_](\S(?:.*\S)?)$")
 # Not str.split(): a no-break or ideographic space may be a token, or a part of one.
 _GAP = re.compile(r"[ \t]+")
 _KEY = re.compile(r"^#\s*[\w.:-]+\s*=")

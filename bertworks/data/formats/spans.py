@@ -3,7 +3,7 @@
 Read are doccano (`label` or `labels`: [[start, end, type]]; `entities` with start_offset and
 end_offset), Prodigy (`spans`, `tokens`), spaCy (`entities`: [[start, end, type]]) and Label Studio (JSON
 with `data` and `annotations`, and JSON-MIN with a list of {start, end, labels}). Offsets count
-characters, from 0, end exclusive.
+characters, from 0, end exclusive. The name of a type may have spaces in it.
 """
 
 from __future__ import annotations
@@ -13,19 +13,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertworks.data.formats.annotators import annotation, text_of
-from bertworks.data.labels.labels import Refused
+from bertworks.data.labels.labels import Refused, cell
+from bertworks.data.rows.values import is_blank, is_missing
 from bertworks.text.words import Word, split
 
 _KIND_KEYS = ("label", "labels", "type", "entity_group", "entity")
-_KEYS = ("spans", "entities", "labels", "label")
+_STARTS, _ENDS = ("start", "start_offset"), ("end", "end_offset")
+KEYS = ("spans", "entities", "labels", "label")
+"""Columns in which annotation tools write spans."""
+_FORM = "Write each span as [start, end, type], or as an object with start, end and label."
 
 
 class Span(NamedTuple):
-    """A marked stretch: text[start:end] is of type `kind`."""
+    """A marked stretch: text[start:end] is of type `kind`, a number where types have no names."""
 
     start: int
     end: int
-    kind: str
+    kind: str | int
+
+
+class NoSpans(Refused):
+    """A row has no spans where they are expected: the column holds null."""
 
 
 def text_and_spans(
@@ -34,7 +42,8 @@ def text_and_spans(
     """The text and its spans; None where the row holds none of the known forms.
 
     Raises:
-        Refused: A span is not inside the text.
+        NoSpans: A column of theirs is null.
+        Refused: A span is malformed, or not inside the text, or there is no text.
     """
     text: Any
     found: list[Span] | None
@@ -42,19 +51,16 @@ def text_and_spans(
         text, found = text_of(values["data"], text_column), _regions(done)
     else:
         text = values.get(text_column)
-        found = next(
-            (
-                spans
-                for key in dict.fromkeys((*_KEYS, label_column))
-                if (spans := _list_of_spans(values.get(key))) is not None
-            ),
-            None,
-        )
+        found = _spans_in(values, label_column)
+        if found and not isinstance(cell(values, text_column), str):
+            raise Refused(f"column {text_column!r} is not text", text)
     if not isinstance(text, str) or found is None:
         return None
     for span in found:
         if not 0 <= span.start < span.end <= len(text):
-            raise Refused(f"span [{span.start}, {span.end}] is not inside the text", text)
+            raise Refused(
+                "a span is not inside the text", f"[{span.start}, {span.end}] of {text!r}"
+            )
     return text, found
 
 
@@ -104,6 +110,26 @@ def _cut(words: Sequence[Word], edges: Sequence[int]) -> list[tuple[int, int]]:
     return pieces
 
 
+def _spans_in(values: Mapping[str, Any], label_column: str) -> list[Span] | None:
+    """The spans of the first column that has some; None where no column looks like theirs."""
+    refused: Refused | None = None
+    for key in dict.fromkeys((*KEYS, label_column)):
+        try:
+            if (found := _list_of_spans(values.get(key))) is not None:
+                return found
+        except Refused as one:
+            refused = refused or one
+        if refused is None and key in values and is_missing(values[key]):
+            refused = NoSpans(
+                f"column {key!r} is null where spans are expected", None,
+                "Where nothing is marked write an empty list (in jsonl: jq -c "
+                f"'.[{json.dumps(key)}] //= []' FILE); take rows that nobody looked at out.",
+            )  # fmt: skip
+    if refused is not None:
+        raise refused
+    return None
+
+
 def _regions(done: Mapping[str, Any]) -> list[Span] | None:
     """The spans of a Label Studio annotation."""
     results = [one for one in done.get("result") or [] if isinstance(one, dict)]
@@ -119,29 +145,55 @@ def _list_of_spans(value: Any) -> list[Span] | None:
             value = json.loads(value)  # Label Studio's csv
         except ValueError:
             return None
-    if not isinstance(value, list):
+    if not isinstance(value, list) or (value and not any(map(_is_like_a_span, value))):
         return None
-    spans = [_span(item) for item in value]
-    return None if any(span is None for span in spans) else [one for one in spans if one]
+    return [_span(item) for item in value]
 
 
-def _span(item: Any) -> Span | None:
-    if isinstance(item, list) and len(item) == 3:
+def _is_like_a_span(item: Any) -> bool:
+    """Whether an item of a list can be meant as a span, however wrong it is."""
+    if isinstance(item, dict):
+        return any(key in item for key in _STARTS) and any(key in item for key in _ENDS)
+    return isinstance(item, list) and len(item) > 1 and all(map(_is_number, item[:2]))
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.isascii() and value.isdigit()
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _span(item: Any) -> Span:
+    """The span that an item says.
+
+    Raises:
+        Refused: It is none, has other parts than a start, an end and a type, or one of them is wrong.
+    """
+    if isinstance(item, list):
+        if len(item) != 3:
+            raise Refused(f"a span of {len(item)} items", item, _FORM)
         start, end, kind = item
-    elif isinstance(item, dict):
-        start = item.get("start", item.get("start_offset"))
-        end = item.get("end", item.get("end_offset"))
-        kind = next((item[name] for name in _KIND_KEYS if name in item), None)
-        if isinstance(kind, list) and len(kind) == 1:
-            kind = kind[0]
+    elif not _is_like_a_span(item):
+        raise Refused("an item among spans is no span", item, _FORM)
     else:
-        return None
-    start, end = (
-        int(one) if isinstance(one, str) and one.isascii() and one.isdigit() else one
-        for one in (start, end)
-    )
-    whole = all(isinstance(one, int) and not isinstance(one, bool) for one in (start, end))
-    return Span(start, end, kind) if whole and isinstance(kind, str) else None
+        start, end = (next(item[key] for key in keys if key in item) for keys in (_STARTS, _ENDS))
+        kind = next((item[name] for name in _KIND_KEYS if name in item), None)
+    if isinstance(kind, list):
+        if len(kind) > 1:
+            raise Refused("a span of several types", item, "Keep one of them: a word has one tag.")
+        kind = kind[0] if kind else None
+    if is_missing(kind) or (isinstance(kind, str) and is_blank(kind)):
+        raise Refused("a span without a type", item, f"Name its type, or take it out. {_FORM}")
+    if isinstance(kind, bool) or not isinstance(kind, str | int):
+        raise Refused("the type of a span is no text", item, _FORM)
+    return Span(_place(start, item), _place(end, item), kind)
+
+
+def _place(value: Any, item: Any) -> int:
+    """An offset as a whole number; 5.0 is one, as pandas writes a column that has had a gap."""
+    if _is_number(value) and float(value).is_integer():
+        return int(value)
+    raise Refused("an offset of a span is no whole number", item, "Count characters, from 0.")
 
 
 def _is_placed(token: Any) -> bool:

@@ -210,9 +210,7 @@ def as_list(cell: Any) -> list[Any] | None:
     """A cell's list, written as one or as text; None where it is none."""
     if isinstance(cell, list):
         return cell
-    if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
-        return list_in(cell)
-    return None
+    return list_in(cell) if isinstance(cell, str) else None
 
 
 def _text(cell: Any) -> str:

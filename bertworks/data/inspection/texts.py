@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from bertworks.data.formats.spans import text_and_spans
+from bertworks.data.formats.spans import KEYS, NoSpans, text_and_spans
 from bertworks.data.inspection import names
 from bertworks.data.inspection.decisions import Decisions, evenly
 from bertworks.data.inspection.facts import Column, as_list
 from bertworks.data.labels.labels import Refused
 
-_TAG = re.compile(r"^(?:O|[BIESLUM][-_]\S+)$")
+_TAG = re.compile(r"^(?:O|[BIESLUM][-_]\S.*)$")
 _LOOKED_AT = 500
 _ALIKE = 1.35
 """How much more words the two texts of a row share than those of different rows, in a pair."""
@@ -267,7 +267,8 @@ def _spans(columns: Sequence[Column], rows: Rows) -> Tagged | None:
         return None
     wrapped = {"data", "annotations"} <= {*known}  # Label Studio's tasks
     for label in ["label"] if wrapped else [name for name in known if name != text.name]:
-        held = [_read_spans(row if wrapped else _alone(row, text.name, label), text.name, label)
+        broken = True if wrapped or label in KEYS else None
+        held = [_read_spans(row if wrapped else _alone(row, text.name, label), text.name, label, broken)
                 for row in rows]  # fmt: skip
         found = [one for one in held if one is not None]
         if len(found) >= 0.9 * len(rows) and any(found):
@@ -279,11 +280,15 @@ def _alone(row: Mapping[str, Any], *columns: str) -> dict[str, Any]:
     return {name: row[name] for name in columns if name in row}
 
 
-def _read_spans(row: Mapping[str, Any], text: str, label: str) -> bool | None:
-    """Whether a row has marked spans; None: it is of no known form."""
+def _read_spans(row: Mapping[str, Any], text: str, label: str, broken: bool | None) -> bool | None:
+    """Whether a row has marked spans; None: it is of no known form; `broken`: a rule refuses them."""
     try:
         found = text_and_spans(row, text, label)
-    except (Refused, TypeError, ValueError):
+    except NoSpans:
+        return False
+    except Refused:
+        return broken
+    except (TypeError, ValueError):
         return None
     return None if found is None else bool(found[1])
 

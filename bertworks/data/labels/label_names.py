@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from bertworks.data.rows.values import number
+from bertworks.data.rows.values import list_in, number
 from bertworks.look_alike import appearance, told_apart
 from bertworks.notices import Notice
 
@@ -80,13 +80,17 @@ def label_notices(
         )
         found.append(Notice(text, "warning", rows, more))
     if not several:
-        lists = [label for label in counts if label.startswith("[") and label.endswith("]")]
+        lists = {label: items for label in counts if (items := list_in(label)) is not None}
         if len(lists) > 1:
             shown = ", ".join(map(repr, sorted(lists)[:_SHOWN]))
+            fix = "If a row has several labels, set task.multi_label: true."
+            if all(len(items) < 2 for items in lists.values()):
+                fix = (
+                    "If the brackets are none of theirs, rename them with the source's `label_map`."
+                )
             found.append(
                 Notice(
-                    f"{len(lists)} labels look like lists: {shown}. If a row has several labels, set "
-                    "task.multi_label: true.",
+                    f"{len(lists)} labels look like lists: {shown}. {fix}",
                     "warning", sum(counts[label] for label in lists), more,
                 )
             )  # fmt: skip

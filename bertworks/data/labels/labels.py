@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from bertworks.data.labels.patterns import Pattern, Slow
 from bertworks.data.rows.tally import Kind
-from bertworks.data.rows.values import is_missing, list_in, number, plain, tidy
+from bertworks.data.rows.values import (
+    has_quoted_items,
+    is_missing,
+    is_written_list,
+    list_in,
+    number,
+    plain,
+    received,
+    tidy,
+)
+from bertworks.errors import DataError
 from bertworks.spec import Source
 
 TIDIED = Kind(
@@ -35,6 +47,13 @@ BROKEN_CELLS = Kind(
     "warning",
     'If they separate labels, set data.label_separator: "\\n" or "\\t".',
 )
+ZERO_AND_ONE = Kind(
+    "zero_and_one",
+    "{count} cells list 0 and 1; they were read as the labels 0 and 1, as other cells list one label or "
+    "others (first: {first})",
+    fix="If they say which of two labels a row has, set the source's `label_names: [NAME, NAME]`.",
+)
+VECTOR = "labels are a vector of 0 and 1 without names"
 NAMES = "Name the places in order in the source's `label_names: [NAME, …]`."
 UNDECODABLE = "bytes that are not in the encoding"
 _ON, _OFF = ("1", "true"), ("0", "false")
@@ -55,6 +74,14 @@ class Refused(Exception):
     def __init__(self, rule: str, value: Any, fix: str = "") -> None:
         super().__init__(rule)
         self.rule, self.value, self.fix = rule, value, fix
+
+
+class NoColumn(Refused):
+    """A row has not the column `column`."""
+
+    def __init__(self, column: str, values: Mapping[str, Any]) -> None:
+        super().__init__(f"no column {column!r}", ", ".join(map(str, values)))
+        self.column = column
 
 
 class LabelReader:
@@ -79,7 +106,7 @@ class LabelReader:
             Pattern(source.label_pattern, "label_pattern") if source.label_pattern else None
         )
         self._map = _by_canonical(source.label_map)
-        self._vectors = False
+        self._lists: Counter[str] = Counter()
         self.unmatched = set(source.label_map) if renames else set()
         self.mended: list[tuple[Kind, str, str]] = []
 
@@ -126,13 +153,8 @@ class LabelReader:
 
     def renamed(self, label: str) -> str:
         """The label by `label_map`, as it is written there or as it is read, else by `label_names`."""
-        if label in self._source.label_map:
-            self.unmatched.discard(label)
-            return self._source.label_map[label]
-        if label in self._map:
-            key, new = self._map[label]
-            self.unmatched.discard(key)
-            return new
+        if (mapped := self.mapped(label)) is not None:
+            return mapped
         names = self._source.label_names
         if not names or label in names:
             return label
@@ -141,6 +163,53 @@ class LabelReader:
                 f"label is none of the {len(names)} label_names and no place in them", label
             )
         return names[int(label)]
+
+    def mapped(self, label: str) -> str | None:
+        """The label by `label_map`; None where that has no such key."""
+        if label in self._source.label_map:
+            self.unmatched.discard(label)
+            return self._source.label_map[label]
+        if label in self._map:
+            key, new = self._map[label]
+            self.unmatched.discard(key)
+            return new
+        return None
+
+    def kind(self, kind: str | int) -> str:
+        """The name of a span's type: by `label_map`, a number by `label_names`, else as it is written.
+
+        Raises:
+            Refused: A number is no place in `label_names`, or nothing is left of the name.
+        """
+        text = str(kind).strip()
+        name = tidy(text)
+        if (mapped := self.mapped(text) or self.mapped(name)) is not None:
+            name = tidy(mapped)
+        elif name.isascii() and name.isdigit():
+            name = self.renamed(name)
+        elif name != text:
+            self.mended.append((TIDIED, text, f"{text!r} as {name!r}"))
+        if not name:
+            raise Refused("a span without a type", kind)
+        return whole(name)
+
+    def label_in(self, value: Any) -> str:
+        """The one label of a cell.
+
+        Raises:
+            Refused: There is none, or several; with the whole cell as what was received.
+        """
+        with _received(value):
+            return self.label(self.one(value))
+
+    def labels_in(self, value: Any) -> list[str]:
+        """The labels of a multi-label cell, each once, by the alphabet.
+
+        Raises:
+            Refused: It has something that is no label; with the whole cell as what was received.
+        """
+        with _received(value):
+            return sorted({self.label(item) for item in self.several(value)})
 
     def one(self, value: Any) -> Any:
         """The one item of a list, where a list came for a single label.
@@ -155,19 +224,28 @@ class LabelReader:
                 raise Refused(rule, value, "Set task.multi_label: true.")
             self.mended.append((FLAGGED, plain(value), ""))
             return flags[0]
-        if isinstance(value, str) and value.lstrip().startswith(("['", '["')):
-            items: Any = list_in(value)
-            if items is not None and len(items) == 1:
-                self.mended.append((LIST_AS_TEXT, value, ""))
-        else:
-            items = value
+        items = self._listed(value) if isinstance(value, str) else value
+        if items == [] and isinstance(value, str):
+            raise Refused("no label", value)
         if not isinstance(items, list) or not items:
             return value
         if len(items) > 1:
             raise Refused(
                 "several labels where one is expected", value, "Set task.multi_label: true."
             )
+        if isinstance(value, str):
+            self.mended.append((LIST_AS_TEXT, value, ""))
         return items[0]
+
+    def _listed(self, text: str) -> list[str] | None:
+        """The items of a list, set or tuple that was written as text where one label is expected.
+
+        Several numbers may be a class by themselves, such as a range: (0, 10).
+        """
+        if text.strip() in self._source.label_map or (items := list_in(text)) is None:
+            return None
+        is_list = is_written_list(text) if len(items) < 2 else has_quoted_items(text)
+        return items if is_list else None
 
     def several(self, value: Any) -> Sequence[Any]:
         """The items of a multi-label cell.
@@ -200,18 +278,52 @@ class LabelReader:
         return self._places(value) if self._is_vector(value) else value
 
     def _is_vector(self, items: list[Any]) -> bool:
-        """Whether a list has a 0 or 1 for each label: a list of labels names none twice."""
+        """Whether a list has a 0 or 1 for each label: a list of labels names none twice.
+
+        Without names 0 and 1 may be a vector of two places or two labels. All rows of the source say
+        which (see `check`); until then they are labels.
+        """
         flags = [plain(item) for item in items if not isinstance(item, list | dict)]
         if len(items) < 2 or len(flags) < len(items) or not set(flags) <= {*_ON, *_OFF}:
+            self._lists["labels"] += any(flags) or len(flags) < len(items)
             return False
-        named = len(items) == len(self._source.label_names)
-        self._vectors |= named or len(set(flags)) < len(flags)
-        return self._vectors
+        if len(items) == len(self._source.label_names):
+            return True
+        if len(set(flags)) < len(flags):
+            self._lists["vectors"] += 1
+            return True
+        self._lists["either"] += 1
+        if not self._source.label_names:
+            self.mended.append((ZERO_AND_ONE, received(items), ""))
+        return False
+
+    def check(self, name: str, first: str) -> None:
+        """Refuses a source whose lists of 0 and 1 were read as labels, though its rows say otherwise.
+
+        They are vectors, wherever they stand, if no cell lists other labels, or fewer do than cells that
+        can only be vectors.
+
+        Args:
+            name: The source's, for messages.
+            first: Where the first of them is.
+
+        Raises:
+            DataError: It is such a source.
+        """
+        count, labels, vectors = (self._lists[key] for key in ("either", "labels", "vectors"))
+        if count and not self._source.label_names and (not labels or vectors > labels):
+            raise DataError(
+                f"{name}: {VECTOR}: {count} cells list 0 and 1 (first: {first})"
+                + (
+                    f", {vectors} list one of them twice, {labels} list labels." if vectors else "."
+                ),
+                NAMES,
+            )
 
     def _places(self, flags: list[Any]) -> list[str]:
         names = self._source.label_names
         if not names:
-            raise Refused("labels are a vector of 0 and 1 without names", flags, NAMES)
+            raise Refused(VECTOR, flags, NAMES)
         if len(names) != len(flags):
             raise Refused(
                 f"a vector of {len(flags)} places for {len(names)} label_names", flags, NAMES
@@ -249,6 +361,17 @@ class LabelReader:
                 fix = "Set the source's `decimal: ','` if its numbers have a decimal comma."
             raise Refused("label is not a number", value, fix)
         return score
+
+
+@contextmanager
+def _received(cell: Any) -> Iterator[None]:
+    """Tells of the whole list where an item of it is refused: a null by itself shows nothing."""
+    try:
+        yield
+    except Refused as refused:
+        if isinstance(cell, list):
+            refused.value = cell
+        raise
 
 
 def _marked(value: Any) -> list[str] | None:
@@ -302,10 +425,10 @@ def cell(values: Mapping[str, Any], column: str) -> Any:
     """A row's cell.
 
     Raises:
-        Refused: The row has no such column.
+        NoColumn: The row has no such column.
     """
     if column not in values:
-        raise Refused(f"no column {column!r}", ", ".join(map(str, values)))
+        raise NoColumn(column, values)
     return values[column]
 
 

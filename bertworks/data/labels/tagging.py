@@ -69,10 +69,14 @@ class Tagged:
         Raises:
             Refused: They do not fit together, or a tag is of no known scheme.
         """
-        tokens, tags = self._pair(values)
-        if len(tokens) != len(tags):
-            raise Refused(f"{len(tokens)} tokens but {len(tags)} tags", " ".join(tokens))
-        named = [self._tag(tag) for tag in tags]
+        if (found := self._from_spans(values)) is not None:
+            tokens, tags = found
+            named = [self._labels.mapped(tag) or tag for tag in tags]
+        else:
+            tokens, tags = self._pair(values)
+            if len(tokens) != len(tags):
+                raise Refused(f"{len(tokens)} tokens but {len(tags)} tags", " ".join(tokens))
+            named = [self._tag(tag) for tag in tags]
         cleaned = [clean_text(whole(token), self._clean) for token in tokens]
         try:
             # A word that becomes empty goes together with its tag: the two stay aligned. If it began
@@ -95,20 +99,27 @@ class Tagged:
             raise Refused("no tokens", "")
         return [whole(word) for word, _ in kept], iob2
 
+    def _from_spans(self, values: Mapping[str, Any]) -> tuple[list[str], list[str]] | None:
+        """Words and tags of a text with marked spans; None where the row has words and tags."""
+        columns = self._columns
+        if _are_texts(values.get(columns.tokens)) and values.get(columns.tags) is not None:
+            return None
+        marked = text_and_spans(values, columns.text, columns.label)
+        if marked is None:
+            return None
+        text, spans = marked
+        words = words_of(values, text)
+        named = [span._replace(kind=self._labels.kind(span.kind)) for span in spans]
+        found = tagged(words, text, named)
+        self._labels.mended.append((SPANS, "", ""))
+        if len(found[0]) > len(words):
+            whole_ones = {text[word.start : word.end] for word in words}
+            piece = next((one for one in found[0] if one not in whole_ones), "")
+            self._labels.mended.append((CUT_WORDS, text, repr(piece)))
+        return found
+
     def _pair(self, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
         columns = self._columns
-        tokens, tags = values.get(columns.tokens), values.get(columns.tags)
-        if not _are_texts(tokens) or tags is None:
-            spans = text_and_spans(values, columns.text, columns.label)
-            if spans is not None:
-                self._labels.mended.append((SPANS, "", ""))
-                words = words_of(values, spans[0])
-                found = tagged(words, *spans)
-                if len(found[0]) > len(words):
-                    whole_ones = {spans[0][word.start : word.end] for word in words}
-                    piece = next((one for one in found[0] if one not in whole_ones), "")
-                    self._labels.mended.append((CUT_WORDS, spans[0], repr(piece)))
-                return found
         tokens, tags = cell(values, columns.tokens), cell(values, columns.tags)
         for column, value in ((columns.tokens, tokens), (columns.tags, tags)):
             if isinstance(value, list) and value:

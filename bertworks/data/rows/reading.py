@@ -16,7 +16,7 @@ from bertworks.data.formats.columns import Refusal, missing_column, one_hot_fix
 from bertworks.data.formats.json_tables import path_to_rows
 from bertworks.data.formats.nested import names_inside
 from bertworks.data.formats.rows import format_of, read_rows
-from bertworks.data.labels.labels import UNDECODABLE, Refused
+from bertworks.data.labels.labels import UNDECODABLE, ZERO_AND_ONE, NoColumn, Refused
 from bertworks.data.rows.mapping import Mapper
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.data.rows.values import plain
@@ -78,6 +78,7 @@ class Reader:
     sources: list[SourceRows] = field(default_factory=list)
     unmatched: list[Unmatched] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    _first_either: str = ""
     _encodings: dict[str, Likely] = field(default_factory=dict)
 
     def examples(self, sources: Sequence[Source]) -> Iterator[Found]:
@@ -85,14 +86,15 @@ class Reader:
 
         Raises:
             SourceError: A source cannot be fetched, or is not what was pinned.
-            DataError: A source has no rows, lacks a column, or its filter lets nothing through.
+            DataError: A source has no rows, lacks a column or names for its vectors of 0 and 1, or its
+                filter lets nothing through.
         """
         if not sources:
             return
         what = "reading rows" if self.part == "data" else "reading the corpus"
         with progress.stage(what, unit="rows") as stage:
             for source in sources:
-                before, filtered = self.read, self.filtered
+                before, filtered, self._first_either = self.read, self.filtered, ""
                 mapper = Mapper(source, self.task, self.clean, self.separator, masked(source.uri))
                 with fetch(source.uri, source.sha256, self.folder) as files:
                     gave_nothing: list[_Nothing] = []
@@ -100,6 +102,7 @@ class Reader:
                         for found in self._file(file, source, mapper, gave_nothing):
                             stage.advance()
                             yield found
+                    mapper.labels.check(masked(source.uri), self._first_either)
                     if gave_nothing and len(gave_nothing) == len(files):
                         raise _why_empty(gave_nothing, source, mapper)
                     self.notices += _told(gave_nothing, len(files), source, self._setting)
@@ -134,6 +137,7 @@ class Reader:
             return
         counts: Counter[str] = Counter()
         columns: dict[str, object] = {}
+        lacking: Counter[str] = Counter()
         tally = self.log.tally
         format_ = format_of(file, source)
         mapper.begin(format_)
@@ -158,6 +162,8 @@ class Reader:
                 example = mapper.example(values)
             except Refused as refused:
                 counts["refused"] += 1
+                if isinstance(refused, NoColumn):
+                    lacking[refused.column] += 1
                 mapper.mended()
                 fix = refused.fix
                 textual = format_ != "parquet" and source.encoding == "utf-8"
@@ -166,12 +172,17 @@ class Reader:
                 self._refuse(file, row.number, refused.rule, refused.value, fix)
                 continue
             for kind, value, detail in mapper.mended():
+                if kind is ZERO_AND_ONE and not self._first_either:
+                    self._first_either = f"{file.name} row {row.number}: {value!r}"
                 tally.add(kind, file.name, row.number, value, detail)
             counts["good"] += 1
             self.read += 1
             yield Found(example, source, file.name, row.number)
         if not counts["good"]:
-            _check_columns(file, source, mapper, columns, counts.total() == 1)
+            # A rule that most rows break tells more than a column that only a few others lack.
+            if 2 * lacking.total() >= counts["refused"]:
+                needed = [column for column, _ in lacking.most_common()] or mapper.needed
+                _check_columns(file, source, needed, columns, counts.total() == 1)
             if not counts["refused"]:
                 nothing = _Nothing(file.name, size, counts["filtered"], counts["left_out"])
                 gave_nothing.append(nothing)
@@ -210,14 +221,14 @@ class _Nothing:
 
 
 def _check_columns(
-    file: Fetched, source: Source, mapper: Mapper, columns: Mapping[str, Any], alone: bool
+    file: Fetched, source: Source, needed: Sequence[str], columns: Mapping[str, Any], alone: bool
 ) -> None:
-    """Raises when a file gave nothing as it lacks a column; columns have a value each.
+    """Raises when a file gave nothing as it lacks a needed column; columns have a value each.
 
     `alone` says whether they are those of a single row, which may hold all the others.
     """
     known = {*columns, *source.constants}
-    missing = next((column for column in mapper.needed if column not in known), None)
+    missing = next((column for column in needed if column not in known), None)
     if columns and missing is not None:
         hint = _where_rows_stand(file, columns) if alone else ""
         if str(columns.get(source.columns.text, "")).startswith("__label__"):

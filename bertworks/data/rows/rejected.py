@@ -11,7 +11,7 @@ from typing import Any
 
 from bertworks.contracts.examples import CHANGED
 from bertworks.data.rows.tally import Tally
-from bertworks.data.rows.values import plain
+from bertworks.data.rows.values import received
 from bertworks.errors import DataError
 from bertworks.storage.artifacts import write_json
 
@@ -63,7 +63,7 @@ class RejectedLog:
         self.rules[rule] += 1
         if fix:
             self._fixes.setdefault(rule, fix)
-        text = (value if isinstance(value, str) else plain(value))[:_VALUE_LENGTH]
+        text = received(value)[:_VALUE_LENGTH]
         self._first.setdefault(rule, f"{file} row {row}: {text[:_SHOWN_LENGTH]!r}")
         entry = {"file": file, "row": row, "rule": rule, "value": text}
         # ASCII: the value may hold what no encoding can write.

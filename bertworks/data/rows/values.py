@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -20,7 +21,13 @@ _FLOAT = re.compile(r"^([+-]?(?:0|[1-9]\d*))\.0*$", re.ASCII)
 _NUMBER = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$", re.ASCII)
 _COMMA = re.compile(r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?(?:[eE][+-]?\d+)?$", re.ASCII)
 _LIST = re.compile(r"^([\[({])(.*)([\])}])$", re.DOTALL)
-_ARRAY = re.compile(r"^array\((\[.*\])(?:,\s*dtype=[\w'<>]+)?\)$", re.DOTALL)
+# As Python writes what is no list: array([0, 1], dtype=int8), set(), frozenset({'a'}), dict_keys(['a']).
+_NAMED = re.compile(
+    r"^(?:array|list|tuple|set|frozenset|deque|dict_keys|dict_values)"
+    r"\(\s*([\[({].*[\])}])?(?:,\s*(?:dtype|maxlen)=[\w'<>]+)?\s*\)$",
+    re.DOTALL,
+)
+_NUMBERS = re.compile(r"^\s*[+-]?[\d.]+\s*(?:,\s*[+-]?[\d.]+\s*)*,?\s*$", re.ASCII)
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
 _ITEM = re.compile(
     r"""\s*(?:b|u|np\.str_\()?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"\[\](){}]+))\)?\s*(,|$|(?=\s|['"]))"""
@@ -51,6 +58,15 @@ def plain(value: Any) -> str:
     if (found := _FLOAT.match(text)) is not None:
         return "0" if found[1] in ("-0", "+0") else found[1]
     return text.lower() if text in ("True", "False", "TRUE", "FALSE") else text
+
+
+def received(value: Any) -> str:
+    """A cell as a message shows it: texts as they are, all else as JSON has it, null included."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return plain(value)
 
 
 def is_missing(value: Any) -> bool:
@@ -117,18 +133,43 @@ def number(value: Any, decimal: str = ".") -> float | None:
     return result if math.isfinite(result) else None
 
 
+def is_written_list(text: str) -> bool:
+    """Whether a text that `list_in` reads can be nothing but a list of one item, or of none.
+
+    A label may have brackets of its own, as [PAD] and {name} have; quotes, or numbers, inside and the
+    names of Python's types show that a program wrote it.
+    """
+    inside = text.strip()[1:-1].strip()
+    alone = text.strip() != "{}" if not inside else _NUMBERS.match(inside) is not None
+    return alone or has_quoted_items(text)
+
+
+def has_quoted_items(text: str) -> bool:
+    """Whether a text that `list_in` reads has quotes around its items, or the name of a type before."""
+    stripped = text.strip()
+    return _NAMED.match(stripped) is not None or stripped[1:].lstrip().startswith(("'", '"'))
+
+
+def _is_tuple(inside: str) -> bool:
+    """Whether parentheses hold nothing, or numbers with commas, as no remark does."""
+    return not inside or ("," in inside and _NUMBERS.match(inside) is not None)
+
+
 def list_in(text: str) -> list[str] | None:
     """The items of a list that was written as text; None where it is no list.
 
-    Reads what Python, JSON, NumPy and PostgreSQL write: ['a', 'b'], ["a"], ['a' 'b'], [0 1], {a,b}.
+    Reads what Python, JSON, NumPy and PostgreSQL write, of sets and tuples too: ['a', 'b'], ["a"],
+    ['a' 'b'], [0 1], {a,b}, ('a',), (0, 1), set(), frozenset({'a'}).
     """
     stripped = text.strip()
-    if (array := _ARRAY.match(stripped)) is not None:
-        stripped = array[1]
+    if (named := _NAMED.match(stripped)) is not None:
+        if named[1] is None:
+            return []
+        stripped = named[1]
     if (found := _LIST.match(stripped)) is None or _CLOSING[found[1]] != found[3]:
         return None
     opening, inside = found[1], found[2].strip()
-    if opening == "(" and not inside.startswith(("'", '"')):
+    if opening == "(" and not inside.startswith(("'", '"')) and not _is_tuple(inside):
         return None  # words in parentheses
     if not inside:
         return []
@@ -139,6 +180,11 @@ def list_in(text: str) -> list[str] | None:
         if (item := _ITEM.match(inside, place)) is None or item.end() == place:
             return None
         quoted = item[1] if item[1] is not None else item[2]
+        ends = item[4] == "," or item.end() == len(inside)
+        if opening != "[" and not ends:
+            return None  # NumPy alone writes items without commas
+        if opening == "(" and quoted is None and number(item[3]) is None:
+            return None
         items.append(_ESCAPE.sub(r"\1", quoted) if quoted is not None else item[3])
         place = item.end()
     if opening == "{" and any(":" in item for item in items):

@@ -26,8 +26,7 @@ class LabelsTarget(Target):
         """`labels`, of one column or of columns of 0 and 1."""
         if columns.one_hot:
             return {"labels": reader.one_hot(values)}
-        several = reader.several(reader.cell(values, columns.label))
-        return {"labels": sorted({reader.label(item) for item in several})}
+        return {"labels": reader.labels_in(reader.cell(values, columns.label))}
 
     def field(self) -> tuple[str, pa.DataType]:
         """A list of texts."""

@@ -54,7 +54,7 @@ class Understanding(Tagging):
     def example(self, reader: Any, columns: Any, values: Mapping[str, Any]) -> Example:
         """Words, and their frame."""
         tokens, tags = reader.words_and_tags(values)
-        intent = reader.labels.label(reader.labels.one(reader.labels.cell(values, columns.label)))
+        intent = reader.labels.label_in(reader.labels.cell(values, columns.label))
         made = {"tokens": tokens, "frame": self.target.of_source({"label": intent, "tags": tags})}
         if "context" in self.form.columns:
             made["context"] = reader.text_before(values, columns.context)
