@@ -213,3 +213,30 @@ def test_remote_places_that_cannot_be_read(ingest):
     )
     assert "secret" not in str(error)
     assert "k1" not in str(error)
+
+
+@pytest.mark.parametrize(("good", "said"), [(0, "of the 0"), (1, "of the 1"), (9, "of the 9")])
+def test_refusals_are_told_where_hardly_a_row_is_left_whatever_the_limit(
+    tmp_path, ingest, good, said
+):
+    rows = "".join(f"text {n},a\n" for n in range(good)) + "text,a,more\n" * 60
+    (tmp_path / "a.csv").write_text("text,label\n" + rows)
+    with pytest.raises(DataError, match=f"60 of {60 + good} rows .* were rejected") as raised:
+        ingest([{"uri": "a.csv"}], max_rejected=1.0, validation=0.01, test=0.01)
+    message = raised.value.message
+    assert said in message and "2 columns expected, 3 found" in message
+    assert f"a.csv row {good + 2}: " in message and "duplicates" not in message
+    assert "mend the data" in raised.value.fix
+
+
+def test_a_split_without_rows_tells_how_many_were_rejected(tmp_path, ingest):
+    rows = "".join(f"text {n},a\n" for n in range(9)) + "text,a,more\n" * 3
+    (tmp_path / "a.csv").write_text("text,label\n" + rows)
+    with pytest.raises(DataError, match="9 rows in all beside 3 that were rejected"):
+        ingest([{"uri": "a.csv"}], max_rejected=1.0, validation=0.01, test=0.01)
+
+
+def test_few_refusals_do_not_hide_that_rows_repeat(tmp_path, ingest):
+    (tmp_path / "a.csv").write_text("text,label\n" + "same,a\n" * 60 + "same,a,more\n" * 3)
+    with pytest.raises(DataError, match="59 are duplicates, .* labels, 3 were rejected"):
+        ingest([{"uri": "a.csv"}], max_rejected=1.0)

@@ -81,7 +81,7 @@ def write_examples(
                 label_rows.update(handler.target.counted(row[handler.target.column]))
                 take(split, row)
     rows = {split: writer.rows for split, writer in writers.items()}
-    _check_rows(rows, counts, reader.read, data)
+    _check_rows(rows, counts, reader, data)
     info = Examples(
         task=task,
         rows=rows,
@@ -165,30 +165,45 @@ def _official_id(identity: str, repeats: Counter[str]) -> str:
     return identity if number == 1 else content_id(identity, str(number))
 
 
-def _check_rows(rows: dict[str, int], counts: Counter[str], read: int, data: Data) -> None:
-    total = sum(rows.values())
-    if total <= 1 < read:
+def _check_rows(rows: dict[str, int], counts: Counter[str], reader: Reader, data: Data) -> None:
+    total, read, rejected = sum(rows.values()), reader.read, reader.rejected
+    empty = next((split for split in SPLITS if not rows[split]), None)
+    if empty is None:
+        return
+    if total <= 1 < read - rejected and 2 * rejected < read:
         raise DataError(
             f"Of {read} rows only {total} distinct row{'s' if total != 1 else ''} with one label "
             f"remained: {counts['duplicates']} are duplicates, {counts['conflicts']} carry "
-            "conflicting labels.",
+            f"conflicting labels{f', {rejected} were rejected' if rejected else ''}.",
             "Check that data.sources[].columns.text names the text and not a constant column. Rows that "
             "do not agree are settled by `data.conflicting_labels: majority`, scores by "
             "`data.repeated_scores: mean`.",
         )
-    for split in SPLITS:
-        if not rows[split]:
-            raise no_rows_in(split, total, data)
+    if rejected and 2 * rejected >= read:
+        raise _too_many_rejected(empty, total, reader)
+    raise no_rows_in(empty, total, data, rejected)
 
 
-def no_rows_in(split: str, total: int, data: Data) -> DataError:
-    """The error for a split that has none of the rows."""
+def _too_many_rejected(split: str, total: int, reader: Reader) -> DataError:
+    """The error for a split that has no rows as most were rejected, whatever data.max_rejected says."""
+    advice = reader.log.advice()
+    return DataError(
+        f"{reader.rejected} of {reader.read} rows of data.sources were rejected, and of the {total} "
+        f"distinct others none is in the {split} split. {reader.log.told()}",
+        f"{advice}{' ' if advice else ''}Look at that file, then mend the data or the source's "
+        "settings.",
+    )
+
+
+def no_rows_in(split: str, total: int, data: Data, rejected: int = 0) -> DataError:
+    """The error for a split that has none of the rows, beside those that were rejected."""
     shares = f"data.validation = {data.validation}, data.test = {data.test}"
     more = "Give more rows, "
     if total < LEAST_ROWS:
         more = f"Give more rows (some hundred a label are a beginning, {LEAST_ROWS} in all the least), "
     change = "lower data.validation and data.test" if split == "train" else f"raise data.{split}"
     return DataError(
-        f"The {split} split has no rows: {total} row{'' if total == 1 else 's'} in all, {shares}.",
+        f"The {split} split has no rows: {total} row{'' if total == 1 else 's'} in all"
+        f"{f' beside {rejected} that were rejected' if rejected else ''}, {shares}.",
         f"{more}{change}, or give a source with `split: {split}`.",
     )

@@ -22,6 +22,7 @@ LEFT_OUT = (CONFLICT, RATED)
 
 _VALUE_LENGTH = 200
 _SHOWN_LENGTH = 60
+_SHOWN_RULES = 3
 
 
 class RejectedLog:
@@ -82,21 +83,28 @@ class RejectedLog:
         """
         if not read or rejected <= limit * read:
             return
-        top = [(rule, count) for rule, count in self.rules.most_common(4) if rule not in LEFT_OUT]
         raise DataError(
             f"{rejected} of {read} rows of {what} were rejected ({rejected / read:.1%}), which is "
-            f"more than data.max_rejected = {limit:.1%}. Rules: "
-            + "; ".join(f"{rule} ({count}, first {self._first[rule]})" for rule, count in top[:3])
-            + f". The rejected rows are in {self.keep()}",
+            f"more than data.max_rejected = {limit:.1%}. {self.told()}",
             (f"{self.advice()} " if self.advice() else "")
             + "Look at that file, then mend the data or the source's settings, or raise "
             "data.max_rejected.",
         )
 
+    def told(self) -> str:
+        """The most frequent rules, the first row of each, and where the rejected rows are kept."""
+        rules = "; ".join(
+            f"{rule} ({self.rules[rule]}, first {self._first[rule]})" for rule in self._top()
+        )
+        return f"Rules: {rules}. The rejected rows are in {self.keep()}"
+
     def advice(self) -> str:
         """The settings that mend the most frequent rules; "" where none does."""
-        top = [rule for rule, _ in self.rules.most_common(4) if rule not in LEFT_OUT][:3]
-        return " ".join(self._fixes[rule] for rule in top if rule in self._fixes)
+        return " ".join(self._fixes[rule] for rule in self._top() if rule in self._fixes)
+
+    def _top(self) -> list[str]:
+        most = self.rules.most_common(_SHOWN_RULES + len(LEFT_OUT))
+        return [rule for rule, _ in most if rule not in LEFT_OUT][:_SHOWN_RULES]
 
     def first(self, rule: str) -> str:
         """The first row that broke a rule: its file, its number and the beginning of its value."""
