@@ -9,21 +9,28 @@ from collections.abc import Iterable
 _SHOWN = 3
 # Letters of Greek and Cyrillic that look like Latin ones (a small part of Unicode's confusables).
 _LATIN = str.maketrans(
-    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαρυν",
-    "ABESIJKMHOPCTXYaesijopcyxdqwhABEZHIKMNOPTYXoapuv",
+    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαρυνıİ",
+    "ABESIJKMHOPCTXYaesijopcyxdqwhABEZHIKMNOPTYXoapuviI",
+)
+# Hyphens, dashes and the minus sign.
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58"), "-")
+# Marks that show nothing by themselves: they choose a form of the character before, or join two.
+_SELECTORS = dict.fromkeys(
+    (0x034F, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 )
 
 
 def appearance(name: str) -> str:
     """What a name looks like: equal for names that a reader cannot tell apart.
 
-    Width, composition, invisible characters, kinds of spaces, and letters of other scripts that look
-    like Latin ones make no difference.
+    Width, composition, invisible characters, kinds of spaces and dashes, variants of one character, the
+    dot of an i, and letters of other scripts that look like Latin ones make no difference.
     """
     if name.isascii():
         return " ".join(name.split())
-    text = unicodedata.normalize("NFKC", name)
+    text = unicodedata.normalize("NFKC", name.translate(_SELECTORS).translate(_DASHES))
     text = "".join(one for one in text if unicodedata.category(one) != "Cf").translate(_LATIN)
+    text = text.replace("i\u0307", "i")  # what a small İ is made of
     return " ".join(text.split())
 
 

@@ -236,3 +236,37 @@ def test_labels_that_all_stand_in_quotes_are_told(tmp_path, ingest):
 def test_quotes_alone_and_quoted_others_are_labels_of_their_own():
     assert look_alikes(["''", "``", '"', "'s"]) == []
     assert look_alikes(['"1', "1.0"]) == [['"1', "1.0"]]
+
+
+@pytest.mark.parametrize(
+    "alike",
+    [
+        ["\u2764", "\u2764\ufe0f"],
+        ["a-b", "a\u2013b", "a\u2011b", "a_b"],
+        ["1-2", "1\u20132"],
+        ["-1", "\u22121"],
+        ["pos", "pos.", "pos;", ", pos"],
+        ["neg", "neg;", "Neg:"],
+        ["i", "\u0131", "\u0130", "I", "i\u0307"],
+        ["\u845b", "\u845b\U000e0100"],
+    ],
+)
+def test_labels_that_differ_in_a_mark_or_a_dot_look_alike(alike):
+    assert look_alikes([*alike, "other"]) == [sorted(alike)]
+
+
+def test_labels_that_differ_in_what_is_read_do_not_look_alike():
+    for apart in (["c", "c#", "c++"], [".net", "net"], ["yes", "yes!", "yes?"], ["+", "-", "--"],
+                  ["\u2764", "\u2665"], ["\U0001f44d", "\U0001f44d\U0001f3fd"]):  # fmt: skip
+        assert look_alikes(apart) == []
+
+
+def test_labels_that_differ_in_a_selector_are_told_with_it(tmp_path, ingest):
+    labels = ["\u2764", "\u2764\ufe0f", "sad"]
+    rows = [{"text": f"t {n}", "label": labels[n % 3]} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = ingest([{"uri": "a.jsonl"}])
+    assert "2 labels are nearly the same" in told(done)
+    assert "U+FE0F VARIATION SELECTOR-16" in told(done)
+    merged = {"uri": "a.jsonl", "label_map": {"\u2764\ufe0f": "\u2764"}}
+    assert "nearly the same" not in told(ingest([merged], out="merged"))

@@ -19,6 +19,7 @@ _GAPS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _LETTERS = re.compile(r"[^\W\d_]")
 _SEPARATORS = "|,;/+ "
 _QUOTES = "\"'`´‘’‚“”„«»‹›"
+_STRAY_BEFORE, _STRAY_BEHIND = ",;: ", ".,;: "  # a dot before may belong to a name, as in .net
 _SHOWN = 5
 _LONGEST_NUMBER = 28  # digits that a Decimal keeps
 
@@ -98,7 +99,7 @@ def label_notices(
 
 
 def look_alikes(labels: Iterable[str]) -> list[list[str]]:
-    """Groups of labels that differ only in how they look: case, gaps, stray quotes, like letters, …"""
+    """Groups of labels that differ only in how they look: case, gaps, stray marks, like letters, …"""
     groups: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         groups[_skeleton(label)].append(label)
@@ -145,5 +146,6 @@ def _skeleton(label: str) -> str:
     if len(text) < _LONGEST_NUMBER and number(text) is not None:
         return str(Decimal(text).normalize() + 0)  # exact: 2.50 is 2.5, and 01 may be 1
     if _LETTERS.search(text) is None:
-        return label
+        return text
+    text = text.lstrip(_STRAY_BEFORE).rstrip(_STRAY_BEHIND).strip() or text
     return _GAPS.sub(" ", text.casefold()).strip()
