@@ -149,7 +149,7 @@ def test_what_is_asked_is_reached_on_the_rows_that_chose(
         assert right[kept].mean() >= asked
         assert all(right[sure >= one].mean() < asked for one in np.unique(sure) if one < least)
     refused = fitting.least_scope(sure, asked)
-    assert (sure < refused).mean() <= asked
+    assert (sure < refused).mean() <= asked + 1e-9
 
 
 def test_rows_that_are_out_of_scope_are_never_confident() -> None:

@@ -28,7 +28,7 @@ ROWS = {  # name: rows read, rows kept, labels
     "faq": (503, 497, []),
     "topics": (15452, 5381, ["abbreviation", "description", "entity", "number", "person", "place"]),
     "sentiment-zh": (35123, 17361, ["negative", "positive"]),
-    "turns": (4146, 4146, [*(f"B-{slot}" for slot in sorted([*SLOTS, "mention.address"])),
+    "turns": (5497, 5497, [*(f"B-{slot}" for slot in sorted([*SLOTS, "mention.address"])),
                            *(f"I-{slot}" for slot in SLOTS), "O",
                            *(f"intent:{intent}" for intent in INTENTS)]),
 }  # fmt: skip
