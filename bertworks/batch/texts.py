@@ -21,6 +21,7 @@ from bertworks.batch.rows import (
     json_records,
     read_records,
 )
+from bertworks.data.formats.csv_rows import SPANS_LINES
 from bertworks.data.formats.nested import reached
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.values import is_blank
@@ -30,6 +31,7 @@ from bertworks.tasks import form_of
 from bertworks.tasks.forms import form_named
 from bertworks.tasks.forms.form import RowForm
 
+_PLAIN_QUOTES = "If quotes are plain text there, give the texts one a line in a .txt file."
 ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
 
 
@@ -163,8 +165,8 @@ def _file(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow
         words = form.form.pretokenized
         for number, record in enumerate(read_records(file, tally, words, followed), 1):
             yield record if isinstance(record, BadRow) else columns.given(record, number)
-        for kind in tally.counts:
-            print(tally.text(kind), file=sys.stderr)
+        for line in guessed(tally):
+            print(line, file=sys.stderr)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{file} is not UTF-8: {error}.",
@@ -178,6 +180,13 @@ def _file(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow
         raise DataError(
             f"{file} cannot be read: {error.strerror or error}.", "Check the path and its rights."
         ) from None
+
+
+def guessed(tally: Tally) -> Iterator[str]:
+    """What was guessed while reading, in lines; there are no settings of a source to advise."""
+    for kind in sorted(tally.counts, key=lambda kind: kind.level != "warning"):
+        advice = f". {_PLAIN_QUOTES}" if kind is SPANS_LINES else ""
+        yield f"{kind.level}: {tally.text(kind)}{advice}"
 
 
 def _good_and_bad(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow]:

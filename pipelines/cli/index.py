@@ -132,6 +132,7 @@ def read(
     Raises:
         DataError: The file has no documents, has no such column, or too many rows are refused.
     """
+    from bertworks.batch.texts import guessed
     from bertworks.data.rows.reading import Reader
     from bertworks.data.rows.rejected import RejectedLog
     from bertworks.spec import Clean, Columns, Source
@@ -150,6 +151,10 @@ def read(
                 yield Document(str(name), found.example["text"])
         except DataError as error:
             raise DataError(error.message, _in_options(error)) from None
+        for line in guessed(log.tally):
+            typer.echo(line, err=True)
+        for notice in reader.notices:
+            typer.echo(notice.line(), err=True)
         if not reader.rejected:
             return
         rules = "; ".join(

@@ -61,6 +61,22 @@ def test_what_cannot_be_decided_is_asked(reviews: str, monkeypatch: pytest.Monke
     assert "as you said" in Path("agent.yaml").read_text()
 
 
+def test_rows_that_a_stray_quote_may_have_swallowed_are_told(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pos", "neg"):
+        rows = [
+            f"{text.replace(',', '')} {n}" for n, text in enumerate(texts(100, seed=ord(name[0])))
+        ]
+        if name == "pos":
+            rows[3], rows[58] = f'"{rows[3]}', f'{rows[58]}"'
+        Path(f"{name}.csv").write_text("\n".join(["text", *rows]))
+    done = RUNNER.invoke(app, ["init", "pos.csv", "neg.csv", "--yes"], catch_exceptions=False)
+    shown = " ".join(done.output.split())
+    assert "2 files, 145 rows" in shown and "? read" in shown
+    assert "1 quoted cells take 56 lines" in shown and "pos.csv row 5" in shown
+    assert str(tmp_path) not in Path("agent.yaml").read_text()
+
+
 def test_nobody_is_asked_with_yes(reviews: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(init_cli, "_is_terminal", lambda: True)
     done = RUNNER.invoke(app, ["init", reviews, "--yes"], catch_exceptions=False)

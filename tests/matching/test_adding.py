@@ -169,6 +169,21 @@ def test_a_column_is_named_by_this_command_s_options(versions, tmp_path):
     assert done.exit_code == 0 and "2 documents added" in done.output
 
 
+def test_documents_that_a_stray_quote_may_have_swallowed_are_told(versions, tmp_path):
+    place = copied(versions, tmp_path)
+    (tmp_path / "more.csv").write_text(
+        'text\n"a film\na good film\na bad film\na story"\nthe film\n'
+    )
+    done = CliRunner().invoke(app, ["index", "add", str(place), str(tmp_path / "more.csv")])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "2 documents added" in done.output
+    assert "warning: 1 quoted cells take 4 lines" in done.output
+    assert "one a line in a .txt file" in done.output and "source's" not in done.output
+    (tmp_path / "more.txt").write_text((tmp_path / "more.csv").read_text())
+    done = CliRunner().invoke(app, ["index", "add", str(place), str(tmp_path / "more.txt")])
+    assert "warning" not in done.output and INDEX.read(place).documents == 4 + 2 + 5
+
+
 def test_a_server_that_follows_the_store_finds_what_was_added(versions, tmp_path):
     root = tmp_path / "root"
     store = versions.store(str(root / "models"), bundle(versions))

@@ -138,6 +138,19 @@ def test_what_was_guessed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "2 rows hold a quote that is not closed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("last", ["a film", "a film, said he"])
+def test_lines_that_a_quote_may_have_swallowed_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], last: str
+) -> None:
+    lines = [f"a film {n},user{n}" for n in range(100)]
+    lines[3], lines[58] = f'"{lines[3]}', f'{last}",user58'
+    found = rows_of(written(tmp_path, "two.csv", "\n".join(["text,author", *lines])))
+    said = capsys.readouterr().err
+    assert len(found) == (45 if "," in last else 100)
+    assert ("warning: 1 quoted cells take 56 lines" in said) is ("," in last)
+    assert ("one a line in a .txt file" in said) is ("," in last)
+
+
 @pytest.mark.parametrize("odd", ["\u2028", "\x0c", "\x85", "\x1e"])
 def test_only_newlines_end_a_line(tmp_path: Path, odd: str) -> None:
     text = f"one{odd}text"

@@ -7,6 +7,8 @@ import io
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bertworks.data.formats.columns import Refusal, Row
 from bertworks.data.formats.rows import read_rows
@@ -73,6 +75,80 @@ def test_two_stray_quotes_that_look_like_one_cell_are_seen_by_the_labels(tmp_pat
     assert texts(found) == [row[0] for row in made]
     assert names(tally) == {"stray_quote": 1}
     assert "row 6" in tally.notices()[0].text and "`quote: ''`" in tally.notices()[0].text
+
+
+def quoted_apart(rows: list[str]) -> list[str]:
+    """The rows, a quote before the fourth and one behind the fifty-ninth."""
+    return ['"' * (n == 3) + row + '"' * (n == 58) for n, row in enumerate(rows)]
+
+
+def test_two_stray_quotes_in_a_single_column_are_told_with_the_lines_between(tmp_path):
+    rows = quoted_apart([f"a soup of {number} beans" for number in range(100)])
+    found, tally = read(tmp_path / "rows.csv", "\n".join(["text", *rows]), constants={"label": "x"})
+    assert len(found) == 45
+    (notice,) = tally.notices()
+    assert notice.level == "warning" and "`quote: ''`" in notice.text
+    assert "1 quoted cells take 56 lines" in notice.text and "row 5" in notice.text
+    as_advised, tally = read(
+        tmp_path / "rows.csv", "\n".join(["text", *rows]), constants={"label": "x"}, quote=""
+    )
+    assert texts(as_advised) == rows and not tally.counts
+
+
+@pytest.mark.parametrize("last", ["a soup of 58 beans", "a soup, he said", "one, two, three"])
+def test_two_stray_quotes_beside_a_column_of_names_are_told(tmp_path, last):
+    rows = [f"a soup of {number} beans" for number in range(100)]
+    rows[58] = last
+    lines = [f"{row},user{n}" for n, row in enumerate(quoted_apart(rows))]
+    found, tally = read(tmp_path / "rows.csv", "\n".join(["text,label", *lines]))
+    gone = 100 - len([one for one in found if isinstance(one, Row)])
+    (notice,) = tally.notices()
+    assert notice.level == "warning"
+    assert gone == (55 if "," in last else 0)
+    assert ("take 56 lines" in notice.text) is bool(gone)
+
+
+@given(
+    lines=st.lists(st.text('ab "', min_size=1).filter(str.strip), min_size=1, max_size=30),
+    beside=st.sampled_from(["", ",x", ',"y']),
+)
+def test_no_line_is_swallowed_untold(tmp_path_factory, lines, beside):
+    path = tmp_path_factory.mktemp("any") / "rows.csv"
+    header = "text,label" if beside else "text"
+    content = "\n".join([header, *(line + beside for line in lines)])
+    try:
+        found, tally = read(path, content, **({} if beside else {"constants": {"label": "x"}}))
+    except DataError as error:
+        assert "never closed" in error.message
+        return
+    told = [(found_, tally.text(kind)) for kind, found_ in tally.counts.items()
+            if kind.name in ("many_lines", "spans_lines")]  # fmt: skip
+    taken = sum(int(text.partition(" take ")[2].split()[0]) - count for count, text in told)
+    assert len(found) + taken == len(lines)
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_texts_of_many_lines_are_one_note(tmp_path, quoting, columns):
+    made = [[f"Dear {n}, all\nwas well\n\nYours, {n}", f"user {n}"][:columns] for n in range(300)]
+    buffer = io.StringIO()
+    csv.writer(buffer, quoting=quoting).writerows([["text", "label"][:columns], *made])
+    constants = {} if columns == 2 else {"constants": {"label": "x"}}
+    found, tally = read(tmp_path / "rows.csv", buffer.getvalue(), **constants)
+    assert texts(found) == [row[0] for row in made]
+    (notice,) = tally.notices()
+    assert notice.level == "note" and "300 quoted cells" in notice.text
+    assert "1200 lines" in notice.text
+
+
+@pytest.mark.parametrize("first", ['"a', '"' + "a" * 1000])
+def test_lines_inside_a_cell_over_the_limit_are_told(tmp_path, first):
+    rows = [first, *["b"] * 400, 'c"', "d"]
+    content = "\n".join(["text", *rows])
+    found, tally = read(tmp_path / "rows.csv", content, 300, constants={"label": "x"})
+    assert texts(found) == ["d"]
+    assert [row.rule for row in found if isinstance(row, Refusal)] == ["longer than max_row_bytes"]
+    assert "take 402 lines" in tally.notices()[0].text
 
 
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])

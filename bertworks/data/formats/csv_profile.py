@@ -100,8 +100,26 @@ class Profile:
 
     def are_wide(self, lines: Sequence[str], width: int) -> bool:
         """Whether each of several lines has as many cells as a record."""
-        return width > 1 and all(
-            len(forgiving(line, self._dialect, width)) == width for line in lines
+        return width > 1 and self._wide(lines, width) == len(lines)
+
+    def may_be_rows(self, lines: Sequence[str], width: int) -> bool:
+        """Whether lines inside one quoted cell could be rows, although nothing shows that they are.
+
+        A quote that begins a line and one that ends a later line swallow what stands between, and the
+        line of the second one often has a delimiter too many. Where the file quotes other cells, too,
+        only lines that all are as wide as a record are suspect, and no lines of a single column: prose
+        of several lines has no other shape.
+        """
+        if self.are_wide(lines, width):
+            return True
+        wide = self._wide(lines, width) if width and not self.quotes else 0
+        return wide > 0 and wide >= _SHARE * len(lines)
+
+    def _wide(self, lines: Sequence[str], width: int) -> int:
+        """How many lines have as many cells as a record; a blank line has none."""
+        return sum(
+            bool(line.strip()) and len(forgiving(line, self._dialect, width)) == width
+            for line in lines
         )
 
     def are_rows(self, lines: Sequence[str], width: int) -> bool:

@@ -3,7 +3,8 @@
 csv lets a quote begin a cell and swallow lines until the next one. In files that were written without
 quoting, or by hand, a quote is often text: an inch mark, the beginning of a dialogue. Such a quote shows
 itself: text follows the quote that would close it, the file ends inside, or each of the lines that it
-swallows is a row of its own. Then each line is read on its own, the quote as text, and counted.
+swallows is a row of its own. Then each line is read on its own, the quote as text, and counted. Where
+two quotes could as well be a cell's, csv's rules hold, and how many lines such cells take is counted.
 """
 
 from __future__ import annotations
@@ -28,9 +29,15 @@ STRAY_QUOTE = Kind(
 )
 SPANS_LINES = Kind(
     "spans_lines",
-    "{count} quoted cells span lines that could be rows of their own (first: {first})",
+    "{count} quoted cells take {total} lines that could be rows of their own, the longest {most} lines "
+    "(first: {first})",
     "warning",
     "If quotes are plain text there, set the source's `quote: ''`.",
+)
+MANY_LINES = Kind(
+    "many_lines",
+    "{count} quoted cells hold line breaks and take {total} lines, the longest {most} lines "
+    "(first: {first})",
 )
 ESCAPES = Kind(
     "escaped_quotes",
@@ -168,8 +175,7 @@ class CsvReader:
             if len(lines) == 1:
                 return self._checked(number, line, record)
             if not self._are_rows(lines):
-                if self._are_wide(lines):
-                    self._tally.add(SPANS_LINES, self._name, number, line.strip())
+                self._tell_lines(lines, len(lines))
                 return CsvRecord(number, record.cells, sample=line[:300])
         # Where the quote is never closed, lines that are all as wide as a row are rows.
         elif state is not State.BROKEN and not (
@@ -204,6 +210,13 @@ class CsvReader:
     def _are_wide(self, lines: list[Line]) -> bool:
         return self._profile.are_wide([line for _, line in lines if line], self._width)
 
+    def _tell_lines(self, lines: list[Line], count: int) -> None:
+        """Counts the lines that a quoted cell takes, the first of which are given."""
+        number, first = lines[0]
+        shown = [line for _, line in lines if line]
+        kind = SPANS_LINES if self._profile.may_be_rows(shown, self._width) else MANY_LINES
+        self._tally.add(kind, self._name, number, (first or "").strip(), amount=count)
+
     def _alone(self, number: int, line: str) -> CsvRecord:
         """A line read on its own, a quote that csv does not allow being text."""
         if cells := self._unescaped(line):
@@ -232,19 +245,24 @@ class CsvReader:
                 if following[1] is None
                 else following[1].count(self.dialect.quote)
             )
+        self._tell_lines(lines, last[0] - number + 1)
         return CsvRecord(number, None, TOO_LONG, (lines[0][1] or "")[:300])
 
     def _skip(self, number: int) -> CsvRecord:
         """A record whose first line is over the limit; it may go on in further lines."""
         sample, quotes = self._lines.sample, self._lines.quotes
+        last = number
         while quotes % 2:
             if (following := self._next()) is None:
                 break
+            last = following[0]
             quotes += (
                 self._lines.quotes
                 if following[1] is None
                 else following[1].count(self.dialect.quote)
             )
+        if last > number:
+            self._tell_lines([(number, sample)], last - number + 1)
         return CsvRecord(number, None, TOO_LONG, sample)
 
     def _unclosed(self, number: int, lines: list[Line]) -> DataError:

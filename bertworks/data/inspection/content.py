@@ -18,6 +18,7 @@ from bertworks.data.inspection.lengths import lengths_of, tokenizer_at_hand
 from bertworks.data.inspection.places import SPLITS
 from bertworks.data.inspection.sampling import Sample
 from bertworks.data.rows.examples import LEAST_ROWS
+from bertworks.data.rows.tally import Tally
 from bertworks.spec import Base, Clean
 
 Kept = tuple[Sample, dict[str, Any], Read]
@@ -244,12 +245,24 @@ def _tell_files(made: Material, decisions: Decisions) -> None:
             "sample", f"{rows:,} rows", f"the files have {size / 1e6:,.0f} MB; rows from all over them "
             "were looked at, not all: what is counted here is of these", ("data",),
         )  # fmt: skip
+    tally = Tally()
+    for _, _, one in made.kept:
+        tally.take(one.tally)
+    for notice in tally.notices():
+        decisions.add(
+            "read", _cases(notice.count or 0), notice.text.rstrip("."), ("data",),
+            guessed=notice.level == "warning",
+        )  # fmt: skip
     aside = made.gathered.aside
     for name, reason in aside[:_MOST_FILES]:
         if not any(one.value == f"without {name}" for one in decisions.made):
             decisions.add("left out", name, reason, ("data",))
     if len(aside) > _MOST_FILES:
         decisions.add("left out", f"{len(aside) - _MOST_FILES} more files", "likewise", ("data",))
+
+
+def _cases(count: int) -> str:
+    return f"{count:,} case{'' if count == 1 else 's'}"
 
 
 def _task(made: Material, findings: Findings, decisions: Decisions) -> dict[str, Any]:

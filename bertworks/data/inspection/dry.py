@@ -15,6 +15,7 @@ from bertworks.data.inspection.decisions import evenly
 from bertworks.data.inspection.sampling import MOST_FILES, MOST_ROWS, Sample
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
+from bertworks.data.rows.tally import Tally
 from bertworks.errors import DataError
 from bertworks.spec import Clean, Source, Task
 from bertworks.storage import temporary
@@ -40,6 +41,7 @@ class Read:
         advice: The settings that mend the most frequent rules.
         filtered: Rows that the source's filter left out.
         firsts: Rule to the first row that broke it, where whole files are read.
+        tally: What reading guessed, where whole files are read: pieces cut quoted cells.
     """
 
     sample: Sample
@@ -52,6 +54,7 @@ class Read:
     advice: str = ""
     filtered: int = 0
     firsts: dict[str, str] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
     _below: str = "g"  # behind all ids, which are hexadecimal
 
     @property
@@ -91,6 +94,7 @@ def read(
         found.advice = log.advice()
         if not sample.stand_in:
             found.firsts = {rule: _place(log.first(rule)) for rule in log.rules}
+            found.tally = log.tally
     return found
 
 

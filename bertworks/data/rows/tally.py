@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from bertworks.contracts.examples import Changed, Place
 from bertworks.notices import Level, Notice
@@ -22,7 +23,8 @@ class Kind:
 
     Attributes:
         name: Its key in records.
-        text: What was done, with {count}, {first} (where it was seen first) and perhaps {details}.
+        text: What was done, with {count}, {first} (where it was seen first) and perhaps {details}, or
+            {total} and {most}, of what `Tally.add` was given as `amount`.
         level: As of a `Notice`.
         fix: The setting of a source that changes it.
     """
@@ -38,10 +40,14 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts: Counter[Kind] = Counter()
+        self._totals: Counter[Kind] = Counter()
+        self._most: dict[Kind, int] = {}
         self._details: dict[Kind, Counter[str]] = {}
         self._places: dict[Kind, list[Place]] = {}
 
-    def add(self, kind: Kind, file: str, row: int, value: str = "", detail: str = "") -> None:
+    def add(
+        self, kind: Kind, file: str, row: int, value: str = "", detail: str = "", amount: int = 0
+    ) -> None:
         """Counts one case.
 
         Args:
@@ -50,14 +56,27 @@ class Tally:
             row: The line or row, from 1.
             value: What stood there.
             detail: What was made of it, where cases of one kind differ.
+            amount: How much it took, where cases of one kind differ in that.
         """
         self.counts[kind] += 1
+        self._totals[kind] += amount
+        self._most[kind] = max(self._most.get(kind, 0), amount)
         details = self._details.setdefault(kind, Counter())
         if detail and (detail in details or len(details) < KEPT):
             details[detail] += 1
         places = self._places.setdefault(kind, [])
         if len(places) < KEPT:
             places.append(Place(file, row, shortened(value, 200)))
+
+    def take(self, other: Tally) -> None:
+        """Adds what another one counted, its files by their own names and without what stood there."""
+        for kind, count in other.counts.items():
+            self.counts[kind] += count
+            self._totals[kind] += other._totals[kind]
+            self._most[kind] = max(self._most.get(kind, 0), other._most[kind])
+            self._details.setdefault(kind, Counter()).update(other._details[kind])
+            places = [Place(Path(one.file).name, one.row, "") for one in other._places[kind]]
+            self._places[kind] = [*self._places.get(kind, []), *places][:KEPT]
 
     def notices(self, more: str = "") -> list[Notice]:
         """One notice a kind, the warnings first."""
@@ -88,4 +107,6 @@ class Tally:
             count=self.counts[kind],
             first=first,
             details=shown + (f" and {rest} more" if rest > 0 else ""),
+            total=self._totals[kind],
+            most=self._most[kind],
         )
