@@ -6,8 +6,11 @@ What is wrong with a single row is a `BadRow` in its place; what is wrong with a
 from __future__ import annotations
 
 import io
+import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple, TypeAlias
 
@@ -17,6 +20,8 @@ from bertworks.data.formats.csv_rows import CsvReader, CsvRecord
 from bertworks.data.formats.json_rows import COMMA, parse_line, read_spanning, spans_lines
 from bertworks.data.formats.lines import BoundedLines
 from bertworks.data.rows.tally import Tally
+from bertworks.data.rows.undecoded import ERRORS, is_marked, quoted, with_bytes
+from bertworks.data.sources.encodings import Likely, likely_encoding, mending
 from bertworks.data.sources.first_bytes import check_parquet, check_text, open_bytes, unpacked_name
 from bertworks.errors import DataError
 
@@ -80,7 +85,6 @@ def read_records(
 
     Raises:
         DataError: The file cannot be read.
-        UnicodeDecodeError: It is not UTF-8.
     """
     ending, followed = ending_of(file), followed or Followed()
     if ending in CONLL:
@@ -118,8 +122,46 @@ def ending_of(file: Path) -> str:
     return Path(unpacked_name(file.name)).suffix.lower()
 
 
+def undecoded(file: Path, line: int, received: str) -> BadRow:
+    """The row of a line that is not UTF-8.
+
+    Raises:
+        DataError: So are others, and none with letters beyond ASCII is: the file is of another encoding.
+    """
+    about = file.stat()
+    likely = _likely(file, about.st_size, about.st_mtime_ns)
+    if likely.encoding and likely.broken > 1:
+        raise DataError(
+            f"{file} is not UTF-8, from line {line:,} on. Received: {quoted(received[:100])}",
+            f"Convert it, for example: {_iconv(likely.encoding, file)}{likely.doubt()}",
+        )
+    fix = f"Mend the line, or convert it: {_iconv(likely.encoding, file)}{likely.doubt()}"
+    if likely.mixed:
+        fix = f"{likely.said()} {mending(likely, str(file))}"
+    elif not likely.encoding:
+        fix = "Write its text in UTF-8."
+    message = f"{file}, line {line:,} is not UTF-8. Received: {quoted(received[:100])}"
+    return BadRow(DataError(message, fix), with_bytes(received))
+
+
+@lru_cache(maxsize=4)
+def _likely(file: Path, size: int, changed: int) -> Likely:
+    """Looked at once for all rows of a file as it is."""
+    return likely_encoding(file, str(file))
+
+
+def _iconv(encoding: str, file: Path) -> str:
+    """The command that converts a file, with the name that iconv has for its encoding."""
+    names = {"mac-roman": "MACINTOSH", "mac-latin2": "MACCENTRALEUROPE", "cp949": "UHC"}
+    name = names.get(encoding, encoding.upper().replace("CP125", "WINDOWS-125"))
+    return f"iconv -f {name} -t UTF-8 {shlex.quote(str(file))}"
+
+
 def file_lines(file: Path, followed: Followed | None = None) -> Iterator[str]:
-    """The lines, cut at newlines only, as from stdin: U+2028 and form feeds are text."""
+    """The lines, cut at newlines only, as from stdin: U+2028 and form feeds are text.
+
+    Bytes that are not UTF-8 are kept apart (`data.rows.undecoded`).
+    """
     _check(file)
     head = _head(file)
     newline = "\r" if "\r" in head and "\n" not in head else "\n"
@@ -143,7 +185,7 @@ def _open(file: Path, newline: str | None, followed: Followed | None = None) -> 
     """The file's text, unpacked where its name says that it is packed."""
     follow = None if followed is None else followed.bytes_of
     stream = open_bytes(file, str(file), follow)
-    return io.TextIOWrapper(stream, "utf-8-sig", newline=newline)
+    return io.TextIOWrapper(stream, "utf-8-sig", errors=ERRORS, newline=newline)
 
 
 def _head(file: Path) -> str:
@@ -161,12 +203,18 @@ def _csv_records(file: Path, delimiter: str, tally: Tally, followed: Followed) -
             cells = record.cells
             if cells is None:
                 bad = DataError(
-                    f"{file}, line {record.number}: {record.fault}. Received: {record.sample[:100]!r}",
+                    f"{file}, line {record.number}: {record.fault}. Received: "
+                    f"{quoted(record.sample[:100])}",
                     "Mend the line.",
                 )
                 if names is None:
                     raise bad
-                yield BadRow(bad, record.sample)
+                yield BadRow(bad, with_bytes(record.sample))
+            elif any(map(is_marked, cells)):
+                broken = undecoded(file, record.number, reader.dialect.delimiter.join(cells))
+                if names is None:
+                    raise broken.error
+                yield broken
             elif names is None:
                 names = _header([name.strip() for name in cells], file)
             elif len(cells) > len(names):
@@ -244,11 +292,17 @@ def json_records(file: Path, tally: Tally, followed: Followed | None = None) -> 
                         "Give one object a row.",
                     )
                     yield BadRow(bad, row.sample)
+                elif not row.whole:
+                    shown = json.dumps(row.values, ensure_ascii=False)
+                    yield undecoded(file, row.number, shown)
                 else:
                     yield row.values
         return
     for number, line in enumerate(file_lines(file, followed), 1):
         if not line.strip():
+            continue
+        if is_marked(line):
+            yield undecoded(file, number, line)
             continue
         try:
             value, comma = parse_line(line)
@@ -283,9 +337,11 @@ def _conll_records(file: Path, words: bool, followed: Followed) -> Iterator[Reco
     for number, tokens, tags, fault in Sentences(lines, 0, -1, name=str(file)):
         if fault is not None:
             bad = DataError(
-                f"{file}, line {number}: {fault[0]}. Received: {fault[1][:100]!r}",
+                f"{file}, line {number}: {fault[0]}. Received: {quoted(fault[1][:100])}",
                 "Mend the line: one word a line, a blank line after each sentence.",
             )
-            yield BadRow(bad, fault[1])
+            yield BadRow(bad, with_bytes(fault[1]))
+        elif any(map(is_marked, (*tokens, *tags))):
+            yield undecoded(file, number, " ".join(tokens))
         else:
             yield {"tokens": tokens} if bare else {"tokens": tokens, "tags": tags}

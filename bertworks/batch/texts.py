@@ -20,12 +20,13 @@ from bertworks.batch.rows import (
     file_lines,
     json_records,
     read_records,
+    undecoded,
 )
 from bertworks.data.formats.csv_rows import SPANS_LINES
 from bertworks.data.formats.nested import reached
 from bertworks.data.rows.tally import Tally
+from bertworks.data.rows.undecoded import is_marked
 from bertworks.data.rows.values import is_blank
-from bertworks.data.sources.encodings import likely_encoding
 from bertworks.errors import DataError
 from bertworks.tasks import form_of
 from bertworks.tasks.forms import form_named
@@ -167,11 +168,6 @@ def _file(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow
             yield record if isinstance(record, BadRow) else columns.given(record, number)
         for line in guessed(tally):
             print(line, file=sys.stderr)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file} is not UTF-8: {error}.",
-            f"Convert it, for example: iconv -f {_for_iconv(file)} -t UTF-8 {file}",
-        ) from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise DataError(
             f"{file} is a damaged compressed file: {error}", "Fetch or make it again."
@@ -192,17 +188,13 @@ def guessed(tally: Tally) -> Iterator[str]:
 def _good_and_bad(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow]:
     """The rows of lines; a line need not hold what the agent takes."""
     for number, line in enumerate(file_lines(file, followed), 1):
+        if is_marked(line):
+            yield undecoded(file, number, line)
+            continue
         try:
             yield _of_line(line, f"{file} line {number}", form)
         except DataError as error:
             yield BadRow(error, line)
-
-
-def _for_iconv(file: Path) -> str:
-    """The likely encoding by the name that iconv has for it."""
-    name = likely_encoding(file, str(file)).encoding or "cp1252"
-    names = {"mac-roman": "MACINTOSH", "mac-latin2": "MACCENTRALEUROPE", "cp949": "UHC"}
-    return names.get(name, name.upper().replace("CP125", "WINDOWS-125"))
 
 
 class _NoColumn(DataError):

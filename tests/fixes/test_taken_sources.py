@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import subprocess
 import zipfile
 
 import pyarrow as pa
@@ -75,11 +77,85 @@ def test_another_encoding(bench: Bench, encoding: str) -> None:
     taken("bertworks/data/sources/first_bytes.py", "Set the source's encoding: ", bench.counts, by)
 
 
-def test_an_encoding_that_does_not_fit(bench: Bench) -> None:
-    bench.rows(reviews(ALL))
-    bench.content["data"]["sources"][0]["encoding"] = "utf-16"
-    taken("bertworks/data/formats/rows.py", "Set the source's `encoding`.", bench.counts,
-          own("encoding", "utf-8"))  # fmt: skip
+@pytest.mark.parametrize("given", ["utf-16", "ascii"])
+def test_an_encoding_that_does_not_fit(bench: Bench, given: str) -> None:
+    bench.rows(
+        reviews(ALL).encode("cp1252") + "déjà vu, élève,good\n".replace(", ", " ").encode("cp1252")
+    )
+    bench.content["data"]["sources"][0]["encoding"] = given
+    by = lambda fix: (f"data.sources.0.encoding={re.findall('encoding: ([^ .]*)', fix)[0]}",)  # noqa: E731
+    if given == "ascii":
+        bench.content["data"]["max_rejected"] = 0.0
+    counts = taken("bertworks/data/sources/encodings.py", "If the file is not", bench.counts, by)
+    assert total(counts) == ALL + 1
+
+
+@pytest.mark.parametrize("given", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_wide_encoding_that_a_narrow_file_does_not_have(bench: Bench, given: str) -> None:
+    bench.rows(reviews(ALL) + "naïve,good\n" * 9)
+    bench.content["data"]["sources"][0]["encoding"] = given
+    by = lambda fix: (f"data.sources.0.encoding={re.findall('encoding: ([^ .]*)', fix)[0]}",)  # noqa: E731
+    taken(
+        "bertworks/data/sources/first_bytes.py",
+        "Set the source's encoding: utf-8.",
+        bench.counts,
+        by,
+    )
+
+
+def test_utf8_that_is_called_ascii(bench: Bench) -> None:
+    bench.rows(reviews(ALL) + "naïve,good\n" * 9)
+    bench.content["data"]["sources"][0]["encoding"] = "ascii"
+    by = lambda fix: (f"data.sources.0.encoding={re.findall('encoding: ([^ .]*)', fix)[0]}",)  # noqa: E731
+    counts = taken(
+        "bertworks/data/sources/encodings.py", "The file is UTF-8: set", bench.counts, by
+    )
+    assert total(counts) == ALL + 1
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+@pytest.mark.parametrize(
+    ("text", "odd"), [("très café", "cp1252"), ("房间干净，服务周到，早餐丰富", "gb18030")]
+)
+def test_a_mixture_of_encodings_is_made_one(bench: Bench, name: str, text: str, odd: str) -> None:
+    rows = [f"{text} {n},good\n".encode("utf-8" if n % 2 else odd) for n in range(40)]
+    whole = reviews(ALL).encode() + b"".join(rows)
+    bench.rows(gzip.compress(whole) if name.endswith("gz") else whole, name)
+    bench.content["data"]["sources"][0]["uri"] = name
+
+    def by(fix: str) -> tuple[str, ...]:
+        assert "It is a mixture: of the lines" in fix and f"20 are not, perhaps {odd}" in fix
+        subprocess.run(
+            re.findall("`(.* > [^`]*)`", fix)[0], shell=True, check=True, cwd=bench.folder
+        )
+        made = (bench.folder / "rows-utf8.csv").read_text("utf-8")
+        assert made == reviews(ALL) + "".join(f"{text} {n},good\n" for n in range(40))
+        return ("data.sources.0.uri=rows-utf8.csv",)
+
+    counts = taken("bertworks/data/sources/encodings.py", "Convert these alone: ", bench.counts, by)
+    assert total(counts) == ALL + 40
+
+
+def test_lines_of_no_known_encoding_are_shown(bench: Bench) -> None:
+    bench.rows(reviews(ALL) + "naïve,good\n" * 9)
+    with (bench.folder / "rows.csv").open("ab") as stream:
+        stream.write(b"\xff\xb1\x7f\xa6\xfe\x9d\xac\x9d,good\n")
+    bench.content["data"]["max_rejected"] = 0.0
+
+    def by(fix: str) -> tuple[str, ...]:
+        command = re.findall("`(export .*?)`", fix)[0]
+        shown = subprocess.run(command, shell=True, check=True, stdout=subprocess.PIPE).stdout
+        assert shown.startswith(f"{ALL + 11}:".encode())
+        content = (bench.folder / "rows.csv").read_bytes().splitlines(keepends=True)
+        bench.rows(b"".join(content[:-1]))
+        return ()
+
+    taken(
+        "bertworks/data/sources/encodings.py",
+        "Mend these lines, which this shows",
+        bench.counts,
+        by,
+    )
 
 
 def test_an_encoding_that_nobody_knows(bench: Bench) -> None:

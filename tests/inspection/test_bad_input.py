@@ -198,6 +198,18 @@ def test_rows_that_are_refused_are_told_and_allowed_for(tmp_path: Path) -> None:
     assert "is empty" in said(found, "refused")
 
 
+def test_a_mixture_of_encodings_is_called_one(tmp_path: Path) -> None:
+    rows = [f"{text} très café,{'ab'[n % 2]}\n" for n, text in enumerate(texts(N))]
+    rows = [row.replace(",", "", row.count(",") - 1) for row in rows]
+    odd = [row.encode("cp1252" if n % 10 == 0 else "utf-8") for n, row in enumerate(rows)]
+    (tmp_path / "a.csv").write_bytes(b"text,label\n" + b"".join(odd))
+    found = inspect([str(tmp_path / "a.csv")], tmp_path)
+    shown = said(found, "format")
+    assert "It is a mixture" in shown and f"{N // 10} are not, perhaps cp1252" in shown
+    assert "encoding" not in found.content["data"]["sources"][0]
+    assert "bytes that are not in the encoding" in said(found, "refused")
+
+
 def test_several_data_sets_in_one_folder(tmp_path: Path) -> None:
     for place, name in enumerate(("news", "bank")):
         (tmp_path / name).mkdir()

@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import re
+import subprocess
 import sys
 import types
 from collections.abc import Sequence
@@ -17,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertworks.batch.outputs import TextOutput
-from bertworks.batch.texts import Form, read
+from bertworks.batch.rows import BadRow
+from bertworks.batch.texts import Form, read, read_all
 from bertworks.contracts.agent import AgentRecord
 from bertworks.data.sources.first_bytes import PACKED
 from bertworks.errors import DataError, EnvironmentFault
@@ -193,6 +196,88 @@ def test_a_bad_row_is_named(tmp_path: Path, name: str, content: str | bytes, sai
         rows_of(written(tmp_path, name, content))
     assert said in str(raised.value)
     assert raised.value.fix
+
+
+MIXED = {
+    "rows.csv": ("text,n\n{}", "{},1\n"),
+    "rows.tsv": ("text\tn\n{}", "{}\t1\n"),
+    "rows.txt": ("{}", "{}\n"),
+    "rows.jsonl": ("{}", '{{"text": "{}"}}\n'),
+    "rows.json": ("[{}]", '{{"text": "{}"}},\n'),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [
+        ("très café", "cp1252"),
+        ("привет как дела", "cp1251"),
+        ("房间干净服务周到早餐丰富", "gb18030"),
+    ],
+)
+def test_lines_of_another_encoding_cost_only_themselves_and_are_mended_as_advised(
+    tmp_path: Path, name: str, text: str, odd: str
+) -> None:
+    whole, line = MIXED[name]
+    texts = [f"{text} {n}" for n in range(6)]
+    said = [line.format(one) for one in texts]
+    said[-1] = said[-1].rstrip("\n,") if name == "rows.json" else said[-1]
+    before, after = (part.encode() for part in whole.split("{}"))
+    lines = [one.encode(odd if n in (2, 3) else "utf-8") for n, one in enumerate(said)]
+    file = written(tmp_path, name, before + b"".join(lines) + after)
+    found = list(read_all([], file, Form()))
+    bad = [one for one in found if isinstance(one, BadRow)]
+    assert [one.row for one in found if not isinstance(one, BadRow)] == texts[:2] + texts[4:]
+    first = 3 + ("n" in before.decode())
+    assert f"line {first} is not UTF-8" in bad[0].error.message
+    assert "\\x" in bad[0].error.message and "\\x" in str(bad[0].received)
+    assert f"4 are UTF-8 and 2 are not, perhaps {odd}" in bad[1].error.fix
+    assert f"line {first})" in bad[1].error.fix
+    subprocess.run(re.findall("`(.* > [^`]*)`", bad[0].error.fix)[0], shell=True, check=True)
+    assert rows_of(tmp_path / f"rows-utf8{file.suffix}") == texts
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_file_of_another_encoding_is_refused_as_a_whole_and_converted_as_advised(
+    tmp_path: Path, name: str
+) -> None:
+    whole, line = MIXED[name]
+    texts = ["plain", *(f"déjà vu à la fête {n}" for n in range(6))]
+    content = whole.format("".join(map(line.format, texts)).rstrip("\n,"))
+    file = written(tmp_path, name, content.encode("cp1252"))
+    with pytest.raises(DataError, match="is not UTF-8, from line") as raised:
+        rows_of(file)
+    command = raised.value.fix.partition(": ")[2].partition(" (")[0]
+    made = subprocess.run(command, shell=True, check=True, stdout=subprocess.PIPE).stdout
+    file.write_bytes(made)
+    assert rows_of(file) == texts
+
+
+def test_a_single_line_that_is_not_utf8_costs_its_row(tmp_path: Path) -> None:
+    rows = b"".join(b"plain row %d\n" % n for n in range(2000))
+    file = written(tmp_path, "rows.csv", b"text\n" + rows + b"caf\xe9\n" + rows)
+    found = list(read_all([], file, Form()))
+    (bad,) = (one for one in found if isinstance(one, BadRow))
+    assert len(found) == 4001 and bad.received == r"caf\xe9"
+    assert r"rows.csv, line 2,002 is not UTF-8. Received: 'caf\xe9'" in bad.error.message
+    assert "iconv -f WINDOWS-1252" in bad.error.fix
+
+
+def test_an_escape_of_half_a_character_is_no_byte(tmp_path: Path) -> None:
+    assert rows_of(written(tmp_path, "rows.jsonl", r'{"text": "cut \udce9"}')) == ["cut \udce9"]
+
+
+def test_a_header_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 1 is not UTF-8") as raised:
+        rows_of(written(tmp_path, "rows.csv", "text,café\na,b\n".encode("cp1252")))
+    assert r"caf\xe9" in raised.value.message
+
+
+def test_words_that_are_not_utf8_cost_their_sentence(tmp_path: Path) -> None:
+    content = b"a\nb\n\ncaf\xe9\nc\n\nd\n"
+    found = list(read_all([], written(tmp_path, "rows.conll", content), Form(form_named("words"))))
+    assert [isinstance(one, BadRow) for one in found] == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -123,10 +123,36 @@ def test_bytes_that_are_not_utf8_cost_only_their_row(tmp_path, ingest, make):
     assert done.info["rejected"] == 1
     assert done.rejected[0]["row"] == 102
     assert done.rejected[0]["rule"] == "bytes that are not in the encoding"
+    assert done.rejected[0]["value"] == r"caf\xe9"
     assert "bon" in {row["text"] for row in done.rows()}
-    stops(
-        ingest, DataError, "bytes that are not in the encoding", [{"uri": "a.csv"}], max_rejected=0
-    )
+    stops(ingest, DataError, r"not in the encoding \(1, first .*a.csv row 102: 'caf\\xe9'\)",
+          [{"uri": "a.csv"}], max_rejected=0)  # fmt: skip
+
+
+@pytest.mark.parametrize("half", [r"\ud83d", r"\udce9", r"\udc80"])
+@pytest.mark.parametrize("form", ["%s", "[%s\n]"])
+def test_halves_of_characters_in_json_are_no_bytes(tmp_path, ingest, half, form):
+    rows = [f'{{"text": "review {n}", "label": "{"ab"[n % 2]}"}}' for n in range(60)]
+    rows.append(f'{{"text": "cut {half}", "label": "a"}}')
+    (tmp_path / "a.jsonl").write_text(form % (",\n" if "[" in form else "\n").join(rows))
+    done = ingest([{"uri": "a.jsonl"}], out="fine", max_rejected=0.02)
+    assert [one["rule"] for one in done.rejected] == [
+        "an escape of half a character (a lone surrogate)"
+    ]
+    assert ascii(done.rejected[0]["value"]) == f"'cut {half}'"
+    error = stops(ingest, DataError, "half a character", [{"uri": "a.jsonl"}], max_rejected=0)
+    assert half in error.message and "cut it between characters" in error.fix
+
+
+@pytest.mark.parametrize("form", ["%s", "[%s\n]"])
+def test_bytes_in_json_that_are_not_utf8_are_told_as_such(tmp_path, ingest, form):
+    rows = [f'{{"text": "review {n}", "label": "{"ab"[n % 2]}"}}' for n in range(60)]
+    rows.append('{"text": "café", "label": "a"}')
+    joined = form % (",\n" if "[" in form else "\n").join(rows)
+    (tmp_path / "a.jsonl").write_bytes(joined.encode("cp1252"))
+    done = ingest([{"uri": "a.jsonl"}], out="fine", max_rejected=0.02)
+    assert [one["rule"] for one in done.rejected] == ["bytes that are not in the encoding"]
+    assert done.rejected[0]["value"] == r"caf\xe9"
 
 
 def test_a_ten_megabyte_row(tmp_path, ingest, make):

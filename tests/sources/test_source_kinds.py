@@ -7,14 +7,18 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zipfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bertworks.data.formats.columns import Refusal, Row
 from bertworks.data.formats.rows import read_rows
 from bertworks.data.formats.spans import Span, tagged
 from bertworks.data.rows.tally import Tally
+from bertworks.data.rows.undecoded import ERRORS, is_marked, quoted, with_bytes
 from bertworks.data.sources.encodings import Likely, likely_encoding
 from bertworks.data.sources.fetch import Fetched, local_files
 from bertworks.errors import DataError
@@ -180,10 +184,36 @@ def test_an_encoding_without_doubt_is_told_alone(tmp_path):
     assert likely_encoding(path, "a.csv").setting() == "encoding: cp1252"
 
 
-def test_a_mixture_of_encodings_has_no_likely_one(tmp_path):
+@pytest.mark.parametrize(("good", "odd"), [(9, 3), (1, 1), (1, 9)])
+def test_a_mixture_of_encodings_has_no_likely_one(tmp_path, good, odd):
     path = tmp_path / "a.csv"
-    path.write_bytes("café,x\n".encode() * 9 + "café,x\n".encode("cp1252") * 3)
-    assert likely_encoding(path, "a.csv") == Likely("")
+    path.write_bytes("café,x\n".encode() * good + "café,x\n".encode("cp1252") * odd)
+    found = likely_encoding(path, "a.csv")
+    assert found == Likely("", odd="cp1252", mixed=True)
+    assert (found.whole, found.broken, found.first) == (good, odd, good + 1)
+
+
+def test_lines_that_are_utf8_by_chance_make_no_mixture(tmp_path):
+    path = tmp_path / "a.csv"
+    assert "模".encode("gb18030").decode("utf-8") == "ģ"
+    path.write_bytes(("房间干净，服务周到，早餐丰富\n" * 9 + "模\n").encode("gb18030"))
+    assert likely_encoding(path, "a.csv") == Likely("gb18030")
+
+
+def test_a_long_line_of_utf8_is_no_other_encoding(tmp_path):
+    path = tmp_path / "a.txt"
+    for before in range(4):
+        path.write_bytes(b"a" * before + "日本".encode() * 9000 + b"\nplain\n")
+        assert likely_encoding(path, "a.txt").broken == 0
+
+
+@given(st.binary(max_size=30))
+def test_bytes_that_break_an_encoding_are_shown_as_they_stand(content):
+    marked = content.decode("utf-8", ERRORS)
+    assert is_marked(marked) is (content.decode("utf-8", "ignore").encode() != content)
+    shown = with_bytes(marked)
+    assert not is_marked(shown) and shown == content.decode("utf-8", "backslashreplace")
+    assert not re.search("[\udc00-\udcff]", quoted(marked))
 
 
 def test_a_wrong_encoding_is_named_with_the_likely_one(tmp_path, ingest, make):

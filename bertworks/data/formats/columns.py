@@ -13,10 +13,17 @@ from bertworks.look_alike import told_apart
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as read: its line number (parquet: row number), from 1, and its columns."""
+    """A row as read.
+
+    Attributes:
+        number: Its line (parquet: its row), from 1.
+        values: Its columns.
+        whole: Whether all its bytes are known to be in the encoding: surrogates in it are escapes.
+    """
 
     number: int
     values: Mapping[str, object]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

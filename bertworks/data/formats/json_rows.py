@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertworks.data.rows.tally import Kind
+from bertworks.data.rows.undecoded import is_marked
 from bertworks.errors import DataError
 
 _BLOCK = 1 << 16
@@ -35,6 +36,7 @@ class JsonRow(NamedTuple):
         sample: What stands there.
         fix: What mends it, where a setting or a command does.
         comma: Whether a comma behind the object was left out.
+        whole: Whether all its bytes are in the encoding.
     """
 
     number: int
@@ -43,6 +45,7 @@ class JsonRow(NamedTuple):
     sample: str = ""
     fix: str = ""
     comma: bool = False
+    whole: bool = True
 
 
 class Shape(NamedTuple):
@@ -95,6 +98,11 @@ def parse_object(line: str, number: int, shape: Shape = _ANY) -> JsonRow:
 
 def _row(values: Any, source: str, number: int, shape: Shape) -> JsonRow:
     """What was parsed of `source`, as a row."""
+    made = _checked(values, source, number, shape)
+    return made._replace(whole=False) if is_marked(source) else made
+
+
+def _checked(values: Any, source: str, number: int, shape: Shape) -> JsonRow:
     if isinstance(values, list):
         return _list(values, source, number, shape)
     if not isinstance(values, dict):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bertworks.data.formats.columns import Refusal, Row, check_once, missing_column, one_hot_fix
 from bertworks.data.formats.nested import outer, reached
 from bertworks.data.rows.tally import Kind, Tally
+from bertworks.data.rows.undecoded import ERRORS
 from bertworks.data.rows.values import plain
 from bertworks.data.sources.fetch import Fetched
 from bertworks.errors import DataError
@@ -182,7 +183,7 @@ def _is_binary(kind: Any) -> bool:
 
 
 def _decoded(value: Any, encoding: str) -> Any:
-    """Bytes as text, those of a list as well; what breaks the encoding is marked (`rows.MARK`)."""
+    """Bytes as text, those of a list as well; what breaks the encoding is marked (`undecoded`)."""
     if isinstance(value, list):
         return [_decoded(item, encoding) for item in value]
-    return value.decode(encoding, "bertworks.mark") if isinstance(value, bytes) else value
+    return value.decode(encoding, ERRORS) if isinstance(value, bytes) else value

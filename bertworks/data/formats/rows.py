@@ -2,7 +2,7 @@
 
 Every reader yields `Row`s and `Refusal`s and never holds more than one row (parquet: one batch). A
 row longer than `limit` bytes is skipped in blocks, without being held. Bytes that break the encoding
-become `MARK` and are found by the mapping, so that they cost only their own row.
+are kept apart (`undecoded`) and are found by the mapping, so that they cost only their own row.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ from bertworks.data.formats.nested import reached
 from bertworks.data.formats.parquet_rows import read_parquet
 from bertworks.data.labels.patterns import Pattern, Slow
 from bertworks.data.rows.tally import Kind, Tally
+from bertworks.data.rows.undecoded import ERRORS, is_marked
 from bertworks.data.rows.values import plain
+from bertworks.data.sources.encodings import encoding_advice
 from bertworks.data.sources.fetch import Fetched
 from bertworks.data.sources.first_bytes import (
     check_parquet,
@@ -52,7 +54,6 @@ from bertworks.errors import DataError
 from bertworks.shortened import shortened
 from bertworks.spec import Source
 
-MARK = "\udcff"
 ENDINGS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".conll": "conll", ".bio": "conll",
@@ -74,8 +75,6 @@ JSON_TABLE = Kind(
     "{count} files are one JSON object that holds all rows; they were read (first: {first})",
 )
 JSON_ARRAY = Kind("json_array", "{count} files hold JSON over several lines (first: {first})")
-
-codecs.register_error("bertworks.mark", lambda error: (MARK, getattr(error, "end", 1)))
 
 
 def read_rows(
@@ -134,7 +133,8 @@ def _whole(file: Fetched, source: Source, rows: Iterator[Row | Refusal]) -> Iter
     except UnicodeError as error:
         raise DataError(
             f"{file.name} cannot be read as {source.encoding}: {error}",
-            "Set the source's `encoding`.",
+            encoding_advice(file.path, file.name, source.encoding)
+            or "Set the source's `encoding`.",
         ) from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise DataError(
@@ -175,7 +175,7 @@ def _encoding(file: Fetched, source: Source) -> str:
 
 def _text(file: Fetched, encoding: str, newline: str | None) -> io.TextIOWrapper:
     stream = open_bytes(file.path, file.name)
-    return io.TextIOWrapper(stream, encoding, errors="bertworks.mark", newline=newline)
+    return io.TextIOWrapper(stream, encoding, errors=ERRORS, newline=newline)
 
 
 def _head(file: Fetched, encoding: str) -> str:
@@ -296,7 +296,10 @@ def _table(
     if found is None:
         return None
     tally.add(kind, file.name, 1)
-    return (Row(number, reached(dict(values), needed)) for number, values in enumerate(found, 1))
+    whole = not is_marked(text)
+    return (
+        Row(number, reached(dict(values), needed), whole) for number, values in enumerate(found, 1)
+    )
 
 
 def _yaml(file: Fetched, encoding: str, source: Source, tally: Tally) -> Iterator[Row | Refusal]:
@@ -336,7 +339,7 @@ def _json(
         if row.values is None:
             yield Refusal(row.number, row.fault, row.sample, row.fix)
         elif not source.names or list(row.values.values()) != source.names:  # else: a header
-            yield Row(row.number, reached(row.values, needed))
+            yield Row(row.number, reached(row.values, needed), row.whole)
 
 
 def _plain(lines: BoundedLines, source: Source) -> Iterator[Row | Refusal]:

@@ -235,9 +235,14 @@ def _tell_files(made: Material, decisions: Decisions) -> None:
         reason = f"its bytes are no UTF-8; {likely.encoding} has the letters of a language"
     if likely.rival:
         reason += f", and so has {likely.rival}: {likely.example[0]!r} or {likely.example[1]!r}"
+    mixed = next(
+        (sample.shape.likely for sample, _, _ in made.kept if sample.shape.likely.mixed), None
+    )
+    if mixed is not None:
+        reason = mixed.said().rstrip(".")
     decisions.add(
         "format", f"{'; '.join(shapes[:3])} ({shown})", reason, ("data",),
-        guessed=bool(likely.rival),
+        guessed=bool(likely.rival or mixed),
     )  # fmt: skip
     if not all(sample.whole for sample, _, _ in made.kept):
         size = sum(sample.size for sample, _, _ in made.kept)

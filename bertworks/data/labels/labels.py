@@ -56,6 +56,7 @@ ZERO_AND_ONE = Kind(
 VECTOR = "labels are a vector of 0 and 1 without names"
 NAMES = "Name the places in order in the source's `label_names: [NAME, …]`."
 UNDECODABLE = "bytes that are not in the encoding"
+LONE_HALF = "an escape of half a character (a lone surrogate)"
 _ON, _OFF = ("1", "true"), ("0", "false")
 _BREAK = re.compile(r"[\t\r\n]")
 _FLAG_GAP = re.compile(r"\s*[,;|/]\s*|\s+")  # a vector may stand without brackets: 0,1,1

@@ -16,11 +16,11 @@ from bertworks.data.formats.columns import Refusal, missing_column, one_hot_fix
 from bertworks.data.formats.json_tables import path_to_rows
 from bertworks.data.formats.nested import names_inside
 from bertworks.data.formats.rows import format_of, read_rows
-from bertworks.data.labels.labels import UNDECODABLE, ZERO_AND_ONE, NoColumn, Refused
+from bertworks.data.labels.labels import LONE_HALF, UNDECODABLE, ZERO_AND_ONE, NoColumn, Refused
 from bertworks.data.rows.mapping import Mapper
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.data.rows.values import plain
-from bertworks.data.sources.encodings import Likely, likely_encoding
+from bertworks.data.sources.encodings import encoding_advice
 from bertworks.data.sources.fetch import Fetched, combined_sha256, fetch
 from bertworks.errors import DataError
 from bertworks.notices import Level, Notice
@@ -29,6 +29,10 @@ from bertworks.spec import Clean, Source, Task
 
 _SHOWN = 3  # names of files in a notice
 _MANY = 20  # keys of one object that may be texts
+_CUT = (
+    "What wrote the file cut characters in two, as where a text is cut to a length in UTF-16: cut it "
+    "between characters."
+)
 _FAST_TEXT = (
     "Its lines are fastText's: set the source's "
     r"`pattern: '^__label__(?P<label>\S+)\s+(?P<text>.*)$'`."
@@ -79,7 +83,7 @@ class Reader:
     unmatched: list[Unmatched] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     _first_either: str = ""
-    _encodings: dict[str, Likely] = field(default_factory=dict)
+    _encodings: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def examples(self, sources: Sequence[Source]) -> Iterator[Found]:
         """Yields every good row of the sources.
@@ -165,11 +169,12 @@ class Reader:
                 if isinstance(refused, NoColumn):
                     lacking[refused.column] += 1
                 mapper.mended()
-                fix = refused.fix
-                textual = format_ != "parquet" and source.encoding == "utf-8"
-                if refused.rule == UNDECODABLE and textual:
-                    fix = self._encoding_fix(file)
-                self._refuse(file, row.number, refused.rule, refused.value, fix)
+                rule, fix = refused.rule, refused.fix
+                if rule == UNDECODABLE and row.whole:
+                    rule, fix = LONE_HALF, _CUT
+                elif rule == UNDECODABLE and format_ != "parquet":
+                    fix = self._encoding_fix(file, source.encoding)
+                self._refuse(file, row.number, rule, refused.value, fix)
                 continue
             for kind, value, detail in mapper.mended():
                 if kind is ZERO_AND_ONE and not self._first_either:
@@ -192,14 +197,12 @@ class Reader:
         self.rejected += 1
         self.log.add(file.name, row, rule, value, fix)
 
-    def _encoding_fix(self, file: Fetched) -> str:
-        """Names the encoding that a file that is not UTF-8 is likely to be in; looked at once."""
-        if file.name not in self._encodings:
-            self._encodings[file.name] = likely_encoding(file.path, file.name)
-        likely = self._encodings[file.name]
-        if not likely.encoding:
-            return ""
-        return f"If the file is not UTF-8, set the source's {likely.setting()}."
+    def _encoding_fix(self, file: Fetched, given: str) -> str:
+        """What to do with a file of another encoding than the source's; looked at once."""
+        key = file.name, given
+        if key not in self._encodings:
+            self._encodings[key] = encoding_advice(file.path, file.name, given)
+        return self._encodings[key]
 
 
 def _note_unmatched(stage: progress.Stage, source: Source, mapper: Mapper) -> None:

@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Any
 
 from bertworks.contracts.examples import CHANGED
+from bertworks.data.labels.labels import LONE_HALF
 from bertworks.data.rows.tally import Tally
+from bertworks.data.rows.undecoded import quoted, with_bytes
 from bertworks.data.rows.values import received
 from bertworks.errors import DataError
 from bertworks.storage.artifacts import write_json
@@ -65,7 +67,11 @@ class RejectedLog:
         if fix:
             self._fixes.setdefault(rule, fix)
         text = received(value)[:_VALUE_LENGTH]
-        self._first.setdefault(rule, f"{file} row {row}: {text[:_SHOWN_LENGTH]!r}")
+        shown = text[:_SHOWN_LENGTH]
+        escaped = rule == LONE_HALF
+        said = repr(shown) if escaped else quoted(shown)
+        self._first.setdefault(rule, f"{file} row {row}: {said}")
+        text = text if escaped else with_bytes(text)
         entry = {"file": file, "row": row, "rule": rule, "value": text}
         # ASCII: the value may hold what no encoding can write.
         self._stream.write(json.dumps(entry) + "\n")

@@ -2,20 +2,25 @@
 
 Every candidate decodes the lines that are not UTF-8, and what comes out is looked at as a text of one of
 its languages: the one whose letters it has is the likely one. Where two candidates are as good and read
-otherwise, both are named.
+otherwise, both are named. Where other lines are UTF-8, the file is a mixture, and no encoding fits it.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
+import shlex
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from lzma import LZMAError
 from pathlib import Path
+from typing import IO
 
-from bertworks.data.sources.first_bytes import open_bytes
+from bertworks.data.sources.first_bytes import open_bytes, unpacked_name, wide
 
+_HEAD = 4096
 _LINES = 20_000
 _LINE_BYTES = 10_000
 _ENOUGH = 30_000  # bytes
@@ -26,6 +31,8 @@ _WELL = 0.85
 _GOOD = 0.4
 """Texts that are explained less than this are left to a detector."""
 _LETTER = 0.98  # a letter, beside a quotation mark that is one: marks are the likelier
+_CHANCE = 2
+"""Characters of UTF-8 that a line of Chinese, Japanese or Korean may look like: one in twelve does."""
 _RARER = 0.02  # how much less the rarest letter of a language is worth
 _UNUSUAL = 0.97  # what an encoding of _SELDOM is worth beside another that explains as much
 _DENSE = 0.7  # what a Latin text is worth in which hardly a letter is ASCII
@@ -91,51 +98,173 @@ class Likely:
     """The likely encoding of a file.
 
     Attributes:
-        encoding: Its name; "" where nothing can be said.
+        encoding: Its name; "" where nothing can be said, and of a mixture.
         rival: Another one that fits as well and reads otherwise; "" where there is none.
         example: A word as the two read it, where there is a rival.
+        first: The first line that is not UTF-8, from 1; 0: none of those that were looked at.
+        broken: How many are not.
+        whole: How many are UTF-8 with letters beyond ASCII.
+        odd: Of a mixture: the likely encoding of the lines that are not UTF-8; "" where nothing can be
+            said.
+        mixed: Whether it is a mixture.
     """
 
     encoding: str
     rival: str = ""
     example: tuple[str, str] = ("", "")
+    first: int = field(default=0, compare=False)
+    broken: int = field(default=0, compare=False)
+    whole: int = field(default=0, compare=False)
+    odd: str = ""
+    mixed: bool = False
 
     def setting(self) -> str:
         """The source's setting, and what to look at where it is in doubt."""
+        return f"encoding: {self.encoding}{self.doubt()}"
+
+    def doubt(self) -> str:
+        """What to look at where the encoding is in doubt, in brackets; else ""."""
         if not self.rival:
-            return f"encoding: {self.encoding}"
+            return ""
         first, second = self.example
+        return f" (it reads {first!r}; {self.rival} fits as well and reads {second!r})"
+
+    def said(self) -> str:
+        """What a mixture is, in a sentence."""
+        odd = f", perhaps {self.odd}" if self.odd else ""
         return (
-            f"encoding: {self.encoding} (it reads {first!r}; {self.rival} fits as well and reads "
-            f"{second!r})"
+            f"It is a mixture: of the lines with letters beyond ASCII {self.whole:,} are UTF-8 and "
+            f"{self.broken:,} are not{odd} (the first of these: line {self.first:,})."
         )
 
 
 def likely_encoding(path: Path, name: str) -> Likely:
     """The likely encoding, by the lines that are not UTF-8.
 
-    A file of which as many lines are UTF-8 with letters beyond ASCII is a mixture: no encoding fits it.
+    A file of which as many lines are UTF-8 with letters beyond ASCII is a mixture, and so is one with
+    fewer where those make better sense as UTF-8.
     """
     broken: list[bytes] = []
-    whole = 0
+    whole: list[bytes] = []
+    first = number = 0
     try:
         with open_bytes(path, name) as stream:
-            for line in islice(iter(lambda: stream.readline(_LINE_BYTES), b""), _LINES):
+            for line in islice(_pieces(stream), _LINES):
+                number += 1
                 if line.isascii():
                     continue
-                try:
-                    line.decode("utf-8")
-                    whole += 1
-                except UnicodeDecodeError:
+                if _is_utf8(line):
+                    whole.append(line)
+                else:
                     broken.append(line)
+                    first = first or number
                 if sum(map(len, broken)) >= _ENOUGH:
                     break
     except (OSError, EOFError, zlib.error, LZMAError):
         return Likely("")
-    if not broken or whole >= len(broken):
-        return Likely("")
+    counted = Likely("", first=first, broken=len(broken), whole=len(whole))
+    if not broken:
+        return counted
     sample = b"".join(broken)
-    return _best(sample) or Likely(_detected(sample))
+    best = _best(sample) or Likely("")
+    if len(whole) >= len(broken) or _are_utf8(whole, best.encoding):
+        return replace(counted, odd=best.encoding, mixed=True)
+    found = best if best.encoding else Likely(_detected(sample))
+    return replace(found, first=first, broken=len(broken), whole=len(whole))
+
+
+def encoding_advice(path: Path, name: str, given: str) -> str:
+    """What to do with a file that cannot be read in the encoding that its source has.
+
+    Args:
+        path: The file.
+        name: Its name in messages.
+        given: The source's encoding.
+
+    Returns:
+        The setting that mends it, or the command that makes one encoding of a mixture; "" where nothing
+        can be said.
+    """
+    own = codecs.lookup(given).name
+    try:
+        with open_bytes(path, name) as stream:
+            found = wide(stream.read(_HEAD))
+    except (OSError, EOFError, zlib.error, LZMAError):
+        return ""
+    if found is not None:
+        return "" if own.startswith(found) else f"Set the source's `encoding: {found}`."
+    likely = likely_encoding(path, name)
+    if likely.mixed:
+        settings = "" if own == "utf-8" else " Then leave the source's `encoding` out."
+        return f"{likely.said()} {mending(likely, name)}{settings}"
+    if not likely.broken:
+        return "" if own == "utf-8" else "The file is UTF-8: set the source's encoding: utf-8."
+    if not likely.encoding or codecs.lookup(likely.encoding).name == own:
+        return ""
+    return f"If the file is not {given.upper()}, set the source's {likely.setting()}."
+
+
+def mending(likely: Likely, name: str) -> str:
+    """What makes one encoding of a mixture: those bytes alone are converted that are not UTF-8."""
+    file = shlex.quote(name) if "://" not in name and "!/" not in name else "FILE"
+    way = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc"}.get(Path(name).suffix.lower())
+    given = f"{way or 'cat'} {file} | "
+    if not likely.odd:
+        shown = f"{given}grep -naxv '.*'" if way else f"grep -naxv '.*' {file}"
+        return f"Mend these lines, which this shows: `export LC_ALL=C.UTF-8; {shown}`."
+    out = "FILE.utf8" if file == "FILE" else shlex.quote(_beside(unpacked_name(name)))
+    read, given = ("", given) if way else (f" < {file}", "")
+    return f'Convert these alone: `{given}python3 -c "{_script(likely.odd)}"{read} > {out}`.'
+
+
+def _beside(name: str) -> str:
+    path = Path(name)
+    return str(path.with_name(f"{path.stem}-utf8{path.suffix}"))
+
+
+def _script(odd: str) -> str:
+    """Python in one line, from stdin to stdout, for double quotes of a shell."""
+    if odd in _IDEOGRAPHS:  # of several bytes a character, which begin and end as they like
+        return (
+            "import sys; [sys.stdout.buffer.write(one if one.decode('utf-8', 'ignore').encode() == one "
+            f"else one.decode('{odd}').encode()) for one in sys.stdin.buffer]"
+        )
+    return (
+        "import codecs, sys; codecs.register_error('odd', lambda e: "
+        f"(e.object[e.start:e.end].decode('{odd}'), e.end)); "
+        "[sys.stdout.buffer.write(one.decode('utf-8', 'odd').encode()) for one in sys.stdin.buffer]"
+    )
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines, of long ones the beginning; none is cut inside a character of UTF-8."""
+    while line := stream.readline(_LINE_BYTES):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(_LINE_BYTES)
+        if rest is not line:
+            line = line[: -next((n for n in range(1, 5) if line[-n] & 0xC0 != 0x80), 1)]
+        yield line
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _are_utf8(lines: list[bytes], encoding: str) -> bool:
+    """Whether lines that are UTF-8 are meant so: short ones of another encoding may be by chance."""
+    least = _CHANCE if encoding in _IDEOGRAPHS else 0
+    texts = [line.decode("utf-8") for line in lines]
+    meant = [text for text in texts if sum(one > "\x7f" for one in text) > least]
+    if not meant or not encoding:
+        return bool(meant)
+    text = "".join(meant)
+    as_utf8 = max(_score(text, name) for name in (*_LATIN, *_ALPHABETS, *_IDEOGRAPHS))
+    return as_utf8 >= _score(text.encode().decode(encoding, "replace"), encoding)
 
 
 def _best(sample: bytes) -> Likely | None:

@@ -143,6 +143,7 @@ def check_text(path: Path, name: str, encoding: str) -> None:
     if (found := _signature(head)) is not None:
         raise _other_kind(path, name, found)
     if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
+        _refuse_narrow(name, head, encoding)
         return
     if (likely := wide(head)) is not None:
         raise DataError(
@@ -155,6 +156,28 @@ def check_text(path: Path, name: str, encoding: str) -> None:
             f"{name} is a binary file, no text. Its first bytes: {head[:12].hex(' ')}",
             "Give a csv, tsv, jsonl, parquet, conll or text file.",
         )
+
+
+def _refuse_narrow(name: str, head: bytes, encoding: str) -> None:
+    """Refuses UTF-8 where two or four bytes a character are wanted.
+
+    Raises:
+        DataError: Names the encoding.
+    """
+    if (
+        not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+        or b"\0" in head
+        or not head
+    ):
+        return
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return
+    raise DataError(
+        f"{name} is not {encoding.upper()}: its first bytes are those of UTF-8.",
+        "Set the source's encoding: utf-8.",
+    )
 
 
 def check_parquet(path: Path, name: str) -> None:
