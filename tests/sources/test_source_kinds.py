@@ -205,6 +205,9 @@ def test_a_long_line_of_utf8_is_no_other_encoding(tmp_path):
     for before in range(4):
         path.write_bytes(b"a" * before + "日本".encode() * 9000 + b"\nplain\n")
         assert likely_encoding(path, "a.txt").broken == 0
+    for last in (b"\xe9", b"caf\xe9", b"a" * 9999 + b"\xe9"):
+        path.write_bytes(b"plain\n" + last)
+        assert likely_encoding(path, "a.txt").first == 2
 
 
 @given(st.binary(max_size=30))

@@ -239,11 +239,15 @@ def _script(odd: str) -> str:
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
     """The lines, of long ones the beginning; none is cut inside a character of UTF-8."""
     while line := stream.readline(_LINE_BYTES):
-        rest = line
-        while rest and not rest.endswith(b"\n"):
+        rest, cut = line, False
+        while len(rest) == _LINE_BYTES and not rest.endswith(b"\n"):
             rest = stream.readline(_LINE_BYTES)
-        if rest is not line:
-            line = line[: -next((n for n in range(1, 5) if line[-n] & 0xC0 != 0x80), 1)]
+            cut = cut or bool(rest)
+        if cut:
+            end = len(line) - 1
+            while end > len(line) - 4 and line[end] & 0xC0 == 0x80:
+                end -= 1
+            line = line[:end]
         yield line
 
 
