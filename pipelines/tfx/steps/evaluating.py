@@ -216,7 +216,7 @@ def _slice(name: str, row: list[Any]) -> str:
 def _plain(answer: Mapping[str, object]) -> dict[str, object]:
     return {
         name: answer[name]
-        for name in ("label", "labels", "intent", "tags", "score", "scores")
+        for name in ("label", "labels", "intent", "intent_score", "tags", "score", "scores")
         if name in answer
     }
 
