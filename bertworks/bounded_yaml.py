@@ -116,7 +116,7 @@ class _Builder:
 
     def _value(self, node: yaml.Node, key: Key, line: int) -> Any:
         tag = node.tag.removeprefix(_STANDARD)
-        if tag not in next(names for kind, names in _TAGS.items() if isinstance(node, kind)):
+        if tag not in _TAGS[type(node)]:
             shown = f"!!{tag}" if tag != node.tag else node.tag
             raise SpecError(
                 f"{self._shown}:{line}: `{_dotted(key)}` has the tag {shown[:60]}, which says nothing "

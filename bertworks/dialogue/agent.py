@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bertworks.dialogue.actions import AGAIN, Situation
 from bertworks.dialogue.acts import Act, Heard, not_understood
-from bertworks.dialogue.answers import Answers
+from bertworks.dialogue.answers import Answers, Said
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge
 from bertworks.dialogue.matching import Matching, Quote
@@ -84,22 +84,19 @@ class DialogueAgent:
             heard, by = tuple(said), "given"
         state = listened(state, heard, self.domain, knowledge)
         situation = Situation(state, knowledge)
-        quote = self._quote(text, state)
-        if quote is not None:
-            trace = Trace(
-                state.turn, text, heard, by, state, situation.count, knowledge.digest, quote.choice,
-                quote.acts, quote.text, (quote.choice.action,), tuple(notices),
-            )  # fmt: skip
-            return spoke(state, quote.acts, quote.text), trace
-        choice = self._policy.choose(situation)
-        acts = situation.acts(choice.action)
-        try:
-            answer = self._answers.say(acts, knowledge, state.turn)
-        except ValueError as error:  # Better to say nothing than what may be untrue.
-            notices.append(f"{choice.action} was not said: {error}")
-            acts = (Act(AGAIN),)
-            answer = self._answers.say(acts, knowledge, state.turn)
-        notices += [f"a template was not used: {one}" for one in answer.refused]
+        answer: Said | Quote
+        if (quote := self._quote(text, state)) is not None:
+            choice, acts, answer = quote.choice, quote.acts, quote
+        else:
+            choice = self._policy.choose(situation)
+            acts = situation.acts(choice.action)
+            try:
+                answer = self._answers.say(acts, knowledge, state.turn)
+            except ValueError as error:  # Better to say nothing than what may be untrue.
+                notices.append(f"{choice.action} was not said: {error}")
+                acts = (Act(AGAIN),)
+                answer = self._answers.say(acts, knowledge, state.turn)
+            notices += [f"a template was not used: {one}" for one in answer.refused]
         trace = Trace(
             state.turn, text, heard, by, state, situation.count, knowledge.digest, choice, acts,
             answer.text, answer.forms, tuple(notices),
@@ -108,8 +105,8 @@ class DialogueAgent:
 
     def _quote(self, text: str | None, state: State) -> Quote | None:
         """The document that answers a text of which nothing was understood."""
-        if self._matching is None or not (text or "").strip():
+        if self._matching is None or text is None or not text.strip():
             return None
         if state.gone or not not_understood(state.heard):  # What is gone is told first.
             return None
-        return self._matching.find((text or "")[:LONGEST])
+        return self._matching.find(text[:LONGEST])

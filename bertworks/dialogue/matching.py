@@ -35,6 +35,11 @@ class Quote:
     by: str
 
     @property
+    def forms(self) -> tuple[str, ...]:
+        """Where an answer has its templates: there are none."""
+        return (QUOTE,)
+
+    @property
     def acts(self) -> tuple[Act, ...]:
         """What the agent says."""
         return (Act(QUOTE, "document", self.document),)

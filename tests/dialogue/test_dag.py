@@ -262,6 +262,13 @@ def test_the_gates_ask_what_they_promise() -> None:
     assert rule.passed and not rule.judged  # nobody was served before
 
 
+def written(path: Path, rows: Mapping[str, Any]) -> None:
+    """An examples artifact with these test rows."""
+    with artifacts.write(path, kind="examples", producer="ingest") as folder:
+        (folder / "test").mkdir()
+        pq.write_table(pa.table(rows), folder / "test/part-00000.parquet")
+
+
 def with_understanding(spec: Path, tmp_path: Path) -> StepResult:
     """A dialogue with an understanding that was never trained, in `heard`."""
     labels = ["O", "B-food", "I-food", "intent:inform", "intent:bye"]
@@ -271,9 +278,7 @@ def with_understanding(spec: Path, tmp_path: Path) -> StepResult:
         "tokens": [["chinese", "food"], ["good", "bye"]],
         "frame": [["intent:inform", "B-food", "O"], ["intent:bye", "O", "O"]],
     }
-    with artifacts.write(tmp_path / "examples", kind="examples", producer="ingest") as folder:
-        (folder / "test").mkdir()
-        pq.write_table(pa.table(rows), folder / "test/part-00000.parquet")
+    written(tmp_path / "examples", rows)
     prepared(spec, tmp_path / "dialogue")
     return measure.run(
         measure.Section(), dialogue=tmp_path / "dialogue", understanding=agent,

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +35,7 @@ from components.add_matching import step as add
 from pipelines.cli.main import app
 from pipelines.cli.spoken import Spoken, helpers
 from tests.dialogue.helpers import ANSWERS, DOMAIN, TOWN, Still
-from tests.dialogue.test_dag import prepared, spec  # noqa: F401
+from tests.dialogue.test_dag import prepared, spec, written  # noqa: F401
 from tests.dialogue.test_talking import setting, speaker  # noqa: F401
 from tests.helpers.made_versions import Versions
 from tests.helpers.tiny_model import bundle_of, make_model
@@ -180,9 +178,7 @@ def in_dialogue(spec: Path, tmp_path: Path, faq: Path) -> Any:  # noqa: F811
         "text": [DOCUMENTS[0].text, "cheap chinese", DOCUMENTS[2].text],
         "documents": [["d0"], ["d1"], ["d0"]],
     }
-    with artifacts.write(tmp_path / "examples", kind="examples", producer="ingest") as folder:
-        (folder / "test").mkdir()
-        pq.write_table(pa.table(rows), folder / "test/part-00000.parquet")
+    written(tmp_path / "examples", rows)
     prepared(spec, tmp_path / "dialogue")
     return add.run(
         add.Section(), dialogue=tmp_path / "dialogue", matching=faq,

@@ -69,9 +69,8 @@ def _of(dialogue: Kept) -> Iterable[Failing]:
         intents = {one.act.intent for one in trace.understood}
         sure = min((one.confidence for one in trace.understood), default=0.0)
         why: Why | None = None
-        quoted = (
-            trace.choice.action == QUOTE
-        )  # It was answered, unless what follows says otherwise.
+        # A document answered it, unless what follows says otherwise.
+        quoted = trace.choice.action == QUOTE
         if intents == {"unclear"} and (not quoted or repeated or badly):
             why = "not understood"
         elif quoted:

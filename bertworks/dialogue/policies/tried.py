@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from bertworks.dialogue.actions import Situation
 from bertworks.dialogue.policies.choice import Choice, Policy
 
-CHALLENGER = "challenger"
+CHALLENGER: Final = "challenger"
 """`State.arm` of a dialogue that the challenger has."""
 
 

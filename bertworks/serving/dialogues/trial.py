@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from bertworks.contracts.upgrades import Figure
 from bertworks.dialogue.logs import GOING_ON_SECONDS, Kept
@@ -24,10 +25,10 @@ from bertworks.dialogue.sessions import SqliteStore
 from bertworks.dialogue.trace import Trace
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving.upgrades.comparison import Limit
-from bertworks.serving.upgrades.matching import Blocks, difference
+from bertworks.serving.upgrades.matching import Arm, Blocks, difference
 from bertworks.spec.dialogue import PolicyCanary
 
-CHAMPION = "champion"
+CHAMPION: Final = "champion"
 LOOK_SECONDS = 5.0
 """Between two looks at what is over."""
 BUTTON_SECONDS = 600.0
@@ -186,9 +187,9 @@ class PolicyTrial:
             ).fetchall()
         for row, tried, success in rows:
             self._last_row = int(row)
-            arm = CHALLENGER if tried else CHAMPION
+            arm: Arm = CHALLENGER if tried else CHAMPION
             self._seen[arm].append(float(success))
-            block = self._blocks.add("challenger" if tried else "champion", float(success))
+            block = self._blocks.add(arm, float(success))
             if block is not None:
                 lost = -difference(*block)
                 self._better.add(lost)
