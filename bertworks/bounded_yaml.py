@@ -63,6 +63,11 @@ def read(text: str, shown: str) -> tuple[Any, dict[Key, int]]:
         mark = getattr(error, "problem_mark", None)
         where = f"{shown}:{mark.line + 1}" if mark else shown
         problem = getattr(error, "problem", None) or str(error)
+        if getattr(error, "context", None) == "expected a single document in the stream":
+            raise SpecError(
+                f"{where}: a second document begins here; a spec is one.",
+                "Take the line `---` out, or put what follows it into a file of its own.",
+            ) from None
         raise NotYaml(f"{where}: not valid YAML: {problem}.", "Mend the YAML.") from None
     builder = _Builder(shown)
     return ({} if root is None else builder.build(root, ())), builder.lines

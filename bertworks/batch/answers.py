@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from bertworks.batch.texts import Given
 from bertworks.data.formats.csv_formulas import MARK, is_formula
@@ -160,13 +161,25 @@ def beside(record: Mapping[str, object], answer: Mapping[str, object]) -> dict[s
 
 def _json(record: Mapping[str, object], stream: TextIO) -> str:
     """JSON that the stream can take: with escapes where it takes ASCII only, or is given no text."""
-    text = json.dumps(record, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:  # a table's empty number, or one that no float holds: JSON has neither
+        return _json(cast("Mapping[str, object]", _finite(record)), stream)
     try:
         # `takes`: of an output that passes for UTF-8, see pipelines.cli.command.
         text.encode(getattr(stream, "takes", "") or getattr(stream, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return json.dumps(record, default=str)
     return text
+
+
+def _finite(value: object) -> object:
+    """The value with NaN as null, which Parquet's tables mean by it, and infinities as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _encodable(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from bertworks.tasks.forms import form_named
 from bertworks.tasks.forms.form import RowForm
 
 _PLAIN_QUOTES = "If quotes are plain text there, give the texts one a line in a .txt file."
+_HALF = re.compile("[\ud800-\udfff]")
 ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
 
 
@@ -151,6 +153,7 @@ def _lines(lines: Iterable[str], where: str, form: Form) -> Iterator[Given]:
 
 
 def _of_line(line: str, where: str, form: Form) -> Given:
+    _check_whole(line, where)
     record = form.form.of_line(line, where)
     texts = tuple(record.values())
     return Given(texts if len(texts) > 1 else texts[0], record)
@@ -255,6 +258,7 @@ class _Columns:
             for word in cast("list[object]", record[column]):
                 if not isinstance(word, str):
                     raise _not_text(where, column, word)
+                _check_whole(word, where)
         return column
 
     def _text(self, record: Mapping[str, object], role: str, where: str) -> str:
@@ -273,7 +277,17 @@ class _Columns:
             return ""
         if not isinstance(value, str):
             raise _not_text(where, column, value)
+        _check_whole(value, where)
         return value
+
+
+def _check_whole(text: str, where: str) -> None:
+    """Refuses what is no text, as ingest and the server do: nothing was learned from such a row."""
+    if not text.isascii() and _HALF.search(text):
+        raise DataError(
+            f"{where} holds half a character (a lone surrogate). Received: {text[:100]!r}",
+            "Write the whole character; such escapes come of texts that were cut in the middle of one.",
+        )
 
 
 def _not_text(where: str, column: str, value: object) -> DataError:

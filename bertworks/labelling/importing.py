@@ -1,15 +1,15 @@
 """What annotators made of exported rows, as a file that a data source reads.
 
-Rows are read by ingest's own reader, so that what comes out is what a run will take. Each annotator of
-a Label Studio task counts. Rows of one text that do not agree are left out, and written beside.
+Files and rows are read by ingest's own readers, so that what comes out is what a run will take. Each
+annotator of a Label Studio task counts. Rows of one text that do not agree are left out, and written
+beside.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,15 @@ from typing import Any
 
 from bertworks import progress
 from bertworks.contracts.agent import AgentRecord
+from bertworks.data.formats.columns import Refusal
 from bertworks.data.formats.csv_formulas import unmarked
+from bertworks.data.formats.rows import ENDINGS, read_rows
+from bertworks.data.labels.labels import UNDECODABLE
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
-from bertworks.data.sources.first_bytes import check_text
+from bertworks.data.rows.tally import Tally
+from bertworks.data.rows.undecoded import is_marked
+from bertworks.data.sources.fetch import Fetched
 from bertworks.errors import DataError
 from bertworks.labelling.pool import TEXTS, key_of
 from bertworks.spec import Clean, Source
@@ -46,6 +51,7 @@ class Imported:
         refused: Rows that ingest would refuse.
         reasons: Why, each with its count.
         new_labels: Labels that the agent does not know, with how many rows have them.
+        guessed: What was read otherwise than it stands in the files.
     """
 
     rows: int
@@ -55,6 +61,7 @@ class Imported:
     refused: int
     reasons: Mapping[str, int]
     new_labels: Mapping[str, int]
+    guessed: Tally
 
 
 def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Imported:
@@ -77,24 +84,32 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
     column = handler.target.column
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     unlabelled = 0
+    unread: Counter[str] = Counter()
+    tally = Tally()
     with temporary.scratch() as place, progress.quiet():
         rows = place / "rows.jsonl"
         with rows.open("w", encoding="utf-8") as stream:
-            for row in (one for file in files for one in _rows(file)):
-                if _is_labelled(row, handler.target):
+            for row in (one for file in files for one in _rows(file, tally)):
+                if isinstance(row, Refusal):
+                    unread[row.rule] += 1
+                elif _is_labelled(row, handler.target):
                     stream.write(json.dumps(row, ensure_ascii=True) + "\n")
                 else:
                     unlabelled += 1
         if not rows.stat().st_size:
+            refusals = "".join(f" {count:,} rows: {rule}." for rule, count in unread.items())
             raise DataError(
-                f"No row of {', '.join(map(str, files))} is labelled.",
-                "Export what was labelled from the annotation tool, with its labels.",
+                f"No row of {', '.join(map(str, files))} is labelled.{refusals}",
+                "Save the file as UTF-8."
+                if UNDECODABLE in unread
+                else "Export what was labelled from the annotation tool, with its labels.",
             )
         with RejectedLog(place, place / "kept.jsonl") as log:
             reader = Reader(info.task, info.clean or Clean(), Path(), log, _LONGEST)
             for one in reader.examples([Source(uri=str(rows), format="jsonl")]):
                 found[one.example["id"]].append(one.example)
-            refused, reasons = reader.rejected, dict(log.rules)
+            reasons = unread + log.rules
+            tally.take(log.tally)
     agreed, conflicts, repeated = [], [], 0
     for group in found.values():
         said = {handler.target.text(one[column]) for one in group}
@@ -109,36 +124,33 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
         several = [_line(one, handler.target) for group in conflicts for one in group]
         _write(out.with_name(f"{out.stem}.conflicts.jsonl"), several)
     new = _new_labels(agreed, handler, info)
-    return Imported(len(agreed), unlabelled, repeated, len(conflicts), refused, reasons, new)
+    return Imported(
+        len(agreed), unlabelled, repeated, len(conflicts), reasons.total(), reasons, new, tally
+    )
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
+def _rows(file: Path, tally: Tally) -> Iterator[Mapping[str, Any] | Refusal]:
     """The rows of a file; a task of Label Studio once for each of its annotations."""
     if not file.is_file():
         raise DataError(f"{file} is not there.", "Correct the path.")
-    check_text(file, str(file), "utf-8")
-    try:
-        if file.suffix.lower() in (".csv", ".tsv"):
-            tab = "\t" if file.suffix.lower() == ".tsv" else ","
-            with file.open(encoding="utf-8-sig", newline="") as stream:
-                yield from map(_unmarked, csv.DictReader(stream, delimiter=tab))
-            return
-        text = file.read_text(encoding="utf-8-sig")
-        if text.lstrip().startswith("["):
-            for task in json.loads(text):
-                yield from _annotations(task)
-        else:
-            for line in text.split("\n"):
-                if line.strip():
-                    yield from _annotations(json.loads(line))
-    except (ValueError, AttributeError, csv.Error) as error:
+    if ENDINGS.get(file.suffix.lower()) not in ("csv", "tsv", "jsonl"):
         raise DataError(
-            f"{file} cannot be read: {error}.",
+            f"{file} is no .csv, .tsv, .json or .jsonl file.",
             "Give CSV, Label Studio's JSON, or doccano's JSON lines, as the tool exports them.",
-        ) from None
+        )
+    source = Source(uri=str(file))
+    for row in read_rows(Fetched(str(file), file, ""), source, (), _LONGEST, tally):
+        if isinstance(row, Refusal):
+            yield row
+        elif not row.whole and any(
+            isinstance(cell, str) and is_marked(cell) for cell in row.values.values()
+        ):
+            yield Refusal(row.number, UNDECODABLE, "")
+        else:
+            yield from _annotations(_unmarked(row.values))
 
 
-def _unmarked(row: dict[str, Any]) -> dict[str, Any]:
+def _unmarked(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """A row of our own export without the marks that kept spreadsheets from running its cells.
 
     Other tables have no `id` of ours, and their cells are what they are.
@@ -154,9 +166,7 @@ def _unmarked(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _annotations(task: Any) -> Iterator[dict[str, Any]]:
-    if not isinstance(task, dict):
-        raise ValueError(f"a row must be an object. Received: {type(task).__name__}")
+def _annotations(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     done = task.get("annotations")
     if not isinstance(task.get("data"), dict) or not isinstance(done, list):
         yield task

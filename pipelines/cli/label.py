@@ -90,6 +90,8 @@ def import_rows(
             f"warning: of {done.conflicts:,} texts the labels do not agree; they are left out: {apart}",
             err=True,
         )
+    for kind in done.guessed.counts:
+        typer.echo(f"{kind.level}: {done.guessed.text(kind)}", err=True)
     for reason, number in done.reasons.items():
         typer.echo(f"warning: {number:,} rows were refused: {reason}", err=True)
     for name, number in done.new_labels.items():

@@ -200,8 +200,33 @@ def test_annotators_who_do_not_agree_are_told(tmp_path, agents) -> None:
     with pytest.raises(DataError, match="No row of .* is labelled"):
         import_labels([tmp_path / "none.csv"], info, tmp_path / "other.jsonl")
     (tmp_path / "broken.json").write_text("[{")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="broken.json, line 1: not JSON"):
         import_labels([tmp_path / "broken.json"], info, tmp_path / "other.jsonl")
+
+
+def test_tables_are_read_as_ingest_reads_them(tmp_path, agents) -> None:
+    """Stray quotes, cells too many and bytes of another encoding cost their own rows, and are told."""
+    info, out = agents["classification"].info, tmp_path / "labelled.jsonl"
+    file = tmp_path / "done.csv"
+    file.write_bytes(
+        b'text,label\n"so" he said,good\nan inch " of it,bad\nc,good,more\ncaf\xe9,bad\nd,good\n'
+    )
+    done = import_labels([file], info, out)
+    texts = [json.loads(line)["text"] for line in out.read_text().splitlines()]
+    assert texts == ['"so" he said', 'an inch " of it', "d"]
+    assert done.refused == 2 and set(done.reasons) == {
+        "2 columns expected, 3 found", "bytes that are not in the encoding",
+    }  # fmt: skip
+    assert [kind.name for kind in done.guessed.counts] == ["stray_quote"]
+    file.write_bytes("text,label\ncafé,bad\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"1 rows: bytes that are not in the encoding") as caught:
+        import_labels([file], info, tmp_path / "other.jsonl")
+    file.write_bytes(file.read_bytes().decode("latin-1").encode())
+    assert "UTF-8" in caught.value.fix
+    assert import_labels([file], info, tmp_path / "other.jsonl").rows == 1
+    workbook = file.rename(tmp_path / "done.xlsx")
+    with pytest.raises(DataError, match="done.xlsx is no .csv"):
+        import_labels([workbook], info, tmp_path / "another.jsonl")
 
 
 def test_doubtful_rows_come_first_and_near_copies_later(agents) -> None:

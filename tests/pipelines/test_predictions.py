@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertworks.batch.answers import Writer
 from bertworks.batch.outputs import TextOutput
 from bertworks.batch.rows import BadRow
-from bertworks.batch.texts import Form, read, read_all
+from bertworks.batch.texts import Form, Given, read, read_all
 from bertworks.contracts.agent import AgentRecord
 from bertworks.data.sources.first_bytes import PACKED
 from bertworks.errors import DataError, EnvironmentFault
@@ -264,8 +265,29 @@ def test_a_single_line_that_is_not_utf8_costs_its_row(tmp_path: Path) -> None:
     assert "iconv -f WINDOWS-1252" in bad.error.fix
 
 
-def test_an_escape_of_half_a_character_is_no_byte(tmp_path: Path) -> None:
-    assert rows_of(written(tmp_path, "rows.jsonl", r'{"text": "cut \udce9"}')) == ["cut \udce9"]
+@pytest.mark.parametrize("half", [r"\udce9", r"\ud83d", r"\udfff"])
+def test_half_a_character_costs_its_row_as_it_does_at_ingest_and_on_the_server(
+    tmp_path: Path, half: str
+) -> None:
+    lines = rf'{{"text": "cut {half}"}}' + '\n{"text": "whole \\ud83d\\ude00"}\n'
+    bad, good = read_all([], written(tmp_path, "rows.jsonl", lines), Form())
+    assert isinstance(bad, BadRow) and "row 1 holds half a character" in bad.error.message
+    assert isinstance(good, Given) and good.row == "whole 😀"
+    words = rf'{{"tokens": ["cut", "{half}"]}}'
+    (bad,) = read_all([], written(tmp_path, "words.jsonl", words), Form(form_named("words")))
+    assert isinstance(bad, BadRow)
+    with pytest.raises(DataError, match="argument 1 holds half a character"):
+        list(read_all([json.loads(f'"{half}"')], None, Form()))
+
+
+def test_numbers_that_json_does_not_have_are_written_as_json(tmp_path: Path) -> None:
+    """NaN is how tables say that a number is missing; what no float holds stays a text."""
+    record = {"text": "a", "many": float("inf"), "none": float("nan"), "list": [float("-inf"), 1.5]}
+    out = io.StringIO()
+    Writer("jsonl").write(out, Given("a", record), {"label": "x"})
+    assert json.loads(out.getvalue(), parse_constant=pytest.fail) == {
+        "text": "a", "many": "inf", "none": None, "list": ["-inf", 1.5], "label": "x",
+    }  # fmt: skip
 
 
 def test_a_header_that_is_not_utf8_is_named(tmp_path: Path) -> None:
@@ -515,8 +537,8 @@ def test_cut_texts_are_counted_on_stderr(tmp_path, monkeypatch, capsys) -> None:
 
 
 def test_text_that_no_file_can_hold_is_escaped(tmp_path, monkeypatch) -> None:
-    file = written(tmp_path, "a.jsonl", '{"text": "a\\ud800"}\n')
-    assert json.loads(run(monkeypatch, Scorer(), file))["text"] == "a\ud800"
+    file = written(tmp_path, "a.jsonl", '{"text": "whole", "title": "a\\ud800"}\n')
+    assert json.loads(run(monkeypatch, Scorer(), file))["title"] == "a\ud800"
     assert "a\\ud800" in run(monkeypatch, Scorer(), file, "out.csv")
 
 

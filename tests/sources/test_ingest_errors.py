@@ -44,6 +44,16 @@ def test_glob_without_match(ingest):
     stops(ingest, SourceError, r"No file matches .*data-\*.csv", [{"uri": "data-*.csv"}])
 
 
+@pytest.mark.parametrize("between", ["?", "#", ":", "/", "!", "#/"])
+def test_a_file_in_an_archive_that_is_named_otherwise(tmp_path, ingest, between: str):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        rows = "".join(f"text {n},{n % 2}\n" for n in range(40))
+        archive.writestr("in/rows.csv", "text,label\n" + rows)
+    error = stops(ingest, SourceError, "No file|no file", [{"uri": f"a.zip{between}in/rows.csv"}])
+    assert error.fix == "A file in a.zip is written a.zip!/in/rows.csv."
+    ingest([{"uri": error.fix.split()[-1].rstrip(".")}], out="again")
+
+
 def test_names_in_an_archive_say_nothing_to_a_terminal(tmp_path, ingest):
     name = "a\x1b]0;title\x07\r\u202e.csv"
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:

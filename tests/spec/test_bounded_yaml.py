@@ -34,6 +34,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("? [a, b]\n: c", "a key is a single word"),
         ("name: a\nname: b", "spec.yaml:2: name stands twice"),
         ("name: [", "not valid YAML"),
+        ("name: a\n---\nname: b", "spec.yaml:2: a second document begins here"),
         ("name: !!python/object:os.system x", "`name` has the tag !!python/object:os.system"),
         ("name: !!python/object/apply:os.system ['id']", "has the tag !!python/object/apply"),
         ("a: !mine x", "`a` has the tag !mine"),

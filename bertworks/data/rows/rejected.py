@@ -78,7 +78,7 @@ class RejectedLog:
 
     @property
     def count(self) -> int:
-        """Rejected rows, those those that do not agree left out."""
+        """Rejected rows, those that do not agree left out."""
         return self.rules.total() - sum(self.rules[rule] for rule in LEFT_OUT)
 
     def check(self, read: int, rejected: int, limit: float, what: str) -> None:

@@ -23,6 +23,7 @@ from bertworks.secrets import filled_in, masked, without_values
 from bertworks.storage import temporary
 
 _TRIES = 3
+_BEHIND = re.compile(r"[?#!:/|]+(?=.)")
 _BRACKET = re.compile(r"\[[\[*?]\]|\[")  # one that is escaped already is taken as a whole
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "abfs": "adlfs"}
 
@@ -104,10 +105,21 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
             return [_readable(file) for file in files]
         raise MissingMember(
             f"No file matches {path}.",
-            "Check the pattern; paths are relative to the spec's folder. A bracket that belongs to a "
+            _meant_member(pattern, folder)
+            or "Check the pattern; paths are relative to the spec's folder. A bracket that belongs to a "
             "name is written [[].",
         )
-    raise MissingMember(f"There is no file {path}.", _check_path(pattern))
+    fix = _meant_member(pattern, folder) or _check_path(pattern)
+    raise MissingMember(f"There is no file {path}.", fix)
+
+
+def _meant_member(pattern: str, folder: Path) -> str:
+    """What to write where a file in an archive seems to be meant; "" where none does."""
+    for found in _BEHIND.finditer(pattern):
+        archive, inner = pattern[: found.start()], pattern[found.end() :]
+        if (folder / Path(archive).expanduser()).is_file():
+            return f"A file in {archive} is written {archive}!/{inner}."
+    return ""
 
 
 def _check_path(given: str) -> str:
