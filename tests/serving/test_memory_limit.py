@@ -13,6 +13,7 @@ from server_process import call, free_port, wait_until_ready
 from tiny_model import bundle_of, make_model, tokenizer
 
 from bertworks.models.config import EncoderConfig
+from bertworks.runtime.engines import import_openvino
 
 POD = 2**30
 CLIENTS = 64
@@ -31,11 +32,20 @@ LARGEST = {
     "many rows of the longest": ["good " * 380] * 1024,
     "many short rows": ["b"] * 1024,
     "many words": ["good film " * 9_900] * 20,
+    "rows of all lengths": ["good film " * (number % 200) for number in range(1024)],
 }
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
+def openvino(graph, folder):
+    """Writes a graph for OpenVINO, which keeps kernels for each shape that it has run."""
+    library = import_openvino()
+    made = library.Core().read_model(graph)
+    library.save_model(made, str(folder / "model.xml"), compress_to_fp16=False)
+    return {"name": "openvino", "file": "model.xml", "options": {"INFERENCE_PRECISION_HINT": "f32"}}
+
+
+@pytest.fixture(scope="module", params=[None, openvino], ids=["onnxruntime", "openvino"])
+def bundle(request, tmp_path_factory):
     """As large as MiniLM-L6 in float32, 90 MB: four times what its int8 bundle has."""
     root = tmp_path_factory.mktemp("large")
     sizes = EncoderConfig(
@@ -44,7 +54,8 @@ def bundle(tmp_path_factory):
     )  # fmt: skip
     task = {"type": "classification", "max_length": 512}
     assert tokenizer().get_vocab_size() < sizes.vocab_size
-    return bundle_of(make_model(root / "model", task, LABELS, sizes=sizes), root / "bundle")
+    model = make_model(root / "model", task, LABELS, sizes=sizes)
+    return bundle_of(model, root / "bundle", request.param)
 
 
 def ask(url, body):

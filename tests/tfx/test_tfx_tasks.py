@@ -27,6 +27,11 @@ def pairs(count=240):
         }
 
 
+def plain(count=240):
+    for number, good, word, thing in _sentences(count):
+        yield {"text": f"the {thing} was {word}, {number}", "label": "good" if good else "bad"}
+
+
 def many_labels(count=240):
     for number, good, word, thing in _sentences(count):
         labels = (["good"] if good else []) + (["plot"] if thing == "plot" else [])
@@ -93,3 +98,30 @@ def test_the_whole_way(name, tmp_path, tfx_agent):
     assert key in Agent.load(pushed).predict(asked)[0]
     boxes = {node.box for node in run.lineage.nodes.values()}
     assert ("Pretrain" in boxes) == (name == "pair")
+
+
+def wide(text):
+    """In letters of full width, with line breaks of HTML."""
+    letters = {ord(one): ord(one) + 0xFEE0 for one in "abcdefghijklmnopqrstuvwxyz"}
+    return "<br/>".join(word.translate(letters) for word in text.split(" "))
+
+
+def test_what_is_served_cleans_as_the_spec_says(tmp_path, tfx_agent):
+    """Learned from texts that only the spec's clean-up makes words of, and asked in the same way."""
+    rows = [{**row, "text": wide(row["text"])} for row in plain()]
+    clean = {"html": True, "unicode": "NFKC"}
+    sources = [{"uri": "rows.jsonl", "license": "made up"}]
+    write_agent(
+        tmp_path, rows, {}, data={"sources": sources, "clean": clean}, gates={"minimum": 0.9}
+    )  # fmt: skip
+
+    done = tfx_agent(tmp_path)
+
+    assert done.returncode == 0, done.stderr[-4000:]
+    (pushed,) = Run(tmp_path, done).pushed()
+    agent = Agent.load(pushed)
+    assert (agent.clean.html, agent.clean.unicode) == (True, "NFKC")
+    texts = [f"the plot was {word}, 1" for word in (*GOOD, *BAD)]
+    said = agent.predict(texts)
+    assert [one["label"] for one in said] == ["good"] * len(GOOD) + ["bad"] * len(BAD)
+    assert agent.predict([wide(text) for text in texts]) == said
