@@ -113,7 +113,7 @@ def test_it_talks(server) -> None:
     offered = ask(server, "/v1/dialogues/a/turns", {"acts": acts})
     assert ["offer", "name", "Golden Lantern"] in offered["acts"]
     said = ask(server, "/v1/dialogues/a/turns", {"text": "good film", "turn": 2, "trace": True})
-    assert said["trace"]["understanding"] == "understanding"
+    assert said["trace"]["understanding"] == "understanding, backed by keywords"
     assert len(ask(server, "/v1/dialogues/a")["turns"]) == 2
 
 

@@ -260,3 +260,26 @@ def test_what_is_filed_under_the_wrong_act_is_left_out(tmp_path: Path) -> None:
         list(rows_of(written(tmp_path, misfiled={"eat": "a"}), "setting"))
     with pytest.raises(SpecError, match="no regular expression"):
         list(rows_of(written(tmp_path, misfiled={"request": "("}), "setting"))
+
+
+def test_something_of_all_that_people_say_is_tested(tmp_path: Path) -> None:
+    """Whatever the seed: simulated users need an utterance for each of the things that they say."""
+    asks = ["{} , please ?", "What is the {} ?", "Tell me the {}", "And the {} ?", "The {} is ?"]
+    filed = {
+        "Eat-Inform": FILED["Eat-Inform"],
+        "Eat-Request": {
+            "Phone;": [one.format("phone") for one in asks],
+            "Area;": [one.format("area") for one in asks],
+            "Phone;Area;": [one.format("phone and the area") for one in asks[:3]],
+        },
+    }
+    for seed in range(20):
+        file = written(tmp_path, filed, seed=seed, test=0.05, own={}, outside=[])
+        parts: dict[tuple[str, ...], set[str]] = {}
+        for row in labelled(file):
+            slots = {tag.partition("-")[2] for tag in row["tags"] if tag.startswith("B-mention")}
+            if row["label"] == "request":
+                parts.setdefault(tuple(sorted(slots)), set()).add(row["part"])
+        for asked in (("mention.phone",), ("mention.area",)):
+            assert {"train", "test"} <= parts[asked]
+        assert "train" in parts["mention.area", "mention.phone"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,8 @@ from bertworks.data.utterances.setting import Setting
 from bertworks.text.words import split
 
 Split = Literal["train", "validation", "test"]
+ENOUGH = 4
+"""Utterances that say the same things, of which at least one is held back for the test rows."""
 _ARTICLE = re.compile(r"\b([Aa])n?(\s+)$")
 
 
@@ -71,10 +73,17 @@ class Filler:
     Args:
         setting: What is asked.
         values: Column to the values of the knowledge base, in its order.
+        utterances: All that are filled.
     """
 
-    def __init__(self, setting: Setting, values: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        values: Mapping[str, Sequence[str]],
+        utterances: Iterable[Utterance],
+    ) -> None:
         self._setting = setting
+        self._tested = self._of_each_kind(utterances) if setting.test else set()
         self._stream = random.Random(f"values {setting.seed}")
         self.seen: dict[str, list[str]] = {}
         self.unseen: dict[str, list[str]] = {}
@@ -88,10 +97,23 @@ class Filler:
 
     def split_of(self, utterance: Utterance) -> Split:
         """Where an utterance goes: patterns that differ in case or punctuation go together."""
-        place = utterance.place(f"split {self._setting.seed}")
-        if place < self._setting.test:
+        place = self._place(utterance)
+        if place < self._setting.test or place in self._tested:
             return "test"
         return "validation" if place < self._setting.test + self._setting.validation else "train"
+
+    def _place(self, utterance: Utterance) -> float:
+        return utterance.place(f"split {self._setting.seed}")
+
+    def _of_each_kind(self, utterances: Iterable[Utterance]) -> set[float]:
+        """Places of utterances that are tested so that nothing that people say is trained on alone.
+
+        Simulated users say what is held back: of what few utterances say, chance may hold back none.
+        """
+        kinds: dict[tuple[str, frozenset[str]], set[float]] = {}
+        for one in utterances:
+            kinds.setdefault((one.intent, one.slots), set()).add(self._place(one))
+        return {min(places) for places in kinds.values() if len(places) >= ENOUGH}
 
     def rows(self, utterances: Sequence[Utterance]) -> Iterator[tuple[Split, Filled]]:
         """Rows of all utterances, each text once.

@@ -99,7 +99,7 @@ def _utterances(setting_file: Path, name: str) -> _Read:
             "Correct `intents`, `slots` or `foreign` there.",
         )
     asked = {column for one in found for column in one.columns}
-    filler = Filler(setting, {column: values[column] for column in values if column in asked})
+    filler = Filler(setting, {name: values[name] for name in values if name in asked}, found)
     return _Read(setting, filed, reader, found, filler)
 
 

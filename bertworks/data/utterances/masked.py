@@ -59,6 +59,11 @@ class Utterance:
         return tuple(part.slot for part in self.parts if part.slot and not part.text)
 
     @property
+    def slots(self) -> frozenset[str]:
+        """What it tells or asks for: columns and mentions."""
+        return frozenset(part.slot for part in self.parts if part.slot)
+
+    @property
     def pattern(self) -> str:
         """The utterance with its masks, by which it is told from others."""
         return "".join(part.text or f"#{part.slot}#" for part in self.parts)

@@ -85,7 +85,11 @@ class Setting(Section):
     before: list[str] = Field([], description="What people say before the matter: `well, `.")
     after: list[str] = Field([], description="What they say behind it: ` please`.")
     validation: Share = Field(0.1, description="Share of the utterances.")
-    test: Share = Field(0.15, description="Share of the utterances, none of which is trained on.")
+    test: Share = Field(
+        0.15,
+        description="Share of the utterances, none of which is trained on; of those that say the same "
+        "things at least one, where there are four.",
+    )
     unseen_values: Share = Field(
         0.33, description="Share of the values of open slots that only test rows have."
     )
