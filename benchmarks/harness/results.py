@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.sides import REPOSITORY
-from bertworks.cpus import available_threads
+from bertworks.cpus import CPUINFO, available_threads
 from bertworks.storage.replacing import replacing
 
 FOLDER = REPOSITORY / "benchmarks/results"
@@ -166,13 +166,18 @@ def compare(
     )
 
 
-def machine() -> str:
-    """The CPU, how many threads may be used, and the operating system's machine type."""
-    name = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            name = line.partition(":")[2].strip()
-            break
+def machine(cpuinfo: Path = CPUINFO) -> str:
+    """The CPU, how many threads may be used, and the operating system's machine type.
+
+    Virtual machines call CPUs of several generations by one name: family and model tell them apart.
+    """
+    told = dict[str, str]()
+    for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        told.setdefault(name.strip(), value.strip())
+    name = told.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in told:
+        name += f" (family {told['cpu family']}, model {told.get('model', '?')})"
     return f"{name}, {available_threads()} threads, {platform.system()} {platform.machine()}"
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import page
-from benchmarks.harness.results import Result, Row, compare, ratio_text
+from benchmarks.harness.results import Result, Row, compare, machine, ratio_text
 
 
 def made_up(name: str = "agent") -> Result:
@@ -102,3 +102,14 @@ def test_a_page_without_marks_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="lacks the marks"):
         page.write([made_up()], file)
     assert file.read_text() == "typed"
+
+
+def test_cpus_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    one = "processor\t: {}\ncpu family\t: {}\nmodel\t\t: {}\nmodel name\t: AMD EPYC\n\n"
+    file.write_text(one.format(0, 25, 17) + one.format(1, 25, 17))
+    assert machine(file).startswith("AMD EPYC (family 25, model 17), ")
+    file.write_text(one.format(0, 26, 2))
+    assert machine(file).startswith("AMD EPYC (family 26, model 2), ")
+    file.write_text("")
+    assert " threads, " in machine(file)
