@@ -99,7 +99,8 @@ def texts(spec: Dialogue, folder: Path, options: argparse.Namespace) -> None:
     """Measures in words, with the policies of the seeds."""
     domain = building.domain_of(spec)
     graphs = [Graph(learn(options, seed).file, domain) for seed in options.seeds]
-    asked = Asked(spec, folder, bundle_of(options.texts, options.root), options.talks, USERS)
+    bundle = bundle_of(options.texts, options.root)
+    asked = Asked(spec, folder, bundle, options.talks, USERS, Path(options.spec))
     result(asked, graphs, options.spec, options.seeds).save()
 
 

@@ -10,16 +10,22 @@ untrue one counts as failed.
 
 from __future__ import annotations
 
+import http.client
+import json
 import statistics
 import sys
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 from benchmarks.harness.results import Result, Row
+from benchmarks.serving.servers import Server
 from bertworks.dialogue import building
 from bertworks.dialogue.agent import DialogueAgent
 from bertworks.dialogue.policies import Chance, Policy
@@ -45,6 +51,7 @@ class Asked:
         agent: The bundle that understands.
         dialogues: With each policy, and each rate of added errors.
         seed: Of the users.
+        file: The spec.
     """
 
     spec: Dialogue
@@ -52,6 +59,7 @@ class Asked:
     agent: Path
     dialogues: int
     seed: int
+    file: Path
 
 
 def result(asked: Asked, graphs: Sequence[Graph], shown: str, seeds: Sequence[int]) -> Result:
@@ -84,7 +92,7 @@ def result(asked: Asked, graphs: Sequence[Graph], shown: str, seeds: Sequence[in
         f'--talks {asked.dialogues}"',
         f"{shown}, {asked.agent.name}; {asked.dialogues} simulated users for each policy and rate of "
         f"added errors, {learned}; utterances and a third of the open values are of no training row",
-        list(_rows(own, by_rules, others)),
+        [*_rows(own, by_rules, others), _served(asked, by_rules[0.0])],
         seed=asked.seed,
     )
 
@@ -157,6 +165,42 @@ def _rows(
         rounds=len(plain),
         quality={"median": statistics.median([one.seconds(0.5) for one in plain]) * 1000},
     )  # fmt: skip
+
+
+def _served(asked: Asked, found: Talks) -> Row:
+    """What simulated users said, said again to a server by one client; each turn is on its disk."""
+    milliseconds: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        bodies = Path(folder) / "bodies"
+        bodies.write_text("{}\n")
+        command = [sys.executable, "-m", "pipelines.cli", "serve", "--dialogue", str(asked.file),
+                   "--agent", str(asked.agent), "--sessions", f"{folder}/sessions.db",
+                   "--port", "PORT"]  # fmt: skip
+        with Server("bertworks", command, ["/v1/dialogues"], bodies) as server:
+            client = http.client.HTTPConnection("127.0.0.1", server.port)
+            for talk in found.talks:
+                place = f"/v1/dialogues/{_asked(client, '/v1/dialogues', {})['dialogue']}/turns"
+                for number, one in enumerate(talk.exchanges, 1):
+                    began = time.perf_counter()
+                    answer = _asked(client, place, {"text": one.trace.text, "turn": number})
+                    milliseconds.append((time.perf_counter() - began) * 1000)
+                    if answer["ended"]:
+                        break
+    return Row(
+        "a turn on the server, 95th percentile", "", "ms",
+        float(np.quantile(milliseconds, 0.95)), goal=MILLISECONDS, at_most=True,
+        quality={"median": statistics.median(milliseconds), "turns": len(milliseconds)},
+        note="one client, by the rules",
+    )  # fmt: skip
+
+
+def _asked(client: http.client.HTTPConnection, path: str, body: object) -> dict[str, Any]:
+    client.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    answer = client.getresponse()
+    told = json.loads(answer.read())
+    if answer.status >= 300:
+        raise SystemExit(f"error: {path} was answered with {answer.status}: {told}")
+    return cast("dict[str, Any]", told)
 
 
 def _row(

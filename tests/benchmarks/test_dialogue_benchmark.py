@@ -22,7 +22,7 @@ def test_policies_are_compared_in_words(tmp_path: Path) -> None:
     file.write_text(f"{SPEC}  learn: {{utterances: utterances.yaml}}\n")
     spec = load_as(DialogueSpec, file).dialogue
     model = make_model(tmp_path / "model", {"type": "understanding"}, LABELS)
-    asked = Asked(spec, tmp_path, bundle_of(model, tmp_path / "bundle"), 6, 5)
+    asked = Asked(spec, tmp_path, bundle_of(model, tmp_path / "bundle"), 6, 5, file)
     graph.write(tmp_path / "policy.onnx", some_layers(), DOMAIN, {})
     learned = graph.Graph(tmp_path / "policy.onnx", building.domain_of(spec))
     for graphs in ([learned], []):
@@ -36,4 +36,6 @@ def test_policies_are_compared_in_words(tmp_path: Path) -> None:
         assert rows["acts that are misheard"].note.count("; ") > 3
         assert rows["dialogues with an untrue answer"].met
         assert rows["dialogues that failed"].own == 1 - rows["success"].own
+        served = rows["a turn on the server, 95th percentile"]
+        assert served.own >= served.quality["median"] > 0 and served.quality["turns"] >= 6
         assert bool(graphs) == ("least" in rows["success"].quality)
