@@ -31,6 +31,8 @@ from bertworks.tasks import form_of
 
 GRACE_SECONDS = 30
 """How long requests may still run after SIGTERM; a pod's grace period must be longer."""
+LAST_SECONDS = 5
+"""How long after that a forward pass may go on whose answer is not waited for any more."""
 ANY = ("0.0.0.0", "::")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -69,7 +71,7 @@ def serve(models: Sequence[Served], settings: Settings | None = None) -> None:
     serving.observers.close()
     for close in serving.closed:
         close()
-    if serving.models.batcher.busy:
+    if not serving.models.batcher.rests(within=LAST_SECONDS):
         # A forward pass that does not end keeps its thread, and threads keep the process.
         sys.stdout.flush()
         sys.stderr.flush()

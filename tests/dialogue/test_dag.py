@@ -321,6 +321,8 @@ def test_a_dialogue_is_served_with_the_understanding_in_it(
 
     monkeypatch.setattr("bertworks.serving.server._listen", listen)
     monkeypatch.setattr("bertworks.serving.server._check_address", lambda host, port: None)
+    # On a starved machine a thread may still be at what was answered; this process goes on.
+    monkeypatch.setattr("bertworks.serving.server.os._exit", lambda status: None)
     folder = str(tmp_path / "heard")
     serve(**given("serve", "--dialogue", folder, "--root", str(tmp_path / "root")))
     assert answers[0]["trace"]["understanding"].startswith("understanding")

@@ -129,6 +129,20 @@ def test_a_lone_request_goes_at_once_and_others_gather_meanwhile(agent, batcher)
     assert [len(batch) for batch in agent.batches] == [1, 5]
 
 
+def test_it_rests_when_the_last_thread_does(agent, batcher):
+    agent.note(held=True)
+
+    async def scenario():
+        work = asked(batcher, batcher.lane(agent), "good film")
+        await begun(agent)
+        assert not batcher.rests(within=0.02)
+        agent.release.set()
+        return await work.future
+
+    assert run(scenario)
+    assert batcher.rests(within=60)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread's own niceness is Linux's")
 def test_what_computes_stands_behind_what_reads_requests(agent, batcher):
     seen = []

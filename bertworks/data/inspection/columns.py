@@ -30,6 +30,10 @@ _MOST_SLICES = 3
 _MOST_VALUES = 30
 _SLICE_ROWS = 20
 
+_FINDING = (
+    "To find the answer of a question among those that there are, write a spec of "
+    "`task: {type: matching}`: docs/matching.md."
+)
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -269,7 +273,8 @@ def _no_text(where: str, facts: Sequence[Column], rows: Rows) -> DataError:
             )
     return DataError(
         f"{where} has no column of text. Its columns: {_listed(facts) or 'none'}.",
-        "Give rows with a column of written text, and one that says what is to be learned of it.",
+        "Give rows with a column of written text, and one that says what is to be learned of it. Where "
+        "one of these is such a column, name it in a spec of your own, as README shows.",
     )
 
 
@@ -299,12 +304,14 @@ def _no_label(where: str, facts: Sequence[Column], text: Text) -> DataError:
             f"{alone}: {one.name!r} holds sentences of its own ({one.distinct:,} different ones in "
             f"{one.filled:,} rows), and an agent gives labels or numbers; it does not write text. Its "
             f"columns: {_listed(facts)}.",
-            "Give a column of labels that repeat, or of numbers.",
+            f"Give a column of labels that repeat, or of numbers. {_FINDING}",
         )
+    finding = f" {_FINDING}" if len(text.columns) > 1 else ""
     return DataError(
         f"{alone}. Its columns: {_listed(facts)}.",
         "Add a column of labels that repeat, or of numbers; or name files of a class each, or a folder "
-        "with a folder of files for each class. Text without labels may serve as the corpus of a spec.",
+        "with a folder of files for each class. Text without labels may serve as the corpus of a spec."
+        + finding,
     )
 
 

@@ -338,7 +338,7 @@ def _length(
     english = language.code == "en"
     found = lengths_of(texts, tokenizer if english else None, english)
     task["max_length"] = found.max_length
-    how = "tokens by the base's tokenizer" if found.counted else "tokens, estimated by words"
+    how = "tokens by the base's tokenizer" if found.counted else "tokens, estimated"
     reason = f"98 % of the rows have at most {found.percentile} {how}; the longest {found.longest}"
     if found.cut > 0.025:
         reason += f"; {found.cut:.0%} are longer and are cut"
@@ -415,8 +415,11 @@ def _tell_columns(made: Material, decisions: Decisions) -> None:
         shown += f" and {over} more" if over > 0 else ""
         guessed = roles.learned.guessed and "whole" not in roles.learned.how
         decisions.add(what, shown, roles.learned.reason, key, guessed=guessed)
-    if roles.left:
-        shown = ", ".join(name or "(no name)" for name, _ in roles.left[:6])
-        said = "; ".join(f"{name or '(no name)'}: {what}" for name, what in roles.left[:6])
-        more = f" and {len(roles.left) - 6} more" if len(roles.left) > 6 else ""
-        decisions.add("not read", shown + more, said, key)
+    doubles = made.kept[0][0].shape.doubles
+    left = [(name, f"{n} columns have this name; to read one, rename it in the file")
+            for name, n in doubles.items()] + [*roles.left]  # fmt: skip
+    if left:
+        shown = ", ".join(name or "(no name)" for name, _ in left[:6])
+        said = "; ".join(f"{name or '(no name)'}: {what}" for name, what in left[:6])
+        more = f" and {len(left) - 6} more" if len(left) > 6 else ""
+        decisions.add("not read", shown + more, said, key, guessed=bool(doubles))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ _TIME = re.compile(
     r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*,? |(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*"
     r"\.? \d{1,2},? \d{4}|\d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w* \d{4})"
 )
+_OF_TIME = frozenset((
+    "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul",
+    "aug", "sep", "oct", "nov", "dec", "am", "pm", "utc", "gmt", "est", "edt", "cst", "pst", "cet",
+    "t", "z", "st", "nd", "rd", "th", "at", "of", "uhr", "h", "o", "clock",
+))  # fmt: skip
+_WORD = re.compile(r"[^\W\d_]+")
 _URL = re.compile(r"^(?:https?://|www\.)\S+$|^\S+@\S+\.\w+$")
 _CODE = re.compile(r"^(?=.*\d)[\w.:/-]+$|^[0-9a-f]{8,}$", re.ASCII)
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
@@ -45,7 +52,7 @@ class Column:
             letters and digits, and tags of entities.
         lengths: Mean items of a list; `nested` whether they are lists or objects again.
         rising: Whether its numbers rise from row to row.
-        lettered: The share of characters that are letters.
+        lettered: The share of characters that are letters, or symbols such as emoji.
     """
 
     name: str
@@ -178,14 +185,14 @@ def _column(name: str, cells: Sequence[Any], rows: int) -> Column:
         comma=_commas(looked),
         lists=len(lists) / count,
         objects=objects,
-        times=share(_TIME),
+        times=sum(map(_is_time, looked)) / seen,
         addresses=share(_URL),
         codes=share(_CODE),
         tags=share(_TAG),
         lengths=sizes,
         nested=nested,
         rising=len(known) > 2 and all(a < b for a, b in zip(known, known[1:], strict=False)),
-        lettered=sum(map(str.isalpha, flat)) / max(len(flat), 1),
+        lettered=sum(map(_is_letter, flat)) / max(len(flat), 1),
         marked=sum(1 for _ in _MARKUP.finditer(flat)) / max(len(flat), 1),
     )
 
@@ -211,6 +218,21 @@ def as_list(cell: Any) -> list[Any] | None:
     if isinstance(cell, list):
         return cell
     return list_in(cell) if isinstance(cell, str) else None
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalpha() or (
+        not character.isascii() and unicodedata.category(character) in ("So", "Sk", "Cf", "Mn")
+    )
+
+
+def _is_time(text: str) -> bool:
+    """Whether a text is a date or a time, and not one that begins with it, as lines of logs do."""
+    if _TIME.match(text) is None:
+        return False
+    words = [word.lower() for word in _WORD.findall(text)]
+    other = sum(word not in _OF_TIME and word[:3] not in _OF_TIME for word in words)
+    return other <= 1 and len(words) < 8
 
 
 def _text(cell: Any) -> str:

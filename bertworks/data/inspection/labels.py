@@ -24,6 +24,8 @@ _BRACKETS = re.compile(r"^(?:<[^<>\s]+>)+$")
 _NOT_FINITE = re.compile(
     r"^[+-]?(?:inf(?:inity)?|nan|\d{1,3}(?:,\d{3})+(?:\.\d+)?)$", re.IGNORECASE
 )
+_HASHED = re.compile(r"^(?:#|__label__)\S+(?:\s+(?:#|__label__)\S+)*$")
+_TAGS = frozenset(("tags", "hashtags", "labels", "keywords", "topics"))
 _NUMBERS = re.compile(r"^\d{1,3}(?:,\d{1,3})+$")
 _UNNAMED = re.compile(r"^column_\d+$")
 _VERDICTS = frozenset((
@@ -328,6 +330,11 @@ def _separator(column: Column) -> str:
     """The mark between several labels of a cell; "" where a cell has one."""
     known = [value for value, _ in column.values.most_common(2000)]
     best, most = "", 0.0
+    if any(" " in value for value in known) and all(_HASHED.match(value) for value in known):
+        return " "
+    words = Counter(word for value in known for word in value.split())
+    if names.has(column.name, _TAGS) and _are_tags(column, words):
+        return " "
     for mark in _SEPARATORS:
         split = [value for value in known if mark in value]
         pieces = Counter(
@@ -345,6 +352,14 @@ def _separator(column: Column) -> str:
         marks = [mark for mark in strict if mark in _SEPARATORS and len(strict[mark]) > 2]
         best = marks[0] if marks else ""
     return best
+
+
+def _are_tags(column: Column, words: Counter[str]) -> bool:
+    """Whether cells are several tags of one word each, with spaces between, as Zendesk writes them."""
+    joined = sum(count for value, count in column.values.items() if " " in value.strip())
+    several = joined >= 0.3 * column.filled
+    again = sum(count > 1 for count in words.values()) >= 0.9 * len(words)
+    return several and again and 2 * len(words) <= column.distinct and column.words < 12
 
 
 def _of_numbers(column: Column, decisions: Decisions) -> tuple[str, str, bool]:

@@ -65,7 +65,7 @@ def lengths_of(
     else:
         flat = [text[:_CHARACTERS] for row in looked for text in row]
         encoded = iter(tokenizer.encode_batch_fast(flat, add_special_tokens=False))
-        counts = [sum(len(next(encoded).ids) for _ in row) + marks for row in looked]
+        counts = [sum(len(next(encoded).ids) * _over(one) for one in row) + marks for row in looked]
     values = np.ceil(np.asarray(counts or [_LEAST]))
     percentile = int(np.ceil(np.percentile(values, PERCENTILE)))
     fitting = max(_LEAST, -(-percentile // _STEP) * _STEP)
@@ -73,17 +73,22 @@ def lengths_of(
     return Lengths(
         percentile,
         int(values.max()),
-        tokenizer is not None,
+        tokenizer is not None and all(_over(text) == 1 for row in looked for text in row),
         length,
         float((values > length).mean()),
     )
 
 
+def _over(text: str) -> float:
+    """How many times as long a text is as what is looked at of it."""
+    return max(len(text) / _CHARACTERS, 1.0)
+
+
 def _estimated(text: str, english: bool) -> float:
-    text = text[:_CHARACTERS]
+    over, text = _over(text), text[:_CHARACTERS]
     wide = len(_WIDE.findall(text))
     words = len(_WORD.findall(_WIDE.sub(" ", text)))
-    return wide + words * (_PER_WORD if english else _PER_WORD_ELSEWHERE)
+    return over * (wide + words * (_PER_WORD if english else _PER_WORD_ELSEWHERE))
 
 
 def tokenizer_at_hand(base: Base) -> Tokenizer | None:

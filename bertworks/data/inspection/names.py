@@ -31,10 +31,12 @@ LABEL = {
     "topics": 0.85, "polarity": 0.9, "emotion": 0.9, "emotions": 0.9, "y": 0.9, "stars": 0.85,
     "star": 0.8, "rating": 0.85, "overall": 0.8, "score": 0.85, "verdict": 0.9, "stance": 0.9,
     "gold": 0.8, "spam": 0.85, "toxic": 0.8, "duplicate": 0.85, "similarity": 0.9, "tag": 0.8,
-    "tags": 0.75, "genre": 0.7, "genres": 0.75, "type": 0.6, "output": 0.6, "annotation": 0.7,
+    "tags": 0.75, "hashtags": 0.75, "hashtag": 0.7, "genre": 0.7, "genres": 0.75, "type": 0.6,
+    "output": 0.6, "annotation": 0.7,
     "answer": 0.5, "entailment": 0.8, "relatedness": 0.85, "judgment": 0.8, "judgement": 0.8,
     "department": 0.5, "queue": 0.5, "product": 0.4, "subject": 0.4, "status": 0.4, "priority": 0.4,
     "toxicity": 0.85, "grade": 0.8, "quality": 0.7, "points": 0.8, "valence": 0.8, "cat": 0.6,
+    "nps": 0.9, "csat": 0.9, "likely": 0.8, "satisfied": 0.8, "satisfaction": 0.85,
     "domain": 0.5, "skill": 0.5, "mood": 0.7, "is": 0.7, "fits": 0.7, "valid": 0.5, "result": 0.6,
     "klasse": 0.95, "kategorie": 0.9, "urteil": 0.9, "stimmung": 0.9, "thema": 0.9, "note": 0.7,
     "sterne": 0.85, "classe": 0.95, "catégorie": 0.9, "categorie": 0.9, "étiquette": 1.0,
@@ -48,7 +50,7 @@ LABEL = {
 SCORE = frozenset((
     "score", "scores", "similarity", "relatedness", "grade", "points", "intensity", "valence",
     "arousal", "quality", "toxicity", "readability", "difficulty", "complexity", "mos", "punteggio",
-    "puntuación", "puntuacion", "punkte", "分数",
+    "puntuación", "puntuacion", "punkte", "分数", "nps", "csat", "likely", "likelihood",
 ))  # fmt: skip
 """Names of numbers that are measures."""
 RATING = frozenset((

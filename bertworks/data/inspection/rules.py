@@ -17,7 +17,7 @@ from bertworks.data.inspection.gathering import Gathered
 from bertworks.data.inspection.language import Language
 from bertworks.data.inspection.sampling import Sample
 from bertworks.data.labels.label_names import look_alikes
-from bertworks.data.rows.values import plain
+from bertworks.data.rows.values import EMPTY_WORDS, is_missing, plain
 from bertworks.errors import DataError
 from bertworks.look_alike import told_apart
 from bertworks.spec import bases
@@ -170,21 +170,24 @@ def labelled(sample: Sample, roles: Roles, decisions: Decisions, first: bool) ->
         cell = row.get(column)
         if isinstance(cell, list | dict):
             return {}
-        counts["" if is_empty(cell) else plain(cell).strip()] += 1
+        counts["" if is_missing(cell) else plain(cell).strip()] += 1
     numbers = all(value.lstrip("-").isdigit() for value in counts if value)
     marks = _NONE if numbers or len(counts) > 2 else _NONE - {"-1"}
-    none = [value for value in counts if value.lower() in marks]
+    none = [value for value in counts if value.lower() in marks or value in EMPTY_WORDS]
     if "-1" in none and counts["-1"] > _UNKNOWN * counts.total():
         none.remove("-1")  # as common as others: a label
     kept = [value for value in counts if value not in none]
     if not none or not 2 <= len(kept) <= _MOST_LISTED:
         return {}
     gone = sum(counts[value] for value in none)
-    shown = ", ".join(repr(value) for value in none)
+    shown = ", ".join(f"{value!r} ({counts[value]:,})" for value in none)
+    words = [value for value in none if value in EMPTY_WORDS]
+    keeping = f"; if {words[0]!r} is a label, name it in `where`, too" if words else ""
     decisions.add(
         "unlabelled", f"{rows_in_words(gone)} of {sample.place.name}",
         f"their {column!r} is {shown}: rows with one of the "
-        f"{len(kept)} labels are read", ("data", "sources", 0) if first else ("data", "sources"),
+        f"{len(kept)} labels are read{keeping}",
+        ("data", "sources", 0) if first else ("data", "sources"), guessed=bool(words),
     )  # fmt: skip
     return {"where": {column: sorted(kept)}}
 

@@ -114,6 +114,8 @@ def sample_of(place: Place, scratch: Path, *, documents: bool = False) -> Sample
             values = _plainly(row.values)
             if values is None:
                 continue
+            if shape.doubles:
+                values = {name: one for name, one in values.items() if name not in shape.doubles}
             rows.append(values)
             held += sum(len(one) for one in values.values() if isinstance(one, str))
             if shape.format == "conll" and len(rows) >= _SENTENCES:

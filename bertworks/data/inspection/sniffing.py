@@ -9,8 +9,8 @@ import re
 import shlex
 import zlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from lzma import LZMAError
 from pathlib import Path
@@ -29,12 +29,15 @@ from bertworks.errors import DataError
 
 HEAD = 1 << 18
 _RECORDS = 2000
+_TITLE_LINES = 20
 _DELIMITERS = ",\t;|"
 _WHOLE = 0.9  # of the records must be as wide as the others, where no ending says that they are
 _TAG = re.compile(r"^(?:O|[BIESLUM][-_]\S+)$")
 UNSURE = Likely("")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _FAST_TEXT = r"^__label__(?P<label>\S+)\s+(?P<text>.*)$"
+_FAST_TEXTS = r"^(?P<label>__label__\S+(?: +__label__\S+)*)\s+(?P<text>.*)$"
+_SEVERAL = re.compile(r"^__label__\S+\s+__label__")
 _WIDE_MARKS = (" ::: ", "_!_", " +++$+++ ", "||||", " ||| ", "|||", " || ", "||", "\t\t")
 _MARKED = re.compile(r"^(?:__label__\S+|[A-Z]{2,}:\S+|[A-Z]+_[A-Z_]+|\d{1,2}|[a-z]+:[a-z]+)$")
 
@@ -49,6 +52,7 @@ class Shape:
         said: What was decided in words: "csv, utf-8, delimiter ','".
         likely: The encoding, where it was guessed.
         names: Columns that were named here, as no header does.
+        doubles: Names that several columns have, with how many: none of these can be read.
     """
 
     settings: dict[str, Any]
@@ -56,6 +60,7 @@ class Shape:
     said: str
     likely: Likely = UNSURE
     names: list[str] = field(default_factory=list)
+    doubles: Mapping[str, int] = field(default_factory=dict)
 
 
 def shape_of(file: Fetched) -> Shape:
@@ -83,7 +88,7 @@ def shape_of(file: Fetched) -> Shape:
         return _shape(settings, "yaml", by_name, f"Rasa's YAML, {encoding}", likely)
     if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[") and _is_json(text, by_name):
         return _shape(settings, "jsonl", by_name, f"json, {encoding}", likely)
-    if (conll := conll_columns(text)) is not None:
+    if (conll := conll_columns(text, by_name == "conll")) is not None:
         token, tag, width = conll
         places = {
             **({"token_column": token} if token else {}),
@@ -98,9 +103,11 @@ def shape_of(file: Fetched) -> Shape:
     wide_marked = None if by_name in ("csv", "tsv") else _wide_columns(text)
     table = _table(file, text, by_name) if wide_marked is None else None
     if table is not None:
-        own, names, said = table
+        own, names, said, header = table
         kind = own.pop("format")
-        return _shape({**settings, **own}, kind, by_name, f"{said}, {encoding}", likely, names)
+        made = _shape({**settings, **own}, kind, by_name, f"{said}, {encoding}", likely, names)
+        times = Counter(one.strip() for one in header)
+        return replace(made, doubles={name: n for name, n in times.items() if n > 1})
     own, said = wide_marked or _lines(text)
     return _shape({**settings, **own}, "lines", by_name, f"{said}, {encoding}", likely)
 
@@ -113,7 +120,7 @@ def _refuse_comments(name: str, text: str) -> None:
         return
     raise DataError(
         f"{name} begins with {count} comment line{'' if count == 1 else 's'}: {lines[0]!r:.80}.",
-        f"Take such lines out: grep -v '^#' {shlex.quote(Path(name).name)} > rows.csv",
+        f"Take what stands above the header out: tail -n +{count + 1} {shlex.quote(name)} > rows.csv",
     )
 
 
@@ -187,8 +194,13 @@ def _is_json(text: str, by_name: str) -> bool:
     return re.match(r'\{\s*"|\[\s*[{\["]|\{\s*\}', start) is not None and start.count('"') > 1
 
 
-def conll_columns(text: str) -> tuple[int, int, int] | None:
-    """The word's and the tag's column and their number, if lines are words with tags; else None."""
+def conll_columns(text: str, named: bool = False) -> tuple[int, int, int] | None:
+    """The word's and the tag's column and their number, if lines are words with tags; else None.
+
+    Args:
+        text: The beginning of a file.
+        named: Whether its name says so; else some word must be outside of all spans.
+    """
     lines = [one.strip(" \t\r") for one in text.split("\n")]
     blank = sum(not line for line in lines[:-1])
     rows = [
@@ -208,7 +220,7 @@ def conll_columns(text: str) -> tuple[int, int, int] | None:
         if sum(_TAG.match(row[place]) is not None for row in rows) >= 0.95 * len(rows)
         and any(row[place] != "O" for row in rows)
     ]  # fmt: skip
-    if not tags or not any(row[tags[-1]] == "O" for row in rows):
+    if not tags or not (named or any(row[tags[-1]] == "O" for row in rows)):
         return None
     if sum(" " in row[0] for row in rows) > 0.1 * len(rows):
         return None  # a table of sentences
@@ -229,12 +241,14 @@ def _conllu(name: str) -> DataError:
     return DataError(
         f"{name} is CoNLL-U: ten columns a word, whose tags are parts of speech, not spans (B-, I-).",
         f"To learn its parts of speech, write them as spans of a word each: awk -F'\\t' '{made}' "
-        f"{name} > rows.conll",
+        f"{shlex.quote(name)} > rows.conll",
     )
 
 
-def _table(file: Fetched, text: str, by_name: str) -> tuple[dict[str, Any], list[str], str] | None:
-    """A table's settings, the names of its columns where there is no header, what it is in words."""
+def _table(
+    file: Fetched, text: str, by_name: str
+) -> tuple[dict[str, Any], list[str], str, list[str]] | None:
+    """A table's settings, its columns' names if it has no header, what it is in words, its header."""
     best: tuple[float, str, str, list[list[str]]] | None = None
     usual = {"csv": ",", "tsv": "\t"}.get(by_name, "")
     found = re.match(r'^"?sep=(.)"?[\r\n]', text, re.IGNORECASE)
@@ -262,16 +276,37 @@ def _table(file: Fetched, text: str, by_name: str) -> tuple[dict[str, Any], list
     if quote != '"':
         settings["quote"] = quote
     names: list[str] = []
+    header = records[0]
+    _refuse_title(file.name, text, records)
     if not headers.is_header(records):
-        names = [f"column_{number}" for number in range(1, len(records[0]) + 1)]
+        header, names = [], [f"column_{number}" for number in range(1, len(records[0]) + 1)]
         settings |= {"header": False, "names": names}
     shown = {"\t": "tab"}.get(delimiter, repr(delimiter))
     said = f"{kind}, delimiter {shown}" + (", no header" if names else "")
-    return settings, names, said + ("" if quote == '"' else f", quote {quote!r}")
+    return settings, names, said + ("" if quote == '"' else f", quote {quote!r}"), header
 
 
-def _one_column(by_name: str, text: str) -> tuple[dict[str, Any], list[str], str]:
-    return {"format": by_name}, [], f"{by_name} of one column"
+def _one_column(by_name: str, text: str) -> tuple[dict[str, Any], list[str], str, list[str]]:
+    return {"format": by_name}, [], f"{by_name} of one column", []
+
+
+def _refuse_title(name: str, text: str, records: Sequence[Sequence[str]]) -> None:
+    """Refuses a table with lines above its header, as reports have: their cells are mostly empty."""
+    filled = [sum(bool(cell.strip()) for cell in row) for row in records[:_TITLE_LINES]]
+    width = len(records[0])
+    place = next((place for place, count in enumerate(filled) if count == width), 0)
+    if not place or 2 * max(filled[:place]) > width or not headers.is_header(records[place:]):
+        return
+    line = next(
+        number for number, one in enumerate(text.splitlines(), 1)
+        if one.lstrip('"').startswith(records[place][0].strip())
+    )  # fmt: skip
+    shown = ", ".join(cell.strip() for cell in records[place])
+    raise DataError(
+        f"{name}: the header seems to be line {line} ({shown:.80}), and lines stand above it "
+        f"({' '.join(records[0]).strip()[:60]!r}).",
+        f"Take them out: tail -n +{line} {shlex.quote(name)} > rows.csv",
+    )
 
 
 def _is_table(records: list[list[str]]) -> bool:
@@ -334,6 +369,9 @@ def _lines(text: str) -> tuple[dict[str, Any], str]:
     """A text a line, perhaps with a label before it or behind it."""
     lines = [line.strip("\r") for line in text.split("\n") if line.strip()][:_RECORDS]
     if sum(line.startswith("__label__") for line in lines) > 0.98 * len(lines):
+        if any(map(_SEVERAL.match, lines)):
+            own = {"pattern": _FAST_TEXTS, "label_pattern": "__label__(.+)"}
+            return own, "lines that begin with fastText's labels"
         return {"pattern": _FAST_TEXT}, "lines that begin with fastText's label"
     first = [line.split(None, 1) for line in lines]
     heads = Counter(pair[0] for pair in first if len(pair) == 2)

@@ -90,6 +90,13 @@ class Batcher:
         """Threads that compute now."""
         return len(self._busy)
 
+    def rests(self, within: float) -> bool:
+        """Whether no thread computes any more, after so many seconds at most."""
+        until = time.monotonic() + within
+        while self._busy and time.monotonic() < until:
+            time.sleep(0.01)  # what was answered is answered a little before its thread is idle
+        return not self._busy
+
     @property
     def whole(self) -> bool:
         """Whether no thread has ended before its time."""
