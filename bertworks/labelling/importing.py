@@ -20,11 +20,12 @@ from bertworks.contracts.agent import AgentRecord
 from bertworks.data.formats.columns import Refusal
 from bertworks.data.formats.csv_formulas import unmarked
 from bertworks.data.formats.rows import ENDINGS, read_rows
+from bertworks.data.inspection.sniffing import shape_of
 from bertworks.data.labels.labels import UNDECODABLE
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
-from bertworks.data.rows.tally import Tally
-from bertworks.data.rows.undecoded import is_marked
+from bertworks.data.rows.tally import Kind, Tally
+from bertworks.data.rows.undecoded import is_marked, with_bytes
 from bertworks.data.sources.fetch import Fetched
 from bertworks.errors import DataError
 from bertworks.labelling.pool import TEXTS, key_of
@@ -35,6 +36,13 @@ from bertworks.tasks import for_task
 from bertworks.tasks.target import Target
 
 _LONGEST = 10_000_000
+_VALUE = 200
+_OWN_WAYS = ("format", "delimiter", "quote", "encoding")
+ENCODING = Kind(
+    "encoding",
+    "{count} files are not UTF-8; they were read as {details} (first: {first})",
+    "warning",
+)
 _OWN_ID = re.compile("[0-9a-f]{16}")
 _SHOWN = 3
 
@@ -48,8 +56,7 @@ class Imported:
         unlabelled: Rows that nobody has labelled yet.
         repeated: Rows that say again what others say.
         conflicts: Texts whose rows do not agree.
-        refused: Rows that ingest would refuse.
-        reasons: Why, each with its count.
+        refused: Rows that cannot be used: their file, row and value, and the rule that they break.
         new_labels: Labels that the agent does not know, with how many rows have them.
         guessed: What was read otherwise than it stands in the files.
     """
@@ -58,8 +65,7 @@ class Imported:
     unlabelled: int
     repeated: int
     conflicts: int
-    refused: int
-    reasons: Mapping[str, int]
+    refused: Sequence[Mapping[str, Any]]
     new_labels: Mapping[str, int]
     guessed: Tally
 
@@ -71,7 +77,7 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
         files: CSV, Label Studio's JSON, or doccano's JSON lines.
         info: Of the agent that the rows are for.
         out: The file, .jsonl; one that is there is not overwritten. Beside it, where there are any,
-            `OUT.conflicts.jsonl`.
+            `OUT.conflicts.jsonl` and `OUT.rejected.jsonl`.
 
     Raises:
         DataError: A file cannot be read, the output is there already, or no row is labelled.
@@ -83,33 +89,20 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
     handler = for_task(info.task, info.labels, info.score)
     column = handler.target.column
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    unlabelled = 0
-    unread: Counter[str] = Counter()
-    tally = Tally()
+    gathered = _Gathered()
     with temporary.scratch() as place, progress.quiet():
         rows = place / "rows.jsonl"
         with rows.open("w", encoding="utf-8") as stream:
-            for row in (one for file in files for one in _rows(file, tally)):
-                if isinstance(row, Refusal):
-                    unread[row.rule] += 1
-                elif _is_labelled(row, handler.target):
+            for file in files:
+                for row in gathered.labelled(file, handler.target):
                     stream.write(json.dumps(row, ensure_ascii=True) + "\n")
-                else:
-                    unlabelled += 1
         if not rows.stat().st_size:
-            refusals = "".join(f" {count:,} rows: {rule}." for rule, count in unread.items())
-            raise DataError(
-                f"No row of {', '.join(map(str, files))} is labelled.{refusals}",
-                "Save the file as UTF-8."
-                if UNDECODABLE in unread
-                else "Export what was labelled from the annotation tool, with its labels.",
-            )
+            raise gathered.nothing(files)
         with RejectedLog(place, place / "kept.jsonl") as log:
             reader = Reader(info.task, info.clean or Clean(), Path(), log, _LONGEST)
             for one in reader.examples([Source(uri=str(rows), format="jsonl")]):
                 found[one.example["id"]].append(one.example)
-            reasons = unread + log.rules
-            tally.take(log.tally)
+        gathered.take(log.tally, place / "rejected.jsonl")
     agreed, conflicts, repeated = [], [], 0
     for group in found.values():
         said = {handler.target.text(one[column]) for one in group}
@@ -123,31 +116,94 @@ def import_labels(files: Sequence[Path], info: AgentRecord, out: Path) -> Import
     if conflicts:
         several = [_line(one, handler.target) for group in conflicts for one in group]
         _write(out.with_name(f"{out.stem}.conflicts.jsonl"), several)
+    if gathered.refused:
+        _write(out.with_name(f"{out.stem}.rejected.jsonl"), gathered.refused)
     new = _new_labels(agreed, handler, info)
     return Imported(
-        len(agreed), unlabelled, repeated, len(conflicts), reasons.total(), reasons, new, tally
-    )
+        len(agreed), gathered.unlabelled, repeated, len(conflicts), gathered.refused, new,
+        gathered.tally,
+    )  # fmt: skip
 
 
-def _rows(file: Path, tally: Tally) -> Iterator[Mapping[str, Any] | Refusal]:
-    """The rows of a file; a task of Label Studio once for each of its annotations."""
-    if not file.is_file():
-        raise DataError(f"{file} is not there.", "Correct the path.")
-    if ENDINGS.get(file.suffix.lower()) not in ("csv", "tsv", "jsonl"):
-        raise DataError(
-            f"{file} is no .csv, .tsv, .json or .jsonl file.",
-            "Give CSV, Label Studio's JSON, or doccano's JSON lines, as the tool exports them.",
+class _Gathered:
+    """What files hold beside labelled rows, and where each of these stands.
+
+    Attributes:
+        unlabelled: Rows that nobody has labelled yet.
+        refused: Rows that cannot be used: their file, row and value, and the rule that they break.
+        tally: What was read otherwise than it stands in the files.
+    """
+
+    def __init__(self) -> None:
+        self.unlabelled = 0
+        self.refused: list[dict[str, Any]] = []
+        self.tally = Tally()
+        self._origins: list[tuple[str, int]] = []
+        self._columns: dict[str, None] = {}
+
+    def labelled(self, file: Path, target: Target) -> Iterator[Mapping[str, Any]]:
+        """The labelled rows of a file; a task of Label Studio once for each of its annotations.
+
+        Raises:
+            DataError: The file is not there, or cannot be read.
+        """
+        if not file.is_file():
+            raise DataError(f"{file} is not there.", "Correct the path.")
+        format_ = ENDINGS.get(file.suffix.lower())
+        if format_ not in ("csv", "tsv", "jsonl"):
+            raise DataError(
+                f"{file} is no .csv, .tsv, .json or .jsonl file.",
+                "Give CSV, Label Studio's JSON, or doccano's JSON lines, as the tool exports them.",
+            )
+        fetched = Fetched(str(file), file, "")
+        # Spreadsheets save a table with marks and an encoding of their own.
+        settings = shape_of(fetched).settings if format_ != "jsonl" else {}
+        own = {name: settings[name] for name in _OWN_WAYS if name in settings}
+        if "encoding" in own:
+            self.tally.add(ENCODING, str(file), 1, detail=own["encoding"])
+        source = Source.model_validate({"uri": str(file), **own})
+        for row in read_rows(fetched, source, (), _LONGEST, self.tally):
+            if isinstance(row, Refusal):
+                self._refuse(file, row.number, row.rule, row.value)
+                continue
+            self._columns.update(dict.fromkeys(row.values))
+            if not row.whole and any(
+                isinstance(cell, str) and is_marked(cell) for cell in row.values.values()
+            ):
+                shown = json.dumps(row.values, ensure_ascii=False)
+                self._refuse(file, row.number, UNDECODABLE, with_bytes(shown)[:_VALUE])
+                continue
+            for one in _annotations(_unmarked(row.values)):
+                if _is_labelled(one, target):
+                    self._origins.append((str(file), row.number))
+                    yield one
+                else:
+                    self.unlabelled += 1
+
+    def _refuse(self, file: Path, row: int, rule: str, value: str) -> None:
+        self.refused.append({"file": str(file), "row": row, "rule": rule, "value": value})
+
+    def take(self, tally: Tally, rejected: Path) -> None:
+        """Adds what ingest's reader said of the labelled rows, each where it stands in its file."""
+        self.tally.take(tally, lambda row: self._origins[row - 1])
+        for line in rejected.read_text(encoding="ascii").splitlines():
+            entry = json.loads(line)
+            file, row = self._origins[entry["row"] - 1]
+            self.refused.append({**entry, "file": file, "row": row})
+
+    def nothing(self, files: Sequence[Path]) -> DataError:
+        """The error where no row is labelled."""
+        rules = Counter(one["rule"] for one in self.refused)
+        shown = "".join(f" {count:,} rows: {rule}." for rule, count in rules.items())
+        columns = ", ".join(map(repr, self._columns)) or "none"
+        return DataError(
+            f"No row of {', '.join(map(str, files))} is labelled.{shown} Columns that were found: "
+            f"{columns}.",
+            "Save the file as UTF-8."
+            if UNDECODABLE in rules
+            else "Export what was labelled from the annotation tool, with its labels: a table needs the "
+            "column `label` beside those of the text.",
         )
-    source = Source(uri=str(file))
-    for row in read_rows(Fetched(str(file), file, ""), source, (), _LONGEST, tally):
-        if isinstance(row, Refusal):
-            yield row
-        elif not row.whole and any(
-            isinstance(cell, str) and is_marked(cell) for cell in row.values.values()
-        ):
-            yield Refusal(row.number, UNDECODABLE, "")
-        else:
-            yield from _annotations(_unmarked(row.values))
 
 
 def _unmarked(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -181,7 +237,8 @@ def _annotations(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _is_labelled(row: Mapping[str, Any], target: Any) -> bool:
     """Whether somebody has labelled it. An empty list says "none" only where that is an answer."""
     if isinstance(row.get("data"), dict) and isinstance(row.get("annotations"), list):
-        return bool(row["annotations"])
+        empty = target.many or target.per_word  # submitted with nothing chosen: "none" is an answer
+        return any(empty or one.get("result") for one in row["annotations"])
     value = row.get("label")
     if isinstance(value, list) and not value:
         return bool(target.many or target.per_word)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -92,8 +93,14 @@ def import_rows(
         )
     for kind in done.guessed.counts:
         typer.echo(f"{kind.level}: {done.guessed.text(kind)}", err=True)
-    for reason, number in done.reasons.items():
-        typer.echo(f"warning: {number:,} rows were refused: {reason}", err=True)
+    rules = Counter(one["rule"] for one in done.refused)
+    for rule, number in rules.items():
+        first = next(one for one in done.refused if one["rule"] == rule)
+        typer.echo(
+            f"warning: {number:,} rows were refused: {rule} (first: {first['file']} row "
+            f"{first['row']}); they are in {out.with_name(f'{out.stem}.rejected.jsonl')}",
+            err=True,
+        )
     for name, number in done.new_labels.items():
         typer.echo(f"note: the agent does not know the label {name!r} ({number:,} rows)", err=True)
     typer.echo(f"{done.rows:,} labelled rows: {out}")

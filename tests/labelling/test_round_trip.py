@@ -94,7 +94,7 @@ def test_what_was_labelled_comes_back(tmp_path, agents, task: str, format_: str)
     said = labels_for(task, len(rows))
     out = tmp_path / "labelled.jsonl"
     done = import_labels([annotate(task, format_, file, said)], agent.info, out)
-    assert (done.rows, done.conflicts, done.refused, done.new_labels) == (len(rows), 0, 0, {})
+    assert (done.rows, done.conflicts, done.refused, done.new_labels) == (len(rows), 0, [], {})
     found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     for row, line, label in zip(rows, found, said, strict=True):
         assert {name: line[name] for name in row.texts} == row.texts
@@ -142,7 +142,7 @@ def test_spans_come_back_as_tags(tmp_path, agents, format_: str) -> None:
         said.append([[0, end, "PER"]] if len(said) % 2 else [])
     out = tmp_path / "labelled.jsonl"
     done = import_labels([annotate("tagging", format_, file, said)], agent.info, out)
-    assert (done.rows, done.refused) == (len(rows), 0)
+    assert (done.rows, done.refused) == (len(rows), [])
     for row, line, spans in zip(rows, out.read_text().splitlines(), said, strict=True):
         found = json.loads(line)
         assert "".join(found["tokens"]) == row.shown["text"].replace(" ", "")
@@ -210,20 +210,20 @@ def test_tables_are_read_as_ingest_reads_them(tmp_path, agents) -> None:
     file = tmp_path / "done.csv"
     file.write_bytes(
         b'text,label\n"so" he said,good\nan inch " of it,bad\nc,good,more\ncaf\xe9,bad\nd,good\n'
+        + b"caf\xc3\xa9,good\n" * 3
     )
     done = import_labels([file], info, out)
     texts = [json.loads(line)["text"] for line in out.read_text().splitlines()]
-    assert texts == ['"so" he said', 'an inch " of it', "d"]
-    assert done.refused == 2 and set(done.reasons) == {
-        "2 columns expected, 3 found", "bytes that are not in the encoding",
-    }  # fmt: skip
-    assert [kind.name for kind in done.guessed.counts] == ["stray_quote"]
-    file.write_bytes("text,label\ncafé,bad\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"1 rows: bytes that are not in the encoding") as caught:
-        import_labels([file], info, tmp_path / "other.jsonl")
-    file.write_bytes(file.read_bytes().decode("latin-1").encode())
-    assert "UTF-8" in caught.value.fix
-    assert import_labels([file], info, tmp_path / "other.jsonl").rows == 1
+    assert texts == ['"so" he said', 'an inch " of it', "d", "café"]
+    assert [(one["file"], one["row"], one["rule"]) for one in done.refused] == [
+        (str(file), 4, "2 columns expected, 3 found"),
+        (str(file), 5, "bytes that are not in the encoding"),
+    ]
+    kept = (tmp_path / "labelled.rejected.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in kept] == done.refused
+    file.write_text("content,tag\na,good\n")
+    with pytest.raises(DataError, match=r"Columns that were found: 'content', 'tag'"):
+        import_labels([file], info, tmp_path / "x.jsonl")
     workbook = file.rename(tmp_path / "done.xlsx")
     with pytest.raises(DataError, match="done.xlsx is no .csv"):
         import_labels([workbook], info, tmp_path / "another.jsonl")
@@ -269,3 +269,38 @@ def test_each_text_is_asked_about_once(tmp_path) -> None:
     left, before = read_pool(tmp_path)
     assert (len(left), before) == (1, 1)
     assert len(read_pool(tmp_path, again=True)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-8"), (";", "cp1252")]
+)
+def test_a_table_that_a_spreadsheet_has_saved_is_read(
+    tmp_path, agents, mark: str, encoding: str
+) -> None:
+    file = tmp_path / "done.csv"
+    rows = [
+        ["text", "label"],
+        *([f"über Größe, {n}", "good" if n % 2 else "bad"] for n in range(30)),
+    ]
+    with file.open("w", encoding=encoding, newline="") as stream:
+        csv.writer(stream, delimiter=mark).writerows(rows)
+    done = import_labels([file], agents["classification"].info, tmp_path / "out.jsonl")
+    assert (done.rows, done.refused) == (30, [])
+    assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["text"] == rows[1][0]
+
+
+def test_what_is_refused_is_named_by_the_file_that_the_user_has(tmp_path, agents) -> None:
+    info, tasks = agents["classification"].info, []
+    for n, chosen in enumerate([["good"], None, ["good", "bad"], [], ["1.0"]]):
+        result = [{"type": "choices", "value": {"choices": chosen}}] if chosen else []
+        done = [] if chosen is None else [{"result": result}]
+        tasks.append({"data": {"text": f"text {n}"}, "annotations": done})
+    file = tmp_path / "done.json"
+    file.write_text("[\n" + ",\n".join(map(json.dumps, tasks)) + "\n]")
+    found = import_labels([file], info, tmp_path / "out.jsonl")
+    assert (found.rows, found.unlabelled) == (2, 2)  # nobody has chosen anything, submitted or not
+    (refused,) = found.refused
+    assert (refused["file"], refused["row"]) == (str(file), 4)
+    places = [found.guessed.text(kind) for kind in found.guessed.counts]
+    assert any(f"{file} row 6" in one for one in places), places
+    assert not any("rows.jsonl" in one for one in places)

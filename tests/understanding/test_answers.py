@@ -178,7 +178,7 @@ def test_label_studio_asks_for_both_and_both_come_back(agent: Agent, tmp_path: P
         task["annotations"] = [{"result": results}]
     file.write_text(json.dumps(tasks))
     done = import_labels([file], agent.info, tmp_path / "labelled.jsonl")
-    assert (done.rows, done.refused, done.new_labels) == (len(rows), 0, {})
+    assert (done.rows, done.refused, done.new_labels) == (len(rows), [], {})
     found = [json.loads(line) for line in (tmp_path / "labelled.jsonl").read_text().splitlines()]
     for row, line in zip(rows, found, strict=True):
         assert line["label"] == row.answer["intent"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,14 +69,24 @@ class Tally:
         if len(places) < KEPT:
             places.append(Place(file, row, shortened(value, 200)))
 
-    def take(self, other: Tally) -> None:
-        """Adds what another one counted, its files by their own names and without what stood there."""
+    def take(self, other: Tally, origin: Callable[[int], tuple[str, int]] | None = None) -> None:
+        """Adds what another one counted, its files by their own names and without what stood there.
+
+        Args:
+            other: Of one file, where `origin` is given.
+            origin: Which file and row one of its rows came from.
+        """
         for kind, count in other.counts.items():
             self.counts[kind] += count
             self._totals[kind] += other._totals[kind]
             self._most[kind] = max(self._most.get(kind, 0), other._most[kind])
             self._details.setdefault(kind, Counter()).update(other._details[kind])
-            places = [Place(Path(one.file).name, one.row, "") for one in other._places[kind]]
+            places = [
+                Place(*origin(one.row), one.value)
+                if origin
+                else Place(Path(one.file).name, one.row, "")
+                for one in other._places[kind]
+            ]
             self._places[kind] = [*self._places.get(kind, []), *places][:KEPT]
 
     def notices(self, more: str = "") -> list[Notice]:
