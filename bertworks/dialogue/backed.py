@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bertworks.dialogue.acts import DONT_CARE, THIS, UNSURE, Heard
-from bertworks.dialogue.answers.words import words
-from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.knowledge import Knowledge, words
 from bertworks.dialogue.state import State
 from bertworks.dialogue.understanding import Keywords, Understanding
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bertworks.dialogue.answers.words import words
+from bertworks.dialogue.knowledge import words
 from bertworks.dialogue.trace import Trace
 
 ENGLISH: Mapping[str, tuple[str, ...]] = {

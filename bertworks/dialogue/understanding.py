@@ -6,13 +6,13 @@ trained understanding is named, and says so in every trace.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from bertworks.dialogue.acts import DONT_CARE, THIS, Act, Heard
-from bertworks.dialogue.answers.words import words
 from bertworks.dialogue.domain import Domain
-from bertworks.dialogue.knowledge import Knowledge, normal
+from bertworks.dialogue.knowledge import Knowledge, normal, words
 from bertworks.dialogue.state import State
 
 LONGEST = 2_000
@@ -98,9 +98,12 @@ class Keywords:
 
     def understand(self, text: str, state: State, knowledge: Knowledge) -> Sequence[Heard]:
         """See `Understanding.understand`."""
+        if (answer := _answered(text, state, knowledge)) is not None:
+            return (Heard(answer, _SURE),)
         found = list(self._parts(text, knowledge))
         acts: list[Act] = []
         negated, free, slots = False, False, []
+        any_of = self._any_of(found)
         for kind, name, value in found:
             if kind == "value":
                 acts.append(Act("deny" if negated else "inform", name, value))
@@ -117,16 +120,13 @@ class Keywords:
         if negated and not any(one.intent == "deny" for one in acts):
             acts.append(Act("negate"))
         if free:
-            wanted = [one for one in slots if one in self._domain.informable] or [THIS]
-            wanted = wanted if wanted != [THIS] or asks else []
-            acts += [Act("inform", slot, DONT_CARE) for slot in wanted]
-        else:
-            said = {one.slot for one in acts}
-            acts += [
-                Act("request", slot)
-                for slot in slots
-                if slot in self._domain.told and slot not in said and slot not in asks
-            ]
+            acts += [Act("inform", slot, DONT_CARE) for slot in any_of or ([THIS] if asks else [])]
+        said = {one.slot for one in acts}
+        acts += [
+            Act("request", slot)
+            for slot in slots
+            if slot in self._domain.told and slot not in said and slot not in asks
+        ]
         acts = _settled(acts)
         if not acts:
             return (Heard(Act("unclear"), 1.0),)
@@ -134,6 +134,20 @@ class Keywords:
             Heard(one, _SURE if one.value and one.value != DONT_CARE else _LIKELY)
             for one in dict.fromkeys(acts)
         )
+
+    def _any_of(self, found: Sequence[tuple[str, str, str]]) -> list[str]:
+        """The slots that a "don't care" goes with: those behind it, else those before it."""
+        kept: list[str] = []
+        for place, (_, name, _) in enumerate(found):
+            if name != "dontcare":
+                continue
+            behind = list(itertools.takewhile(self._is_slot, found[place + 1 :]))
+            before = list(itertools.takewhile(self._is_slot, reversed(found[:place])))
+            kept += [slot for _, slot, _ in behind or before]
+        return list(dict.fromkeys(kept))
+
+    def _is_slot(self, part: tuple[str, str, str]) -> bool:
+        return part[0] == "slot" and part[1] in self._domain.informable
 
     def _parts(self, text: str, knowledge: Knowledge) -> Iterator[tuple[str, str, str]]:
         """What is recognized, from left to right, each word once and in the longest phrase."""
@@ -161,6 +175,17 @@ class Keywords:
                     known[parts] = ("value", slot, normal(value))
         known |= self._lists  # A restaurant called "any" is found by no list.
         return knowledge.digest, known, max(map(len, known))
+
+
+def _answered(text: str, state: State, knowledge: Knowledge) -> Act | None:
+    """The value that a text is of the slot that was asked for, whatever else such words say: "no"."""
+    said = words(text)
+    for one in state.said:
+        if said and one.intent == "ask":
+            for value in knowledge.values(one.slot):
+                if words(value) == said:
+                    return Act("inform", one.slot, normal(value))
+    return None
 
 
 def _settled(acts: Sequence[Act]) -> list[Act]:

@@ -201,8 +201,8 @@ class _Gathered:
             f"{columns}.",
             "Save the file as UTF-8."
             if UNDECODABLE in rules
-            else "Export what was labelled from the annotation tool, with its labels: a table needs the "
-            "column `label` beside those of the text.",
+            else "Export what was labelled from the annotation tool, with its labels: a table needs a "
+            "column called label beside those of the text.",
         )
 
 

@@ -381,7 +381,9 @@ def serve(
 
     joins: list[Any] = []
     if dialogue is not None:
-        spoken, join = _dialogue(dialogue, policy, sessions, challenger, store, root)
+        spoken, join = _dialogue(
+            dialogue, policy, sessions, challenger, store, root, named=bool(agent)
+        )
         joins.append(join)
         if not agent and not follow and spoken.agents:
             agent = [f"{task}={folder}" for task, folder in spoken.agents.items()]
@@ -455,6 +457,7 @@ def _dialogue(
     challenger: str | None,
     store: str | None,
     root: str | None,
+    named: bool,
 ) -> tuple[Spoken, Any]:
     """The dialogue that is named, and what has the server talk."""
     from bertworks.serving.dialogues.joining import talking
@@ -467,8 +470,9 @@ def _dialogue(
     place = sessions or find_root(root).path / "sessions.db"
     tried = None if challenger is None else challenged(challenger, found, models)
     return found, talking(
-        found.section, found.folder, place, policy, found.shown, found.digest, tried
-    )
+        found.section, found.folder, place, policy, found.shown, found.digest, tried,
+        helped=named or bool(found.agents),
+    )  # fmt: skip
 
 
 def _store(root: str | None) -> Any:

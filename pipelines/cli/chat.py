@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bertworks.errors import BertworksError
 from pipelines.cli.options import DebugOption, PolicyOption, RootOption, SetOption
 
 OUTCOMES = {"/good": 1.0, "/bad": 0.0}
@@ -61,12 +62,18 @@ def chat(
     as such; the end of the input ends the talk. /good or /bad says how well it went.
     """
     from bertworks.dialogue import building
-    from bertworks.dialogue.sessions import Room, SqliteStore
+    from bertworks.dialogue.sessions import ID, Room, SqliteStore
     from bertworks.dialogue.trace import Trace
     from bertworks.storage.store import Store
     from pipelines.cli.spoken import find, helpers
     from pipelines.local.root import find_root
 
+    if session is not None and not ID.fullmatch(session):
+        raise BertworksError(
+            f"--session {session!r:.80} is no id of a dialogue: it has letters, digits, dots and "
+            "dashes, 128 at most.",
+            "Take one that `bertworks chat` has printed, or leave it out for a new one.",
+        )
     spoken = find(dialogue, Store(str(find_root(root).models)), set_)
     section = spoken.section
     helped = helpers(spoken, agent or (), root)

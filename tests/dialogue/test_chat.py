@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bertworks.dialogue.sessions import SqliteStore
+from bertworks.errors import BertworksError
 from pipelines.cli.main import app
 from tests.dialogue.helpers import FILE
 from tests.dialogue.test_spec import SPEC
@@ -66,3 +67,13 @@ def test_how_it_went_is_kept_when_it_is_typed(spec: Path) -> None:
     assert len(found.stdout.splitlines()) == 3  # these words are no turns
     ((stored, traces),) = SqliteStore(spec.parent / "root" / "sessions.db", 60.0).all()
     assert stored.outcome == 1.0 and len(traces) == 2
+
+
+def test_an_id_is_what_it_is_over_http(spec: Path) -> None:
+    found = CliRunner().invoke(
+        app, ["chat", str(spec), "--root", str(spec.parent / "root"), "--session", "no such"]
+    )
+    assert isinstance(found.exception, BertworksError)
+    assert "'no such' is no id of a dialogue" in found.exception.message
+    (name,) = re.findall(r"--session (\S+)", chat(spec, "north\n").stderr)
+    assert "(any more)" not in chat(spec, "cheap chinese\n", "--session", name).stderr

@@ -75,7 +75,10 @@ def test_a_bad_file_is_refused_with_its_row(tmp_path: Path, text: str | bytes, s
         ("{", "is not JSON"),
         ('{"name": "A"}', "must hold a list of objects. Received: dict"),
         ("[1]", r"town.json\[0\] must be an object"),
-        ('[{"name": "A", "food": ["b"]}]', r"town.json\[0\]: `food` must be a text or a number"),
+        (
+            '[{"name": "A", "food": ["b"], "phone": 1}]',
+            r"town.json\[0\]: `food` must be a text or a number",
+        ),
     ],
 )
 def test_bad_json_is_refused_with_its_place(tmp_path: Path, text: str, says: str) -> None:

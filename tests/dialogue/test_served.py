@@ -86,6 +86,7 @@ class Server:
         policy: Path | None = None,
         limits: Limits | None = None,
         tried: Path | None = None,
+        helped: bool = True,
     ) -> None:
         (folder / "restaurants.csv").write_text(FILE.read_text("utf-8"))
         (folder / "town.yaml").write_text(SPEC)
@@ -95,7 +96,9 @@ class Server:
         section = load_as(DialogueSpec, folder / "town.yaml").dialogue
         place = folder / "sessions.db"
         challenger = None if tried is None else Challenger(section, folder, tried)
-        join = talking(section, folder, place, policy, "town/2", challenger=challenger)
+        join = talking(
+            section, folder, place, policy, "town/2", challenger=challenger, helped=helped
+        )
         join(self.serving)
         self.app, self.gate = self.serving.application()
 
@@ -227,7 +230,7 @@ def test_any_text_is_answered(server: Server, text: str) -> None:
         ),
         ({"acts": [["offer", "name", "x"]]}, 400, "is an act of the agent's"),
         ({"acts": [["bye"]] * 101}, 400, "at most 100 acts"),
-        ({"text": "x" * 300_000}, 413, "at most 262144 bytes"),
+        ({"text": "x" * 300_000}, 413, "at most 262,144 bytes"),
     ],
 )
 def test_a_wrong_turn_is_refused_and_changes_nothing(
@@ -284,7 +287,7 @@ def test_a_turn_is_on_record_before_it_is_answered_and_masked(
 def test_a_turn_is_within_the_server_s_limits(tmp_path: Path, classifier: Agent) -> None:
     server = Server(tmp_path, classifier, limits=Limits(characters=20, body_mb=0.001))
     status, found = server.turn("a", "x" * 21)
-    assert status == 400 and "at most 20 characters" in found["error"]
+    assert status == 422 and "at most 20 characters" in found["error"]
     status, found = server.turn("a", "x" * 2000)
     assert status == 413 and "at most 1048 bytes" in found["error"]
     assert server.turn("a", "cheap chinese")[0] == 200
@@ -296,6 +299,16 @@ def test_who_may_not_ask_the_model_may_not_talk(tmp_path: Path, understanding: A
     server = Server(tmp_path, understanding)
     status, found = server.turn("a", "hello", caller=Caller("eve", may=False))
     assert status == 403, found
+
+
+def test_a_model_that_nobody_named_does_not_understand_for_it(
+    tmp_path: Path, understanding: Agent
+) -> None:
+    """The newest champion is served where none is named; it may have learned of another world."""
+    server = Server(tmp_path, understanding, helped=False)
+    _, found = server.turn("a", "cheap chinese", trace=True)
+    assert found["trace"]["understanding"] == "keywords"
+    assert any("lists of words understand" in one for one in server.serving.told)
 
 
 def test_a_served_model_understands_the_turns(tmp_path: Path, understanding: Agent) -> None:

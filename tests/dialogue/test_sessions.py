@@ -133,6 +133,24 @@ here.turn("", "1", "north", 2)
 """
 
 
+def test_of_one_request_many_times_at_once_all_get_the_same_answer(tmp_path: Path) -> None:
+    """As from a client that asks again before its time is over."""
+    here, found = room(tmp_path), []
+    together = threading.Barrier(8)
+
+    def ask() -> None:
+        together.wait(60)
+        found.append(here.turn("", "1", "cheap chinese", 1))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(found) == 8 and len({one.answer for one in found}) == 1
+    assert sum(not one.again for one in found) == 1 and len(here.history("", "1")) == 1
+
+
 def test_a_process_that_is_killed_in_a_turn_loses_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TALK, str(tmp_path)], cwd=ROOT, capture_output=True, text=True,

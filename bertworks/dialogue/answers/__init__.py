@@ -2,6 +2,6 @@
 
 from bertworks.dialogue.answers.check import faults
 from bertworks.dialogue.answers.saying import Answers, Said
-from bertworks.dialogue.answers.templates import DEFAULT, Templates
+from bertworks.dialogue.answers.templates import DEFAULT, FIXED, Templates
 
-__all__ = ["DEFAULT", "Answers", "Said", "Templates", "faults"]
+__all__ = ["DEFAULT", "FIXED", "Answers", "Said", "Templates", "faults"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bertworks.dialogue.acts import DONT_CARE, Act
 from bertworks.dialogue.answers.check import faults
-from bertworks.dialogue.answers.templates import Template, Templates
+from bertworks.dialogue.answers.templates import FIXED, Template, Templates
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge
 
@@ -64,11 +64,11 @@ class Answers:
             ValueError: The acts themselves say what the knowledge base does not: no text can be right.
         """
         own = self._draft(acts, number, plain=False)
-        wrong = faults(own.text, acts, knowledge)
+        wrong = faults(own.text, acts, knowledge, FIXED)
         if not wrong:
             return own
         plain = self._draft(acts, number, plain=True)
-        if worse := faults(plain.text, acts, knowledge):
+        if worse := faults(plain.text, acts, knowledge, FIXED):
             raise ValueError(f"nothing true can be said of {' '.join(map(str, acts))}: {worse[0]}")
         return Said(plain.text, plain.forms, tuple(wrong))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bertworks.dialogue.answers.words import read_values
 from bertworks.dialogue.domain import Domain
-from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.knowledge import Knowledge, words
 from bertworks.errors import SpecError
 
 DEFAULT: Mapping[str, tuple[str, ...]] = {
@@ -33,6 +33,13 @@ DEFAULT: Mapping[str, tuple[str, ...]] = {
 }
 """Plain English for any domain; a spec's own templates go before these."""
 
+FIXED = tuple(
+    words(part)
+    for texts in DEFAULT.values()
+    for text in texts
+    for part in re.split(r"\{\w+\}", text)
+)
+"""The words of the plain sentences, apart where a value stands between."""
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _GENERAL = {
     "ask": {"slot"}, "confirm": {"slot", "value"}, "confirm_any": {"slot"}, "offer": {"value"},
@@ -88,7 +95,7 @@ class Templates:
         for form, texts in own.items():
             head, slots = self._form(form)
             name = ".".join([head, *sorted(slots)])
-            if not texts:
+            if not texts or not all(one.strip() for one in texts):
                 raise SpecError(f"answers.{form} has no text.", "Give one, or leave it out.")
             self._of[name] = tuple(
                 self._checked(Template(name, text), form, head, slots, knowledge) for text in texts
@@ -137,15 +144,15 @@ class Templates:
                 f"Use {{{'}, {'.join(sorted(wanted))}}}, each of them." if wanted
                 else "Take the braces out.",
             )  # fmt: skip
-        words = _PLACE.sub(" \x00 ", template.text)
-        if knowledge is not None and (said := read_values(words, knowledge).values):
+        rest = _PLACE.sub(" \x00 ", template.text)
+        if knowledge is not None and (said := read_values(rest, knowledge).values):
             slot, value = said[0]
             raise SpecError(
                 f"answers.{form}: the template says {value!r}, which is a {slot} of the knowledge "
                 f"base, whatever is spoken of. Received: {template.text!r:.120}",
                 f"Write {{{slot}}} in its place, or other words.",
             )
-        if any(one.isdigit() for one in words):
+        if any(one.isdigit() for one in rest):
             raise SpecError(
                 f"answers.{form}: the template says a number. Received: {template.text!r:.120}",
                 "Numbers come from the knowledge base, through a place in braces; write others out.",

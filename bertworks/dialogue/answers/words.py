@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from weakref import WeakKeyDictionary
 
-from bertworks.dialogue.knowledge import Knowledge, normal
+from bertworks.dialogue.knowledge import Knowledge, words
 
-_CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CHINESE}]|(?:(?![{_CHINESE}])\w)+")  # a Chinese character is a word
 _starts: WeakKeyDictionary[Knowledge, dict[str, list[tuple[str, tuple[str, ...]]]]] = (
     WeakKeyDictionary()
 )
-
-
-@lru_cache(maxsize=100_000)
-def words(text: str) -> tuple[str, ...]:
-    """The words of a text, small."""
-    return tuple(_WORD.findall(normal(text)))
 
 
 @dataclass(frozen=True)

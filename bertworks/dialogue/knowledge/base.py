@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +18,22 @@ Entity = Mapping[str, str]
 """Column to value; an empty value is one that is not known."""
 
 
+_CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(  # a Chinese character is a word, and so are "c++", "c#", "$$" and "5*"
+    rf"[{_CHINESE}]|(?:(?![{_CHINESE}])[\w\u0300-\u036f\u0900-\u0963])+[+#*]*|[$€£¥*]+"
+)
+
+
 @lru_cache(maxsize=100_000)
 def normal(value: str) -> str:
-    """A value as it is compared: without case, and with single spaces."""
-    return " ".join(value.casefold().split())
+    """A value as it is compared: composed (NFC), without case, and with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", value).casefold().split())
+
+
+@lru_cache(maxsize=100_000)
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, small."""
+    return tuple(_WORD.findall(normal(text)))
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,8 @@ class Knowledge:
         shown: The file's name in messages.
 
     Raises:
-        DataError: A row without a key, two of one key, a value that has a meaning of its own, or no
-            rows at all.
+        DataError: A row without a key, two of one key, a value that has a meaning of its own, that
+            nobody can say or that differs from another one in signs alone, or no rows at all.
 
     Attributes:
         domain: As given.
@@ -61,9 +75,11 @@ class Knowledge:
         self.domain = domain
         self.entities: tuple[Entity, ...] = tuple(dict(one.values) for one in rows)
         self._by_key: dict[str, int] = {}
+        self._spoken: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
         self._index: dict[str, dict[str, int]] = {slot: {} for slot in domain.informable}
         for place, row in enumerate(rows):
             self._add(place, row, rows)
+        self._spoken.clear()
         self._all = (1 << len(rows)) - 1
         self._values = {
             column: tuple({normal(one[column]): one[column] for one in self.entities}.values())
@@ -76,7 +92,8 @@ class Knowledge:
         key = normal(row.values[self.domain.key])
         if not key:
             raise DataError(
-                f"{row.where}: `{self.domain.key}` is empty, and names the {self.domain.entity}.",
+                f"{row.where}: `{self.domain.key}` is empty, or a word for that (none, null, nan, n/a, "
+                f"?), and names the {self.domain.entity}.",
                 "Give each row a name of its own, or name another column as `key`.",
             )
         if key in self._by_key:
@@ -96,6 +113,28 @@ class Knowledge:
         for slot, index in self._index.items():
             if value := normal(row.values[slot]):
                 index[value] = index.get(value, 0) | 1 << place
+        for column in (self.domain.key, *self.domain.informable):
+            self._told_apart(column, row)
+
+    def _told_apart(self, column: str, row: Line) -> None:
+        """Refuses a value that cannot be heard, or not be told from another one."""
+        value = normal(row.values[column])
+        if not value:
+            return
+        parts = words(value)
+        if not parts:
+            raise DataError(
+                f"{row.where}: `{column}` has no letter or digit, so nobody can say it. "
+                f"Received: {row.values[column]!r:.80}",
+                "Write it in words, or leave the cell empty where the value is not known.",
+            )
+        other, where = self._spoken.setdefault((column, parts), (value, row.where))
+        if other != value:
+            raise DataError(
+                f"{row.where}: `{column}` differs from that of {where} in signs alone, which are not "
+                f"heard. Received: {row.values[column]!r:.80} and {other!r:.80}",
+                "Write them in words that differ, or both in one way.",
+            )
 
     def __len__(self) -> int:
         return len(self.entities)

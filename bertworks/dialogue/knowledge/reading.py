@@ -53,7 +53,7 @@ def read(
             f"{name} is no SQLite file, so it has no table {table!r}.", "Leave `table` out."
         )
     elif Path(name).suffix.lower() == ".json" or file.suffix.lower() == ".json":
-        rows = _json(file, name)
+        rows = _json(file, name, domain.columns)
     else:
         rows = _csv(file, name, domain.columns)
     lines: list[Line] = []
@@ -92,9 +92,11 @@ def _missing(name: str, columns: Sequence[str], known: Sequence[str]) -> DataErr
     if not lacking:
         return None
     listed = ", ".join(map(repr, known[:30]))
+    mark = next((one for one in ";\t|" if len(known) == 1 and one in known[0]), "")
     return DataError(
         f"{name} has no column {', '.join(map(repr, lacking))}. It has: {listed or 'none'}.",
-        "Name its columns in dialogue.knowledge and dialogue.slots as the file does.",
+        "Write the names in dialogue.knowledge.key, dialogue.ask and dialogue.tell as the file does."
+        + (f" Its delimiter seems to be {mark!r}: save it with commas." if mark else ""),
     )
 
 
@@ -130,9 +132,9 @@ def _csv(file: Path, name: str, columns: Sequence[str]) -> Iterator[tuple[str, M
         ) from None
 
 
-def _json(file: Path, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _json(file: Path, name: str, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
-        records = json.loads(file.read_text(encoding="utf-8-sig"))
+        records = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{name} is not JSON: {error}.", "Mend it, or write CSV.") from None
     if not isinstance(records, list):
@@ -146,7 +148,21 @@ def _json(file: Path, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 f"{name}[{number}] must be an object. Received: {record!r:.60}",
                 'Write {"name": "..."}.',
             )
+    known = list(dict.fromkeys(key for record in records for key in record))
+    if records and (fault := _missing(name, columns, known)):
+        raise fault
+    for number, record in enumerate(records):
         yield f"{name}[{number}]", record
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a key that stands twice in it would be taken by its last value alone."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(one for one in names if names.count(one) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice")
+    return found
 
 
 def _sqlite(

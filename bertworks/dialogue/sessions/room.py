@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -52,6 +53,10 @@ class Answered:
     again: bool = False
 
 
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+"""What a dialogue may be called, over HTTP and in the terminal."""
+
+
 class Room:
     """An agent with a store: a turn is answered after it is on the disk.
 
@@ -91,12 +96,8 @@ class Room:
             state = State(arm="" if self._trial is None else self._trial.arm(owner, dialogue))
         number = state.turn + 1 if number is None else number
         mark = _mark(said)
-        if number <= state.turn:
-            earlier = self._store.turn(owner, dialogue, number)
-            if earlier is not None and earlier[0] == mark:
-                trace = earlier[1]
-                ended = state.ended and number == state.turn
-                return Answered(number, trace["answer"], ended, trace, again=True)
+        if number <= state.turn and (known := self._again(owner, dialogue, number, mark, state)):
+            return known
         if state.ended:
             raise Conflict(
                 f"The dialogue {dialogue!r:.80} is over, after {state.turn} turns.",
@@ -108,10 +109,25 @@ class Room:
         trace = trace_.to_json()
         if not self._store.save(owner, dialogue, number, mark, after.to_json(), trace):
             present = self._store.load(owner, dialogue)
+            if present is not None:  # The same request may have come twice at once.
+                now = State.from_json(present.state, f"dialogue {dialogue}")
+                if known := self._again(owner, dialogue, number, mark, now):
+                    return known
             raise _not_next(dialogue, number, 0 if present is None else present.turn)
         if self._trial is not None:
             self._trial.look()
         return Answered(number, trace_.answer, after.ended, trace)
+
+    def _again(
+        self, owner: str, dialogue: str, number: int, mark: str, state: State
+    ) -> Answered | None:
+        """The answer that a turn has already, where the same was said in it."""
+        earlier = self._store.turn(owner, dialogue, number)
+        if earlier is None or earlier[0] != mark:
+            return None
+        trace = earlier[1]
+        ended = state.ended and number == state.turn
+        return Answered(number, trace["answer"], ended, trace, again=True)
 
     def history(self, owner: str, dialogue: str) -> list[dict[str, Any]]:
         """The traces of a dialogue's turns, in order; none where there is none."""

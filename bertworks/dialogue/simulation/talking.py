@@ -13,7 +13,7 @@ import numpy as np
 
 from bertworks.dialogue.acts import Act, Heard
 from bertworks.dialogue.agent import DialogueAgent
-from bertworks.dialogue.answers import faults
+from bertworks.dialogue.answers import FIXED, faults
 from bertworks.dialogue.knowledge import Knowledge
 from bertworks.dialogue.matching import QUOTE
 from bertworks.dialogue.simulation.agenda import User
@@ -202,7 +202,7 @@ def talk(agent: DialogueAgent, speaker: Speaker, habits: Habits, seed: Sequence[
         found.append(Exchange(said, trace, time.perf_counter() - began))
         acts = trace.acts
         quoted = trace.choice.action == QUOTE  # A document says what it says.
-        untrue = untrue or (not quoted and bool(faults(trace.answer, acts, knowledge)))
+        untrue = untrue or (not quoted and bool(faults(trace.answer, acts, knowledge, FIXED)))
     return Talk(tuple(found), UNTRUE if untrue else user.ending(knowledge))
 
 

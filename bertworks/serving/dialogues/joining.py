@@ -45,6 +45,8 @@ def talking(
     version: str = "",
     digest: str = "",
     challenger: Challenger | None = None,
+    *,
+    helped: bool = True,
 ) -> Callable[[Serving], None]:
     """What has a server talk.
 
@@ -60,6 +62,8 @@ def talking(
         version: What the dialogue is called on record.
         digest: Of its bundle; "": it has none.
         challenger: Another policy, which is tried; None: there is none.
+        helped: Whether the served models were named; one that is served because nobody named another
+            has learned something else.
 
     Raises:
         BertworksError: See `building.agent_of`; raised when the server is put together.
@@ -67,7 +71,7 @@ def talking(
 
     def join(serving: Serving) -> None:
         asked: dict[str, OfModel] = {}
-        for model in serving.models:
+        for model in serving.models if helped else ():
             task = model.champion.agent.task.kind.name
             if task in (UNDERSTANDING, MATCHING):
                 if task in asked:

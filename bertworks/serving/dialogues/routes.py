@@ -24,7 +24,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from bertworks.dialogue.acts import THIS, Heard
-from bertworks.dialogue.sessions import Answered, Conflict, Room
+from bertworks.dialogue.sessions import ID, Answered, Conflict, Room
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving import reading
 from bertworks.serving.access.guard import check_model
@@ -41,7 +41,6 @@ MOST_ACTS = 100
 PROTOCOL, NAME = "dialogue", "dialogues"
 """What the audit log calls a turn's protocol, and its model."""
 _TURN = re.compile(PATH + "/[^/]+/turns")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _KNOWN = ("text", "acts", "turn", "trace")
 
 
@@ -122,7 +121,7 @@ class Dialogues:
             most = self._limits.characters
             if len(said) > most:
                 raise Refused(
-                    400, "characters", f"A turn has at most {most} characters. Received: {len(said)}",
+                    422, "characters", f"A turn has at most {most} characters. Received: {len(said)}",
                     setting("characters", len(said)),
                 )  # fmt: skip
             return
@@ -227,7 +226,12 @@ def _asked(asked: Any) -> tuple[str | list[Heard], int, bool]:
         raise Refused(400, "turn", f"A turn has no key {unknown[0][:50]!r}.", example)
     number, trace = asked.get("turn", 1), asked.get("trace", False)
     if type(number) is not int or not 1 <= number <= 1_000_000:
-        raise Refused(400, "turn", "`turn` must be the turn's number, from 1.", example)
+        raise Refused(
+            400,
+            "turn",
+            f"`turn` must be the turn's number, from 1. Received: {number!r:.40}",
+            example,
+        )
     if not isinstance(trace, bool):
         raise Refused(400, "turn", "`trace` must be true or false.", example)
     if "text" in asked:
@@ -261,7 +265,7 @@ def _kept(work: Callable[[], Any]) -> Any:
 
 def _name(request: Request) -> str:
     name = str(request.path_params["id"])
-    if not _ID.fullmatch(name):
+    if not ID.fullmatch(name):
         raise Refused(
             400, "dialogue", "A dialogue's id has letters, digits, dots, dashes, at most 128.",
             f"Take one from POST {PATH}.",
@@ -274,7 +278,10 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > MOST_BYTES:
-            raise Refused(413, "body", f"A turn has at most {MOST_BYTES} bytes.", close=True)
+            raise Refused(
+                413, "body", f"A turn has at most {MOST_BYTES:,} bytes. Received: more.",
+                "Say it in several turns.", close=True,
+            )  # fmt: skip
         parts.append(part)
     return b"".join(parts)
 
