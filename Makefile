@@ -14,8 +14,8 @@ DOCKER ?= docker
 IMAGES ?= pipeline serving pipeline-gpu tfx
 BASE_IMAGE ?= python:3.13-slim-trixie
 CA_BUNDLE ?= $(or $(PIP_CERT),$(REQUESTS_CA_BUNDLE),$(SSL_CERT_FILE))
-# Test processes side by side; each needs up to 3 GB.
-JOBS ?= $(shell echo $$(( $$(nproc) < 4 ? $$(nproc) : 4 )))
+# Test processes side by side, one more than there are cores, as tests wait too; each needs up to 3 GB.
+JOBS ?= $(shell echo $$(( $$(nproc) < 4 ? $$(nproc) + 1 : 4 )))
 CODE := bertworks components pipelines tests benchmarks setup.py
 
 # Without compiled modules every step would spend ten seconds more on its imports.

@@ -53,6 +53,7 @@ for name in [name for name in os.environ if name.startswith("BERTWORKS_")]:
 # Workers take files in turn: what takes longest comes first, so that none is left alone with it.
 LONGEST = (
     "tests/pipelines/test_whole_way.py",
+    "tests/facade/test_fit.py",
     "tests/cluster/test_schedule.py",
     "tests/conformance/test_tasks_conform.py",
     "tests/cluster/test_runs.py",
