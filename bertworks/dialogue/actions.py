@@ -51,8 +51,13 @@ class Situation:
 
     @cached_property
     def left(self) -> int:
-        """The same without those that were turned down."""
-        return self.matches & ~self.knowledge.bits(self.state.refused)
+        """The same without those that were turned down, or that have what is not wanted.
+
+        Where nothing else is left, what is not wanted is better than nothing, and than to say that there
+        is none.
+        """
+        left = self.matches & ~self.knowledge.bits(self.state.refused)
+        return left & ~self.knowledge.having(self.state.unwanted) or left
 
     @cached_property
     def count(self) -> int:

@@ -25,11 +25,13 @@ class Belief:
         values: (value, probability), the most probable first.
         confirmed: The value that the user said yes to; "" where there is none.
         asked: How often the slot was asked for.
+        unwanted: Values that the user has said not to want, and has not asked for since.
     """
 
     values: tuple[tuple[str, float], ...] = ()
     confirmed: str = ""
     asked: int = 0
+    unwanted: tuple[str, ...] = ()
 
     @property
     def value(self) -> str:
@@ -50,7 +52,8 @@ class Belief:
         """After the user said a value, with the understanding so sure of it."""
         kept = {one: share * (1 - confidence) for one, share in self.values}
         kept[value] = kept.get(value, 0.0) + confidence
-        return self._of(kept)
+        unwanted = tuple(one for one in self.unwanted if one != value)
+        return replace(self, unwanted=unwanted)._of(kept)
 
     def denied(self, value: str, confidence: float) -> Belief:
         """After the user said that it is not this value."""
@@ -59,6 +62,13 @@ class Belief:
             kept[value] *= 1 - confidence
         found = self._of(kept)
         return replace(found, confirmed="") if self.confirmed == value else found
+
+    def refused(self, value: str, confidence: float) -> Belief:
+        """After the user said not to want this value."""
+        found = self.denied(value, confidence)
+        if confidence < BELIEVED or value in self.unwanted:
+            return found
+        return replace(found, unwanted=(*self.unwanted, value))
 
     def affirmed(self, value: str, confidence: float) -> Belief:
         """After the user said yes to a value that was read to them."""
@@ -71,15 +81,17 @@ class Belief:
         return replace(self, values=values)
 
     def to_json(self) -> dict[str, Any]:
-        """{"values": [[value, probability], ...], "confirmed": "", "asked": 0}"""
+        """{"values": [[value, probability], ...], "confirmed": "", "asked": 0}; perhaps "unwanted"."""
         return {
             "values": [list(one) for one in self.values],
             "confirmed": self.confirmed,
             "asked": self.asked,
+            **({"unwanted": list(self.unwanted)} if self.unwanted else {}),
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Belief:
         """Reads what `to_json` wrote."""
         values = tuple((str(one), float(share)) for one, share in record["values"])
-        return cls(values, str(record["confirmed"]), int(record["asked"]))
+        unwanted = tuple(map(str, record.get("unwanted", ())))
+        return cls(values, str(record["confirmed"]), int(record["asked"]), unwanted)

@@ -55,6 +55,11 @@ class State:
         """Slot to the value that counts as said, `DONT_CARE` among them."""
         return {slot: one.value for slot, one in self.beliefs.items() if one.value}
 
+    @cached_property
+    def unwanted(self) -> dict[str, tuple[str, ...]]:
+        """Slot to values that the user has said not to want."""
+        return {slot: one.unwanted for slot, one in self.beliefs.items() if one.unwanted}
+
     def belief(self, slot: str) -> Belief:
         """What is believed of a slot."""
         return self.beliefs.get(slot, _NOTHING)
@@ -163,7 +168,9 @@ class _Turn:
             self._inform(act, sure, domain, knowledge)
         elif act.intent == "deny" and act.slot in domain.informable:
             value = normal(act.value)
-            self.beliefs[act.slot] = self.before_or_now(act.slot).denied(value, sure)
+            self.beliefs[act.slot] = self.before_or_now(act.slot).refused(value, sure)
+            if sure >= BELIEVED and normal(knowledge.value(self.offered, act.slot)) == value:
+                self._turn_down()
         elif act.intent == "request" and act.slot in domain.told and sure >= BELIEVED:
             self.requested.append(act.slot)
         elif act.intent in ("affirm", "negate"):

@@ -201,3 +201,27 @@ def test_features_are_named_and_tell_situations_apart() -> None:
     changed = {name for name, differs in zip(found, before != after, strict=True) if differs}
     assert {"food.none", "food.value", "food.probability", "log_matches"} <= changed
     assert np.isclose(after[found.index("food.probability")], 0.8)
+
+
+def test_what_is_not_wanted_is_not_offered_while_there_is_another() -> None:
+    state = hear(State(), Act("deny", "food", "chinese"), inform("area", "north", 0.9))
+    assert state.unwanted == {"food": ("chinese",)}
+    situation = Situation(state, TOWN)
+    foods = {one["food"] for one in TOWN.of(situation.left)}
+    assert foods and "chinese" not in foods
+    assert "chinese" in {one["food"] for one in TOWN.of(situation.matches)}
+    # Who asks for it after all gets it.
+    wanted = hear(state, inform("food", "chinese", 0.9))
+    assert wanted.unwanted == {} and Situation(wanted, TOWN).count
+    assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
+
+
+def test_what_was_offered_with_it_is_turned_down() -> None:
+    state = hear(State(), inform("food", "chinese", 0.9), inform("pricerange", "cheap", 0.9))
+    offered = say(state, "offer")
+    chinese = offered.offered
+    after = hear(offered, Act("deny", "food", "chinese"))
+    assert chinese in after.refused and after.offered == ""
+    # Of what is left all is unwanted: better that than to say that there is none.
+    only = hear(State(), *(Act("deny", "food", one) for one in TOWN.values("food")))
+    assert Situation(only, TOWN).count == len(TOWN)

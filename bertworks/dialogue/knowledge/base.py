@@ -178,6 +178,14 @@ class Knowledge:
                 found &= self._index[slot].get(normal(value), 0)
         return found
 
+    def having(self, values: Mapping[str, Sequence[str]]) -> int:
+        """A bit for each entity that has one of these values: informable slot to values."""
+        found = 0
+        for slot, some in values.items():
+            for value in some:
+                found |= self._index[slot].get(normal(value), 0)
+        return found
+
     def bits(self, keys: Sequence[str]) -> int:
         """A bit for each of these entities that there is."""
         places = (self._by_key.get(normal(key)) for key in keys)
