@@ -179,12 +179,9 @@ class Keywords:
 
 def _answered(text: str, state: State, knowledge: Knowledge) -> Act | None:
     """The value that a text is of the slot that was asked for, whatever else such words say: "no"."""
-    said = words(text)
     for one in state.said:
-        if said and one.intent == "ask":
-            for value in knowledge.values(one.slot):
-                if words(value) == said:
-                    return Act("inform", one.slot, normal(value))
+        if one.intent == "ask" and (value := knowledge.spoken(one.slot, text)):
+            return Act("inform", one.slot, value)
     return None
 
 

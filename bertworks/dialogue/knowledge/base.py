@@ -79,7 +79,6 @@ class Knowledge:
         self._index: dict[str, dict[str, int]] = {slot: {} for slot in domain.informable}
         for place, row in enumerate(rows):
             self._add(place, row, rows)
-        self._spoken.clear()
         self._all = (1 << len(rows)) - 1
         self._values = {
             column: tuple({normal(one[column]): one[column] for one in self.entities}.values())
@@ -152,6 +151,10 @@ class Knowledge:
     def values(self, column: str) -> tuple[str, ...]:
         """The values of a column, each once, as they are first written; without the empty one."""
         return tuple(one for one in self._values.get(column, ()) if normal(one))
+
+    def spoken(self, column: str, text: str) -> str:
+        """The value that a text is by its words, of the key's or an informable column; "" for none."""
+        return self._spoken.get((column, words(text)), ("", ""))[0]
 
     def is_value(self, column: str, value: str) -> bool:
         """Whether an entity has this value there."""
