@@ -138,7 +138,8 @@ def _unknown_labels(split: str, unknown: Mapping[str, int]) -> DataError:
     if split == "train":
         return DataError(
             f"Labels may not be empty or hold a line break. Received: {named}{more}",
-            "Rename them with data.sources[].label_map.",
+            "Make the examples with the ingest step: it writes a line break in a label as a space, and "
+            "rejects rows without one.",
         )
     return DataError(
         f"The {split} split has labels that no row of the train split has: {named}{more}.",

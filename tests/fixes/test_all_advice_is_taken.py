@@ -16,13 +16,6 @@ CLUSTER = "tests/cluster or tests/deploy do it on a stand-in for the cluster"
 TFX = "only the tfx image has TFX; the step without TFX has the same advice, which is taken"
 OUTSIDE = {
     # (file, a piece of the advice): why no test here takes it
-    ("bertworks/data/sources/registries/npm.py", "npm_config__authToken"): "a registry's rights",
-    ("bertworks/data/sources/registries/npm.py", "Check the network"): "a network",
-    (
-        "bertworks/data/sources/registries/pypi.py",
-        "PIP_INDEX_URL=https://USER",
-    ): "a registry's rights",
-    ("bertworks/data/sources/registries/pypi.py", "Check the network"): "a network",
     ("components/launch.py", "timeout_minutes"): "the container's time: tests/launch ends by it",
     (
         "components/launch.py",
@@ -47,10 +40,6 @@ OUTSIDE = {
     ("pipelines/tfx/steps/checking.py", "to warning."): TFX,
     ("pipelines/tfx/running.py", ""): TFX,
     ("pipelines/tfx/steps/tokens.py", ""): TFX,
-}
-NOT_YET = {
-    # Ingest folds line breaks in labels: what reads examples made in another way is left.
-    ("components/transform/step.py", "Rename them with data.sources[].label_map."),
 }
 
 
@@ -89,14 +78,13 @@ def test_advice_on_settings_and_options_is_taken_or_says_why_not() -> None:
         (found.place, found.fix)
         for found in ALL
         if _names_something(found)
-        and not any(_is_of(found, where) for where in (*tried(), *OUTSIDE, *NOT_YET))
+        and not any(_is_of(found, where) for where in (*tried(), *OUTSIDE))
     ]
     assert not missing
 
 
 def test_what_is_left_out_is_there_and_not_taken_as_well() -> None:
-    for where in (*OUTSIDE, *NOT_YET):
+    for where in OUTSIDE:
         own = [found for found in ALL if _is_of(found, where)]
         assert own, where
         assert any(not any(_is_of(found, one) for one in tried()) for found in own), where
-    assert len(NOT_YET) < 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,16 @@ def labels_of(folder: Path) -> list[str]:
 
 def transformed(bench: Bench, *changes: str) -> list[str]:
     """Refuses as the step does; the labels of the train split."""
+    return encoded_labels(bench, bench.ingest(*changes))
+
+
+def encoded_labels(bench: Bench, folder: Path) -> list[str]:
+    """The same of what ingest, or another program, has made."""
     from components.transform.step import _refuse
 
-    folder = bench.ingest(*changes)
-    known = labels_of(folder)
+    known = [
+        label for label in labels_of(folder) if "\n" not in label
+    ]  # As tf.Transform keeps them.
     task, done = encoded(bench, folder, known)
     scores = [row["score"] for row in read(folder / "examples", "train") if "score" in row]
     score = {"mean": float(np.mean(scores)), "std": float(np.std(scores))} if scores else None
@@ -101,6 +108,27 @@ def test_a_label_that_training_lacks(bench: Bench, way: str) -> None:
     }
     taken("components/transform/step.py", "Add training rows with these labels, or rename them",
           lambda *changes: transformed(bench, *changes), ways[way])  # fmt: skip
+
+
+def test_labels_that_another_program_has_broken(bench: Bench) -> None:
+    bench.rows(reviews(ROWS).replace(",good", ',"very\ngood"'))
+    own, other = bench.ingest(), bench.folder / "other"
+    for name in ("corpus", "base"):
+        shutil.copytree(own / name, other / name)
+    with artifacts.write(other / "examples", kind="examples", producer="another") as folder:
+        for file in (own / "examples").rglob("*.*"):
+            if file.name != artifacts.MANIFEST:
+                (folder / file.relative_to(own / "examples")).parent.mkdir(exist_ok=True)
+                shutil.copy(file, folder / file.relative_to(own / "examples"))
+        for file in folder.glob("train/*.parquet"):
+            table = pq.read_table(file)
+            place = table.column_names.index("label")
+            labels = [label.replace(" ", "\n") for label in table["label"].to_pylist()]
+            pq.write_table(table.set_column(place, table.schema.field(place), [labels]), file)
+    labels = taken("components/transform/step.py", "Make the examples with the ingest step",
+                   lambda folder=other: encoded_labels(bench, folder),
+                   lambda _: (bench.ingest(),))  # fmt: skip
+    assert labels == ["bad", "very good"]
 
 
 BROKEN = "caf\ufffd is broken"
