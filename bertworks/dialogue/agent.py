@@ -14,7 +14,7 @@ from bertworks.dialogue.matching import Matching, Quote
 from bertworks.dialogue.policies import Policy
 from bertworks.dialogue.state import State, listened, spoke
 from bertworks.dialogue.trace import Trace
-from bertworks.dialogue.understanding import LONGEST, Understanding
+from bertworks.dialogue.understanding import LONGEST, Understanding, says_something
 
 
 class Source(Protocol):
@@ -105,7 +105,7 @@ class DialogueAgent:
 
     def _quote(self, text: str | None, state: State) -> Quote | None:
         """The document that answers a text of which nothing was understood."""
-        if self._matching is None or text is None or not text.strip():
+        if self._matching is None or text is None or not says_something(text):
             return None
         if state.gone or not not_understood(state.heard):  # What is gone is told first.
             return None

@@ -11,7 +11,7 @@ What an agent's intents and slots are called says what they become:
     slot mention.COLUMN                    request(COLUMN)
 
 A column is mentioned by words for it ("phone number"), which `data.utterances` tags so. Turns that are
-out of scope, and those of which nothing is left, are `unclear`.
+out of scope, those of which nothing is left, and those without a letter or digit are `unclear`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bertworks.dialogue.acts import DONT_CARE, THIS, USER, Act, Heard
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge, normal
 from bertworks.dialogue.state import State
+from bertworks.dialogue.understanding import says_something
 from bertworks.tasks.understanding.frames import Frame, frame_of
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Learned(Hearing):
 
     def understand(self, text: str, state: State, knowledge: Knowledge) -> Sequence[Heard]:
         """See `Understanding.understand`."""
-        if not text.strip():
+        if not says_something(text):
             return (Heard(Act("unclear")),)
         (answer,) = self._agent.predict([(text, state.answer) if self._context else text])
         return self.heard(frame_of(answer))

@@ -19,6 +19,15 @@ LONGEST = 2_000
 """Characters of a turn that are read; what is beyond is left out, and the trace says so."""
 
 
+def says_something(text: str) -> bool:
+    """Whether a text has a letter or digit: of signs and emoji alone no model can tell what is meant.
+
+    >>> says_something("ok"), says_something("好"), says_something("!!! 👍")
+    (True, True, False)
+    """
+    return any(one.isalnum() for one in text)
+
+
 class Understanding(Protocol):
     """Understands what a user says.
 

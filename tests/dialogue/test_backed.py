@@ -90,3 +90,11 @@ def test_what_was_heard_keeps_its_confidence() -> None:
     backed = Backed(Learned(Known(answer), "turns/1", DOMAIN), KEYWORDS)
     (one,) = backed.understand("in the north", State(), TOWN)
     assert one == Heard(Act("inform", "area", "north"), 0.9)
+
+
+def test_a_value_of_signs_is_understood_though_it_has_no_letter() -> None:
+    rows = [{"name": "The Nook", "food": "thai", "area": "$$", "phone": "1"}]
+    town = Knowledge(DOMAIN, [Line("town:1", rows[0])])
+    backed = Backed(Learned(Known(answered("bye", "$$")), "turns/1", DOMAIN), KEYWORDS)
+    found = [str(one.act) for one in backed.understand("$$", State(), town)]
+    assert found == ["inform(area=$$)"]

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from bertworks.dialogue.acts import Act
+from bertworks.dialogue.agent import DialogueAgent
+from bertworks.dialogue.backed import Backed
 from bertworks.dialogue.hearing import Learned
+from bertworks.dialogue.policies import Rules
 from bertworks.dialogue.state import State
+from bertworks.dialogue.understanding import Keywords
 from bertworks.tasks.tagging.entities import spans
-from tests.dialogue.helpers import DOMAIN, TOWN
+from tests.dialogue.helpers import ANSWERS, DOMAIN, TOWN, Still
 
 
 def answered(intent: str, *words: str, **more: Any) -> dict[str, Any]:
@@ -88,3 +93,26 @@ def test_acts_are_as_sure_as_what_they_were_read_from() -> None:
 def test_an_empty_turn_is_not_asked() -> None:
     heard = Learned(Known({}), "turns/1", DOMAIN).understand("  ", State(), TOWN)
     assert [str(one.act) for one in heard] == ["unclear()"]
+
+
+SIGNS = ("!!!", "...", "?", "—", "¡ !", "👍", "👍🏽", "🇬🇧", "♥️", "\u0301", "…\n…")
+"""Turns without a letter or digit."""
+
+
+@pytest.mark.parametrize("text", SIGNS)
+def test_a_turn_without_letters_is_not_asked_and_never_a_goodbye(text: str) -> None:
+    agent = Known(answered("bye", text))
+    heard = Learned(agent, "turns/1", DOMAIN).understand(text, State(), TOWN)
+    assert [str(one.act) for one in heard] == ["unclear()"]
+    spoken = State(said=(Act("offer", "name", "Golden Lantern"),), offered="Golden Lantern")
+    for hears in (Learned(agent, "t", DOMAIN), Backed(Learned(agent, "t", DOMAIN), Keywords(DOMAIN))):
+        talking = DialogueAgent(DOMAIN, Still(), hears, Rules(), ANSWERS)
+        for state in (State(), spoken):
+            after, trace = talking.turn(state, text)
+            assert not after.ended and trace.choice.action == "again"
+
+
+@pytest.mark.parametrize("text", ["k", "5", "ok!", "吃", "é", "ठीक"])
+def test_a_turn_with_a_letter_or_digit_is_asked(text: str) -> None:
+    heard = Learned(Known(answered("bye", text)), "turns/1", DOMAIN).understand(text, State(), TOWN)
+    assert [str(one.act) for one in heard] == ["bye()"]

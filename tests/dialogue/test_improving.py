@@ -76,7 +76,8 @@ def test_a_text_that_went_badly_is_found_with_its_reason() -> None:
     good = Kept(talk("cheap chinese", "north", "bye"))
     bad = Kept(talk("cheap chinese", "blah blah", "useless", "bye"))
     again = Kept(talk("cheap chinese", "its price range?", "its price range?"), 1.0)
-    found = {one.text: one for one in failing([good, bad, again, bad])}
+    signs = Kept(talk("cheap chinese", "!!!", "👍", "bye"), 1.0)
+    found = {one.text: one for one in failing([good, bad, again, bad, signs])}
     assert {text: one.why for text, one in found.items()} == {
         "blah blah": "not understood",
         "useless": "not understood",

@@ -103,6 +103,14 @@ def test_what_is_understood_never_reaches_the_documents() -> None:
     assert trace.choice.action == "again" and knows.asked == ["quantum chromodynamics"]
 
 
+def test_signs_alone_are_no_question() -> None:
+    knows = Knows()
+    for text in ("!!!", "👍", " … "):
+        _, trace = agent(knows).turn(State(), text)
+        assert trace.choice.action == "again"
+    assert not knows.asked
+
+
 def test_what_is_gone_is_told_before_a_document_is() -> None:
     state = State(offered="A place that closed")
     _, trace = agent(Knows()).turn(state, "is there parking?")

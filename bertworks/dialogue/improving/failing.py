@@ -10,6 +10,7 @@ from bertworks.dialogue.knowledge import normal
 from bertworks.dialogue.logs import Kept
 from bertworks.dialogue.matching import QUOTE
 from bertworks.dialogue.satisfaction import repeats
+from bertworks.dialogue.understanding import says_something
 
 Why = Literal["not understood", "said again", "unsure", "ended badly"]
 
@@ -64,7 +65,7 @@ def _of(dialogue: Kept) -> Iterable[Failing]:
     again = repeats(dialogue.traces)
     badly = dialogue.success < 0.5
     for trace, repeated in zip(dialogue.traces, again, strict=True):
-        if not (trace.text or "").strip():
+        if not says_something(trace.text or ""):
             continue
         intents = {one.act.intent for one in trace.understood}
         sure = min((one.confidence for one in trace.understood), default=0.0)
