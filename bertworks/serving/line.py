@@ -50,6 +50,7 @@ class Ticket:
         self._refusal: Refused | None = None
         self._cancelled = False
         self._work: Work | None = None
+        self._told: list[Callable[[], object]] = []
 
     @property
     def cancelled(self) -> bool:
@@ -75,14 +76,20 @@ class Ticket:
         """Has the work end; the first reason stays."""
         if not self._cancelled:
             self._refusal, self._cancelled = refusal, True
-            if self._work is not None:
-                self._work.future.cancel()
+            for call in self._told:
+                call()
 
     def follow(self, work: Work) -> None:
         """Says what is computed for it."""
         self._work = work
+        self.when_cancelled(work.future.cancel)
+
+    def when_cancelled(self, call: Callable[[], object]) -> None:
+        """Has something called when it is cancelled; at once where it is."""
         if self._cancelled:
-            work.future.cancel()
+            call()
+        else:
+            self._told.append(call)
 
 
 class Line:

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from prometheus_client import REGISTRY
 
 from bertworks.dialogue.actions import names
 from bertworks.dialogue.policies import graph
@@ -101,22 +104,38 @@ class Server:
         )
         join(self.serving)
         self.app, self.gate = self.serving.application()
+        self._paths: Mapping[str, Any] | None = None
 
     def ask(
-        self, method: str, path: str, value: Any = None, caller: Caller | None = None
+        self,
+        method: str,
+        path: str,
+        value: Any = None,
+        caller: Caller | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> tuple[int, Mapping[str, Any]]:
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
 
         async def asked() -> Client:
             for start in self.serving.started:
                 await start()
-            client = Client(method, PATH + path, b"" if value is None else body)
+            client = Client(method, PATH + path, b"" if value is None else body, headers)
             if caller is not None:
                 client.scope[CALLER] = caller
             return await client.ask(self.app)
 
         client = asyncio.run(asked())
+        self._check_described(method, path, client.status)
         return client.status, client.json()
+
+    def _check_described(self, method: str, path: str, status: int) -> None:
+        """Each answer is one that the OpenAPI document has."""
+        if self._paths is None:
+            document = asyncio.run(Client("GET", "/openapi.json").ask(self.app)).json()
+            self._paths = document["paths"]
+        described = PATH + re.sub("^/[^/]+", "/{id}", path)
+        responses = self._paths[described][method.lower()]["responses"]
+        assert str(status) in responses or status == 403  # which a server with keys describes
 
     def turn(self, name: str, text: str, turn: int | None = None, **more: Any) -> Any:
         number = {} if turn is None else {"turn": turn}
@@ -188,6 +207,49 @@ def test_two_users_of_one_id_are_told(server: Server) -> None:
     assert server.turn("a", "north", 2)[0] == 200
 
 
+def test_what_is_over_or_forgotten_is_no_conflict(
+    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.turn("over", "bye")
+    status, found = server.turn("over", "hello", 2)
+    assert status == 410 and "is over, after 1 turns" in found["error"]
+    server.turn("old", "cheap chinese")
+    with sqlite3.connect(tmp_path / "sessions.db") as base:
+        base.execute("UPDATE dialogues SET changed = changed - 90000 WHERE id = 'old'")
+    said = "no dialogue 'old' (any more)"
+    for method, path, body in (
+        ("POST", "/old/turns", {"text": "north", "turn": 2}),
+        ("POST", "/old/outcome", {"satisfied": True}),
+        ("GET", "/old", None),
+        ("DELETE", "/old", None),
+    ):
+        status, found = server.ask(method, path, body)
+        assert status == 404 and said in found["error"], (method, path, found)
+    assert server.ask("POST", "/over/outcome", {"satisfied": True})[0] == 200
+    logged = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert sum(" 410 over " in one for one in logged) == 1
+    assert sum(" 404 no-dialogue " in one for one in logged) == 4
+    assert server.turn("old", "indian", 1)[0] == 200  # begins anew
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_turns_are_counted_by_how_they_end(server: Server) -> None:
+    name, ends = "bertworks_requests_total", ("answered", "refused", "failed", "cancelled")
+    before = [counted(name, model_name="dialogues", outcome=one) for one in ends]
+    server.turn("a", "bye")
+    server.turn("a", "hello", 2)
+    server.turn("a", "bye", 1, now=True)
+    server.turn("b", "hello", 7)
+    server.ask("POST", "/c/turns", {"text": "hi"}, headers=[(b"x-request-timeout-ms", b"0")])
+    server.serving.observers.close()
+    after = [counted(name, model_name="dialogues", outcome=one) for one in ends]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 3, 0, 1]
+    assert counted("bertworks_requests_in_progress", model_name="dialogues") == 0
+
+
 def test_two_keys_have_two_dialogues_of_one_id(server: Server) -> None:
     ann, bob = Caller("ann"), Caller("bob")
     assert server.turn("a", "cheap chinese", caller=ann)[0] == 200
@@ -219,7 +281,7 @@ def test_any_text_is_answered(server: Server, text: str) -> None:
         ({"text": 3}, 400, "`text` must be a text"),
         ({"text": "a", "turn": 0}, 400, "`turn` must be"),
         ({"text": "a", "turn": True}, 400, "`turn` must be"),
-        ({"text": "a", "turn": 5}, 409, "not the next one, which is 1"),
+        ({"text": "a", "turn": 5}, 404, "no dialogue 'a' (any more) to go on with in turn 5"),
         ({"text": "a", "trace": 1}, 400, "`trace` must be"),
         ({"text": "a", "tpye": 1}, 400, "no key 'tpye'"),
         ({"acts": [["sing"]]}, 400, "acts[0]: there is no intent 'sing'"),
@@ -372,6 +434,21 @@ def test_the_paths_are_described(server: Server) -> None:
     document = asyncio.run(Client("GET", "/openapi.json").ask(server.app)).json()
     assert {f"{PATH}/{{id}}/turns", f"{PATH}/{{id}}", PATH} <= set(document["paths"])
     assert "409" in document["paths"][f"{PATH}/{{id}}/turns"]["post"]["responses"]
+    client = asyncio.run(Client("PUT", f"{PATH}/a").ask(server.app))
+    assert client.status == 405 and {"GET", "DELETE"} <= {*client.headers["allow"].split(", ")}
+    body = document["paths"][f"{PATH}/{{id}}/turns"]["post"]["requestBody"]
+    takes = Draft202012Validator(body["content"]["application/json"]["schema"]).is_valid
+    acts = [["bye"], {"act": "affirm", "confidence": 0.5}, {"intent": "request", "slot": "phone"}]
+    for number, said in enumerate(({"text": "hello"}, {"acts": acts}), 1):
+        assert takes(said) and server.ask("POST", f"/{number}/turns", said)[0] == 200
+    for wrong in (
+        {},
+        {"text": "a", "acts": []},
+        {"text": 1},
+        {"acts": [1]},
+        {"text": "a", "more": 1},
+    ):
+        assert not takes(wrong) and server.ask("POST", "/3/turns", wrong)[0] == 400
 
 
 def test_a_server_without_a_dialogue_says_so(classifier: Agent) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from bertworks.dialogue.agent import DialogueAgent
 from bertworks.dialogue.policies import Rules
-from bertworks.dialogue.sessions import Conflict, Room, SqliteStore
+from bertworks.dialogue.sessions import Conflict, Forgotten, Over, Room, SqliteStore, Withdrawn
 from bertworks.dialogue.understanding import Keywords
 from bertworks.errors import EnvironmentFault
 from tests.dialogue.helpers import ANSWERS, DOMAIN, Still
@@ -67,7 +67,7 @@ def test_the_same_request_again_gets_the_same_answer_once(tmp_path: Path) -> Non
 def test_a_dialogue_that_is_over_is_not_gone_on_with(tmp_path: Path) -> None:
     here = room(tmp_path)
     assert here.turn("", "1", "bye").ended
-    with pytest.raises(Conflict, match="is over, after 1 turns"):
+    with pytest.raises(Over, match="is over, after 1 turns"):
         here.turn("", "1", "hello")
     assert here.turn("", "1", "bye", 1).ended
 
@@ -80,6 +80,9 @@ def test_old_dialogues_are_forgotten_and_wiped(tmp_path: Path) -> None:
     here.turn("", "young", "indian")
     now = 1150.0
     assert here.history("", "old") == [] and here.history("", "young")
+    assert not here.judge("", "old", 1.0)
+    with pytest.raises(Forgotten, match="no dialogue 'old' .any more. to go on with in turn 2"):
+        here.turn("", "old", "north", 2)
     assert here.turn("", "old", "indian").turn == 1  # a new one
     now = 1300.0
     assert SqliteStore(tmp_path / "sessions.db", 100.0, lambda: now).load("", "young") is None
@@ -87,6 +90,22 @@ def test_old_dialogues_are_forgotten_and_wiped(tmp_path: Path) -> None:
         base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         assert base.execute("SELECT count(*) FROM turns").fetchone() == (0,)
     assert b"secret wish" not in (tmp_path / "sessions.db").read_bytes()
+
+
+def test_a_turn_that_nobody_waits_for_leaves_the_dialogue_as_it_was(tmp_path: Path) -> None:
+    here, asked = room(tmp_path), []
+
+    def never() -> bool:
+        asked.append(len(here.history("", "1")))
+        return False
+
+    for turns, text in enumerate(("cheap chinese", "north")):
+        before = [one["answer"] for one in here.history("", "1")]
+        with pytest.raises(Withdrawn):
+            here.turn("", "1", text, turns + 1, never)
+        assert [one["answer"] for one in room(tmp_path).history("", "1")] == before
+        assert here.turn("", "1", text, turns + 1).turn == turns + 1
+    assert asked == [0, 1]
 
 
 def test_a_dialogue_can_be_forgotten_at_once(tmp_path: Path) -> None:

@@ -8,11 +8,22 @@ from pathlib import Path
 import pytest
 from asgi import get, post
 from jsonschema import Draft202012Validator
+from may_refuse import statuses
 from served import serving_of
 from server_process import free_port, wait_until_ready
 from tiny_model import bundle_of, make_model
 
 from bertworks.runtime.agent import Agent
+from bertworks.serving.access.caller import Caller, Meter
+from bertworks.serving.dialogues.routes import PATH, Dialogues, described
+from bertworks.serving.dialogues.waiting import Threads
+from bertworks.serving.http import v1, v2
+from bertworks.serving.http.app import Application
+from bertworks.serving.http.gate import Gate
+from bertworks.serving.http.openapi import ASKED
+from bertworks.serving.line import Line, Ticket
+from bertworks.serving.models.served import ServedModel
+from bertworks.spec.limits import Limits
 
 TASKS = {
     "mood": ({"type": "classification"}, ["bad", "good"]),
@@ -22,6 +33,7 @@ TASKS = {
     "stars": ({"type": "regression"}, []),
 }
 HELPERS = Path(__file__).parents[1] / "helpers"
+KNOWLEDGE = Path(__file__).parents[1] / "dialogue/restaurants.csv"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +98,37 @@ def test_what_the_document_does_not_take_the_server_does_not_take_either(app, do
             assert post(app, path, value).status in (400, 422), (name, value)
 
 
+PARTS = Caller, Meter, Line, Ticket, ServedModel, Threads
+ALWAYS = {405, 500}
+"""By the router, and for a fault of ours."""
+WITH_KEYS = {401, 403}
+"""Described where the server asks for keys, of every path."""
+
+
+def may_refuse(*roots):
+    return (statuses(*roots, parts=PARTS) | ALWAYS) - WITH_KEYS
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "roots"),
+    [
+        (PATH, "post", [Dialogues._begin]),
+        (PATH + "/{id}/turns", "post", [Dialogues._turn, Gate._work]),
+        (PATH + "/{id}/outcome", "post", [Dialogues._outcome]),
+        (PATH + "/{id}", "get", [Dialogues._history]),
+        (PATH + "/{id}", "delete", [Dialogues._forget]),
+    ],
+)
+def test_each_status_of_a_dialogue_is_described_and_no_other(path, method, roots):
+    told = set(described(Limits())[path][method]["responses"]) - {"200"}
+    assert {*map(int, told)} == may_refuse(*roots)
+
+
+def test_each_status_of_a_model_is_described_and_no_other():
+    asked = may_refuse(v1.predict, v2.infer, Gate._work, Application.__call__, Application._answer)
+    assert asked == {*ASKED}
+
+
 def test_a_server_that_asks_for_keys_says_so(agents):
     serving = serving_of(agents)
 
@@ -111,10 +154,18 @@ def test_a_path_that_is_asked_with_another_method_says_which_ones_it_takes(app):
 
 SERVE = """
 from pathlib import Path
+from bertworks.serving.dialogues.joining import talking
 from bertworks.serving.server import serve
 from bertworks.serving.settings import Served, Settings
-serve([Served(name, Path({root!r}) / name) for name in {names!r}],
-      Settings(port={port}, grpc_port={grpc_port}))
+from bertworks.spec.dialogue import Dialogue
+root = Path({root!r})
+section = Dialogue.model_validate({{
+    "knowledge": {{"uri": {knowledge!r}}}, "ask": {{"food": {{}}, "area": {{}}}},
+    "tell": {{"phone": {{}}}},
+}})
+serve([Served(name, root / name) for name in {names!r}],
+      Settings(port={port}, grpc_port={grpc_port},
+               joins=[talking(section, root, root / "sessions.db", helped=False)]))
 """
 
 
@@ -125,7 +176,9 @@ def ports(tmp_path_factory):
     for name in names:
         bundle_of(make_model(root / f"{name}-model", *TASKS[name]), root / name)
     port, grpc_port = free_port(), free_port()
-    code = SERVE.format(root=str(root), names=names, port=port, grpc_port=grpc_port)
+    code = SERVE.format(
+        root=str(root), names=names, port=port, grpc_port=grpc_port, knowledge=str(KNOWLEDGE)
+    )
     with (root / "log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-c", code], stdout=log, stderr=log)
     wait_until_ready(f"http://127.0.0.1:{port}", process, root / "log")
@@ -158,6 +211,13 @@ include-path-regex = "/infer$"
 
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 422]
+
+# Nor that a dialogue goes on, or which intent comes with a slot and a value.
+[[operations]]
+include-path-regex = "/turns$"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 404, 409, 410]
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,9 +17,21 @@ from bertworks.errors import BertworksError
 
 
 class Conflict(BertworksError):
-    """The turn is not the dialogue's next one: somebody else talks under the same id, or it is over."""
+    """The turn is not the dialogue's next one: somebody else talks under the same id."""
 
     kind = "conflict"
+
+
+class Over(BertworksError):
+    """The dialogue has ended: nothing more is said in it."""
+
+    kind = "over"
+
+
+class Forgotten(BertworksError):
+    """There is no such dialogue (any more) to go on with."""
+
+    kind = "forgotten"
 
 
 class Trial(Protocol):
@@ -72,7 +84,12 @@ class Room:
         self.agent, self._store, self._trial = agent, store, trial
 
     def turn(
-        self, owner: str, dialogue: str, said: str | Sequence[Heard], number: int | None = None
+        self,
+        owner: str,
+        dialogue: str,
+        said: str | Sequence[Heard],
+        number: int | None = None,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Answered:
         """Answers a turn of a dialogue, which begins with its first one.
 
@@ -84,10 +101,13 @@ class Room:
             dialogue: Its id.
             said: See `DialogueAgent.turn`.
             number: Which turn the user means, from 1; None: the next one.
+            wanted: Asked once, before the turn is kept: whether somebody still waits for it.
 
         Raises:
-            Conflict: The number is not the next one's, or somebody else was faster, or the dialogue is
-                over.
+            Conflict: The number is not the next one's, or somebody else was faster.
+            Over: The dialogue has ended.
+            Forgotten: There is none, and the number is not the first one's.
+            Withdrawn: The turn is not wanted any more; the dialogue is as it was before.
         """
         before = self._store.load(owner, dialogue)
         if before is not None:
@@ -99,21 +119,21 @@ class Room:
         if number <= state.turn and (known := self._again(owner, dialogue, number, mark, state)):
             return known
         if state.ended:
-            raise Conflict(
+            raise Over(
                 f"The dialogue {dialogue!r:.80} is over, after {state.turn} turns.",
                 "Begin another one, under an id of its own.",
             )
         if number != state.turn + 1:
-            raise _not_next(dialogue, number, state.turn)
+            raise _not_next(dialogue, number, None if before is None else state.turn)
         after, trace_ = self.agent.turn(state, said)
         trace = trace_.to_json()
-        if not self._store.save(owner, dialogue, number, mark, after.to_json(), trace):
+        if not self._store.save(owner, dialogue, number, mark, after.to_json(), trace, wanted):
             present = self._store.load(owner, dialogue)
             if present is not None:  # The same request may have come twice at once.
                 now = State.from_json(present.state, f"dialogue {dialogue}")
                 if known := self._again(owner, dialogue, number, mark, now):
                     return known
-            raise _not_next(dialogue, number, 0 if present is None else present.turn)
+            raise _not_next(dialogue, number, None if present is None else present.turn)
         if self._trial is not None:
             self._trial.look()
         return Answered(number, trace_.answer, after.ended, trace)
@@ -146,7 +166,13 @@ class Room:
         return self._store.delete(owner, dialogue)
 
 
-def _not_next(dialogue: str, number: int, turns: int) -> Conflict:
+def _not_next(dialogue: str, number: int, turns: int | None) -> Conflict | Forgotten:
+    """Why a turn cannot be answered; `turns` that there are, None: there is no dialogue."""
+    if turns is None:
+        return Forgotten(
+            f"There is no dialogue {dialogue!r:.80} (any more) to go on with in turn {number}.",
+            "Begin another one, with turn 1; one that nobody goes on with is forgotten after a time.",
+        )
     return Conflict(
         f"Turn {number} of the dialogue {dialogue!r:.80} is not the next one, which is {turns + 1}. "
         "Somebody else may be talking under the same id.",

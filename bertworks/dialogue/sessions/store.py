@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertworks.errors import EnvironmentFault
+from bertworks.errors import BertworksError, EnvironmentFault
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS dialogues (
@@ -36,6 +36,10 @@ CREATE TABLE IF NOT EXISTS trial_outcomes (
 """
 _WAIT_SECONDS = 10.0
 _SWEEP_SECONDS = 60.0
+
+
+class Withdrawn(BertworksError):
+    """Nobody waits for the turn any more: nothing of it was kept."""
 
 
 @dataclass(frozen=True)
@@ -178,11 +182,11 @@ class SqliteStore:
                 yield mark, Stored(turn, state, changed, outcome), self.turns(own, name)
 
     def judge(self, owner: str, dialogue: str, outcome: float) -> bool:
-        """Keeps how well a dialogue ended, 0 to 1; whether there is one."""
+        """Keeps how well a dialogue ended, 0 to 1; whether there is one, and it was not forgotten."""
         with self.base() as base:
             found = base.execute(
-                "UPDATE dialogues SET outcome = ? WHERE owner = ? AND id = ?",
-                (outcome, self._begins + owner, dialogue),
+                "UPDATE dialogues SET outcome = ? WHERE owner = ? AND id = ? AND changed >= ?",
+                (outcome, self._begins + owner, dialogue, self._clock() - self.seconds),
             )
             return found.rowcount > 0
 
@@ -194,6 +198,7 @@ class SqliteStore:
         said: str,
         state: dict[str, Any],
         trace: dict[str, Any],
+        wanted: Callable[[], bool] = lambda: True,
     ) -> bool:
         """Writes a turn, where it is the next one.
 
@@ -204,9 +209,13 @@ class SqliteStore:
             said: What the user said, for telling a repeated request from another one.
             state: After the turn.
             trace: `Trace.to_json`.
+            wanted: Asked last of all: whether the turn is to be kept.
 
         Returns:
             False where somebody else wrote this turn meanwhile: nothing was changed.
+
+        Raises:
+            Withdrawn: It is not wanted any more: likewise.
         """
         now, owner = self._clock(), self._begins + owner
         with self.base() as base:
@@ -229,18 +238,23 @@ class SqliteStore:
                 "INSERT INTO turns VALUES (?, ?, ?, ?, ?)",
                 (owner, dialogue, turn, said, json.dumps(trace)),
             )
+            if not wanted():
+                raise Withdrawn(
+                    f"Turn {turn} of the dialogue {dialogue!r:.80} was not kept: nobody waits for it."
+                )
             base.execute("COMMIT")
         if now - self._swept > _SWEEP_SECONDS:
             self.forget()
         return True
 
     def delete(self, owner: str, dialogue: str) -> bool:
-        """Forgets a dialogue now; whether there was one."""
+        """Forgets a dialogue now; whether there was one, and it was not forgotten before."""
+        there = self.load(owner, dialogue) is not None
         with self.base() as base:
             found = base.execute(
                 "DELETE FROM dialogues WHERE owner = ? AND id = ?", (self._begins + owner, dialogue)
             )
-            return found.rowcount > 0
+            return there and found.rowcount > 0
 
     def forget(self) -> int:
         """Forgets what is too old; how many dialogues."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bertworks.serving.dialogues.waiting import TICKET
+from bertworks.serving.line import Ticket
 from bertworks.serving.models.served import ServedModel
 from bertworks.serving.refusals import too_slow
 from bertworks.spec.limits import Limits
@@ -16,7 +18,8 @@ from bertworks.tasks.forms.form import Row
 class OfModel:
     """Has texts answered by a served model, in the line that all its requests stand in.
 
-    It is asked from a thread that is not the event loop's.
+    It is asked from a thread that is not the event loop's, for the request whose ticket is known there:
+    when that is cancelled, so is what it asks.
 
     Args:
         model: Whatever version is its champion answers.
@@ -44,12 +47,13 @@ class OfModel:
         """See `hearing.Answering`."""
         if self._loop is None:
             raise RuntimeError("the server has not begun")
-        asked = asyncio.run_coroutine_threadsafe(self._ask(rows), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._ask(rows, TICKET.get()), self._loop)
         try:
             return asked.result(self._limits.seconds)
         except TimeoutError:
             asked.cancel()
             raise too_slow(self._limits) from None
 
-    async def _ask(self, rows: Sequence[Row]) -> Sequence[Mapping[str, Any]]:
-        return await self._model.champion.work(rows).future
+    async def _ask(self, rows: Sequence[Row], ticket: Ticket | None) -> Sequence[Mapping[str, Any]]:
+        champion = self._model.champion
+        return (await self._model.answer(rows, ticket=ticket, bundle=champion)).answers

@@ -12,8 +12,9 @@ from bertworks.dialogue.policies import Tried
 from bertworks.dialogue.sessions import Room, SqliteStore
 from bertworks.serving.assembly import Serving
 from bertworks.serving.dialogues.asking import OfModel
-from bertworks.serving.dialogues.routes import PATH, Dialogues, asks, described
+from bertworks.serving.dialogues.routes import NAME, PATH, Dialogues, asks, described
 from bertworks.serving.dialogues.trial import PolicyTrial
+from bertworks.serving.meters import Ended
 from bertworks.spec.dialogue import Dialogue
 
 UNDERSTANDING, MATCHING = "understanding", "matching"
@@ -104,6 +105,7 @@ def talking(
         found = Dialogues(Room(agent, store, trial), names, serving.limits, version, digest)
         serving.routes += found.routes()
         serving.asking.append(asks)
+        serving.observers.add(Ended({NAME: found.meters}.get))
         serving.dialogue = version or "the dialogue"
         hears_by = (
             f"{asked[UNDERSTANDING].name} understands"
@@ -115,6 +117,6 @@ def talking(
             f"the dialogue {serving.dialogue} talks at {PATH}: {hears_by}{finds_by}"
         )
         first = next(iter(serving.models)).name
-        serving.described.append(lambda one: described() if one.name == first else {})
+        serving.described.append(lambda one: described(serving.limits) if one.name == first else {})
 
     return join

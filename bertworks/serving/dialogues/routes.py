@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -23,21 +24,33 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from bertworks.dialogue.acts import THIS, Heard
-from bertworks.dialogue.sessions import ID, Answered, Conflict, Room
+from bertworks.dialogue.acts import THIS, USER, Heard
+from bertworks.dialogue.sessions import (
+    ID,
+    Answered,
+    Conflict,
+    Forgotten,
+    Over,
+    Room,
+    Withdrawn,
+)
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.serving import reading
 from bertworks.serving.access.guard import check_model
+from bertworks.serving.dialogues.waiting import Threads
 from bertworks.serving.exchange import CALLER, EXCHANGE, Exchange
-from bertworks.serving.http.openapi import Schema, object_of, operation_of
+from bertworks.serving.http.openapi import ASKED, Schema, object_of, operation_of
 from bertworks.serving.http.routes import json
-from bertworks.serving.refusals import Refused, setting
+from bertworks.serving.line import TICKET, Ticket
+from bertworks.serving.meters import Meters
+from bertworks.serving.refusals import Cancelled, Refused, setting
 from bertworks.spec.limits import Limits
 
 PATH = "/v1/dialogues"
 MOST_BYTES = 262_144
 """Of a body: 10,000 characters and more, however they are escaped."""
 MOST_ACTS = 100
+MOST_TURNS = 1_000_000
 PROTOCOL, NAME = "dialogue", "dialogues"
 """What the audit log calls a turn's protocol, and its model."""
 _TURN = re.compile(PATH + "/[^/]+/turns")
@@ -58,6 +71,9 @@ class Dialogues:
         limits: Of bodies' nesting.
         version: What the dialogue is called on record.
         digest: Of its bundle.
+
+    Attributes:
+        meters: Of its turns, as those of a model's requests.
     """
 
     def __init__(
@@ -65,6 +81,7 @@ class Dialogues:
     ) -> None:
         self._room, self._models, self._limits = room, models, limits
         self._version, self._digest = version, digest
+        self._threads, self.meters = Threads(), Meters(NAME)
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
@@ -72,8 +89,7 @@ class Dialogues:
             Route(PATH, self._begin, methods=["POST"]),
             Route(PATH + "/{id}/turns", self._turn, methods=["POST"]),
             Route(PATH + "/{id}/outcome", self._outcome, methods=["POST"]),
-            Route(PATH + "/{id}", self._history, methods=["GET"]),
-            Route(PATH + "/{id}", self._forget, methods=["DELETE"]),
+            Route(PATH + "/{id}", self._whole, methods=["GET", "DELETE"]),
         ]
 
     async def _begin(self, request: Request) -> Response:
@@ -99,9 +115,11 @@ class Dialogues:
         caller = request.scope.get(CALLER)
         if caller is not None:
             caller.charge_texts(1)
-        found: Answered = await run_in_threadpool(
-            _kept, lambda: self._room.turn(owner, name, said, number)
-        )
+        turn = partial(self._room.turn, owner, name, said, number)
+        with self.meters.running():
+            found: Answered = await self._threads.answered(
+                request.scope.get(TICKET) or Ticket(), lambda wanted: _turned(lambda: turn(wanted))
+            )
         exchange.stage("compute")
         exchange.answers = [on_record(name, found)]
         answer = {
@@ -133,6 +151,10 @@ class Dialogues:
                     400, "turn", f"acts[{place}]: there is no slot {one.act.slot!r:.50} here.",
                     f"Use one of {', '.join(slots)}.",
                 )  # fmt: skip
+
+    async def _whole(self, request: Request) -> Response:
+        # One route for both: of two, the first one would say which methods there are.
+        return await (self._forget if request.method == "DELETE" else self._history)(request)
 
     async def _history(self, request: Request) -> Response:
         owner, name = self._owner(request), _name(request)
@@ -177,8 +199,8 @@ def on_record(name: str, found: Answered) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def described() -> Schema:
-    """The paths, for the OpenAPI document."""
+def described(limits: Limits) -> Schema:
+    """The paths, for the OpenAPI document; `limits`: what a request may hold."""
     text, whole, switch = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
     acts = {"type": "array", "items": {"type": "array", "items": text}}
     listed = {"type": "array", "items": text}
@@ -189,32 +211,57 @@ def described() -> Schema:
         },
         trace={"type": "object"},
     )  # fmt: skip
-    asked = object_of(
-        {}, text=text, acts={"type": "array"}, turn={"type": "integer", "minimum": 1}, trace=switch
-    )
+    said: Schema = {
+        "text": {"type": "string", "maxLength": limits.characters},
+        "acts": {"type": "array", "items": _act_schema(), "maxItems": MOST_ACTS},
+    }
+    number = {"type": "integer", "minimum": 1, "maximum": MOST_TURNS}
+    asked = {
+        "oneOf": [
+            object_of({name: one}, closed=True, turn=number, trace=switch)
+            for name, one in said.items()
+        ]
+    }
     body = {"application/json": {"schema": asked, "example": {"text": "Hello", "turn": 1}}}
-    name = {"name": "id", "in": "path", "required": True, "schema": text}
+    called = {"type": "string", "pattern": f"^(?:{ID.pattern})$"}
+    name = {"name": "id", "in": "path", "required": True, "schema": called}
     begun = object_of({"dialogue": text, "turn": whole, "answer": text})
     history = object_of({"dialogue": text, "turns": {"type": "array"}})
     wanted = {"application/json": {"schema": object_of({"satisfied": switch}, closed=True)}}
     judged = object_of({"dialogue": text, "satisfied": switch})
     forgotten = object_of({"dialogue": text, "forgotten": switch})
     return {
-        PATH: {"post": operation_of("An id for a new dialogue", begun, 503)},
+        PATH: {"post": operation_of("An id for a new dialogue", begun, 400, 413, 422, 500, 503)},
         PATH + "/{id}/turns": {
             "parameters": [name],
-            "post": operation_of("A turn", answer, 400, 409, 413, 503, body=body),
+            "post": operation_of("A turn", answer, *ASKED, 409, 410, body=body),
         },
         PATH + "/{id}/outcome": {
             "parameters": [name],
-            "post": operation_of("How well it ended", judged, 400, 404, 413, 503, body=wanted),
+            "post": operation_of(
+                "How well it ended", judged, 400, 404, 413, 422, 500, 503, body=wanted
+            ),
         },
         PATH + "/{id}": {
             "parameters": [name],
-            "get": operation_of("All turns with what was decided", history, 400, 404, 503),
-            "delete": operation_of("Forgets a dialogue", forgotten, 400, 404, 503),
+            "get": operation_of("All turns with what was decided", history, 400, 404, 500, 503),
+            "delete": operation_of("Forgets a dialogue", forgotten, 400, 404, 500, 503),
         },
     }
+
+
+def _act_schema() -> Schema:
+    """An act as `Heard.from_json` reads it, but for which intent comes with what."""
+    text = {"type": "string"}
+    act = {
+        "anyOf": [
+            {"type": "array", "items": text, "minItems": 1, "maxItems": 3},
+            object_of({"intent": {"enum": [*USER]}}, closed=True, slot=text, value=text),
+            {"enum": [intent for intent, shape in USER.items() if not shape.slot]},
+        ]
+    }
+    sure = {"type": "number", "minimum": 0, "maximum": 1}
+    return {"anyOf": [*act["anyOf"], object_of({"act": act}, confidence=sure)]}
 
 
 def _asked(asked: Any) -> tuple[str | list[Heard], int, bool]:
@@ -225,7 +272,7 @@ def _asked(asked: Any) -> tuple[str | list[Heard], int, bool]:
     if unknown := sorted(set(asked) - {*_KNOWN}):
         raise Refused(400, "turn", f"A turn has no key {unknown[0][:50]!r}.", example)
     number, trace = asked.get("turn", 1), asked.get("trace", False)
-    if type(number) is not int or not 1 <= number <= 1_000_000:
+    if type(number) is not int or not 1 <= number <= MOST_TURNS:
         raise Refused(
             400,
             "turn",
@@ -247,12 +294,24 @@ def _asked(asked: Any) -> tuple[str | list[Heard], int, bool]:
         raise Refused(400, "turn", error.message, error.fix) from None
 
 
+def _turned(work: Callable[[], Any]) -> Any:
+    """Answers a turn; why it is not the dialogue's next one becomes a refusal, see `_kept` too."""
+    try:
+        return _kept(work)
+    except Conflict as conflict:
+        raise Refused(409, "turn", conflict.message, conflict.fix) from None
+    except Over as over:
+        raise Refused(410, "over", over.message, over.fix) from None
+    except Forgotten as forgotten:
+        raise Refused(404, "no-dialogue", forgotten.message, forgotten.fix) from None
+    except Withdrawn:
+        raise Cancelled from None
+
+
 def _kept(work: Callable[[], Any]) -> Any:
     """Does something with the store; what goes wrong there becomes a refusal."""
     try:
         return work()
-    except Conflict as conflict:
-        raise Refused(409, "turn", conflict.message, conflict.fix) from None
     except EnvironmentFault as fault:
         raise Refused(
             503,
@@ -288,6 +347,6 @@ async def _body(request: Request) -> bytes:
 
 def _unknown(name: str) -> Refused:
     return Refused(
-        404, "dialogue", f"There is no dialogue {name!r:.80} (any more).",
+        404, "no-dialogue", f"There is no dialogue {name!r:.80} (any more).",
         "Its first turn begins it; it is forgotten after a time.",
     )  # fmt: skip

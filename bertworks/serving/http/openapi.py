@@ -25,10 +25,11 @@ REASONS = {
     401: "There is no key, or none that is good.",
     400: "The request is not as its protocol or the model's task has it.",
     403: "The caller, or the review of answers, may not have that.",
-    404: "There is no such model, version or path here.",
+    404: "There is no such model, version, dialogue or path here.",
     405: "Only the methods in Allow are offered.",
     408: "The request was not all there in time.",
     409: "The turn is not the dialogue's next one.",
+    410: "The dialogue is over.",
     413: "The body is larger than `serve.limits.body_mb`.",
     415: "The body is compressed.",
     422: "More rows, characters or nesting than `serve.limits` allow.",
@@ -37,7 +38,7 @@ REASONS = {
     503: "The server cannot answer now.",
     504: "The time that the request gave was over.",
 }
-ASKED = tuple(status for status in REASONS if status not in (401, 403, 409))
+ASKED = tuple(status for status in REASONS if status not in (401, 403, 409, 410))
 """What a request that asks a model may be answered with, beside 200."""
 _TYPES: dict[Any, str] = {str: "string", float: "number", int: "integer", bool: "boolean"}
 _JSON = "application/json"
