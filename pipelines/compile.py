@@ -95,7 +95,9 @@ def dialogue_of(loaded: DialogueFile, store: str | None = None) -> DialogueDag:
     if parse(base.uri).kind == "local":
         _check_seen(loaded, ("dialogue", "knowledge", "uri"), parse(base.uri).outer, base.uri)
     else:
-        prints["knowledge"] = of_file(base.uri, base.sha256, loaded.folder)
+        prints["knowledge"] = of_file(
+            base.uri, base.sha256, loaded.folder, "dialogue.knowledge.uri"
+        )
     site = Kubeflow(store or places(loaded.spec.resources).store, prints)
     agents = {
         name: dag_of(one, store=site.store, site=InDialogue) for name, one in loaded.agents.items()

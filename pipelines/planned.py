@@ -41,9 +41,10 @@ def dag_here(loaded: SpecFile | DialogueFile, kind: Kind, store: str, baseline: 
 
             learner()  # before hours of training, not after
         knowledge = spec.dialogue.knowledge
-        prints = {"knowledge": of_file(knowledge.uri, knowledge.sha256, loaded.folder)}
+        where = "dialogue.knowledge.uri"
+        prints = {"knowledge": of_file(knowledge.uri, knowledge.sha256, loaded.folder, where)}
         for key, file in spec.files.items():
-            prints[key[-1]] = of_file(file, None, loaded.folder)
+            prints[key[-1]] = of_file(file, None, loaded.folder, ".".join(key))
         site = Laptop(store, prints, str(loaded.folder))
         agents = {
             name: _agent_here(one, "agent", store, baseline) for name, one in loaded.agents.items()

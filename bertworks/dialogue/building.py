@@ -15,7 +15,7 @@ from bertworks.dialogue.answers.words import read_values
 from bertworks.dialogue.backed import Backed
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.hearing import Answering, Hearing, Learned
-from bertworks.dialogue.knowledge import Followed, Knowledge, read
+from bertworks.dialogue.knowledge import ENDINGS, Followed, Knowledge, read
 from bertworks.dialogue.matching import Found, Matching
 from bertworks.dialogue.policies import Policy, Rules, Softened
 from bertworks.dialogue.policies.graph import Graph
@@ -75,23 +75,19 @@ def source_of(spec: Dialogue, folder: Path) -> Source:
         folder: What local paths are relative to.
 
     Raises:
-        SourceError: It cannot be fetched.
+        SourceError: It cannot be fetched, or is no single file.
         DataError: It cannot be read.
     """
-    from bertworks.data.sources.fetch import fetch
+    from bertworks.data.sources.fetch import fetch_one
     from bertworks.data.sources.uri import parse
 
     asked, domain = spec.knowledge, domain_of(spec)
     location = parse(asked.uri)
-    with fetch(asked.uri, asked.sha256, folder) as files:
-        if len(files) != 1:
-            raise SpecError(
-                f"dialogue.knowledge.uri: one file is a knowledge base. {asked.uri} names {len(files)}.",
-                "Name one of them.",
-            )
+    where = "dialogue.knowledge.uri"
+    with fetch_one(asked.uri, asked.sha256, folder, where, ENDINGS) as file:
         if location.kind == "local" and not location.inner and asked.sha256 is None:
-            return Followed(files[0].path, domain, asked.table, asked.uri)
-        return Fetched(read(files[0].path, domain, asked.table, files[0].name))
+            return Followed(file.path, domain, asked.table, asked.uri)
+        return Fetched(read(file.path, domain, asked.table, file.name))
 
 
 def answers_of(spec: Dialogue, knowledge: Knowledge) -> Answers:
@@ -190,9 +186,11 @@ def speaker_of(spec: Dialogue, folder: Path) -> Speaker:
             "Name a setting of masked utterances, as examples/restaurant/utterances.yaml.",
         )
     # What reads rows needs packages that the environment which learns policies does not have.
+    from bertworks.data.sources.fetch import check_one
     from bertworks.data.utterances.making import held_out
     from bertworks.dialogue.simulation.speaking import Speaker
 
+    check_one(spec.learn.utterances, folder, "dialogue.learn.utterances", (".yaml", ".yml"))
     domain = domain_of(spec)
     setting, utterances = held_out(folder / spec.learn.utterances, spec.learn.utterances)
     return Speaker(utterances, Hearing(domain, _other_words(spec)), domain, setting.variants)

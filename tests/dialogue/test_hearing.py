@@ -105,7 +105,10 @@ def test_a_turn_without_letters_is_not_asked_and_never_a_goodbye(text: str) -> N
     heard = Learned(agent, "turns/1", DOMAIN).understand(text, State(), TOWN)
     assert [str(one.act) for one in heard] == ["unclear()"]
     spoken = State(said=(Act("offer", "name", "Golden Lantern"),), offered="Golden Lantern")
-    for hears in (Learned(agent, "t", DOMAIN), Backed(Learned(agent, "t", DOMAIN), Keywords(DOMAIN))):
+    for hears in (
+        Learned(agent, "t", DOMAIN),
+        Backed(Learned(agent, "t", DOMAIN), Keywords(DOMAIN)),
+    ):
         talking = DialogueAgent(DOMAIN, Still(), hears, Rules(), ANSWERS)
         for state in (State(), spoken):
             after, trace = talking.turn(state, text)

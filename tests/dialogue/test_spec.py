@@ -21,6 +21,7 @@ from bertworks.spec.file import load_as
 from bertworks.spec.task import Task
 from pipelines.cli.main import app
 from tests.dialogue.helpers import DOMAIN, FILE
+from tests.fixes.taking import taken
 
 EXAMPLE = Path(__file__).parents[2] / "examples/restaurant/dialogue.yaml"
 SPEC = """\
@@ -117,6 +118,104 @@ def test_what_does_not_fit_the_knowledge_base_is_refused(
     with pytest.raises(error) as raised:
         agent(folder, text=text)
     assert says in raised.value.message and raised.value.fix
+
+
+@pytest.fixture
+def base(folder: Path) -> Path:
+    """A folder with the knowledge base and other files in it."""
+    made = folder / "base"
+    made.mkdir()
+    (folder / "restaurants.csv").rename(made / "restaurants.csv")
+    for name in (".restaurants.csv.swp", "about.txt"):
+        (made / name).write_text("not it")
+    return made
+
+
+@pytest.mark.parametrize("given", ["base", "base/", "{folder}/base"])
+def test_a_folder_for_the_knowledge_base_is_told_with_the_file_to_name(
+    folder: Path, base: Path, given: str
+) -> None:
+    def talking(uri: str = given.format(folder=folder)) -> DialogueAgent:
+        return agent(folder, text=SPEC.replace("restaurants.csv", uri))
+
+    def by(fix: str) -> tuple[str]:
+        return (fix.removeprefix("Name a file in it: dialogue.knowledge.uri: "),)
+
+    with pytest.raises(SourceError) as raised:
+        talking()
+    told = raised.value.message
+    assert told == (
+        f"dialogue.knowledge.uri: {base} is a folder, where a file is needed. "
+        "It holds restaurants.csv, about.txt."
+    )
+    found = taken("bertworks/data/sources/fetch.py", "Name a file in it: ", talking, by)
+    assert found.greeting()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "empty"])
+def test_a_folder_of_other_files_than_csv(folder: Path, base: Path, kind: str) -> None:
+    (base / "restaurants.csv").unlink()
+    if kind == "empty":
+        (base / "about.txt").unlink()
+    else:
+        (base / "zoo.db").write_bytes(b"")
+    with pytest.raises(SourceError) as raised:
+        agent(folder, text=SPEC.replace("restaurants.csv", "base"))
+    file = "base/zoo.db" if kind == "sqlite" else "Name a file, not its folder."
+    assert str(base) in raised.value.message and file in raised.value.fix
+
+
+def test_several_files_are_no_knowledge_base(folder: Path, base: Path) -> None:
+    (base / "other.csv").write_text((base / "restaurants.csv").read_text())
+
+    def talking(uri: str = "base/*.csv") -> DialogueAgent:
+        return agent(folder, text=SPEC.replace("restaurants.csv", uri))
+
+    def by(fix: str) -> tuple[str]:
+        return (fix.removeprefix("Name one of them: dialogue.knowledge.uri: "),)
+
+    assert taken("bertworks/data/sources/fetch.py", "Name one of them: ", talking, by).greeting()
+
+
+@pytest.mark.parametrize(
+    ("key", "settings"),
+    [
+        ("dialogue.knowledge.uri", []),
+        (
+            "dialogue.learn.start",
+            ["dialogue.knowledge.uri=base/restaurants.csv", "dialogue.learn.start=base"],
+        ),
+    ],
+)
+def test_a_run_names_the_folder_that_stands_for_a_file(
+    folder: Path, base: Path, key: str, settings: list[str]
+) -> None:
+    (folder / "town.yaml").write_text(SPEC.replace("restaurants.csv", "base"))
+    said = [word for one in ["dialogue.learn.enabled=false", *settings] for word in ("--set", one)]
+    command = ["run", str(folder / "town.yaml"), "--root", str(folder / "root"), *said]
+    found = CliRunner().invoke(app, command)
+    assert isinstance(found.exception, SourceError), found.output
+    assert found.exception.message.startswith(f"{key}: {base} is a folder")
+
+
+def test_a_folder_for_the_words_of_simulated_users(folder: Path, base: Path) -> None:
+    (base / "words.yaml").write_text(
+        "templates: {uri: .}\nknowledge: {uri: restaurants.csv}\nintents: {}\nslots: {}\n"
+    )
+    spec = SPEC.replace("restaurants.csv", "base/restaurants.csv")
+
+    def speaking(uri: str) -> str:
+        made = section(folder, f"  learn: {{utterances: {uri}}}\n", spec)
+        with pytest.raises(SourceError) as raised:
+            building.speaker_of(made, folder)
+        assert raised.value.fix.startswith("Name a file in it: ")
+        return f"{raised.value.message} {raised.value.fix}"
+
+    told = speaking("base")
+    assert told.startswith(f"dialogue.learn.utterances: {base} is a folder")
+    assert told.endswith("dialogue.learn.utterances: base/words.yaml")
+    told = speaking("base/words.yaml")
+    assert told.startswith(f"base/words.yaml: templates.uri: {base} is a folder"), told
 
 
 def test_an_agent_of_another_task_understands_no_turns(folder: Path) -> None:

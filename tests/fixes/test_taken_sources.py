@@ -266,12 +266,20 @@ def test_a_file_of_an_archive(bench: Bench) -> None:
     taken("bertworks/data/sources/first_bytes.py", "Name the file in it: uri:", bench.counts, by)
 
 
-def test_a_folder_needs_a_glob(bench: Bench) -> None:
+@pytest.mark.parametrize("way", [0, 1])
+def test_a_folder_needs_a_file_or_a_glob(bench: Bench, way: int) -> None:
     (bench.folder / "parts").mkdir()
-    bench.rows(reviews(ALL), "parts/one.csv")
-    bench.content["data"]["sources"] = [{"uri": "parts"}]
-    by = lambda fix: (f"data.sources.0.uri={fix.removeprefix('Give a glob: ')}",)  # noqa: E731
-    taken("bertworks/data/sources/fetch.py", "Give a glob: ", bench.counts, by)
+    bench.rows(reviews(ALL), "parts/one.tsv")
+    bench.rows("of the editor", "parts/.one.swp")
+    source = {"uri": "parts", "format": "csv"}
+    bench.content["data"]["sources"] = [source]
+
+    def by(fix: str) -> tuple[str, ...]:
+        ways = re.fullmatch("Name a file in it: (.*) or a glob: (.*)", fix)
+        assert ways is not None
+        return (f"data.sources.0.uri={ways[way + 1]}",)
+
+    taken("bertworks/data/sources/fetch.py", "Name a file in it: ", bench.counts, by)
 
 
 def test_one_pin_for_many_files(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from bertworks.secrets import filled_in, masked, without_values
 from bertworks.storage import temporary
 
 _TRIES = 3
+_SHOWN = 5  # names of files in a message
 _BEHIND = re.compile(r"[?#!:/|]+(?=.)")
 _BRACKET = re.compile(r"\[[\[*?]\]|\[")  # one that is escaped already is taken as a whole
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "abfs": "adlfs"}
@@ -72,6 +73,69 @@ def fetch(uri: str, sha256: str | None, folder: Path) -> Iterator[list[Fetched]]
         yield files
 
 
+@contextmanager
+def fetch_one(
+    uri: str, sha256: str | None, folder: Path, setting: str, likely: Sequence[str] = ()
+) -> Iterator[Fetched]:
+    """Yields the one file that a URI stands for; else as `fetch`.
+
+    Args:
+        uri: As for `fetch`.
+        sha256: Likewise.
+        folder: Likewise.
+        setting: Where the URI stands, for messages: "dialogue.knowledge.uri".
+        likely: Endings that such a file mostly has.
+
+    Raises:
+        SourceError: As `fetch`; or it stands for a folder, or for several files.
+    """
+    check_one(uri, folder, setting, likely)
+    with fetch(uri, sha256, folder) as files:
+        if len(files) != 1:
+            names = _listed([file.name for file in files])
+            raise SourceError(
+                f"{setting}: {masked(uri)} stands for {len(files)} files, where one is needed: {names}.",
+                f"Name one of them: {setting}: {files[0].name}",
+            )
+        yield files[0]
+
+
+def check_one(uri: str, folder: Path, setting: str, likely: Sequence[str] = ()) -> None:
+    """Refuses a folder where one file is needed; arguments and error are those of `fetch_one`."""
+    location = parse(uri)
+    if location.kind == "local":
+        path = folder / Path(location.outer).expanduser()
+        if os.path.isdir(path):  # noqa: PTH112 (False for what can be no path)
+            raise _is_folder(path, location.outer, setting, likely)
+
+
+def _is_folder(
+    path: Path, given: str, setting: str = "", likely: Sequence[str] = ()
+) -> SourceError:
+    """What is said of a folder where a file is needed; without a setting a glob would do, too."""
+    try:
+        inside = [one.name for one in path.iterdir() if one.is_file()]
+    except OSError:
+        inside = []
+    names = sorted(one for one in inside if not one.startswith("."))
+    names.sort(key=lambda name: not name.lower().endswith((*likely,)))
+    key = f"{setting}: " if setting else ""
+    told = f"{key}{path} is a folder, where a file is needed"
+    if not names:
+        return SourceError(f"{told}; there is no file in it.", "Name a file, not its folder.")
+    named = f"{given.rstrip('/')}/{names[0]}"
+    ending = Path(names[0]).suffix
+    all_of_them = "" if setting else f" or a glob: {given.rstrip('/')}/*{ending}"
+    return SourceError(
+        f"{told}. It holds {_listed(names)}.", f"Name a file in it: {key}{named}{all_of_them}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
 def combined_sha256(files: list[Fetched]) -> str:
     """One sha256 for the record: the file's own, or that over all files of a glob."""
     distinct = sorted({file.sha256 for file in files})
@@ -97,9 +161,7 @@ def local_files(pattern: str, folder: Path) -> list[Path]:
     if path.is_file():
         return [_readable(path)]
     if path.is_dir():
-        raise SourceError(
-            f"{path} is a folder, where a file is needed.", f"Give a glob: {pattern}/*.csv"
-        )
+        raise _is_folder(path, pattern)
     if glob.has_magic(pattern):
         if files := _matching(pattern, folder):
             return [_readable(file) for file in files]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertworks.data.sources.cache import cache_folder
-from bertworks.data.sources.fetch import local_files, remote_files, version_of
+from bertworks.data.sources.fetch import check_one, local_files, remote_files, version_of
 from bertworks.data.sources.uri import parse
 from bertworks.errors import EnvironmentFault
 from bertworks.secrets import without_values
@@ -48,17 +48,19 @@ def fingerprint(source: Source, spec_folder: str | os.PathLike[str]) -> str:
     named = []
     for file in local_files(location.outer, folder):
         setting = load(file)
-        for one in (setting.templates, setting.knowledge):
-            named.append(_of_uri(one.uri, one.sha256, file.absolute().parent))
+        for key, one in (("templates", setting.templates), ("knowledge", setting.knowledge)):
+            beside = file.absolute().parent
+            named.append(of_file(one.uri, one.sha256, beside, f"{file}: {key}.uri"))
     return _digest(found, *named)
 
 
-def of_file(uri: str, sha256: str | None, folder: Path) -> str:
+def of_file(uri: str, sha256: str | None, folder: Path, setting: str) -> str:
     """The same of a file that is no source of rows, such as a knowledge base.
 
     Raises:
-        SourceError: It is not there.
+        SourceError: It is not there, or a folder; `setting` is where it is named.
     """
+    check_one(uri, folder, setting)
     return _of_uri(uri, sha256, folder)
 
 

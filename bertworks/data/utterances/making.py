@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertworks.data.rows.tally import Kind, Tally
-from bertworks.data.sources.fetch import fetch
+from bertworks.data.sources.fetch import fetch_one
 from bertworks.data.utterances.filling import Filler
 from bertworks.data.utterances.masked import Utterance, Utterances
 from bertworks.data.utterances.setting import Pinned, Setting, load
@@ -88,8 +88,8 @@ class _Read(NamedTuple):
 def _utterances(setting_file: Path, name: str) -> _Read:
     """What a setting asks for, before values are filled in."""
     setting, folder = load(setting_file), setting_file.absolute().parent
-    filed = _read(setting.templates, folder, dict)
-    values = _values(setting, _read(setting.knowledge, folder, list))
+    filed = _read(setting.templates, folder, dict, f"{name}: templates.uri")
+    values = _values(setting, _read(setting.knowledge, folder, list, f"{name}: knowledge.uri"))
     reader = Utterances(setting, values)
     found = reader.labelled(filed)
     if not found:
@@ -118,16 +118,12 @@ def _values(setting: Setting, rows: list[Any]) -> dict[str, list[str]]:
     return found
 
 
-def _read(pinned: Pinned, folder: Path, kind: type) -> Any:
-    with fetch(pinned.uri, pinned.sha256, folder) as files:
-        if len(files) != 1:
-            raise DataError(
-                f"{pinned.uri} stands for {len(files)} files.", "Name one file in the setting."
-            )
+def _read(pinned: Pinned, folder: Path, kind: type, where: str) -> Any:
+    with fetch_one(pinned.uri, pinned.sha256, folder, where, (".json",)) as file:
         try:
-            found = json.loads(files[0].path.read_text(encoding="utf-8"))
+            found = json.loads(file.path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{files[0].name} is no JSON: {error}", "Give a JSON file.") from None
+            raise DataError(f"{file.name} is no JSON: {error}", "Give a JSON file.") from None
     if not isinstance(found, kind):
         wanted = "an object" if kind is dict else "a list"
         raise DataError(

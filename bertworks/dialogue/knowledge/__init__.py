@@ -2,6 +2,6 @@
 
 from bertworks.dialogue.knowledge.base import Entity, Knowledge, normal, words
 from bertworks.dialogue.knowledge.following import Followed
-from bertworks.dialogue.knowledge.reading import read
+from bertworks.dialogue.knowledge.reading import ENDINGS, read
 
-__all__ = ["Entity", "Followed", "Knowledge", "normal", "read", "words"]
+__all__ = ["ENDINGS", "Entity", "Followed", "Knowledge", "normal", "read", "words"]

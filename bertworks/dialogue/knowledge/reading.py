@@ -15,6 +15,8 @@ from bertworks.dialogue.knowledge.base import Knowledge, Line
 from bertworks.errors import DataError
 
 MAX_ROWS = 1_000_000
+ENDINGS = (".csv", ".json", ".db", ".sqlite", ".sqlite3")
+"""Of the files that knowledge bases mostly are."""
 _LONGEST = 10_000
 _SQLITE = b"SQLite format 3\x00"
 _NOTHING = ("", "?", "none", "null", "n/a", "nan")
