@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,10 +16,11 @@ from bertworks.dialogue.backed import Backed
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.hearing import Answering, Hearing, Learned
 from bertworks.dialogue.knowledge import ENDINGS, Followed, Knowledge, read
+from bertworks.dialogue.knowledge import words as said_words
 from bertworks.dialogue.matching import Found, Matching
 from bertworks.dialogue.policies import Policy, Rules, Softened
 from bertworks.dialogue.policies.graph import Graph
-from bertworks.dialogue.policies.rules import DEFAULT, Rule
+from bertworks.dialogue.policies.rules import DEFAULT, Rule, idle
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.goals import Habits
 from bertworks.dialogue.understanding import Keywords, Understanding
@@ -116,8 +117,15 @@ def answers_of(spec: Dialogue, knowledge: Knowledge) -> Answers:
 
 
 def rules_of(spec: Dialogue) -> Rules:
-    """The rules."""
+    """The rules.
+
+    Raises:
+        SpecError: One never decides anything.
+    """
     rules = [Rule(one.when, one.do, one.limit) for one in spec.policy.rules]
+    if (found := idle(rules)) is not None:
+        where = f"dialogue.policy.rules.{found.place} ({rules[found.place].name})"
+        raise SpecError(f"{where} {found.why}.", found.fix)
     return Rules(rules or DEFAULT)
 
 
@@ -140,12 +148,34 @@ def policy_of(spec: Dialogue, folder: Path, graph: Path | None = None) -> Policy
 
 
 def keywords_of(spec: Dialogue) -> Keywords:
-    """The understanding that needs no training."""
+    """The understanding that needs no training.
+
+    Raises:
+        SpecError: A phrase has no words, so that nobody is understood by it.
+    """
     slots = {**spec.ask, **spec.tell}
+    for where, phrases in _phrases(spec):
+        for phrase in phrases:
+            if not said_words(phrase):
+                raise SpecError(
+                    f"{where}: nobody is understood by {phrase!r:.80}, which has no letter or digit.",
+                    "Write it in words, or take it out.",
+                )
     words = {
         name: [*slot.words, *([slot.label] if slot.label else [])] for name, slot in slots.items()
     }
     return Keywords(domain_of(spec), words, _other_words(spec), spec.words)
+
+
+def _phrases(spec: Dialogue) -> Iterator[tuple[str, Sequence[str]]]:
+    """All phrases that are listened for, with the setting that they stand in."""
+    for intent, phrases in spec.words.items():
+        yield f"dialogue.words.{intent}", phrases
+    for use, slots in (("ask", spec.ask), ("tell", spec.tell)):
+        for name, slot in slots.items():
+            yield f"dialogue.{use}.{name}.words", slot.words
+            for value, phrases in slot.values.items():
+                yield f"dialogue.{use}.{name}.values.{value}", phrases
 
 
 def understanding_of(spec: Dialogue, agent: TrainedAgent, name: str) -> Learned:

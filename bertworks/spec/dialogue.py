@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +17,7 @@ Condition = Literal[
     "offered", "open_slots", "anything_goes",
 ]  # fmt: skip
 Deed = Literal["ask", "confirm", "offer", "answer", "no_offer", "again", "bye"]
+ListenedFor = Literal["affirm", "negate", "another", "greet", "bye", "dontcare", "not"]
 
 
 class KnowledgeFile(Section):
@@ -224,6 +225,25 @@ class Dialogue(Section):
     learn: LearnPolicy = Field(default_factory=LearnPolicy)
     sessions: Sessions = Field(default_factory=Sessions)
     satisfaction: Satisfaction = Field(default_factory=Satisfaction)
+
+    @field_validator("words")
+    @classmethod
+    def _words_are_listened_for(cls, words: dict[str, list[str]]) -> dict[str, list[str]]:
+        known = get_args(ListenedFor)
+        if unknown := [one for one in words if one not in known]:
+            raise ValueError(
+                f"has words for `{unknown[0]}`, which nothing listens for; there are {', '.join(known)}"
+            )
+        return words
+
+    @model_validator(mode="after")
+    def _values_are_chosen_by(self) -> Dialogue:
+        if idle := [name for name, slot in self.tell.items() if slot.values]:
+            raise ValueError(
+                f"`tell.{idle[0]}.values` does nothing, as nobody chooses by a column of `tell`; move "
+                f"{idle[0]} to `ask`, or leave `values` out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _columns_have_one_use(self) -> Dialogue:

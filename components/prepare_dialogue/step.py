@@ -41,7 +41,7 @@ def run(section: Section, *, dialogue: Path) -> StepResult:
     Raises:
         SourceError: The knowledge base cannot be fetched.
         DataError: It cannot be read; or a file that the spec names cannot.
-        SpecError: A template or a label does not fit it.
+        SpecError: A template or a label does not fit it; or a template, a rule or a phrase does nothing.
         ArtifactError: The graph that the spec names is of other slots.
     """
     said = Dialogue.model_validate_json(section.dialogue)
@@ -49,6 +49,7 @@ def run(section: Section, *, dialogue: Path) -> StepResult:
     knowledge = building.source_of(said, folder).now()
     building.answers_of(said, knowledge)
     building.rules_of(said)
+    building.keywords_of(said)
     domain = building.domain_of(said)
     with artifacts.write(
         dialogue, kind=bundle.KIND, producer="prepare_dialogue", metadata=bundle.METADATA

@@ -1,5 +1,7 @@
 """Answers: what the acts say, all of it, and nothing that is not in the knowledge base."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,6 +132,12 @@ def test_a_template_that_became_wrong_is_left_for_plain_words() -> None:
         ("ask.area", "In the north, or where?", "says 'north', which is a area"),
         ("offer", "{value} or Pizza Corner", "says 'pizza corner', which is a name"),
         ("bye", "Call 0800.", "says a number"),
+        ("greet.food", "Hello", "greet is never said of food"),
+        ("no_offer.food", "None", "no_offer is never said of food"),
+        ("ask.phone", "Which?", "ask is never said of phone"),
+        ("confirm.name", "{value}?", "confirm is never said of name"),
+        ("offer.name", "{name}", "offer is never said of name"),
+        ("fact.food.food", "{food}", "it names food twice"),
     ],
 )
 def test_a_bad_template_is_refused(form: str, text: str, says: str) -> None:
@@ -137,6 +145,31 @@ def test_a_bad_template_is_refused(form: str, text: str, says: str) -> None:
         Templates({form: [text]}, DOMAIN, TOWN)
     assert says in raised.value.message
     assert form in raised.value.message and raised.value.fix
+
+
+def test_two_lists_of_texts_for_the_same_are_refused() -> None:
+    both = {
+        "offer.food.area": ["{name}: {food}, {area}"],
+        "offer.area.food": ["{name} {area} {food}"],
+    }
+    with pytest.raises(SpecError, match=r"answers.offer.area.food and answers.offer.food.area say"):
+        Templates(both, DOMAIN, TOWN)
+
+
+@pytest.mark.parametrize("form", ["greet.food", "confirm.phone", "about.name", "offer.food.food"])
+def test_a_text_that_never_would_be_said_is_said_as_advised(form: str) -> None:
+    def made(form: str = form) -> Templates:
+        text = {"confirm": "{value}?", "about": "{value}", "offer": "{name} {food}"}
+        head = form.partition(".")[0]
+        own = "Is it so?" if form == "confirm.food" else text.get(head, "Hello")
+        own = "{slot}: {value}?" if form == "confirm" else own
+        return Templates({form: [own.replace("Is it so?", "{value}?")]}, DOMAIN, TOWN)
+
+    with pytest.raises(SpecError) as raised:
+        made()
+    assert f"answers.{form}: " in raised.value.message
+    (*_, advised) = re.findall(r"answers\.([a-z_.]*[a-z_])", raised.value.fix)
+    assert made(advised)
 
 
 def test_chinese_values_are_found_among_chinese_words() -> None:

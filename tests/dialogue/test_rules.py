@@ -1,12 +1,23 @@
 """Rules: the first that applies and is possible; what chose is told."""
 
+import random
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from bertworks.dialogue.actions import Situation, names
 from bertworks.dialogue.acts import DONT_CARE, Act, Heard
 from bertworks.dialogue.policies import Chance, Rules, Softened
-from bertworks.dialogue.policies.rules import CONDITIONS, Rule
+from bertworks.dialogue.policies.rules import (
+    CONDITIONS,
+    DEEDS,
+    DEFAULT,
+    IMPOSSIBLE,
+    Rule,
+    _actions,
+    idle,
+)
 from bertworks.dialogue.state import State, listened, spoke
 from tests.dialogue.helpers import DOMAIN, TOWN
 
@@ -79,6 +90,84 @@ def test_each_condition_can_hold_and_can_fail() -> None:
     for name, (test, limit) in CONDITIONS.items():
         found = {test(one, limit or 0.0) for one in situations}
         assert found == ({True} if name == "always" else {True, False}), name
+
+
+def talked(seed: int, turns: int) -> Iterator[Situation]:
+    """Situations of talks in which anything is said and anything possible is done."""
+    chance = random.Random(seed)
+    wants = [*DOMAIN.informable, DOMAIN.key]
+    bare = ["affirm", "negate", "another", "greet", "bye", "unclear"]
+    state = State()
+    for _ in range(turns):
+        if state.ended or state.turn > 12:
+            state = State()
+        said = []
+        for _ in range(chance.choice([1, 1, 2, 3])):
+            kind = chance.choice(["inform", "inform", "deny", "request", *bare])
+            slot = chance.choice(wants if kind != "request" else DOMAIN.told)
+            value = chance.choice([*TOWN.values(slot), "martian", DONT_CARE])
+            more = () if kind in bare else (slot,) if kind == "request" else (slot, value)
+            said.append(Heard(Act(kind, *more), chance.choice([0.2, 0.5, 0.9])))
+        situation = Situation(listened(state, said, DOMAIN, TOWN), TOWN)
+        yield situation
+        action = chance.choice(np.array(names(DOMAIN))[situation.possible].tolist())
+        state = spoke(situation.state, situation.acts(action))
+
+
+def test_what_is_called_impossible_never_happens_and_all_else_does() -> None:
+    seen = set()
+    all_refused = State(refused=tuple(one["name"] for one in TOWN.entities))
+    for situation in [*talked(1, 4000), Situation(all_refused, TOWN)]:
+        possible = {n for n, may in zip(names(DOMAIN), situation.possible, strict=True) if may}
+        for when, (test, limit) in CONDITIONS.items():
+            if test(situation, limit or 0.0):
+                for do in DEEDS:
+                    actions = _actions(Rule(when, do), situation, limit or 0.0)
+                    if not possible.isdisjoint(actions):
+                        seen.add((when, do))
+    assert {(when, do) for when in CONDITIONS for do in DEEDS} - seen == IMPOSSIBLE
+
+
+@pytest.mark.parametrize(
+    ("rules", "place", "why"),
+    [
+        (
+            [Rule("nothing_matches", "offer")],
+            0,
+            "where nothing_matches holds, offer is not possible",
+        ),
+        ([Rule("always", "ask"), Rule("offered", "no_offer")], 1, "no_offer is not possible"),
+        ([Rule("always", "again"), Rule("goodbye", "bye")], 1, "rules.0 (always: again) does so"),
+        ([Rule("always", "offer"), Rule("offered", "offer")], 1, "rules.0 (always: offer) does so"),
+        ([Rule("goodbye", "bye"), Rule("always", "ask"), Rule("goodbye", "bye")], 2, "rules.0"),
+        ([Rule("unclear", "again", 0.5), Rule("unclear", "again")], 1, "rules.0 (unclear (0.5)"),
+        ([Rule("many_matches", "ask"), Rule("many_matches", "ask", 3)], 1, "rules.0 (many_matches"),
+        ([Rule("always", "confirm"), Rule("doubtful", "confirm")], 1, "rules.0"),
+    ],
+)
+def test_a_rule_that_never_decides_is_found(rules: list[Rule], place: int, why: str) -> None:
+    found = idle(rules)
+    assert found is not None and found.place == place
+    assert why in found.why and found.fix
+    # Without it all is decided as with it.
+    without = Rules([one for number, one in enumerate(rules) if number != place])
+    for situation in talked(2, 300):
+        assert Rules(rules).choose(situation).action == without.choose(situation).action
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        DEFAULT,
+        [Rule("unclear", "again", 0.2), Rule("unclear", "again", 0.5)],
+        [Rule("many_matches", "ask", 3), Rule("many_matches", "ask", 1)],
+        [Rule("offered", "offer"), Rule("always", "offer"), Rule("always", "again")],
+        [Rule("goodbye", "again"), Rule("goodbye", "bye")],
+        [],
+    ],
+)
+def test_rules_that_may_decide_are_left(rules: list[Rule]) -> None:
+    assert idle(rules) is None
 
 
 def test_a_softened_policy_tells_how_probable_its_choices_are() -> None:

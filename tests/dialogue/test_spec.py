@@ -12,11 +12,19 @@ from bertworks.dialogue.actions import names
 from bertworks.dialogue.agent import DialogueAgent
 from bertworks.dialogue.knowledge import Followed
 from bertworks.dialogue.policies import Rules
-from bertworks.dialogue.policies.rules import CONDITIONS
+from bertworks.dialogue.policies.rules import CONDITIONS, DEEDS
 from bertworks.dialogue.simulation.goals import Habits
 from bertworks.dialogue.state import State
+from bertworks.dialogue.understanding import ENGLISH
 from bertworks.errors import ArtifactError, BertworksError, SourceError, SpecError
-from bertworks.spec.dialogue import Condition, Deed, Dialogue, DialogueSpec, Users
+from bertworks.spec.dialogue import (
+    Condition,
+    Deed,
+    Dialogue,
+    DialogueSpec,
+    ListenedFor,
+    Users,
+)
 from bertworks.spec.file import load_as
 from bertworks.spec.task import Task
 from pipelines.cli.main import app
@@ -77,7 +85,8 @@ def test_rules_of_a_spec_replace_the_usual_ones(folder: Path) -> None:
 def test_the_words_of_a_spec_are_those_of_the_code() -> None:
     assert set(get_args(Condition)) == set(CONDITIONS)
     kinds = {one.partition(":")[0] for one in names(DOMAIN)}
-    assert set(get_args(Deed)) == kinds
+    assert set(get_args(Deed)) == kinds == set(DEEDS)
+    assert set(get_args(ListenedFor)) == set(ENGLISH)
     assert Users().model_dump() == {name: getattr(Habits(), name) for name in Users.model_fields}
 
 
@@ -92,12 +101,22 @@ def test_the_words_of_a_spec_are_those_of_the_code() -> None:
         ("  learn: {users: {patience: [9, 3]}}\n", "takes the least and the most"),
         ("  sessions: {minutes: 0}\n", "`dialogue.sessions.minutes`"),
         ("  key: food\n", "once. Received more than once: food"),
+        ("  words: {bye: [ta], thanks: [ta]}\n", "words for `thanks`, which nothing listens for"),
+        (
+            "  words: {inform: [i want]}\n",
+            "there are affirm, negate, another, greet, bye, dontcare",
+        ),
     ],
 )
 def test_a_wrong_spec_is_refused_at_its_line(folder: Path, more: str, says: str) -> None:
     with pytest.raises(SpecError) as raised:
         section(folder, more)
     assert says in raised.value.message, raised.value.message
+
+
+def test_values_that_nobody_chooses_by_are_refused(folder: Path) -> None:
+    with pytest.raises(SpecError, match="`tell.phone.values` does nothing.*move phone to `ask`"):
+        section(folder, text=SPEC.replace("{words: [number]}", "{values: {a: [b]}}"))
 
 
 @pytest.mark.parametrize(
@@ -110,6 +129,31 @@ def test_a_wrong_spec_is_refused_at_its_line(folder: Path, more: str, says: str)
         (SPEC.replace("label: price range", "label: cheap"), SpecError, "label 'cheap'"),
         (SPEC + "  policy: {graph: none.onnx}\n", ArtifactError, "cannot be read"),
         (SPEC.replace("food: {}", "this: {}"), SpecError, "no slot can be called 'this'"),
+        (
+            SPEC + "  answers: {bye.food: Bye}\n",
+            SpecError,
+            "answers.bye.food: bye is never said of",
+        ),
+        (
+            SPEC + "  policy: {rules: [{do: again}, {when: goodbye, do: bye}]}\n",
+            SpecError,
+            "dialogue.policy.rules.1 (goodbye: bye) never decides: rules.0 (always: again) does so",
+        ),
+        (
+            SPEC + "  policy: {rules: [{when: offered, do: no_offer}]}\n",
+            SpecError,
+            "dialogue.policy.rules.0 (offered: no_offer) never decides",
+        ),
+        (
+            SPEC + "  words: {affirm: ['yes', '👍']}\n",
+            SpecError,
+            "dialogue.words.affirm: nobody is understood by '👍'",
+        ),
+        (
+            SPEC.replace("[downtown]", "['...']"),
+            SpecError,
+            "dialogue.ask.area.values.centre: nobody is understood by '...'",
+        ),
     ],
 )
 def test_what_does_not_fit_the_knowledge_base_is_refused(

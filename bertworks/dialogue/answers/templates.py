@@ -48,6 +48,10 @@ _GENERAL = {
     "greet": set(),
 }  # fmt: skip
 _COMBINED = ("offer", "fact", "about")
+_OF_WISHES = ("ask", "confirm", "confirm_any", "unlisted")
+"""What is said of a column by which the user chooses."""
+_OF_FACTS = (*_COMBINED, "unknown")
+"""What is said of any column but the key's; all else is said of none."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,9 @@ class Templates:
         knowledge: Whose values must not stand in a template's own words; None: not looked at.
 
     Raises:
-        SpecError: An unknown form, a place that its form has no value for, a value that has no place,
-            or a value of the knowledge base in a template's own words.
+        SpecError: An unknown form, one that is never said, two for the same, a place that its form has
+            no value for, a value that has no place, or a value of the knowledge base in a template's own
+            words.
     """
 
     def __init__(
@@ -92,9 +97,15 @@ class Templates:
     ) -> None:
         self._domain = domain
         self._of: dict[str, tuple[Template, ...]] = {}
+        forms: dict[str, str] = {}
         for form, texts in own.items():
             head, slots = self._form(form)
             name = ".".join([head, *sorted(slots)])
+            if (other := forms.setdefault(name, form)) != form:
+                raise SpecError(
+                    f"answers.{form} and answers.{other} say the same, and one of them never would be.",
+                    f"Write all texts as a list under answers.{other}.",
+                )
             if not texts or not all(one.strip() for one in texts):
                 raise SpecError(f"answers.{form} has no text.", "Give one, or leave it out.")
             self._of[name] = tuple(
@@ -116,12 +127,30 @@ class Templates:
             raise SpecError(
                 f"answers.{form}: {wrong[0]!r} is no slot.", f"Use one of {', '.join(known)}."
             )
+        said_of = self._said_of(head)
+        if idle := [one for one in slots if one not in said_of]:
+            raise SpecError(
+                f"answers.{form}: {head} is never said of {idle[0]}, so that this text never would be.",
+                f"Say it of {', '.join(said_of)}, or in general: answers.{head}." if said_of
+                else f"It is said of no column: write answers.{head}.",
+            )  # fmt: skip
+        if twice := [one for one in slots if slots.count(one) > 1]:
+            raise SpecError(
+                f"answers.{form}: it names {twice[0]} twice, so that this text never would be said.",
+                f"Write answers.{'.'.join([head, *dict.fromkeys(slots)])}.",
+            )
         if len(slots) > 1 and head not in _COMBINED:
             raise SpecError(
                 f"answers.{form}: {head} speaks of one slot. Received: {len(slots)}.",
                 f"Write one for each: answers.{head}.{slots[0]}.",
             )
         return head, slots
+
+    def _said_of(self, head: str) -> tuple[str, ...]:
+        """The slots of which there is something of that kind to say."""
+        if head in _OF_WISHES:
+            return self._domain.informable
+        return self._domain.told if head in _OF_FACTS else ()
 
     def _checked(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,64 @@ DEFAULT = (
 """The rules of a spec that has none: understand, answer, narrow down, offer."""
 
 
+IMPOSSIBLE = frozenset(
+    [
+        ("nothing_matches", OFFER),  # what was offered before fits, or it is not spoken of any more
+        ("nothing_matches", ANSWER),
+        ("many_matches", NO_OFFER),
+        ("offered", NO_OFFER),
+    ]
+)
+"""(condition, deed): where the one is so, the other is never possible."""
+DEEDS = ("ask", "confirm", OFFER, ANSWER, NO_OFFER, AGAIN, BYE)
+
+
+class Idle(NamedTuple):
+    """A rule that never decides anything.
+
+    Attributes:
+        place: Its number, from 0.
+        why: Why, as the end of a sentence.
+        fix: What to do about it.
+    """
+
+    place: int
+    why: str
+    fix: str
+
+
+def idle(rules: Sequence[Rule]) -> Idle | None:
+    """The first rule that never decides anything; None: each may."""
+    for place, rule in enumerate(rules):
+        if (rule.when, rule.do) in IMPOSSIBLE:
+            can = [one for one in DEEDS if (rule.when, one) not in IMPOSSIBLE]
+            why = f"never decides: where {rule.when} holds, {rule.do} is not possible"
+            return Idle(
+                place, why, f"With `when: {rule.when}` these can be done: {', '.join(can)}."
+            )
+        for before, first in enumerate(rules[:place]):
+            if _covers(first, rule):
+                why = f"never decides: rules.{before} ({first.name}) does so wherever it could"
+                return Idle(place, why, f"Take it out, or put it before rules.{before}.")
+    return None
+
+
+def _covers(first: Rule, later: Rule) -> bool:
+    """Whether a rule decides wherever a later one could."""
+    if (first.when, first.do) == ("always", AGAIN):  # which is possible wherever there is a choice
+        return True
+    if first.do != later.do or first.when not in ("always", later.when):
+        return False
+    if first.when == "many_matches":
+        return _limit(first) <= _limit(later)
+    return first.when == "always" or _limit(first) >= _limit(later)
+
+
+def _limit(rule: Rule) -> float:
+    usual = CONDITIONS[rule.when][1]
+    return rule.limit if rule.limit is not None else usual or 0.0
+
+
 class Rules:
     """A policy of rules.
 
@@ -118,8 +177,8 @@ class Rules:
     def _find(self, situation: Situation) -> tuple[int, str]:
         possible, known = situation.possible, names_of(situation)
         for rule in self._rules:
-            test, usual = CONDITIONS[rule.when]
-            limit = rule.limit if rule.limit is not None else usual or 0.0
+            test, _ = CONDITIONS[rule.when]
+            limit = _limit(rule)
             if not test(situation, limit):
                 continue
             for action in _actions(rule, situation, limit):
