@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bertworks.data.formats.nested import names_inside, outer, reached
 from bertworks.errors import DataError
 from bertworks.facade.given import is_frame, is_missing, is_series
 from bertworks.tasks.handler import Answer
@@ -18,18 +19,22 @@ def rows_of(data: Any, roles: Sequence[str], names: Mapping[str, Sequence[str]])
     """The rows as the runtime takes them.
 
     Args:
-        data: Texts, pairs or lists of words; dicts with them; a Series; a DataFrame.
+        data: Texts, pairs or lists of words; dicts with them, in objects inside as well, which names
+            with dots lead into; a Series; a DataFrame.
         roles: What the task takes: ("text",), ("text_a", "text_b") or ("tokens", "text").
         names: Role to what the agent's sources call it.
 
     Raises:
         DataError: One text alone, or a column is not there.
     """
+    wanted = [name for role in roles for name in names.get(role, ())]
     if is_frame(data):
-        columns = _columns([str(name) for name in data.columns], roles, names)
-        places = [[str(name) for name in data.columns].index(column) for column in columns]
-        held = [_cells(data.iloc[:, place]) for place in places]
-        return _joined(columns, held, f", rows.dropna(subset={columns})")
+        known = [str(name) for name in data.columns]
+        held = _inside(data, known, wanted)
+        columns = _columns([*known, *held], roles, names)
+        cells = [held.get(one) or _cells(data.iloc[:, known.index(one)]) for one in columns]
+        whole = not held.keys() & {*columns}  # dropna knows no cells inside of objects
+        return _joined(columns, cells, f", rows.dropna(subset={columns})" if whole else "")
     if is_series(data):
         return _joined([str(data.name)], [_cells(data)], ", rows.dropna()")
     if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
@@ -40,16 +45,18 @@ def rows_of(data: Any, roles: Sequence[str], names: Mapping[str, Sequence[str]])
     rows = list(data)
     if not rows or not isinstance(rows[0], Mapping):
         return [tuple(row) if isinstance(row, tuple) else row for row in rows]
-    columns = _columns(list(rows[0]), roles, names)
-    cells: list[list[Any]] = [[] for _ in columns]
+    first = reached(rows[0], wanted)
+    columns = _columns(list(first), roles, names, names_inside(first))
+    cells = [[] for _ in columns]
     for number, row in enumerate(rows, 1):
-        for column, values in zip(columns, cells, strict=True):
-            if not isinstance(row, Mapping) or column not in row:
+        values = reached(row, columns) if isinstance(row, Mapping) else {}
+        for column, held_there in zip(columns, cells, strict=True):
+            if column not in values:
                 raise DataError(
                     f"Row {number} has no {column!r}. Received: {row!r:.80}",
                     "Give every row the same columns.",
                 )
-            values.append(row[column])
+            held_there.append(values[column])
     return _joined(columns, cells, "")
 
 
@@ -62,10 +69,29 @@ def like(data: Any, answers: Sequence[Answer]) -> Answers:
     return pandas.DataFrame(answers, index=data.index)
 
 
+def _inside(data: Any, known: Sequence[str], wanted: Sequence[str]) -> dict[str, list[Any]]:
+    """The cells of the wanted columns that are inside the objects of a frame's columns."""
+    found = {}
+    for name in wanted:
+        first = None if name in known else outer(name, known)
+        if first is not None:
+            objects = _cells(data.iloc[:, known.index(first)])
+            cells = [reached({first: one}, [name]).get(name) for one in objects]
+            if any(cell is not None for cell in cells):
+                found[name] = cells
+    return found
+
+
 def _columns(
-    known: Sequence[str], roles: Sequence[str], names: Mapping[str, Sequence[str]]
+    known: Sequence[str],
+    roles: Sequence[str],
+    names: Mapping[str, Sequence[str]],
+    inside: Sequence[str] = (),
 ) -> list[str]:
-    """The columns that hold the roles: by the sources' names, by ours, or the only one there is."""
+    """The columns that hold the roles: by the sources' names, by ours, or the only one there is.
+
+    `inside` are more of theirs, inside of objects, for messages.
+    """
     found = {
         role: next((one for one in (*names.get(role, ()), role) if one in known), None)
         for role in roles
@@ -75,7 +101,7 @@ def _columns(
         held = [one for one in (column, found.get("context")) if one]
     else:
         held = [column for column in found.values() if column]
-    if len(known) == 1 and not held and set(roles) != {"text_a", "text_b"}:
+    if len(known) == 1 and not held and not inside and set(roles) != {"text_a", "text_b"}:
         wanted = " or ".join(map(repr, dict.fromkeys((*names.get("text", ()), *roles))))
         # The caller of Agent.predict, over rows_of and this.
         warnings.warn(f"The rows have no column {wanted}: {known[0]!r} is read.", stacklevel=4)
@@ -87,7 +113,7 @@ def _columns(
             if found[role] is None
         )
         raise DataError(
-            f"The rows have no column {wanted}. Theirs: {', '.join(map(repr, known))}",
+            f"The rows have no column {wanted}. Theirs: {', '.join(map(repr, [*known, *inside]))}",
             'Rename it: rows.rename(columns={"review": "text"}), or give the texts alone.',
         )
     return held

@@ -73,7 +73,8 @@ class LoadedAgent:
         Args:
             rows: Texts; pairs of texts for a task on pairs; texts or lists of words for tagging. Or
                 dicts, a DataFrame or a Series with them: their columns may be called as those that
-                the agent was made from, or text, or text_a and text_b, or tokens.
+                the agent was made from, or text, or text_a and text_b, or tokens. What was read of
+                objects inside of rows (`review.text`) is found there again.
 
         Returns:
             A dict a row: label, score (its probability) and scores; several labels: labels, scores;

@@ -76,6 +76,36 @@ def test_columns_are_found_by_the_names_that_the_sources_had(agent_of) -> None:
         agent.predict(pd.DataFrame({"a": ["x"], "b": ["y"]}))
 
 
+def test_columns_inside_objects_are_found_as_fit_finds_them(agent_of) -> None:
+    agent = agent_of(LABELS, columns={"text": ["review.text"]})
+    rows = [{"id": n, "review": {"text": text}} for n, text in enumerate(["good film", "so so"])]
+    answers = agent.predict(["good film", "so so"])
+    flat = [{"review.text": row["review"]["text"]} for row in rows]
+    assert agent.predict(rows) == agent.predict([{"review": row["review"]} for row in rows])
+    assert agent.predict(rows) == agent.predict(flat) == answers
+    frame = pd.DataFrame(rows, index=[5, 6])
+    assert agent.predict(frame).to_dict("records") == answers
+    assert list(agent.predict(frame).index) == [5, 6]
+    assert agent.predict([{"text": "good film"}]) == answers[:1]  # by our name, too
+    assert agent.predict(pd.DataFrame({"review.text": ["good film"]}))["label"][0]
+    with pytest.raises(
+        DataError, match="no column 'review.text' or 'text'. Theirs: .*'review.body'"
+    ):
+        agent.predict([{"review": {"body": "good film"}}])
+    with pytest.raises(DataError, match="Row 2 has no 'review.text'"):
+        agent.predict([rows[0], {"review": {}}])
+    with pytest.raises(DataError, match="Row 2 has no text: its 'review.text'") as raised:
+        agent.predict(pd.DataFrame([rows[0], {"review": {"text": None}}]))
+    assert "dropna" not in raised.value.fix
+
+
+def test_pairs_inside_objects(agent_of) -> None:
+    agent = agent_of(LABELS, pair=True, columns={"text_a": ["a.q"], "text_b": ["b.c.answer"]})
+    row = {"a": {"q": "good film"}, "b": {"c": {"answer": "so so"}}}
+    answers = agent.predict([("good film", "so so")])
+    assert agent.predict([row]) == agent.predict(pd.DataFrame([row])).to_dict("records") == answers
+
+
 def test_pairs_and_words(agent_of) -> None:
     agent = agent_of(LABELS, pair=True, columns={"text_a": ["question"], "text_b": ["answer"]})
     answers = agent.predict([("good film", "so so")])
