@@ -102,7 +102,11 @@ def _of_table(data: Any, columns: Sequence[str], folder: Path, asked: str) -> Ro
         column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
         for column in table.columns
     ]
-    table = pa.Table.from_arrays(plain, names=list(columns))
+    # What names the numbers of labels and tags (parquet_rows) goes with them.
+    about = {
+        key: one for key, one in (table.schema.metadata or {}).items() if key == b"huggingface"
+    }
+    table = pa.Table.from_arrays(plain, names=list(columns)).replace_schema_metadata(about or None)
     with temporary.scratch() as scratch, temporary.writing():
         pq.write_table(table, scratch / "rows.parquet")
         return _kept(scratch / "rows.parquet", folder)

@@ -252,3 +252,34 @@ def test_chats_are_told_with_what_makes_rows_of_them(tmp_path: Path) -> None:
     error = refused(as_jsonl(tmp_path / "a.jsonl", messages=chats))
     assert "holds chats" in error.message
     assert "{text: .messages[-2].content, label: .messages[-1].content}" in error.fix
+
+
+@pytest.mark.parametrize(("who", "what"), [("role", "content"), ("from", "value")])
+def test_chats_by_whoever_wrote_them_are_told_too(tmp_path: Path, who: str, what: str) -> None:
+    rows = [[{who: "a", what: text}, {who: "b", what: "yes"}] for text in texts(60)]
+    file = tmp_path / "chats.jsonl"
+    file.write_text(
+        "".join(json.dumps({"id": n, "said": one}) + "\n" for n, one in enumerate(rows))
+    )
+    with pytest.raises(DataError, match=f"holds chats: .*{what}") as raised:
+        inspect([str(file)], tmp_path)
+    assert f"label: .said[-1].{what}" in raised.value.fix
+
+
+def test_the_likelier_of_two_labels_is_marked_as_a_guess(tmp_path: Path) -> None:
+    file = as_csv(
+        tmp_path / "a.csv", ["text", "How satisfied are you? (1-5)", "How likely is it? (0-10)"],
+        texts(100), [1 + n % 5 for n in range(100)], [n * 7 % 11 for n in range(100)],
+    )  # fmt: skip
+    found = inspect([file], tmp_path)
+    (said,) = [one for one in found.decisions if one.subject == "label"]
+    assert said.guessed and "the likelier of" in said.reason
+
+
+def test_labels_that_are_sentences_are_cut_with_a_sign(tmp_path: Path) -> None:
+    sentences = [
+        f"The customer wants to send {one} back, and to have money for it." for one in "ab"
+    ]
+    file = as_csv(tmp_path / "a.csv", ["text", "label"], texts(60), labels(60, sentences))
+    (said,) = [one for one in inspect([file], tmp_path).decisions if one.subject == "labels"]
+    assert "…'" in said.value

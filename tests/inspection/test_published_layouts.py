@@ -90,7 +90,7 @@ def test_numbers_of_tags_are_named_for_the_rows_to_measure_by_too(tmp_path: Path
     rare = [[4, *(number % 3 for number in range(1, len(one)))] for one in words]
     as_jsonl(tmp_path / "validation.json", tokens=words, ner_tags=rare)
     found = inspect([str(tmp_path)], tmp_path)
-    assert found.content["data"]["sources"][0]["label_names"][-1] == "I-TYPE2"
+    assert found.content["data"]["sources"][0]["label_names"][-1] == "I-4"
     assert not [one for one in found.decisions if one.subject == "refused"]
 
 

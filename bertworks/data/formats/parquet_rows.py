@@ -113,7 +113,7 @@ def columns_of(file: Fetched) -> tuple[list[str], dict[str, list[str]]]:
         raise _not_parquet(file, error) from None
     features = _features(schema)
     names = [name for name in schema.names if schema.names.count(name) == 1]
-    return names, {name: found for name in names if (found := _names(features.get(name)))}
+    return names, {name: found for name in names if (found := names_of_feature(features.get(name)))}
 
 
 def _flags(table: Any) -> list[str]:
@@ -141,7 +141,9 @@ def _names_in(schema: pa.Schema, source: Source, wanted: Collection[str]) -> dic
         return {}
     features = _features(schema)
     columns = [one for one in (source.columns.label, source.columns.tags) if one in wanted]
-    return {column: names for column in columns if (names := _names(features.get(column)))}
+    return {
+        column: names for column in columns if (names := names_of_feature(features.get(column)))
+    }
 
 
 def _features(schema: pa.Schema) -> Mapping[str, Any]:
@@ -163,12 +165,12 @@ def _named(value: Any, names: Sequence[str]) -> Any:
     return None if value == -1 else value
 
 
-def _names(feature: Any) -> list[str]:
+def names_of_feature(feature: Any) -> list[str]:
     """The names of a ClassLabel, alone or inside a sequence."""
     while isinstance(feature, Mapping) and "names" not in feature:
         feature = feature.get("feature")
     if isinstance(feature, list) and len(feature) == 1:
-        return _names(feature[0])
+        return names_of_feature(feature[0])
     names = feature.get("names") if isinstance(feature, Mapping) else None
     return [str(name) for name in names] if isinstance(names, list) else []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from bertworks.data.inspection import names
@@ -11,6 +12,7 @@ from bertworks.data.inspection.decisions import Decisions
 from bertworks.data.inspection.facts import Column, columns_of
 from bertworks.data.inspection.labels import Learned, find_learned
 from bertworks.data.inspection.places import MEANS, SPLITS
+from bertworks.data.inspection.published import Published
 from bertworks.data.inspection.texts import (
     Tagged,
     Text,
@@ -26,6 +28,8 @@ _OWN = frozenset(
 )
 SPAN_COLUMNS = ("spans", "entities")
 """Columns in which spans are found whatever `columns.label` is (`formats.spans`)."""
+_CHATS = (("role", "content"), ("from", "value"), ("speaker", "text"))
+"""What messages of a chat have: who speaks, and what is said."""
 _MOST_SLICES = 3
 _MOST_VALUES = 30
 _SLICE_ROWS = 20
@@ -71,6 +75,7 @@ def roles_of(
     decisions: Decisions,
     label: str = "",
     every: Rows = (),
+    published: Mapping[str, Published] = MappingProxyType({}),
 ) -> Roles:
     """Decides what the columns of rows are for, by what they hold, then by their names.
 
@@ -78,6 +83,7 @@ def roles_of(
         rows: The rows.
         where: The file's name in messages.
         classes: Columns whose numbers the file names in its metadata.
+        published: Columns whose numbers a file beside it names.
         decisions: Whom to ask.
         label: The column that a file's name gives its class to; "" where there is none.
         every: Those rows, and the ones to measure by.
@@ -93,16 +99,20 @@ def roles_of(
         raise _word_a_row(where, word)
     if tagged is not None and tagged.columns[-1] in classes:
         tagged = replace(tagged, label_names=())  # ingest reads them in the file's metadata, too
+    elif tagged is not None and tagged.label_names and tagged.columns[-1] in published:
+        known = published[tagged.columns[-1]]
+        tagged = replace(tagged, label_names=known.names, named_by=known.file)
     text = find_text(free, rows, decisions)
     if text is None and tagged is None:
         raise _no_text(where, free, rows)
     learned = None
     if text is not None and not label:
-        learned = find_learned(free, text.columns, rows, classes, decisions)
+        named = {**classes, **{name: one.names for name, one in published.items()}}
+        learned = find_learned(free, text.columns, rows, named, decisions)
         meant = "label" if tagged is None else _meant(learned, tagged, decisions)
         if meant == "both" and tagged is not None and learned is not None:
-            named = naming_all(tagged, every or rows)
-            return _of_tagging(named, text, split, free, intent=learned.columns[0])
+            both = naming_all(tagged, every or rows)
+            return _of_tagging(both, text, split, free, intent=learned.columns[0])
         if meant != "label":
             learned = None
     if tagged is not None and learned is None:
@@ -264,10 +274,12 @@ def _listed(facts: Sequence[Column]) -> str:
 def _no_text(where: str, facts: Sequence[Column], rows: Rows) -> DataError:
     for one in facts:
         held = [row.get(one.name) for row in rows[:50]]
-        if held and all(map(_is_chat, held)):
-            made = f"{{text: .{one.name}[-2].content, label: .{one.name}[-1].content}}"
+        chats = (keys for keys in _CHATS if held and all(_is_chat(cell, keys) for cell in held))
+        if (keys := next(chats, None)) is not None:
+            who, what = keys
+            made = f"{{text: .{one.name}[-2].{what}, label: .{one.name}[-1].{what}}}"
             return DataError(
-                f"{where} holds chats: lists of messages with a role and a content, in {one.name!r}.",
+                f"{where} holds chats: lists of messages with {who!r} and {what!r}, in {one.name!r}.",
                 "If the last message is the answer to learn, and the one before it the text: "
                 f"jq -c '{made}' FILE > rows.jsonl",
             )
@@ -278,11 +290,11 @@ def _no_text(where: str, facts: Sequence[Column], rows: Rows) -> DataError:
     )
 
 
-def _is_chat(cell: Any) -> bool:
+def _is_chat(cell: Any, keys: Sequence[str]) -> bool:
     return (
         isinstance(cell, list)
         and len(cell) > 1
-        and all(isinstance(one, dict) and {"role", "content"} <= one.keys() for one in cell)
+        and all(isinstance(one, dict) and one.keys() >= {*keys} for one in cell)
     )
 
 

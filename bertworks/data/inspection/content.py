@@ -17,6 +17,7 @@ from bertworks.data.inspection.language import Language, language_of
 from bertworks.data.inspection.lengths import lengths_of, tokenizer_at_hand
 from bertworks.data.inspection.places import SPLITS
 from bertworks.data.inspection.sampling import Sample
+from bertworks.data.inspection.texts import Tagged
 from bertworks.data.rows.examples import LEAST_ROWS
 from bertworks.data.rows.tally import Tally
 from bertworks.spec import Base, Clean
@@ -284,16 +285,16 @@ def _task(made: Material, findings: Findings, decisions: Decisions) -> dict[str,
         return task
     assert roles.learned is not None
     learned = roles.learned
+    if any(one.subject == "task" for one in decisions.made):
+        return task  # what else it could be was told with it
     reason = learned.how
     if learned.kind == "label" and reason.endswith(" different values"):
         reason = f"{len(findings.labels):,} labels"
-    if learned.kind == "score" or (learned.guessed and learned.kind == "label"):
+    if learned.kind == "score" or (learned.kind_guessed and learned.kind == "label"):
         other = "classification" if learned.kind == "score" else "regression"
         if "whole" in learned.how:
             reason += f"; the other way round it would be `type: {other}`"
-    decisions.add(
-        "task", kind, reason, ("task",), guessed=learned.guessed and "whole" in learned.how
-    )
+    decisions.add("task", kind, reason, ("task",), guessed=learned.kind_guessed)
     return task
 
 
@@ -395,6 +396,23 @@ def _called(made: Material, column: str) -> str:
     return column if named else f"column {_place(column) + 1}"
 
 
+def _tell_tag_names(tagged: Tagged, decisions: Decisions) -> None:
+    """Where the names of tags that stand as numbers come from."""
+    names = tagged.label_names
+    reason = f"the names of the numbers in {tagged.named_by}"
+    if not tagged.named_by:
+        reason = (
+            "tags are numbers, and no file says what they mean: entities are called by them. Write "
+            "their names into the source's `label_names`, in this order"
+        )
+        if "B-1" in names:
+            reason += "; each even number follows the odd one before it, and is read as its inside"
+    decisions.add(
+        "tag names", ", ".join(names[:3]) + (", …" if len(names) > 3 else ""), reason,
+        ("data", "sources", 0), guessed=not tagged.named_by,
+    )  # fmt: skip
+
+
 def _tell_columns(made: Material, decisions: Decisions) -> None:
     roles, key = made.roles, ("data", "sources", 0)
     if roles.text is not None and (roles.learned is not None or made.gathered.classes):
@@ -404,17 +422,13 @@ def _tell_columns(made: Material, decisions: Decisions) -> None:
         if roles.columns:
             decisions.add("words, tags", ", ".join(roles.tagged.columns), roles.tagged.reason, key)
         if roles.tagged.label_names:
-            decisions.add(
-                "tag names", ", ".join(roles.tagged.label_names[:3]) + ", …", "tags are numbers, and "
-                "the file does not name them: write their names in this order", key, guessed=True,
-            )  # fmt: skip
+            _tell_tag_names(roles.tagged, decisions)
     if roles.learned is not None:
         what = "score" if roles.learned.kind == "score" else roles.learned.kind
         shown = ", ".join(_called(made, one) for one in roles.learned.columns[:6])
         over = len(roles.learned.columns) - 6
         shown += f" and {over} more" if over > 0 else ""
-        guessed = roles.learned.guessed and "whole" not in roles.learned.how
-        decisions.add(what, shown, roles.learned.reason, key, guessed=guessed)
+        decisions.add(what, shown, roles.learned.reason, key, guessed=roles.learned.guessed)
     doubles = made.kept[0][0].shape.doubles
     left = [(name, f"{n} columns have this name; to read one, rename it in the file")
             for name, n in doubles.items()] + [*roles.left]  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 from bertworks.data.formats.nested import flattened
 from bertworks.data.inspection.decisions import Decisions, evenly
 from bertworks.data.inspection.places import MEANS, Found, Place, plain_stem
+from bertworks.data.inspection.published import Published
 from bertworks.data.inspection.sampling import Sample, Values, sample_of
 from bertworks.errors import BertworksError, DataError
 
@@ -213,6 +214,11 @@ def one_kind(gathered: Gathered) -> None:
 
 def _columns(sample: Sample) -> frozenset[str]:
     return frozenset(name for row in evenly(sample.rows, 50) for name in row)
+
+
+def published(samples: Sequence[Sample]) -> dict[str, Published]:
+    """The names that files beside the places give to numbers, by column; the first place's count."""
+    return {name: named for one in reversed(samples) for name, named in one.published.items()}
 
 
 def unfolded(samples: Sequence[Sample]) -> list[Sample] | None:

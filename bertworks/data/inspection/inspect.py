@@ -88,6 +88,7 @@ def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
     samples = gathered.samples
     rows = gathering.rows_of(samples)
     named = {key: value for one in samples for key, value in one.classes.items()}
+    published = gathering.published(samples)
     if len(rows) == 1:
         raise _one_row(samples[0])
     if len(set(classes)) > 1 and (bare or gathering.are_usual_classes(classes)):
@@ -95,13 +96,15 @@ def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
         return roles_of(rows, _shown(samples), named, decisions, label=LABEL)
     try:
         every = [row for one in samples for row in one.rows]
-        return roles_of(rows, _shown(samples), named, decisions, every=every)
+        return roles_of(rows, _shown(samples), named, decisions, every=every, published=published)
     except DataError:
         if (inside := gathering.unfolded(gathered.samples)) is not None:
             gathered.samples = inside
             rows, every = gathering.rows_of(inside), [row for one in inside for row in one.rows]
             with suppress(DataError):
-                return roles_of(rows, _shown(inside), named, decisions, every=every)
+                return roles_of(
+                    rows, _shown(inside), named, decisions, every=every, published=published
+                )
         if len(set(classes)) > 1:
             gathered.classes = classes
             return roles_of(rows, _shown(samples), named, decisions, label=LABEL)

@@ -46,7 +46,8 @@ class Learned:
         kind: "label", "labels" or "score".
         reason: Why this column.
         how: Why it is a label, several or a number.
-        guessed: Whether another answer was likely, too.
+        guessed: Whether another column was likely, too.
+        kind_guessed: Whether another kind was.
         separator: Between several labels in one cell; "": they are lists, or columns.
         decimal: What stands before the decimals of a score.
         others: Columns that could have been it.
@@ -58,6 +59,7 @@ class Learned:
     reason: str
     how: str
     guessed: bool = False
+    kind_guessed: bool = False
     separator: str = ""
     decimal: str = "."
     others: tuple[str, ...] = ()
@@ -167,7 +169,7 @@ def find_learned(
     kind, how, unsure, separator = _kind(best, rows, classes, decisions)
     comma = best.comma > 0.98 > best.numbers
     return Learned(
-        (best.name,), kind, reason, how, guessed or unsure, separator,
+        (best.name,), kind, reason, how, guessed, unsure, separator,
         "," if comma and kind == "score" else ".", rest, tuple(one.name for one in copies),
     )  # fmt: skip
 
@@ -236,7 +238,7 @@ def _why(column: Column) -> str:
     by_name = "named so, and " if named else "what a label looks like: "
     if column.is_number and column.distinct > _MANY:
         return f"{by_name}{column.distinct:,} different numbers"
-    return f"{by_name}{column.distinct:,} different values, {repeats:,.0f} rows each"
+    return f"{by_name}{column.distinct:,} different values, {repeats:,.0f} rows each on average"
 
 
 def _shown(column: Column) -> str:

@@ -79,6 +79,11 @@ class Place:
         return len(self.files) > 1 or "*" in Path(self.uri).name
 
     @property
+    def is_local(self) -> bool:
+        """Whether its files lie as such on a disk of this machine."""
+        return "://" not in self.uri and "!/" not in self.uri
+
+    @property
     def base(self) -> str:
         """The first file's own name."""
         return re.split(r"[/\\]", self.names[0])[-1]

@@ -13,17 +13,19 @@ from bertworks.data.inspection.decisions import Decisions
 from bertworks.data.inspection.dry import Read
 from bertworks.data.inspection.facts import is_empty
 from bertworks.data.inspection.findings import Findings
-from bertworks.data.inspection.gathering import Gathered
+from bertworks.data.inspection.gathering import Gathered, published
 from bertworks.data.inspection.language import Language
 from bertworks.data.inspection.sampling import Sample
 from bertworks.data.labels.label_names import look_alikes
 from bertworks.data.rows.values import EMPTY_WORDS, is_missing, plain
 from bertworks.errors import DataError
 from bertworks.look_alike import told_apart
+from bertworks.shortened import shortened
 from bertworks.spec import bases
 
 _NONE = frozenset(("", "-", "-1", "?", "n/a", "na", "nan", "none", "null", "unknown label"))
 _MOST_LISTED = 60
+_LABEL = 40
 _MOST_SHOWN = 10
 _MOST_RENAMED = 200
 _SKEWED = 10.0
@@ -34,9 +36,10 @@ _UNKNOWN = 0.05  # rows at most whose label is -1, as it stands for none
 
 
 def names_of_numbers(gathered: Gathered, roles: Roles, decisions: Decisions) -> dict[str, Any]:
-    """Settings that name labels which stand as numbers, from a file that lists the names; {} for none.
+    """Settings that name labels which stand as numbers, from a file that has the names; {} for none.
 
-    A file whose own name does not say what it lists must have as many lines as there are numbers.
+    That is one of Hugging Face's, or one that lists them: a file whose own name does not say what it
+    lists must have as many lines as there are numbers.
     """
     learned = roles.learned
     if learned is None or learned.kind == "score" or len(learned.columns) != 1:
@@ -52,6 +55,13 @@ def names_of_numbers(gathered: Gathered, roles: Roles, decisions: Decisions) -> 
     if not values or not all(value.isdigit() for value in values):
         return {}
     numbers = sorted(map(int, values))
+    known = published(gathered.samples).get(learned.columns[0])
+    if known is not None and numbers[-1] < len(known.names):
+        decisions.add(
+            "label names", ", ".join(known.names[:3]) + (", …" if len(known.names) > 3 else ""),
+            f"the names of the numbers in {known.file}", ("data", "sources", 0),
+        )  # fmt: skip
+        return {"label_names": list(known.names)}
     for listed in sorted(gathered.lists, key=lambda one: not one.by_name):
         lines, count = listed.lines, len(listed.lines)
         reason = f"{count} lines, as many as the numbers {numbers[0]} to {numbers[-1]}"
@@ -288,7 +298,8 @@ def settings_of(
     (largest, most), (smallest, fewest) = counts[0], counts[-1]
     total = findings.labels.total()
     shown = (
-        f"{len(counts)} labels, {most:,} rows of {largest!r:.40} to {fewest:,} of {smallest!r:.40}"
+        f"{len(counts)} labels, {most:,} rows of {shortened(largest, _LABEL)!r} to {fewest:,} of "
+        f"{shortened(smallest, _LABEL)!r}"
     )
     mean = total / len(counts)
     if mean < _FEW_A_LABEL:

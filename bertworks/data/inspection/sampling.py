@@ -16,6 +16,7 @@ from bertworks.data.formats.json_tables import columns_in
 from bertworks.data.formats.parquet_rows import columns_of
 from bertworks.data.formats.rows import read_rows
 from bertworks.data.inspection.places import Place
+from bertworks.data.inspection.published import Published, names_beside
 from bertworks.data.inspection.sniffing import Shape, shape_of
 from bertworks.data.sources.fetch import Fetched
 from bertworks.data.sources.first_bytes import PACKED
@@ -50,6 +51,7 @@ class Sample:
         size: Bytes of the files.
         stand_in: Files to read instead, where only pieces of the place are looked at.
         classes: Column to the names that its numbers have in the file's own metadata.
+        published: Column to those that a file beside it gives them.
     """
 
     place: Place
@@ -61,6 +63,7 @@ class Sample:
     size: int
     stand_in: tuple[Fetched, ...] | None
     classes: Mapping[str, Sequence[str]]
+    published: Mapping[str, Published]
 
     @property
     def source(self) -> dict[str, Any]:
@@ -126,7 +129,9 @@ def sample_of(place: Place, scratch: Path, *, documents: bool = False) -> Sample
         else:
             continue
         break
-    return Sample(place, shape, rows, refused, fix, whole, size, stand_in, classes)
+    published = names_beside(place.files[0].path) if place.is_local else {}
+    published = {name: one for name, one in published.items() if name not in classes}
+    return Sample(place, shape, rows, refused, fix, whole, size, stand_in, classes, published)
 
 
 def _are_documents(files: Sequence[Fetched]) -> bool:

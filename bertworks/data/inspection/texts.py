@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -48,12 +49,14 @@ class Tagged:
         columns: The words' and the tags'; or the text's, where its spans are marked.
         reason: Why.
         label_names: Names of tags that stand as numbers, where the file does not name them.
+        named_by: The file beside it that gives these; "": none does, and they are numbers as well.
         spans: Whether it is text with marked spans.
     """
 
     columns: tuple[str, ...]
     reason: str
     label_names: tuple[str, ...] = ()
+    named_by: str = ""
     spans: bool = False
 
 
@@ -179,9 +182,9 @@ def find_tagged(columns: Sequence[Column], rows: Rows) -> Tagged | None:
                 best = worth, one.name, other.name
     if best is not None:
         _, tokens, tags = best
-        given = _numbered(tags, looked)
         reason = "lists of words and as many tags"
-        return Tagged((tokens, tags), reason, _names_of(tags, looked) if given else ())
+        given = _names_of(tags, looked) if _numbered(tags, looked) else ()
+        return Tagged((tokens, tags), reason, given)
     return _spaced(columns, looked)
 
 
@@ -223,20 +226,34 @@ def _numbered(name: str, rows: Rows) -> bool:
 
 
 def _names_of(name: str, rows: Rows) -> tuple[str, ...]:
-    """Names for tags that stand as numbers: 0 is O, 1 begins the first type, 2 goes on with it, …"""
-    highest = max(int(item) for row in rows for item in as_list(row.get(name)) or [])
-    return (
-        "O",
-        *(f"{'BI'[place % 2]}-TYPE{place // 2 + 1}" for place in range(highest + highest % 2)),
+    """Names for tags that stand as numbers and have none: the numbers themselves, as types.
+
+    0 is O where most words have it. Most sets number the beginning and the inside of each type behind
+    it: where each even number follows the one before it or itself alone, two are a type, which the
+    first of them names. Else each is one.
+    """
+    lists = [[int(item) for item in as_list(row.get(name)) or []] for row in rows]
+    numbers = Counter(number for one in lists for number in one)
+    outside = numbers[0] == max(numbers.values())
+    follows = {pair for one in lists for pair in zip([0, *one], one, strict=False)}
+    inside = {(before, number) for before, number in follows if number and number % 2 == 0}
+    paired = (
+        outside
+        and any(before < number for before, number in inside)
+        and all(before in (number, number - 1) for before, number in inside)
     )
+    highest = max(numbers)
+    if paired:
+        pairs = range(1, highest + 1, 2)
+        return ("O", *(f"{part}-{number}" for number in pairs for part in "BI"))
+    return tuple("O" if outside and not n else f"I-{n}" for n in range(highest + 1))
 
 
 def naming_all(tagged: Tagged, rows: Rows) -> Tagged:
     """With a name for each number of all rows: a rare tag may stand in rows to measure by alone."""
-    if not tagged.label_names or not _numbered(tagged.columns[-1], rows):
+    if not tagged.label_names or tagged.named_by or not _numbered(tagged.columns[-1], rows):
         return tagged
-    names = _names_of(tagged.columns[-1], rows)
-    return replace(tagged, label_names=max(names, tagged.label_names, key=len))
+    return replace(tagged, label_names=_names_of(tagged.columns[-1], rows))
 
 
 def _spaced(columns: Sequence[Column], rows: Rows) -> Tagged | None:
