@@ -56,9 +56,11 @@ def dag_here(loaded: SpecFile | DialogueFile, kind: Kind, store: str, baseline: 
 def _agent_here(loaded: SpecFile, kind: Kind, store: str, baseline: Baseline) -> Dag:
     from bertworks.data.rows.enough import check_enough
     from bertworks.data.sources.fingerprints import fingerprints
+    from bertworks.storage.store import Store
 
-    if kind == "agent":
-        check_enough(loaded.spec, loaded.folder)
+    # What is learned in a retraining are the champion's rows, too.
+    alone = kind == "agent" or Store(store).champion(loaded.spec.name) is None
+    check_enough(loaded.spec, loaded.folder, alone=alone)
     prints = fingerprints(loaded.spec, loaded.folder)
     site = Laptop.of(loaded, store, prints, baseline(loaded.spec.name, prints))
     return Dag(loaded.spec, site, kind)

@@ -78,12 +78,19 @@ def choose(dag: Dag) -> Settings:
 
 
 def ingest(dag: Dag) -> Settings:
-    """Where the rows, the texts and the encoder come from."""
+    """Where the rows, the texts and the encoder come from, and what they must be enough for.
+
+    In a retraining the champion's rows are added to them, which the next step does.
+    """
+    alone, search = dag.kind == "agent", dag.spec.tune
+    tells_apart = alone and dag.spec.validate_.checks.single_class == "error"
     return {
         **parts("task", "data", "corpus", "base")(dag),
         "spec_folder": dag.site.folder,
         "fingerprints": dict(sorted(dag.site.fingerprints.items())),
-        **({"others": dag.spec.tune.space.base} if searches_bases(dag.spec) else {}),
+        **({"others": search.space.base} if searches_bases(dag.spec) else {}),
+        **({"tells_apart": True} if tells_apart else {}),
+        **({"folds": search.folds} if alone and search.enabled and search.folds else {}),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from bertworks.data.rows.documents import DocumentsWriter
+from bertworks.data.rows.enough import Apart, too_few_for
 from bertworks.data.rows.examples import write_examples
 from bertworks.data.rows.outside import write_outside
 from bertworks.data.rows.reading import Reader
@@ -38,6 +39,8 @@ class Section(StepSection):
     Attributes:
         spec_folder: What local paths are relative to.
         others: Encoders of the catalogue that a search tries beside the base: their names, or "auto".
+        tells_apart: Whether rows that have nothing to tell apart are refused.
+        folds: Parts that a search deals the training rows into; None: there is no such search.
     """
 
     task: Task
@@ -46,6 +49,8 @@ class Section(StepSection):
     base: Base
     spec_folder: str | None = None
     others: list[str] | Literal["auto"] = Field(default_factory=list)
+    tells_apart: bool = False
+    folds: int | None = None
 
 
 def run(
@@ -90,16 +95,22 @@ def run(
         gather = CorpusWriter(texts, scratch / "corpus", form_of(task))
         seen: set[str] = set()
         documents = DocumentsWriter(data, scratch / "documents")
-        finds = for_task(task).target.unites
+        target = for_task(task).target
+        finds, apart = target.unites, Apart(target)
 
         def take(split: str, row: Record) -> None:
             gather.take(split, row)
+            apart.add(row[target.column])
             if finds:
                 documents.take(split, row)
             if data.outside:
                 seen.add(row["id"])
 
         info = write_examples(examples_out, task, data, reader, scratch / "examples", take)
+        if section.tells_apart:  # before more is read, fetched or trained
+            apart.check()
+        if section.folds and info.rows["train"] < section.folds:
+            raise too_few_for(section.folds, info.rows["train"])
         rules = Counter(log.rules)
         listed = Reader(None, data.clean, folder, log, data.max_row_bytes)
         if finds:

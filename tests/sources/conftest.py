@@ -107,6 +107,7 @@ def ingest(tmp_path: Path) -> Callable[..., Ingested]:
         base: dict[str, Any] | None = None,
         out: str = "out",
         others: list[str] | str | None = None,
+        needs: dict[str, Any] | None = None,
         **data: Any,
     ) -> Ingested:
         section = {
@@ -117,6 +118,7 @@ def ingest(tmp_path: Path) -> Callable[..., Ingested]:
             "spec_folder": str(tmp_path),
             "fingerprints": {},
             "others": others or [],
+            **(needs or {}),
         }
         folder = tmp_path / out
         folder.mkdir(exist_ok=True)

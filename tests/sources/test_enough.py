@@ -6,12 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
+from web_site import Site
 
 from bertworks.data.rows import enough
 from bertworks.data.rows.enough import check_enough
 from bertworks.errors import DataError
 from bertworks.spec import AgentSpec
+from bertworks.spec.file import load
+from bertworks.storage.store import Store
+from pipelines import sections
+from pipelines.dag import Dag
+from pipelines.planned import dag_here
+from pipelines.site import Laptop
 from tests.fixes.taking import as_written, taken
+from tests.helpers.retrain_rows import keep_version
 
 
 def spec_of(folder: Path, rows, task="classification", sources=None, **sections) -> AgentSpec:
@@ -129,3 +137,67 @@ def test_another_column_is_taken_as_advised(tmp_path):
         "bertworks/data/rows/enough.py", "(data.sources[].columns.label)", attempt,
         lambda fix: ("kind",),
     )  # fmt: skip
+
+
+def test_rows_from_elsewhere_are_refused_as_soon_as_they_are_read(tmp_path, ingest):
+    """By the same rule and words as rows at hand, before what stands behind them is fetched."""
+    lines = "".join(json.dumps(row) + "\n" for row in rows_of(60, "x"))
+    with Site() as site:
+        site.put("/rows.jsonl", lines.encode())
+        sources = [
+            {"uri": f"{site.url}/rows.jsonl"},
+            {"uri": f"{site.url}/gone.jsonl", "out_of_scope": True},
+        ]
+        spec = spec_of(tmp_path, [], sources=sources[:1])
+        needs = sections.ingest(Dag(spec, Laptop("store"), "agent"))
+        needs = {name: needs[name] for name in ("tells_apart", "folds") if name in needs}
+        assert needs == {"tells_apart": True}
+        with pytest.raises(DataError, match=CASES["one label"][2]) as raised:
+            ingest(sources, needs=needs)
+    assert "columns.label" in raised.value.fix
+    assert not (tmp_path / "out" / "examples").exists()
+
+
+def test_rows_from_elsewhere_may_be_of_one_label_where_the_spec_says_so(tmp_path, ingest):
+    allowed = {"validate": {"checks": {"single_class": "warning"}}}
+    section = sections.ingest(Dag(spec_of(tmp_path, [], **allowed), Laptop("store"), "agent"))
+    assert "tells_apart" not in section and "folds" not in section
+    spec_of(tmp_path, rows_of(60, "x"))
+    ingest([{"uri": "rows.jsonl"}])
+
+
+def test_fewer_rows_from_elsewhere_than_folds(tmp_path, ingest):
+    search = {"tune": {"trials": 2, "folds": 20}}
+    spec = spec_of(tmp_path, rows_of(20), **search)
+    section = sections.ingest(Dag(spec, Laptop("store"), "agent"))
+    assert section["folds"] == 20
+    with pytest.raises(DataError, match=r"1\d training rows cannot be dealt into 20 folds"):
+        ingest(
+            [{"uri": "rows.jsonl"}], validation=0.2, test=0.2,
+            needs={"tells_apart": True, "folds": 20},
+        )  # fmt: skip
+
+
+def planned(folder, kind, count, labels):
+    (folder / "rows.jsonl").write_text(
+        "".join(json.dumps(r) + "\n" for r in rows_of(count, labels))
+    )
+    (folder / "a.yaml").write_text("name: tiny\ndata: {sources: [{uri: rows.jsonl}]}\n")
+    return dag_here(load(folder / "a.yaml"), kind, str(folder / "models"), lambda *of: "none")
+
+
+@pytest.mark.parametrize("kind", ["agent", "retrain"])
+def test_rows_at_hand_are_refused_before_a_retraining_too(tmp_path, kind):
+    with pytest.raises(DataError, match="validation split has no rows: 1 row in all"):
+        planned(tmp_path, kind, 1, "x")
+    with pytest.raises(DataError, match=CASES["one label"][2]):
+        planned(tmp_path, kind, 60, "x")
+    planned(tmp_path, kind, 60, "xy")
+
+
+def test_a_champion_brings_the_labels_that_new_rows_lack(tmp_path):
+    store = Store(str(tmp_path / "models"))
+    keep_version(store, tmp_path / "kept", 1, {})
+    assert "tells_apart" not in sections.ingest(planned(tmp_path, "retrain", 60, "x"))
+    with pytest.raises(DataError, match="validation split has no rows: 1 row in all"):
+        planned(tmp_path, "retrain", 1, "x")
