@@ -163,7 +163,11 @@ def checked(form: Any, place: int, item: Given | BadRow) -> Given | BadRow:
     try:
         form.check(place, item.row)
     except DataError as error:
-        return BadRow(error, item.record)
+        if (
+            item.spot is not None
+        ):  # its place among others that are asked with it tells nobody where
+            error.message = error.message.replace(f"Row {place + 1} ", f"{item.spot} ", 1)
+        return BadRow(error, item.record, item.spot)
     return item
 
 

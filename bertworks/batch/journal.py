@@ -86,7 +86,8 @@ class Journal:
 
     def reject(self, number: int, bad: BadRow) -> None:
         """Keeps a row that cannot be answered."""
-        error = {"row": number, "error": bad.error.message, "fix": bad.error.fix}
+        where = {"row": number, "line": bad.spot.line if bad.spot else None}
+        error = {**where, "error": bad.error.message, "fix": bad.error.fix}
         line = json.dumps({**error, "received": bad.received}, ensure_ascii=False, default=str)
         with self.rejects.open("ab") as stream:
             stream.write(line.encode("utf-8", "backslashreplace") + b"\n")

@@ -9,16 +9,17 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, NamedTuple, TypeAlias
+from typing import IO, NamedTuple
 
 from bertworks.data.formats.conll import Sentences
 from bertworks.data.formats.csv_cells import Dialect
 from bertworks.data.formats.csv_rows import CsvReader, CsvRecord
 from bertworks.data.formats.json_rows import COMMA, parse_line, read_spanning, spans_lines
 from bertworks.data.formats.lines import BoundedLines
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.undecoded import ERRORS, is_marked, quoted, with_bytes
 from bertworks.data.sources.encodings import Likely, likely_encoding, mending
@@ -37,13 +38,19 @@ class BadRow(NamedTuple):
     Attributes:
         error: Where it stands, what is wrong with it, and what to do.
         received: The row as far as it could be read.
+        spot: Where it stands, of a row of a file.
     """
 
     error: DataError
     received: object
+    spot: Spot | None = None
 
 
-Record: TypeAlias = Mapping[str, object] | BadRow
+class Read(NamedTuple):
+    """What was read of a row, column to value, and where it stands."""
+
+    spot: Spot
+    record: Mapping[str, object] | BadRow
 
 
 class Followed:
@@ -74,8 +81,8 @@ class Followed:
 
 def read_records(
     file: Path, tally: Tally, words: bool, followed: Followed | None = None
-) -> Iterator[Record]:
-    """The rows of a file, column to value, in order.
+) -> Iterator[Read]:
+    """The rows of a file in order.
 
     Args:
         file: A file with one of the endings of `texts.ENDINGS` other than .txt.
@@ -122,7 +129,7 @@ def ending_of(file: Path) -> str:
     return Path(unpacked_name(file.name)).suffix.lower()
 
 
-def undecoded(file: Path, line: int, received: str) -> BadRow:
+def undecoded(file: Path, spot: Spot, received: str) -> BadRow:
     """The row of a line that is not UTF-8.
 
     Raises:
@@ -132,7 +139,7 @@ def undecoded(file: Path, line: int, received: str) -> BadRow:
     likely = _likely(file, about.st_size, about.st_mtime_ns)
     if likely.encoding and likely.broken > 1:
         raise DataError(
-            f"{file} is not UTF-8, from line {line:,} on. Received: {quoted(received[:100])}",
+            f"{file} is not UTF-8, from line {spot.line} on. Received: {quoted(received[:100])}",
             f"Convert it, for example: {_iconv(likely.encoding, file)}{likely.doubt()}",
         )
     fix = f"Mend the line, or convert it: {_iconv(likely.encoding, file)}{likely.doubt()}"
@@ -140,8 +147,8 @@ def undecoded(file: Path, line: int, received: str) -> BadRow:
         fix = f"{likely.said()} {mending(likely, str(file))}"
     elif not likely.encoding:
         fix = "Write its text in UTF-8."
-    message = f"{file}, line {line:,} is not UTF-8. Received: {quoted(received[:100])}"
-    return BadRow(DataError(message, fix), with_bytes(received))
+    message = f"{spot} is not UTF-8. Received: {quoted(received[:100])}"
+    return BadRow(DataError(message, fix), with_bytes(received), spot)
 
 
 @lru_cache(maxsize=4)
@@ -193,42 +200,46 @@ def _head(file: Path) -> str:
         return stream.read(_HEAD)
 
 
-def _csv_records(file: Path, delimiter: str, tally: Tally, followed: Followed) -> Iterator[Record]:
+def _csv_records(file: Path, delimiter: str, tally: Tally, followed: Followed) -> Iterator[Read]:
     _check(file)
     with _open(file, "", followed) as stream:
         lines = BoundedLines(stream, _LONGEST_ROW, '"')
         reader = CsvReader(str(file), lines, Dialect(delimiter), tally=tally)
-        names: list[str] | None = None
-        for record in _with_own_advice(reader.records()):
-            cells = record.cells
-            if cells is None:
-                bad = DataError(
-                    f"{file}, line {record.number}: {record.fault}. Received: "
-                    f"{quoted(record.sample[:100])}",
-                    "Mend the line.",
-                )
-                if names is None:
-                    raise bad
-                yield BadRow(bad, with_bytes(record.sample))
-            elif any(map(is_marked, cells)):
-                broken = undecoded(file, record.number, reader.dialect.delimiter.join(cells))
-                if names is None:
-                    raise broken.error
-                yield broken
-            elif names is None:
-                names = _header([name.strip() for name in cells], file)
+        records = _with_own_advice(reader.records())
+        if (header := next(records, None)) is None:
+            return
+        head = _cells(file, Spot(str(file), line=header.number), header, reader.dialect)
+        if isinstance(head, BadRow):
+            raise head.error
+        names = _header([name.strip() for name in head], file)
+        for number, record in enumerate(records, 1):
+            spot = Spot(str(file), number, record.number)
+            cells = _cells(file, spot, record, reader.dialect)
+            if isinstance(cells, BadRow):
+                yield Read(spot, cells)
             elif len(cells) > len(names):
                 line = reader.dialect.delimiter.join(cells)
-                yield BadRow(
-                    DataError(
-                        f"{file}, line {record.number}: {len(names)} columns expected, {len(cells)} "
-                        f"found. Received: {line[:100]!r}",
-                        "Quote cells that hold the delimiter.",
-                    ),
-                    line,
+                bad = DataError(
+                    f"{spot}: {len(names)} columns expected, {len(cells)} found. Received: "
+                    f"{line[:100]!r}",
+                    "Quote cells that hold the delimiter.",
                 )
+                yield Read(spot, BadRow(bad, line, spot))
             else:
-                yield dict(zip(names, [*cells, *[None] * (len(names) - len(cells))], strict=True))
+                filled = [*cells, *[None] * (len(names) - len(cells))]
+                yield Read(spot, dict(zip(names, filled, strict=True)))
+
+
+def _cells(file: Path, spot: Spot, record: CsvRecord, dialect: Dialect) -> list[str] | BadRow:
+    """The cells of a record, where it could be read."""
+    if record.cells is None:
+        bad = DataError(
+            f"{spot}: {record.fault}. Received: {quoted(record.sample[:100])}", "Mend the line."
+        )
+        return BadRow(bad, with_bytes(record.sample), spot)
+    if any(map(is_marked, record.cells)):
+        return undecoded(file, spot, dialect.delimiter.join(record.cells))
+    return record.cells
 
 
 def _with_own_advice(records: Iterator[CsvRecord]) -> Iterator[CsvRecord]:
@@ -261,7 +272,7 @@ def _check_once(names: list[str], file: Path) -> None:
         )
 
 
-def _parquet_records(file: Path, followed: Followed) -> Iterator[Record]:
+def _parquet_records(file: Path, followed: Followed) -> Iterator[Read]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -271,57 +282,66 @@ def _parquet_records(file: Path, followed: Followed) -> Iterator[Record]:
             _check_once(table.schema_arrow.names, file)
             done, total = 0, table.metadata.num_rows
             for batch in table.iter_batches(batch_size=CHUNK_ROWS):
-                done += batch.num_rows
-                followed.rows_of(done, total)
-                yield from batch.to_pylist()
+                followed.rows_of(done + batch.num_rows, total)
+                for record in batch.to_pylist():
+                    done += 1
+                    yield Read(Spot(str(file), done), record)
     except pa.ArrowException as error:
         raise DataError(
             f"{file} is not a whole Parquet file: {error}", "Fetch or make it again."
         ) from None
 
 
-def json_records(file: Path, tally: Tally, followed: Followed | None = None) -> Iterator[Record]:
+def json_records(file: Path, tally: Tally, followed: Followed | None = None) -> Iterator[Read]:
     """The rows of a JSON file: an object a line, or one array of them."""
     _check(file)
     if spans_lines(_head(file)):
         with _open(file, None, followed) as stream:
-            for row in read_spanning(stream, str(file), _LONGEST_ROW):
+            for number, row in enumerate(read_spanning(stream, str(file), _LONGEST_ROW), 1):
+                spot = Spot(str(file), number, row.number)
                 if row.values is None:
                     bad = DataError(
-                        f"{file}:{row.number}: {row.fault}. Received: {row.sample[:100]!r}",
+                        f"{spot}: {row.fault}. Received: {row.sample[:100]!r}",
                         "Give one object a row.",
                     )
-                    yield BadRow(bad, row.sample)
+                    yield Read(spot, BadRow(bad, row.sample, spot))
                 elif not row.whole:
                     shown = json.dumps(row.values, ensure_ascii=False)
-                    yield undecoded(file, row.number, shown)
+                    yield Read(spot, undecoded(file, spot, shown))
                 else:
-                    yield row.values
+                    yield Read(spot, row.values)
         return
+    row_number = 0
     for number, line in enumerate(file_lines(file, followed), 1):
         if not line.strip():
             continue
-        if is_marked(line):
-            yield undecoded(file, number, line)
-            continue
-        try:
-            value, comma = parse_line(line)
-        except (ValueError, RecursionError) as error:
-            bad = DataError(
-                f"{file}:{number}: not JSON: {error}. Received: {line[:100]!r}",
-                "Mend the line; each line is one JSON object.",
-            )
-            yield BadRow(bad, line)
-            continue
-        if comma:
-            tally.add(COMMA, str(file), number, line)
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            yield from ({"text": item} for item in value)
-        else:
-            yield value if isinstance(value, dict) else {"text": value}
+        for record in _of_json_line(file, Spot(str(file), row_number + 1, number), line, tally):
+            row_number += 1
+            yield Read(Spot(str(file), row_number, number), record)
 
 
-def _conll_records(file: Path, words: bool, followed: Followed) -> Iterator[Record]:
+def _of_json_line(
+    file: Path, spot: Spot, line: str, tally: Tally
+) -> Sequence[Mapping[str, object] | BadRow]:
+    """The row of a line; a list of texts is as many."""
+    if is_marked(line):
+        return [undecoded(file, spot, line)]
+    try:
+        value, comma = parse_line(line)
+    except (ValueError, RecursionError) as error:
+        bad = DataError(
+            f"{spot}: not JSON: {error}. Received: {line[:100]!r}",
+            "Mend the line; each line is one JSON object.",
+        )
+        return [BadRow(bad, line, spot)]
+    if comma:
+        tally.add(COMMA, spot, line)
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return [{"text": item} for item in value]
+    return [value if isinstance(value, dict) else {"text": value}]
+
+
+def _conll_records(file: Path, words: bool, followed: Followed) -> Iterator[Read]:
     """Sentences, a word a line in the first column; the last of several columns has its tag."""
     if not words:
         raise DataError(
@@ -334,14 +354,16 @@ def _conll_records(file: Path, words: bool, followed: Followed) -> Iterator[Reco
         (number, f"{line}\tO" if bare and line.strip() else line)
         for number, line in enumerate(file_lines(file, followed), 1)
     )
-    for number, tokens, tags, fault in Sentences(lines, 0, -1, name=str(file)):
+    sentences = Sentences(lines, 0, -1, name=str(file))
+    for number, (line, tokens, tags, fault) in enumerate(sentences, 1):
+        spot = Spot(str(file), number, line)
         if fault is not None:
             bad = DataError(
-                f"{file}, line {number}: {fault[0]}. Received: {quoted(fault[1][:100])}",
+                f"{spot}: {fault[0]}. Received: {quoted(fault[1][:100])}",
                 "Mend the line: one word a line, a blank line after each sentence.",
             )
-            yield BadRow(bad, with_bytes(fault[1]))
+            yield Read(spot, BadRow(bad, with_bytes(fault[1]), spot))
         elif any(map(is_marked, (*tokens, *tags))):
-            yield undecoded(file, number, " ".join(tokens))
+            yield Read(spot, undecoded(file, spot, " ".join(tokens)))
         else:
-            yield {"tokens": tokens} if bare else {"tokens": tokens, "tags": tags}
+            yield Read(spot, {"tokens": tokens} if bare else {"tokens": tokens, "tags": tags})

@@ -25,6 +25,7 @@ from bertworks.batch.rows import (
 )
 from bertworks.data.formats.csv_rows import SPANS_LINES
 from bertworks.data.formats.nested import reached
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.undecoded import is_marked
 from bertworks.data.rows.values import is_blank
@@ -39,10 +40,11 @@ ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
 
 
 class Given(NamedTuple):
-    """A row as the agent takes it, and the columns that it came with."""
+    """A row as the agent takes it, the columns that it came with, and where it stands in a file."""
 
     row: Any
     record: Mapping[str, object]
+    spot: Spot | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def read_all(
 
 def _telling_of_blanks(found: Iterator[Given | BadRow], form: RowForm) -> Iterator[Given | BadRow]:
     """The rows; how many show nothing is said on stderr: the agent has learned from no such row."""
-    blank, first, number = 0, 0, 0
+    blank, first, number = 0, "", 0
     for number, given in enumerate(found, 1):
         if isinstance(given, BadRow):
             yield given
@@ -107,11 +109,11 @@ def _telling_of_blanks(found: Iterator[Given | BadRow], form: RowForm) -> Iterat
         parts = [row] if isinstance(row, str) else row
         shown = [not is_blank(part) for part in parts]
         if not (all(shown) if isinstance(row, tuple) else any(shown)):
-            blank, first = blank + 1, first or number
+            blank, first = blank + 1, first or str(given.spot or f"row {number}")
         yield given
     if blank:
         print(
-            f"note: {blank} of {number} rows have no text (first: row {first}); their answers are "
+            f"note: {blank} of {number} rows have no text (first: {first}); their answers are "
             "what the agent says of nothing",
             file=sys.stderr,
         )
@@ -123,8 +125,9 @@ def column_names(file: Path | None) -> list[str]:
     """The columns of all rows of a file whose rows need not have the same; else none."""
     if file is None or ending_of(file) not in (".json", ".jsonl"):
         return []
-    records = (one for one in json_records(file, Tally()) if not isinstance(one, BadRow))
-    return list(dict.fromkeys(name for record in records for name in record))
+    records = (one.record for one in json_records(file, Tally()))
+    whole = (one for one in records if not isinstance(one, BadRow))
+    return list(dict.fromkeys(name for record in whole for name in record))
 
 
 def _arguments(texts: Sequence[str], form: Form) -> Iterator[Given]:
@@ -167,8 +170,8 @@ def _file(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow
             return
         columns, tally = _Columns(file, form), Tally()
         words = form.form.pretokenized
-        for number, record in enumerate(read_records(file, tally, words, followed), 1):
-            yield record if isinstance(record, BadRow) else columns.given(record, number)
+        for spot, record in read_records(file, tally, words, followed):
+            yield record if isinstance(record, BadRow) else columns.given(record, spot)
         for line in guessed(tally):
             print(line, file=sys.stderr)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
@@ -191,13 +194,14 @@ def guessed(tally: Tally) -> Iterator[str]:
 def _good_and_bad(file: Path, form: Form, followed: Followed) -> Iterator[Given | BadRow]:
     """The rows of lines; a line need not hold what the agent takes."""
     for number, line in enumerate(file_lines(file, followed), 1):
+        spot = Spot(str(file), number, number)
         if is_marked(line):
-            yield undecoded(file, number, line)
+            yield undecoded(file, spot, line)
             continue
         try:
-            yield _of_line(line, f"{file} line {number}", form)
+            yield _of_line(line, str(spot), form)._replace(spot=spot)
         except DataError as error:
-            yield BadRow(error, line)
+            yield BadRow(error, line, spot)
 
 
 class _NoColumn(DataError):
@@ -211,22 +215,22 @@ class _Columns:
         self._file, self._form = file, form
         self._found: dict[str, str | None] = {}
 
-    def given(self, record: Mapping[str, object], number: int) -> Given | BadRow:
+    def given(self, record: Mapping[str, object], spot: Spot) -> Given | BadRow:
         """The record with what the agent takes of it.
 
         Raises:
             DataError: The file has no column for what the agent takes.
         """
         try:
-            return Given(self.row(record, number), record)
+            return Given(self.row(record, spot), record, spot)
         except DataError as error:
             if isinstance(error, _NoColumn):
                 raise
-            return BadRow(error, record)
+            return BadRow(error, record, spot)
 
-    def row(self, record: Mapping[str, object], number: int) -> Any:
+    def row(self, record: Mapping[str, object], spot: Spot) -> Any:
         """What the agent takes of a record: a text, a pair, or a list of words."""
-        where = f"{self._file} row {number}"
+        where = str(spot)
         record = reached(record, [name for names in self._form.columns.values() for name in names])
         return self._form.form.of_record(
             record,

@@ -165,13 +165,15 @@ class Place:
 
     Attributes:
         file: Its name in messages.
-        row: The line where the row begins, in Parquet the row, from 1.
+        row: The row's number among the file's rows, from 1; null: what was found is of no one row.
         value: What stands there, cut to 200 characters.
+        line: The line where the row begins, from 1; null: there is none.
     """
 
     file: str
-    row: int
+    row: int | None
     value: str
+    line: int | None = None
 
 
 @dataclass(frozen=True)

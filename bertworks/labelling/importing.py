@@ -24,6 +24,7 @@ from bertworks.data.inspection.sniffing import shape_of
 from bertworks.data.labels.labels import UNDECODABLE
 from bertworks.data.rows.reading import Reader
 from bertworks.data.rows.rejected import RejectedLog
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.rows.undecoded import is_marked, with_bytes
 from bertworks.data.sources.fetch import Fetched
@@ -56,7 +57,7 @@ class Imported:
         unlabelled: Rows that nobody has labelled yet.
         repeated: Rows that say again what others say.
         conflicts: Texts whose rows do not agree.
-        refused: Rows that cannot be used: their file, row and value, and the rule that they break.
+        refused: Rows that cannot be used: their file, row, line and value, and the rule that they break.
         new_labels: Labels that the agent does not know, with how many rows have them.
         guessed: What was read otherwise than it stands in the files.
     """
@@ -130,7 +131,7 @@ class _Gathered:
 
     Attributes:
         unlabelled: Rows that nobody has labelled yet.
-        refused: Rows that cannot be used: their file, row and value, and the rule that they break.
+        refused: Rows that cannot be used: their file, row, line and value, and the rule that they break.
         tally: What was read otherwise than it stands in the files.
     """
 
@@ -138,7 +139,7 @@ class _Gathered:
         self.unlabelled = 0
         self.refused: list[dict[str, Any]] = []
         self.tally = Tally()
-        self._origins: list[tuple[str, int]] = []
+        self._origins: list[Spot] = []
         self._columns: dict[str, None] = {}
 
     def labelled(self, file: Path, target: Target) -> Iterator[Mapping[str, Any]]:
@@ -160,36 +161,37 @@ class _Gathered:
         settings = shape_of(fetched).settings if format_ != "jsonl" else {}
         own = {name: settings[name] for name in _OWN_WAYS if name in settings}
         if "encoding" in own:
-            self.tally.add(ENCODING, str(file), 1, detail=own["encoding"])
+            self.tally.add(ENCODING, Spot(str(file)), detail=own["encoding"])
         source = Source.model_validate({"uri": str(file), **own})
-        for row in read_rows(fetched, source, (), _LONGEST, self.tally):
+        rows = read_rows(fetched, source, (), _LONGEST, self.tally)
+        for number, row in enumerate(rows, 1):
+            spot = Spot(str(file), number, row.line)
             if isinstance(row, Refusal):
-                self._refuse(file, row.number, row.rule, row.value)
+                self._refuse(spot, row.rule, row.value)
                 continue
             self._columns.update(dict.fromkeys(row.values))
             if not row.whole and any(
                 isinstance(cell, str) and is_marked(cell) for cell in row.values.values()
             ):
                 shown = json.dumps(row.values, ensure_ascii=False)
-                self._refuse(file, row.number, UNDECODABLE, with_bytes(shown)[:_VALUE])
+                self._refuse(spot, UNDECODABLE, with_bytes(shown)[:_VALUE])
                 continue
             for one in _annotations(_unmarked(row.values)):
                 if _is_labelled(one, target):
-                    self._origins.append((str(file), row.number))
+                    self._origins.append(spot)
                     yield one
                 else:
                     self.unlabelled += 1
 
-    def _refuse(self, file: Path, row: int, rule: str, value: str) -> None:
-        self.refused.append({"file": str(file), "row": row, "rule": rule, "value": value})
+    def _refuse(self, spot: Spot, rule: str, value: str) -> None:
+        self.refused.append({**spot._asdict(), "rule": rule, "value": value})
 
     def take(self, tally: Tally, rejected: Path) -> None:
         """Adds what ingest's reader said of the labelled rows, each where it stands in its file."""
         self.tally.take(tally, lambda row: self._origins[row - 1])
         for line in rejected.read_text(encoding="ascii").splitlines():
             entry = json.loads(line)
-            file, row = self._origins[entry["row"] - 1]
-            self.refused.append({**entry, "file": file, "row": row})
+            self.refused.append({**entry, **self._origins[entry["row"] - 1]._asdict()})
 
     def nothing(self, files: Sequence[Path]) -> DataError:
         """The error where no row is labelled."""

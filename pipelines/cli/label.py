@@ -78,6 +78,7 @@ def import_rows(
 ) -> None:
     """Make a data source of labelled rows; those on which annotators do not agree are kept apart."""
     from bertworks.contracts.agent import AGENT
+    from bertworks.data.rows.spots import Spot
     from bertworks.labelling.importing import import_labels
 
     done = import_labels(files, AGENT.read(bundle_of(agent, root)), out)
@@ -96,9 +97,10 @@ def import_rows(
     rules = Counter(one["rule"] for one in done.refused)
     for rule, number in rules.items():
         first = next(one for one in done.refused if one["rule"] == rule)
+        spot = Spot(first["file"], first["row"], first["line"])
         typer.echo(
-            f"warning: {number:,} rows were refused: {rule} (first: {first['file']} row "
-            f"{first['row']}); they are in {out.with_name(f'{out.stem}.rejected.jsonl')}",
+            f"warning: {number:,} rows were refused: {rule} (first: {spot}); they are in "
+            f"{out.with_name(f'{out.stem}.rejected.jsonl')}",
             err=True,
         )
     for name, number in done.new_labels.items():

@@ -118,7 +118,7 @@ def test_bad_rows_are_kept_apart_with_their_reasons(tmp_path, bundle, agent, cap
     assert [(one["row"], one["received"]) for one in bad] == [
         (4, {"text": 7}), (5, "[1,"), (12, {"other": "x"}),
     ]  # fmt: skip
-    assert "rows.jsonl:5: not JSON" in bad[1]["error"] and all(one["fix"] for one in bad)
+    assert "rows.jsonl row 5: not JSON" in bad[1]["error"] and all(one["fix"] for one in bad)
     assert "3 of 12 rows could not be read" in capsys.readouterr().err
     # Mended, the file of bad rows says that there is none any more.
     file.write_text("".join(good))

@@ -73,7 +73,7 @@ def test_rows_that_a_stray_quote_may_have_swallowed_are_told(tmp_path: Path, mon
     done = RUNNER.invoke(app, ["init", "pos.csv", "neg.csv", "--yes"], catch_exceptions=False)
     shown = " ".join(done.output.split())
     assert "2 files, 145 rows" in shown and "? read" in shown
-    assert "1 quoted cells take 56 lines" in shown and "pos.csv row 5" in shown
+    assert "1 quoted cells take 56 lines" in shown and "pos.csv line 5" in shown
     assert str(tmp_path) not in Path("agent.yaml").read_text()
 
 

@@ -215,7 +215,7 @@ def test_tables_are_read_as_ingest_reads_them(tmp_path, agents) -> None:
     done = import_labels([file], info, out)
     texts = [json.loads(line)["text"] for line in out.read_text().splitlines()]
     assert texts == ['"so" he said', 'an inch " of it', "d", "café"]
-    assert [(one["file"], one["row"], one["rule"]) for one in done.refused] == [
+    assert [(one["file"], one["line"], one["rule"]) for one in done.refused] == [
         (str(file), 4, "2 columns expected, 3 found"),
         (str(file), 5, "bytes that are not in the encoding"),
     ]
@@ -300,7 +300,7 @@ def test_what_is_refused_is_named_by_the_file_that_the_user_has(tmp_path, agents
     found = import_labels([file], info, tmp_path / "out.jsonl")
     assert (found.rows, found.unlabelled) == (2, 2)  # nobody has chosen anything, submitted or not
     (refused,) = found.refused
-    assert (refused["file"], refused["row"]) == (str(file), 4)
+    assert (refused["row"], refused["line"]) == (3, 4) and refused["file"] == str(file)
     places = [found.guessed.text(kind) for kind in found.guessed.counts]
-    assert any(f"{file} row 6" in one for one in places), places
+    assert any(f"{file} row 5 (line 6)" in one for one in places), places
     assert not any("rows.jsonl" in one for one in places)

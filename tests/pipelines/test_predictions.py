@@ -23,6 +23,7 @@ from bertworks.batch.outputs import TextOutput
 from bertworks.batch.rows import BadRow
 from bertworks.batch.texts import Form, Given, read, read_all
 from bertworks.contracts.agent import AgentRecord
+from bertworks.data.rows.spots import Spot
 from bertworks.data.sources.first_bytes import PACKED
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.runtime import agent as runtime
@@ -176,7 +177,7 @@ def test_a_long_csv_cell_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ("name", "content", "said"),
     [
         ("rows.csv", "id,txt\n1,a\n", "no column 'text'. Its columns: 'id', 'txt'"),
-        ("rows.csv", "text\nwell, yes\n", "line 2: 1 columns expected, 2 found"),
+        ("rows.csv", "text\nwell, yes\n", "rows.csv row 1 (line 2): 1 columns expected, 2 found"),
         ("rows.csv", "id;text\n1;a\n", "its delimiter seems to be ';'"),
         ("rows.csv", 'text\n"a\nb\n', "a quote that opens here is never closed"),
         ("rows.csv", b"text\ncaf\xe9\n", "is not UTF-8"),
@@ -184,7 +185,7 @@ def test_a_long_csv_cell_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("rows.csv", b"\x1f\x8b" + bytes(20), "is a gzip file"),
         ("rows.csv", "text,text\na,b\n", "2 columns 'text'"),
         ("rows.txt", b"caf\xe9\n", "is not UTF-8"),
-        ("rows.jsonl", "[1,\n", "rows.jsonl:1: not JSON"),
+        ("rows.jsonl", "[1,\n", "rows.jsonl row 1: not JSON"),
         ("rows.jsonl", '{"tokens": ["a"]}\n', "column 'tokens' is not text"),
         ("rows.jsonl", '"a"\n3\n', "row 2: column 'text' is not text. Received: 3"),
         ("rows.json", '[{"text": "a"},\n{"text": [1]}]', "row 2: column 'text' is not text. Rec"),
@@ -231,7 +232,7 @@ def test_lines_of_another_encoding_cost_only_themselves_and_are_mended_as_advise
     bad = [one for one in found if isinstance(one, BadRow)]
     assert [one.row for one in found if not isinstance(one, BadRow)] == texts[:2] + texts[4:]
     first = 3 + ("n" in before.decode())
-    assert f"line {first} is not UTF-8" in bad[0].error.message
+    assert f"{Spot(str(file), 3, first)} is not UTF-8" in bad[0].error.message
     assert "\\x" in bad[0].error.message and "\\x" in str(bad[0].received)
     assert f"4 are UTF-8 and 2 are not, perhaps {odd}" in bad[1].error.fix
     assert f"line {first})" in bad[1].error.fix
@@ -261,7 +262,7 @@ def test_a_single_line_that_is_not_utf8_costs_its_row(tmp_path: Path) -> None:
     found = list(read_all([], file, Form()))
     (bad,) = (one for one in found if isinstance(one, BadRow))
     assert len(found) == 4001 and bad.received == r"caf\xe9"
-    assert r"rows.csv, line 2,002 is not UTF-8. Received: 'caf\xe9'" in bad.error.message
+    assert r"rows.csv row 2001 (line 2002) is not UTF-8. Received: 'caf\xe9'" in bad.error.message
     assert "iconv -f WINDOWS-1252" in bad.error.fix
 
 
@@ -478,10 +479,10 @@ def test_words_in_a_cell_are_read_as_ingest_reads_them(tmp_path: Path) -> None:
 def test_rows_without_text_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path, "a.jsonl", '{"text": "good"}\n{"text": null}\n{"text": "\u200b"}\n')
     assert len(rows_of(file)) == 3
-    assert "2 of 3 rows have no text (first: row 2)" in capsys.readouterr().err
+    assert f"2 of 3 rows have no text (first: {file} row 2)" in capsys.readouterr().err
     pairs = written(tmp_path, "pairs.csv", "text_a,text_b\ngood,\ngood,bad\n")
     assert len(rows_of(pairs, pair=True)) == 2
-    assert "1 of 2 rows have no text (first: row 1)" in capsys.readouterr().err
+    assert f"1 of 2 rows have no text (first: {pairs} row 1 (line 2))" in capsys.readouterr().err
     assert rows_of(written(tmp_path, "words.jsonl", '{"tokens": []}\n'), words=True) == [[]]
     assert "1 of 1 rows have no text" in capsys.readouterr().err
 

@@ -118,24 +118,24 @@ def test_a_split_without_rows(tmp_path, ingest, make):
 def test_too_many_rejected_rows_are_kept_to_be_looked_at(tmp_path, ingest, make):
     (tmp_path / "a.csv").write_text(make.reviews(50) + "one\ntwo\n" + ",empty\n")
     error = stops(ingest, DataError, r"3 of 53 rows .*\(5.7%\).* = 1.0%", [{"uri": "a.csv"}])
-    first = f"2 columns expected, 1 found (2, first {tmp_path / 'a.csv'} row 52: 'one')"
+    first = f"2 columns expected, 1 found (2, first {tmp_path / 'a.csv'} row 51 (line 52): 'one')"
     assert first in error.message
     assert "column 'text' is empty (1, first " in error.message
     kept = tmp_path / "out/examples.rejected.jsonl"
     assert str(kept) in error.message
     rows = [json.loads(line) for line in kept.read_text().splitlines()]
-    assert [row["row"] for row in rows] == [52, 53, 54]
+    assert [(row["row"], row["line"]) for row in rows] == [(51, 52), (52, 53), (53, 54)]
 
 
 def test_bytes_that_are_not_utf8_cost_only_their_row(tmp_path, ingest, make):
     (tmp_path / "a.csv").write_bytes(make.reviews(100).encode() + b"caf\xe9,good\nbon,good\n")
     done = ingest([{"uri": "a.csv"}], out="fine", max_rejected=0.02)
     assert done.info["rejected"] == 1
-    assert done.rejected[0]["row"] == 102
+    assert (done.rejected[0]["row"], done.rejected[0]["line"]) == (101, 102)
     assert done.rejected[0]["rule"] == "bytes that are not in the encoding"
     assert done.rejected[0]["value"] == r"caf\xe9"
     assert "bon" in {row["text"] for row in done.rows()}
-    stops(ingest, DataError, r"not in the encoding \(1, first .*a.csv row 102: 'caf\\xe9'\)",
+    stops(ingest, DataError, r"not in the encoding \(1, first .*a.csv row 101 \(line 102\): 'caf\\xe9'",
           [{"uri": "a.csv"}], max_rejected=0)  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def test_a_ten_megabyte_row(tmp_path, ingest, make):
     (tmp_path / "a.csv").write_text(make.reviews(100) + "x" * 10_000_000 + ",good\nlast,good\n")
     done = ingest([{"uri": "a.csv"}], out="fine", max_rejected=0.02)
     assert [(item["row"], item["rule"], len(item["value"])) for item in done.rejected] == [
-        (102, "longer than max_row_bytes", 200)
+        (101, "longer than max_row_bytes", 200)
     ]
     assert "last" in {row["text"] for row in done.rows()}
 
@@ -179,7 +179,7 @@ def test_a_conll_file_with_a_broken_line(tmp_path, ingest):
     (tmp_path / "a.conll").write_text(good + "one O\ntwo\n\nthree B-LOC\n")
     task = {"type": "tagging"}
     done = ingest([{"uri": "a.conll"}], task=task, out="fine")
-    assert done.rejected[0]["row"] == 302
+    assert (done.rejected[0]["row"], done.rejected[0]["line"]) == (101, 302)
     assert done.rejected[0]["value"] == "two"
     assert done.info["read"] == 102
     stops(ingest, DataError, "broken conll line", [{"uri": "a.conll"}], task=task, max_rejected=0)
@@ -261,7 +261,7 @@ def test_refusals_are_told_where_hardly_a_row_is_left_whatever_the_limit(
         ingest([{"uri": "a.csv"}], max_rejected=1.0, validation=0.01, test=0.01)
     message = raised.value.message
     assert said in message and "2 columns expected, 3 found" in message
-    assert f"a.csv row {good + 2}: " in message and "duplicates" not in message
+    assert f"a.csv row {good + 1} (line {good + 2}): " in message and "duplicates" not in message
     assert "mend the data" in raised.value.fix
 
 

@@ -45,7 +45,8 @@ def test_the_artifacts_are_what_the_contract_says(tmp_path, ingest, make):
     assert done.rejected == [
         {
             "file": str(tmp_path / "a.csv"),
-            "row": 103,
+            "row": 102,
+            "line": 103,
             "rule": "2 columns expected, 1 found",
             "value": "broken",
         }
@@ -141,7 +142,7 @@ def test_conflicting_labels_are_dropped_listed_and_not_counted_as_rejected(tmp_p
     assert done.info["conflicts"] == 3
     assert done.info["rejected"] == 0
     assert {item["rule"] for item in done.rejected} == {"conflicting labels"}
-    assert sorted(item["row"] for item in done.rejected) == [6, 102, 103]
+    assert sorted(item["line"] for item in done.rejected) == [6, 102, 103]
     assert done.info["read"] == 102 == 99 + 3
 
 

@@ -318,7 +318,7 @@ def test_a_line_of_rasas_that_is_no_example_is_refused(tmp_path, ingest):
     (refused,) = done.rejected
     assert refused["rule"] == "an example that does not begin with a dash"
     lines = (tmp_path / "a.yml").read_text().splitlines()
-    assert lines[refused["row"] - 1] == "    hello?"
+    assert lines[refused["line"] - 1] == "    hello?"
 
 
 @pytest.mark.parametrize("text", ["a: 1\n", "- 1\n", "nlu: 3\n", "a: [\n"])

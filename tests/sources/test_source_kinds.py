@@ -239,7 +239,7 @@ def test_a_json_array_is_read_with_line_numbers(tmp_path, indent, mark):
     found = rows_of(path, tally)
     assert [row.values for row in found] == OBJECTS
     lines = path.read_text(encoding="utf-8-sig").splitlines()
-    assert all(lines[row.number - 1].lstrip(" [").startswith("{") for row in found)
+    assert all(lines[row.line - 1].lstrip(" [").startswith("{") for row in found)
     assert [kind.name for kind in tally.counts] == ["json_array"]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bertworks.data.formats.columns import Refusal, Row
 from bertworks.data.formats.rows import read_rows
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.sources.fetch import Fetched
 from bertworks.errors import DataError
@@ -74,7 +75,7 @@ def test_two_stray_quotes_that_look_like_one_cell_are_seen_by_the_labels(tmp_pat
     found, tally = read(tmp_path / "rows.csv", content)
     assert texts(found) == [row[0] for row in made]
     assert names(tally) == {"stray_quote": 1}
-    assert "row 6" in tally.notices()[0].text and "`quote: ''`" in tally.notices()[0].text
+    assert "line 6" in tally.notices()[0].text and "`quote: ''`" in tally.notices()[0].text
 
 
 def quoted_apart(rows: list[str]) -> list[str]:
@@ -88,7 +89,7 @@ def test_two_stray_quotes_in_a_single_column_are_told_with_the_lines_between(tmp
     assert len(found) == 45
     (notice,) = tally.notices()
     assert notice.level == "warning" and "`quote: ''`" in notice.text
-    assert "1 quoted cells take 56 lines" in notice.text and "row 5" in notice.text
+    assert "1 quoted cells take 56 lines" in notice.text and "line 5" in notice.text
     as_advised, tally = read(
         tmp_path / "rows.csv", "\n".join(["text", *rows]), constants={"label": "x"}, quote=""
     )
@@ -203,7 +204,7 @@ def test_a_line_that_cannot_be_read_in_any_way_is_refused_with_its_end(tmp_path)
     content = "text,label\n" + "a,x\nb,y\n" * 5 + '"he said "hi", he did\nand left",x\nc,x\n'
     found, tally = read(tmp_path / "rows.csv", content)
     assert texts(found) == ["a", "b"] * 5 + ["c"]
-    assert [row.number for row in found if isinstance(row, Refusal)] == [12, 13]
+    assert [row.line for row in found if isinstance(row, Refusal)] == [12, 13]
     assert not tally.counts
 
 
@@ -214,7 +215,7 @@ def test_a_line_that_names_the_delimiter_is_no_header(tmp_path, mark, first, sou
     content = f"{mark}{first}\r\ntext;label\r\na, b;x\r\n"
     found, tally = read(tmp_path / "rows.csv", content, **source)
     assert [row.values for row in found] == [{"text": "a, b", "label": "x"}]
-    assert found[0].number == 3 and names(tally) == {"sep_line": 1}
+    assert found[0].line == 3 and names(tally) == {"sep_line": 1}
 
 
 @pytest.mark.parametrize("kind", ["lines", "jsonl", "conll"])
@@ -255,7 +256,7 @@ def test_a_double_column_is_an_error_in_every_format(tmp_path):
 def test_long_values_that_are_told_end_in_an_ellipsis():
     tally = Tally()
     kind = Kind("odd", "{count} odd values ({first})")
-    tally.add(kind, "rows.csv", 1, "x" * 300)
+    tally.add(kind, Spot("rows.csv", 1), "x" * 300)
     (place,) = tally.changed()["odd"].first
     assert len(place.value) == 200 and place.value.endswith("…")
     assert tally.text(kind).endswith("x…')")

@@ -100,7 +100,7 @@ def test_any_bytes_give_rows_refusals_or_a_data_error(tmp_path, content, kind, e
 def test_csv_record_numbers_are_those_of_their_first_line(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('text,label\n"one\ntwo",a\n\nthree,b\n')
-    assert [(row.number, row.values["text"]) for row in rows_of(path)] == [
+    assert [(row.line, row.values["text"]) for row in rows_of(path)] == [
         (2, "one\ntwo"),
         (5, "three"),
     ]
@@ -111,7 +111,7 @@ def test_csv_wrong_number_of_columns_is_refused_with_its_line(tmp_path):
     path.write_text("text,label\na,b\nc\nd,e,f\ng,h\n")
     found = rows_of(path)
     assert [row.values["text"] for row in found if isinstance(row, Row)] == ["a", "g"]
-    assert [(row.number, row.rule) for row in found if isinstance(row, Refusal)] == [
+    assert [(row.line, row.rule) for row in found if isinstance(row, Refusal)] == [
         (3, "2 columns expected, 1 found"),
         (4, "2 columns expected, 3 found"),
     ]
@@ -125,8 +125,8 @@ def test_an_over_long_csv_row_is_refused_alone(tmp_path, inner):
     assert [getattr(row, "rule", None) or row.values["text"] for row in found] == [
         "a", "longer than max_row_bytes", "b",
     ]  # fmt: skip
-    assert found[1].number == 3
-    assert found[2].number == 3 + 1 + inner.count("\n")
+    assert found[1].line == 3
+    assert found[2].line == 3 + 1 + inner.count("\n")
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "lines", "conll"])
@@ -191,7 +191,7 @@ def test_jsonl_refuses_what_is_no_object(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "a"}\n[1]\n{"text": \n\n{"text": "b"}\n' + "[" * 5000 + "\n")
     found = rows_of(path)
-    assert [(row.number, isinstance(row, Row)) for row in found] == [
+    assert [(row.line, isinstance(row, Row)) for row in found] == [
         (1, True), (2, False), (3, False), (5, True), (6, False),
     ]  # fmt: skip
 
@@ -201,7 +201,7 @@ def test_lines_with_named_groups(tmp_path):
     path.write_text("LOC:city Where is Rome ?\nnonsense\n")
     found = rows_of(path, pattern=r"^(?P<label>[A-Z]+):\S+ (?P<text>.*)$")
     assert found[0].values == {"label": "LOC", "text": "Where is Rome ?"}
-    assert found[1].number == 2
+    assert found[1].line == 2
     assert "pattern" in found[1].rule
 
 

@@ -16,12 +16,12 @@ class Row:
     """A row as read.
 
     Attributes:
-        number: Its line (parquet: its row), from 1.
+        line: Where it begins, from 1; None: the file has no lines.
         values: Its columns.
         whole: Whether all its bytes are known to be in the encoding: surrogates in it are escapes.
     """
 
-    number: int
+    line: int | None
     values: Mapping[str, object]
     whole: bool = False
 
@@ -30,7 +30,7 @@ class Row:
 class Refusal:
     """A row that cannot be used: where, the rule that it breaks, and what was received."""
 
-    number: int
+    line: int | None
     rule: str
     value: str
     fix: str = ""

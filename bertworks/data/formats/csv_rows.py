@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from bertworks.data.formats.csv_cells import Dialect, Record, State, forgiving
 from bertworks.data.formats.csv_profile import Profile
 from bertworks.data.formats.lines import BoundedLines
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.errors import DataError
 
@@ -99,7 +100,7 @@ class CsvReader:
         self.dialect = dialect
         first = self._next()
         if first is not None and (found := _SEP.match(first[1] or "")):
-            self._tally.add(SEP_LINE, name, 1, found[0].strip())
+            self._tally.add(SEP_LINE, Spot(name, line=1), found[0].strip())
             self.dialect = dialect if given else Dialect(found[1], dialect.quote)
         elif first is not None:
             self._ahead.append(first)
@@ -144,7 +145,7 @@ class CsvReader:
         if self._escapes(sample):
             self.dialect = Dialect(self.dialect.delimiter, self.dialect.quote, escape=True)
             place = next((n for n, line in self._ahead if '\\"' in (line or "")), 1)
-            self._tally.add(ESCAPES, self._name, place)
+            self._tally.add(ESCAPES, Spot(self._name, line=place))
         return Profile(sample, self.dialect, self._width)
 
     def _escapes(self, sample: list[str]) -> bool:
@@ -191,7 +192,7 @@ class CsvReader:
         if torn and any(_ends_quoted(cell, self.dialect.quote) for cell in record.cells):
             return CsvRecord(number, None, NO_CLOSING, line[:300])
         if len(record.cells) != self._width and (cells := self._unescaped(line)):
-            self._tally.add(ESCAPES, self._name, number)
+            self._tally.add(ESCAPES, Spot(self._name, line=number))
             return CsvRecord(number, cells, sample=line[:300])
         return CsvRecord(number, record.cells, sample=line[:300])
 
@@ -215,18 +216,18 @@ class CsvReader:
         number, first = lines[0]
         shown = [line for _, line in lines if line]
         kind = SPANS_LINES if self._profile.may_be_rows(shown, self._width) else MANY_LINES
-        self._tally.add(kind, self._name, number, (first or "").strip(), amount=count)
+        self._tally.add(kind, Spot(self._name, line=number), (first or "").strip(), amount=count)
 
     def _alone(self, number: int, line: str) -> CsvRecord:
         """A line read on its own, a quote that csv does not allow being text."""
         if cells := self._unescaped(line):
-            self._tally.add(ESCAPES, self._name, number)
+            self._tally.add(ESCAPES, Spot(self._name, line=number))
             return CsvRecord(number, cells, sample=line[:300])
         cells = forgiving(line, self.dialect, self._width)
         if self._width and (len(cells) != self._width or not self._profile.fits(cells, _SURE)):
             self._torn = True
             return CsvRecord(number, None, NO_CLOSING, line[:300])
-        self._tally.add(STRAY_QUOTE, self._name, number, line.strip())
+        self._tally.add(STRAY_QUOTE, Spot(self._name, line=number), line.strip())
         return CsvRecord(number, cells, sample=line[:300])
 
     def _swallows(self, number: int, lines: list[Line], too_long: bool) -> CsvRecord:

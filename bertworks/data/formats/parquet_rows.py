@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertworks.data.formats.columns import Refusal, Row, check_once, missing_column, one_hot_fix
 from bertworks.data.formats.nested import outer, reached
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.rows.undecoded import ERRORS
 from bertworks.data.rows.values import plain
@@ -61,20 +62,18 @@ def read_parquet(
     ))  # fmt: skip
     classes = _names_in(table.schema_arrow, source, wanted)
     for column, names in classes.items():
-        tally.add(NAMED, file.name, 1, column, ", ".join(names[:8]))
+        tally.add(NAMED, Spot(file.name), column, ", ".join(names[:8]))
     in_bytes = [one for one in wanted if _is_binary(table.schema_arrow.field(one).type)]
     for column in in_bytes:
-        tally.add(BYTES, file.name, 1, column, column)
-    number = 0
+        tally.add(BYTES, Spot(file.name), column, column)
     try:
         for batch in table.iter_batches(batch_size=_BATCH, columns=wanted):
             for values in batch.to_pylist():
-                number += 1
                 for column in in_bytes:
                     values[column] = _decoded(values[column], encoding)
                 for column, names in classes.items():
                     values[column] = _named(values[column], names)
-                yield Row(number, reached(values, needed))
+                yield Row(None, reached(values, needed))
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(file, error) from None
 

@@ -38,6 +38,7 @@ from bertworks.data.formats.lines import BoundedLines
 from bertworks.data.formats.nested import reached
 from bertworks.data.formats.parquet_rows import read_parquet
 from bertworks.data.labels.patterns import Pattern, Slow
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.rows.undecoded import ERRORS, is_marked
 from bertworks.data.rows.values import plain
@@ -120,7 +121,7 @@ def read_rows(
     newline = "\n"
     if _old_mac(file, encoding):
         newline = "\r"
-        tally.add(OLD_MAC, file.name, 1)
+        tally.add(OLD_MAC, Spot(file.name))
     lines = BoundedLines(_text(file, encoding, newline), limit)
     rows = _conll(file, lines, source, tally) if kind == "conll" else _plain(lines, source)
     return _whole(file, source, rows)
@@ -228,7 +229,7 @@ def _csv(
         if record.cells is None:
             yield Refusal(record.number, record.fault, record.sample)
         elif source.header and len(names) > 1 and _is_header(record.cells, names):
-            tally.add(HEADERS, file.name, record.number)
+            tally.add(HEADERS, Spot(file.name, line=record.number))
         elif len(record.cells) != len(names):
             rule = f"{len(names)} columns expected, {len(record.cells)} found"
             yield Refusal(
@@ -295,11 +296,9 @@ def _table(
     found = table_in(value, columns, lists) if found is None else found
     if found is None:
         return None
-    tally.add(kind, file.name, 1)
+    tally.add(kind, Spot(file.name))
     whole = not is_marked(text)
-    return (
-        Row(number, reached(dict(values), needed), whole) for number, values in enumerate(found, 1)
-    )
+    return (Row(None, reached(dict(values), needed), whole) for values in found)
 
 
 def _yaml(file: Fetched, encoding: str, source: Source, tally: Tally) -> Iterator[Row | Refusal]:
@@ -307,7 +306,7 @@ def _yaml(file: Fetched, encoding: str, source: Source, tally: Tally) -> Iterato
     with _text(file, encoding, "") as stream:
         text = stream.read(bounded_yaml.MAX_CHARACTERS + 1)
     examples = rasa_yaml(text, file.name, source.columns)
-    tally.add(RASA, file.name, 1)
+    tally.add(RASA, Spot(file.name))
     for number, row, said in examples:
         if row is None:
             yield Refusal(number, "an example that does not begin with a dash", said[:300])
@@ -321,7 +320,7 @@ def _json(
     shape = Shape(needed, source.columns.text, source.names)
     found: Iterator[JsonRow]
     if spans_lines(_head(file, encoding)):
-        tally.add(JSON_ARRAY, file.name, 1)
+        tally.add(JSON_ARRAY, Spot(file.name))
         found = read_spanning(_text(file, encoding, ""), file.name, limit, shape)
     else:
         newline = "\r" if _old_mac(file, encoding) else "\n"
@@ -335,7 +334,7 @@ def _json(
         )
     for row in found:
         if row.comma:
-            tally.add(COMMA, file.name, row.number, row.sample)
+            tally.add(COMMA, Spot(file.name, line=row.number), row.sample)
         if row.values is None:
             yield Refusal(row.number, row.fault, row.sample, row.fix)
         elif not source.names or list(row.values.values()) != source.names:  # else: a header
@@ -370,8 +369,8 @@ def _utterances(file: Fetched, source: Source, tally: Tally) -> Iterator[Row]:
     from bertworks.data.utterances.making import rows_of
 
     told = tally if source.split in ("auto", "train") and not source.out_of_scope else None
-    for number, row in enumerate(rows_of(file.path, file.name, told), 1):
-        yield Row(number, row)
+    for row in rows_of(file.path, file.name, told):
+        yield Row(None, row)
 
 
 def _document(file: Fetched, encoding: str, source: Source, limit: int) -> Iterator[Row | Refusal]:
@@ -390,7 +389,7 @@ def _conll(
     names = source.columns
     sentences = Sentences(
         lines.each(), source.token_column, source.tag_column, lines.limit, file.name,
-        on_comment=lambda number, text: tally.add(COMMENTS, file.name, number, text),
+        on_comment=lambda number, text: tally.add(COMMENTS, Spot(file.name, line=number), text),
     )  # fmt: skip
     for number, tokens, tags, fault in sentences:
         if fault is not None:

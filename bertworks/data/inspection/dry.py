@@ -109,7 +109,7 @@ def _sources(sample: Sample, source: Mapping[str, Any]) -> list[Source]:
 
 def _place(first: str) -> str:
     """A file's own name and the row, of the first row that broke a rule; its value is left out."""
-    found = re.match(r"(?:.*?/)?([^/]*? row \d+): ", first, re.DOTALL)
+    found = re.match(r"(?:.*?/)?([^/]*? row \d+(?: \(line \d+\))?): ", first, re.DOTALL)
     return found[1] if found else ""
 
 

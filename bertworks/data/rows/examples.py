@@ -16,6 +16,7 @@ from bertworks.data.rows.rejected import CONFLICT, RATED, RejectedLog
 from bertworks.data.rows.shards import ShardWriter, examples_schema
 from bertworks.data.rows.spill import Record, Spill
 from bertworks.data.rows.split import SPLITS, content_id, split_of
+from bertworks.data.rows.spots import Spot
 from bertworks.errors import DataError
 from bertworks.spec import Data, Task
 from bertworks.tasks import for_task
@@ -58,8 +59,7 @@ def write_examples(
             **found.example,
             "_split": found.source.split,
             "_keep_all": found.source.keep_all,
-            "_file": found.file,
-            "_row": found.row,
+            "_spot": found.spot,
         }
         if found.source.keep_all:
             record["id"] = _official_id(record["id"], repeats)
@@ -132,7 +132,7 @@ def _merged(
                 rule = RATED if target.numeric else CONFLICT
                 text = " | ".join(handler.form.corpus_texts(row))
                 value = f"{target.text(row[target.column])}: {text}"
-                log.add(row["_file"], row["_row"], rule, value)
+                log.add(Spot(*row["_spot"]), rule, value)
         elif official:
             counts["duplicates"] += len(others)
         else:

@@ -19,6 +19,7 @@ from bertworks.data.formats.rows import format_of, read_rows
 from bertworks.data.labels.labels import LONE_HALF, UNDECODABLE, ZERO_AND_ONE, NoColumn, Refused
 from bertworks.data.rows.mapping import Mapper
 from bertworks.data.rows.rejected import RejectedLog
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.values import plain
 from bertworks.data.sources.encodings import encoding_advice
 from bertworks.data.sources.fetch import Fetched, combined_sha256, fetch
@@ -45,8 +46,7 @@ class Found:
 
     example: Example
     source: Source
-    file: str
-    row: int
+    spot: Spot
 
 
 @dataclass
@@ -145,16 +145,18 @@ class Reader:
         tally = self.log.tally
         format_ = format_of(file, source)
         mapper.begin(format_)
-        for row in read_rows(file, source, mapper.needed, self.max_row_bytes, tally):
+        rows = read_rows(file, source, mapper.needed, self.max_row_bytes, tally)
+        for number, row in enumerate(rows, 1):
+            spot = Spot(file.name, number, row.line)
             if isinstance(row, Refusal):
                 counts["refused"] += 1
-                self._refuse(file, row.number, row.rule, row.value, row.fix)
+                self._refuse(spot, row.rule, row.value, row.fix)
                 continue
             try:
                 values = mapper.unfolded(row.values)
             except LeftOut as left:
                 counts["left_out"] += 1
-                tally.add(left.kind, file.name, row.number, left.value, left.value)
+                tally.add(left.kind, spot, left.value, left.value)
                 continue
             if not counts["good"] and len(columns) < 1000:
                 columns.update(values)
@@ -174,15 +176,15 @@ class Reader:
                     rule, fix = LONE_HALF, _CUT
                 elif rule == UNDECODABLE and format_ != "parquet":
                     fix = self._encoding_fix(file, source.encoding)
-                self._refuse(file, row.number, rule, refused.value, fix)
+                self._refuse(spot, rule, refused.value, fix)
                 continue
             for kind, value, detail in mapper.mended():
                 if kind is ZERO_AND_ONE and not self._first_either:
-                    self._first_either = f"{file.name} row {row.number}: {value!r}"
-                tally.add(kind, file.name, row.number, value, detail)
+                    self._first_either = f"{spot}: {value!r}"
+                tally.add(kind, spot, value, detail)
             counts["good"] += 1
             self.read += 1
-            yield Found(example, source, file.name, row.number)
+            yield Found(example, source, spot)
         if not counts["good"]:
             # A rule that most rows break tells more than a column that only a few others lack.
             if 2 * lacking.total() >= counts["refused"]:
@@ -192,10 +194,10 @@ class Reader:
                 nothing = _Nothing(file.name, size, counts["filtered"], counts["left_out"])
                 gave_nothing.append(nothing)
 
-    def _refuse(self, file: Fetched, row: int, rule: str, value: Any, fix: str = "") -> None:
+    def _refuse(self, spot: Spot, rule: str, value: Any, fix: str = "") -> None:
         self.read += 1
         self.rejected += 1
-        self.log.add(file.name, row, rule, value, fix)
+        self.log.add(spot, rule, value, fix)
 
     def _encoding_fix(self, file: Fetched, given: str) -> str:
         """What to do with a file of another encoding than the source's; looked at once."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from bertworks.contracts.examples import CHANGED
 from bertworks.data.labels.labels import LONE_HALF
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.undecoded import quoted, with_bytes
 from bertworks.data.rows.values import received
@@ -61,7 +62,7 @@ class RejectedLog:
         write_json(self._summary, dict(self.rules))
         CHANGED.write(self._folder, self.tally.changed())
 
-    def add(self, file: str, row: int, rule: str, value: Any, fix: str = "") -> None:
+    def add(self, spot: Spot, rule: str, value: Any, fix: str = "") -> None:
         """Notes a refused row. Conflicting labels are listed but do not count as rejected."""
         self.rules[rule] += 1
         if fix:
@@ -70,9 +71,9 @@ class RejectedLog:
         shown = text[:_SHOWN_LENGTH]
         escaped = rule == LONE_HALF
         said = repr(shown) if escaped else quoted(shown)
-        self._first.setdefault(rule, f"{file} row {row}: {said}")
+        self._first.setdefault(rule, f"{spot}: {said}")
         text = text if escaped else with_bytes(text)
-        entry = {"file": file, "row": row, "rule": rule, "value": text}
+        entry = {**spot._asdict(), "rule": rule, "value": text}
         # ASCII: the value may hold what no encoding can write.
         self._stream.write(json.dumps(entry) + "\n")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bertworks.contracts.examples import Changed, Place
+from bertworks.data.rows.spots import Spot
 from bertworks.notices import Level, Notice
 from bertworks.shortened import shortened
 
@@ -47,14 +48,13 @@ class Tally:
         self._places: dict[Kind, list[Place]] = {}
 
     def add(
-        self, kind: Kind, file: str, row: int, value: str = "", detail: str = "", amount: int = 0
+        self, kind: Kind, spot: Spot, value: str = "", detail: str = "", amount: int = 0
     ) -> None:
         """Counts one case.
 
         Args:
             kind: What was done.
-            file: The file's name in messages.
-            row: The line or row, from 1.
+            spot: Where.
             value: What stood there.
             detail: What was made of it, where cases of one kind differ.
             amount: How much it took, where cases of one kind differ in that.
@@ -67,14 +67,14 @@ class Tally:
             details[detail] += 1
         places = self._places.setdefault(kind, [])
         if len(places) < KEPT:
-            places.append(Place(file, row, shortened(value, 200)))
+            places.append(Place(spot.file, spot.row, shortened(value, 200), spot.line))
 
-    def take(self, other: Tally, origin: Callable[[int], tuple[str, int]] | None = None) -> None:
+    def take(self, other: Tally, origin: Callable[[int], Spot] | None = None) -> None:
         """Adds what another one counted, its files by their own names and without what stood there.
 
         Args:
             other: Of one file, where `origin` is given.
-            origin: Which file and row one of its rows came from.
+            origin: Where one of its rows, by its number, came from.
         """
         for kind, count in other.counts.items():
             self.counts[kind] += count
@@ -82,9 +82,9 @@ class Tally:
             self._most[kind] = max(self._most.get(kind, 0), other._most[kind])
             self._details.setdefault(kind, Counter()).update(other._details[kind])
             places = [
-                Place(*origin(one.row), one.value)
-                if origin
-                else Place(Path(one.file).name, one.row, "")
+                _moved(one, origin(one.row))
+                if origin and one.row
+                else replace(one, file=Path(one.file).name, value="")
                 for one in other._places[kind]
             ]
             self._places[kind] = [*self._places.get(kind, []), *places][:KEPT]
@@ -111,7 +111,7 @@ class Tally:
         place, details = self._places[kind][0], self._details[kind].most_common()
         shown = ", ".join(detail for detail, _ in details[:_SHOWN])
         rest = len(details) - _SHOWN
-        first = f"{place.file} row {place.row}"
+        first = str(Spot(place.file, place.row, place.line))
         if place.value:
             first += f": {shortened(place.value, _LENGTH)!r}"
         return kind.text.format(
@@ -121,3 +121,7 @@ class Tally:
             total=self._totals[kind],
             most=self._most[kind],
         )
+
+
+def _moved(place: Place, spot: Spot) -> Place:
+    return replace(place, file=spot.file, row=spot.row, line=spot.line)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.sources.fetch import fetch_one
 from bertworks.data.utterances.filling import Filler
@@ -51,10 +52,10 @@ def rows_of(setting_file: Path, name: str, tally: Tally | None = None) -> Iterat
     if tally is not None:
         for reason, count in read.reader.left_out.most_common():
             for _ in range(count):
-                tally.add(LEFT_OUT, name, 1, detail=f"{count:,} {reason}")
+                tally.add(LEFT_OUT, Spot(name), detail=f"{count:,} {reason}")
         for column, held in filler.unseen.items():
             for value in held:
-                tally.add(HELD_BACK, name, 1, value, f"{len(held)} of `{column}`")
+                tally.add(HELD_BACK, Spot(name), value, f"{len(held)} of `{column}`")
     for part, row in filler.rows(utterances):
         yield {"part": part, **asdict(row)}
     for number, text in enumerate(read.reader.outside(read.filed)):
