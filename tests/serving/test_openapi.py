@@ -23,6 +23,7 @@ from bertworks.serving.http.gate import Gate
 from bertworks.serving.http.openapi import ASKED
 from bertworks.serving.line import Line, Ticket
 from bertworks.serving.models.served import ServedModel
+from bertworks.serving.observation import feedback
 from bertworks.spec.limits import Limits
 
 TASKS = {
@@ -31,6 +32,12 @@ TASKS = {
     "pairs": ({"type": "classification", "pair": True}, ["no", "yes"]),
     "tags": ({"type": "tagging"}, ["B-X", "O"]),
     "stars": ({"type": "regression"}, []),
+}
+RIGHT = {
+    "mood": {"label": "bad"},
+    "many": {"label": ["a", "c"]},
+    "pairs": {"label": "yes", "row": 0},
+    "stars": {"label": 4.5},
 }
 HELPERS = Path(__file__).parents[1] / "helpers"
 KNOWLEDGE = Path(__file__).parents[1] / "dialogue/restaurants.csv"
@@ -122,6 +129,36 @@ def may_refuse(*roots):
 def test_each_status_of_a_dialogue_is_described_and_no_other(path, method, roots):
     told = set(described(Limits())[path][method]["responses"]) - {"200"}
     assert {*map(int, told)} == may_refuse(*roots)
+
+
+def test_each_status_of_feedback_is_described_and_no_other():
+    told = set(feedback.described()[feedback.PATH]["post"]["responses"]) - {"200"}
+    assert {*map(int, told)} == may_refuse(feedback.Feedback._take)
+
+
+def test_feedback_answers_as_the_document_says(agents):
+    serving = serving_of(agents)
+    feedback.Feedback(serving.models, None).join(serving)
+    app = serving.application()[0]
+    document = get(app, "/openapi.json").json()
+    operation = document["paths"][feedback.PATH]["post"]
+    asked = operation["requestBody"]["content"]["application/json"]
+    validator(document, asked["schema"]).validate(asked["example"])
+    for name, right in RIGHT.items():
+        path = f"/v1/models/{name}:predict"
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        told = post(app, path, body["example"])
+        serving.observers.close()  # It is told after the answer.
+        serving.observers._thread = None
+        given = {"request": told.headers["x-request-id"], **right}
+        validator(document, asked["schema"]).validate(given)
+        told = post(app, feedback.PATH, given)
+        assert told.status == 200, (name, told.body)
+        answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        validator(document, answer).validate(told.json())
+    for wrong in ({}, {"request": 1, "label": "bad"}, {"request": "a", "label": "bad", "more": 1}):
+        assert not validator(document, asked["schema"]).is_valid(wrong)
+        assert post(app, feedback.PATH, wrong).status in (400, 422)
 
 
 def test_each_status_of_a_model_is_described_and_no_other():

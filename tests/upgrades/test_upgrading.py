@@ -180,7 +180,7 @@ def test_a_challenger_that_fails_is_put_back_and_no_client_notices(tmp_path, ver
         answers = await ask_many(server, 120)
         await server.settled()
         await server.look()
-        return answers, server.upgrading.status()
+        return answers + await ask_many(server, 60, first=120), server.upgrading.status()
 
     answers, status = run(scenario, Server(tmp_path / "s", rules=QUICK))
     assert {code for code, _ in answers} == {200}
@@ -188,8 +188,8 @@ def test_a_challenger_that_fails_is_put_back_and_no_client_notices(tmp_path, ver
     (record,) = trials.every()
     assert record.outcome == "put back"
     assert "The limit on errors is broken" in record.reason
-    # Of 60 that would have asked it: some were on their way already.
-    assert record.challenger.errors == record.challenger.requests <= 45
+    # All of the first that would have asked it, where a busy machine counts them late; none after.
+    assert 10 <= record.challenger.errors == record.challenger.requests <= 80
     assert status["challenger"] is None
 
 

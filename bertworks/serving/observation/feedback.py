@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from bertworks.serving import reading
 from bertworks.serving.exchange import CALLER, Caller, Exchange
+from bertworks.serving.http.openapi import Schema, object_of, operation_of
 from bertworks.serving.http.reply import Reply
 from bertworks.serving.models.registry import Registry
 from bertworks.serving.observation.counting import answering
@@ -24,8 +25,9 @@ from bertworks.spec.limits import Limits
 from bertworks.tasks.forms.form import Row, texts_in
 
 if TYPE_CHECKING:
-    from bertworks.serving.assembly import Labelled
+    from bertworks.serving.assembly import Labelled, Serving
 
+PATH = "/v1/feedback"
 MEMBERS = ("request", "row", "label", "tags")
 MOST_BYTES = 65_536
 """Of a body."""
@@ -75,9 +77,11 @@ class Feedback:
             while len(self._known) > REMEMBERED or self._characters > MOST_CHARACTERS:
                 self._forget(next(iter(self._known)))
 
-    def route(self) -> Route:
-        """The path."""
-        return Route("/v1/feedback", self._take, methods=["POST"])
+    def join(self, serving: Serving) -> None:
+        """Has a server tell it of requests, and offer its path."""
+        serving.observers.add(self)
+        serving.routes.append(Route(PATH, self._take, methods=["POST"]))
+        serving.described.append(lambda _: described())
 
     def take(self, body: bytes, caller: Caller | None = None) -> dict[str, Any]:
         """Keeps what a body says.
@@ -145,6 +149,31 @@ class Feedback:
     def _forget(self, key: _Known) -> None:
         if (old := self._known.pop(key, None)) is not None:
             self._characters -= old[1]
+
+
+def described() -> Schema:
+    """The path, for the OpenAPI document."""
+    text = {"type": "string", "minLength": 1}
+    asked = object_of(
+        {"request": {"type": "string"}},
+        closed=True,
+        row={"type": "integer", "minimum": 0},
+        label={"anyOf": [text, {"type": "number"}, {"type": "array", "items": {"type": "string"}}]},
+        tags={"type": "array", "items": text},
+    )
+    example = {"request": "an answer's x-request-id", "label": "positive"}
+    operation = operation_of(
+        "What the right answer would have been",
+        object_of({"kept": {"type": "boolean"}}),
+        *(400, 404, 413, 422, 500),
+        body={"application/json": {"schema": asked, "example": example}},
+    )
+    operation["description"] = (
+        "`row` counts from 0 and is told where a request had several. What is right is written as a "
+        "data source has it: `label`, for several labels a list, for a score a number; or `tags`, one a "
+        "word; for an intent with slots either or both."
+    )
+    return {PATH: {"post": operation}}
 
 
 def _key(caller: Caller | None, identifier: str) -> _Known:

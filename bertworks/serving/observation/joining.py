@@ -50,8 +50,6 @@ def _keep_samples(serving: Serving, folder: Path, settings: Observing) -> None:
     limits = wanted.file_mb * 1e6, 60 * wanted.file_minutes
     samples = SampleFiles(folder, "rows", *limits)
     opinions = SampleFiles(folder, "feedback", *limits)
-    feedback = Feedback(serving.models, opinions, wanted.mask, serving.labelled)
     serving.observers.add(Sampler(serving.models, samples, wanted.share, wanted.mask))
-    serving.observers.add(feedback)
-    serving.routes.append(feedback.route())
+    Feedback(serving.models, opinions, wanted.mask, serving.labelled).join(serving)
     serving.closed += [samples.close, opinions.close]  # when all observers were told

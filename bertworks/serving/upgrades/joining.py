@@ -17,6 +17,7 @@ from bertworks.serving.http.routes import json
 from bertworks.serving.identity import Located
 from bertworks.serving.models.bundle import LoadedBundle
 from bertworks.serving.models.served import ServedModel
+from bertworks.serving.observation.feedback import PATH as FEEDBACK
 from bertworks.serving.observation.feedback import Feedback
 from bertworks.serving.refusals import Refused
 from bertworks.serving.settings import Join
@@ -24,7 +25,6 @@ from bertworks.serving.upgrades.showing import trial_panel
 from bertworks.serving.upgrades.upgrading import Following, Upgrading
 
 PATH = "/v1/models/{name}/upgrades"
-FEEDBACK = "/v1/feedback"
 
 
 def following(models: Mapping[str, Following], most_rows: int = 32) -> Join:
@@ -61,9 +61,7 @@ def following(models: Mapping[str, Following], most_rows: int = 32) -> Join:
         )
         if not any(getattr(one, "path", "") == FEEDBACK for one in serving.routes):
             # Where no requests are kept, labels are still told to the trials.
-            feedback = Feedback(serving.models, None, labelled=serving.labelled)
-            serving.observers.add(feedback)
-            serving.routes.append(feedback.route())
+            Feedback(serving.models, None, labelled=serving.labelled).join(serving)
 
     return join
 
