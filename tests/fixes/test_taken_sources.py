@@ -21,6 +21,11 @@ def total(counts: dict[str, int]) -> int:
     return sum(counts.values())
 
 
+def of_one_label(bench: Bench) -> None:
+    """Rows of one label will do: what is told of is how they are read."""
+    bench.content["validate"] = {"checks": {"single_class": "warning"}}
+
+
 def test_more_rows_may_be_rejected(bench: Bench) -> None:
     bench.rows(reviews(ALL) + "a row without a label,\n" * 3)
     taken("bertworks/data/rows/rejected.py", "raise data.max_rejected", bench.counts,
@@ -53,6 +58,7 @@ def test_a_column_of_another_name(bench: Bench) -> None:
 
 
 def test_a_column_that_is_missing_is_a_constant(bench: Bench) -> None:
+    of_one_label(bench)
     bench.rows("text\n" + "\n".join(f"review {n}" for n in range(ALL)))
     counts = taken("bertworks/data/formats/columns.py", "add it under `constants`", bench.counts,
                    own("constants", {"label": "good"}))  # fmt: skip
@@ -223,6 +229,7 @@ def test_a_header_that_is_no_row(bench: Bench) -> None:
 
 
 def test_quotes_that_are_plain_text(bench: Bench) -> None:
+    of_one_label(bench)
     bench.rows("text\n" + "".join(f"review {n}\n" for n in range(ALL)) + '"open\n' + "b\n" * 1000)
     bench.content["data"]["sources"][0]["constants"] = {"label": "x"}
     by = lambda fix: (f"data.sources.0.{re.findall('`(quote: .*?)`', fix)[0].replace(': ', '=')}",)  # noqa: E731
@@ -250,6 +257,7 @@ def test_a_split_of_its_own(bench: Bench) -> None:
 
 
 def test_a_text_column_that_is_constant(bench: Bench) -> None:
+    of_one_label(bench)
     bench.rows("text,label,body\n" + "".join(f"same,good,review {n}\n" for n in range(2 * ALL)))
     taken("bertworks/data/rows/examples.py", "data.sources[].columns.text names the text",
           bench.counts, change("data.sources.0.columns.text", "body"))  # fmt: skip
@@ -290,6 +298,7 @@ def test_one_pin_for_many_files(bench: Bench) -> None:
 
 
 def test_a_pattern_that_does_not_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_one_label(bench)
     from bertworks.data.labels import patterns
 
     monkeypatch.setattr(patterns, "SECONDS", 0.02)
