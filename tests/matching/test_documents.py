@@ -79,6 +79,19 @@ def test_a_table_of_documents_gives_the_texts_that_rows_name(tmp_path):
     assert any("3 to no row at all" in text for text in told)
 
 
+def test_a_row_brings_the_text_of_a_document_that_the_table_does_not_list(tmp_path):
+    rows = [{"text": f"query {n}", "sku": n % 5, "kind": f"kind {n % 5}"} for n in range(30)]
+    write(tmp_path, "rows.jsonl", rows)
+    write(tmp_path, "table.jsonl", [{"sku": n, "text": f"product {n}"} for n in range(4)])
+    listed = {"uri": "table.jsonl", "documents": True, "columns": {"document_id": "sku"}}
+    columns = {"document_id": "sku", "document": "kind"}
+    examples, _ = ingested(tmp_path, {"uri": "rows.jsonl", "columns": columns}, listed)
+    assert {one: text for one, (text, _) in documents(examples).items()} == {
+        **{f"{n}": f"product {n}" for n in range(4)},
+        "4": "kind 4",
+    }
+
+
 def test_documents_that_nothing_holds_the_text_of_are_named_and_the_advice_helps(tmp_path):
     from bertworks.errors import DataError
 
