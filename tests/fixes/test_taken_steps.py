@@ -78,6 +78,7 @@ def encoded_labels(bench: Bench, folder: Path) -> list[str]:
 
 def test_scores_that_are_all_the_same(bench: Bench) -> None:
     bench.content["task"] = {"type": "regression"}
+    bench.content["validate"] = {"checks": {"single_class": "warning"}}  # else ingest says so
     rows = "".join(f"review {n},5,{n % 7}\n" for n in range(ROWS))
     bench.rows("text,label,stars\n" + rows)
     taken("components/transform/step.py", "is it the column with the score?",
@@ -87,6 +88,7 @@ def test_scores_that_are_all_the_same(bench: Bench) -> None:
 
 def test_rows_without_any_label(bench: Bench) -> None:
     bench.content["task"] = {"multi_label": True}
+    bench.content["validate"] = {"checks": {"single_class": "warning"}}  # else ingest says so
     rows = "".join(f"review {n},,{('good', 'bad|good')[n % 2]}\n" for n in range(ROWS))
     bench.rows("text,label,moods\n" + rows)
     labels = taken("components/transform/step.py", "is it the column with the labels?",
