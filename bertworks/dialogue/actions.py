@@ -47,7 +47,7 @@ class Situation:
     @cached_property
     def matches(self) -> int:
         """A bit for each entity that meets what was said."""
-        return self.knowledge.matching(self.state.constraints)
+        return self.knowledge.matching(self.state.constraints, self.state.also)
 
     @cached_property
     def left(self) -> int:
@@ -145,11 +145,16 @@ class Situation:
                 if self.knowledge.bits([one]) & self.matches
             )
             return (Act("no_other", self.domain.key, last),)
-        wanted = [one for one in self.state.constraints.items() if one[1] != DONT_CARE]
-        unlisted = [slot for slot, value in wanted if not self.knowledge.is_value(slot, value)]
-        if unlisted:
+        wanted = {
+            slot: [one for one in belief.wanted if self.knowledge.is_value(slot, one)]
+            for slot, belief in self.state.beliefs.items()
+            if belief.value not in ("", DONT_CARE)
+        }
+        if unlisted := [slot for slot, values in wanted.items() if not values]:
             return tuple(Act("unlisted", slot) for slot in unlisted)
-        return tuple(Act("no_offer", slot, value) for slot, value in wanted)
+        return tuple(
+            Act("no_offer", slot, one) for slot, values in wanted.items() for one in values
+        )
 
 
 def names_of(situation: Situation) -> tuple[str, ...]:

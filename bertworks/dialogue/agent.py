@@ -83,6 +83,13 @@ class DialogueAgent:
         else:
             heard, by = tuple(said), "given"
         state = listened(state, heard, self.domain, knowledge)
+        names = {
+            one.act.value: None
+            for one in heard
+            if one.act.slot == self.domain.key and one.act.intent == "inform"
+        }
+        if len(names) > 1 and state.offered:
+            notices.append(f"of {len(names)} names one was taken: {state.offered}")
         situation = Situation(state, knowledge)
         answer: Said | Quote
         if (quote := self._quote(text, state)) is not None:

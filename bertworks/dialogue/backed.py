@@ -57,17 +57,23 @@ def grounded(
         text; one that is part of a longer value of another slot is not said ("north" in "north
         american").
     """
-    values = {one.act.slot: one for one in known if one.act.value not in ("", DONT_CARE)}
+    values = {
+        one.act.slot: one
+        for one in known
+        if one.act.intent == "inform" and one.act.value not in ("", DONT_CARE)
+    }
+    said = {(one.act.slot, one.act.value) for one in values.values()}
     found: list[Heard] = []
     for one in heard:
         slot, value = one.act.slot, one.act.value
-        if not value or value == DONT_CARE or one.act.intent == "deny":
+        plain = not value or value == DONT_CARE or one.act.intent == "deny"
+        if plain or (slot, value) in said:
             found.append(one)
-        elif slot in values:
-            mine = values[slot]
-            keep = knowledge.is_value(slot, value) and not _within(value, mine.act.value)
-            found.append(one if keep else mine)
-        elif not any(_within(value, other.act.value) for other in values.values()):
+        elif any(_within(value, other.act.value) for other in values.values()):
+            continue
+        elif slot in values and not knowledge.is_value(slot, value):
+            found.append(values[slot])
+        else:
             found.append(one)
     heard_slots = {one.act.slot for one in found}
     found += [

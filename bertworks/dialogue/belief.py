@@ -26,12 +26,14 @@ class Belief:
         confirmed: The value that the user said yes to; "" where there is none.
         asked: How often the slot was asked for.
         unwanted: Values that the user has said not to want, and has not asked for since.
+        also: Values that do as well as the most probable one: "north or south".
     """
 
     values: tuple[tuple[str, float], ...] = ()
     confirmed: str = ""
     asked: int = 0
     unwanted: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def value(self) -> str:
@@ -44,23 +46,43 @@ class Belief:
         return self.values[0][1] if self.values else 0.0
 
     @property
+    def wanted(self) -> tuple[str, ...]:
+        """All values of which any will do, the one that counts as said first; none where none does."""
+        return (self.value, *self.also) if self.value else ()
+
+    @property
     def sure(self) -> bool:
         """Whether what counts as said was confirmed."""
         return bool(self.value) and self.value == self.confirmed
 
-    def heard(self, value: str, confidence: float) -> Belief:
-        """After the user said a value, with the understanding so sure of it."""
+    def heard(self, value: str, confidence: float, also: tuple[str, ...] = ()) -> Belief:
+        """After the user said a value, with the understanding so sure of it.
+
+        Args:
+            value: It.
+            confidence: 0 to 1.
+            also: What they said to take as well.
+        """
         kept = {one: share * (1 - confidence) for one, share in self.values}
         kept[value] = kept.get(value, 0.0) + confidence
-        unwanted = tuple(one for one in self.unwanted if one != value)
-        return replace(self, unwanted=unwanted)._of(kept)
+        unwanted = tuple(one for one in self.unwanted if one not in (value, *also))
+        found = replace(self, unwanted=unwanted)._of(kept)
+        top = found.values[0][0] if found.values else ""
+        if top == value:
+            return replace(found, also=also)
+        return found if top == self.value else replace(found, also=())
 
     def denied(self, value: str, confidence: float) -> Belief:
-        """After the user said that it is not this value."""
+        """After the user said that it is not this value; what does as well takes its place."""
         kept = dict(self.values)
         if value in kept:
             kept[value] *= 1 - confidence
-        found = self._of(kept)
+        also = self.also
+        if also and value in self.wanted and confidence >= BELIEVED:
+            first, *others = [one for one in self.wanted if one != value]
+            kept[first] = max(kept.get(first, 0.0), self.probability)
+            also = tuple(others)
+        found = replace(self, also=also)._of(kept)
         return replace(found, confirmed="") if self.confirmed == value else found
 
     def refused(self, value: str, confidence: float) -> Belief:
@@ -81,12 +103,13 @@ class Belief:
         return replace(self, values=values)
 
     def to_json(self) -> dict[str, Any]:
-        """{"values": [[value, probability], ...], "confirmed": "", "asked": 0}; perhaps "unwanted"."""
+        """{"values": [[value, probability], ...], "confirmed": "", "asked": 0}; "unwanted", "also"."""
         return {
             "values": [list(one) for one in self.values],
             "confirmed": self.confirmed,
             "asked": self.asked,
             **({"unwanted": list(self.unwanted)} if self.unwanted else {}),
+            **({"also": list(self.also)} if self.also else {}),
         }
 
     @classmethod
@@ -94,4 +117,5 @@ class Belief:
         """Reads what `to_json` wrote."""
         values = tuple((str(one), float(share)) for one, share in record["values"])
         unwanted = tuple(map(str, record.get("unwanted", ())))
-        return cls(values, str(record["confirmed"]), int(record["asked"]), unwanted)
+        also = tuple(map(str, record.get("also", ())))
+        return cls(values, str(record["confirmed"]), int(record["asked"]), unwanted, also)

@@ -164,7 +164,9 @@ def keywords_of(spec: Dialogue) -> Keywords:
     words = {
         name: [*slot.words, *([slot.label] if slot.label else [])] for name, slot in slots.items()
     }
-    return Keywords(domain_of(spec), words, _other_words(spec), spec.words)
+    own: dict[str, list[str]] = dict(spec.words.items())
+    orders = {name: slot.order for name, slot in spec.ask.items() if slot.order}
+    return Keywords(domain_of(spec), words, _other_words(spec), own, orders)
 
 
 def _phrases(spec: Dialogue) -> Iterator[tuple[str, Sequence[str]]]:
@@ -195,7 +197,14 @@ def understanding_of(spec: Dialogue, agent: TrainedAgent, name: str) -> Learned:
             f"The agent {name} is of task {kind}; what understands turns is of task understanding.",
             "Name another bundle, or none: then lists of words understand.",
         )
-    return Learned(agent, name, domain_of(spec), _other_words(spec), context=agent.task.context)
+    return Learned(
+        agent,
+        name,
+        domain_of(spec),
+        _other_words(spec),
+        context=agent.task.context,
+        keywords=keywords_of(spec),
+    )
 
 
 def speaker_of(spec: Dialogue, folder: Path) -> Speaker:

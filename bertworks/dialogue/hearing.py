@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bertworks.dialogue.acts import DONT_CARE, THIS, USER, Act, Heard
 from bertworks.dialogue.domain import Domain
-from bertworks.dialogue.knowledge import Knowledge, normal
+from bertworks.dialogue.knowledge import Knowledge, normal, words
+from bertworks.dialogue.meaning import DENIES, meaning
 from bertworks.dialogue.state import State
-from bertworks.dialogue.understanding import says_something
-from bertworks.tasks.understanding.frames import Frame, frame_of
+from bertworks.dialogue.understanding import LIKELY, Keywords, says_something
+from bertworks.dialogue.wording import Part, Reading
+from bertworks.tasks.understanding.frames import Frame, Slot, frame_of
 
 if TYPE_CHECKING:
     from bertworks.tasks.forms.form import Row
@@ -78,10 +80,8 @@ class Hearing:
         if frame.intent in _BARE:
             yield Act(frame.intent), frame.score
         for slot in frame.slots:
-            if slot.name in (self._domain.key, *self._domain.informable):
-                intent = DENY if frame.intent == DENY else "inform"
-                value = self._said.get((slot.name, normal(slot.value)), normal(slot.value))
-                yield Act(intent, slot.name, value), slot.score
+            if (act := self._value(frame, slot)) is not None:
+                yield act, slot.score
         for slot in mentioned:
             column = slot.name.removeprefix(MENTION)
             if frame.intent == FREE and column in self._domain.informable:
@@ -93,6 +93,13 @@ class Hearing:
         if frame.intent == DENY and not frame.slots:
             yield Act("negate"), frame.score
 
+    def _value(self, frame: Frame, slot: Slot) -> Act | None:
+        """The act of a slot that is filled; None where the dialogue has no such slot."""
+        if slot.name not in (self._domain.key, *self._domain.informable):
+            return None
+        value = self._said.get((slot.name, normal(slot.value)), normal(slot.value))
+        return Act(DENY if frame.intent == DENY else "inform", slot.name, value)
+
 
 class Learned(Hearing):
     """Understands turns by a trained agent.
@@ -103,6 +110,8 @@ class Learned(Hearing):
         domain: See `Hearing`.
         values: Likewise.
         context: Whether the agent also reads what was said before the turn: the answer to the last one.
+        keywords: Tell how values are meant by the words beside them, see `meaning`, and read what is
+            told to be out of scope; None: a turn's intent says how all its values are meant.
     """
 
     def __init__(
@@ -113,13 +122,80 @@ class Learned(Hearing):
         values: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
         *,
         context: bool = False,
+        keywords: Keywords | None = None,
     ) -> None:
         super().__init__(domain, values)
         self._agent, self.name, self._context = agent, name, context
+        self._keywords = keywords
 
     def understand(self, text: str, state: State, knowledge: Knowledge) -> Sequence[Heard]:
         """See `Understanding.understand`."""
         if not says_something(text):
             return (Heard(Act("unclear")),)
         (answer,) = self._agent.predict([(text, state.answer) if self._context else text])
-        return self.heard(frame_of(answer))
+        frame = frame_of(answer)
+        heard = self.heard(frame)
+        if self._keywords is None:
+            return heard
+        return self._as_worded(heard, frame, text, state, knowledge, self._keywords)
+
+    def _as_worded(
+        self,
+        heard: Sequence[Heard],
+        frame: Frame,
+        text: str,
+        state: State,
+        knowledge: Knowledge,
+        keywords: Keywords,
+    ) -> Sequence[Heard]:
+        """What was heard, each value as the words beside it say.
+
+        One intent is learned a turn, so that "not north, south" would deny both. A turn that is told to
+        be out of scope, and most of whose words are known, is taken as these say.
+        """
+        more = {
+            words(slot.value): Part("value", act.slot, act.value)
+            for slot in frame.slots
+            for act in (self._value(frame, slot),)
+            if act is not None
+        }
+        reading = keywords.wording.read(text, knowledge, more)
+        found = meaning(reading, keywords.wording, state, knowledge)
+        if all(one.act.intent == "unclear" for one in heard):
+            known = keywords.understand(text, state, knowledge)
+            says = any(one.act.slot not in ("", THIS) for one in known)
+            says |= bool(state.offered) and any(one.act.intent == "another" for one in known)
+            return known if says and reading.known else heard
+        heard = [_asked_for(one, reading) for one in heard]
+        sure = {
+            one.act.slot: one.confidence for one in heard if one.act.value not in ("", DONT_CARE)
+        }
+        told = {slot for slot in found.told if slot in sure or self._compares(reading, slot)}
+        if frame.intent == DENY and any(one.name in DENIES for one in reading.parts):
+            told |= {one.slot for one in found.acts} & sure.keys()
+        no = Act("negate")
+        kept = [
+            one
+            for one in heard
+            if not (one.act.value and one.act.slot in told)
+            and not (one.act == no and (found.corrects or told))
+        ]
+        new = [Heard(one, sure.get(one.slot, LIKELY)) for one in found.acts if one.slot in told]
+        denies = found.denies and not any(one.act.intent == "deny" for one in new)
+        first = [one for one in heard if one.act == no and denies and one not in kept]
+        return [*first, *kept, *new] or heard
+
+    def _compares(self, reading: Reading, slot: str) -> bool:
+        """Whether a slot's values are compared by a word that no example of the training has."""
+        return any(one.kind == "value" and one.name == slot and one.degree for one in reading.parts)
+
+
+def _asked_for(heard: Heard, reading: Reading) -> Heard:
+    """A value that is part of the words for its column is a question: "how expensive is it?"."""
+    act, said = heard.act, words(heard.act.value)
+    here = [one for one in reading.parts if one.name == act.slot]
+    if not said or any(one.kind == "value" for one in here):
+        return heard
+    if any(one.kind == "slot" and set(said) < set(one.words) for one in here):
+        return Heard(Act("request", act.slot), heard.confidence)
+    return heard

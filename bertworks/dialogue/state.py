@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -54,6 +54,11 @@ class State:
     def constraints(self) -> dict[str, str]:
         """Slot to the value that counts as said, `DONT_CARE` among them."""
         return {slot: one.value for slot, one in self.beliefs.items() if one.value}
+
+    @cached_property
+    def also(self) -> dict[str, tuple[str, ...]]:
+        """Slot to values that do as well as that of `constraints`."""
+        return {slot: one.wanted[1:] for slot, one in self.beliefs.items() if one.wanted[1:]}
 
     @cached_property
     def unwanted(self) -> dict[str, tuple[str, ...]]:
@@ -131,7 +136,7 @@ def listened(state: State, heard: Sequence[Heard], domain: Domain, knowledge: Kn
     """
     beliefs = dict(state.beliefs)
     turn = _Turn(state, beliefs, state.offered, state.refused, list(state.requested))
-    for one in heard:
+    for one in _together(heard, domain):
         turn.take(one, domain, knowledge)
     offered, gone = turn.offered, ""
     if offered and knowledge.entity(offered) is None:
@@ -146,9 +151,37 @@ def listened(state: State, heard: Sequence[Heard], domain: Domain, knowledge: Kn
         closing=turn.closing,
         heard=tuple(heard),
     )
-    if offered and not knowledge.fits(offered, found.constraints):
+    if offered and not knowledge.fits(offered, found.constraints, found.also):
         offered = ""  # The user wants something else now.
     return replace(found, offered=offered)
+
+
+@dataclass(frozen=True)
+class _Together(Heard):
+    """A value with those of its slot that were said beside it: any of them will do."""
+
+    also: tuple[str, ...] = ()
+
+
+def _together(heard: Sequence[Heard], domain: Domain) -> Iterator[Heard]:
+    """What was heard, with the values of a slot that one turn names in one: "north or south"."""
+    named: dict[str, list[Heard]] = {}
+    for one in heard:
+        act = one.act
+        wish = act.intent == "inform" and act.slot in domain.informable and act.value != DONT_CARE
+        if wish and one.confidence >= BELIEVED:
+            named.setdefault(act.slot, []).append(one)
+    told = set()
+    for one in heard:
+        several = named.get(one.act.slot, [])
+        if one not in several or len(several) == 1:
+            yield one
+        elif one.act.slot not in told:
+            told.add(one.act.slot)
+            first, *others = sorted(several, key=lambda other: -other.confidence)
+            values = dict.fromkeys(normal(other.act.value) for other in others)
+            also = tuple(value for value in values if value != normal(first.act.value))
+            yield _Together(first.act, first.confidence, also)
 
 
 @dataclass
@@ -165,7 +198,10 @@ class _Turn:
     def take(self, heard: Heard, domain: Domain, knowledge: Knowledge) -> None:
         act, sure = heard.act, heard.confidence
         if act.intent == "inform":
-            self._inform(act, sure, domain, knowledge)
+            also = heard.also if isinstance(heard, _Together) else ()
+            self._inform(act, sure, also, domain, knowledge)
+        elif act.intent == "deny" and act.slot == domain.key and sure >= BELIEVED:
+            self._refuse(act.value, knowledge)
         elif act.intent == "deny" and act.slot in domain.informable:
             value = normal(act.value)
             self.beliefs[act.slot] = self.before_or_now(act.slot).refused(value, sure)
@@ -183,7 +219,14 @@ class _Turn:
     def before_or_now(self, slot: str) -> Belief:
         return self.beliefs.get(slot, _NOTHING)
 
-    def _inform(self, act: Act, sure: float, domain: Domain, knowledge: Knowledge) -> None:
+    def _inform(
+        self,
+        act: Act,
+        sure: float,
+        also: tuple[str, ...],
+        domain: Domain,
+        knowledge: Knowledge,
+    ) -> None:
         slot = act.slot if act.slot != THIS else self._last_asked()
         if slot == domain.key:
             entity = knowledge.entity(act.value)
@@ -198,7 +241,7 @@ class _Turn:
                         del self.beliefs[wanted]
         elif slot in domain.informable:
             value = act.value if act.value == DONT_CARE else normal(act.value)
-            self.beliefs[slot] = self.before_or_now(slot).heard(value, sure)
+            self.beliefs[slot] = self.before_or_now(slot).heard(value, sure, also)
 
     def _answer(self, intent: str, sure: float) -> None:
         confirmed = [one for one in self.before.said if one.intent == "confirm"]
@@ -209,6 +252,14 @@ class _Turn:
         offers = any(one.intent == "offer" for one in self.before.said)
         if intent == "negate" and offers and not confirmed and sure >= BELIEVED:
             self._turn_down()
+
+    def _refuse(self, key: str, knowledge: Knowledge) -> None:
+        """Takes an entity out that the user names and does not want."""
+        entity = knowledge.entity(key)
+        if entity is not None:
+            name = entity[knowledge.domain.key]
+            self.refused = (*dict.fromkeys([*self.refused, name]),)
+            self.offered = "" if self.offered == name else self.offered
 
     def _turn_down(self) -> None:
         if self.offered:

@@ -106,7 +106,7 @@ class Trace:
         for slot, belief in self.state.beliefs.items():
             if belief.value:
                 sure = "confirmed" if belief.sure else f"{belief.probability:.2f}"
-                wants.append(f"{slot}={belief.value} ({sure})")
+                wants.append(f"{slot}={' or '.join(belief.wanted)} ({sure})")
         more = [f"offered {self.state.offered}"] if self.state.offered else []
         more += [f"asked for {', '.join(self.state.requested)}"] if self.state.requested else []
         more += [f"turned down {', '.join(self.state.refused)}"] if self.state.refused else []

@@ -7,13 +7,15 @@ trained understanding is named, and says so in every trace.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bertworks.dialogue.acts import DONT_CARE, THIS, Act, Heard
 from bertworks.dialogue.domain import Domain
-from bertworks.dialogue.knowledge import Knowledge, normal, words
+from bertworks.dialogue.knowledge import Knowledge
+from bertworks.dialogue.meaning import DENIES, meaning
 from bertworks.dialogue.state import State
+from bertworks.dialogue.wording import Part, Wording
 
 LONGEST = 2_000
 """Characters of a turn that are read; what is beyond is left out, and the trace says so."""
@@ -52,24 +54,8 @@ class Understanding(Protocol):
         ...
 
 
-ENGLISH: Mapping[str, tuple[str, ...]] = {
-    "affirm": ("yes", "yeah", "yep", "right", "correct", "sure", "ok", "okay", "exactly"),
-    "negate": ("no", "nope", "wrong", "not that"),
-    "another": (
-        "another", "another one", "anything else", "something else", "any others",
-        "what else", "other options", "different one",
-    ),
-    "greet": ("hello", "hi", "hey", "good morning", "good evening"),
-    "bye": ("bye", "goodbye", "thank you", "thanks", "that is all", "that's all", "cheers"),
-    "dontcare": (
-        "any", "anything", "anywhere", "do not care", "don't care", "doesn't matter",
-        "does not matter", "don't mind", "do not mind", "no preference", "whatever",
-    ),
-    "not": ("not", "no", "other than", "anything but", "except"),
-}  # fmt: skip
-"""What says an intent in English. `dontcare` and `not` go with the words beside them."""
-
-_SURE, _LIKELY = 0.95, 0.8
+SURE, LIKELY = 0.95, 0.8
+"""Confidence of what lists of words found: of a value, and of anything else."""
 
 
 class Keywords:
@@ -79,7 +65,11 @@ class Keywords:
         domain: The dialogue's slots.
         slots: Slot to words that ask for it, or say which slot a "don't care" is of: "phone number".
         values: Slot to value to other words for it: {"area": {"centre": ["center", "downtown"]}}.
-        intents: See `ENGLISH`, which it replaces key by key.
+        own: Replaces lists of `wording.INTENTS` and `wording.CUES` key by key.
+        orders: Informable slot to its values from the least to the most.
+
+    Attributes:
+        wording: All its phrases.
     """
 
     name = "keywords"
@@ -89,101 +79,63 @@ class Keywords:
         domain: Domain,
         slots: Mapping[str, Sequence[str]] | None = None,
         values: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
-        intents: Mapping[str, Sequence[str]] | None = None,
+        own: Mapping[str, Sequence[str]] | None = None,
+        orders: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._domain = domain
-        self._lists: dict[tuple[str, ...], tuple[str, str, str]] = {}
-        for intent, phrases in {**ENGLISH, **(intents or {})}.items():
-            for phrase in phrases:
-                self._lists[words(phrase)] = ("intent", intent, "")
-        for slot in domain.columns:
-            for phrase in (slot, *(slots or {}).get(slot, ())):
-                self._lists[words(phrase)] = ("slot", slot, "")
-        for slot, others in (values or {}).items():
-            for value, phrases in others.items():
-                for phrase in phrases:
-                    self._lists[words(phrase)] = ("value", slot, normal(value))
-        self._of: tuple[str, dict[tuple[str, ...], tuple[str, str, str]], int] = ("", {}, 0)
+        self.wording = Wording(domain, slots, values, own, orders)
 
     def understand(self, text: str, state: State, knowledge: Knowledge) -> Sequence[Heard]:
         """See `Understanding.understand`."""
         if (answer := _answered(text, state, knowledge)) is not None:
-            return (Heard(answer, _SURE),)
-        found = list(self._parts(text, knowledge))
-        acts: list[Act] = []
-        negated, free, slots = False, False, []
-        any_of = self._any_of(found)
-        for kind, name, value in found:
-            if kind == "value":
-                acts.append(Act("deny" if negated else "inform", name, value))
-                negated = False
-            elif kind == "slot":
-                slots.append(name)
-            elif name == "dontcare":
-                free = True
-            elif name == "not":
-                negated = True
-            else:
-                acts.append(Act(name))
+            return (Heard(answer, SURE),)
+        reading = self.wording.read(text, knowledge)
+        found = meaning(reading, self.wording, state, knowledge)
+        acts = list(found.acts)
         asks = [one.slot for one in state.said if one.intent in ("ask", "confirm")]
-        if negated and not any(one.intent == "deny" for one in acts):
-            acts.append(Act("negate"))
-        if free:
-            acts += [Act("inform", slot, DONT_CARE) for slot in any_of or ([THIS] if asks else [])]
+        if found.denies and not any(one.intent == "deny" for one in acts):
+            acts.insert(0, Act("negate"))
+        if anything := _anything(reading.parts):
+            free = self._any_of(reading.parts, anything) or ([THIS] if asks else [])
+            acts += [Act("inform", slot, DONT_CARE) for slot in free]
         said = {one.slot for one in acts}
         acts += [
-            Act("request", slot)
-            for slot in slots
-            if slot in self._domain.told and slot not in said and slot not in asks
+            Act("request", part.name)
+            for part in reading.parts
+            if part.kind == "slot"
+            and part.name in self._domain.told
+            and part.name not in said
+            and part.name not in asks
         ]
         acts = _settled(acts)
         if not acts:
             return (Heard(Act("unclear"), 1.0),)
         return tuple(
-            Heard(one, _SURE if one.value and one.value != DONT_CARE else _LIKELY)
+            Heard(one, SURE if one.value and one.value != DONT_CARE else LIKELY)
             for one in dict.fromkeys(acts)
         )
 
-    def _any_of(self, found: Sequence[tuple[str, str, str]]) -> list[str]:
+    def _any_of(self, parts: Sequence[Part], anything: Sequence[int]) -> list[str]:
         """The slots that a "don't care" goes with: those behind it, else those before it."""
         kept: list[str] = []
-        for place, (_, name, _) in enumerate(found):
-            if name != "dontcare":
-                continue
-            behind = list(itertools.takewhile(self._is_slot, found[place + 1 :]))
-            before = list(itertools.takewhile(self._is_slot, reversed(found[:place])))
-            kept += [slot for _, slot, _ in behind or before]
+        for place in anything:
+            behind = list(itertools.takewhile(self._is_slot, parts[place + 1 :]))
+            before = list(itertools.takewhile(self._is_slot, reversed(parts[:place])))
+            kept += [one.name for one in behind or before]
         return list(dict.fromkeys(kept))
 
-    def _is_slot(self, part: tuple[str, str, str]) -> bool:
-        return part[0] == "slot" and part[1] in self._domain.informable
+    def _is_slot(self, part: Part) -> bool:
+        return part.kind == "slot" and part.name in self._domain.informable
 
-    def _parts(self, text: str, knowledge: Knowledge) -> Iterator[tuple[str, str, str]]:
-        """What is recognized, from left to right, each word once and in the longest phrase."""
-        if self._of[0] != knowledge.digest:
-            self._of = self._with_values(knowledge)
-        _, known, longest = self._of
-        said = words(text)
-        place = 0
-        while place < len(said):
-            for length in range(min(longest, len(said) - place), 0, -1):
-                if (part := known.get(said[place : place + length])) is not None:
-                    yield part
-                    place += length
-                    break
-            else:
-                place += 1
 
-    def _with_values(
-        self, knowledge: Knowledge
-    ) -> tuple[str, dict[tuple[str, ...], tuple[str, str, str]], int]:
-        known: dict[tuple[str, ...], tuple[str, str, str]] = {}
-        for slot in (self._domain.key, *self._domain.informable):
-            for value in knowledge.values(slot):
-                if parts := words(value):
-                    known[parts] = ("value", slot, normal(value))
-        known |= self._lists  # A restaurant called "any" is found by no list.
-        return knowledge.digest, known, max(map(len, known))
+def _anything(parts: Sequence[Part]) -> list[int]:
+    """Places of what says that anything will do: "any", but not in "I don't want any"."""
+    return [
+        place
+        for place, part in enumerate(parts)
+        if (part.kind, part.name) == ("intent", "dontcare")
+        and not (place and parts[place - 1].name in DENIES and parts[place - 1].end == part.start)
+    ]
 
 
 def _answered(text: str, state: State, knowledge: Knowledge) -> Act | None:

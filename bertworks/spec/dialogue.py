@@ -19,6 +19,12 @@ Condition = Literal[
 Deed = Literal["ask", "confirm", "offer", "answer", "no_offer", "again", "bye"]
 ListenedFor = Literal["affirm", "negate", "another", "greet", "bye", "dontcare", "not"]
 
+Word = Literal[
+    "affirm", "negate", "another", "greet", "bye", "dontcare",
+    "not", "without", "nothing", "is_not", "less", "more", "least", "most",
+    "correct", "or", "and", "but", "about", "plain", "filler",
+]  # fmt: skip
+
 
 class KnowledgeFile(Section):
     """Where the knowledge base is: a CSV file, JSON (a list of objects) or SQLite."""
@@ -54,6 +60,21 @@ class DialogueSlot(Section):
     values: dict[str, list[str]] = Field(
         {}, description="Value to other words for it: {centre: [center, downtown]}."
     )
+    order: list[str] = Field(
+        [],
+        description="The values from the least to the most, where they have an order: then `cheaper` "
+        "and `less expensive` are understood. Numbers have one by themselves.",
+    )
+
+    @field_validator("order")
+    @classmethod
+    def _order_is_one(cls, value: list[str]) -> list[str]:
+        small = [" ".join(one.casefold().split()) for one in value]
+        if len(value) == 1 or len(set(small)) < len(small):
+            raise ValueError(
+                f"takes two values or more, each once, from the least to the most. Received: {value}"
+            )
+        return value
 
 
 class PolicyRule(Section):
@@ -211,10 +232,10 @@ class Dialogue(Section):
     tell: dict[str, DialogueSlot] = Field(
         {}, description="Columns that the user may ask for beside them."
     )
-    words: dict[str, list[str]] = Field(
+    words: dict[Word, list[str]] = Field(
         {},
-        description="For an understanding without training: what says affirm, negate, another, greet, "
-        "bye, dontcare, not; English by default.",
+        description="What says an intent, or how the value beside it is meant (not, less, or, about …); "
+        "English by default, list by list.",
     )
     answers: dict[str, str | list[str]] = Field(
         {},
@@ -252,6 +273,10 @@ class Dialogue(Section):
             raise ValueError(
                 "a column is `key`, in `ask` or in `tell`, once. "
                 f"Received more than once: {', '.join(both)}"
+            )
+        if ordered := [name for name, slot in self.tell.items() if slot.order]:
+            raise ValueError(
+                f"`order` is for a column in `ask`, by which users choose. Received: tell.{ordered[0]}"
             )
         return self
 

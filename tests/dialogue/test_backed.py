@@ -78,6 +78,7 @@ def test_what_is_out_of_scope_stays_so_unless_it_is_of_the_knowledge_base() -> N
     assert outside("is there a lift") == ["unclear()"]
     assert outside("thanks for the fish") == outside("whatever you say") == ["unclear()"]
     assert outside("nothing north american?") == ["inform(food=north american)"]
+    assert outside("nothing north american") == ["deny(food=north american)"]
     assert outside("in which area then") == [
         "unclear()"
     ]  # an answer to what was asked, not a question

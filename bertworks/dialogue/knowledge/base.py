@@ -22,6 +22,11 @@ _CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(  # a Chinese character is a word, and so are "c++", "c#", "$$" and "5*"
     rf"[{_CHINESE}]|(?:(?![{_CHINESE}])[\w\u0300-\u036f\u0900-\u0963])+[+#*]*|[$€£¥*]+"
 )
+_SIGNS = {
+    "?": re.compile("[?？؟]"),
+    ".": re.compile(r"[.;:!…。；：！।]|\s[-–—]+\s"),
+    ",": re.compile("[,，、،]"),
+}
 
 
 @lru_cache(maxsize=100_000)
@@ -34,6 +39,25 @@ def normal(value: str) -> str:
 def words(text: str) -> tuple[str, ...]:
     """The words of a text, small."""
     return tuple(_WORD.findall(normal(text)))
+
+
+def clauses(text: str) -> tuple[tuple[str, ...], dict[int, str]]:
+    """The words of a text, and where a sign parts them.
+
+    Returns:
+        Its `words`; and place to sign: "," where a comma stands before the word there, "?" and "." where
+        a stronger sign does. The place behind the last word may have one, too.
+    """
+    found = [*_WORD.finditer(whole := normal(text))]
+    starts = [one.start() for one in found[1:]] + [len(whole)]
+    signs = {}
+    for place, (before, start) in enumerate(zip(found, starts, strict=bool(found)), 1):
+        between = whole[before.end() : start]
+        for sign, pattern in _SIGNS.items():
+            if pattern.search(between):
+                signs[place] = sign
+                break
+    return tuple(one.group() for one in found), signs
 
 
 @dataclass(frozen=True)
@@ -164,11 +188,14 @@ class Knowledge:
             return normal(value) in self._by_key
         return any(normal(value) == normal(one) for one in self.values(column))
 
-    def matching(self, constraints: Mapping[str, str]) -> int:
+    def matching(
+        self, constraints: Mapping[str, str], also: Mapping[str, Sequence[str]] | None = None
+    ) -> int:
         """A bit for each entity that meets all constraints.
 
         Args:
             constraints: Slot to value; `DONT_CARE` and the key's column may be among them.
+            also: Informable slot to values that do as well as that of `constraints`.
         """
         found = self._all
         for slot, value in constraints.items():
@@ -178,7 +205,7 @@ class Knowledge:
                 place = self._by_key.get(normal(value))
                 found &= 0 if place is None else 1 << place
             else:
-                found &= self._index[slot].get(normal(value), 0)
+                found &= self.having({slot: (value, *(also or {}).get(slot, ()))})
         return found
 
     def having(self, values: Mapping[str, Sequence[str]]) -> int:
@@ -194,9 +221,14 @@ class Knowledge:
         places = (self._by_key.get(normal(key)) for key in keys)
         return sum(1 << place for place in set(places) if place is not None)
 
-    def fits(self, key: str, constraints: Mapping[str, str]) -> bool:
-        """Whether an entity is there and meets all constraints."""
-        return bool(self.bits([key]) & self.matching(constraints))
+    def fits(
+        self,
+        key: str,
+        constraints: Mapping[str, str],
+        also: Mapping[str, Sequence[str]] | None = None,
+    ) -> bool:
+        """Whether an entity is there and meets all constraints; see `matching`."""
+        return bool(self.bits([key]) & self.matching(constraints, also))
 
     def of(self, bits: int) -> Iterator[Entity]:
         """The entities of a query, in the order of the file."""
