@@ -164,9 +164,8 @@ def keywords_of(spec: Dialogue) -> Keywords:
     words = {
         name: [*slot.words, *([slot.label] if slot.label else [])] for name, slot in slots.items()
     }
-    own: dict[str, list[str]] = dict(spec.words.items())
     orders = {name: slot.order for name, slot in spec.ask.items() if slot.order}
-    return Keywords(domain_of(spec), words, _other_words(spec), own, orders)
+    return Keywords(domain_of(spec), words, _other_words(spec), spec.words, orders)
 
 
 def _phrases(spec: Dialogue) -> Iterator[tuple[str, Sequence[str]]]:

@@ -17,9 +17,7 @@ Condition = Literal[
     "offered", "open_slots", "anything_goes",
 ]  # fmt: skip
 Deed = Literal["ask", "confirm", "offer", "answer", "no_offer", "again", "bye"]
-ListenedFor = Literal["affirm", "negate", "another", "greet", "bye", "dontcare", "not"]
-
-Word = Literal[
+ListenedFor = Literal[
     "affirm", "negate", "another", "greet", "bye", "dontcare",
     "not", "without", "nothing", "is_not", "less", "more", "least", "most",
     "correct", "or", "and", "but", "about", "plain", "filler",
@@ -232,7 +230,7 @@ class Dialogue(Section):
     tell: dict[str, DialogueSlot] = Field(
         {}, description="Columns that the user may ask for beside them."
     )
-    words: dict[Word, list[str]] = Field(
+    words: dict[str, list[str]] = Field(
         {},
         description="What says an intent, or how the value beside it is meant (not, less, or, about …); "
         "English by default, list by list.",

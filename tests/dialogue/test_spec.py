@@ -15,7 +15,7 @@ from bertworks.dialogue.policies import Rules
 from bertworks.dialogue.policies.rules import CONDITIONS, DEEDS
 from bertworks.dialogue.simulation.goals import Habits
 from bertworks.dialogue.state import State
-from bertworks.dialogue.understanding import ENGLISH
+from bertworks.dialogue.wording import CUES, INTENTS
 from bertworks.errors import ArtifactError, BertworksError, SourceError, SpecError
 from bertworks.spec.dialogue import (
     Condition,
@@ -86,7 +86,7 @@ def test_the_words_of_a_spec_are_those_of_the_code() -> None:
     assert set(get_args(Condition)) == set(CONDITIONS)
     kinds = {one.partition(":")[0] for one in names(DOMAIN)}
     assert set(get_args(Deed)) == kinds == set(DEEDS)
-    assert set(get_args(ListenedFor)) == set(ENGLISH)
+    assert set(get_args(ListenedFor)) == {*INTENTS, *CUES}
     assert Users().model_dump() == {name: getattr(Habits(), name) for name in Users.model_fields}
 
 
