@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from bertworks.dialogue.turns import Turns
 from bertworks.errors import DataError
+from bertworks.evaluation.bootstrap import Estimate, estimate
 
 Floats = NDArray[np.float64]
 Shares = Callable[[NDArray[np.float32], NDArray[np.bool_]], Floats]
@@ -136,20 +137,32 @@ def judge(turns: Turns, shares: Shares, *, seed: int = 0, resamples: int = 1000)
         values[inside] = model(turns.features[inside])
     grid = _Grid.of(turns, wanted, values, starts, of_turn)
     logged = np.add.reduceat(turns.reward, starts)
-    every = np.ones(count)
-    draws = random.multinomial(count, every / count, size=resamples).astype(float)
-    drawn = np.array([grid.estimate(weights) for weights in draws])
-    drawn_logged = draws @ logged / count
-    value, unseen = grid.estimate(every), grid.unseen()
-    wider = np.array([-1.0, 1.0]) * unseen * grid.spread()
-    low, high = np.quantile(drawn, [0.025, 0.975]) + wider
-    gains = np.quantile(drawn - drawn_logged, [0.025, 0.975]) + wider
-    logged_low, logged_high = np.quantile(drawn_logged, [0.025, 0.975])
+
+    def rewards(weights: Floats) -> dict[str, Floats]:
+        value = np.array([grid.estimate(counts) for counts in weights])
+        before = weights @ logged / count
+        return {"value": value, "logged": before, "gain": value - before}
+
+    found = estimate(rewards, count, resamples, seed)
+    unseen = grid.unseen()
+    wider = unseen * grid.spread()
+    value, gain = _wider(found["value"], wider), _wider(found["gain"], wider)
+    before = _wider(found["logged"], 0.0)
     return Judged(
-        value, float(low), float(high), float(logged.mean()), float(logged_low),
-        float(logged_high), value - float(logged.mean()), float(gains[0]), float(gains[1]),
-        float(grid.state_value[:, 0].mean()), unseen, count, grid.effective(),
-    )  # fmt: skip
+        *value,
+        *before,
+        *gain,
+        float(grid.state_value[:, 0].mean()),
+        unseen,
+        count,
+        grid.effective(),
+    )
+
+
+def _wider(found: Estimate, by: float) -> tuple[float, float, float]:
+    """A value and the ends of its interval, which is wider by so much on both sides."""
+    assert found.low is not None and found.high is not None
+    return found.value, found.low - by, found.high + by
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bertworks.contracts.dialogue import JUDGEMENT, Judgement, Offline, WithUsers
 from bertworks.contracts.metrics import METRICS, Metric
@@ -22,6 +21,7 @@ from bertworks.dialogue.simulation.episode import Episode
 from bertworks.dialogue.simulation.errors import Errors
 from bertworks.dialogue.simulation.measuring import Ended, each, summed
 from bertworks.errors import DataError
+from bertworks.evaluation.bootstrap import estimate
 from bertworks.notices import Notice
 from bertworks.pages.dialogue import judgement_page
 from bertworks.progress import Stage, stage
@@ -124,8 +124,13 @@ def _with_users(
             theirs = list(each(rules, *given))
             gains.append([a.reward - b.reward for a, b in zip(own, theirs, strict=True)])
             users.append(_beside(name, errors, own, theirs))
-    gain, low, high = _interval(np.array(gains), asked.seed)
-    return Judgement(False, asked.dialogues, users, gain, low, high, count, wrong)
+    # The users of a rate are drawn apart from those of the others: one row is one of each rate.
+    mean = np.array(gains).mean(axis=0)
+    gain = estimate(
+        lambda weights: {"gain": weights @ mean / len(mean)}, len(mean), RESAMPLES, asked.seed
+    )["gain"]
+    assert gain.low is not None and gain.high is not None
+    return Judgement(False, asked.dialogues, users, gain.value, gain.low, gain.high, count, wrong)
 
 
 def _counted(dialogues: Iterator[Ended], work: Stage) -> Iterator[Ended]:
@@ -140,16 +145,6 @@ def _beside(name: str, errors: Errors, own: Sequence[Ended], rules: Sequence[End
         name, errors.rate, mine.success, mine.turns, mine.reward, theirs.success, theirs.turns,
         theirs.reward, mine.endings,
     )  # fmt: skip
-
-
-def _interval(gains: NDArray[np.float64], seed: int) -> tuple[float, float, float]:
-    """The mean of (rates, dialogues), and its 95 % interval by resampling the dialogues of each rate."""
-    random = np.random.default_rng(seed)
-    rates, count = gains.shape
-    places = random.integers(count, size=(RESAMPLES, rates, count))
-    drawn = gains[np.arange(rates)[None, :, None], places].mean(axis=(1, 2))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(gains.mean()), float(low), float(high)
 
 
 def _offline(
