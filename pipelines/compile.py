@@ -19,6 +19,8 @@ from pipelines.dag import Dag, steps_at_work
 from pipelines.dialogue import DialogueDag
 from pipelines.site import InDialogue, Kubeflow
 
+_PATHS = (("dialogue", "learn"), ("dialogue", "policy"))
+"""Where a dialogue's spec names files that are fetched from nowhere."""
 CARRIED_BYTES = 16_384
 """A setting file up to this size goes to the pods inside the spec; four times so much is no argument
 of a process that Linux would refuse."""
@@ -87,17 +89,17 @@ def dialogue_of(loaded: DialogueFile, store: str | None = None) -> DialogueDag:
     from bertworks.data.sources.fingerprints import UNSEEN, of_file
     from pipelines.resources import places
 
-    files, kept = loaded.spec.files, loaded.spec.judge.sessions
-    for key, file in (files | ({("judge", "sessions"): kept} if kept else {})).items():
-        _check_seen(loaded, key, file, file)
-    base = loaded.spec.dialogue.knowledge
-    prints = {"knowledge": UNSEEN}
-    if parse(base.uri).kind == "local":
-        _check_seen(loaded, ("dialogue", "knowledge", "uri"), parse(base.uri).outer, base.uri)
-    else:
-        prints["knowledge"] = of_file(
-            base.uri, base.sha256, loaded.folder, "dialogue.knowledge.uri"
-        )
+    prints = {}
+    for one in loaded.spec.files:
+        where = parse(one.uri)
+        here = where.kind == "local" or not one.fetched
+        if here:
+            _check_seen(loaded, one.key, where.outer if one.fetched else one.uri, one.uri)
+        if not one.grows:
+            hidden = here and one.sha256 is None
+            asked = (one.uri, one.sha256, loaded.folder)
+            known = UNSEEN if hidden else of_file(*asked, ".".join(one.key))
+            prints[one.place] = known
     site = Kubeflow(store or places(loaded.spec.resources).store, prints)
     agents = {
         name: dag_of(one, store=site.store, site=InDialogue) for name, one in loaded.agents.items()
@@ -226,7 +228,7 @@ def _fix(loaded: SpecFile | DialogueFile, key: tuple[str | int, ...] = ("data",)
         "Write `baseline: none`"
         if key[0] == "validate"
         else "Leave it out"
-        if key[0] == "judge"
+        if key[0] == "judge" or key[:2] in _PATHS
         else "Put it into a bucket (s3://, gs://, https://) or a package (pypi://, npm://, hf://)"
     )
     volume = loaded.spec.resources.volume

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from bertworks.data.sources.fingerprints import UNSEEN
 from bertworks.spec.dialogue import DialogueSpec
 from pipelines.box import Box, Kind, Output, within
 from pipelines.boxes import TABLE as OF_AGENT
@@ -129,8 +130,8 @@ TABLE = (
         name="prepare-dialogue",
         runs="prepare_dialogue",
         section=_prepare,
-        # Known by the fingerprint of its knowledge base, unless only the pod can read that.
-        cached=lambda dag: dag.site.foreseen or dag.spec.dialogue.knowledge.sha256 is not None,
+        # Known by the fingerprints of its files, unless only the pod can read one of them.
+        cached=lambda dag: UNSEEN not in dag.site.fingerprints.values(),
         requests=("250m", "512Mi"),
     ),
     Box(

@@ -40,11 +40,11 @@ def dag_here(loaded: SpecFile | DialogueFile, kind: Kind, store: str, baseline: 
             from bertworks.dialogue.learner import learner
 
             learner()  # before hours of training, not after
-        knowledge = spec.dialogue.knowledge
-        where = "dialogue.knowledge.uri"
-        prints = {"knowledge": of_file(knowledge.uri, knowledge.sha256, loaded.folder, where)}
-        for key, file in spec.files.items():
-            prints[key[-1]] = of_file(file, None, loaded.folder, ".".join(key))
+        prints = {
+            one.place: of_file(one.uri, one.sha256, loaded.folder, ".".join(one.key))
+            for one in spec.files
+            if not one.grows
+        }
         site = Laptop(store, prints, str(loaded.folder))
         agents = {
             name: _agent_here(one, "agent", store, baseline) for name, one in loaded.agents.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -343,6 +343,26 @@ class DialogueGates(Section):
     )
 
 
+class NamedFile(NamedTuple):
+    """A file that a dialogue's spec names.
+
+    Attributes:
+        place: What its fingerprint is called.
+        key: Where the spec names it.
+        uri: As it stands there.
+        sha256: As it stands there; None: not pinned.
+        fetched: Whether it may lie in a bucket or a package; else it is a path.
+        grows: Whether it changes while a dialogue serves: what reads it is never cached.
+    """
+
+    place: str
+    key: tuple[str, ...]
+    uri: str
+    sha256: str | None = None
+    fetched: bool = False
+    grows: bool = False
+
+
 class DialogueSpec(Section):
     """A spec of a dialogue: its name, the agents that it is made with, and the section above."""
 
@@ -362,12 +382,19 @@ class DialogueSpec(Section):
     track: Track = Field(default_factory=Track)
 
     @property
-    def files(self) -> dict[tuple[str, ...], str]:
-        """Files beside the spec that its steps read, by their key; the knowledge base apart."""
-        learn, policy = self.dialogue.learn, self.dialogue.policy
-        named = {
-            ("dialogue", "learn", "start"): learn.start,
-            ("dialogue", "learn", "measured"): learn.measured,
-            ("dialogue", "policy", "graph"): None if learn.enabled else policy.graph,
-        }
-        return {key: file for key, file in named.items() if file not in (None, "rules", "nothing")}
+    def files(self) -> list[NamedFile]:
+        """Every file that the spec names and its steps read, its agents' sources apart."""
+        learn, policy, base = self.dialogue.learn, self.dialogue.policy, self.dialogue.knowledge
+        found = [
+            NamedFile("knowledge", ("dialogue", "knowledge", "uri"), base.uri, base.sha256, True)
+        ]
+        if learn.start not in ("rules", "nothing"):
+            found.append(NamedFile("start", ("dialogue", "learn", "start"), learn.start))
+        if learn.measured is not None:
+            found.append(NamedFile("measured", ("dialogue", "learn", "measured"), learn.measured))
+        if policy.graph is not None and not learn.enabled:
+            found.append(NamedFile("graph", ("dialogue", "policy", "graph"), policy.graph))
+        if self.judge.sessions is not None:
+            key = ("judge", "sessions")
+            found.append(NamedFile("sessions", key, self.judge.sessions, grows=True))
+        return found

@@ -353,6 +353,71 @@ def test_files_that_pods_do_not_see_are_refused_when_it_is_compiled(spec: Path) 
     assert task and "prepare-dialogue" in task[1]  # by rules: nothing is learned in between
 
 
+NAMED = """\
+agents: {}
+resources: {volume: {claim: shared, mount: /data}}
+judge: {sessions: /data/sessions.db}
+"""
+
+
+def test_each_file_that_a_spec_names_is_known_by_what_is_in_it(spec: Path) -> None:
+    """One list: what is fingerprinted here is what pods must see there."""
+    from pipelines.planned import dag_here
+
+    for name in ("turns.npz", "errors.json"):
+        (spec.parent / name).write_text(name)
+    learn = "  learn: {enabled: false, start: turns.npz, measured: errors.json}\n"
+    spec.write_text(SPEC + learn + NAMED)
+
+    def prints(*settings: str) -> dict[str, str]:
+        loaded = load_any(spec, settings)
+        here = dag_here(loaded, "agent", str(spec.parent), lambda name, prints: "none")
+        return dict(here.site.fingerprints)
+
+    found = prints()
+    assert sorted(found) == ["knowledge", "measured", "start"]
+    (spec.parent / "turns.npz").write_text("others")
+    assert {name for name, one in prints().items() if one != found[name]} == {"start"}
+
+    places = {
+        "dialogue.knowledge.uri": "restaurants.csv", "dialogue.learn.start": "turns.npz",
+        "dialogue.learn.measured": "errors.json",
+    }  # fmt: skip
+    seen = {key: f"{key}=/data/{name}" for key, name in places.items()}
+
+    def there(*settings: str) -> DialogueDag:
+        loaded = load_any(spec, [*seen.values(), *settings])
+        assert isinstance(loaded, DialogueFile)
+        return dialogue_of(loaded)
+
+    for key, name in places.items():
+        with pytest.raises(SpecError, match=f"`{key}`.*{name}"):
+            there(f"{key}={name}")
+    # What only pods can read is not taken from a cache, be the knowledge base pinned or not.
+    pinned = f"dialogue.knowledge.sha256={'0' * 64}"
+    (prepare_box,) = [one for one in there().boxes if one.name == "prepare-dialogue"]
+    assert not prepare_box.cached(there(pinned))
+    assert prepare_box.cached(
+        there(pinned, "dialogue.learn.start=rules", "dialogue.learn.measured=null")
+    )
+
+
+def test_files_that_are_paths_are_left_out_where_pods_do_not_see_them(spec: Path) -> None:
+    """No bucket is advised for what is fetched from none."""
+    seen = "dialogue.knowledge.uri=pypi://town==1/restaurants.csv"
+
+    def attempt(start: str = "dialogue.learn.start=s3://a/turns.npz") -> list[str]:
+        loaded = load_any(spec, [seen, start])
+        assert isinstance(loaded, DialogueFile)
+        return [box.name for box in dialogue_of(loaded).boxes]
+
+    def without(fix: str) -> tuple[str, ...]:
+        assert "bucket" not in fix
+        return ("dialogue.learn.start=rules",)
+
+    assert taken("pipelines/compile.py", "Leave it out", attempt, without)
+
+
 def test_other_commands_say_what_a_dialogues_spec_is_for(spec: Path) -> None:
     root = ("--root", str(spec.parent / "root"))
 
