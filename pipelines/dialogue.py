@@ -154,6 +154,7 @@ TABLE = (
         takes={"dialogue": HEARD},
         there=lambda dag: dag.spec.dialogue.learn.enabled,
         requests=("1", "2Gi"),
+        trains=True,
         image="dialogue_image",
         seconds=10.0,
         varies=True,

@@ -77,6 +77,7 @@ class Checkpoints:
         self._failure: OSError | None = None
         self._lock: FileLock | None = None
         self._copies = contextlib.ExitStack()
+        self._followed = (0, 0)  # inode and time of the file
 
     @classmethod
     def for_run(cls, section: Mapping[str, Any], inputs: Mapping[str, str]) -> Checkpoints | None:
@@ -244,10 +245,35 @@ class Checkpoints:
         except OSError as error:
             self._failure = error
             return
+        self._push(self.folder)
+
+    def follow(self) -> None:
+        """Takes to the bucket what another process has saved in the folder since the last time.
+
+        That process has no driver for the bucket; it goes on writing meanwhile. What is taken is one
+        checkpoint and the best weights that it names: links to files that are replaced, never changed.
+        """
+        latest = self.folder / LATEST
+        if self.bucket is None or not latest.is_file():
+            return
+        state = latest.stat()
+        if (state.st_ino, state.st_mtime_ns) == self._followed:
+            return
+        with temporary.scratch() as place:
+            try:
+                for file in (latest, *self.folder.glob("best-*.safetensors")):
+                    os.link(file, place / file.name)
+            except FileNotFoundError:
+                return  # It is at the next one.
+            if (place / LATEST).stat().st_ino == state.st_ino == latest.stat().st_ino:
+                self._push(place)
+                self._followed = (state.st_ino, state.st_mtime_ns)
+
+    def _push(self, folder: Path) -> None:
         if self.bucket is None:
             return
         try:
-            self.bucket.push(self.folder)
+            self.bucket.push(folder)
         except Exception as error:  # a network that is down must not cost the training
             print(
                 f"note: a checkpoint did not reach {self.bucket.uri}, the next one is tried again: "

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -68,6 +69,41 @@ def test_what_is_replaced_is_removed_and_what_stays_is_not_sent_again(bucket):
     assert len(objects(bucket)) == 3  # the pointer, the plan and the last checkpoint
     with run() as again:
         assert again.load()[0]["step"] == 3
+
+
+def test_what_another_process_saves_in_the_folder_is_taken_along(bucket):
+    """It has no driver for the bucket, and goes on writing while its last checkpoint is taken."""
+    with run() as found:
+        found.follow()  # nothing is there yet
+        other = Checkpoints(found.folder)
+        done = threading.Event()
+
+        def save():
+            for step in range(1, 301):
+                name = f"best-{step}.safetensors"
+                other.save_best(name, {"w": np.full(3, step)})
+                other.save({"step": step, "best_file": name}, {"m": np.full(500, step)})
+            other.flush()
+            done.set()
+
+        writer = threading.Thread(target=save)
+        writer.start()
+        seen = set()
+        while not done.is_set():
+            found.follow()
+            with run() as elsewhere:
+                if (loaded := elsewhere.load()) is not None:
+                    state, arrays, best = loaded
+                    assert {state["step"]} == set(arrays["m"]) == set(best["w"])
+                    seen.add(state["step"])
+        writer.join()
+        found.follow()
+        with run() as elsewhere:
+            assert elsewhere.load()[0]["step"] == 300
+        assert len(seen) > 3
+        assert len(objects(bucket)) == 3  # the pointer, the checkpoint and its best weights
+        found.remove()
+    assert not objects(bucket)
 
 
 @pytest.mark.parametrize(

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sb3_contrib import MaskablePPO
 
 from bertworks.dialogue.learning.environment import SCALE
+from bertworks.dialogue.learning.standing import Cloned, Work
 from bertworks.dialogue.turns import Turns
 
 _MOST = 3.0
 """Standard deviations that count: a single dialogue is not followed alone."""
 
 
-@dataclass(frozen=True)
-class Cloned:
-    """How well a policy does what was done.
-
-    Attributes:
-        turns: It learned from.
-        held_out: Turns that it did not learn from; those of a tenth of the dialogues.
-        accuracy: Share of these in which it does the same.
-    """
-
-    turns: int
-    held_out: int
-    accuracy: float
-
-
 def clone(
-    learner: MaskablePPO,
+    work: Work,
     turns: Turns,
     *,
     seed: int,
@@ -47,14 +31,14 @@ def clone(
     critic that knows what the policy is worth, and does not unlearn it at once.
 
     Args:
-        learner: Its policy is changed in place.
+        work: Its learner's policy is changed in place; it goes on from where it stands.
         turns: Of dialogues that are to be followed.
         seed: Of the order and of what is held out.
         weigh: Whether turns count by what came of them, see `weights`; else they count alike.
         epochs: Passes over the turns.
         batch: Turns a step.
     """
-    policy: Any = learner.policy
+    policy: Any = work.learner.policy
     policy.set_training_mode(True)
     seen, possible = torch.as_tensor(turns.features), turns.possible
     action, value = torch.as_tensor(turns.action), torch.as_tensor(turns.returns() / SCALE).float()
@@ -64,7 +48,11 @@ def clone(
     held_out = kept_out[turns.dialogue]
     places, outside = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
-    for _ in range(epochs):
+    standing = work.standing
+    if standing.epochs:
+        work.remember(optimizer)
+        random.bit_generator.state = standing.order
+    while standing.epochs < epochs:
         order = random.permutation(places)
         for begin in range(0, len(order), batch):
             part = order[begin : begin + batch]
@@ -79,11 +67,14 @@ def clone(
             loss.backward()
             torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
             optimizer.step()
+        standing.epochs += 1
+        standing.order = dict(random.bit_generator.state)
+        work.save(optimizer)
     policy.set_training_mode(False)
     with torch.no_grad():
         found = policy.get_distribution(seen[outside], possible[outside]).distribution.probs
     right = (found.argmax(dim=1) == action[outside]).double()
-    return Cloned(len(places), len(outside), float(right.mean()) if len(outside) else float("nan"))
+    return Cloned(len(places), len(outside), float(right.mean()) if len(outside) else None)
 
 
 def weights(turns: Turns) -> NDArray[np.float64]:

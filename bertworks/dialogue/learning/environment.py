@@ -41,6 +41,19 @@ class World:
         return Episode(self.knowledge, random, errors, self.habits)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A dialogue that is under way, as what leads there again.
+
+    Attributes:
+        random: State of the draws before it began, as numpy's generators have it.
+        taken: Places of the actions since, in `actions.names`.
+    """
+
+    random: dict[str, Any]
+    taken: list[int] = field(default_factory=list)
+
+
 class DialogueEnvironment(gymnasium.Env[NDArray[np.float32], np.int64]):
     """One dialogue after another. An episode is a dialogue, a step a turn of the agent's.
 
@@ -57,7 +70,25 @@ class DialogueEnvironment(gymnasium.Env[NDArray[np.float32], np.int64]):
         )
         self.action_space = gymnasium.spaces.Discrete(len(self._actions))
         self._random = np.random.default_rng(seed)
-        self._episode = world.episode(self._random)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._drawn = dict(self._random.bit_generator.state)
+        self._taken: list[int] = []
+        self._episode = self._world.episode(self._random)
+
+    @property
+    def begun(self) -> Begun:
+        """The dialogue as it stands."""
+        return Begun(self._drawn, list(self._taken))
+
+    def go_on(self, begun: Begun) -> NDArray[np.float32]:
+        """Puts a dialogue in the place of the present one; returns what is seen in it."""
+        self._random.bit_generator.state = begun.random
+        self._begin()
+        for action in begun.taken:
+            self.step(np.int64(action))
+        return features.vector(self._episode.situation)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -66,7 +97,7 @@ class DialogueEnvironment(gymnasium.Env[NDArray[np.float32], np.int64]):
         super().reset(seed=seed)
         if seed is not None:
             self._random = np.random.default_rng(seed)
-        self._episode = self._world.episode(self._random)
+        self._begin()
         return features.vector(self._episode.situation), {}
 
     def step(
@@ -81,6 +112,7 @@ class DialogueEnvironment(gymnasium.Env[NDArray[np.float32], np.int64]):
             ValueError: It is not possible here.
         """
         done = self._episode.step(self._actions[int(action)])
+        self._taken.append(int(action))
         seen = features.vector(self._episode.situation)
         info = {"success": self._episode.success} if done.done else {}
         return seen, done.reward / SCALE, done.done, False, info

@@ -15,11 +15,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from bertworks import progress
-from bertworks.dialogue.learning.cloning import Cloned, clone
+from bertworks.dialogue.learning.cloning import clone
 from bertworks.dialogue.learning.environment import DialogueEnvironment, World
 from bertworks.dialogue.learning.network import WIDTHS, Network
-from bertworks.dialogue.simulation.measuring import Measured, measure
+from bertworks.dialogue.learning.standing import Check, Cloned, Work
+from bertworks.dialogue.simulation.measuring import measure
 from bertworks.dialogue.turns import Turns
+from bertworks.storage.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,6 @@ class Settings:
     dialogues: int = 250
 
 
-@dataclass(frozen=True)
-class Check:
-    """The policy at one time.
-
-    Attributes:
-        steps: Turns that it had learned from.
-        found: For each rate of errors of the world.
-    """
-
-    steps: int
-    found: tuple[Measured, ...]
-
-    @property
-    def reward(self) -> float:
-        """Mean over the rates: what the best is chosen by."""
-        return sum(one.reward for one in self.found) / len(self.found)
-
-
 @dataclass
 class Learned:
     """What came of it.
@@ -93,29 +77,30 @@ def learn(
     world: World,
     settings: Settings,
     seed: int,
-    start: Turns | None = None,
+    start: Callable[[], Turns] | None = None,
     tell: Callable[[Check], None] | None = None,
     *,
     weigh: bool = False,
+    checkpoints: Checkpoints | None = None,
 ) -> Learned:
     """Learns a policy.
 
     Args:
         world: Simulated users to learn with, and other ones of theirs to check with.
         settings: How.
-        seed: Same seed, same policy on the same machine.
-        start: Dialogues to imitate first; None: none.
+        seed: Same seed, same policy on the same machine, however often it was cut off.
+        start: Makes or reads the dialogues to imitate first; None: none.
         tell: Told of every check.
         weigh: Whether dialogues that went well are imitated more: logged ones, with their own rewards.
+        checkpoints: Where to go on from and to save to, locked already; None saves nothing.
     """
     torch.set_num_threads(1)  # The network is small: a second thread costs more than it brings.
-    makers = [
-        lambda number=number: DialogueEnvironment(world, seed * 1000 + number)
-        for number in range(settings.environments)
+    environments = [
+        DialogueEnvironment(world, seed * 1000 + number) for number in range(settings.environments)
     ]
     learner = MaskablePPO(
         "MlpPolicy",
-        DummyVecEnv(makers),
+        DummyVecEnv([lambda one=one: one for one in environments]),
         learning_rate=lambda left: settings.learning_rate * (0.1 + 0.9 * left),
         n_steps=settings.rollout,
         batch_size=settings.batch,
@@ -126,53 +111,67 @@ def learn(
         seed=seed,
         device="cpu",
     )
-    learned = Learned(learner)
-    if start is not None:
-        learned.cloned = clone(learner, start, seed=seed, weigh=weigh)
-    keeper = _Keeper(world, settings, seed, learned, tell)
-    keeper.check(0)
+    work = Work(learner, environments, checkpoints)
+    work.resume()
+    standing = work.standing
+    keeper = _Keeper(world, settings, seed, work, tell)
+    if not standing.imitated:
+        if start is not None:
+            standing.cloned = clone(work, start(), seed=seed, weigh=weigh)
+        standing.imitated = True
+        keeper.check(0)
     if settings.steps:
-        with progress.stage("talking with simulated users", settings.steps, "turns") as stage:
+        done = standing.steps or 0
+        with progress.stage(
+            "talking with simulated users", settings.steps, "turns", start=done
+        ) as stage:
             keeper.stage = stage
-            learner.learn(settings.steps, callback=keeper)
+            work.remember(learner.policy.optimizer)
+            first = standing.steps is None
+            learner.learn(settings.steps - done, callback=keeper, reset_num_timesteps=first)
             stage.advance(learner.num_timesteps - stage.done)
         keeper.check(settings.steps)
-    learner.policy.load_state_dict(keeper.best)
-    return learned
+    work.put(work.best)
+    return Learned(learner, standing.cloned, standing.checks)
 
 
 class _Keeper(BaseCallback):
-    """Measures the policy on the way, and keeps the best weights."""
+    """Measures the policy on the way, and keeps the best weights and where it stands."""
 
     def __init__(
         self,
         world: World,
         settings: Settings,
         seed: int,
-        learned: Learned,
+        work: Work,
         tell: Callable[[Check], None] | None,
     ) -> None:
         super().__init__()
         self._world, self._settings, self._seed = world, settings, seed
-        self._learned, self._tell = learned, tell
-        self._due = math.ceil(settings.steps / max(settings.checks, 1))
-        self.best: dict[str, torch.Tensor] = {}
+        self._work, self._tell = work, tell
+        self._every = math.ceil(settings.steps / max(settings.checks, 1))
         self.stage: progress.Stage | None = None
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
+        """Between two updates: what a checkpoint keeps is whole here."""
+        standing = self._work.standing
         if self.stage is not None:
-            success = sum(one.success for one in self._learned.checks[-1].found)
+            success = sum(one.success for one in standing.checks[-1].found)
             note = f"success {success / len(self._world.errors):.3f}"
             self.stage.advance(self.num_timesteps - self.stage.done, note)
-        if self.num_timesteps >= self._due:
-            self._due += math.ceil(self._settings.steps / self._settings.checks)
+        standing.due = standing.due or self._every
+        if self.num_timesteps >= standing.due:
+            standing.due += self._every
             self.check(self.num_timesteps)
+        if standing.steps != self.num_timesteps:
+            standing.steps = self.num_timesteps
+            self._work.save(self._work.learner.policy.optimizer)
 
     def check(self, steps: int) -> None:
-        policy = Network(self._learned.learner)
+        policy = Network(self._work.learner)
         found = tuple(
             measure(
                 policy, self._world.knowledge, self._settings.dialogues, 7_000_000 + self._seed,
@@ -180,9 +179,9 @@ class _Keeper(BaseCallback):
             )
             for errors in self._world.errors
         )  # fmt: skip
-        self._learned.checks.append(Check(steps, found))
-        if self._learned.best is self._learned.checks[-1]:
-            state = self._learned.learner.policy.state_dict()
-            self.best = {name: value.clone() for name, value in state.items()}
+        checks = self._work.standing.checks
+        checks.append(Check(steps, found))
+        if max(checks, key=lambda one: one.reward) is checks[-1]:
+            self._work.keep_best()
         if self._tell is not None:
-            self._tell(self._learned.checks[-1])
+            self._tell(checks[-1])

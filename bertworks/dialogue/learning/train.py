@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,15 @@ from bertworks.dialogue import building
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.learning.environment import World
 from bertworks.dialogue.learning.network import layers
-from bertworks.dialogue.learning.ppo import Check, Learned, Settings, learn
+from bertworks.dialogue.learning.ppo import Learned, Settings, learn
+from bertworks.dialogue.learning.standing import Check
 from bertworks.dialogue.policies import Softened, graph
 from bertworks.dialogue.simulation.measuring import collect
 from bertworks.dialogue.turns import Turns
 from bertworks.errors import BertworksError
 from bertworks.spec.dialogue import Dialogue, DialogueSpec
 from bertworks.spec.file import load_as
+from bertworks.storage.checkpoints import Checkpoints
 
 _IMITATED = 1500
 _ASTRAY = 0.2
@@ -48,12 +51,19 @@ def main() -> None:
         action="store_true",
         help="End when the input does, which the parent holds.",
     )
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        metavar="FOLDER",
+        help="Go on from what lies there, and save to it; it is for whoever starts this to lock it.",
+    )
     options = parser.parse_args()
     if (options.spec is None) == (options.bundle is None):
         parser.error("give a spec or --bundle")
     if options.with_parent:
         threading.Thread(target=_end_with_input, daemon=True).start()
     try:
+        kept = Checkpoints(options.checkpoints) if options.checkpoints else None
         if options.bundle is not None:
             talk, folder = TALK.read(options.bundle), options.bundle
             name, section = talk.name, talk.section
@@ -61,7 +71,9 @@ def main() -> None:
             spec = load_as(DialogueSpec, options.spec, options.set)
             name, section, folder = spec.name, spec.dialogue, options.spec.resolve().parent
         out = options.out or Path(".bertworks/dialogue") / name / "policy.onnx"
-        learned, facts = train(section, folder, print)
+        learned, facts = train(section, folder, print, kept)
+        if kept is not None:
+            kept.flush()
         graph.write(out, layers(learned.learner), building.domain_of(section), facts)
     except BertworksError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -79,13 +91,16 @@ def _end_with_input() -> None:
     os._exit(143)
 
 
-def train(spec: Dialogue, folder: Path, tell: Any = None) -> tuple[Learned, dict[str, Any]]:
+def train(
+    spec: Dialogue, folder: Path, tell: Any = None, kept: Checkpoints | None = None
+) -> tuple[Learned, dict[str, Any]]:
     """Learns the policy of a spec.
 
     Args:
         spec: The section.
         folder: What its paths are relative to.
         tell: Takes lines on the way; None: nothing is told.
+        kept: Where to go on from and to save to, locked by whoever made it; None saves nothing.
 
     Returns:
         What came of it, and how, as plain JSON.
@@ -93,11 +108,13 @@ def train(spec: Dialogue, folder: Path, tell: Any = None) -> tuple[Learned, dict
     Raises:
         BertworksError: The knowledge base or the dialogues to imitate cannot be read.
     """
-    began, used = time.monotonic(), time.process_time()
+    began = time.monotonic()
     tell = tell or (lambda line: None)
     knowledge = building.source_of(spec, folder).now()
     world = World(knowledge, building.errors_of(spec, folder), building.habits_of(spec))
-    start = beginning(spec, folder, world, knowledge.domain)
+    start = None
+    if spec.learn.start != "nothing":
+        start = partial(beginning, spec, folder, world, knowledge.domain)
 
     def told(check: Check) -> None:
         found = ", ".join(
@@ -108,37 +125,31 @@ def train(spec: Dialogue, folder: Path, tell: Any = None) -> tuple[Learned, dict
 
     weigh = spec.learn.start not in ("rules", "nothing")
     settings = Settings(steps=spec.learn.steps)
-    learned = learn(world, settings, spec.learn.seed, start, told, weigh=weigh)
-    if learned.cloned is not None:
+    learned = learn(world, settings, spec.learn.seed, start, told, weigh=weigh, checkpoints=kept)
+    if learned.cloned is not None and learned.cloned.accuracy is not None:
         tell(
             f"imitated its start: the same action in {learned.cloned.accuracy:.3f} of "
             f"{learned.cloned.held_out:,} turns that were held out"
         )
-    return learned, facts_of(spec, knowledge.digest, learned, began, used)
+    return learned, facts_of(spec, knowledge.digest, learned)
 
 
-def facts_of(
-    spec: Dialogue, digest: str, learned: Learned, began: float, used: float
-) -> dict[str, Any]:
-    """How a policy was learned."""
+def facts_of(spec: Dialogue, digest: str, learned: Learned) -> dict[str, Any]:
+    """How a policy was learned; nothing of the clock, so that the same is the same to the byte."""
     return {
         "learn": spec.learn.model_dump(),
         "knowledge": digest,
         "cloned": asdict(learned.cloned) if learned.cloned else None,
         "checks": [asdict(one) for one in learned.checks],
         "kept": learned.best.steps,
-        "seconds": round(time.monotonic() - began, 1),
-        "cpu_seconds": round(time.process_time() - used, 1),
     }
 
 
-def beginning(spec: Dialogue, folder: Path, world: World, domain: Domain) -> Turns | None:
+def beginning(spec: Dialogue, folder: Path, world: World, domain: Domain) -> Turns:
     """What is imitated first: dialogues that were logged, or those of the rules.
 
     Rules are asked in places, too, where they would not have gone themselves.
     """
-    if spec.learn.start == "nothing":
-        return None
     if spec.learn.start != "rules":
         return Turns.load(folder / spec.learn.start, domain)
     rules = building.rules_of(spec)
