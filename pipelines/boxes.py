@@ -26,15 +26,15 @@ from pipelines import sections as of
 from pipelines.box import Box, Output, Secret
 
 if TYPE_CHECKING:
-    from pipelines.dag import Dag
+    from pipelines.dag import AnyDag, Dag
 
 
-def never(dag: Dag) -> bool:
+def never(dag: AnyDag) -> bool:
     """For what reads or changes what others change, or tells what happened in this very run."""
     return False
 
 
-def retrains(dag: Dag) -> bool:
+def retrains(dag: AnyDag) -> bool:
     """In a retraining only."""
     return dag.kind == "retrain"
 

@@ -8,11 +8,13 @@
 
 An agent's boxes are those of `pipelines.boxes`, under its name; what waits for nothing runs in parallel.
 Each box of the dialogue's own writes the whole dialogue anew, and the next takes the nearest before it.
+A retraining begins with compare-dialogue, and ends with notify.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -21,11 +23,11 @@ from bertworks.data.sources.fingerprints import UNSEEN
 from bertworks.spec.dialogue import DialogueSpec
 from pipelines.box import Box, Kind, Output, within
 from pipelines.boxes import TABLE as OF_AGENT
-from pipelines.boxes import never
+from pipelines.boxes import never, retrains
 from pipelines.dag import AnyDag, Dag, pipeline_name, section_of
 from pipelines.graph import Graph
-from pipelines.provenance import Provenance, provenance_of
-from pipelines.sections import Settings, plain
+from pipelines.provenance import DIGITS, Provenance, provenance_of
+from pipelines.sections import Settings, plain, recipe
 from pipelines.site import Site
 
 UNDERSTANDING, MATCHING = "understanding", "matching"
@@ -39,7 +41,8 @@ class DialogueDag:
         spec: The dialogue's spec.
         site: Where it runs.
         agents: What each agent is for, to its DAG.
-        kind: As of the training of an agent.
+        kind: The training, or the retraining: what follows compare-dialogue then runs only where it says
+            "changed". Its agents are made as in a training; what has not changed comes from the cache.
     """
 
     spec: DialogueSpec
@@ -60,7 +63,11 @@ class DialogueDag:
             table = [within(box, dag, name, 2 * place) for box in OF_AGENT if not box.closes]
             found += [box for box in table if box.there(self)]
         own = [replace(box, row=2 * len(self.agents)) for box in TABLE if box.there(self)]
-        return Graph((*found, *own))
+        if self.kind != "retrain":
+            return Graph((*found, *own))
+        first = [box for box in RETRAINING if not box.closes]
+        follow = [_behind(box, first) for box in (*found, *own)]
+        return Graph((*first, *follow, *(box for box in RETRAINING if box.closes)))
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -74,6 +81,20 @@ class DialogueDag:
         for name, dag in self.agents.items():
             prints |= {f"{name}.{place}": one for place, one in dag.site.fingerprints.items()}
         return provenance_of(self.spec, prints)
+
+    @cached_property
+    def made_of(self) -> dict[str, str]:
+        """Place of each source, file and spec to what tells its content."""
+        prints = dict(self.site.fingerprints)
+        # As text: the order of its keys is that of asking.
+        said = self.spec.model_dump_json(
+            exclude={"description", "resources", "track"}, exclude_defaults=True
+        )
+        prints["spec"] = hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
+        for name, dag in self.agents.items():
+            prints |= {f"{name}.{place}": one for place, one in dag.site.fingerprints.items()}
+            prints[f"{name}.spec"] = recipe(dag.spec)
+        return dict(sorted(prints.items()))
 
     def owner(self, box: Box) -> AnyDag:
         """An agent's own DAG for its boxes; this one for the others."""
@@ -100,23 +121,42 @@ def _judge(dag: DialogueDag) -> Settings:
     return {
         "judge": plain(dag.spec.judge),
         "sessions": None if kept is None else dag.site.seen(kept),
+        **({"store": dag.site.store} if retrains(dag) else {}),
     }
 
 
 def _gate(dag: DialogueDag) -> Settings:
-    return {"name": dag.spec.name, "store": dag.site.store, "gates": plain(dag.spec.gates)}
+    return {**_stored(dag), "gates": plain(dag.spec.gates), **_challenge(dag)}
 
 
 def _register(dag: DialogueDag) -> Settings:
+    return {**_compare(dag), **_challenge(dag)}
+
+
+def _compare(dag: DialogueDag) -> Settings:
+    return {**_stored(dag), "made_of": dag.made_of}
+
+
+def _stored(dag: DialogueDag) -> Settings:
     return {"name": dag.spec.name, "store": dag.site.store}
+
+
+def _challenge(dag: DialogueDag) -> Settings:
+    return {"retrain": True} if retrains(dag) else {}
 
 
 def _nothing(dag: Any) -> Settings:
     return {}
 
 
-def _judged_by_logs(dag: DialogueDag) -> bool:
-    return dag.spec.judge.sessions is not None
+def _by_others(dag: DialogueDag) -> bool:
+    """Whether a policy is judged beside what kept dialogues or the model store have now."""
+    return dag.spec.judge.sessions is not None or retrains(dag)
+
+
+def _behind(box: Box, first: Sequence[Box]) -> Box:
+    """A box that begins a training, behind those that begin a retraining."""
+    return box if box.takes else replace(box, after=(*box.after, *(one.name for one in first)))
 
 
 PREPARED = (Output("prepare-dialogue", "dialogue"),)
@@ -177,7 +217,7 @@ TABLE = (
         runs="judge_policy",
         section=_judge,
         takes={"dialogue": TALKS},
-        cached=lambda dag: not _judged_by_logs(dag),
+        cached=lambda dag: not _by_others(dag),
         requests=("500m", "1Gi"),
         known_as={"judged": "judgement"},
         varies=True,
@@ -187,6 +227,7 @@ TABLE = (
         runs="gate_dialogue",
         section=_gate,
         takes={"dialogue": TALKS, "judged": JUDGED},
+        cached=lambda dag: not retrains(dag),
         requests=("250m", "512Mi"),
         refuses=True,
     ),
@@ -201,5 +242,23 @@ TABLE = (
         },
         cached=never,
         requests=("100m", "512Mi"),
+    ),
+)
+
+RETRAINING = (
+    Box(
+        name="compare-dialogue",
+        runs="compare_dialogue",
+        section=_compare,
+        cached=never,
+        goes_on={"retrain": "changed"},
+        requests=("100m", "512Mi"),
+    ),
+    Box(
+        name="notify",
+        section=_stored,
+        cached=never,
+        requests=("100m", "256Mi"),
+        closes=True,
     ),
 )

@@ -23,7 +23,7 @@ def dag_here(loaded: SpecFile | DialogueFile, kind: Kind, store: str, baseline: 
 
     Args:
         loaded: The spec, as read.
-        kind: The training of an agent, or its retraining; a dialogue has the former alone.
+        kind: The training, or the retraining.
         store: The model store.
         baseline: Finds statistics to compare with.
 
@@ -49,7 +49,7 @@ def dag_here(loaded: SpecFile | DialogueFile, kind: Kind, store: str, baseline: 
         agents = {
             name: _agent_here(one, "agent", store, baseline) for name, one in loaded.agents.items()
         }
-        return DialogueDag(spec, site, agents)
+        return DialogueDag(spec, site, agents, kind)
     return _agent_here(loaded, kind, store, baseline)
 
 
@@ -88,4 +88,4 @@ def of_json(said: Mapping[str, Any]) -> Dag | DialogueDag:
         agent = of_json(one)
         assert isinstance(agent, Dag)
         agents[name] = agent
-    return DialogueDag(DialogueSpec.model_validate(said["spec"]), site, agents)
+    return DialogueDag(DialogueSpec.model_validate(said["spec"]), site, agents, said["kind"])

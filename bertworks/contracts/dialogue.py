@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bertworks.contracts.files import File
+from bertworks.contracts.decision import Interval
+from bertworks.contracts.files import OMIT, File
 from bertworks.spec.dialogue import Dialogue
 
 
@@ -94,6 +95,28 @@ class Offline:
 
 
 @dataclass(frozen=True)
+class Serving:
+    """The dialogue that serves, beside the one that is to replace it.
+
+    Attributes:
+        version: Its number.
+        digest: Of its bundle.
+        alike: Whether both know and understand the same, so that only the policy may be another.
+        success: Its policy's, with the same simulated users; null where it was not compared: it is the
+            same, or of other slots.
+        gain: Reward of a dialogue above its policy's with the same user, on average; null likewise.
+        more: Success above its policy's; null likewise.
+    """
+
+    version: int
+    digest: str
+    alike: bool
+    success: float | None = None
+    gain: Interval | None = None
+    more: Interval | None = None
+
+
+@dataclass(frozen=True)
 class Judgement:
     """judgement.json: how good a dialogue's policy is, before it may talk to anybody.
 
@@ -107,6 +130,7 @@ class Judgement:
         answers: That were said in these dialogues.
         untrue: Of them with a value that is not in the knowledge base, or not what they should say.
         offline: What kept dialogues say; null where none were named.
+        serving: In a retraining, the dialogue that serves; null without one.
     """
 
     learned: bool
@@ -118,6 +142,7 @@ class Judgement:
     answers: int
     untrue: int
     offline: Offline | None = None
+    serving: Serving | None = field(default=None, metadata=OMIT)
 
     @property
     def success(self) -> float:

@@ -19,10 +19,12 @@ class Made:
     Attributes:
         challenged: The digest of the champion that it was compared with; null without one.
         recipe: Tells ways to make a challenger apart; null outside a retraining.
+        made_of: Of a dialogue: place of a source, a file or a spec to what tells its content.
     """
 
     challenged: str | None = None
     recipe: str | None = None
+    made_of: dict[str, str] | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True)

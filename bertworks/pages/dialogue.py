@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bertworks.contracts.decision import Interval
 from bertworks.contracts.dialogue import JUDGEMENT, Judgement, Offline
 from bertworks.contracts.runs import RunRecord
 from bertworks.pages.parts import Badge, PlainPage, Table
@@ -55,14 +56,18 @@ def _part(found: Judgement) -> JudgementPart:
     ]  # fmt: skip
     if found.learned:
         low, high = found.against_rules_low, found.against_rules_high
-        kind = (
-            Badge("worse", "bad") if high < 0 else Badge("better" if low > 0 else "alike", "good")
-        )
-        text = f"{found.against_rules:+.2f} reward a dialogue, 95 %: {low:+.2f} to {high:+.2f}"
-        lines.append(["against the rules", kind, text])
+        lines.append(["against the rules", *_above(Interval(found.against_rules, low, high))])
+    if (before := found.serving) is not None and before.gain is not None:
+        lines.append([f"against version {before.version}", *_above(before.gain)])
     if found.offline is not None:
         lines.append(["by kept dialogues", *_offline(found.offline)])
     return JudgementPart(Table(headers, rows, range(1, 7)), Table(["", "", ""], lines))
+
+
+def _above(gain: Interval) -> list[object]:
+    low, high = gain.low or 0.0, gain.high or 0.0
+    kind = Badge("worse", "bad") if high < 0 else Badge("better" if low > 0 else "alike", "good")
+    return [kind, f"{gain.value:+.2f} reward a dialogue, 95 %: {low:+.2f} to {high:+.2f}"]
 
 
 def _offline(found: Offline) -> list[object]:

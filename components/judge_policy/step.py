@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bertworks.contracts.dialogue import JUDGEMENT, Judgement, Offline, WithUsers
+from bertworks.contracts.decision import Interval
+from bertworks.contracts.dialogue import JUDGEMENT, Judgement, Offline, Serving, Talk, WithUsers
 from bertworks.contracts.metrics import METRICS, Metric
 from bertworks.dialogue import building, bundle
+from bertworks.dialogue.actions import names
 from bertworks.dialogue.answers import faults
 from bertworks.dialogue.knowledge import Knowledge
 from bertworks.dialogue.logs import kept_in, turns_of
 from bertworks.dialogue.off_policy import judge
+from bertworks.dialogue.policies import Policy
 from bertworks.dialogue.policies.graph import Graph
 from bertworks.dialogue.sessions import SqliteStore
 from bertworks.dialogue.simulation.episode import Episode
@@ -27,6 +30,7 @@ from bertworks.pages.dialogue import judgement_page
 from bertworks.progress import Stage, stage
 from bertworks.spec.dialogue import Dialogue, JudgePolicy
 from bertworks.storage import artifacts
+from bertworks.storage.store import Store
 from components.contract import StepResult, StepSection
 
 RESAMPLES = 1000
@@ -39,22 +43,26 @@ class Section(StepSection):
     Attributes:
         judge: The section of that name.
         sessions: Where dialogues of the policy that talked are kept, as the step sees it.
+        store: In a retraining, URI or path of the model store: the dialogue that serves has the same
+            users.
     """
 
     judge: JudgePolicy
     sessions: str | None = None
+    store: str | None = None
 
 
 def run(section: Section, *, dialogue: Path, judged: Path) -> StepResult:
     """Writes what the policy comes to, and what its answers say.
 
     Args:
-        section: judge, sessions.
+        section: judge, sessions, and in a retraining store.
         dialogue: Bundle artifact of the dialogue.
         judged: Where the metrics artifact goes.
 
     Raises:
         EnvironmentFault: The kept dialogues cannot be read.
+        ArtifactError: The dialogue that serves is damaged.
     """
     talking = bundle.open_dialogue(dialogue)
     said, asked, notices = talking.talk.section, section.judge, list[Notice]()
@@ -64,7 +72,10 @@ def run(section: Section, *, dialogue: Path, judged: Path) -> StepResult:
     if learned and section.sessions is not None:
         kept, name = Path(section.sessions), talking.talk.name
         offline = _offline(kept, name, said, talking.folder, knowledge, notices)
-    found = _with_users(said, talking.folder, knowledge, asked)
+    serving, theirs = None, None
+    if section.store is not None:
+        serving, theirs = _serving(section.store, talking)
+    found = _with_users(said, talking.folder, knowledge, asked, serving, theirs)
     result = replace(found, learned=learned, offline=offline)
     metrics = [
         Metric(name, value, slice=f"errors={one.errors}" if one else "", rows=rows)
@@ -97,14 +108,48 @@ def _of(found: Judgement | WithUsers) -> dict[str, float]:
     return {"success": found.success, "turns": found.turns, "reward": found.reward}
 
 
+def _settled(said: Dialogue, folder: Path) -> Policy:
+    """The policy; what is tried out by chance while it serves is not what is judged."""
+    policy = said.policy.model_copy(update={"explore": 0.0})
+    return building.policy_of(said.model_copy(update={"policy": policy}), folder)
+
+
+def _serving(store: str, talking: bundle.Bundle) -> tuple[Serving | None, Policy | None]:
+    """The dialogue that serves, and its policy where that can be compared."""
+    name = talking.talk.name
+    champion = Store(store).champion(name)
+    if champion is None:
+        return None, None
+    if champion.digest == talking.artifact.digest:
+        return Serving(champion.number, champion.digest, True), None
+    other = bundle.open_dialogue(Store(store).fetch(name, champion.number).path)
+    own, theirs = talking.talk.section, other.talk.section
+    alike = _but_for_policy(talking.talk) == _but_for_policy(other.talk)
+    found = Serving(champion.number, champion.digest, alike)
+    if names(building.domain_of(own)) != names(building.domain_of(theirs)):
+        return found, None
+    return found, _settled(theirs, other.folder)
+
+
+def _but_for_policy(talk: Talk) -> object:
+    said = talk.section.model_dump(exclude={"policy", "learn"})
+    return said, talk.knowledge, talk.understanding, talk.matching
+
+
 def _with_users(
-    said: Dialogue, folder: Path, knowledge: Knowledge, asked: JudgePolicy
+    said: Dialogue,
+    folder: Path,
+    knowledge: Knowledge,
+    asked: JudgePolicy,
+    serving: Serving | None = None,
+    other: Policy | None = None,
 ) -> Judgement:
-    """The policy beside the rules, with the same users; and how true its answers were."""
+    """The policy beside the rules, with the same users; and how true its answers were.
+
+    And beside the policy that serves, where it is to be replaced.
+    """
     rules, saying = building.rules_of(said), building.answers_of(said, knowledge)
-    # What is tried out by chance while it serves is not what is judged.
-    settled = said.model_copy(update={"policy": said.policy.model_copy(update={"explore": 0.0})})
-    policy = building.policy_of(settled, folder)
+    policy = _settled(said, folder)
     habits, rates = building.habits_of(said), building.errors_of(said, folder)
     count, wrong = 0, 0
 
@@ -114,7 +159,7 @@ def _with_users(
         answer = saying.say(acts, knowledge, episode.turns)
         count, wrong = count + 1, wrong + bool(faults(answer.text, acts, knowledge))
 
-    users, gains = [], []
+    users, gains, before = [], [], []
     with stage("dialogues with simulated users", len(rates) * asked.dialogues, "dialogues") as work:
         for number, errors in enumerate(rates):
             measured = said.learn.measured is not None and number == len(rates) - 1
@@ -122,15 +167,40 @@ def _with_users(
             given = (knowledge, asked.dialogues, asked.seed + number, errors, habits)
             own = list(_counted(each(policy, *given, watch), work))
             theirs = list(each(rules, *given))
-            gains.append([a.reward - b.reward for a, b in zip(own, theirs, strict=True)])
+            gains.append(_above(own, theirs, "reward"))
             users.append(_beside(name, errors, own, theirs))
-    # The users of a rate are drawn apart from those of the others: one row is one of each rate.
-    mean = np.array(gains).mean(axis=0)
-    gain = estimate(
-        lambda weights: {"gain": weights @ mean / len(mean)}, len(mean), RESAMPLES, asked.seed
-    )["gain"]
+            if other is not None:
+                before.append((own, list(each(other, *given))))
+    gain = _interval(gains, asked.seed)
+    if serving is not None and before:
+        success = np.mean([[one.success for one in theirs] for _, theirs in before])
+        serving = replace(
+            serving,
+            success=float(success),
+            gain=_interval([_above(*both, "reward") for both in before], asked.seed),
+            more=_interval([_above(*both, "success") for both in before], asked.seed),
+        )
     assert gain.low is not None and gain.high is not None
-    return Judgement(False, asked.dialogues, users, gain.value, gain.low, gain.high, count, wrong)
+    return Judgement(
+        False, asked.dialogues, users, gain.value, gain.low, gain.high, count, wrong,
+        serving=serving,
+    )  # fmt: skip
+
+
+def _above(own: Sequence[Ended], theirs: Sequence[Ended], field: str) -> list[float]:
+    pairs = zip(own, theirs, strict=True)
+    return [float(getattr(a, field)) - float(getattr(b, field)) for a, b in pairs]
+
+
+def _interval(gains: Sequence[Sequence[float]], seed: int) -> Interval:
+    """The mean of (rates, dialogues), and its 95 % interval.
+
+    The users of a rate are drawn apart from those of the others: one row is one of each.
+    """
+    mean = np.array(gains).mean(axis=0)
+    count = len(mean)
+    found = estimate(lambda weights: {"": weights @ mean / count}, count, RESAMPLES, seed)[""]
+    return Interval(found.value, found.low, found.high)
 
 
 def _counted(dialogues: Iterator[Ended], work: Stage) -> Iterator[Ended]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
-from bertworks import failures
-from bertworks.contracts.decision import DECISION, Decision
+from bertworks.contracts.decision import DECISION
 from bertworks.contracts.files import to_json
 from bertworks.contracts.registered import REGISTERED, Registered
-from bertworks.contracts.retraining import Challenge
 from bertworks.contracts.versions import Made
 from bertworks.errors import ArtifactError
 from bertworks.notices import Notice
+from bertworks.retraining.verdict import note, still
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.storage.challengers import Challengers
-from bertworks.storage.outcomes import Outcomes
 from bertworks.storage.store import Store, Version
 from components.contract import StepResult, StepSection
 
@@ -82,7 +79,7 @@ def run(
     store, name = Store(section.store), section.name
     verdict = DECISION.read(allowed)
     if section.retrain:
-        verdict = _still(store, name, packed, verdict)
+        verdict = still(store, name, packed, verdict)
     notices = []
     made = Made(verdict.champion.digest if verdict.champion else None, section.recipe)
     if section.retrain and not verdict.passed:
@@ -108,8 +105,8 @@ def run(
         registered, kind="registered", producer="register", parents=parents, metadata=to_json(facts)
     ) as folder:
         REGISTERED.write(folder, facts)
-    if section.retrain and (run_id := os.environ.get(failures.RUN)):
-        _note(section, run_id, version, verdict)
+    if section.retrain:
+        note(section.store, version, verdict)
     promoted = verdict.passed and version.champion  # a no may be about the champion itself
     numbers = {"version": version.number, "promoted": int(promoted)}
     return StepResult(numbers, answer=facts.outcome, notices=notices)
@@ -119,31 +116,6 @@ def _challenges(store: Store, version: Version) -> bool:
     """Whether there is another champion that it could be tried against."""
     champion = store.pointer(version.name)
     return champion is not None and champion.digest != version.digest
-
-
-def _still(store: Store, name: str, bundle: Artifact, verdict: Decision) -> Decision:
-    """The verdict, or a no where the champion is not the one that the gate compared with."""
-    present = store.champion(name)
-    before = verdict.champion.digest if verdict.champion else None
-    now = present.digest if present else None
-    if not verdict.passed or now in (before, bundle.digest):
-        return verdict
-    reason = "champion was replaced while this run was under way, so that it has to be judged again"
-    return replace(verdict, passed=False, outcome="kept", reasons=[reason])
-
-
-def _note(section: Section, run_id: str, version: Version, verdict: Decision) -> None:
-    """Tells the notify step what became of the challenger."""
-    note = Challenge(
-        outcome=verdict.outcome,
-        version=version.number,
-        metric=verdict.metric,
-        reasons=verdict.reasons,
-        challenger=verdict.challenger,
-        champion=verdict.champion,
-        digest=version.digest,
-    )
-    Outcomes(section.store, section.name).note(run_id, "register", note)
 
 
 def _same_bundle(bundle: Artifact, other: Artifact, digest: str | None) -> None:

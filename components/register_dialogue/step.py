@@ -7,8 +7,10 @@ from pathlib import Path
 from bertworks.contracts.decision import DECISION
 from bertworks.contracts.files import to_json
 from bertworks.contracts.registered import REGISTERED, Registered
+from bertworks.contracts.versions import Made
 from bertworks.dialogue import bundle
 from bertworks.errors import ArtifactError
+from bertworks.retraining.verdict import note, still
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import Artifact, open_artifact
 from bertworks.storage.store import Store
@@ -20,10 +22,14 @@ class Section(StepSection):
 
     Attributes:
         store: URI or path of the model store.
+        made_of: What tells the content of all that it was made of: a retraining compares with it.
+        retrain: Whether it is to replace the dialogue that serves.
     """
 
     name: str
     store: str
+    made_of: dict[str, str] | None = None
+    retrain: bool = False
 
 
 def run(
@@ -31,15 +37,18 @@ def run(
 ) -> StepResult:
     """Adds the dialogue to the store, promotes it and writes down which version it is.
 
+    In a retraining a dialogue that the gates did not let pass is kept too, marked, and not promoted; and
+    so is one whose champion was replaced by another since the gate compared them.
+
     Args:
-        section: name, store (URI or path of the model store).
+        section: name, store (URI or path of the model store), made_of, retrain.
         dialogue: Bundle artifact of the dialogue.
         decision: Decision artifact of that dialogue.
         judged: Metrics artifact of that dialogue.
         registered: Where the registered artifact goes.
 
     Raises:
-        GateRefused: The decision is no.
+        GateRefused: The decision is no, and this is no retraining.
         ArtifactError: Decision or metrics are another dialogue's.
     """
     talking = bundle.open_dialogue(dialogue).artifact
@@ -48,8 +57,15 @@ def run(
     _same(talking, scored, "agent")
     store = Store(section.store)
     verdict = DECISION.read(allowed)
-    version = store.add(talking, section.name, verdict, scored)
-    version = store.promote(section.name, version.number)
+    if section.retrain:
+        verdict = still(store, section.name, talking, verdict)
+    against = verdict.champion
+    made = Made(against.digest if against else None, made_of=section.made_of)
+    if section.retrain and not verdict.passed:
+        version = store.refuse(talking, section.name, verdict, scored, made=made)
+    else:
+        version = store.add(talking, section.name, verdict, scored, made=made)
+        version = store.promote(section.name, version.number)
     facts = Registered(version.name, version.number, version.uri, version.digest, verdict.outcome)
     parents = {"bundle": talking, "decision": allowed, "metrics": scored}
     with artifacts.write(
@@ -57,7 +73,10 @@ def run(
         metadata=to_json(facts),
     ) as folder:  # fmt: skip
         REGISTERED.write(folder, facts)
-    return StepResult({"version": version.number, "promoted": 1}, answer=facts.outcome)
+    if section.retrain:
+        note(section.store, version, verdict)
+    numbers = {"version": version.number, "promoted": int(verdict.passed)}
+    return StepResult(numbers, answer=facts.outcome)
 
 
 def _same(dialogue: Artifact, other: Artifact, parent: str) -> None:

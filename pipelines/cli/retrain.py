@@ -34,13 +34,17 @@ def retrain(
     trained on them from the champion's weights, with old rows mixed in against forgetting, and takes
     the champion's place if it is better on the same test rows by more than the noise.
 
+    Of a dialogue: where its knowledge base, a file that its spec names, a spec or a source of its agents
+    is another than the champion's, it is made anew, with what has not changed from the cache. Its policy
+    has to beat the champion's.
+
     Every ending is kept (`bertworks models outcomes`) and told to the webhook in BERTWORKS_WEBHOOK. A
     challenger that loses is an ordinary ending: the exit code says whether the run worked.
     """
     from bertworks.contracts.retraining import OUTCOME
     from bertworks.spec import file as spec_file
 
-    loaded = spec_file.load(spec, set_ or [])
+    loaded = spec_file.load_any(spec, set_ or [])
     from pipelines.local import display
     from pipelines.local import root as roots
     from pipelines.local.run import run

@@ -419,19 +419,20 @@ def test_files_that_are_paths_are_left_out_where_pods_do_not_see_them(spec: Path
 
 
 def test_other_commands_say_what_a_dialogues_spec_is_for(spec: Path) -> None:
-    root = ("--root", str(spec.parent / "root"))
+    root = str(spec.parent / "root")
 
-    def attempt(name: str = "retrain") -> Result:
-        found = CliRunner().invoke(app, [name, str(spec), *root], input="")
+    def attempt(*arguments: str) -> Result:
+        asked = arguments or ("compile", str(spec), "--retrain", "-o", str(spec.parent / "p.yaml"))
+        found = CliRunner().invoke(app, [*asked], input="")
         if found.exception and not isinstance(found.exception, SystemExit):
             raise found.exception
         return found
 
     talked = taken(
         "bertworks/spec/file.py",
-        "For a dialogue there are run, step, compile, submit, chat and serve --dialogue",
+        "For a dialogue there are run, retrain, step, compile, submit, chat and serve --dialogue",
         attempt,
-        lambda fix: ("chat",),
+        lambda fix: ("chat", str(spec), "--root", root),
     )
     assert talked.exit_code == 0
 

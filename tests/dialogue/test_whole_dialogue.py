@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,19 @@ def test_a_dialogue_is_made_of_its_agents_and_talks_by_name(folder: Path) -> Non
     bertworks(folder, "run", str(folder / "turns.yaml"), "--set", "finetune.epochs=6")
     alone = {one.name: one.state for one in latest(root).steps}
     assert {name for name, state in alone.items() if state != "cached"} == {"register"}
+
+    # A retraining: nothing is new; then a fact is, and what makes the agent comes from the cache.
+    assert "version 1 was made of the same" in bertworks(
+        folder, "retrain", str(folder / "town.yaml")
+    ).output  # fmt: skip
+    facts = folder / "restaurants.csv"
+    facts.write_text(facts.read_text("utf-8").replace("Golden Lantern", "Silver Lantern"))
+    retrained = bertworks(folder, "retrain", str(folder / "town.yaml"))
+    assert "New: knowledge." in retrained.output
+    made = {one.name: one.state for one in latest(root).steps}
+    of_agent = {name for name in made if name.startswith("understanding-")}
+    assert {name for name in of_agent if made[name] != "cached"} == {"understanding-register"}
+    assert made["learn-policy"] == "succeeded"
+    champion = store.champion("town")
+    ended = re.search(r"town: version (\d) (is the new champion|stays)", retrained.output)
+    assert champion is not None and ended is not None and champion.number == int(ended[1])

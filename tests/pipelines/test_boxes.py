@@ -27,6 +27,7 @@ from pipelines.box import KINDS, Box, Kind, Output
 from pipelines.boxes import TABLE
 from pipelines.cluster.runs.declared import declared_steps
 from pipelines.dag import Dag, requests, steps_at_work
+from pipelines.dialogue import RETRAINING
 from pipelines.dialogue import TABLE as OF_DIALOGUE
 from pipelines.graph import Graph, Place
 from pipelines.local.child import CacheHits
@@ -161,7 +162,7 @@ def test_pods_ask_for_what_the_table_says() -> None:
 
 def test_the_spec_knows_the_steps_that_are_installed_and_needs_none() -> None:
     # predict is the one box of a pipeline of its own.
-    known = {box.step for box in (*TABLE, *OF_DIALOGUE)} | {"predict"}
+    known = {box.step for box in (*TABLE, *OF_DIALOGUE, *RETRAINING)} | {"predict"}
     assert set(get_args(StepName)) == known
     code = (
         "import sys; sys.modules['components'] = None\n"

@@ -1,0 +1,1 @@
+"""Is there anything new for a dialogue to be made of?"""
