@@ -261,13 +261,14 @@ class Checkpoints:
             return
         with temporary.scratch() as place:
             try:
-                for file in (latest, *self.folder.glob("best-*.safetensors")):
-                    os.link(file, place / file.name)
+                os.link(latest, place / LATEST)
+                if best := _read(place / LATEST)[0].get("best_file"):
+                    os.link(self.folder / str(best), place / str(best))
             except FileNotFoundError:
                 return  # It is at the next one.
-            if (place / LATEST).stat().st_ino == state.st_ino == latest.stat().st_ino:
-                self._push(place)
-                self._followed = (state.st_ino, state.st_mtime_ns)
+            self._push(place)
+            state = (place / LATEST).stat()
+            self._followed = (state.st_ino, state.st_mtime_ns)
 
     def _push(self, folder: Path) -> None:
         if self.bucket is None:

@@ -27,7 +27,7 @@ def retrain(
     root: RootOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Retrain the agent of SPEC on this machine, if there is anything new to learn from.
+    """Retrain the agent or dialogue of SPEC on this machine, if there is anything new to learn from.
 
     The sources are read anew and compared with the rows that the champion knows. Nothing new: the run
     ends well within a minute. Enough new rows, or a drift of their text or labels: a challenger is

@@ -31,4 +31,4 @@ def test_the_help_breaks_lines_where_the_terminal_does() -> None:
     command = next(one for one in app.registered_commands if one.callback is retrain_cli.retrain)
     assert command.help is not None
     assert "Nothing new: the run ends well within a minute." in command.help
-    assert command.help.count("\n\n") == 2
+    assert command.help.count("\n\n") == 3
