@@ -17,6 +17,7 @@ from bertworks.dialogue.policies import graph
 from bertworks.dialogue.sessions import SqliteStore
 from bertworks.errors import ArtifactError, EnvironmentFault
 from bertworks.runtime.agent import Agent
+from bertworks.serving import log
 from bertworks.serving.assembly import Serving
 from bertworks.serving.audit.joining import join as audit
 from bertworks.serving.dialogues.joining import Challenger, talking
@@ -208,8 +209,12 @@ def test_two_users_of_one_id_are_told(server: Server) -> None:
 
 
 def test_what_is_over_or_forgotten_is_no_conflict(
-    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(log.LOGGER, "propagate", True)
     server.turn("over", "bye")
     status, found = server.turn("over", "hello", 2)
     assert status == 410 and "is over, after 1 turns" in found["error"]

@@ -16,9 +16,11 @@ NAME = "${WEB_TOKEN}"
 QUERY = f"/private-{TOKEN}/rows.csv?token={TOKEN}"
 FOLDER = f"/folder-{TOKEN}/"
 WHOLE = f"/whole-{TOKEN}/rows.csv?token={TOKEN}"
-# Of one class alone: validate stops the run, after ingest has fetched and everything was recorded. One
-# row has no text: it is kept aside, with where it is from.
-ROWS = "text,label\n,good\n" + "".join(f"a fine film number {n},good\n" for n in range(120))
+# With labels of one row each: validate stops the run, after ingest has fetched and everything was
+# recorded. One row has no text: it is kept aside, with where it is from.
+ROWS = "text,label\n,good\n" + "".join(
+    f"a fine film number {n},{'good' if n > 4 else f'odd {n}'}\n" for n in range(120)
+)
 OF_EVERY_RUN = {"pipeline.yaml", "plan.json", "run.json", "run.log", "events.jsonl", "report.html"}
 OF_A_MODEL = {"agent.json", "record.json", "champion.json", "model.safetensors", "manifest.json"}
 
@@ -80,7 +82,7 @@ def test_a_run_leaves_no_trace_of_it(
     done = bertworks("run", "spec.yaml", cwd=tmp_path, environment=kept)
     said = done.stdout + done.stderr
     assert done.returncode != 0 and "fix:" in said
-    assert ("single_class" if token == TOKEN else "There is no file") in said, said
+    assert ("rare_labels" if token == TOKEN else "There is no file") in said, said
     said += compile_it(bertworks, tmp_path, kept)
     assert token not in said
     left = searched(tmp_path, token)
