@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bertworks.data.formats.columns import Refusal, Row
 from bertworks.data.formats.rows import read_rows
-from bertworks.data.formats.spans import Span, tagged
+from bertworks.data.formats.spans import Span, tagged, text_and_spans
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.undecoded import ERRORS, is_marked, quoted, with_bytes
 from bertworks.data.sources.encodings import Likely, likely_encoding
@@ -325,6 +325,64 @@ def test_spans_that_cannot_be_tags_are_refused(tmp_path, ingest, row, rule):
     (tmp_path / "a.jsonl").write_text("\n".join([*good, json.dumps(row)]))
     done = ingest([{"uri": "a.jsonl"}], task={"type": "tagging"}, max_rejected=0.1)
     assert done.summary == {rule: 1}
+
+
+def studio(text: str, /, **span: object) -> dict:
+    value = {"labels": ["A"], **span}
+    annotation = {"result": [{"type": "labels", "value": value}]}
+    return {"data": {"text": text}, "annotations": [annotation]}
+
+
+def prodigy(text: str, /, **span: object) -> dict:
+    tokens = [{"text": w.text, "start": w.start, "end": w.end} for w in split(text)]
+    return {"text": text, "tokens": tokens, "spans": [{"label": "A", **span}]}
+
+
+OWN_TEXT = "a span's own text is not what stands at its offsets"
+
+
+@pytest.mark.parametrize(
+    ("row", "rule", "received"),
+    [
+        (studio("Anna lives", start=5, end=10, text="Anna"), OWN_TEXT,
+         "[5, 10] is 'lives', the span says 'Anna'"),
+        (prodigy("Anna lives", start=5, end=10, text="Anna"), OWN_TEXT, "says 'Anna'"),
+        ({"text": "Anna lives", "label": [{"start": 5, "end": 10, "text": "Anna", "labels": ["A"]}]},
+         OWN_TEXT, "says 'Anna'"),
+        (prodigy("Anna lives", start=5, end=10, token_start=0, token_end=1),
+         "a span's token_start is not the token at its offset",
+         "start 5, token_start 0: a token with start 0"),
+        (prodigy("Anna lives", start=0, end=4, token_start=0, token_end=7),
+         "a span's token_end is not the token at its offset",
+         "end 4, token_end 7: a token with end none"),
+    ],
+    ids=["label-studio", "prodigy", "json-min", "token-start", "token-end"],
+)  # fmt: skip
+def test_a_span_that_says_other_words_than_its_offsets_cut_is_refused(
+    tmp_path, ingest, row, rule, received
+):
+    good = [json.dumps({"text": f"a {n}", "label": []}) for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join([*good, json.dumps(row)]))
+    done = ingest([{"uri": "a.jsonl"}], task={"type": "tagging"}, max_rejected=0.1)
+    assert done.summary == {rule: 1}
+    assert done.rejected[0]["row"] == 61 and received in done.rejected[0]["value"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a b", "a b"),
+        ("a\r\nb", "a\nb"),
+        ("a\nb", "a\\nb"),
+        ("a\r\nb", "a\\r\\nb"),
+        ("a\u00a0b", " a  b\t"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("a\\nb", "a\\nb"),
+    ],
+)
+def test_the_words_of_a_span_may_differ_in_white_space_and_form(text, said):
+    row = studio(text, start=0, end=len(text), text=said)
+    assert text_and_spans(row, "text", "label") == (text, [Span(0, len(text), "A")])
 
 
 def conll_of(sentence: str, count: int = 60) -> str:

@@ -9,18 +9,24 @@ characters, from 0, end exclusive. The name of a type may have spaces in it.
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bertworks.data.formats.annotators import annotation, text_of
 from bertworks.data.labels.labels import Refused, cell
 from bertworks.data.rows.values import is_blank, is_missing
+from bertworks.shortened import shortened
 from bertworks.text.words import Word, split
 
 _KIND_KEYS = ("label", "labels", "type", "entity_group", "entity")
 _STARTS, _ENDS = ("start", "start_offset"), ("end", "end_offset")
 KEYS = ("spans", "entities", "labels", "label")
 """Columns in which annotation tools write spans."""
+_OFFSETS = (
+    "Offsets count the characters of the text as it is exported, from 0, the end exclusive: not bytes, "
+    "and not UTF-16 units. Export the spans again with the text that they were marked in."
+)
 _FORM = "Write each span as [start, end, type], or as an object with start, end and label."
 
 
@@ -43,15 +49,17 @@ def text_and_spans(
 
     Raises:
         NoSpans: A column of theirs is null.
-        Refused: A span is malformed, or not inside the text, or there is no text.
+        Refused: A span is malformed, or not inside the text, or its own words or tokens stand
+            elsewhere, or there is no text.
     """
     text: Any
     found: list[Span] | None
     if (done := annotation(values)) is not None:
-        text, found = text_of(values["data"], text_column), _regions(done)
+        text = text_of(values["data"], text_column)
+        found = _regions(done, text)
     else:
         text = values.get(text_column)
-        found = _spans_in(values, label_column)
+        found = _spans_in(values, text, label_column)
         if found and not isinstance(cell(values, text_column), str):
             raise Refused(f"column {text_column!r} is not text", text)
     if not isinstance(text, str) or found is None:
@@ -110,12 +118,12 @@ def _cut(words: Sequence[Word], edges: Sequence[int]) -> list[tuple[int, int]]:
     return pieces
 
 
-def _spans_in(values: Mapping[str, Any], label_column: str) -> list[Span] | None:
+def _spans_in(values: Mapping[str, Any], text: Any, label_column: str) -> list[Span] | None:
     """The spans of the first column that has some; None where no column looks like theirs."""
     refused: Refused | None = None
     for key in dict.fromkeys((*KEYS, label_column)):
         try:
-            if (found := _list_of_spans(values.get(key))) is not None:
+            if (found := _list_of_spans(values.get(key), text, values.get("tokens"))) is not None:
                 return found
         except Refused as one:
             refused = refused or one
@@ -130,16 +138,25 @@ def _spans_in(values: Mapping[str, Any], label_column: str) -> list[Span] | None
     return None
 
 
-def _regions(done: Mapping[str, Any]) -> list[Span] | None:
+def _regions(done: Mapping[str, Any], text: Any) -> list[Span] | None:
     """The spans of a Label Studio annotation."""
     results = [one for one in done.get("result") or [] if isinstance(one, dict)]
     return _list_of_spans(
-        [one.get("value") for one in results if one.get("type") in ("labels", None)]
+        [one.get("value") for one in results if one.get("type") in ("labels", None)], text
     )
 
 
-def _list_of_spans(value: Any) -> list[Span] | None:
-    """The spans of a list in one of the known forms; None where it is something else."""
+def _list_of_spans(value: Any, text: Any, tokens: Any = None) -> list[Span] | None:
+    """The spans of a list in one of the known forms; None where it is something else.
+
+    Args:
+        value: The list.
+        text: What the spans are of; where it is no text, what they say of it is not compared.
+        tokens: The row's words with places, which spans may name by number.
+
+    Raises:
+        Refused: One is malformed, or says itself that it is of other words or tokens.
+    """
     if isinstance(value, str) and value.lstrip().startswith("[{"):
         try:
             value = json.loads(value)  # Label Studio's csv
@@ -147,7 +164,55 @@ def _list_of_spans(value: Any) -> list[Span] | None:
             return None
     if not isinstance(value, list) or (value and not any(map(_is_like_a_span, value))):
         return None
-    return [_span(item) for item in value]
+    found = [_span(item) for item in value]
+    for span, item in zip(found, value, strict=True):
+        if isinstance(item, dict) and isinstance(text, str):
+            _check_words(span, item, text)
+            _check_tokens(span, item, tokens)
+    return found
+
+
+def _check_words(span: Span, item: Mapping[str, Any], text: str) -> None:
+    """Compares the words that a span says it marks with those at its offsets.
+
+    White space, line breaks and the form of accents may differ: Label Studio writes a break as a
+    backslash and an n, and a selection may begin or end beside the space that is shown.
+    """
+    said = item.get("text")
+    if not isinstance(said, str) or not 0 <= span.start < span.end <= len(text):
+        return
+    cut = text[span.start : span.end]
+    if _compared(cut) != _compared(said):
+        raise Refused(
+            "a span's own text is not what stands at its offsets",
+            f"[{span.start}, {span.end}] is {shortened(cut, 60)!r}, the span says "
+            f"{shortened(said, 60)!r}",
+            _OFFSETS,
+        )
+
+
+def _check_tokens(span: Span, item: Mapping[str, Any], tokens: Any) -> None:
+    """Compares the tokens that a span of Prodigy's names, the last one included, with its offsets."""
+    if not isinstance(tokens, list) or not all(map(_is_placed, tokens)):
+        return
+    for key, edge, place in (("token_start", "start", span.start), ("token_end", "end", span.end)):
+        number = item.get(key)
+        if not isinstance(number, int) or isinstance(number, bool):
+            continue
+        if not 0 <= number < len(tokens) or tokens[number][edge] != place:
+            there = tokens[number][edge] if 0 <= number < len(tokens) else "none"
+            raise Refused(
+                f"a span's {key} is not the token at its offset",
+                f"{edge} {place}, {key} {number}: a token with {edge} {there}",
+                _OFFSETS,
+            )
+
+
+def _compared(text: str) -> str:
+    """A text without what exports change in it."""
+    for written in ("\\r", "\\n"):
+        text = text.replace(written, " ")
+    return "".join(unicodedata.normalize("NFC", text).split())
 
 
 def _is_like_a_span(item: Any) -> bool:
