@@ -13,6 +13,7 @@ import pytest
 from bertworks.data.inspection.content import Composed
 from bertworks.data.inspection.inspect import inspect
 from bertworks.data.inspection.published import names_beside
+from bertworks.errors import DataError
 from bertworks.facade.given import source_of
 from tests.inspection.made import texts
 
@@ -124,3 +125,31 @@ def test_a_table_given_from_python_keeps_the_names_of_its_numbers(tmp_path):
     kept = source_of(table, ["tokens", "ner_tags"], tmp_path)["uri"]
     assert inspect([kept], tmp_path).content["task"]["type"] == "tagging"
     assert pq.read_schema(kept).metadata == {b"huggingface": about[b"huggingface"]}
+
+
+@pytest.mark.parametrize("described", [True, False])
+@pytest.mark.parametrize("file", ["rows.parquet", "rows.jsonl"])
+@pytest.mark.parametrize("odd", [-1, -100, None])
+def test_a_tag_that_is_no_number_costs_its_row_alone(tmp_path, odd, file, described) -> None:
+    if described:
+        (tmp_path / "dataset_info.json").write_text(json.dumps(INFO))
+    tags = [*map(list, SPANS)]
+    tags[7][0] = odd
+    found = found_in(tmp_path, tags, file)
+    assert names_in(found) == (NAMES if described else ["O", "B-1", "I-1", "B-3", "I-3"])
+    assert found.rows == 59
+    (said,) = [one for one in found.decisions if one.subject == "refused"]
+    assert f"{file} row 8" in said.reason
+
+
+def test_a_word_that_is_missing_costs_its_row_alone(tmp_path) -> None:
+    place = tmp_path / "rows.jsonl"
+    rows = [{"tokens": words, "ner_tags": tags} for words, tags in zip(WORDS, SPANS, strict=True)]
+    rows[7]["tokens"] = [None, *WORDS[7][1:]]
+    place.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert inspect([str(place)], tmp_path).rows == 59
+
+
+def test_where_each_row_is_padded_the_rule_is_told(tmp_path) -> None:
+    with pytest.raises(DataError, match="label_names and no place in them"):
+        found_in(tmp_path, [[-100, *one[1:]] for one in SPANS])

@@ -17,6 +17,9 @@ from bertworks.data.inspection.facts import Column, as_list
 from bertworks.data.labels.labels import Refused
 
 _TAG = re.compile(r"^(?:O|[BIESLUM][-_]\S.*)$")
+_NEGATIVE = re.compile("-[0-9]+")
+_MOST = 0.95
+"""Of the items of a column's lists, at least, that are what it is taken for."""
 _LOOKED_AT = 500
 _ALIKE = 1.35
 """How much more words the two texts of a row share than those of different rows, in a pair."""
@@ -192,7 +195,7 @@ def _is_of_words(name: str, rows: Rows) -> bool:
     items = [item for row in rows for item in as_list(row.get(name)) or []]
     texts = [item for item in items if isinstance(item, str)]
     tags = sum(_TAG.match(item) is not None for item in texts)
-    return len(texts) == len(items) > 0 and tags < 0.9 * len(texts)
+    return len(texts) > _MOST * len(items) and tags < 0.9 * len(texts)
 
 
 def _as_many(one: str, other: str, rows: Rows) -> bool:
@@ -212,7 +215,7 @@ def _worth_as_tags(name: str, rows: Rows) -> float:
     form = sum(_TAG.match(item) is not None for item in items) / len(items)
     if form > 0.95:
         return 2.0 + outside
-    if all(item.isdigit() for item in items) and len(set(items)) < 200:
+    if _are_numbers(items) and len(set(items)) < 200:
         zeros = items.count("0") / len(items)
         words = {*names.parts(name)}
         named = bool({"ner", "tags", "tag", "labels", "entities", "slots"} & words)
@@ -222,7 +225,17 @@ def _worth_as_tags(name: str, rows: Rows) -> float:
 
 
 def _numbered(name: str, rows: Rows) -> bool:
-    return all(str(item).isdigit() for row in rows for item in as_list(row.get(name)) or [])
+    return _are_numbers([str(item) for row in rows for item in as_list(row.get(name)) or []])
+
+
+def _are_numbers(items: Sequence[str]) -> bool:
+    """Whether they are numbers of tags. What a few are beside costs only their rows.
+
+    Negative numbers are none, and mark no other column: Hugging Face pads with -100, and has -1 where
+    nothing is known.
+    """
+    numbers = sum(item.isdigit() for item in items)
+    return numbers > _MOST * sum(_NEGATIVE.fullmatch(item) is None for item in items)
 
 
 def _names_of(name: str, rows: Rows) -> tuple[str, ...]:
@@ -232,10 +245,15 @@ def _names_of(name: str, rows: Rows) -> tuple[str, ...]:
     it: where each even number follows the one before it or itself alone, two are a type, which the
     first of them names. Else each is one.
     """
-    lists = [[int(item) for item in as_list(row.get(name)) or []] for row in rows]
-    numbers = Counter(number for one in lists for number in one)
+    lists = [_numbers(row.get(name)) for row in rows]
+    numbers = Counter(number for one in lists for number in one if number is not None)
     outside = numbers[0] == max(numbers.values())
-    follows = {pair for one in lists for pair in zip([0, *one], one, strict=False)}
+    follows = {
+        (before, number)
+        for one in lists
+        for before, number in zip([0, *one], one, strict=False)
+        if before is not None and number is not None
+    }
     inside = {(before, number) for before, number in follows if number and number % 2 == 0}
     paired = (
         outside
@@ -247,6 +265,12 @@ def _names_of(name: str, rows: Rows) -> tuple[str, ...]:
         pairs = range(1, highest + 1, 2)
         return ("O", *(f"{part}-{number}" for number in pairs for part in "BI"))
     return tuple("O" if outside and not n else f"I-{n}" for n in range(highest + 1))
+
+
+def _numbers(value: Any) -> list[int | None]:
+    """The numbers of a row's tags, with None for what is none."""
+    items = [str(item) for item in as_list(value) or []]
+    return [int(item) if item.isdigit() else None for item in items]
 
 
 def naming_all(tagged: Tagged, rows: Rows) -> Tagged:
