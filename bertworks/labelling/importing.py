@@ -17,6 +17,7 @@ from typing import Any
 
 from bertworks import progress
 from bertworks.contracts.agent import AgentRecord
+from bertworks.data.formats.annotators import annotated, annotations_of
 from bertworks.data.formats.columns import Refusal
 from bertworks.data.formats.csv_formulas import unmarked
 from bertworks.data.formats.rows import ENDINGS, read_rows
@@ -225,15 +226,10 @@ def _unmarked(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _annotations(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    done = task.get("annotations")
-    if not isinstance(task.get("data"), dict) or not isinstance(done, list):
-        yield task
-        return
-    kept = [one for one in done if isinstance(one, dict) and not one.get("was_cancelled")]
-    for one in kept:
-        yield {**task, "annotations": [one]}
-    if not kept:
+    if annotations_of(task) == []:
         yield {**task, "annotations": []}
+    else:
+        yield from annotated(task)
 
 
 def _is_labelled(row: Mapping[str, Any], target: Any) -> bool:

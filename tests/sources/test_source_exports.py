@@ -80,6 +80,66 @@ def test_tasks_that_were_not_annotated_are_left_out_and_told(tmp_path, ingest):
     assert "13 tasks of Label Studio were left out" in told(done)
 
 
+def choice(label: str, **more) -> dict:
+    result = [{"type": "choices", "value": {"choices": [label]}}] if label else []
+    return {"result": result, **more}
+
+
+def task_of(n: int, *annotations: dict) -> dict:
+    return {"id": n, "data": {"text": f"text {n}"}, "annotations": list(annotations)}
+
+
+@pytest.mark.parametrize(("how", "left"), [("drop", 50), ("majority", 60)])
+def test_each_annotation_of_a_task_is_a_row(tmp_path, ingest, how, left):
+    rows = [task_of(n, *[choice("ab"[n % 2])] * (3 if n < 30 else 1)) for n in range(60)]
+    for row in rows[:10]:
+        row["annotations"][0] = choice("ba"[row["id"] % 2])
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    done = ingest([{"uri": "a.json"}], conflicting_labels=how)
+    assert done.info["read"] == 120 and done.info["rejected"] == 0
+    found = {row["text"]: row["label"] for row in done.rows()}
+    assert found == {f"text {n}": "ab"[n % 2] for n in range(60 - left, 60)}
+    assert "30 tasks of Label Studio have several annotations" in told(done)
+    assert "90 rows in all (first: " in told(done) and "a.json row 1" in told(done)
+
+
+def test_annotations_that_were_cancelled_or_are_empty_are_no_rows(tmp_path, ingest):
+    others = [choice("b", was_cancelled=True), choice("")]
+    rows = [task_of(n, others[n % 2], choice("ab"[n // 2 % 2])) for n in range(60)]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    done = ingest([{"uri": "a.json"}])
+    assert {row["text"]: row["label"] for row in done.rows()} == {
+        f"text {n}": "ab"[n // 2 % 2] for n in range(60)
+    }
+    assert done.info["read"] == 60 and "have several annotations" not in told(done)
+    assert "30 annotations of Label Studio are empty beside others" in told(done)
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_spans_of_several_annotators_are_a_row_each(tmp_path, ingest, agree):
+    spans = [{"start": 0, "end": 4, "labels": [kind]} for kind in ("A", "A" if agree else "B")]
+    rows = [
+        task_of(n, *[{"result": [{"type": "labels", "value": one}]} for one in spans[: 1 + n % 2]])
+        for n in range(120)
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    done = ingest([{"uri": "a.json"}], task={"type": "tagging"})
+    assert "60 tasks of Label Studio have several annotations" in told(done)
+    assert done.info["read"] == 180 and len(done.rows()) == (120 if agree else 60)
+
+
+def test_annotators_of_prodigy_who_do_not_agree_are_conflicting_labels(tmp_path, ingest):
+    rows = [
+        {"text": f"text {n}", "_input_hash": n, "_annotator_id": f"s-{who}", "answer": answer,
+         "accept": ["ab"[(n + (who == "y" and n < 10)) % 2]]}
+        for n in range(60) for who, answer in (("x", "accept"), ("y", "accept"), ("z", "ignore"))
+    ]  # fmt: skip
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = ingest([{"uri": "a.jsonl"}])
+    assert {row["text"] for row in done.rows()} == {f"text {n}" for n in range(10, 60)}
+    assert done.summary == {"conflicting labels": 20} and "60 rows were left out" in told(done)
+
+
 @pytest.mark.parametrize(
     "label",
     [

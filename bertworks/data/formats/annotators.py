@@ -33,6 +33,19 @@ NOT_ANNOTATED = Kind(
     "{first})",
     "warning",
 )
+SEVERAL = Kind(
+    "several_annotations",
+    "{count} tasks of Label Studio have several annotations; each was read as a row of its own, {total} "
+    "rows in all (first: {first})",
+    "warning",
+    "Where they do not agree, data.conflicting_labels says what becomes of the text.",
+)
+NO_ANSWER = Kind(
+    "empty_annotations",
+    "{count} annotations of Label Studio are empty beside others of their task; they were left out "
+    "(first: {first})",
+    "warning",
+)
 RASA = Kind(
     "rasa",
     "{count} files are Rasa's training data; its examples were read, with their intents as labels "
@@ -54,18 +67,39 @@ class LeftOut(Exception):
         self.kind, self.value = kind, value
 
 
+def annotations_of(values: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """The annotations of a Label Studio task that were not cancelled; None: it is no such task."""
+    done = values.get("annotations")
+    if not isinstance(values.get("data"), dict) or not isinstance(done, list):
+        return None
+    return [one for one in done if isinstance(one, dict) and not one.get("was_cancelled")]
+
+
 def annotation(values: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The annotation of a Label Studio task that counts: its first that was not cancelled.
+    """The first of `annotations_of`, which is the only one in a row of `annotated`.
 
     Raises:
         LeftOut: There is none.
     """
-    if not isinstance(values.get("data"), dict) or not isinstance(values.get("annotations"), list):
+    if (done := annotations_of(values)) is None:
         return None
-    for one in values["annotations"]:
-        if isinstance(one, dict) and not one.get("was_cancelled"):
-            return one
-    raise LeftOut(NOT_ANNOTATED, str(values.get("id", "")))
+    if not done:
+        raise LeftOut(NOT_ANNOTATED, str(values.get("id", "")))
+    return done[0]
+
+
+def annotated(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A Label Studio task once for each of its annotations that count; any other row as it is."""
+    done = annotations_of(values)
+    if done is None or len(done) < 2:
+        return [values]
+    return [{**values, "annotations": [one]} for one in done]
+
+
+def is_empty(values: Mapping[str, Any]) -> bool:
+    """Whether the annotation of a Label Studio task holds no answer: it was submitted as it was."""
+    done = annotations_of(values)
+    return bool(done) and not any(one.get("result") for one in done or ())
 
 
 def unfolded(values: Mapping[str, Any], columns: Columns, filtered: bool) -> Mapping[str, Any]:

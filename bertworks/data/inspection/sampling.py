@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bertworks.data.formats.annotators import LeftOut, unfolded
+from bertworks.data.formats.annotators import LeftOut, annotated, unfolded
 from bertworks.data.formats.columns import Refusal
 from bertworks.data.formats.json_tables import columns_in
 from bertworks.data.formats.parquet_rows import columns_of
@@ -114,13 +114,11 @@ def sample_of(place: Place, scratch: Path, *, documents: bool = False) -> Sample
             if isinstance(row, Refusal):
                 refused, fix = refused + 1, fix or row.fix
                 continue
-            values = _plainly(row.values)
-            if values is None:
-                continue
-            if shape.doubles:
-                values = {name: one for name, one in values.items() if name not in shape.doubles}
-            rows.append(values)
-            held += sum(len(one) for one in values.values() if isinstance(one, str))
+            for values in _plainly(row.values):
+                rows.append(
+                    {name: one for name, one in values.items() if name not in shape.doubles}
+                )
+                held += sum(len(one) for one in values.values() if isinstance(one, str))
             if shape.format == "conll" and len(rows) >= _SENTENCES:
                 break  # what its columns hold is known; ingest's reader reads them all
             if len(rows) >= MOST_ROWS or held >= 2 * MOST_BYTES:
@@ -179,11 +177,14 @@ def _rows(file: Fetched, source: Source, needed: Sequence[str]) -> Iterator[Any]
     yield from found
 
 
-def _plainly(values: Values) -> Values | None:
-    """A row as its columns stand; what annotation tools wrap is unfolded; None: it was left out."""
-    with suppress(LeftOut):
-        return unfolded(values, Columns(), filtered=False)
-    return None
+def _plainly(values: Values) -> Iterator[Values]:
+    """A row as its columns stand, for each of its annotators; what annotation tools wrap is unfolded.
+
+    None where it was left out.
+    """
+    for one in annotated(values):
+        with suppress(LeftOut):
+            yield unfolded(one, Columns(), filtered=False)
 
 
 def _pieces(file: Fetched, into: Path, room: int) -> Fetched:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertworks.contracts.examples import Example
-from bertworks.data.formats.annotators import unfolded
+from bertworks.data.formats.annotators import annotated, is_empty, unfolded
 from bertworks.data.labels.labels import LabelReader, Refused, cell, whole
 from bertworks.data.labels.tagging import Tagged
 from bertworks.data.rows.clean import clean_text
@@ -75,6 +75,16 @@ class Mapper:
             return [columns.text, *named, *filtered]
         texts = self._handler.form.source_columns(columns)
         return [*texts, *self._handler.target.source_columns(columns), *filtered]
+
+    def annotated(self, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """A task that several annotators answered once for each answer; any other row as it is."""
+        return [values] if self._handler is None else annotated(values)
+
+    def is_no_answer(self, values: Mapping[str, Any]) -> bool:
+        """Whether a task's annotation is empty where "none" is no answer."""
+        if self._handler is None or self._handler.target.many or self._handler.target.per_word:
+            return False
+        return is_empty(values)
 
     def unfolded(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """The row with what annotation tools wrap brought into the source's columns.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from bertworks import progress
 from bertworks.contracts.examples import Example, SourceRows, Unmatched
-from bertworks.data.formats.annotators import LeftOut
-from bertworks.data.formats.columns import Refusal, missing_column, one_hot_fix
+from bertworks.data.formats.annotators import NO_ANSWER, SEVERAL, LeftOut
+from bertworks.data.formats.columns import Refusal, Row, missing_column, one_hot_fix
 from bertworks.data.formats.json_tables import path_to_rows
 from bertworks.data.formats.nested import names_inside
 from bertworks.data.formats.rows import format_of, read_rows
@@ -146,8 +146,7 @@ class Reader:
         format_ = format_of(file, source)
         mapper.begin(format_)
         rows = read_rows(file, source, mapper.needed, self.max_row_bytes, tally)
-        for number, row in enumerate(rows, 1):
-            spot = Spot(file.name, number, row.line)
+        for spot, row in self._annotated(file, rows, mapper):
             if isinstance(row, Refusal):
                 counts["refused"] += 1
                 self._refuse(spot, row.rule, row.value, row.fix)
@@ -193,6 +192,24 @@ class Reader:
             if not counts["refused"]:
                 nothing = _Nothing(file.name, size, counts["filtered"], counts["left_out"])
                 gave_nothing.append(nothing)
+
+    def _annotated(
+        self, file: Fetched, rows: Iterator[Row | Refusal], mapper: Mapper
+    ) -> Iterator[tuple[Spot, Row | Refusal]]:
+        """The rows of a file and their places; a task once for each annotator that answered it."""
+        for number, row in enumerate(rows, 1):
+            spot = Spot(file.name, number, row.line)
+            several = [] if isinstance(row, Refusal) else mapper.annotated(row.values)
+            if isinstance(row, Refusal) or len(several) < 2:
+                yield spot, row
+                continue
+            said = [one for one in several if not mapper.is_no_answer(one)] or several[:1]
+            for _ in range(len(several) - len(said)):
+                self.log.tally.add(NO_ANSWER, spot)
+            if len(said) > 1:
+                self.log.tally.add(SEVERAL, spot, amount=len(said))
+            for values in said:
+                yield spot, replace(row, values=values)
 
     def _refuse(self, spot: Spot, rule: str, value: Any, fix: str = "") -> None:
         self.read += 1
