@@ -69,8 +69,7 @@ def _check_refused(reader: Reader, limit: float) -> None:
     """Tells of refused rows; of more than a few as an error: the rest is not what was given."""
     if not reader.rejected:
         return
-    rules = ", ".join(f"{rule} ({count})" for rule, count in reader.log.rules.most_common(3))
-    said = f"{reader.rejected} of {reader.read} rows were refused: {rules}"
+    said = f"{reader.rejected} of {reader.read} rows were refused: {reader.log.in_short()}"
     if reader.rejected > limit * reader.read:
         raise DataError(f"{said}.", reader.log.advice() or "Mend these rows, or leave them out.")
     warnings.warn(f"{said}; the scores are those of the others.", stacklevel=6)

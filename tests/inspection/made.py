@@ -551,7 +551,7 @@ def numbers_of_labels_with_commas_between(folder: Path) -> list[str]:
 def a_table_a_class(folder: Path) -> list[str]:
     for name in ("Fake", "True"):
         as_csv(folder / f"{name}.csv", ["title", "text", "subject", "date"],
-               [" ".join(one.split()[-6:]) for one in texts(N, seed=9)], texts(N, seed=len(name)),
+               [" ".join(one.split()[-6:]) for one in texts(N, seed=9)], texts(N, seed=ord(name[0])),
                labels(N, ["politics", "world"]), ["December 31, 2017"] * N)  # fmt: skip
     return [str(folder / "Fake.csv"), str(folder / "True.csv")]
 

@@ -198,6 +198,46 @@ def test_rows_that_are_refused_are_told_and_allowed_for(tmp_path: Path) -> None:
     assert "is empty" in said(found, "refused")
 
 
+def test_each_rule_that_refuses_rows_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    as_jsonl(file, text=texts(N), label=labels(N, ["good", "bad"]))
+    broken = [
+        "[1, 2]", "[1, 2, 3]", "[1]", "1", '{"text": "a", "text": "b", "label": "good"}', "{",
+        '{"text": "", "label": "good"}', "[1, 2, 3, 4]", '{"text": {}, "label": "bad"}',
+        '{"text": "a", "label": ["bad", "good"]}',
+    ]  # fmt: skip
+    whole = file.read_text()
+    file.write_text(whole + "\n".join(broken[:8]))
+    shown = said(inspect([str(file)], tmp_path), "refused")
+    assert shown.count(f"(1: {file.name} row ") == 8 and "other rules" not in shown
+    file.write_text(whole + "\n".join(broken))
+    shown = said(inspect([str(file)], tmp_path), "refused")
+    assert shown.count(f"(1: {file.name} row ") == 8 and "and 2 more of 2 other rules" in shown
+
+
+def annotated(folder: Path, several: int) -> str:
+    """Tasks of Label Studio; in the first so many a second annotator says the other label."""
+    rows = []
+    for number, text in enumerate(texts(N)):
+        said = ["ab"[number % 2], *("ba"[number % 2] for _ in range(number < several))]
+        done = [{"result": [{"type": "choices", "value": {"choices": [one]}}]} for one in said]
+        rows.append({"id": number, "data": {"text": text}, "annotations": done})
+    (folder / "a.json").write_text(json.dumps(rows))
+    return str(folder / "a.json")
+
+
+def test_annotators_who_do_not_agree_are_told(tmp_path: Path) -> None:
+    found = inspect([annotated(tmp_path, 30)], tmp_path)
+    assert found.rows == N + 30 and found.content["data"]["conflicting_labels"] == "drop"
+    assert "30 tasks of Label Studio have several annotations" in said(found, "read")
+    assert "30 texts" in said(found, "conflicts")
+
+
+def test_annotators_who_never_agree_leave_nothing_to_learn(tmp_path: Path) -> None:
+    error = refused(annotated(tmp_path, N))
+    assert f"{N} of {N} texts stand with different labels" in error.message
+
+
 def test_a_mixture_of_encodings_is_called_one(tmp_path: Path) -> None:
     rows = [f"{text} très café,{'ab'[n % 2]}\n" for n, text in enumerate(texts(N))]
     rows = [row.replace(",", "", row.count(",") - 1) for row in rows]

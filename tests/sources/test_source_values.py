@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 
 from bertworks.data.labels.label_names import label_notices, look_alikes, several_in_one
 from bertworks.data.rows.values import is_blank, is_missing, list_in, number, plain, tidy
+from bertworks.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -144,3 +146,11 @@ def test_labels_that_are_several_or_none_are_told():
     assert 'data.label_separator: "," (now "|")' in told[1].text and "'a, b' (3)" in told[1].text
     assert label_notices({"pos": 3, "neg": 3}, False, "|") == []
     assert "multi_label" in label_notices({"['a', 'b']": 1, "['b']": 1}, False, "|")[0].text
+
+
+def test_a_run_that_stops_counts_the_rules_that_it_does_not_show(tmp_path, ingest):
+    broken = ["[1, 2]", "[1]", '{"text": "", "label": "a"}', '{"text": {}, "label": "a"}', "{"]
+    good = [json.dumps({"text": f"t {n}", "label": "ab"[n % 2]}) for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join([*good, *broken]))
+    with pytest.raises(DataError, match="and 2 more of 2 other rules. The rejected rows are in"):
+        ingest([{"uri": "a.jsonl"}])

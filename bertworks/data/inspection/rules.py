@@ -17,6 +17,7 @@ from bertworks.data.inspection.gathering import Gathered, published
 from bertworks.data.inspection.language import Language
 from bertworks.data.inspection.sampling import Sample
 from bertworks.data.labels.label_names import look_alikes
+from bertworks.data.rows.examples import LEAST_ROWS
 from bertworks.data.rows.values import EMPTY_WORDS, is_missing, plain
 from bertworks.errors import DataError
 from bertworks.look_alike import told_apart
@@ -28,6 +29,7 @@ _MOST_LISTED = 60
 _LABEL = 40
 _MOST_SHOWN = 10
 _MOST_RENAMED = 200
+_MOST_RULES = 8
 _SKEWED = 10.0
 _LARGEST = 0.8
 _CONFLICTS = 0.005
@@ -203,7 +205,11 @@ def labelled(sample: Sample, roles: Roles, decisions: Decisions, first: bool) ->
 
 
 def merging(roles: Roles, findings: Findings, decisions: Decisions) -> dict[str, Any]:
-    """Settings for rows that repeat or contradict each other, and what is said of them."""
+    """Settings for rows that repeat or contradict each other, and what is said of them.
+
+    Raises:
+        DataError: Hardly any text is left without those whose labels do not agree.
+    """
     key = ("data",)
     if findings.duplicates:
         share = findings.duplicates / max(findings.rows, 1)
@@ -232,6 +238,13 @@ def merging(roles: Roles, findings: Findings, decisions: Decisions) -> dict[str,
             "most of their rows have, the others are left out", ("data", "conflicting_labels"),
         )  # fmt: skip
         return {"conflicting_labels": "majority"}
+    left = findings.contents - findings.conflicting
+    if left < LEAST_ROWS:
+        raise DataError(
+            f"{findings.conflicting:,} of {findings.contents:,} texts stand with different labels. They "
+            f"are left out, as none is known to be right, and {left} others are too few.",
+            f"Leave one label a text, or give more rows: {LEAST_ROWS} in all are the least.",
+        )
     decisions.add(
         "conflicts", shown, "different labels: they are left out, as none is known to be right",
         ("data", "conflicting_labels"),
@@ -250,7 +263,12 @@ def refusals(reads: Sequence[Read], whole: bool, decisions: Decisions) -> dict[s
     if not refused:
         return {}
     counts: Counter[str] = sum((one.rules for one in reads), Counter())
-    broken = ", ".join(_broken(rule, count, reads) for rule, count in counts.most_common(3))
+    broken = ", ".join(
+        _broken(rule, count, reads) for rule, count in counts.most_common(_MOST_RULES)
+    )
+    if rest := sum(count for _, count in counts.most_common()[_MOST_RULES:]):
+        others = len(counts) - _MOST_RULES
+        broken += f", and {rest:,} more of {others} other rule{'' if others == 1 else 's'}"
     share = refused / max(total, 1)
     advice = next((one.advice for one in reads if one.advice), "")
     if share > 0.5:

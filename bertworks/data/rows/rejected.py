@@ -103,7 +103,19 @@ class RejectedLog:
         rules = "; ".join(
             f"{rule} ({self.rules[rule]}, first {self._first[rule]})" for rule in self._top()
         )
-        return f"Rules: {rules}. The rejected rows are in {self.keep()}"
+        return f"Rules: {rules}{self._others()}. The rejected rows are in {self.keep()}"
+
+    def in_short(self) -> str:
+        """The most frequent rules and how many rows broke each."""
+        rules = ", ".join(f"{rule} ({self.rules[rule]})" for rule in self._top())
+        return f"{rules}{self._others()}"
+
+    def _others(self) -> str:
+        """How many rows broke rules that are not among the most frequent ones; "" where none did."""
+        others = self.rules.keys() - {*self._top(), *LEFT_OUT}
+        rest = sum(self.rules[rule] for rule in others)
+        rules = f"{len(others)} other rule{'' if len(others) == 1 else 's'}"
+        return f", and {rest:,} more of {rules}" if rest else ""
 
     def advice(self) -> str:
         """The settings that mend the most frequent rules; "" where none does."""
