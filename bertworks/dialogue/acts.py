@@ -155,10 +155,17 @@ class Heard:
         """Reads what `to_json` wrote; a bare act is certain.
 
         Raises:
-            DataError: See `Act.from_json`; no intent of a user's; or a confidence outside of 0 to 1.
+            DataError: See `Act.from_json`; keys beside `act` that are not read; no intent of a user's;
+                or a confidence outside of 0 to 1.
         """
         confidence: Any = 1.0
         if isinstance(record, Mapping) and "act" in record:
+            if unknown := sorted(set(map(str, record)) - {"act", "confidence"}):
+                raise DataError(
+                    f"{shown}: beside `act` stands `confidence` alone; the act's slot and value stand "
+                    f"in `act` itself. Received beside it: {', '.join(unknown):.80}",
+                    'Write for example {"act": ["inform", "food", "chinese"], "confidence": 0.9}.',
+                )
             confidence, record = record.get("confidence", 1.0), record["act"]
         act = Act.from_json(record, shown)
         if act.intent not in USER:

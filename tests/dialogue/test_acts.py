@@ -57,6 +57,21 @@ def test_what_is_no_act_is_refused_with_an_example(record: object, says: str) ->
     assert raised.value.fix
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"act": "inform", "slot": "food", "value": "chinese"},
+        {"act": "inform", "slot": "food", "value": "chinese", "confidence": 0.9},
+        {"act": ["bye"], "certainty": 1.0},
+    ],
+)
+def test_keys_beside_an_act_are_refused_with_what_an_act_looks_like(record: object) -> None:
+    with pytest.raises(DataError, match=r"turn\[0\]: beside `act` stands `confidence`") as raised:
+        Heard.from_json(record, "turn[0]")
+    example = raised.value.fix.removeprefix("Write for example ").removesuffix(".")
+    assert Heard.from_json(json.loads(example)) == Heard(Act("inform", "food", "chinese"), 0.9)
+
+
 @pytest.mark.parametrize("confidence", [1.5, -0.1, True, "much", None])
 def test_a_confidence_is_a_share(confidence: object) -> None:
     with pytest.raises(DataError, match="`confidence` must be a number from 0 to 1"):
