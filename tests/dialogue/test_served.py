@@ -170,6 +170,9 @@ def test_a_dialogue_over_http(server: Server) -> None:
     assert server.ask("DELETE", f"/{name}") == (200, {"dialogue": name, "forgotten": True})
     assert server.ask("GET", f"/{name}")[0] == 404
     assert server.ask("DELETE", f"/{name}")[0] == 404
+    assert server.turn(name, "south", 2)[0] == 404
+    status, anew = server.ask("POST", f"/{name}/turns", {"text": "hi"})  # without a number
+    assert status == 200 and anew["turn"] == 1 and not anew["again"]
 
 
 @pytest.mark.parametrize("body", [b"[1", {"id": "mine"}, [], "a"])
@@ -437,6 +440,8 @@ def test_a_store_that_fails_is_told(server: Server, monkeypatch: pytest.MonkeyPa
 
 def test_the_paths_are_described(server: Server) -> None:
     document = asyncio.run(Client("GET", "/openapi.json").ask(server.app)).json()
+    turn = document["paths"][PATH + "/{id}/turns"]["post"]
+    assert "without a number counts as turn 1" in turn["description"]
     assert {f"{PATH}/{{id}}/turns", f"{PATH}/{{id}}", PATH} <= set(document["paths"])
     assert "409" in document["paths"][f"{PATH}/{{id}}/turns"]["post"]["responses"]
     client = asyncio.run(Client("PUT", f"{PATH}/a").ask(server.app))
@@ -447,6 +452,7 @@ def test_the_paths_are_described(server: Server) -> None:
     for number, said in enumerate(({"text": "hello"}, {"acts": acts}), 1):
         assert takes(said) and server.ask("POST", f"/{number}/turns", said)[0] == 200
     for wrong in (
+        {"acts": [{"act": "inform", "slot": "food", "value": "chinese"}]},
         {},
         {"text": "a", "acts": []},
         {"text": 1},

@@ -2,7 +2,8 @@
 
 POST   /v1/dialogues                 an id for a new dialogue, and what is said before the first turn
 POST   /v1/dialogues/ID/turns        a turn: `text`, or `acts` that it was understood as; its number in
-                                     `turn`, which may be left out for the first one
+                                     `turn`, which may be left out for the first one; that begins
+                                     a dialogue where there is none, or none any more
 GET    /v1/dialogues/ID              all turns with all that was decided
 DELETE /v1/dialogues/ID              forgets the dialogue
 POST   /v1/dialogues/ID/outcome      how well it ended for the user: `satisfied`, true or false
@@ -55,6 +56,10 @@ PROTOCOL, NAME = "dialogue", "dialogues"
 """What the audit log calls a turn's protocol, and its model."""
 _TURN = re.compile(PATH + "/[^/]+/turns")
 _KNOWN = ("text", "acts", "turn", "trace")
+_BEGINS = (
+    "A turn without a number counts as turn 1. Where there is no dialogue of that id, or none any more, "
+    "turn 1 begins one; a later turn is refused."
+)
 
 
 def asks(path: str) -> tuple[str, str] | None:
@@ -234,7 +239,9 @@ def described(limits: Limits) -> Schema:
         PATH: {"post": operation_of("An id for a new dialogue", begun, 400, 413, 422, 500, 503)},
         PATH + "/{id}/turns": {
             "parameters": [name],
-            "post": operation_of("A turn", answer, *ASKED, 409, 410, body=body),
+            "post": operation_of(
+                "A turn", answer, *ASKED, 409, 410, body=body, description=_BEGINS
+            ),
         },
         PATH + "/{id}/outcome": {
             "parameters": [name],
@@ -261,7 +268,7 @@ def _act_schema() -> Schema:
         ]
     }
     sure = {"type": "number", "minimum": 0, "maximum": 1}
-    return {"anyOf": [*act["anyOf"], object_of({"act": act}, confidence=sure)]}
+    return {"anyOf": [*act["anyOf"], object_of({"act": act}, closed=True, confidence=sure)]}
 
 
 def _asked(asked: Any) -> tuple[str | list[Heard], int, bool]:

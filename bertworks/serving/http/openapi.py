@@ -298,12 +298,15 @@ def operation_of(
     *statuses: int,
     media: str = _JSON,
     body: Mapping[str, Any] | None = None,
+    description: str = "",
 ) -> Schema:
     """An operation: what it tells, statuses beside 200 and 405, and what it is asked with."""
     responses: Schema = {"200": {"description": "Done.", "content": {media: {"schema": told}}}}
     for status in sorted({405, *statuses}):
         responses[str(status)] = error_of(status)
     operation: Schema = {"summary": summary, "responses": responses}
+    if description:
+        operation["description"] = description
     if body is not None:
         operation["requestBody"] = {"required": True, "content": body}
     return operation
