@@ -16,6 +16,7 @@ out of scope, those of which nothing is left, and those without a letter or digi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -163,21 +164,28 @@ class Learned(Hearing):
         found = meaning(reading, keywords.wording, state, knowledge)
         if all(one.act.intent == "unclear" for one in heard):
             known = keywords.understand(text, state, knowledge)
-            says = any(one.act.slot not in ("", THIS) for one in known)
+            says = any(one.act.slot for one in known)
             says |= bool(state.offered) and any(one.act.intent == "another" for one in known)
             return known if says and reading.known else heard
         heard = [_asked_for(one, reading) for one in heard]
         sure = {
             one.act.slot: one.confidence for one in heard if one.act.value not in ("", DONT_CARE)
         }
-        told = {slot for slot in found.told if slot in sure or self._compares(reading, slot)}
-        if frame.intent == DENY and any(one.name in DENIES for one in reading.parts):
+        key = self._domain.key
+        told = {
+            slot
+            for slot in found.told
+            if slot in sure or slot == key or self._compares(reading, slot)
+        }
+        if frame.intent == DENY and _says_how(reading):
             told |= {one.slot for one in found.acts} & sure.keys()
         no = Act("negate")
+        conceded = bool(found.acts) and not found.anything and _cares_not(reading)
         kept = [
             one
             for one in heard
             if not (one.act.value and one.act.slot in told)
+            and not (one.act.value == DONT_CARE and conceded)
             and not (one.act == no and (found.corrects or told))
         ]
         new = [Heard(one, sure.get(one.slot, LIKELY)) for one in found.acts if one.slot in told]
@@ -188,6 +196,20 @@ class Learned(Hearing):
     def _compares(self, reading: Reading, slot: str) -> bool:
         """Whether a slot's values are compared by a word that no example of the training has."""
         return any(one.kind == "value" and one.name == slot and one.degree for one in reading.parts)
+
+
+def _says_how(reading: Reading) -> bool:
+    """Whether words that deny stand there, or such as look like it: "I wouldn't say no to chinese"."""
+    pairs = itertools.pairwise(reading.parts)
+    return any(one.name in DENIES for one in reading.parts) or any(
+        one.name == "plain" and len(one.words) > 1 and after.kind == "value" and not after.sign
+        for one, after in pairs
+    )
+
+
+def _cares_not(reading: Reading) -> bool:
+    """Whether "don't care" stands there."""
+    return any((one.kind, one.name) == ("intent", "dontcare") for one in reading.parts)
 
 
 def _asked_for(heard: Heard, reading: Reading) -> Heard:

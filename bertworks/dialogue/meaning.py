@@ -6,6 +6,8 @@ the same whoever found the value, a trained agent or lists of words.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bertworks.dialogue.acts import DONT_CARE, Act
@@ -13,7 +15,7 @@ from bertworks.dialogue.knowledge import Knowledge, normal
 from bertworks.dialogue.state import State
 from bertworks.dialogue.wording import Part, Reading, Wording
 
-DENIES = ("not", "without", "nothing", "is_not")
+DENIES = ("not", "without", "non", "nothing", "is_not")
 """Cues that say of a value that it is not wanted."""
 _COMPARES = ("less", "more", "least", "most")
 _NEAR = 1
@@ -29,12 +31,14 @@ class Meaning:
         told: Slots of which more is said than that their values are wished for, one each.
         denies: It says no, of no value.
         corrects: It corrects what was said before.
+        anything: Places of the parts that say that anything will do.
     """
 
     acts: list[Act] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     denies: bool = False
     corrects: bool = False
+    anything: tuple[int, ...] = ()
 
 
 def meaning(reading: Reading, wording: Wording, state: State, knowledge: Knowledge) -> Meaning:
@@ -61,6 +65,7 @@ class _Reader:
         self._mood: Part | None = None
         """The cue that tells how the next value is meant."""
         self._about = self._corrected = False
+        self._asked = self._asked_of_names()
 
     def read(self) -> Meaning:
         place = 0
@@ -82,7 +87,47 @@ class _Reader:
             place += 1
         self._ends()
         self._found.denies = self._found.denies and not self._found.corrects
+        self._found.anything = tuple(self._anything())
         return self._found
+
+    def _anything(self) -> Iterator[int]:
+        """What says that anything will do: "any", but not in "I don't want any", "I don't mind thai"."""
+        for place, part in enumerate(self._parts):
+            if (part.kind, part.name) != ("intent", "dontcare"):
+                continue
+            before, after = self._parts[:place][-1:], self._parts[place + 1 :][:1]
+            denied = any(one.name in DENIES and one.end == part.start for one in before)
+            valued = any(one.kind == "value" and not one.sign for one in after)
+            if not denied and not (valued and part.words in self._wording.concedes):
+                yield place
+
+    def _asked_of_names(self) -> set[int]:
+        """Places of names that a question is about, and of values that it asks for of them.
+
+        These are those of the name's clause, and what follows in the sentence.
+        """
+        found: set[int] = set()
+        for place, part in enumerate(self._parts):
+            if part.kind != "value" or part.name != self._knowledge.domain.key:
+                continue
+            first = place
+            while first and not self._parts[first].sign and not self._turns(self._parts[first - 1]):
+                first -= 1
+            others = any(one.name in (*DENIES, "another") for one in self._parts[first:place])
+            opens = part.start - 1 in self._reading.asking  # "isn't Golden Lantern cheap"
+            if not self._reading.asks_of(part) or (others and not opens):
+                continue
+            onward = itertools.takewhile(
+                lambda at: (
+                    self._parts[at].sign not in (".", "?") and not self._turns(self._parts[at])
+                ),
+                range(place + 1, len(self._parts)),
+            )
+            found |= {*range(first, place + 1), *onward}
+        return found
+
+    def _turns(self, part: Part) -> bool:
+        return part.kind == "cue" and part.name in ("but", "correct")
 
     def _ends(self) -> None:
         """A clause ends; a "no" that found no value in it says no."""
@@ -123,9 +168,11 @@ class _Reader:
         first = self._parts[place]
         mood, slot = self._mood, first.name
         acts: list[Act] = []
+        asked = place in self._asked
+        about = self._about or asked
         for number, part in enumerate(run):
-            named = mood.name if mood and (not number or joined) else ""
-            if self._about and slot != self._knowledge.domain.key:
+            named = mood.name if mood and (not number or joined) and not asked else ""
+            if about and slot != self._knowledge.domain.key:
                 acts.append(Act("request", slot))
             elif part.degree or (named in _COMPARES and self._near(first, _NEAR)):
                 acts += self._compared(part.degree or named, slot, part.value) or [
@@ -136,7 +183,8 @@ class _Reader:
             else:
                 acts.append(Act("inform", slot, part.value))
         plain = [Act("inform", slot, first.value)]
-        self._say(slot, acts, told=acts != plain or bool(first.degree))
+        told = acts != plain or bool(first.degree) or asked
+        self._say(slot, acts, told=told)
         behind = self._parts.index(run[-1]) + 1
         after = self._parts[behind] if behind < len(self._parts) else None
         if (
@@ -185,6 +233,8 @@ class _Reader:
         Nor does the "no" of an answer deny it: "no south", where another area was understood.
         """
         if mood is None or (mood.name == "nothing" and self._reading.asks(part)):
+            return False
+        if mood.name == "non" and not joined and part.start > mood.end:  # "non smoking, cheap"
             return False
         if joined or mood.words not in self._wording.answers:
             return True

@@ -136,6 +136,15 @@ def listened(state: State, heard: Sequence[Heard], domain: Domain, knowledge: Kn
     """
     beliefs = dict(state.beliefs)
     turn = _Turn(state, beliefs, state.offered, state.refused, list(state.requested))
+    turn.asks = any(
+        one.act.intent == "request" and one.act.slot in domain.told and one.confidence >= BELIEVED
+        for one in heard
+    )
+    turn.named = {
+        one.act.slot
+        for one in heard
+        if one.act.intent == "inform" and one.act.value != DONT_CARE and one.confidence >= BELIEVED
+    }
     for one in _together(heard, domain):
         turn.take(one, domain, knowledge)
     offered, gone = turn.offered, ""
@@ -194,6 +203,10 @@ class _Turn:
     refused: tuple[str, ...]
     requested: list[str]
     closing: bool = False
+    named: set[str] = field(default_factory=set)
+    """Slots with a value of their own in this turn."""
+    asks: bool = False
+    """It asks for facts: "no, just the address" turns down nothing."""
 
     def take(self, heard: Heard, domain: Domain, knowledge: Knowledge) -> None:
         act, sure = heard.act, heard.confidence
@@ -239,6 +252,8 @@ class _Turn:
                     value = self.beliefs[wanted].value
                     if value not in ("", DONT_CARE, normal(entity[wanted])):
                         del self.beliefs[wanted]
+        elif act.slot == THIS and act.value == DONT_CARE and slot in self.named:
+            return  # "anything chinese" says which
         elif slot in domain.informable:
             value = act.value if act.value == DONT_CARE else normal(act.value)
             self.beliefs[slot] = self.before_or_now(slot).heard(value, sure, also)
@@ -249,9 +264,8 @@ class _Turn:
             belief, value = self.before_or_now(act.slot), act.value
             answered = belief.affirmed if intent == "affirm" else belief.denied
             self.beliefs[act.slot] = answered(value, sure)
-        offers = any(one.intent == "offer" for one in self.before.said)
-        if intent == "negate" and offers and not confirmed and sure >= BELIEVED:
-            self._turn_down()
+        if intent == "negate" and not confirmed and not self.asks and sure >= BELIEVED:
+            self._turn_down()  # Whatever was asked of the offer since: "is it cheap?", "not this one"
 
     def _refuse(self, key: str, knowledge: Knowledge) -> None:
         """Takes an entity out that the user names and does not want."""

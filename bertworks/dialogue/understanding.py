@@ -13,7 +13,7 @@ from typing import Protocol
 from bertworks.dialogue.acts import DONT_CARE, THIS, Act, Heard
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge
-from bertworks.dialogue.meaning import DENIES, meaning
+from bertworks.dialogue.meaning import meaning
 from bertworks.dialogue.state import State
 from bertworks.dialogue.wording import Part, Wording
 
@@ -95,8 +95,8 @@ class Keywords:
         asks = [one.slot for one in state.said if one.intent in ("ask", "confirm")]
         if found.denies and not any(one.intent == "deny" for one in acts):
             acts.insert(0, Act("negate"))
-        if anything := _anything(reading.parts):
-            free = self._any_of(reading.parts, anything) or ([THIS] if asks else [])
+        if found.anything:
+            free = self._any_of(reading.parts, found.anything) or ([THIS] if asks else [])
             acts += [Act("inform", slot, DONT_CARE) for slot in free]
         said = {one.slot for one in acts}
         acts += [
@@ -126,16 +126,6 @@ class Keywords:
 
     def _is_slot(self, part: Part) -> bool:
         return part.kind == "slot" and part.name in self._domain.informable
-
-
-def _anything(parts: Sequence[Part]) -> list[int]:
-    """Places of what says that anything will do: "any", but not in "I don't want any"."""
-    return [
-        place
-        for place, part in enumerate(parts)
-        if (part.kind, part.name) == ("intent", "dontcare")
-        and not (place and parts[place - 1].name in DENIES and parts[place - 1].end == part.start)
-    ]
 
 
 def _answered(text: str, state: State, knowledge: Knowledge) -> Act | None:

@@ -11,6 +11,14 @@ from dataclasses import dataclass
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge, clauses, normal, words
 
+_EITHER = tuple(
+    f"{which} {will}"
+    for which, does, are in (("either", "s", "is"), ("either one", "s", "is"), ("both", "", "are"))
+    for will in (
+        *(f"{be} {fine}" for be in (are, "would be") for fine in ("fine", "ok", "okay", "good")),
+        f"work{does}", "will do", "would do",
+    )
+)  # fmt: skip
 INTENTS: Mapping[str, tuple[str, ...]] = {
     "affirm": ("yes", "yeah", "yep", "right", "correct", "sure", "ok", "okay", "exactly"),
     "negate": (
@@ -28,7 +36,8 @@ INTENTS: Mapping[str, tuple[str, ...]] = {
     "bye": ("bye", "goodbye", "thank you", "thanks", "that is all", "that's all", "cheers"),
     "dontcare": (
         "any", "anything", "anywhere", "do not care", "don't care", "doesn't matter",
-        "does not matter", "don't mind", "do not mind", "no preference", "whatever",
+        "does not matter", "don't mind", "do not mind", "no preference", "whatever", "either way",
+        *_EITHER,
     ),
 }  # fmt: skip
 """What says an intent in English; {entity} is what the dialogue calls one. `dontcare` goes with the
@@ -37,14 +46,17 @@ slots beside it."""
 CUES: Mapping[str, tuple[str, ...]] = {
     "not": (
         "not", "no", "no more", "not actually", "not really", "other than", "anything but",
-        "anywhere but", "everything but", "except", "neither", "don't want", "do not want",
+        "anywhere but", "everything but", "all but", "except", "excluding", "neither", "don't want",
+        "do not want", "don't like", "do not like",
     ),
     "without": (
         "don't", "dont", "do not", "doesn't", "does not", "didn't", "did not", "won't", "wouldn't",
         "would not", "shouldn't", "should not", "can't", "cannot", "can not", "never", "without",
-        "avoid", "hate", "dislike", "rather not", "apart from", "instead of", "rather than",
+        "avoid", "hate", "dislike", "rather not", "apart from", "aside from", "with the exception of",
+        "instead of", "rather than",
         "don't think I want", "do not think I want",
     ),
+    "non": ("non",),
     "nothing": ("nothing", "nowhere"),
     "is_not": (
         "is not", "isn't", "are not", "aren't", "was not", "wasn't", "won't do", "will not do",
@@ -77,6 +89,13 @@ CUES: Mapping[str, tuple[str, ...]] = {
         "why not", "or not", "no matter", "not sure", "isn't there", "aren't there", "is there no",
         "is there not", "don't you", "do you not", "can't you", "couldn't you", "why don't we",
         "is it possible", "is it ok", "is it okay", "not only", "at least", "at most", "either",
+        "wouldn't say no", "would not say no", "won't say no", "couldn't say no", "can't say no",
+        "cannot say no", "never say no", "don't mind", "do not mind", "wouldn't mind",
+        "would not mind", "not against", "nothing against", "don't have anything against", "not opposed",
+        "not averse", "no objection", "no objections", "no problem with",
+        "don't hate", "do not hate", "don't dislike", "do not dislike", "wouldn't object",
+        "would not object", "can't resist", "cannot resist", "not without", "can't do without",
+        "nothing wrong with",
     ),
     "filler": (
         "a", "an", "the", "is", "are", "was", "am", "be", "do", "does", "can", "could", "would", "will",
@@ -89,10 +108,12 @@ CUES: Mapping[str, tuple[str, ...]] = {
 """What tells in English how a value beside it is meant.
 
 not, without: it is not wanted; `not` alone says no, `without` alone says nothing. is_not: likewise, and
-of a value before it. less, more, least, most: compared, where the slot's values have an order.
-correct: what follows replaces what was said. or, and: go on with what is said of a value. but: begins a
-clause, as signs do. about: asks, after an offer, whether it has the value. plain: words of the lists
-above that tell nothing. nothing: not wanted, but in a question. filler: single words of no weight.
+of a value before it. non: likewise, of the word behind it alone. less, more, least, most: compared,
+where the slot's values have an order. correct: what follows replaces what was said. or, and: go on with
+what is said of a value. but: begins a clause, as signs do. about: asks, after an offer, whether it has
+the value; without its last word, before a name, of that entity ("is Golden Lantern cheap"). plain:
+words of the lists above that tell nothing; those that also say "don't care" do so where a value follows
+("I don't mind chinese"). nothing: not wanted, but in a question. filler: single words of no weight.
 """
 
 _SHORT = 7
@@ -156,12 +177,14 @@ class Reading:
         weight: How many of their words have weight: all but fillers.
         others: How many other words have.
         signs: See `knowledge.clauses`.
+        asking: Places of the last of the words that begin a clause as a question: "is", "does the".
     """
 
     parts: tuple[Part, ...]
     weight: int
     others: int
     signs: Mapping[int, str]
+    asking: frozenset[int] = frozenset()
 
     @property
     def known(self) -> bool:
@@ -172,6 +195,11 @@ class Reading:
         """Whether the clause that a part stands in ends as a question."""
         behind = [place for place in self.signs if place >= part.end]
         return bool(behind) and self.signs[min(behind)] == "?"
+
+    def asks_of(self, name: Part) -> bool:
+        """Whether an entity's name stands in a question: "is it ... ?", or behind a word that asks."""
+        ends = [place for place, sign in self.signs.items() if place >= name.end and sign != ","]
+        return name.start - 1 in self.asking or (bool(ends) and self.signs[min(ends)] == "?")
 
 
 class Wording:
@@ -200,8 +228,15 @@ class Wording:
         self._filler = {
             one.replace("{entity}", domain.entity).casefold() for one in lists.pop("filler")
         }
+        self.concedes = {words(one) for one in lists["dontcare"]} & {
+            words(one) for one in lists["plain"]
+        }
+        """What says "don't care" by itself, and nothing of a value behind it: "I don't mind chinese"."""
+        self._asking = {words(one)[:-1] for one in lists["about"]} - {()}
         for name, phrases in lists.items():
             for phrase in phrases:
+                if name == "plain" and words(phrase) in self.concedes:
+                    continue
                 kind = "cue" if name in CUES else "intent"
                 self._put(phrase.replace("{entity}", domain.entity), Part(kind, name))
         self.answers = {words(one) for one in lists["negate"]} & {
@@ -280,7 +315,13 @@ class Wording:
                 others += said[place] not in self._filler
                 place += 1
         weight = sum(word not in self._filler for part in parts for word in part.words)
-        return Reading(tuple(parts), weight, others, signs)
+        asking = frozenset(
+            start + len(opening) - 1
+            for start in {0, *signs}
+            for opening in self._asking
+            if said[start : start + len(opening)] == opening
+        )
+        return Reading(tuple(parts), weight, others, signs, asking)
 
     def _with_values(self, knowledge: Knowledge) -> tuple[str, dict[tuple[str, ...], Part], int]:
         known: dict[tuple[str, ...], Part] = {}

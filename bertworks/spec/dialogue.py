@@ -19,7 +19,7 @@ Condition = Literal[
 Deed = Literal["ask", "confirm", "offer", "answer", "no_offer", "again", "bye"]
 ListenedFor = Literal[
     "affirm", "negate", "another", "greet", "bye", "dontcare",
-    "not", "without", "nothing", "is_not", "less", "more", "least", "most",
+    "not", "without", "non", "nothing", "is_not", "less", "more", "least", "most",
     "correct", "or", "and", "but", "about", "plain", "filler",
 ]  # fmt: skip
 

@@ -167,6 +167,135 @@ def test_of_several_names_the_answer_says_which_one_was_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    "between", ["is it moderate?", "what's the number?", "is Golden Lantern in the north?"]
+)
+@pytest.mark.parametrize(
+    "rejection",
+    ["not this one", "I don't want that", "no", "I don't like this one", "I do not want this one"],
+)
+def test_a_rejection_turns_the_offer_down_whatever_was_asked_of_it_since(
+    between: str, rejection: str
+) -> None:
+    state, _ = talker(KEYWORDS).turn(OFFERED, between)
+    assert state.offered == "Golden Lantern"
+    state, trace = talker(KEYWORDS).turn(state, rejection)
+    assert state.refused == ("Golden Lantern",) and state.offered != "Golden Lantern", trace.answer
+
+
+@pytest.mark.parametrize(
+    "text", ["no, just the number please", "I'm not really concerned with the price. And you?"]
+)
+def test_a_no_that_asks_for_facts_of_the_offer_keeps_it(text: str) -> None:
+    state, _ = talker(KEYWORDS).turn(OFFERED, text)
+    assert state.offered == "Golden Lantern" and not state.refused
+
+
+def test_a_no_to_a_value_that_is_confirmed_turns_no_offer_down() -> None:
+    state = replace(OFFERED, said=(Act("confirm", "food", "chinese"),))
+    after = listened(state, [Heard(Act("negate"))], DOMAIN, TOWN)
+    assert not after.refused and "food" not in after.constraints
+
+
+@pytest.mark.parametrize(
+    ("text", "slots"),
+    [
+        ("is jade court in the north?", ["area"]),
+        ("is jade court in the north", ["area"]),
+        ("hello, is the Jade Court cheap", ["pricerange"]),
+        ("isn't Jade Court cheap?", ["pricerange"]),
+        ("does Jade Court serve indian food", ["food"]),
+        ("do they have indian food at Jade Court?", ["food"]),
+        ("is jade court cheap, and in the north?", ["pricerange", "area"]),
+        ("jade court in the north?", ["area"]),
+    ],
+)
+@pytest.mark.parametrize("before", [State(), NORTH, OFFERED])
+def test_a_question_of_an_entity_that_it_names_is_no_wish(
+    text: str, slots: list[str], before: State
+) -> None:
+    name = "inform(name=jade court)"
+    asked = [f"request({slot})" for slot in slots]
+    assert sorted(acts(text, before)) == sorted([name, *asked])
+    state, trace = talker(KEYWORDS).turn(before, text)
+    assert state.offered == "Jade Court"
+    assert all(TOWN.value("Jade Court", slot) in trace.answer for slot in slots)
+    assert "area" not in state.constraints and "pricerange" not in state.constraints
+
+
+def test_what_is_said_beside_a_question_of_an_entity_stays_a_wish() -> None:
+    text = "I want cheap food. Is Jade Court in the north? If not I want italian"
+    assert acts(text, State()) == [
+        "inform(pricerange=cheap)", "inform(name=jade court)", "request(area)", "inform(food=italian)",
+    ]  # fmt: skip
+    other = ["deny(name=jade court)", "inform(area=north)"]
+    assert acts("is there anything other than Jade Court in the north?", State()) == other
+    assert acts("not Jade Court, is there something in the north?", State()) == other
+    assert acts("something else than Jade Court in the north?", OFFERED)[0] == "another()"
+    wish = ["inform(name=jade court)", "inform(area=north)"]
+    assert acts("I want jade court in the north", State()) == wish
+    assert acts("it is jade court in the north", State()) == wish
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a non-expensive place", ["deny(pricerange=expensive)"]),
+        ("non expensive", ["deny(pricerange=expensive)"]),
+        ("a non smoking, cheap place", ["inform(pricerange=cheap)"]),
+        ("a non smoking cheap place", ["inform(pricerange=cheap)"]),
+        ("non-chinese or indian", ["deny(food=chinese)", "deny(food=indian)"]),
+        ("no-chinese", ["deny(food=chinese)"]),
+        ("anything but chinese", ["deny(food=chinese)"]),
+        ("anything except chinese", ["deny(food=chinese)"]),
+        ("except chinese", ["deny(food=chinese)"]),
+        ("all but chinese", ["deny(food=chinese)"]),
+        ("excluding chinese", ["deny(food=chinese)"]),
+        ("with the exception of chinese", ["deny(food=chinese)"]),
+        ("I wouldn't say no to chinese", ["inform(food=chinese)"]),
+        ("I’d never say no to chinese", ["inform(food=chinese)"]),
+        ("I don't mind chinese food", ["inform(food=chinese)"]),
+        ("I wouldn't mind chinese or indian", ["inform(food=chinese)", "inform(food=indian)"]),
+        ("I have nothing against chinese", ["inform(food=chinese)"]),
+        ("I don't hate chinese", ["inform(food=chinese)"]),
+        ("I don't like this expensive kind", ["deny(pricerange=expensive)"]),
+        ("not without chinese food", ["inform(food=chinese)"]),
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_denial_and_what_is_one(text: str, wanted: list[str]) -> None:
+    for state in (State(), replace(State(), said=(Act("ask", "food"),))):
+        heard = [one for one in acts(text, state) if one != "inform(this=dontcare)"]
+        assert heard == wanted
+        after = listened(state, KEYWORDS.understand(text, state, TOWN), DOMAIN, TOWN)
+        wished = [one.removeprefix("inform(").split("=")[0] for one in wanted if "inform" in one]
+        assert all(after.constraints[slot] != "dontcare" for slot in wished)
+
+
+def test_anything_of_a_value_is_the_value() -> None:
+    asked = State(said=(Act("ask", "food"),))
+    heard = KEYWORDS.understand("anything chinese", asked, TOWN)
+    assert listened(asked, heard, DOMAIN, TOWN).constraints == {"food": "chinese"}
+    asked = State(said=(Act("ask", "area"),))
+    heard = KEYWORDS.understand("anywhere cheap", asked, TOWN)
+    wanted = {"pricerange": "cheap", "area": "dontcare"}
+    assert listened(asked, heard, DOMAIN, TOWN).constraints == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["either is fine", "both are fine", "both would be ok", "either one works", "either will do",
+     "either way", "I don't mind"],
+)  # fmt: skip
+def test_either_and_both_take_anything_where_a_slot_was_asked_for(text: str) -> None:
+    asked = State(said=(Act("ask", "pricerange"),))
+    outside = learned(answered("inform", "x", out_of_scope=True))
+    for understanding in (KEYWORDS, outside, Backed(outside, KEYWORDS)):
+        assert acts(text, asked, understanding) == ["inform(this=dontcare)"]
+    assert acts("either chinese or indian", asked) == [
+        "inform(food=chinese)", "inform(food=indian)",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("text", "slot"),
     [
         ("is it expensive?", "pricerange"),
@@ -218,6 +347,14 @@ def test_another_offer_is_asked_for_though_training_knows_it_not(text: str) -> N
         ("not eritrean, thai", answered("deny", "eritrean/B-food", "thai/B-food"), NORTH,
          ["deny(food=eritrean)", "inform(food=thai)"]),
         ("no", answered("negate", "no"), NORTH, ["negate()"]),
+        ("non-thai food", answered("inform", "thai/B-food"), NORTH, ["deny(food=thai)"]),
+        ("I wouldn't say no to thai", answered("deny", "thai/B-food"), NORTH, ["inform(food=thai)"]),
+        ("I don't mind thai", answered("dontcare", "thai/B-food"), NORTH, ["inform(food=thai)"]),
+        ("is jade court in the north?", answered("inform", "north/B-area"), NORTH,
+         ["inform(name=jade court)", "request(area)"]),
+        ("is jade court in the north?",
+         answered("inform", "jade/B-name", "court/I-name", "north/B-area"), State(),
+         ["inform(name=jade court)", "request(area)"]),
         ("I hate thai food", answered("deny", "thai/B-food"), NORTH, ["deny(food=thai)"]),
         ("thai puts me off", answered("deny", "thai/B-food"), NORTH, ["deny(food=thai)"]),
         ("is it expensive?", answered("inform", "expensive/B-pricerange"), OFFERED,
