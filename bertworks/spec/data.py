@@ -123,7 +123,9 @@ class Source(Section):
         {}, description="Row filter: keep rows whose column's value is one of those listed."
     )
     label_map: dict[str, str] = Field(
-        {}, description='Rename labels as read, e.g. {"0": negative, "1": positive}.'
+        {},
+        description='Rename labels as read, e.g. {"0": negative, "1": positive}. A key renames what is '
+        "read as the same, too (0.0), unless that is a key of its own.",
     )
     label_names: list[str] = Field(
         [],

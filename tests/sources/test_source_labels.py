@@ -80,6 +80,42 @@ def test_label_map_keeps_labels_apart_that_are_read_as_one(tmp_path, ingest):
     assert done.info["labels"] == ["float", "int", "yes"]
 
 
+@pytest.mark.parametrize(
+    ("written", "mapping", "others", "apart"),
+    [
+        (["0.0", "0", "0", "1"], {"0.0": "zero"}, {"0": 30}, {"0": "0"}),
+        (["True", "true", "TRUE", "no"], {"True": "yes"}, {"true": 15, "TRUE": 15},
+         {"true": "true", "TRUE": "TRUE"}),
+        (["a  b", "a b", "c"], {"a b": "x"}, {"a  b": 20}, {"a  b": "a_b"}),
+    ],
+)  # fmt: skip
+def test_a_key_of_label_map_tells_the_spellings_that_it_took_besides_its_own(
+    tmp_path, ingest, written, mapping, others, apart
+):
+    (tmp_path / "a.csv").write_text(csv_of(written))
+    done = ingest([{"uri": "a.csv", "label_map": mapping}])
+    (key, new), said = next(iter(mapping.items())), told(done)
+    assert len(done.info["labels"]) == 2 and new in done.info["labels"]
+    for spelling, count in others.items():
+        assert f"{key!r} renamed {spelling!r} ({count})" in said
+    assert " as " not in said.partition("renamed")[0]  # nothing else is said to be read so
+    assert "name each of them in `label_map`" in said
+    done = ingest([{"uri": "a.csv", "label_map": {**mapping, **apart}}], out="apart")
+    assert {new, *apart.values()} < {*done.info["labels"]}
+    assert "renamed" not in told(done)
+
+
+def test_tags_and_types_of_spans_tell_the_spellings_that_a_key_took(tmp_path, ingest):
+    rows = [
+        {"tokens": ["Ada", f"{number}"], "tags": [("B-a  b", "B-a b")[number % 2], "O"]}
+        for number in range(40)
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = {"uri": "a.jsonl", "label_map": {"B-a b": "B-PER"}}
+    done = ingest([source], task={"type": "tagging"})
+    assert "'B-a b' renamed 'B-a  b' (20)" in told(done)
+
+
 def test_the_text_nan_stays_a_label_and_is_told(tmp_path, ingest):
     (tmp_path / "a.csv").write_text(csv_of(["NA", "nan", "x"]))
     done = ingest([{"uri": "a.csv"}])

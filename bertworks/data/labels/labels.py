@@ -27,7 +27,13 @@ from bertworks.spec import Source
 TIDIED = Kind(
     "label_spelling",
     "{count} labels are written in another way than they are read: {details} (first: {first})",
-    fix="To keep two of them apart, rename them with the source's `label_map`.",
+    fix="To keep two of them apart, name each of them in the source's `label_map`.",
+)
+ALSO_RENAMED = Kind(
+    "renamed_spellings",
+    "{count} labels were renamed by a `label_map` key that is written in another way: {counted} (first: "
+    "{first})",
+    fix="To keep two of them apart, name each of them in `label_map`.",
 )
 LIST_AS_TEXT = Kind(
     "list_as_text",
@@ -130,11 +136,12 @@ class LabelReader:
         if self._pattern is not None:
             text = self._matched(self._pattern, text)
         text = text.strip()
-        if text in self._source.label_map:
-            label = self.renamed(text)
+        written = isinstance(value, str)
+        if (mapped := self.mapped(text, plain(tidy(text)), written)) is not None:
+            label = mapped
         else:
             label = plain(tidy(text))
-            if self._pattern is None and isinstance(value, str) and label != text:
+            if self._pattern is None and written and label != text:
                 self.mended.append((TIDIED, value, f"{value!r} as {label!r}"))
             label = self.renamed(label)
         label = tidy(label)
@@ -153,9 +160,7 @@ class LabelReader:
         return (match[1] if pattern.groups else match[0]) or ""
 
     def renamed(self, label: str) -> str:
-        """The label by `label_map`, as it is written there or as it is read, else by `label_names`."""
-        if (mapped := self.mapped(label)) is not None:
-            return mapped
+        """The label by `label_names`, where it is a place in them."""
         names = self._source.label_names
         if not names or label in names:
             return label
@@ -165,16 +170,27 @@ class LabelReader:
             )
         return names[int(label)]
 
-    def mapped(self, label: str) -> str | None:
-        """The label by `label_map`; None where that has no such key."""
-        if label in self._source.label_map:
-            self.unmatched.discard(label)
-            return self._source.label_map[label]
-        if label in self._map:
-            key, new = self._map[label]
-            self.unmatched.discard(key)
-            return new
-        return None
+    def mapped(self, text: str, read: str | None = None, written: bool = True) -> str | None:
+        """The label by `label_map`; None where that has no such key.
+
+        Args:
+            text: As it is written there.
+            read: As it is read; a key that is read as the same renames it, too, which is noted.
+            written: Whether it was a text: a number or a boolean has no spelling of its own to keep.
+        """
+        read = text if read is None else read
+        if text in self._source.label_map:
+            key, new = text, self._source.label_map[text]
+        elif read in self._source.label_map:
+            key, new = read, self._source.label_map[read]
+        elif read in self._map:
+            key, new = self._map[read]
+        else:
+            return None
+        self.unmatched.discard(key)
+        if written and key != text:
+            self.mended.append((ALSO_RENAMED, text, f"{key!r} renamed {text!r}"))
+        return new
 
     def kind(self, kind: str | int) -> str:
         """The name of a span's type: by `label_map`, a number by `label_names`, else as it is written.
@@ -184,7 +200,7 @@ class LabelReader:
         """
         text = str(kind).strip()
         name = tidy(text)
-        if (mapped := self.mapped(text) or self.mapped(name)) is not None:
+        if (mapped := self.mapped(text, name, isinstance(kind, str))) is not None:
             name = tidy(mapped)
         elif name.isascii() and name.isdigit():
             name = self.renamed(name)

@@ -151,10 +151,12 @@ class Tagged:
         number = isinstance(tag, int) and not isinstance(tag, bool)
         if not isinstance(tag, str) and not number:
             raise Refused(f"column {self._columns.tags!r} is not a list of texts", tag)
-        named = self._labels.renamed(tidy(str(tag)))
+        name = tidy(str(tag))
+        mapped = self._labels.mapped(str(tag).strip(), name, not number)
+        named = self._labels.renamed(name) if mapped is None else mapped
         if named.isascii() and named.isdigit():
             raise Refused("tags are numbers without names", named, NAMES)
-        if not number and named == tidy(tag) != tag.strip():
+        if not number and mapped is None and named == name != tag.strip():
             self._labels.mended.append((TIDIED, tag, f"{tag!r} as {named!r}"))
         return named
 

@@ -25,8 +25,9 @@ class Kind:
 
     Attributes:
         name: Its key in records.
-        text: What was done, with {count}, {first} (where it was seen first) and perhaps {details}, or
-            {total} and {most}, of what `Tally.add` was given as `amount`.
+        text: What was done, with {count}, {first} (where it was seen first) and perhaps {details}, the
+            most frequent ones, or {counted}, all that are kept, each with how often; or {total} and
+            {most}, of what `Tally.add` was given as `amount`.
         level: As of a `Notice`.
         fix: The setting of a source that changes it.
     """
@@ -118,6 +119,7 @@ class Tally:
             count=self.counts[kind],
             first=first,
             details=shown + (f" and {rest} more" if rest > 0 else ""),
+            counted=", ".join(f"{detail} ({count})" for detail, count in details),
             total=self._totals[kind],
             most=self._most[kind],
         )
