@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import random
 import re
 import zipfile
 
@@ -61,6 +62,8 @@ def zipped(names: dict[str, bytes]) -> bytes:
         ("text,label\ngood,1\n".encode("utf-16"), "UTF-16", "encoding: utf-16."),
         ("text,label\ngood,1\n".encode("utf-32"), "UTF-32", "encoding: utf-32."),
         (bytes(range(9)) * 90, "binary file", "csv"),
+        (random.Random(1).randbytes(5000), "binary file", "csv"),
+        (bytes(byte or 1 for byte in random.Random(2).randbytes(5000)), "binary file", "csv"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "lines", "conll"])
@@ -70,6 +73,29 @@ def test_a_file_is_called_what_its_first_bytes_say(tmp_path, content, says, fix,
     with pytest.raises(DataError) as raised:
         rows_of(path, format=kind)
     assert says in raised.value.message and fix in raised.value.fix
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "gb18030"])
+def test_random_bytes_are_no_text_in_other_encodings_either(tmp_path, encoding):
+    path = tmp_path / "data.csv"
+    path.write_bytes(random.Random(3).randbytes(5000))
+    with pytest.raises(DataError, match="binary file"):
+        rows_of(path, encoding=encoding)
+
+
+@pytest.mark.parametrize("delimiter", ["\x01", "\x02", "\x1f"])
+def test_control_characters_that_part_columns_are_no_sign_of_a_binary_file(tmp_path, delimiter):
+    path = tmp_path / "data.csv"
+    path.write_text("".join(f"{one}\n" for one in [f"text{delimiter}label", *[f"a{delimiter}b"] * 90]))
+    assert len(rows_of(path, delimiter=delimiter)) == 90
+
+
+@pytest.mark.parametrize("encoding", ["iso2022_jp", "iso2022_kr", "utf-16", "utf-32"])
+def test_encodings_that_shift_or_are_wide_are_texts(tmp_path, encoding):
+    path = tmp_path / "data.csv"
+    path.write_bytes(("text,label\n" + "한국어 a,1\n" * 50 if encoding != "iso2022_jp"
+                      else "text,label\n" + "日本語 a,1\n" * 50).encode(encoding))  # fmt: skip
+    assert len(rows_of(path, encoding=encoding)) == 50
 
 
 @pytest.mark.parametrize("start", ["ORC", "BZh", "PAR1", "FEA1", "ARROW1", "PK", "<h"])

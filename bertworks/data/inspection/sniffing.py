@@ -34,7 +34,6 @@ _DELIMITERS = ",\t;|"
 _WHOLE = 0.9  # of the records must be as wide as the others, where no ending says that they are
 _TAG = re.compile(r"^(?:O|[BIESLUM][-_]\S+)$")
 UNSURE = Likely("")
-_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _FAST_TEXT = r"^__label__(?P<label>\S+)\s+(?P<text>.*)$"
 _FAST_TEXTS = r"^(?P<label>__label__\S+(?: +__label__\S+)*)\s+(?P<text>.*)$"
 _SEVERAL = re.compile(r"^__label__\S+\s+__label__")
@@ -83,7 +82,6 @@ def shape_of(file: Fetched) -> Shape:
     text = _head(file, encoding)
     if not text.strip("\ufeff\0 \t\r\n"):
         raise DataError(f"{file.name} has no text.", "Give a file with rows.")
-    _refuse_binary(file.name, text)
     if by_name == "yaml":
         return _shape(settings, "yaml", by_name, f"Rasa's YAML, {encoding}", likely)
     if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[") and _is_json(text, by_name):
@@ -129,18 +127,6 @@ def _is_wide_as_rows(lines: Sequence[str], mark: str) -> bool:
     widths = [len(one) for one in csv.reader(lines, delimiter=mark)]
     usual = Counter(widths[1:]).most_common(1)
     return bool(usual) and usual[0][0] == widths[0] > 1
-
-
-def _refuse_binary(name: str, text: str) -> None:
-    """Refuses what has control characters all over, as no text has."""
-    looked = text[:4096]
-    controls = len(_CONTROLS.findall(looked))
-    if len(looked) > 64 and controls > 0.05 * len(looked):
-        raise DataError(
-            f"{name} is a binary file, no text: {controls} of its first {len(looked):,} characters are "
-            "control characters.",
-            "Give a csv, tsv, jsonl, parquet, conll or text file.",
-        )
 
 
 def _shape(

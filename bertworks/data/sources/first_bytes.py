@@ -25,6 +25,10 @@ _NUL_SHARE = 0.2  # of UTF-16 text in Latin letters every second byte is NUL
 _NULS = 2  # NUL bytes that text in UTF-8 does not have
 _NO_TEXT = ("Cc", "Cn", "Co", "Cs")  # control characters, and what stands for none
 
+_SHORT = 64  # characters, of which a few that control something prove little
+# Those that neither end lines, nor shift an encoding, nor part columns (Hive's are 1 to 3).
+_CONTROLS = re.compile(r"[\x00\x04-\x08\x0e-\x1a\x7f]")
+
 _UNPACK = "Unpack it first, or name the ending that it has."
 # First bytes, what they are, the ending that is read as such, what to do.
 _SIGNATURES: list[tuple[bytes, str, str, str]] = [
@@ -144,16 +148,31 @@ def check_text(path: Path, name: str, encoding: str) -> None:
         raise _other_kind(path, name, found)
     if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
         _refuse_narrow(name, head, encoding)
-        return
-    if (likely := wide(head)) is not None:
+    elif (likely := wide(head)) is not None:
         raise DataError(
             f"{name} is not UTF-8: its first bytes are those of {likely.upper()} "
             "(the names hold NUL bytes when it is read as UTF-8).",
             f"Set the source's encoding: {likely}.",
         )
-    if b"\0" in head[:512] and sum(byte < 9 for byte in head[:512]) > 0.1 * len(head[:512]):
+    _refuse_binary(name, head, encoding)
+
+
+def _refuse_binary(name: str, head: bytes, encoding: str) -> None:
+    """Refuses what has control characters all over, as no text has.
+
+    Raises:
+        DataError: Says how many.
+    """
+    try:
+        text = head.decode(encoding, "replace")
+    except UnicodeError:
+        return  # a codec that replaces nothing; it says so itself when it is read
+    controls = len(_CONTROLS.findall(text))
+    long = len(text) > _SHORT
+    if (long or "\0" in text) and controls > (0.05 if long else 0.1) * len(text):
         raise DataError(
-            f"{name} is a binary file, no text. Its first bytes: {head[:12].hex(' ')}",
+            f"{name} is a binary file, no text: {controls} of its first {len(text):,} characters are "
+            f"control characters. Its first bytes: {head[:12].hex(' ')}",
             "Give a csv, tsv, jsonl, parquet, conll or text file.",
         )
 
