@@ -8,7 +8,7 @@ from typing import Any
 
 from bertworks.data.formats.nested import names_inside, outer, reached
 from bertworks.errors import DataError
-from bertworks.facade.given import is_frame, is_missing, is_series
+from bertworks.facade.given import is_frame, is_missing, is_series, refuse_twins
 from bertworks.tasks.handler import Answer
 
 Answers = Any
@@ -25,13 +25,14 @@ def rows_of(data: Any, roles: Sequence[str], names: Mapping[str, Sequence[str]])
         names: Role to what the agent's sources call it.
 
     Raises:
-        DataError: One text alone, or a column is not there.
+        DataError: One text alone, a set, or a column is not there, or there twice.
     """
     wanted = [name for role in roles for name in names.get(role, ())]
     if is_frame(data):
         known = [str(name) for name in data.columns]
         held = _inside(data, known, wanted)
         columns = _columns([*known, *held], roles, names)
+        refuse_twins(columns, known)
         cells = [held.get(one) or _cells(data.iloc[:, known.index(one)]) for one in columns]
         whole = not held.keys() & {*columns}  # dropna knows no cells inside of objects
         return _joined(columns, cells, f", rows.dropna(subset={columns})" if whole else "")
@@ -41,6 +42,11 @@ def rows_of(data: Any, roles: Sequence[str], names: Mapping[str, Sequence[str]])
         raise DataError(
             f"predict takes a list of rows. Received: {type(data).__name__} {data!r:.80}",
             "For one text: agent.predict([text]). For a file: agent.predict(pandas.read_csv(path)).",
+        )
+    if isinstance(data, set | frozenset):
+        raise DataError(
+            f"predict answers in the order of the rows, and a {type(data).__name__} has none.",
+            "Give a list, which keeps which answer is whose: agent.predict(sorted(rows)).",
         )
     rows = list(data)
     if not rows or not isinstance(rows[0], Mapping):

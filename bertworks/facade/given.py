@@ -147,9 +147,20 @@ def _check(names: Iterable[str], rows: int, columns: Sequence[str], asked: str) 
                 f"Say which of theirs it is with an argument of {asked}: text, label, score, tokens "
                 "or tags.",
             )
+    refuse_twins(columns, known)
+
+
+def refuse_twins(columns: Sequence[str], known: Sequence[str]) -> None:
+    """Refuses a table in which a column that is read stands twice.
+
+    Raises:
+        DataError: It does.
+    """
+    for column in _outermost(columns, known):
         if (many := known.count(column)) > 1:
             raise DataError(
-                f"The rows have {many} columns {column!r}. {theirs}", "Keep one of them alone."
+                f"The rows have {many} columns {column!r}. Theirs: {', '.join(map(repr, known))}",
+                "Keep one of them alone.",
             )
 
 

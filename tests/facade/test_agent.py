@@ -76,6 +76,20 @@ def test_columns_are_found_by_the_names_that_the_sources_had(agent_of) -> None:
         agent.predict(pd.DataFrame({"a": ["x"], "b": ["y"]}))
 
 
+def test_two_columns_of_one_name_and_rows_without_an_order_are_refused(agent_of) -> None:
+    agent = agent_of(LABELS)
+    frame = pd.DataFrame([["good film", 1, "bad story ."]], columns=["text", "n", "text"])
+    with pytest.raises(DataError, match="have 2 columns 'text'. Theirs: 'text', 'n', 'text'"):
+        agent.predict(frame)
+    assert len(agent.predict(frame.iloc[:, :2])) == 1
+    for rows in ({"good film"}, frozenset({"good film"})):
+        with pytest.raises(DataError, match="in the order of the rows") as raised:
+            agent.predict(rows)
+        assert "agent.predict(sorted(rows))" in raised.value.fix
+    texts = {"good film": 1, "bad story .": 2}
+    assert agent.predict(texts.keys()) == agent.predict(list(texts))
+
+
 def test_columns_inside_objects_are_found_as_fit_finds_them(agent_of) -> None:
     agent = agent_of(LABELS, columns={"text": ["review.text"]})
     rows = [{"id": n, "review": {"text": text}} for n, text in enumerate(["good film", "so so"])]
