@@ -84,6 +84,35 @@ def test_a_header_alone(tmp_path: Path) -> None:
     assert "no rows" in refused(str(tmp_path / "a.csv")).message
 
 
+def test_labels_that_are_words_for_a_missing_value_are_told_with_their_counts(
+    tmp_path: Path,
+) -> None:
+    words = labels(N, ["NA", "None", "nan", "yes"])
+    error = refused(as_csv(tmp_path / "a.csv", ["text", "label"], texts(N), words))
+    for word in ("NA", "None", "nan"):
+        assert f"{word!r} ({words.count(word)})" in error.message
+    assert "the others have the same, 'yes'" in error.message
+    assert "every row" not in error.message and "`bertworks run` reads them" in error.fix
+    only = labels(N, ["NA", "None"])
+    error = refused(as_csv(tmp_path / "b.csv", ["text", "label"], texts(N), only))
+    assert f"'NA' ({only.count('NA')})" in error.message and "no others" in error.message
+
+
+def test_two_columns_of_one_name_are_said_first(tmp_path: Path) -> None:
+    rows = (texts(N), labels(N, ["x", "y"]), texts(N))
+    error = refused(as_csv(tmp_path / "a.csv", ["text", "label", "text"], *rows))
+    assert "a.csv has 2 columns 'text', of which none is read" in error.message
+    assert "rename the others" in error.fix
+    as_csv(tmp_path / "b.csv", ["text", "label", "other"], *rows)
+    assert inspect([str(tmp_path / "b.csv")], tmp_path).content["data"]
+
+
+def test_a_column_without_a_name_is_told_as_not_read(tmp_path: Path) -> None:
+    file = as_csv(tmp_path / "a.csv", ["text", "label", ""], texts(N), labels(N, ["x", "y"]),
+                  [f"x{n}" for n in range(N)])  # fmt: skip
+    assert "(no name)" in said(inspect([file], tmp_path), "not read")
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.bin", "a"])
 def test_a_binary_file(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(bytes(random.Random(1).randrange(256) for _ in range(5000)))

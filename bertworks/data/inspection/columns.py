@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from bertworks.data.inspection.texts import (
     is_word_a_row,
     naming_all,
 )
+from bertworks.data.rows.values import EMPTY_WORDS
 from bertworks.errors import DataError
 
 _OWN = frozenset(
@@ -119,9 +121,9 @@ def roles_of(
         return _of_tagging(naming_all(tagged, every or rows), text, split, free)
     assert text is not None
     if learned is None and not label:
-        raise _no_label(where, free, text)
+        raise _no_label(where, free, text, rows)
     task, columns, settings = _of_text(text, learned, label)
-    used = {*text.columns, *(learned.columns if learned else ()), label}
+    used = {*text.columns, *(learned.columns if learned else ()), *([label] if label else [])}
     used |= {*(learned.copies if learned else ())}
     slices = tuple(_slices(free, used, len(rows)))
     source = next((one for one in slices if one == "source"), None)
@@ -298,11 +300,13 @@ def _is_chat(cell: Any, keys: Sequence[str]) -> bool:
     )
 
 
-def _no_label(where: str, facts: Sequence[Column], text: Text) -> DataError:
+def _no_label(where: str, facts: Sequence[Column], text: Text, rows: Rows) -> DataError:
     rest = [one for one in facts if one.name not in text.columns]
     alone = f"{where} holds text ({', '.join(map(repr, text.columns))}) and nothing to learn of it"
-    constant = [one for one in rest if one.is_constant and one.filled]
+    constant = [one for one in rest if one.is_constant and (one.filled or _words_for_none(one, rows))]
     if constant and names.worth(constant[0].name, names.LABEL) >= 0.6:
+        if words := _words_for_none(constant[0], rows):
+            return _missing_labels(where, constant[0], words)
         value = next(iter(constant[0].values))
         return DataError(
             f"{where}: every row has the same {constant[0].name!r}, {value!r:.60}; with one class there "
@@ -324,6 +328,27 @@ def _no_label(where: str, facts: Sequence[Column], text: Text) -> DataError:
         "Add a column of labels that repeat, or of numbers; or name files of a class each, or a folder "
         "with a folder of files for each class. Text without labels may serve as the corpus of a spec."
         + finding,
+    )
+
+
+def _words_for_none(column: Column, rows: Rows) -> Counter[str]:
+    """The words for a missing value that stand in a column, with how often."""
+    cells = (row.get(column.name) for row in rows)
+    texts = (cell.strip() for cell in cells if isinstance(cell, str))
+    return Counter(text for text in texts if text in EMPTY_WORDS)
+
+
+def _missing_labels(where: str, column: Column, words: Counter[str]) -> DataError:
+    shown = ", ".join(f"{word!r} ({count:,})" for word, count in words.most_common())
+    others = (
+        f"the others have the same, {next(iter(column.values))!r:.60}" if column.filled
+        else "there are no others"
+    )  # fmt: skip
+    return DataError(
+        f"{where}: {words.total():,} rows have a word in {column.name!r} that is taken for a missing "
+        f"value: {shown}; {others}. With one class there is nothing to tell apart.",
+        "If these words are labels, write a spec of your own, as README shows: `bertworks run` reads them "
+        "as labels like any other. Else give rows of at least two classes.",
     )
 
 

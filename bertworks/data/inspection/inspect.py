@@ -97,7 +97,7 @@ def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
     try:
         every = [row for one in samples for row in one.rows]
         return roles_of(rows, _shown(samples), named, decisions, every=every, published=published)
-    except DataError:
+    except DataError as error:
         if (inside := gathering.unfolded(gathered.samples)) is not None:
             gathered.samples = inside
             rows, every = gathering.rows_of(inside), [row for one in inside for row in one.rows]
@@ -108,7 +108,21 @@ def _roles(gathered: Gathered, decisions: Decisions) -> Roles:
         if len(set(classes)) > 1:
             gathered.classes = classes
             return roles_of(rows, _shown(samples), named, decisions, label=LABEL)
-        raise
+        raise _with_twins(samples, error) from None
+
+
+def _with_twins(samples: Sequence[Sample], error: DataError) -> DataError:
+    """The error; where columns have one name, with that first: what lacks may be in one of them."""
+    for sample in samples:
+        for name, count in sample.shape.doubles.items():
+            if name:
+                return DataError(
+                    f"{sample.place.name} has {count} columns {name!r}, of which none is read. Without "
+                    f"them: {error.message}",
+                    "If what is to be read is one of them, rename the others in the file. Else: "
+                    + error.fix,
+                )
+    return error
 
 
 def _conll(samples: Sequence[Sample]) -> Roles:
