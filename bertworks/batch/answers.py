@@ -102,10 +102,12 @@ class Writer:
         if self._format == "jsonl":
             stream.write(_json(record, stream) + "\n")
             return
-        flat = {self._cell(key): self._cell(value) for key, value in record.items()}
+        flat = {self._safe(key): self._cell(value) for key, value in record.items()}
         if self._table is None:
             known = beside(dict.fromkeys(self._names), answer)
-            self.told.columns = list(dict.fromkeys(self._cell(key) for key in (*known, *record)))
+            self.told.columns = list(
+                dict.fromkeys(self._cell(key) for key in dict.fromkeys((*known, *record)))
+            )
             self._begin(self.told.columns).writeheader()
             self._pass_on(stream)
         assert self._table is not None
@@ -140,10 +142,12 @@ class Writer:
         text = (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         )
-        if self._keep or not is_formula(text):
-            return _encodable(text)
-        self.told.formulas += 1
-        return _encodable(MARK + text)
+        self.told.formulas += not self._keep and is_formula(text)
+        return self._safe(text)
+
+    def _safe(self, text: str) -> str:
+        """A text as its cell, without counting it: the names of a header come with each row."""
+        return _encodable(MARK + text if not self._keep and is_formula(text) else text)
 
 
 def beside(record: Mapping[str, object], answer: Mapping[str, object]) -> dict[str, object]:

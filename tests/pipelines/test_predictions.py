@@ -525,6 +525,12 @@ def test_what_a_spreadsheet_would_run_is_made_text(tmp_path, monkeypatch, capsys
     assert json.loads(run(monkeypatch, Scorer(), file))["text"] == cell  # jsonl is no spreadsheet
 
 
+def test_a_formula_in_the_header_is_counted_once(tmp_path, monkeypatch, capsys) -> None:
+    file = written(tmp_path, "a.csv", "=cmd,text\n1,good\n2,fine\n=3+4,so\n")
+    assert run(monkeypatch, Scorer(), file, "out.csv").startswith("'=cmd,text,")
+    assert "note: 2 cells that" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", ["-1.5", "+3", "-1,234.5", "-5%", "-.5", "1e-5", "-2E+3"])
 def test_numbers_stay_numbers(tmp_path, monkeypatch, number) -> None:
     file = written(tmp_path, "a.jsonl", json.dumps({"text": "x", "n": number}))
