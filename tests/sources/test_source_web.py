@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def test_a_web_file_is_read_and_its_query_stays_secret(site, ingest):
     assert sum(done.info["rows"].values()) == 60
     assert done.info["sources"][0]["uri"] == f"{site}/whole.csv?***"
     assert {row["source"] for row in done.rows()} == {f"{site}/whole.csv?***"}
+
+
+def test_the_address_is_told_once_while_it_is_fetched(site, downloads):
+    read(f"{site}/whole.csv?signature=abc")
+    events = (downloads.parent / "events.jsonl").read_text().splitlines()
+    told = {json.loads(line)["stage"] for line in events}
+    assert told == {f"fetching {site}/whole.csv?***"}
 
 
 def test_a_pinned_web_file_is_checked(site):

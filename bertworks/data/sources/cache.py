@@ -74,7 +74,9 @@ def notices() -> list[Notice]:
     return [Notice(text)]
 
 
-def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tuple[Path, str]:
+def cached(
+    uri: str, sha256: str | None, download: Callable[[Path], Path], name: str = ""
+) -> tuple[Path, str]:
     """The file of `uri`, downloaded unless the cache holds it, and its sha256.
 
     Args:
@@ -82,6 +84,7 @@ def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tu
         sha256: The sha256 that the file must have; None: any, but a stored file must still be the
             one that was stored.
         download: Writes the file into the empty folder it is given and returns its path.
+        name: What it is called in messages, where `uri` says more than that, as its version.
 
     Raises:
         SourceError: The bytes are not the pinned ones. The wrong file is deleted.
@@ -94,11 +97,11 @@ def cached(uri: str, sha256: str | None, download: Callable[[Path], Path]) -> tu
     try:
         with beside(slot) as folder:
             folder.mkdir()
-            with progress.stage(f"fetching {masked(uri)}"):
+            with progress.stage(f"fetching {name or masked(uri)}"):
                 file = download(folder)
             actual = sha256_of(file)
             if sha256 is not None and actual != sha256:
-                raise _wrong(uri, sha256, actual, file.stat().st_size)
+                raise _wrong(name or uri, sha256, actual, file.stat().st_size)
             (folder / _RECORD).write_text(actual, encoding="ascii")
             _store(folder, slot)
     except OSError as error:

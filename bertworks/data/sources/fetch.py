@@ -296,8 +296,8 @@ def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:
 
     key = f"{uri}#{without_values(name, uri)}"
     key += "" if sha256 else f"#{version_of(system, name, uri)}"
-    path, actual = cache.cached(key, sha256, download)
     shown = masked(without_values(name, uri) if "*" in uri else uri)
+    path, actual = cache.cached(key, sha256, download, shown)
     return Fetched(shown, path, actual)
 
 
