@@ -86,7 +86,9 @@ def test_random_bytes_are_no_text_in_other_encodings_either(tmp_path, encoding):
 @pytest.mark.parametrize("delimiter", ["\x01", "\x02", "\x1f"])
 def test_control_characters_that_part_columns_are_no_sign_of_a_binary_file(tmp_path, delimiter):
     path = tmp_path / "data.csv"
-    path.write_text("".join(f"{one}\n" for one in [f"text{delimiter}label", *[f"a{delimiter}b"] * 90]))
+    path.write_text(
+        "".join(f"{one}\n" for one in [f"text{delimiter}label", *[f"a{delimiter}b"] * 90])
+    )
     assert len(rows_of(path, delimiter=delimiter)) == 90
 
 

@@ -303,7 +303,9 @@ def _is_chat(cell: Any, keys: Sequence[str]) -> bool:
 def _no_label(where: str, facts: Sequence[Column], text: Text, rows: Rows) -> DataError:
     rest = [one for one in facts if one.name not in text.columns]
     alone = f"{where} holds text ({', '.join(map(repr, text.columns))}) and nothing to learn of it"
-    constant = [one for one in rest if one.is_constant and (one.filled or _words_for_none(one, rows))]
+    constant = [
+        one for one in rest if one.is_constant and (one.filled or _words_for_none(one, rows))
+    ]
     if constant and names.worth(constant[0].name, names.LABEL) >= 0.6:
         if words := _words_for_none(constant[0], rows):
             return _missing_labels(where, constant[0], words)
@@ -347,8 +349,8 @@ def _missing_labels(where: str, column: Column, words: Counter[str]) -> DataErro
     return DataError(
         f"{where}: {words.total():,} rows have a word in {column.name!r} that is taken for a missing "
         f"value: {shown}; {others}. With one class there is nothing to tell apart.",
-        "If these words are labels, write a spec of your own, as README shows: `bertworks run` reads them "
-        "as labels like any other. Else give rows of at least two classes.",
+        "If these words are labels, write a spec of your own, as README shows: `bertworks run` reads "
+        "them as labels like any other. Else give rows of at least two classes.",
     )
 
 
