@@ -134,8 +134,8 @@ EXPECTED: dict[str, Expected] = {
         )
     ),
     "predict-quotes": Expected(lambda seen: len(seen.answers) == 5),
-    "quote-odd": Expected(lambda seen: _kept(200)(seen) and seen.says("quote", "row 52")),
-    "quote-odd-last": Expected(lambda seen: _kept(200)(seen) and seen.says("quote", "row 22")),
+    "quote-odd": Expected(lambda seen: _kept(200)(seen) and seen.says("quote", "line 52")),
+    "quote-odd-last": Expected(lambda seen: _kept(200)(seen) and seen.says("quote", "line 22")),
     "reg-repeat": Expected(lambda seen: seen.says("the mean of its scores")),
     "reg-underscore": Expected(_stops("label is not a number")),
     "zip": Expected(_stops("data.zip!/data.csv")),
