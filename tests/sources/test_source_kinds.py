@@ -100,6 +100,12 @@ def test_encodings_that_shift_or_are_wide_are_texts(tmp_path, encoding):
     assert len(rows_of(path, encoding=encoding)) == 50
 
 
+def test_a_text_in_utf8_may_hold_many_control_characters(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\n" + "".join(f"\x7f\x04good {n},a\n" for n in range(50)))
+    assert len(rows_of(path)) == 50
+
+
 @pytest.mark.parametrize("start", ["ORC", "BZh", "PAR1", "FEA1", "ARROW1", "PK", "<h"])
 def test_texts_that_begin_with_such_letters_are_texts(tmp_path, start):
     path = tmp_path / "rows.txt"

@@ -163,6 +163,8 @@ def _refuse_binary(name: str, head: bytes, encoding: str) -> None:
     Raises:
         DataError: Says how many.
     """
+    if _is_utf8(head) and b"\0" not in head:
+        return  # Nothing but text is UTF-8 by chance, whatever it controls.
     try:
         text = head.decode(encoding, "replace")
     except UnicodeError:
@@ -177,6 +179,15 @@ def _refuse_binary(name: str, head: bytes, encoding: str) -> None:
         )
 
 
+def _is_utf8(head: bytes) -> bool:
+    """Whether bytes are UTF-8, the last character perhaps cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _refuse_narrow(name: str, head: bytes, encoding: str) -> None:
     """Refuses UTF-8 where two or four bytes a character are wanted.
 
@@ -189,9 +200,7 @@ def _refuse_narrow(name: str, head: bytes, encoding: str) -> None:
         or not head
     ):
         return
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
+    if not _is_utf8(head):
         return
     raise DataError(
         f"{name} is not {encoding.upper()}: its first bytes are those of UTF-8.",
