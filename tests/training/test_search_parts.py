@@ -408,6 +408,20 @@ def test_one_trial_leaves_time_for_others(tmp_path):
     assert len(found.trials) > 3 and 0.9 * 120 <= clock.now <= 120 + 1e-6
 
 
+def test_a_first_trial_goes_on_where_there_is_no_time_for_another(tmp_path):
+    """On a machine that is busy: two epochs more would fit, and a trial needs three."""
+    clock, minutes = Clock(), 10.6
+    first, space = {**FIRST, "epochs": 6.0}, {**SPACE, "epochs": Ends(3, 12, whole=True)}
+    found = trials(Tune(minutes=minutes), 3).run(
+        study(tmp_path, space=space, first=first),
+        Pretended(clock, 175.0),
+        Budget(minutes, clock=clock),
+    )
+    (only,) = found.trials
+    assert only.ended == "minutes" and len(only.rungs) == 3
+    assert 60 * minutes - 175 < clock.now <= 60 * minutes
+
+
 def test_a_search_ends_where_more_would_not_help(tmp_path):
     clock = Clock()
     flat = {"dropout": Ends(0.0, 0.1)}

@@ -122,10 +122,15 @@ class Trials:
         if self.tune.trials is None and self._converged(study, finished):
             return "converged"
         # The first trial is begun in any case: without one there is no model.
-        least = self.tune.folds or min(self.least_epochs, LEAST_EPOCHS)
+        least = self.tune.folds or self._least
         if done and budget.epochs(study.own_seconds) < least:
             return "minutes"
         return None
+
+    @property
+    def _least(self) -> int:
+        """Epochs that must fit for another trial to be begun."""
+        return min(self.least_epochs, LEAST_EPOCHS)
 
     def _converged(self, study: Study, finished: Sequence[Trial]) -> bool:
         """Whether more trials would not help: nothing is better, or was for long."""
@@ -152,7 +157,7 @@ class Trials:
             budget.hold_back(self.behind(state.tokens_per_second) + fits)
             if _lags(rungs, earlier, self.tune.halving, study.lower):
                 return HALVED
-            if not earlier and not self.tune.folds and _too_long(settings, ends, budget):
+            if not earlier and not self.tune.folds and self._too_long(settings, ends, budget):
                 return OVER
             return "" if budget.another(ends, cost) else OVER
 
@@ -171,6 +176,16 @@ class Trials:
         trainer.offer(number, running.settings, rungs[-1])
         study.end(number, _how(state), rungs[-1], trainer.error)
         trainer.close()
+
+    def _too_long(self, settings: Finetune, ends: Sequence[float], budget: Budget) -> bool:
+        """Whether a first trial would do better with fewer epochs than it was begun with.
+
+        How long an epoch takes is known after its first one. A schedule that is cut off has not lowered
+        its rate; the same settings with fewer epochs are then the next trial, where that fits.
+        """
+        if len(ends) != 1 or not isinstance(settings.epochs, int):
+            return False
+        return max(2, self._least) <= budget.most_epochs([ends]) < settings.epochs - 1
 
     def _rungs(self, points: Sequence[Point]) -> list[float]:
         """After each epoch, the best value so far; of folds, their means."""
@@ -202,17 +217,6 @@ def _lags(rungs: Sequence[float], earlier: Sequence[Trial], halving: Halving, lo
         return False
     others = [one.rungs[epoch - 1] for one in earlier if len(one.rungs) >= epoch]
     return not goes_on(rungs[-1], others, halving.factor, lower=lower)
-
-
-def _too_long(settings: Finetune, ends: Sequence[float], budget: Budget) -> bool:
-    """Whether a first trial would do better with fewer epochs than it was begun with.
-
-    How long an epoch takes is known after its first one. A schedule that is cut off has not lowered its
-    rate; the same settings with fewer epochs are then the next trial.
-    """
-    if len(ends) != 1 or not isinstance(settings.epochs, int):
-        return False
-    return 2 <= budget.most_epochs([ends]) < settings.epochs - 1
 
 
 def _how(state: State) -> Ended:
