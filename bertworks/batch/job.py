@@ -163,9 +163,8 @@ def checked(form: Any, place: int, item: Given | BadRow) -> Given | BadRow:
     try:
         form.check(place, item.row)
     except DataError as error:
-        if (
-            item.spot is not None
-        ):  # its place among others that are asked with it tells nobody where
+        if item.spot is not None:
+            # Its place among others that are asked with it tells nobody where it stands.
             error.message = error.message.replace(f"Row {place + 1} ", f"{item.spot} ", 1)
         return BadRow(error, item.record, item.spot)
     return item

@@ -161,12 +161,12 @@ class Learned(Hearing):
             if act is not None
         }
         reading = keywords.wording.read(text, knowledge, more)
-        found = meaning(reading, keywords.wording, state, knowledge)
         if all(one.act.intent == "unclear" for one in heard):
             known = keywords.understand(text, state, knowledge)
             says = any(one.act.slot for one in known)
             says |= bool(state.offered) and any(one.act.intent == "another" for one in known)
             return known if says and reading.known else heard
+        found = meaning(reading, keywords.wording, state, knowledge)
         heard = [_asked_for(one, reading) for one in heard]
         sure = {
             one.act.slot: one.confidence for one in heard if one.act.value not in ("", DONT_CARE)
