@@ -96,18 +96,19 @@ def run(
         seen: set[str] = set()
         documents = DocumentsWriter(data, scratch / "documents")
         target = for_task(task).target
-        finds, apart = target.unites, Apart(target)
+        finds, apart = target.unites, Apart(target) if section.tells_apart else None
 
         def take(split: str, row: Record) -> None:
             gather.take(split, row)
-            apart.add(row[target.column])
+            if apart is not None:
+                apart.add(row[target.column])
             if finds:
                 documents.take(split, row)
             if data.outside:
                 seen.add(row["id"])
 
         info = write_examples(examples_out, task, data, reader, scratch / "examples", take)
-        if section.tells_apart:  # before more is read, fetched or trained
+        if apart is not None:  # before more is read, fetched or trained
             apart.check()
         if section.folds and info.rows["train"] < section.folds:
             raise too_few_for(section.folds, info.rows["train"])
