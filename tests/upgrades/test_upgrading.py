@@ -73,10 +73,11 @@ def test_swaps_under_requests_fail_none_and_mix_none(tmp_path, versions, swaps):
 
         clients = [asyncio.create_task(client(number)) for number in range(8)]
         for swap in range(swaps):
-            before = len(answers)
-            await asyncio.to_thread(store.promote, "mood", 2 - swap % 2)
+            before, champion = len(answers), 2 - swap % 2
+            await asyncio.to_thread(store.promote, "mood", champion)
             await server.look()
-            while len(answers) < before + 8:  # each swap has requests on both of its sides
+            # Each swap has requests on both of its sides: those under way may all be the old version's.
+            while str(champion) not in {one["model_version"] for _, one in answers[before:]}:
                 await asyncio.sleep(0.001)
         done.set()
         await asyncio.gather(*clients)
