@@ -145,13 +145,12 @@ def of_record(
     """The result of a run; arguments but the first and the last two are what `left_by` returns."""
     places = {name: Path(place) for name, place in record["artifacts"].items()}
     value, low, high, rows = measured(wanted, places)
-    confidence = json.loads((places["bundle_metrics"] / "confidence.json").read_text("utf-8"))
-    test = (confidence.get("splits") or {}).get("test")
+    test = _calibration(places["bundle_metrics"])
     searched = places.get("tuned")
     trials = json.loads((searched / "tuned.json").read_text("utf-8"))["trials"] if searched else []
     made = Made(
         wanted.name, minutes, seed, taken, passed,
-        _base(record["spec"]["base"]),
+        _base(places["bundle"]),
         "pruned" in places, wanted.metric, value, low, high, rows, _size(places["bundle"]),
         calibration_error=test["error"] if test else None, trials=len(trials), load=load,
         machine=machine(), measured=datetime.now(UTC).date().isoformat(),
@@ -159,11 +158,21 @@ def of_record(
     return made, places
 
 
-def _base(section: Mapping[str, Any]) -> str:
-    """What a base is called: its name in the catalogue, where it stands there."""
+def _calibration(metrics: Path) -> dict[str, Any] | None:
+    """How far off the scores of the test rows are; None of a task without any, as regression."""
+    file = metrics / "confidence.json"
+    if not file.is_file():
+        return None
+    splits = json.loads(file.read_text("utf-8")).get("splits") or {}
+    found: dict[str, Any] | None = splits.get("test")
+    return found
+
+
+def _base(bundle: Path) -> str:
+    """What the encoder that won is called: its name in the catalogue, where it stands there."""
     from bertworks.spec.bases import CATALOGUE
 
-    uri = str(section["uri"])
+    uri = str(json.loads((bundle / "agent.json").read_text("utf-8"))["base"])
     return next((one.name for one in CATALOGUE if one.checkpoint.uri == uri), uri)
 
 

@@ -124,9 +124,11 @@ def choose(
     with stage("compressing finalists", total=len(finalists), unit="models") as progress:
         for place, finalist in enumerate(finalists):
             done = earlier.get(finalist.trials[0])
-            # One alone would be compared with nothing.
+            # One alone would be compared with nothing; and without the best one none of the others is
+            # compared with it.
             needed = slowest * (2 if place == 0 else 1)
-            if done is None and share.left < needed:
+            passed_over = bool(found) and found[0].compressed is None
+            if done is None and (passed_over or share.left < needed):
                 done = replace(finalist, note="not compressed: no time was left")
             if done is None:
                 before = share.left

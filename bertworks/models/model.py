@@ -130,8 +130,8 @@ def build(
     Args:
         config: The encoder's sizes.
         head: What stands on it.
-        weights: Weights by Hugging Face name; those that are missing start fresh, those that the
-            model has no place for are left out.
+        weights: Weights by Hugging Face name; those that are missing start fresh (a pooler as the
+            identity), those that the model has no place for are left out.
         precision: "float32" or "bfloat16" (matrix products only; weights, norms, softmax and the
             classifier stay float32).
         seed: Seed of the fresh weights.
@@ -140,6 +140,11 @@ def build(
     given = weights or {}
     shapes = all_shapes(config, head)
     fresh = initialize({name: shapes[name] for name in shapes if name not in given}, seed)
+    pooler = f"{layout.POOLER}.weight"
+    if given and pooler in fresh:
+        # A trained encoder without one: the classifier had better begin with its first token's state
+        # than with a random mixture of it.
+        fresh[pooler] = np.eye(*shapes[pooler], dtype=np.float32)
     set_weights_from(model, {**given, **fresh})
     return model
 

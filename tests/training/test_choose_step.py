@@ -10,6 +10,7 @@ import pytest
 from tiny_tokens import CLASSIFICATION, CONFIG, finetune_section, make_base, make_tokens
 
 from bertworks.compression import finalists
+from bertworks.contracts.tokens import TOKENS
 from bertworks.contracts.tuned import TUNED, Finalist
 from bertworks.deadline import UNTIL, Deadline
 from bertworks.errors import DataError
@@ -105,6 +106,23 @@ def test_without_time_the_best_one_before_goes_on(inputs, tuned, tmp_path, monke
     assert after.best == before.best and after.value == before.value
     assert all(one.compressed is None and "no time" in one.note for one in after.finalists)
     assert "no time was left" in result.notices[0].text
+
+
+def test_no_other_one_goes_on_because_the_best_was_not_compressed(inputs, tuned, monkeypatch):
+    """Time for one finalist, and not for two: the second would win against nothing."""
+    best_first = TUNED.read(open_artifact(tuned, "tuned")).finalists
+    tokens = open_artifact(inputs["tokens"], "tokens")
+    known = TOKENS.read(tokens)
+    compress = COMPRESS["prune"], COMPRESS["quantize"]
+    way = finalists.Way(
+        tokens, for_task(Task(**CLASSIFICATION), known.labels), Prune(**compress[0]),
+        Quantize(**compress[1]), {"max_latency_ms": None, "max_size_mb": None},
+    )  # fmt: skip
+    monkeypatch.setattr(finalists, "_expected", lambda way, rate: 10.0)
+    until = Deadline(15.0 / finalists.SHARE, clock=lambda: 0.0)
+    ranked = finalists.choose(way, best_first, pytest.fail, until, 1.0)
+    assert [one.trials for one in ranked] == [one.trials for one in best_first]
+    assert all(one.compressed is None for one in ranked)
 
 
 @pytest.mark.slow

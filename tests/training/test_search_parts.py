@@ -375,6 +375,46 @@ def test_cheap_trials_come_first_and_dear_ones_have_fewer_epochs(tmp_path):
     assert [one.layers for one in drawn[1:]].index(12) > 0 and asked[0] == min(asked)
 
 
+class Favourite(Pretended):
+    """One encoder is better than the others."""
+
+    def train(self, chosen, settings, judge, over, name):
+        state = State()
+        for epoch in range(1, settings.epochs + 1):
+            self.clock.now += self.seconds
+            value = 0.5 + 0.01 * epoch + 0.2 * (chosen.base == "deep")
+            state.points.append(Point(epoch, float(epoch), "validation", "accuracy", value))
+            state.stopped = judge(state)
+            if state.stopped:
+                break
+        return state
+
+
+def test_other_encoders_are_tried_with_the_own_settings_before_anything_is_drawn(tmp_path):
+    clock = Clock()
+    space = {**SPACE, "base": Values(("own", "deep", "other"))}
+    found = trials(Tune(trials=8)).run(
+        study(tmp_path, space=space, first={**FIRST, "base": "own"}),
+        Favourite(clock),
+        Budget(None, clock=clock),
+    )
+    had = [one.settings for one in found.trials]
+    own = Chosen(learning_rate=1e-4, epochs=4, batch_size=32, base="own")
+    assert had[:3] == [own, replace(own, base="deep"), replace(own, base="other")]
+    assert had[3] == replace(own, base="deep", epochs=8), "the best one has twice the epochs"
+    assert len(set(had)) == 8 and found.best == 3
+
+
+def test_twice_the_epochs_are_not_tried_where_no_more_of_them_fit(tmp_path):
+    clock = Clock()
+    found = study(tmp_path)
+    trials(Tune(trials=1)).run(found, Pretended(clock), Budget(None, clock=clock))
+    (first,) = found.finished
+    again = found.next(4.0).settings
+    assert again.epochs <= 4 and again != first.settings
+    assert found.next(4.0).settings == again, "it is the same until it ends"
+
+
 def test_what_cannot_fit_the_limits_is_not_begun(tmp_path):
     clock = Clock()
     space = {**SPACE, "layers": Values((6.0, 12.0))}

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from bertworks.contracts.files import to_json
 from bertworks.contracts.tuned import Chosen, Ended, Trial
 from bertworks.spec.tuning import WHOLE, Tune
-from bertworks.training.search.space import Ends, Searched, SearchSpace, chosen
+from bertworks.training.search.space import Ends, Searched, SearchSpace, Values, chosen
 
 Cost = Callable[[Chosen], float]
 """What a step takes with some settings, by one with the spec's own."""
@@ -120,11 +120,8 @@ class Study:
         for found in self._all():
             if not found.state.is_finished():
                 return Running(found.number, _settings(found), found.user_attrs.get(_SECONDS, []))
-        values = self._ask()
-        settings = chosen(values)
-        if settings.epochs is not None:
-            most = max(1.0, most_epochs / self._cost(settings))
-            settings = replace(settings, epochs=int(min(settings.epochs, most)))
+        values = self._ask(most_epochs)
+        settings = self._settings_within(values, most_epochs)
         # In one piece: a trial that is there has all its values.
         made = optuna.trial.create_trial(
             state=TrialState.RUNNING,
@@ -176,7 +173,15 @@ class Study:
         )
         return {name: round(share, 4) for name, share in found.items()}
 
-    def _ask(self) -> dict[str, Any]:
+    def _settings_within(self, values: Mapping[str, float | str], most_epochs: float) -> Chosen:
+        """What a trial with these values has, where so many epochs of the own encoder may be taken."""
+        settings = chosen(values)
+        if settings.epochs is None:
+            return settings
+        most = max(1.0, most_epochs / self._cost(settings))
+        return replace(settings, epochs=int(min(settings.epochs, most)))
+
+    def _ask(self, most_epochs: float) -> dict[str, Any]:
         """What the next trial has, by a sampler of its own on a copy: nothing is kept half.
 
         Where the first one was too long for the minutes, the second has its settings, with less epochs.
@@ -186,11 +191,12 @@ class Study:
         if mine and (
             not known or (len(known) == 1 and known[0].user_attrs.get(_ENDED) == "minutes")
         ):
-            return {
-                name: int(value) if name in WHOLE else value for name, value in self.first.items()
-            }
+            return _whole(self.first)
         if self.wanted.sampler == "tpe" and len(known) < RANDOM_TRIALS:
-            return self._first_trials()[len(known) - mine]
+            tried = [_settings(one) for one in known]
+            for values in [*(self._likely_trials() if mine else []), *self._drawn_trials()]:
+                if self._settings_within(values, most_epochs) not in tried:
+                    return values
         seed = self._seed(len(known))
         sampler: optuna.samplers.BaseSampler = (
             optuna.samplers.RandomSampler(seed)
@@ -201,7 +207,23 @@ class Study:
         copy.add_trials(known)
         return copy.ask(self._distributions()).params
 
-    def _first_trials(self) -> list[dict[str, Any]]:
+    def _likely_trials(self) -> list[dict[str, Any]]:
+        """What most often wins, before anything is drawn: few minutes have trials for little else.
+
+        Each other encoder with the spec's own settings, which suit it as well; then twice the epochs for
+        the encoder that is the best so far.
+        """
+        bases, epochs, best = self.space.get("base"), self.space.get("epochs"), self.best
+        found = []
+        if isinstance(bases, Values):
+            found += [{**self.first, "base": one} for one in bases.values]
+        if isinstance(epochs, Ends) and best is not None:
+            base = {} if best.settings.base is None else {"base": best.settings.base}
+            twice = min(epochs.high, 2 * float(self.first["epochs"]))
+            found.append({**self.first, **base, "epochs": twice})
+        return [_whole(one) for one in found]
+
+    def _drawn_trials(self) -> list[dict[str, Any]]:
         """Those that are drawn at random before the estimator has its say, the cheap ones first.
 
         What a cheap trial tells of a setting is known sooner, and holds for the dear ones as well.
@@ -237,6 +259,11 @@ class Study:
     def _loss(self, value: float | None) -> float:
         assert value is not None
         return value if self.lower else -value
+
+
+def _whole(values: Mapping[str, float | str]) -> dict[str, Any]:
+    """Values with whole numbers where a setting takes no others."""
+    return {name: int(value) if name in WHOLE else value for name, value in values.items()}
 
 
 class _AlreadyOurs(JournalFileOpenLock):
