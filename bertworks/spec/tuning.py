@@ -81,7 +81,8 @@ class Space(Section):
     base: list[str] | Literal["auto"] | None = Field(
         None,
         description="Encoders of the catalogue that are tried beside `base`, by name; `auto`: those for "
-        "the language of the texts with as many layers or more. They must read the same tokens as `base`.",
+        "the language of the texts with as many layers or more. They must read the same tokens as "
+        "`base`.",
     )
 
     @field_validator("base")

@@ -200,7 +200,10 @@ def test_other_encoders_are_fetched_for_the_search_as_far_as_they_read_the_same_
 
 
 def test_a_search_for_accuracy_tries_no_shallower_encoder():
-    texts = ["where is the parcel that you sent me", "this is not the one that I have asked for"] * 9
+    texts = [
+        "where is the parcel that you sent me",
+        "this is not the one that I have asked for",
+    ] * 9
     assert choice.alike(Base(name="minilm-l6"), texts) == ["bge-small-en"]
     assert choice.alike(Base(name="minilm-l3"), texts) == ["minilm-l6", "bge-small-en"]
     assert choice.alike(Base(name="bge-small-en"), texts) == []

@@ -46,8 +46,4 @@ def alike(base: Base, texts: Iterable[str]) -> list[str]:
     codes = {code for code in (language.code, language.second) if code}
     others = [one for one in CATALOGUE if one.checkpoint.uri != base.uri]
     own = next((one.layers for one in CATALOGUE if one.checkpoint.uri == base.uri), 0)
-    return [
-        one.name
-        for one in others
-        if codes and codes <= {*one.languages} and one.layers >= own
-    ]
+    return [one.name for one in others if codes and codes <= {*one.languages} and one.layers >= own]
