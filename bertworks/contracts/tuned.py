@@ -160,18 +160,33 @@ class Tuned:
     folds: int | None = field(default=None, metadata=OMIT)
 
     @property
-    def own(self) -> float | None:
-        """The value of the finetune section's own settings; None where they diverged.
+    def own_trial(self) -> Trial | None:
+        """The trial with the finetune section's own settings; None where it diverged.
 
         Where there was no time for all their epochs, the second trial has less of them.
         """
         plain = dataclasses.replace(self.trials[0].settings, epochs=None)
-        values = [
-            one.value
+        alike = [
+            one
             for one in self.trials[:2]
-            if dataclasses.replace(one.settings, epochs=None) == plain
+            if dataclasses.replace(one.settings, epochs=None) == plain and one.value is not None
         ]
-        return next((value for value in reversed(values) if value is not None), None)
+        return alike[-1] if alike else None
+
+    @property
+    def own(self) -> float | None:
+        """The value of the finetune section's own settings; None where they diverged."""
+        return None if self.own_trial is None else self.own_trial.value
+
+    @property
+    def own_said(self) -> str:
+        """The same in words, with the epochs where time was over before their end."""
+        one = self.own_trial
+        if one is None:
+            return "diverged"
+        cut = one.ended == "minutes" and len(one.rungs) < (one.settings.epochs or 0)
+        epochs = f" (after {len(one.rungs)} of {one.settings.epochs} epochs)" if cut else ""
+        return f"{one.value:.4f}{epochs}"
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,6 @@ def _part(found: Tuned, times: SearchTimes) -> SearchPart:
 
 
 def _outcome(found: Tuned, times: SearchTimes, metric: str) -> str:
-    own = found.own
-    beside = "diverged" if own is None else f"have {own:.4f}"
     won = "Its settings are the finetune section's own." if found.best == 0 else ""
     soup = ""
     if len(found.averaged) > 1:
@@ -83,7 +81,7 @@ def _outcome(found: Tuned, times: SearchTimes, metric: str) -> str:
         soup = f"The mean of the weights of trials {numbers} {better}"
     return (
         f"Trial {found.best} won: {metric} {found.trials[found.best].value:.4f} on validation. {soup}"
-        f"{won or f'The finetune section’s own settings (trial 0) {beside}.'} "
+        f"{won or f'The finetune section’s own settings (trial 0): {found.own_said}.'} "
         f"{len(found.trials)} trials in {duration(times.seconds)}."
     )
 

@@ -212,15 +212,14 @@ def _numbers(found: Tuned) -> dict[str, float | None]:
 def _notices(found: Tuned, times: SearchTimes, wanted: Tune) -> list[Notice]:
     from bertworks.training.search.search import LOST_HOPE
 
-    count, own = len(found.trials), found.own
+    count = len(found.trials)
     settings = found.settings.said()
     compared = f"{found.metric} {found.trials[found.best].value:.4f} on validation"
-    against = "diverged" if own is None else f"{own:.4f}"
     text = (
         f"Of {count} trials none was better than the finetune section's own settings ({compared})."
         if found.best == 0
         else f"Trial {found.best} of 0 to {count - 1} was the best: {compared}; the finetune section's "
-        f"own settings: {against}. It had {settings}."
+        f"own settings: {found.own_said}. It had {settings}."
     )
     notices = [Notice(text, count=count, more=PAGE)] if count > 1 else []
     if found.searched:

@@ -17,7 +17,7 @@ from bertworks.compression.predicted import beyond, predict
 from bertworks.compression.pruning import prune
 from bertworks.contracts.history import Point
 from bertworks.contracts.tokens import TOKENS
-from bertworks.contracts.tuned import Chosen
+from bertworks.contracts.tuned import Chosen, Trial, Tuned
 from bertworks.deadline import Deadline
 from bertworks.errors import Diverged
 from bertworks.models.config import EncoderConfig, Head
@@ -415,6 +415,34 @@ def test_twice_the_epochs_are_not_tried_where_no_more_of_them_fit(tmp_path):
     assert found.next(4.0).settings == again, "it is the same until it ends"
 
 
+@pytest.mark.parametrize(
+    ("minutes", "had"),
+    [
+        (60.0, [("own", 4), ("deep", 4)]),  # time for both
+        (1.9, [("own", 1), ("deep", 4)]),  # for one of them: the deeper one has it
+        (1.0, [("own", 4), ("own", 2)]),  # not even for that
+    ],
+)
+def test_a_deeper_encoder_has_its_epochs_where_there_is_no_time_for_both(tmp_path, minutes, had):
+    clock = Clock()
+
+    class Slower(Favourite):
+        def train(self, chosen, settings, judge, over, name):
+            self.seconds = 20.0 if chosen.base == "deep" else 10.0
+            return super().train(chosen, settings, judge, over, name)
+
+    found = trials(Tune(minutes=minutes, trials=2), 2).run(
+        Study(
+            tmp_path / "study.jsonl", {**SPACE, "base": Values(("own", "deep"))},
+            {**FIRST, "base": "own"}, Tune(trials=2), lower=False,
+            cost=lambda one: 2.0 if one.base == "deep" else 1.0,
+        ),
+        Slower(clock), Budget(minutes, clock=clock),
+    )  # fmt: skip
+    assert [(one.settings.base, len(one.rungs)) for one in found.trials] == had
+    assert clock.now <= 60 * minutes
+
+
 def test_what_cannot_fit_the_limits_is_not_begun(tmp_path):
     clock = Clock()
     space = {**SPACE, "layers": Values((6.0, 12.0))}
@@ -553,3 +581,20 @@ def test_what_is_predicted_of_a_model_falls_with_its_size(base):
 
 def make_config(layers: int) -> EncoderConfig:
     return EncoderConfig(100, 64, (4,) * layers, 16, (256,) * layers, max_positions=64)
+
+
+def test_own_settings_that_were_cut_short_are_told_with_their_epochs():
+    def trial(number, ended, rungs, **settings):
+        had = Chosen(learning_rate=1e-4, epochs=6, **settings)
+        return Trial(number, had, rungs, rungs[-1] if rungs else None, ended)
+
+    deeper = trial(1, "complete", [0.5, 0.7], base="deep")
+
+    def said(first):
+        return Tuned(
+            "accuracy", 1, deeper.settings, 0.7, [1], [first, deeper], {}, "minutes"
+        ).own_said
+
+    assert said(trial(0, "minutes", [0.4], base="own")) == "0.4000 (after 1 of 6 epochs)"
+    assert said(trial(0, "complete", [0.4, 0.6], base="own")) == "0.6000"
+    assert said(trial(0, "diverged", [], base="own")) == "diverged"

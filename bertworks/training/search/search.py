@@ -94,7 +94,9 @@ class Trials:
         """
         while (ended := self._ended(study, budget)) is None:
             folds = self.tune.folds
-            running = study.next(math.inf if folds else budget.most_epochs(study.own_seconds))
+            seconds = study.own_seconds
+            most = math.inf if folds else budget.most_epochs(seconds)
+            running = study.next(most, most if folds else budget.epochs(seconds))
             if running.number and self.misfit(running.settings):
                 study.end(running.number, "limits", None)
                 continue
@@ -157,7 +159,14 @@ class Trials:
             budget.hold_back(self.behind(state.tokens_per_second) + fits)
             if _lags(rungs, earlier, self.tune.halving, study.lower):
                 return HALVED
-            if not earlier and not self.tune.folds and self._too_long(settings, ends, budget):
+            if (
+                not earlier
+                and not self.tune.folds
+                and (
+                    self._too_long(settings, ends, budget)
+                    or self._in_the_way(settings, ends, budget, study.dearest)
+                )
+            ):
                 return OVER
             return "" if budget.another(ends, cost) else OVER
 
@@ -186,6 +195,20 @@ class Trials:
         if len(ends) != 1 or not isinstance(settings.epochs, int):
             return False
         return max(2, self._least) <= budget.most_epochs([ends]) < settings.epochs - 1
+
+    def _in_the_way(
+        self, settings: Finetune, ends: Sequence[float], budget: Budget, dearest: float
+    ) -> bool:
+        """Whether a first trial would leave no time for the other encoder, where that has some now.
+
+        A deeper encoder with the same settings is better more often than not: it should have its epochs
+        first, where the minutes are too few for those of both.
+        """
+        if len(ends) != 1 or not isinstance(settings.epochs, int) or dearest <= 1.0:
+            return False
+        fitting = budget.epochs([ends])
+        both = settings.epochs - 1 + dearest * settings.epochs
+        return dearest * min(settings.epochs, LEAST_EPOCHS) <= fitting < both
 
     def _rungs(self, points: Sequence[Point]) -> list[float]:
         """After each epoch, the best value so far; of folds, their means."""

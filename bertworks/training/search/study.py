@@ -6,7 +6,9 @@ that was killed at any moment goes on as if it had not been.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -110,18 +112,19 @@ class Study:
             valued = [one for one in valued if one.ended == "complete"] or valued
         return min(valued, key=lambda one: self._loss(one.value), default=None)
 
-    def next(self, most_epochs: float) -> Running:
+    def next(self, most_epochs: float, fitting: float = 0.0) -> Running:
         """The trial that was cut off, or a new one.
 
         Args:
-            most_epochs: Epochs of the own encoder that a new one may take; what it is given beyond them
-                is cut.
+            most_epochs: Epochs of the own encoder that a new one may take, so that others can follow;
+                what it is given beyond them is cut.
+            fitting: Epochs that there is time for at all, where that is more: the first trial of another
+                encoder may take them.
         """
         for found in self._all():
             if not found.state.is_finished():
                 return Running(found.number, _settings(found), found.user_attrs.get(_SECONDS, []))
-        values = self._ask(most_epochs)
-        settings = self._settings_within(values, most_epochs)
+        values, settings = self._ask(most_epochs, max(most_epochs, fitting))
         # In one piece: a trial that is there has all its values.
         made = optuna.trial.create_trial(
             state=TrialState.RUNNING,
@@ -173,30 +176,38 @@ class Study:
         )
         return {name: round(share, 4) for name, share in found.items()}
 
+    @property
+    def dearest(self) -> float:
+        """What a step of the dearest other encoder takes, by one of the own; 1: there is none."""
+        costs = [self._cost(chosen(one)) for one in self._of_other_bases()]
+        return max([1.0, *costs])
+
     def _settings_within(self, values: Mapping[str, float | str], most_epochs: float) -> Chosen:
         """What a trial with these values has, where so many epochs of the own encoder may be taken."""
         settings = chosen(values)
-        if settings.epochs is None:
+        if settings.epochs is None or math.isinf(most_epochs):
             return settings
         most = max(1.0, most_epochs / self._cost(settings))
         return replace(settings, epochs=int(min(settings.epochs, most)))
 
-    def _ask(self, most_epochs: float) -> dict[str, Any]:
+    def _ask(self, most_epochs: float, fitting: float) -> tuple[dict[str, Any], Chosen]:
         """What the next trial has, by a sampler of its own on a copy: nothing is kept half.
 
-        Where the first one was too long for the minutes, the second has its settings, with less epochs.
+        Where the first one was too long for the minutes, and there is no other encoder, the second has
+        its settings, with less epochs.
         """
         known = self._all()
         mine = self._shard == 0
-        if mine and (
-            not known or (len(known) == 1 and known[0].user_attrs.get(_ENDED) == "minutes")
-        ):
-            return _whole(self.first)
+        cut = len(known) == 1 and known[0].user_attrs.get(_ENDED) == "minutes"
+        if mine and (not known or (cut and not self._of_other_bases())):
+            return self._cut(_whole(self.first), most_epochs)
         if self.wanted.sampler == "tpe" and len(known) < RANDOM_TRIALS:
             tried = [_settings(one) for one in known]
-            for values in [*(self._likely_trials() if mine else []), *self._drawn_trials()]:
-                if self._settings_within(values, most_epochs) not in tried:
-                    return values
+            likely = self._likely_trials(most_epochs, fitting) if mine else []
+            drawn = (self._cut(one, most_epochs) for one in self._drawn_trials())
+            for values, settings in itertools.chain(likely, drawn):
+                if settings not in tried and (settings.epochs or math.inf) >= self._least_epochs:
+                    return values, settings
         seed = self._seed(len(known))
         sampler: optuna.samplers.BaseSampler = (
             optuna.samplers.RandomSampler(seed)
@@ -205,23 +216,43 @@ class Study:
         )
         copy = optuna.create_study(direction=self._direction, sampler=sampler)
         copy.add_trials(known)
-        return copy.ask(self._distributions()).params
+        return self._cut(copy.ask(self._distributions()).params, most_epochs)
 
-    def _likely_trials(self) -> list[dict[str, Any]]:
+    @property
+    def _least_epochs(self) -> float:
+        """Of a trial: with fewer than may be tried nothing can be told of its settings."""
+        epochs = self.space.get("epochs")
+        return epochs.low if isinstance(epochs, Ends) else 1
+
+    def _cut(self, values: dict[str, Any], most: float) -> tuple[dict[str, Any], Chosen]:
+        return values, self._settings_within(values, most)
+
+    def _likely_trials(
+        self, most_epochs: float, fitting: float
+    ) -> Iterator[tuple[dict[str, Any], Chosen]]:
         """What most often wins, before anything is drawn: few minutes have trials for little else.
 
         Each other encoder with the spec's own settings, which suit it as well; then twice the epochs for
-        the encoder that is the best so far.
+        the encoder that is the best so far, where more fit than it had.
         """
-        bases, epochs, best = self.space.get("base"), self.space.get("epochs"), self.best
-        found = []
-        if isinstance(bases, Values):
-            found += [{**self.first, "base": one} for one in bases.values]
-        if isinstance(epochs, Ends) and best is not None:
-            base = {} if best.settings.base is None else {"base": best.settings.base}
-            twice = min(epochs.high, 2 * float(self.first["epochs"]))
-            found.append({**self.first, **base, "epochs": twice})
-        return [_whole(one) for one in found]
+        for values in self._of_other_bases():
+            yield self._cut(values, fitting)
+        epochs, best = self.space.get("epochs"), self.best
+        if not isinstance(epochs, Ends) or best is None:
+            return
+        base = {} if best.settings.base is None else {"base": best.settings.base}
+        twice = min(epochs.high, 2 * float(self.first["epochs"]))
+        values, settings = self._cut(_whole({**self.first, **base, "epochs": twice}), most_epochs)
+        if (settings.epochs or 0) > (best.settings.epochs or 0):
+            yield values, settings
+
+    def _of_other_bases(self) -> list[dict[str, Any]]:
+        """The spec's own settings, for each other encoder."""
+        bases = self.space.get("base")
+        names = bases.values if isinstance(bases, Values) else ()
+        return [
+            _whole({**self.first, "base": name}) for name in names if name != self.first.get("base")
+        ]
 
     def _drawn_trials(self) -> list[dict[str, Any]]:
         """Those that are drawn at random before the estimator has its say, the cheap ones first.
