@@ -3,6 +3,7 @@
 Usage: transformers_outputs.py FOLDER INPUTS.npz OUTPUTS.npz [FOLDER INPUTS.npz OUTPUTS.npz ...]
 """
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -11,8 +12,7 @@ import numpy as np
 import torch
 import transformers
 
-CLASSES = {
-    "BertModel": transformers.AutoModel,
+CLASSES = {  # of other architectures the bare encoder
     "BertForSequenceClassification": transformers.AutoModelForSequenceClassification,
     "BertForTokenClassification": transformers.AutoModelForTokenClassification,
     "BertForMaskedLM": transformers.AutoModelForMaskedLM,
@@ -21,15 +21,18 @@ CLASSES = {
 
 def outputs(folder, inputs):
     named = json.loads((Path(folder) / "config.json").read_text())["architectures"][0]
-    model, report = CLASSES[named].from_pretrained(folder, output_loading_info=True)
+    kind = CLASSES.get(named, transformers.AutoModel)
+    model, report = kind.from_pretrained(folder, output_loading_info=True)
     assert not report["missing_keys"], report
+    given = {
+        "input_ids": torch.tensor(inputs["input_ids"]).long(),
+        "attention_mask": torch.tensor(inputs["mask"]).long(),
+        "token_type_ids": torch.tensor(inputs["type_ids"]).long(),
+    }
+    if "token_type_ids" not in inspect.signature(model.forward).parameters:
+        del given["token_type_ids"]
     with torch.no_grad():
-        found = model.eval()(
-            input_ids=torch.tensor(inputs["input_ids"]).long(),
-            attention_mask=torch.tensor(inputs["mask"]).long(),
-            token_type_ids=torch.tensor(inputs["type_ids"]).long(),
-            output_hidden_states=True,
-        )
+        found = model.eval()(**given, output_hidden_states=True)
     states = {f"hidden_{i}": state.numpy() for i, state in enumerate(found.hidden_states)}
     return states | ({"logits": found.logits.numpy()} if "logits" in found else {})
 

@@ -28,6 +28,11 @@ MOST_MISFITS = 200
 """Trials that were not begun, after which there is little in the space that fits the limits."""
 
 
+SURE = 0.9
+"""Of the epochs that seem to fit, those that a trial may take which nothing needs to follow: another
+encoder's steps are only known by its number of layers."""
+
+
 class Trainer(Protocol):
     """What trains the trials, and keeps the best one's model.
 
@@ -96,7 +101,7 @@ class Trials:
             folds = self.tune.folds
             seconds = study.own_seconds
             most = math.inf if folds else budget.most_epochs(seconds)
-            running = study.next(most, most if folds else budget.epochs(seconds))
+            running = study.next(most, most if folds else SURE * budget.epochs(seconds))
             if running.number and self.misfit(running.settings):
                 study.end(running.number, "limits", None)
                 continue
