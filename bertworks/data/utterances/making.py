@@ -12,6 +12,7 @@ from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.sources.fetch import fetch_one
 from bertworks.data.utterances.filling import Filler
+from bertworks.data.utterances.layouts import filed_by_act, is_flat, several
 from bertworks.data.utterances.masked import Utterance, Utterances
 from bertworks.data.utterances.setting import Pinned, Setting, load
 from bertworks.errors import DataError
@@ -90,9 +91,12 @@ def _utterances(setting_file: Path, name: str) -> _Read:
     """What a setting asks for, before values are filled in."""
     setting, folder = load(setting_file), setting_file.absolute().parent
     filed = _read(setting.templates, folder, dict, f"{name}: templates.uri")
+    if is_flat(filed):
+        filed = filed_by_act(filed)
     values = _values(setting, _read(setting.knowledge, folder, list, f"{name}: knowledge.uri"))
     reader = Utterances(setting, values)
     found = reader.labelled(filed)
+    reader.left_out["doing several things at once"] += several(filed, setting.intents)
     if not found:
         reasons = ", ".join(f"{count} {reason}" for reason, count in reader.left_out.most_common())
         raise DataError(

@@ -20,6 +20,9 @@ from bertworks.errors import DataError
 MENTION = "mention."
 """Begins the slots of words that name a column without a value."""
 _MASK = re.compile(r"#(?:\w+-)*(\w+)#")
+_LETTER = r"[^\W\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+BEGIN, END = rf"(?<!{_LETTER})", rf"(?!{_LETTER})"
+"""Where a word begins and ends; between Chinese characters, which have no gaps, anywhere."""
 _GAPS = re.compile(r"\s+")
 # What tokenizers of the corpora put apart: "I ' m", "do n't", "town .", "there ?".
 _APART = (
@@ -99,7 +102,8 @@ class Utterances:
         }
         self._mentions = re.compile(
             "|".join(
-                rf"\b(?P<{column}>{pattern})\b" for column, pattern in setting.mentions.items()
+                rf"{BEGIN}(?P<{column}>{pattern}){END}"
+                for column, pattern in setting.mentions.items()
             )
             or r"(?!)",
             re.I,
@@ -181,7 +185,8 @@ class Utterances:
     def _parts(self, intent: str, text: str, asked: set[str] | None) -> Iterator[Part]:
         """The parts of a text; mentions count where the intent asks, or only ever asks, for them."""
         counted = set(self._setting.mentions)
-        if asked is None and intent not in self._setting.own:
+        tells = intent in self._setting.intents.values() and intent not in self._setting.requests
+        if asked is None and (tells or intent not in self._setting.own):
             counted = set(self._setting.also_mentioned)
         pieces = _MASK.split(tidied(text))
         for place, piece in enumerate(pieces):
@@ -220,7 +225,7 @@ def tidied(text: str) -> str:
 def _any_of(words: Sequence[str]) -> re.Pattern[str]:
     longest = sorted({word for word in words if word}, key=len, reverse=True)
     return re.compile(
-        r"\b(?:" + "|".join(map(re.escape, longest)) + r")\b" if longest else "(?!)", re.I
+        f"{BEGIN}(?:{'|'.join(map(re.escape, longest))}){END}" if longest else "(?!)", re.I
     )
 
 
