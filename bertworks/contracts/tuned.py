@@ -163,12 +163,12 @@ class Tuned:
     def own_trial(self) -> Trial | None:
         """The trial with the finetune section's own settings; None where it diverged.
 
-        Where there was no time for all their epochs, the second trial has less of them.
+        Where there was no time for all their epochs, a later trial may have less of them.
         """
         plain = dataclasses.replace(self.trials[0].settings, epochs=None)
         alike = [
             one
-            for one in self.trials[:2]
+            for one in self.trials
             if dataclasses.replace(one.settings, epochs=None) == plain and one.value is not None
         ]
         return alike[-1] if alike else None

@@ -443,6 +443,22 @@ def test_a_deeper_encoder_has_its_epochs_where_there_is_no_time_for_both(tmp_pat
     assert clock.now <= 60 * minutes
 
 
+def test_own_settings_with_less_epochs_follow_where_no_other_encoder_fits(tmp_path):
+    """Twenty epochs are too long, and three of an encoder that takes eight times as long as well."""
+    clock = Clock()
+    space = {**SPACE, "epochs": Ends(5, 20, whole=True), "base": Values(("own", "deep"))}
+    found = trials(Tune(minutes=2.0), 5).run(
+        Study(
+            tmp_path / "study.jsonl", space, {**FIRST, "epochs": 20.0, "base": "own"},
+            Tune(minutes=2.0), lower=False, cost=lambda one: 8.0 if one.base == "deep" else 1.0,
+        ),
+        Pretended(clock, 5.0), Budget(2.0, clock=clock),
+    )  # fmt: skip
+    first, second = found.trials[:2]
+    assert first.ended == "minutes" and second.ended == "complete"
+    assert replace(second.settings, epochs=20) == first.settings and found.own == second.value
+
+
 def test_what_cannot_fit_the_limits_is_not_begun(tmp_path):
     clock = Clock()
     space = {**SPACE, "layers": Values((6.0, 12.0))}

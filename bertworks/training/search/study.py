@@ -232,11 +232,16 @@ class Study:
     ) -> Iterator[tuple[dict[str, Any], Chosen]]:
         """What most often wins, before anything is drawn: few minutes have trials for little else.
 
-        Each other encoder with the spec's own settings, which suit it as well; then twice the epochs for
-        the encoder that is the best so far, where more fit than it had.
+        Each other encoder with the spec's own settings, which suit it as well; the own one with less
+        epochs, where the first trial was cut short; then twice the epochs for the encoder that is the
+        best so far, where more fit than it had.
         """
         for values in self._of_other_bases():
             yield self._cut(values, fitting)
+        own = _whole(self.first)
+        with_own = [one for one in self._all() if one.params == own]
+        if len(with_own) == 1 and with_own[0].user_attrs.get(_ENDED) == "minutes":
+            yield self._cut(own, most_epochs)
         epochs, best = self.space.get("epochs"), self.best
         if not isinstance(epochs, Ends) or best is None:
             return
