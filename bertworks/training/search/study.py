@@ -30,6 +30,8 @@ Cost = Callable[[Chosen], float]
 NAME = "tune"
 RANDOM_TRIALS = 6
 """Trials, the first one among them, before the estimator (TPE, Bergstra et al. 2011) has its say."""
+MORE = 1.5
+"""Times the epochs of the best trial, from which on it is worth having them."""
 LEAST_FOR_IMPORTANCE = 8
 """Trials that ran to their end below which shares of a variance say nothing."""
 _SETTINGS, _ENDED, _SECONDS, _ERROR = "settings", "ended", "seconds", "error"
@@ -216,7 +218,10 @@ class Study:
         )
         copy = optuna.create_study(direction=self._direction, sampler=sampler)
         copy.add_trials(known)
-        return self._cut(copy.ask(self._distributions()).params, most_epochs)
+        values, settings = self._cut(copy.ask(self._distributions()).params, most_epochs)
+        if "base" in values and (settings.epochs or math.inf) < self._least_epochs:
+            return self._cut({**values, "base": self.first["base"]}, most_epochs)
+        return values, settings
 
     @property
     def _least_epochs(self) -> float:
@@ -234,7 +239,7 @@ class Study:
 
         Each other encoder with the spec's own settings, which suit it as well; the own one with less
         epochs, where the first trial was cut short; then twice the epochs for the encoder that is the
-        best so far, where more fit than it had.
+        best so far, or as many as fit where that is enough to tell.
         """
         for values in self._of_other_bases():
             yield self._cut(values, fitting)
@@ -248,7 +253,7 @@ class Study:
         base = {} if best.settings.base is None else {"base": best.settings.base}
         twice = min(epochs.high, 2 * float(self.first["epochs"]))
         values, settings = self._cut(_whole({**self.first, **base, "epochs": twice}), most_epochs)
-        if (settings.epochs or 0) > (best.settings.epochs or 0):
+        if (settings.epochs or 0) >= MORE * (best.settings.epochs or 0):
             yield values, settings
 
     def _of_other_bases(self) -> list[dict[str, Any]]:
