@@ -12,6 +12,7 @@ from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge
 
 _FACTS = ("inform", "unknown")
+_FULL_WIDTH = ("。", "！", "？", "：", "；", "，")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,18 @@ class _Draft:
 
     parts: list[str] = field(default_factory=list)
     forms: list[str] = field(default_factory=list)
+
+
+def joined(sentences: Sequence[str]) -> str:
+    """Sentences one behind the other: with a space, but not behind a full-width sign.
+
+    >>> joined(["Rice & Bowl:", "Its phone is 01223."]), joined(["福满楼：", "电话是01223。"])
+    ('Rice & Bowl: Its phone is 01223.', '福满楼：电话是01223。')
+    """
+    return "".join(
+        one if place == 0 or sentences[place - 1].endswith(_FULL_WIDTH) else f" {one}"
+        for place, one in enumerate(sentences)
+    )
 
 
 class Answers:
@@ -89,7 +102,7 @@ class Answers:
             else:
                 head = "confirm_any" if act.value == DONT_CARE else act.intent
                 self._one(draft, head, act, number, plain)
-        return Said(" ".join(draft.parts), tuple(draft.forms))
+        return Said(joined(draft.parts), tuple(draft.forms))
 
     def _entity(
         self, draft: _Draft, act: Act, facts: Sequence[Act], number: int, plain: bool
