@@ -443,6 +443,23 @@ def test_a_deeper_encoder_has_its_epochs_where_there_is_no_time_for_both(tmp_pat
     assert clock.now <= 60 * minutes
 
 
+def test_a_deeper_encoder_that_cannot_fit_the_limits_takes_no_epochs_of_the_own_one(tmp_path):
+    clock = Clock()
+    run = replace(
+        trials(Tune(minutes=1.9, trials=2), 2),
+        misfit=lambda one: "too large" if one.base == "deep" else "",
+    )
+    found = run.run(
+        Study(
+            tmp_path / "study.jsonl", {**SPACE, "base": Values(("own", "deep"))},
+            {**FIRST, "base": "own"}, Tune(trials=2), lower=False,
+            cost=lambda one: 2.0 if one.base == "deep" else 1.0,
+        ),
+        Favourite(clock), Budget(1.9, clock=clock),
+    )  # fmt: skip
+    assert found.trials[0].ended == "complete" and len(found.trials[0].rungs) == 4
+
+
 def test_own_settings_with_less_epochs_follow_where_no_other_encoder_fits(tmp_path):
     """Twenty epochs are too long, and three of an encoder that takes eight times as long as well."""
     clock = Clock()

@@ -169,7 +169,7 @@ class Trials:
                 and not self.tune.folds
                 and (
                     self._too_long(settings, ends, budget)
-                    or self._in_the_way(settings, ends, budget, study.dearest)
+                    or self._in_the_way(settings, ends, budget, study)
                 )
             ):
                 return OVER
@@ -202,16 +202,17 @@ class Trials:
         return max(2, self._least) <= budget.most_epochs([ends]) < settings.epochs - 1
 
     def _in_the_way(
-        self, settings: Finetune, ends: Sequence[float], budget: Budget, dearest: float
+        self, settings: Finetune, ends: Sequence[float], budget: Budget, study: Study
     ) -> bool:
-        """Whether a first trial would leave no time for the other encoder, where that has some now.
+        """Whether a first trial would leave no time for another encoder, where that has some now.
 
         A deeper encoder with the same settings is better more often than not: it should have its epochs
         first, where the minutes are too few for those of both.
         """
-        if len(ends) != 1 or not isinstance(settings.epochs, int) or dearest <= 1.0:
+        costs = [study.cost(one) for one in study.others if not self.misfit(one)]
+        if len(ends) != 1 or not isinstance(settings.epochs, int) or not costs:
             return False
-        fitting = budget.epochs([ends])
+        fitting, dearest = budget.epochs([ends]), max(costs)
         both = settings.epochs - 1 + dearest * settings.epochs
         return dearest * min(settings.epochs, LEAST_EPOCHS) <= fitting < both
 

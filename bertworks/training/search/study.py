@@ -179,10 +179,9 @@ class Study:
         return {name: round(share, 4) for name, share in found.items()}
 
     @property
-    def dearest(self) -> float:
-        """What a step of the dearest other encoder takes, by one of the own; 1: there is none."""
-        costs = [self._cost(chosen(one)) for one in self._of_other_bases()]
-        return max([1.0, *costs])
+    def others(self) -> list[Chosen]:
+        """The spec's own settings with each other encoder."""
+        return [chosen(one) for one in self._of_other_bases()]
 
     def _settings_within(self, values: Mapping[str, float | str], most_epochs: float) -> Chosen:
         """What a trial with these values has, where so many epochs of the own encoder may be taken."""
