@@ -165,13 +165,19 @@ class Tuned:
 
         Where there was no time for all their epochs, a later trial may have less of them.
         """
-        plain = dataclasses.replace(self.trials[0].settings, epochs=None)
-        alike = [
+        first = self.trials[0]
+        if first.value is None:
+            return None
+        most = first.settings.epochs or 0
+        shorter = [
             one
-            for one in self.trials
-            if dataclasses.replace(one.settings, epochs=None) == plain and one.value is not None
+            for one in self.trials[1:]
+            if dataclasses.replace(one.settings, epochs=most) == first.settings
+            and (one.settings.epochs or 0) < most
+            and one.value is not None
+            and one.ended != "halved"
         ]
-        return alike[-1] if alike else None
+        return shorter[-1] if shorter and first.ended == "minutes" else first
 
     @property
     def own(self) -> float | None:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bertworks.dialogue.acts import DONT_CARE, Act
+from bertworks.dialogue.acts import DONT_CARE, UNSURE, Act
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge
 from bertworks.dialogue.state import State
@@ -85,10 +85,17 @@ class Situation:
             entity or (self.count > 0 and self._something_said),
             entity and bool(state.requested),
             self.count == 0 and not entity,
-            True,
-            state.closing or (entity and not state.requested),
         ]
-        return np.array(found, bool)
+        again = not self._only_greeted or not any(found)
+        return np.array([*found, again, state.closing or (entity and not state.requested)], bool)
+
+    @property
+    def _only_greeted(self) -> bool:
+        """Whether the user said hello and no more: nobody is asked to say that again."""
+        heard = self.state.heard
+        return bool(heard) and all(
+            one.act.intent == "greet" and one.confidence >= UNSURE for one in heard
+        )
 
     @property
     def _something_said(self) -> bool:

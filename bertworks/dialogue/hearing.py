@@ -165,6 +165,10 @@ class Learned(Hearing):
             known = keywords.understand(text, state, knowledge)
             says = any(one.act.slot for one in known)
             says |= bool(state.offered) and any(one.act.intent == "another" for one in known)
+            if (
+                reading.others == 0
+            ):  # nothing but words that the dialogue knows is of no other domain
+                says |= any(one.act.intent in ("affirm", "negate", "bye") for one in known)
             return known if says and reading.known else heard
         found = meaning(reading, keywords.wording, state, knowledge)
         heard = [_asked_for(one, reading) for one in heard]

@@ -95,6 +95,19 @@ def test_an_empty_turn_is_not_asked() -> None:
     assert [str(one.act) for one in heard] == ["unclear()"]
 
 
+def test_a_turn_of_nothing_but_known_words_is_of_no_other_domain() -> None:
+    """However far it is from what was learned."""
+    outside = {**answered("inform", "x"), "out_of_scope": True}
+
+    def says(text: str) -> list[str]:
+        hears = Learned(Known(outside), "turns/1", DOMAIN, keywords=Keywords(DOMAIN))
+        return [str(one.act) for one in hears.understand(text, State(), TOWN)]
+
+    assert says("okay, thanks, bye") == ["bye()"]
+    assert says("no") == ["negate()"]
+    assert says("thanks for the train tickets, bye") == ["unclear()"]
+
+
 SIGNS = ("!!!", "...", "?", "—", "¡ !", "👍", "👍🏽", "🇬🇧", "♥️", "\u0301", "…\n…")
 """Turns without a letter or digit."""
 

@@ -71,10 +71,25 @@ def test_a_slot_that_was_asked_often_is_asked_last() -> None:
 def test_an_impossible_rule_is_passed_over_and_a_gap_asks_again() -> None:
     rules = Rules([Rule("always", "answer"), Rule("always", "offer")])
     assert rules.choose(heard(CHINESE)).action == "offer"
-    greeted = heard(Act("greet"))
-    assert rules.choose(greeted).action == "again"  # nothing was said that an offer could be for
-    left = Rules([Rule("requested", "answer")]).choose(greeted)
+    # Nothing was said that an offer could be for.
+    lost = heard(Act("another"))
+    assert rules.choose(lost).action == "again"
+    left = Rules([Rule("requested", "answer")]).choose(lost)
     assert (left.action, left.by) == ("again", "rule: none applies")
+    assert rules.choose(heard(Act("greet"))).action == "ask:food"
+
+
+def test_nobody_is_asked_to_say_hello_again() -> None:
+    def may(situation: Situation) -> bool:
+        return bool(situation.possible[names(DOMAIN).index("again")])
+
+    assert not may(heard(Act("greet")))
+    assert may(heard(Act("greet"), confidence=0.2)) and may(heard(Act("greet"), Act("unclear")))
+    asked = State()
+    for slot in DOMAIN.informable * 3:
+        asked = spoke(asked, (Act("ask", slot),))
+    greeted = heard(Act("greet"), state=asked)
+    assert greeted.possible.any(), "there is always something to be done"
 
 
 def test_each_condition_can_hold_and_can_fail() -> None:

@@ -210,11 +210,13 @@ class Trials:
         first, where the minutes are too few for those of both.
         """
         costs = [study.cost(one) for one in study.others if not self.misfit(one)]
-        if len(ends) != 1 or not isinstance(settings.epochs, int) or not costs:
+        alone = self.tune.trials == 1
+        if len(ends) != 1 or not isinstance(settings.epochs, int) or not costs or alone:
             return False
         fitting, dearest = budget.epochs([ends]), max(costs)
+        least = max(study.least_epochs, min(settings.epochs, LEAST_EPOCHS))
         both = settings.epochs - 1 + dearest * settings.epochs
-        return dearest * min(settings.epochs, LEAST_EPOCHS) <= fitting < both
+        return dearest * least <= SURE * fitting and fitting < both
 
     def _rungs(self, points: Sequence[Point]) -> list[float]:
         """After each epoch, the best value so far; of folds, their means."""

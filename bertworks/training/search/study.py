@@ -6,9 +6,8 @@ that was killed at any moment goes on as if it had not been.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -180,8 +179,14 @@ class Study:
 
     @property
     def others(self) -> list[Chosen]:
-        """The spec's own settings with each other encoder."""
+        """The spec's own settings with each other encoder that is tried before anything is drawn."""
         return [chosen(one) for one in self._of_other_bases()]
+
+    @property
+    def least_epochs(self) -> float:
+        """Of a trial: with fewer than may be tried nothing can be told of its settings."""
+        epochs = self.space.get("epochs")
+        return epochs.low if isinstance(epochs, Ends) else 1
 
     def _settings_within(self, values: Mapping[str, float | str], most_epochs: float) -> Chosen:
         """What a trial with these values has, where so many epochs of the own encoder may be taken."""
@@ -192,22 +197,15 @@ class Study:
         return replace(settings, epochs=int(min(settings.epochs, most)))
 
     def _ask(self, most_epochs: float, fitting: float) -> tuple[dict[str, Any], Chosen]:
-        """What the next trial has, by a sampler of its own on a copy: nothing is kept half.
-
-        Where the first one was too long for the minutes, and there is no other encoder, the second has
-        its settings, with less epochs.
-        """
+        """What the next trial has, by a sampler of its own on a copy: nothing is kept half."""
         known = self._all()
-        mine = self._shard == 0
-        cut = len(known) == 1 and known[0].user_attrs.get(_ENDED) == "minutes"
-        if mine and (not known or (cut and not self._of_other_bases())):
-            return self._cut(_whole(self.first), most_epochs)
+        if self._shard == 0 and (values := self._likely(known, most_epochs, fitting)) is not None:
+            return values
         if self.wanted.sampler == "tpe" and len(known) < RANDOM_TRIALS:
-            tried = [_settings(one) for one in known]
-            likely = self._likely_trials(most_epochs, fitting) if mine else []
-            drawn = (self._cut(one, most_epochs) for one in self._drawn_trials())
-            for values, settings in itertools.chain(likely, drawn):
-                if settings not in tried and (settings.epochs or math.inf) >= self._least_epochs:
+            tried = [one.params for one in known]
+            for values in self._drawn_trials():
+                settings = self._settings_within(values, most_epochs)
+                if values not in tried and (settings.epochs or math.inf) >= self.least_epochs:
                     return values, settings
         seed = self._seed(len(known))
         sampler: optuna.samplers.BaseSampler = (
@@ -218,47 +216,50 @@ class Study:
         copy = optuna.create_study(direction=self._direction, sampler=sampler)
         copy.add_trials(known)
         values, settings = self._cut(copy.ask(self._distributions()).params, most_epochs)
-        if "base" in values and (settings.epochs or math.inf) < self._least_epochs:
+        if "base" in values and (settings.epochs or math.inf) < self.least_epochs:
             return self._cut({**values, "base": self.first["base"]}, most_epochs)
         return values, settings
-
-    @property
-    def _least_epochs(self) -> float:
-        """Of a trial: with fewer than may be tried nothing can be told of its settings."""
-        epochs = self.space.get("epochs")
-        return epochs.low if isinstance(epochs, Ends) else 1
 
     def _cut(self, values: dict[str, Any], most: float) -> tuple[dict[str, Any], Chosen]:
         return values, self._settings_within(values, most)
 
-    def _likely_trials(
-        self, most_epochs: float, fitting: float
-    ) -> Iterator[tuple[dict[str, Any], Chosen]]:
+    def _likely(
+        self, known: Sequence[FrozenTrial], most_epochs: float, fitting: float
+    ) -> tuple[dict[str, Any], Chosen] | None:
         """What most often wins, before anything is drawn: few minutes have trials for little else.
 
-        Each other encoder with the spec's own settings, which suit it as well; the own one with less
-        epochs, where the first trial was cut short; then twice the epochs for the encoder that is the
-        best so far, or as many as fit where that is enough to tell.
+        The spec's own settings; they suit each other encoder as well; again with less epochs, where the
+        first trial was cut short; and with twice the epochs for the encoder that is the best so far, or
+        as many as fit where that is enough to tell.
+
+        Returns:
+            A trial's values and settings; None: all of it was tried, or does not fit.
         """
+        own, tried = _whole(self.first), [one.params for one in known]
+        if not known:
+            return self._cut(own, most_epochs)
         for values in self._of_other_bases():
-            yield self._cut(values, fitting)
-        own = _whole(self.first)
-        with_own = [one for one in self._all() if one.params == own]
-        if len(with_own) == 1 and with_own[0].user_attrs.get(_ENDED) == "minutes":
-            yield self._cut(own, most_epochs)
+            settings = self._settings_within(values, fitting)
+            if values not in tried and (settings.epochs or math.inf) >= self.least_epochs:
+                return values, settings
+        if tried.count(own) == 1 and known[0].user_attrs.get(_ENDED) == "minutes":
+            return self._cut(own, most_epochs)
         epochs, best = self.space.get("epochs"), self.best
-        if not isinstance(epochs, Ends) or best is None:
-            return
+        early = self.wanted.sampler == "tpe" and len(known) < RANDOM_TRIALS
+        if not early or not isinstance(epochs, Ends) or best is None:
+            return None
         base = {} if best.settings.base is None else {"base": best.settings.base}
         twice = min(epochs.high, 2 * float(self.first["epochs"]))
-        values, settings = self._cut(_whole({**self.first, **base, "epochs": twice}), most_epochs)
-        if (settings.epochs or 0) >= MORE * (best.settings.epochs or 0):
-            yield values, settings
+        values = _whole({**self.first, **base, "epochs": twice})
+        settings = self._settings_within(values, most_epochs)
+        enough = (settings.epochs or 0) >= MORE * (best.settings.epochs or 0)
+        return (values, settings) if enough and values not in tried else None
 
     def _of_other_bases(self) -> list[dict[str, Any]]:
-        """The spec's own settings, for each other encoder."""
+        """The spec's own settings, for each other encoder; in one part, and where not all is drawn."""
         bases = self.space.get("base")
-        names = bases.values if isinstance(bases, Values) else ()
+        all_drawn = self._shard != 0 or self.wanted.sampler != "tpe"
+        names = bases.values if isinstance(bases, Values) and not all_drawn else ()
         return [
             _whole({**self.first, "base": name}) for name in names if name != self.first.get("base")
         ]

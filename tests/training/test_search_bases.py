@@ -1,0 +1,96 @@
+"""A search among several encoders, without models: which of them has how many epochs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bertworks.contracts.tuned import Chosen, Trial, Tuned
+from bertworks.spec import Tune
+from bertworks.training.search.budget import Budget
+from bertworks.training.search.space import Ends, Values
+from bertworks.training.search.study import Study
+from tests.training.test_search_parts import FIRST, SPACE, Clock, Favourite, trials
+
+
+class Slower(Favourite):
+    """The deep encoder takes longer."""
+
+    def __init__(self, clock: Clock, cost: float, better: float) -> None:
+        super().__init__(clock)
+        self.cost, self.better = cost, better
+
+    def train(self, chosen, settings, judge, over, name):
+        self.seconds = 10.0 * (self.cost if chosen.base == "deep" else 1.0)
+        return super().train(chosen, settings, judge, over, name)
+
+
+def searched(folder, minutes, wanted=None, *, cost=2.0, first=None, space=None, shard=0):
+    """The trials of a search between the own encoder and a deep one."""
+    clock = Clock()
+    wanted = wanted or Tune(minutes=minutes)
+    study = Study(
+        folder / "study.jsonl", {**SPACE, "base": Values(("own", "deep")), **(space or {})},
+        {**FIRST, "base": "own", **(first or {})}, wanted, lower=False, shard=shard,
+        cost=lambda one: cost if one.base == "deep" else 1.0,
+    )  # fmt: skip
+    run = trials(wanted, 2)
+    return run.run(study, Slower(clock, cost, 0.2), Budget(minutes, clock=clock)).trials
+
+
+def without_epochs(trial):
+    return replace(trial.settings, epochs=None)
+
+
+@pytest.mark.parametrize("minutes", [2.4, 3.2, 4.0, 5.0])
+def test_no_settings_come_again_with_an_epoch_less(tmp_path, minutes):
+    found = searched(tmp_path, minutes, cost=3.0)
+    kinds = [without_epochs(one) for one in found if one.number]
+    twice = [one for one in found if one.settings.epochs > FIRST["epochs"]]
+    assert len(set(kinds)) >= len(kinds) - len(twice)
+
+
+def test_a_search_by_chance_has_the_own_settings_again_with_less_epochs(tmp_path):
+    given = {"first": {"epochs": 20.0}, "space": {"epochs": Ends(5, 20, whole=True)}}
+    found = searched(tmp_path, 2.0, Tune(minutes=2.0, sampler="random"), **given)
+    assert [one.settings.base for one in found[:2]] == ["own", "own"]
+    assert without_epochs(found[0]) == without_epochs(found[1]) and found[1].ended == "complete"
+
+
+def test_the_only_trial_of_a_part_has_its_epochs(tmp_path):
+    (only,) = searched(tmp_path, 1.9, Tune(minutes=1.9, trials=1))
+    assert len(only.rungs) == 4
+
+
+@pytest.mark.parametrize("shard", [1, 2, 3])
+def test_other_parts_cut_no_trial_for_one_that_is_not_theirs(tmp_path, shard):
+    found = searched(tmp_path, 1.9, Tune(minutes=1.9, seed=2), shard=shard)
+    assert found[0].ended != "minutes" or len(found[0].rungs) > 1
+
+
+@pytest.mark.parametrize("minutes", [1.4, 1.6, 1.8, 2.0])
+def test_where_both_have_too_little_time_the_own_settings_have_what_there_is(tmp_path, minutes):
+    given = {"first": {"epochs": 10.0}, "space": {"epochs": Ends(5, 20, whole=True)}}
+    found = searched(tmp_path, minutes, cost=4.0, **given)
+    own = [one for one in found[:2] if without_epochs(one) == without_epochs(found[0])]
+    assert max(len(one.rungs) for one in own) >= 3
+
+
+def test_the_value_of_the_own_settings_is_no_other_trials():
+    own = Chosen(learning_rate=1e-4, epochs=4, base="own")
+
+    def tuned(*found):
+        return Tuned("accuracy", 0, own, 0.5, [0], list(found), {}, "minutes")
+
+    def trial(number, ended, rungs, epochs):
+        return Trial(
+            number, replace(own, epochs=epochs), rungs, rungs[-1] if rungs else None, ended
+        )
+
+    whole, longer = trial(0, "complete", [0.4, 0.5], 4), trial(1, "complete", [0.4, 0.6], 8)
+    cut, shorter = trial(0, "minutes", [0.4], 4), trial(1, "complete", [0.4, 0.45], 2)
+    assert tuned(whole, longer).own == 0.5
+    assert tuned(cut, shorter).own == 0.45 and tuned(cut, longer).own == 0.4
+    assert tuned(cut, replace(shorter, ended="halved")).own == 0.4
+    assert tuned(trial(0, "diverged", [], 4), longer).own is None
