@@ -92,7 +92,7 @@ def dialogue_of(loaded: DialogueFile, store: str | None = None) -> DialogueDag:
     prints = {}
     for one in loaded.spec.files:
         where = parse(one.uri)
-        here = where.kind == "local" or not one.fetched
+        here = where.here or not one.fetched
         if here:
             _check_seen(loaded, one.key, where.outer if one.fetched else one.uri, one.uri)
         if not one.grows:
@@ -168,7 +168,7 @@ def _with_setting(loaded: SpecFile, source: Source) -> Source:
     setting = load(file)
     for name, named in (("templates", setting.templates), ("knowledge", setting.knowledge)):
         where = parse(named.uri)
-        if where.kind == "local" and not _is_on_the_volume(loaded, where.outer):
+        if where.here and not _is_on_the_volume(loaded, where.outer):
             raise SpecError(
                 f"{file}: `{name}.uri`: the cluster's pods do not see {masked(named.uri)}, which is on "
                 "this machine.",
@@ -195,7 +195,7 @@ def _on_the_volume(loaded: SpecFile) -> set[str]:
         uris["base.tokenizer"] = (("base", "tokenizer", "uri"), spec.base.tokenizer.uri)
     for place, (key, uri) in uris.items():
         location = parse(uri)
-        if location.kind == "local":
+        if location.here:
             _check_seen(loaded, key, location.outer, uri)
             found.add(place)
     baseline = spec.validate_.baseline

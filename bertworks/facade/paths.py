@@ -49,7 +49,7 @@ def from_here_too(settings: Mapping[str, object]) -> dict[str, object]:
 def whole(uri: str) -> str:
     """A path from the working folder on; other URIs as they are."""
     where = parse(uri)
-    if where.kind != "local" or uri in _WORDS or uri.startswith(("/", "~", "file:")):
+    if not where.here or uri in _WORDS or uri.startswith(("/", "~", "file:")):
         return uri
     here = Path.cwd()
     is_pattern = glob.has_magic(where.outer) and not os.path.exists(where.outer)  # noqa: PTH110 (no error where a name is too long)

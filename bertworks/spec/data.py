@@ -76,7 +76,7 @@ class Source(Section):
         "npm://NAME@VERSION/PATH/IN/ARCHIVE, hf://datasets/OWNER/NAME/PATH, a local path or glob "
         "(relative to the spec's folder), or anything fsspec reads (s3://, gs://, https://). For a "
         "file inside an archive (zip, tar), join the inner path with `!/`. Inner paths may be globs. Of "
-        "a file in parts, `{01..12}` counts them, wherever it stands; sha256 is then the whole file's."
+        "a file in parts, `{01..12}` counts them, before any `!/`; sha256 is then the whole file's."
     )
     sha256: str | None = Field(
         None,

@@ -45,6 +45,30 @@ def test_a_talk_of_several_turns(agent):
     assert "小笼包" in other and name not in other
 
 
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("我特别想吃烤鸭", "烤鸭"),
+        ("差不多50-100元", "50-100元"),
+        ("评分不低于4.5分", "4.5分"),
+        ("不错，烤鸭吧", "烤鸭"),
+        ("对不起，我想吃虾饺", "虾饺"),
+        ("５０元以下", "50元以下"),
+        ("评分５分", "5分"),
+        ("太贵了", "100-150元"),
+        ("不要烤鸭要虾饺", "虾饺"),
+    ],
+)
+def test_what_is_said_is_wanted(agent, text, wish):
+    state, _ = agent.turn(State(), text)
+    assert wish in state.constraints.values(), state.heard
+
+
+def test_what_nobody_has_is_told_without_gaps(agent):
+    *_, last = talk(agent, "烤鸭", "评分5分", "50-100元")
+    assert "没有符合推荐菜烤鸭、人均消费50-100元、评分5分的餐馆" in last or "有烤鸭" in last
+
+
 def test_words_beside_a_value_say_how_it_is_meant(agent):
     (answer,) = talk(agent, "不要小笼包，我想吃烤鸭，人均50到100元，评分五分")
     wishes = {"烤鸭", "50-100元", "5分"}

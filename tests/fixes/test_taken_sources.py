@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertworks.data.inspection.content import Composed
+from bertworks.data.inspection.inspect import inspect
 from tests.fixes.taking import Bench, as_written, change, checkpoint, own, reviews, taken
 
 ALL = 60
@@ -445,3 +447,17 @@ def test_parts_are_counted_by_one_range(bench: Bench) -> None:
     counts = taken("bertworks/data/sources/uri.py", "Write one range", bench.counts,
                    lambda _: ("data.sources.0.uri=rows.csv.{1..2}",))  # fmt: skip
     assert total(counts) == ALL
+
+
+def test_parts_are_joined_before_they_are_looked_at(bench: Bench) -> None:
+    rows_in_parts(bench)
+
+    def look(name: str = "rows.csv.{1..2}") -> Composed:
+        return inspect([str(bench.folder / name)], bench.folder)
+
+    def joined(_: str) -> tuple[str]:
+        bench.rows(b"".join((bench.folder / f"rows.csv.{n}").read_bytes() for n in (1, 2)))
+        return ("rows.csv",)
+
+    found = taken("bertworks/data/inspection/places.py", "Join them first", look, joined)
+    assert found.content["data"]

@@ -109,6 +109,7 @@ def test_a_baseline_on_the_volume_is_read_anew_each_time(tmp_path):
         ("`data.sources.0.uri`", SPEC.replace("rows.csv", "/data/rows.csv")),
         ("`data.sources.0.uri`", SPEC.replace("rows.csv", "/bertworks/../data/rows.csv")),
         ("`data.sources.0.uri`", SPEC.replace("rows.csv", "file:///data/rows.csv")),
+        ("`data.sources.0.uri`", SPEC.replace("rows.csv", '"rows.csv.{1..3}"')),
         ("`corpus.sources.0.uri`", PACKAGED + "corpus: {sources: [{uri: more.txt}]}\n"),
         ("`base.uri`", PACKAGED.replace("uri: scratch", "uri: ../my-bert")),
         ("`validate.baseline`", PACKAGED.replace("validate:\n", "validate:\n  baseline: old\n")),

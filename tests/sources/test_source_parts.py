@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertworks.data.inspection.inspect import inspect
 from bertworks.data.sources.archives import MissingMember
 from bertworks.data.sources.cache import cache_in
 from bertworks.data.sources.fetch import fetch
@@ -32,6 +33,21 @@ def in_parts(folder, content: bytes, count: int = 3) -> tuple[str, str]:
 def downloads(tmp_path):
     with cache_in(tmp_path / "downloads"):
         yield tmp_path / "downloads"
+
+
+@pytest.mark.parametrize(
+    ("uri", "here"),
+    [
+        ("rows.csv.{1..3}", True), ("file:///a/{1..3}!/x.csv", True), ("rows.csv", True),
+        ("s3://a/rows.{1..3}", False), ("pypi://a-{1..3}==1/x", False), ("npm://a@1/x", False),
+    ],
+)  # fmt: skip
+def test_parts_lie_on_this_machine_where_each_does(uri, here):
+    assert parse(uri).here == here
+
+
+def test_a_range_of_thousands_of_digits_is_none():
+    assert parse(f"a{{1..{'9' * 5000}}}").kind == "local"
 
 
 def test_a_range_counts_the_parts():
@@ -86,3 +102,10 @@ def test_other_parts_are_not_taken_for_the_pinned_file(tmp_path, downloads):
     with pytest.raises(SourceError, match="sha256"), fetch(uri, sha256, tmp_path):
         pass
     assert not list(downloads.rglob("file"))
+
+
+def test_a_file_in_parts_is_joined_before_it_is_looked_at(tmp_path):
+    uri, _ = in_parts(tmp_path, TEXT)
+    with pytest.raises(SourceError, match="is a file in parts") as refused:
+        inspect([str(tmp_path / uri)], tmp_path)
+    assert "Join them first" in refused.value.fix

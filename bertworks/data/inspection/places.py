@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bertworks.data.sources.fetch import Fetched, fetch, local_files
 from bertworks.data.sources.first_bytes import PACKED, unpacked_name
 from bertworks.data.sources.uri import parse
-from bertworks.errors import DataError
+from bertworks.errors import DataError, SourceError
 from bertworks.secrets import masked
 
 SPLITS = ("train", "validation", "test")
@@ -118,6 +118,12 @@ def found(data: Sequence[str], spec_folder: Path) -> Iterator[Found]:
     with contextlib.ExitStack() as stack:
         for given in data:
             path = Path(given).expanduser()
+            if not path.exists() and parse(given).kind == "parts":
+                raise SourceError(
+                    f"{masked(given)} is a file in parts, read only with the whole one's sha256.",
+                    "Join them first (cat PARTS > FILE) and name that; or write data.sources by "
+                    "hand, with uri and sha256.",
+                )
             if "://" not in given and "!/" not in given and path.is_dir():
                 result.places += _in_folder(path, result.aside)
             elif "://" in given or "!/" in given:

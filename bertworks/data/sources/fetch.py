@@ -298,13 +298,14 @@ def _joined(uri: str, sha256: str | None, folder: Path) -> Fetched:
 
     def download(into: Path) -> Path:
         target = into / "file"
-        # What registries send is kept apart, and not kept.
-        with temporary.scratch() as passing, cache.cache_in(passing), target.open("wb") as whole:
-            for part in parts:
-                with fetch(part, None, folder) as files:
+        with target.open("wb") as whole:
+            for number, part in enumerate(parts):
+                # Beside the whole one, where there must be room for it: what is fetched is not kept.
+                with cache.cache_in(into / str(number)), fetch(part, None, folder) as files:
                     for file in files:
                         with file.path.open("rb") as stream:
                             shutil.copyfileobj(stream, whole)
+                shutil.rmtree(into / str(number), ignore_errors=True)
         return target
 
     path, actual = cache.cached(uri, sha256, download)

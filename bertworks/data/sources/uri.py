@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from bertworks.errors import SourceError
+from bertworks.secrets import masked
 
 _PYPI = re.compile(
     r"^pypi://(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9.!+_-]+?)"
@@ -17,7 +18,7 @@ _NPM = re.compile(
     r"^npm://(?P<name>(?:@[A-Za-z0-9._~-]+/)?[A-Za-z0-9._~-]+)"
     r"@(?P<version>[A-Za-z0-9.+-]+)/(?P<inner>.+)$"
 )
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_RANGE = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
 _MOST_PARTS = 1000
 _INLINE = re.compile(r"^data:[\w.+/-]*;base64,(?P<content>[A-Za-z0-9_-]*)$", re.ASCII)
 
@@ -39,6 +40,13 @@ class Location:
     outer: str
     inner: tuple[str, ...]
     sdist: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether it lies on this machine, so that no other one can read it."""
+        if self.kind == "parts":
+            return parse(parts_of(self.outer)[0]).here
+        return self.kind == "local"
 
 
 def parse(uri: str) -> Location:
@@ -93,7 +101,7 @@ def parts_of(uri: str) -> list[str]:
     count = int(last) - int(first) + 1
     if others or not 1 <= count <= _MOST_PARTS:
         raise SourceError(
-            f"{uri!r} does not tell the parts of a file: "
+            f"{masked(uri)!r} does not tell the parts of a file: "
             + (
                 "it has several ranges." if others else f"from {first} to {last} there are {count}."
             ),

@@ -17,6 +17,7 @@ from bertworks.text.words import split
 Split = Literal["train", "validation", "test"]
 ENOUGH = 4
 """Utterances that say the same things, of which at least one is held back for the test rows."""
+_ENDS = " .!?…。！？～"
 _ARTICLE = re.compile(r"\b([Aa])n?(\s+)$")
 
 
@@ -153,7 +154,7 @@ class Filler:
         for one, before, after in every:
             body, last = one.parts[:-1], one.parts[-1]
             if after and not last.slot:
-                last = Part(last.text.rstrip(" .!?"))
+                last = Part(last.text.rstrip(_ENDS))
             parts = (Part(before), *body, last, Part(after))
             yield Utterance(one.intent, tuple(part for part in parts if part.text or part.slot))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,8 @@ from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge
 
 _FACTS = ("inform", "unknown")
-_FULL_WIDTH = ("。", "！", "？", "：", "；", "，")
+_WIDE = re.compile(r"[\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff5e]$")
+"""Ends with a Chinese character or a full-width sign."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,20 @@ class _Draft:
 
 
 def joined(sentences: Sequence[str]) -> str:
-    """Sentences one behind the other: with a space, but not behind a full-width sign.
+    """Pieces one behind the other: with a space, but in Chinese and behind full-width signs.
 
     >>> joined(["Rice & Bowl:", "Its phone is 01223."]), joined(["福满楼：", "电话是01223。"])
     ('Rice & Bowl: Its phone is 01223.', '福满楼：电话是01223。')
     """
     return "".join(
-        one if place == 0 or sentences[place - 1].endswith(_FULL_WIDTH) else f" {one}"
+        one if place == 0 or _WIDE.search(sentences[place - 1]) else f" {one}"
         for place, one in enumerate(sentences)
     )
+
+
+def _listed(pieces: Sequence[str]) -> str:
+    """Pieces apart by commas, as their language has them."""
+    return ("、" if all(_WIDE.search(one[:1]) for one in pieces) else ", ").join(pieces)
 
 
 class Answers:
@@ -92,7 +99,7 @@ class Answers:
             if act.intent == "no_offer":
                 wishes = [act, *(one for one in rest if one.intent == "no_offer")]
                 rest = [one for one in rest if one.intent != "no_offer"]
-                words = ", ".join(f"{self._labels[one.slot]} {one.value}" for one in wishes)
+                words = _listed([joined([self._labels[one.slot], one.value]) for one in wishes])
                 self._put(draft, "no_offer", (), {"wishes": words}, number, plain)
             elif act.intent in ("offer", "inform"):
                 facts = []

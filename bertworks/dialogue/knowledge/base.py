@@ -19,6 +19,12 @@ Entity = Mapping[str, str]
 
 
 _CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_HALF = {
+    full: full - 0xFEE0
+    for first, last in (("０", "９"), ("Ａ", "Ｚ"), ("ａ", "ｚ"), ("－", "．"))
+    for full in range(ord(first), ord(last) + 1)
+}
+"""Full-width digits, letters, hyphen and point, as East Asian keyboards have them, to the plain ones."""
 _WORD = re.compile(  # a Chinese character is a word, and so are "c++", "c#", "$$" and "5*"
     rf"[{_CHINESE}]|(?:(?![{_CHINESE}])[\w\u0300-\u036f\u0900-\u0963])+[+#*]*|[$€£¥*]+"
 )
@@ -31,8 +37,8 @@ _SIGNS = {
 
 @lru_cache(maxsize=100_000)
 def normal(value: str) -> str:
-    """A value as it is compared: composed (NFC), without case, and with single spaces."""
-    return " ".join(unicodedata.normalize("NFC", value).casefold().split())
+    """A value as it is compared: composed (NFC), without case or full width, and with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", value).translate(_HALF).casefold().split())
 
 
 @lru_cache(maxsize=100_000)
