@@ -199,8 +199,9 @@ class Study:
     def _ask(self, most_epochs: float, fitting: float) -> tuple[dict[str, Any], Chosen]:
         """What the next trial has, by a sampler of its own on a copy: nothing is kept half."""
         known = self._all()
-        if self._shard == 0 and (values := self._likely(known, most_epochs, fitting)) is not None:
-            return values
+        likely = self._likely(known, most_epochs, fitting) if self._shard == 0 else None
+        if likely is not None:
+            return likely
         if self.wanted.sampler == "tpe" and len(known) < RANDOM_TRIALS:
             tried = [one.params for one in known]
             for values in self._drawn_trials():
