@@ -16,7 +16,14 @@ from bertworks.spec import file as spec_file
 from bertworks.spec.section import Section
 
 MINIMAL = "name: tiny\ndata:\n  sources:\n    - uri: rows.csv\n"
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted(
+    [
+        *FOLDER.glob("*.yaml"),
+        FOLDER / "restaurant/questions.yaml",
+        FOLDER / "restaurant-zh/understanding.yaml",
+    ]
+)
 
 
 def load(tmp_path: Path, text: str, *overrides: str) -> spec_file.SpecFile:
