@@ -8,7 +8,8 @@ from random_bert import CONFIG, HEADS, random_inputs, random_weights
 
 from bertworks.errors import ArtifactError
 from bertworks.models.config import Head
-from bertworks.models.model import build, get_weights
+from bertworks.models.layout import POOLER
+from bertworks.models.model import MANY_OUTPUTS, build, get_weights
 from bertworks.models.weights import dense, load_folder, save_folder
 
 GOLDEN = Path(__file__).parent / "golden/outputs.npz"
@@ -194,3 +195,17 @@ def test_weights_of_another_shape_are_refused():
     weights["classifier.weight"] = weights["classifier.weight"][:2]
     with pytest.raises(ArtifactError, match=r"classifier\.weight"):
         build(CONFIG, HEADS["sequence"], weights)
+
+
+@pytest.mark.parametrize(("outputs", "same"), [(2, False), (MANY_OUTPUTS, False), (77, True)])
+def test_a_pooler_that_a_trained_encoder_lacks_passes_the_first_token_to_many_outputs(
+    outputs, same
+):
+    head = Head("sequence", tuple(map(str, range(outputs))))
+    encoder = {
+        name: array for name, array in random_weights(CONFIG, head, 5).items() if POOLER not in name
+    }
+    pooler = get_weights(build(CONFIG, head, encoder, seed=3))[f"{POOLER}.weight"]
+    assert np.array_equal(pooler, np.eye(CONFIG.hidden_size, dtype=np.float32)) == same
+    scratch = get_weights(build(CONFIG, head, seed=3))[f"{POOLER}.weight"]
+    assert not np.array_equal(scratch, np.eye(CONFIG.hidden_size))
