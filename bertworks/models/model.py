@@ -118,8 +118,8 @@ class BertModel(keras.Model):
 
 
 MANY_OUTPUTS = 20
-"""Beyond these a classifier begins better with a trained encoder's first token than with a random mixture
-of it. With few outputs that was not seen to help."""
+"""Beyond these a classifier begins better with a trained encoder's first token than with a random
+mixture of it. With few outputs that was not seen to help."""
 
 
 def build(
