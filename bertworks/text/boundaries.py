@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 import tokenizers
 
 from bertworks.text.beginnings import kind_of, steps_of
+from bertworks.text.scripts import CHINESE
 
 CHARACTERS_A_PIECE = 8
 """Of the part that is taken first; English has four to five, so that one part is mostly enough."""
@@ -24,10 +25,7 @@ TOGETHER = 1 << 18
 """Characters that the backend gets at once: it needs some 200 bytes for each."""
 
 # What BERT's tokenizer takes for Chinese: Unicode's CJK blocks, without kana and Hangul.
-_IDEOGRAPHS = (
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf"
-    "\U0002f800-\U0002fa1f"
-)
+_IDEOGRAPHS = f"{CHINESE}\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f"
 
 # Joined with what follows them, a space too, to one character for Unigram's clean-up (Unicode's class
 # Prepend, UAX #29).

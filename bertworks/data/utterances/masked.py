@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 from bertworks.data.utterances.setting import Setting
 from bertworks.errors import DataError
+from bertworks.text.scripts import CHINESE
 
 MENTION = "mention."
 """Begins the slots of words that name a column without a value."""
 _MASK = re.compile(r"#(?:\w+-)*(\w+)#")
-_LETTER = r"[^\W\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+_LETTER = rf"[^\W{CHINESE}]"
 BEGIN, END = rf"(?<!{_LETTER})", rf"(?!{_LETTER})"
 """Where a word begins and ends; between Chinese characters, which have no gaps, anywhere."""
 _GAPS = re.compile(r"\s+")

@@ -11,9 +11,10 @@ from bertworks.dialogue.answers.check import faults
 from bertworks.dialogue.answers.templates import FIXED, Template, Templates
 from bertworks.dialogue.domain import Domain
 from bertworks.dialogue.knowledge import Knowledge
+from bertworks.text.scripts import CHINESE
 
 _FACTS = ("inform", "unknown")
-_WIDE = re.compile(r"[\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff5e]$")
+_WIDE = re.compile(rf"[{CHINESE}\u3000-\u303f\uff01-\uff5e]$")
 """Ends with a Chinese character or a full-width sign."""
 
 

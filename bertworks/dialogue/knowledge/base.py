@@ -13,12 +13,12 @@ from functools import lru_cache
 from bertworks.dialogue.acts import DONT_CARE
 from bertworks.dialogue.domain import Domain
 from bertworks.errors import DataError
+from bertworks.text.scripts import CHINESE
 
 Entity = Mapping[str, str]
 """Column to value; an empty value is one that is not known."""
 
 
-_CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _HALF = {
     full: full - 0xFEE0
     for first, last in (("０", "９"), ("Ａ", "Ｚ"), ("ａ", "ｚ"), ("－", "．"))
@@ -26,7 +26,7 @@ _HALF = {
 }
 """Full-width digits, letters, hyphen and point, as East Asian keyboards have them, to the plain ones."""
 _WORD = re.compile(  # a Chinese character is a word, and so are "c++", "c#", "$$" and "5*"
-    rf"[{_CHINESE}]|(?:(?![{_CHINESE}])[\w\u0300-\u036f\u0900-\u0963])+[+#*]*|[$€£¥*]+"
+    rf"[{CHINESE}]|(?:(?![{CHINESE}])[\w\u0300-\u036f\u0900-\u0963])+[+#*]*|[$€£¥*]+"
 )
 _SIGNS = {
     "?": re.compile("[?？؟]"),
