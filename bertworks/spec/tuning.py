@@ -150,7 +150,8 @@ class Tune(Section):
         0.6,
         gt=0,
         description="With `minutes: auto`, the search's part of what the run's `minutes` leave beside "
-        "the other steps; all of it where pruning would not fit into the rest.",
+        "the other steps: less where pruning needs more than the rest, all of it where pruning would "
+        "take more than half.",
     )
     trials: int | None = Field(
         None, ge=1, description="Trials at most; the same seed gives the same ones."

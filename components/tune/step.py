@@ -97,6 +97,7 @@ def _one(
             for name in parents["initial"].metadata.get("others", ())
         },
         limited=bool(section.limits), misfit=_misfit(section, parents, known, handler), shard=part,
+        prunes=section.tune.minutes == "auto" and section.tune.share < 1 and parts_in_turn == 1,
     )  # fmt: skip
     identity = {"step": "tune", **section.model_dump(mode="json"), "shard": part}
     own = str(parents["initial"].metadata.get("uri", ""))

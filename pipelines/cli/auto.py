@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 MOST_DISTILLATION = 10
 """Epochs, where there is time: more were not seen to help (docs/performance.md)."""
-CUTTING = 25.0
-"""Seconds for importance, widths, repair and measuring on a quiet machine, beside distillation."""
 USED = 0.9
 """Of the minutes; where less was used it is said why more would not have helped."""
 OTHERS_FROM = 20.0
@@ -88,8 +86,12 @@ def auto(
         loaded = spec_file.load(spec, [*(set_ or []), *settings])
         return run(loaded, place, debug=debug, until=until, display=display.choose()).record()
 
-    done = searched = made("compress.prune.enabled=false")
-    wanted = spec_file.load(spec, set_ or []).spec.compress.prune
+    asked = spec_file.load(spec, set_ or []).spec
+    wanted = asked.compress.prune
+    # Where nothing is pruned, nothing follows that needs the rest.
+    all_of_it = not wanted.enabled and "share" not in asked.tune.model_fields_set
+    alone = ["tune.share=1"] if all_of_it else []
+    done = searched = made("compress.prune.enabled=false", *alone)
     lines = [*closing_lines(done, root)]
     left = until - time.time()
     if not wanted.enabled:
@@ -196,7 +198,7 @@ def seconds_of_pruning(done: RunRecord) -> float:
     Args:
         done: The record of a run that was not pruned.
     """
-    from bertworks.compression.pruning.prune import ASKED, DISTILLED
+    from bertworks.compression.pruning.prune import ASKED, CUTTING, DISTILLED
 
     epoch = _epoch_seconds(done)
     if epoch is None:
@@ -219,13 +221,13 @@ def _slowness(done: RunRecord) -> float:
 
 
 def _epoch_seconds(done: RunRecord) -> float | None:
-    """What an epoch of fine-tuning took in the search; None where none is known."""
+    """What an epoch of the search's best trial took; None where none is known."""
     from bertworks.contracts.tuned import SEARCH_TIMES, TUNED
 
     step = done.step("tune")
     if step is None or "tuned" not in step.outputs:
         return None
     folder = Path(step.outputs["tuned"])
-    trials, times = TUNED.read(folder).trials, SEARCH_TIMES.read(folder)
-    epochs = sum(len(one.rungs) for one in trials)
-    return sum(times.trials) / epochs if epochs and sum(times.trials) > 0 else None
+    found, times = TUNED.read(folder), SEARCH_TIMES.read(folder)
+    epochs, took = len(found.trials[found.best].rungs), times.trials[found.best]
+    return took / epochs if epochs and took > 0 else None

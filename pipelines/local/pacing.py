@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bertworks.cpus import available_threads
-from bertworks.deadline import UNTIL, Clock
+from bertworks.deadline import BEHIND, UNTIL, Clock
 from pipelines.box import Box
 
 EXECUTING = re.compile(r"Executing task \S*'([^']+)'")
@@ -35,6 +35,9 @@ class Pace:
         until: When the run should be over, seconds since 1970.
         clock: Tells the time.
         at_first: How slow the machine is as long as no step has ended.
+
+    Attributes:
+        behind: Seconds that are held back for what follows the step that began last.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Pace:
         self._at_first = at_first
         self._running: tuple[Box, float] | None = None
         self._took: dict[str, float] = {}
+        self.behind = 0.0
 
     @property
     def slowness(self) -> float:
@@ -66,16 +70,17 @@ class Pace:
             self._took[box.name] = now - began
         names = [box.name for box in self._boxes]
         if name not in names:
-            self._running = None
+            self._running, self.behind = None, 0.0
             return self._until
         place = names.index(name)
         self._running = self._boxes[place], now
         behind = sum(box.seconds for box in self._boxes[place + 1 :] if not box.closes)
-        return self._until - SURE * self.slowness * (behind + ENDING)
+        self.behind = SURE * self.slowness * (behind + ENDING)
+        return self._until - self.behind
 
 
 class Paced(logging.Filter):
-    """Says in the environment of each step that KFP starts until when it may be at work.
+    """Says in the environment of each step that KFP starts until when it may be at work, and why.
 
     A filter, not a handler: KFP takes the root logger's handlers away while a step runs.
 
@@ -92,4 +97,5 @@ class Paced(logging.Filter):
         """Lets every line pass."""
         if found := EXECUTING.search(record.getMessage()):
             os.environ[UNTIL] = f"{self._pace.begins(self._boxes.get(found[1], found[1])):.3f}"
+            os.environ[BEHIND] = f"{self._pace.behind:.3f}"
         return True

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tiny_agent import REPOSITORY, made_up_rows, write_rows
 from typer.testing import CliRunner
 
-from bertworks.compression.pruning.prune import ASKED, DISTILLED
+from bertworks.compression.pruning.prune import ASKED, CUTTING, DISTILLED
 from bertworks.contracts.runs import RunRecord, RunStep
 from bertworks.contracts.tuned import SEARCH_TIMES, TUNED, Chosen, SearchTimes, Trial, Tuned
 from bertworks.data.inspection.content import Composed
@@ -65,11 +65,11 @@ def record(folder: Path, epoch: float, behind: float, ended: str = "minutes") ->
 
 def test_pruning_is_begun_where_one_epoch_of_distillation_fits(tmp_path: Path) -> None:
     done = record(tmp_path / "tuned", epoch=30, behind=60)
-    assert auto.seconds_of_pruning(done) == 60 + auto.CUTTING + (ASKED + DISTILLED) * 30
+    assert auto.seconds_of_pruning(done) == 60 + CUTTING + (ASKED + DISTILLED) * 30
     # On a machine that is three times as slow, what is not distillation takes three times as long.
     others = [RunStep("validate", seconds=18), RunStep("transform", seconds=21)]
     slow = replace(done, steps=[*done.steps, *others])
-    assert auto.seconds_of_pruning(slow) == 60 + 3 * auto.CUTTING + (ASKED + DISTILLED) * 30
+    assert auto.seconds_of_pruning(slow) == 60 + 3 * CUTTING + (ASKED + DISTILLED) * 30
     assert auto.seconds_of_pruning(RunRecord()) == math.inf
 
 
@@ -107,6 +107,7 @@ def test_a_step_is_told_what_is_left_beside_those_behind_it() -> None:
     # Before any has ended the load tells how slow the machine is.
     assert pace.begins("read") == pytest.approx(1060 - SURE * 2 * (10 + ENDING))
     clock.now += 6.0
+    assert pace.behind == pytest.approx(SURE * 2 * (10 + ENDING))
     # A step took three times as long as on a quiet machine: so will those behind the search.
     assert pace.begins("search") == pytest.approx(1060 - SURE * 3 * (5 + ENDING))
     clock.now += 30.0

@@ -39,6 +39,8 @@ DISTILLED = 1.2
 """What an epoch of distillation takes, by one of fine-tuning; all in all about so much."""
 ASKED = 0.4
 """What the teacher's answers to all rows take, by the same."""
+CUTTING = 25.0
+"""Seconds for importance, widths, repair and measuring on a quiet machine, beside distillation."""
 AFTER_SECONDS = 12.0
 """For measuring what came of it, and writing it."""
 

@@ -21,6 +21,8 @@ LATE = 0.1
 """Of a run's minutes, which its search has in any case."""
 LEAST_PRUNING = 75.0
 """Seconds without which pruning and distilling are not worth beginning."""
+MOST_PRUNING = 0.5
+"""Of what a search and the pruning behind it have together: what takes more of it is not waited for."""
 
 
 class Budget:
@@ -43,6 +45,7 @@ class Budget:
         self.minutes, self.clock = minutes, clock
         self._before, self._began = spent, clock()
         self._deadline, self._held = deadline or Deadline(), 0.0
+        self._pruning: float | None = None
         self._steady: float | None = None
 
     @property
@@ -54,11 +57,22 @@ class Budget:
     def left(self) -> float:
         """Seconds that are left; infinite without a limit."""
         own = math.inf if self.minutes is None else 60 * self.minutes - self.spent
-        return min(own, self._deadline.left) - self._held
+        left = self._deadline.left
+        if self._pruning is None:
+            return min(own, left) - self._held
+        if self._pruning > MOST_PRUNING * (self.spent + left):
+            return left - self._held
+        return min(own, left - self._pruning) - self._held
 
-    def hold_back(self, seconds: float) -> None:
-        """Keeps seconds for what comes after the trials, instead of those kept before."""
-        self._held = seconds
+    def hold_back(self, seconds: float, pruning: float | None = None) -> None:
+        """Keeps seconds for what comes after the trials, instead of those kept before.
+
+        Args:
+            seconds: What it takes in any case.
+            pruning: What pruning takes; None: the minutes are as they are. Where it fits into the run
+                beside trials, they end early enough for it; where it does not, they have its time.
+        """
+        self._held, self._pruning = seconds, pruning
 
     def learn(self, epoch_seconds: float) -> None:
         """Notes what an epoch takes now that kernels are compiled, on a machine as busy as it is."""

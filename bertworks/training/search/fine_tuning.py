@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bertworks.compression.pruning.prune import ASKED, CUTTING, DISTILLED
 from bertworks.contracts.tuned import Chosen, Finalist, SearchTimes, Tuned
 from bertworks.deadline import Deadline
 from bertworks.models.config import EncoderConfig
@@ -45,6 +46,7 @@ class Search:
         limited: Whether the gates limit size or latency.
         misfit: Why a model of these sizes, reading so many tokens at once, cannot fit them.
         shard: Which part of the trials it is.
+        prunes: Whether what its share leaves of the run's minutes is for pruning.
         inputs: The inputs' digests.
     """
 
@@ -58,6 +60,7 @@ class Search:
     limited: bool = False
     misfit: Callable[[EncoderConfig, int], str] = lambda config, length: ""
     shard: int = 0
+    prunes: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def tune(
         lambda value, than: handler.is_better(metric, value, than),
         1.0 if metric in handler.task.kind.at_most_one and not lower else None,
         _behind(material) if until else lambda rate: 0.0,
+        _pruning(material, until.behind) if until and search.prunes else lambda rate: None,
         lambda one: search.misfit(starts.config(one), one.max_length or material.info.max_length),
     )  # fmt: skip
     tuned = trials.run(study, trainer, budget)
@@ -169,6 +173,23 @@ def _behind(material: Material) -> Callable[[float], float]:
     test = rows.get("test", 0) * float(validation.lengths.mean()) if len(validation) else 0.0
     tokens = 2 * test + 3 * float(validation.lengths.sum())
     return lambda rate: tokens / (3 * rate) if rate > 0 else 0.0
+
+
+def _pruning(material: Material, again: float) -> Callable[[float], float | None]:
+    """What the smaller agent takes: pruning, one epoch of distillation, and the other steps again.
+
+    Args:
+        material: The rows.
+        again: Seconds of those steps, beside what the rows take in them.
+    """
+    tokens, behind = float(material.train.lengths.sum()), _behind(material)
+
+    def seconds(rate: float) -> float | None:
+        if rate <= 0:
+            return None
+        return again + behind(rate) + CUTTING + (ASKED + DISTILLED) * tokens / rate
+
+    return seconds
 
 
 def _least_epochs(space: SearchSpace, own: int) -> int:

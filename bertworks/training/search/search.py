@@ -78,6 +78,7 @@ class Trials:
         perfect: The value beyond which there is none; None: there is always a better one.
         behind: Seconds that the rows take in the steps behind the search, by the tokens that are trained
             on in a second.
+        pruning: The same of pruning, where the run's minutes are shared with it; None: they are not.
         misfit: Why a trial's model cannot fit the limits on size and latency; "" where it can. Such
             trials are not begun, but the first one, as without it there is no model.
     """
@@ -89,6 +90,7 @@ class Trials:
     better: Callable[[float, float | None], bool]
     perfect: float | None = None
     behind: Callable[[float], float] = lambda rate: 0.0
+    pruning: Callable[[float], float | None] = lambda rate: None
     misfit: Callable[[Chosen], str] = lambda settings: ""
 
     def run(self, study: Study, trainer: Trainer, budget: Budget) -> Tuned:
@@ -161,7 +163,8 @@ class Trials:
             study.report(number, rungs, ends)
             budget.learn(state.epoch_seconds / cost)
             fits = self.tune.finalists * ends[0] if self.tune.folds else 0.0
-            budget.hold_back(self.behind(state.tokens_per_second) + fits)
+            rate = state.tokens_per_second
+            budget.hold_back(self.behind(rate) + fits, self.pruning(rate))
             if _lags(rungs, earlier, self.tune.halving, study.lower):
                 return HALVED
             if (

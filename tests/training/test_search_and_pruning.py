@@ -1,0 +1,101 @@
+"""How a search and the pruning behind it share a run's minutes, without models."""
+
+from __future__ import annotations
+
+import types
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bertworks.compression.pruning.prune import ASKED, CUTTING, DISTILLED
+from bertworks.deadline import BEHIND, UNTIL, Deadline, deadline
+from bertworks.spec import Tune
+from bertworks.training.search.budget import MOST_PRUNING, Budget
+from bertworks.training.search.fine_tuning import _pruning
+from tests.training.test_search_parts import Clock, Pretended, study, trials
+
+SHARE = 0.6
+
+
+def budget_of(clock: Clock, seconds: float) -> Budget:
+    """Of a run with so many seconds for search and pruning, of which the search has its share."""
+    return Budget(SHARE * seconds / 60, clock=clock, deadline=Deadline(clock.now + seconds, clock))
+
+
+def test_trials_end_early_enough_for_pruning() -> None:
+    clock = Clock()
+    budget = budget_of(clock, 1000)
+    assert budget.left == pytest.approx(600)
+    budget.hold_back(50, pruning=300)  # fits into what the share leaves
+    assert budget.left == pytest.approx(550)
+    budget.hold_back(50, pruning=450)
+    assert budget.left == pytest.approx(1000 - 450 - 50)
+    # What would take more than half of it all is not waited for: the search has the whole.
+    budget.hold_back(50, pruning=501)
+    assert budget.left == pytest.approx(950)
+    budget.hold_back(50)
+    assert budget.left == pytest.approx(550)
+
+
+@settings(max_examples=60)
+@given(
+    seconds=st.floats(120, 3600), epoch=st.floats(5, 200), pruning=st.floats(20, 2000),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_a_search_leaves_time_for_pruning_or_takes_all_of_it(
+    tmp_path_factory: pytest.TempPathFactory,
+    seconds: float,
+    epoch: float,
+    pruning: float,
+    seed: int,
+) -> None:
+    clock = Clock()
+    began = clock.now
+    budget = budget_of(clock, seconds)
+    run = replace(trials(Tune(minutes=SHARE * seconds / 60)), pruning=lambda rate: pruning)
+    folder: Path = tmp_path_factory.mktemp("study")
+    found = run.run(study(folder, seed), Pretended(clock, epoch), budget)
+    took = clock.now - began
+    if len(found.trials) == 1 and len(found.trials[0].rungs) == 1:
+        return  # the first epoch is trained in any case, before anything is known
+    assert took <= seconds + 1e-6
+    if pruning <= MOST_PRUNING * seconds:
+        assert seconds - took >= pruning - 1e-6
+    elif found.ended == "minutes":
+        # Too little is left for the least that a trial can be.
+        assert seconds - took < 2 * epoch + 1e-6 or len(found.trials) == 1
+
+
+class Rows:
+    """All that is asked of rows here: their lengths."""
+
+    def __init__(self, lengths: np.ndarray) -> None:
+        self.lengths = lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+def test_pruning_takes_what_the_rows_take_and_the_other_steps_again() -> None:
+    material = types.SimpleNamespace(
+        train=Rows(np.full(100, 20)), validation=Rows(np.full(10, 30)),
+        info=types.SimpleNamespace(rows={"train": 100, "test": 5}),
+    )  # fmt: skip
+    seconds = _pruning(material, 30.0)  # type: ignore[arg-type]
+    assert seconds(0.0) is None
+    asked = (2 * 5 * 30 + 3 * 300) / (3 * 50)
+    learned = (ASKED + DISTILLED) * 2000 / 50
+    assert seconds(50.0) == pytest.approx(30 + asked + CUTTING + learned)
+
+
+def test_a_step_knows_what_is_held_back_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(UNTIL, raising=False)
+    monkeypatch.setenv(BEHIND, "12.5")
+    assert deadline() == Deadline()
+    monkeypatch.setenv(UNTIL, "1000")
+    found = deadline()
+    assert (found.until, found.behind) == (1000, 12.5) and found.earlier(10).behind == 12.5
