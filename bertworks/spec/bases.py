@@ -47,6 +47,7 @@ class KnownBase:
         good_for: One line.
         checkpoint: Where it is.
         tokenizer: Where its tokenizer is, when that is elsewhere.
+        cased: Whether it tells capitals from small letters.
     """
 
     name: str
@@ -61,6 +62,7 @@ class KnownBase:
     good_for: str
     checkpoint: Pinned
     tokenizer: Pinned | None = None
+    cased: bool = False
 
     @property
     def int8_mb(self) -> float:
@@ -164,6 +166,7 @@ CATALOGUE = (
             "semantra_multilingual/assets/multilingual-e5-small",
             "fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608",
         ),
+        cased=True,
     ),
 )
 
@@ -174,14 +177,17 @@ AUTO = "auto"
 """What a spec says to have the encoder chosen by the language of its rows."""
 
 
-def for_languages(codes: Collection[str]) -> KnownBase:
+def for_languages(codes: Collection[str], cased: bool = False) -> KnownBase:
     """The first encoder of the catalogue that knows all of these languages.
 
     Args:
         codes: Of ISO 639-1; none: English.
+        cased: Whether capitals tell something; one that reads them comes first then, where there is one.
     """
     wanted = set(codes) or {"en"}
-    return next(one for one in CATALOGUE if EVERY in one.languages or wanted <= {*one.languages})
+    fitting = [one for one in CATALOGUE if wanted <= {*one.languages}]
+    fitting += [one for one in CATALOGUE if EVERY in one.languages]
+    return next((one for one in fitting if one.cased), fitting[0]) if cased else fitting[0]
 
 
 def names() -> list[str]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertworks.data.inspection.decisions import Decisions
-from bertworks.data.inspection.language import Language, language_of
+from bertworks.data.inspection.language import Language, capitals_tell, language_of
 from bertworks.data.inspection.rules import base_for
 from bertworks.spec import bases
 from tests.inspection.made import CHINESE, ENGLISH, FRENCH, GERMAN
@@ -111,6 +111,32 @@ def test_single_words_are_told_together_and_nothing_is_told_of_numbers() -> None
 def test_any_texts_are_looked_at(texts: list[str]) -> None:
     found = language_of(texts)
     assert 0 <= found.second_share <= found.share <= 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "tell"),
+    [
+        (["On Monday Anna flew to Oslo", "shares of Acme fell"], True),
+        (["on monday anna flew to oslo"], False),
+        (["ON MONDAY ANNA FLEW TO OSLO"], False),
+        (["Show me what is on", "Play it again"], False),
+        (["这个酒店不错"], False),
+        (["Acme", "Oslo"], False),  # single words
+        ([], False),
+        # A few are no rule: a table of lower-cased remarks with a name here and there.
+        ([*["it was good and cheap"] * 9, "then Anna came"], False),
+    ],
+)
+def test_capitals_tell_names_where_small_letters_are_around_them(
+    texts: list[str], tell: bool
+) -> None:
+    assert capitals_tell(texts) == tell
+
+
+def test_the_base_of_tagged_words_reads_capitals() -> None:
+    decisions = Decisions()
+    assert base_for(Language("en", "Latin"), decisions, cased=True) == {"name": "e5-small"}
+    assert "capitals" in decisions.made[0].reason
 
 
 def test_the_base_is_one_that_knows_the_language(monkeypatch: pytest.MonkeyPatch) -> None:

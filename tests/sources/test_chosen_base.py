@@ -140,9 +140,35 @@ def test_auto_goes_by_the_language(texts, name, language):
     assert all(word in told.text for word in language.split(" and "))
 
 
+NAMES = ["The plane of Anna Olsen landed in Oslo on Monday", "shares of Acme fell in Paris"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "tags", "name"),
+    [
+        (NAMES, True, "e5-small"),
+        (NAMES, False, "minilm-l6"),  # of what a text is about, capitals tell little
+        ([text.lower() for text in NAMES], True, "minilm-l6"),
+        ([text.upper() for text in NAMES], True, "minilm-l6"),
+        (
+            ["Show me flights", "Which is the cheapest", "Please add this one to it"],
+            True,
+            "minilm-l6",
+        ),
+        (CHINESE, True, "e5-small"),
+        ([], True, "minilm-l6"),
+    ],
+)
+def test_names_are_found_by_an_encoder_that_reads_capitals(texts, tags, name):
+    base, told = choice.choose(Base(name="auto"), texts * 30, tags)
+    assert base.name == name
+    assert ("capitals tell names" in told.text) == (name == "e5-small" and texts is NAMES)
+
+
 def test_every_set_of_languages_has_an_encoder():
     assert for_languages([]) is for_languages(["en"]) is CATALOGUE[0]
     assert for_languages(["xx"]).languages == ("many",)
+    assert for_languages(["en"], cased=True).cased and not for_languages(["en"]).cased
 
 
 def test_auto_is_decided_when_the_rows_are_there(ingest, tmp_path, several, monkeypatch):
@@ -150,9 +176,9 @@ def test_auto_is_decided_when_the_rows_are_there(ingest, tmp_path, several, monk
     choose = choice.choose
     seen = []
 
-    def here(base, texts):
+    def here(base, texts, tags):
         seen.extend(texts)
-        return chosen, choose(base, seen)[1]
+        return chosen, choose(base, seen, tags)[1]
 
     monkeypatch.setattr("components.ingest.step.choose", here)
     write_rows(tmp_path, CHINESE)

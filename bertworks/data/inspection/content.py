@@ -13,7 +13,7 @@ from bertworks.data.inspection.decisions import Decision, Decisions
 from bertworks.data.inspection.dry import Read, texts_of, too_few
 from bertworks.data.inspection.findings import Findings, findings_of
 from bertworks.data.inspection.gathering import Gathered
-from bertworks.data.inspection.language import Language, language_of
+from bertworks.data.inspection.language import Language, capitals_tell, language_of
 from bertworks.data.inspection.lengths import lengths_of, tokenizer_at_hand
 from bertworks.data.inspection.places import SPLITS
 from bertworks.data.inspection.sampling import Sample
@@ -127,9 +127,11 @@ def compose(made: Material, decisions: Decisions) -> Composed:
     shown = findings if named or made.roles.learned is None else rules.merged(findings)
     task = _task(made, shown, decisions)
     texts = texts_of(reads)
-    language = language_of([text for row in texts for text in row])
+    plain = [text for row in texts for text in row]
+    language = language_of(plain)
     _tell_language(language, decisions)
-    base = rules.base_for(language, decisions)
+    tagging = made.roles.task["type"] == "tagging"
+    base = rules.base_for(language, decisions, cased=tagging and capitals_tell(plain))
     cut = _length(task, texts, base, language, decisions)
     data = _data(made, plan, findings, whole, decisions)
     what = _description(made, shown)

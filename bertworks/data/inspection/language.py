@@ -149,6 +149,8 @@ _NAMES = {
     "sl": "Slovenian", "et": "Estonian", "lt": "Lithuanian", "lv": "Latvian", "sw": "Swahili",
     "af": "Afrikaans", "tl": "Filipino",
 }  # fmt: skip
+_CAPITALS = 0.2
+"""The share of texts with a capital amid small letters from which on capitals tell something."""
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _SECOND = 0.1
 """The share of texts in another language that makes a file one of two languages."""
@@ -183,6 +185,16 @@ class Language:
 def name_of(code: str) -> str:
     """A language's name in English."""
     return _NAMES.get(code, "an unknown language")
+
+
+def capitals_tell(texts: Sequence[str]) -> bool:
+    """Whether names can be told by their capitals: not where all is lower-cased, or shouted."""
+    looked = [words for text in evenly(texts, LOOKED_AT) if len(words := _TOKEN.findall(text)) > 1]
+    telling = sum(
+        any(word.islower() for word in words) and any(word[0].isupper() for word in words[1:])
+        for words in looked
+    )
+    return telling > _CAPITALS * len(looked)
 
 
 def language_of(texts: Sequence[str]) -> Language:

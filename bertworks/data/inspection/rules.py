@@ -380,12 +380,25 @@ def checks_of(
     return own or None
 
 
-def base_for(language: Language, decisions: Decisions) -> dict[str, Any]:
-    """The encoder of the catalogue that knows a language; {} for the default one."""
+def base_for(language: Language, decisions: Decisions, cased: bool = False) -> dict[str, Any]:
+    """The encoder of the catalogue that knows a language; {} for the default one.
+
+    Args:
+        language: Of the texts.
+        decisions: Takes what is said of it.
+        cased: Whether what is learned is told by capitals.
+    """
     unknown = language.script if language.script != "none" else "en"
     wanted = {language.code, language.second} - {""} or {unknown}
     fitting = [one for one in bases.CATALOGUE if {*one.languages} >= wanted]
     fitting += [one for one in bases.CATALOGUE if bases.EVERY in one.languages]
+    reads_case = next((one for one in fitting if one.cased), None) if cased else None
+    if bases.DEFAULT in fitting and reads_case is not None and not bases.DEFAULT.cased:
+        decisions.add(
+            "base", reads_case.name, f"it reads capitals, which tell names; {bases.DEFAULT.name} does "
+            "not, and is twice as quick", ("base",),
+        )  # fmt: skip
+        return {"name": reads_case.name}
     if bases.DEFAULT in fitting:
         decisions.add("base", bases.DEFAULT.name, bases.DEFAULT.good_for, ("task",))
         return {}

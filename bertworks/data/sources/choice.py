@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from bertworks.data.inspection.language import language_of, name_of
+from bertworks.data.inspection.language import capitals_tell, language_of, name_of
 from bertworks.notices import Notice
 from bertworks.spec import Base
 from bertworks.spec.bases import CATALOGUE, for_languages
@@ -13,23 +13,28 @@ from bertworks.spec.bases import CATALOGUE, for_languages
 LOOKED_AT = 2_000
 
 
-def choose(base: Base, texts: Iterable[str]) -> tuple[Base, Notice]:
+def choose(base: Base, texts: Iterable[str], tags: bool = False) -> tuple[Base, Notice]:
     """The base that `base: auto` stands for, and why.
 
     Args:
         base: The spec's section; its other settings stay.
         texts: Those of the training rows, whose first ones are looked at.
+        tags: Whether words are tagged, which their capitals help with where they have them.
     """
-    language = language_of(list(islice(texts, LOOKED_AT)))
+    looked = list(islice(texts, LOOKED_AT))
+    language = language_of(looked)
     codes = [code for code in (language.code, language.second) if code]
-    found = for_languages(codes)
+    cased = tags and capitals_tell(looked)
+    known = codes or [language.script] if language.script != "none" else codes
+    found = for_languages(known, cased)
     told = " and ".join(map(name_of, codes)) or "a language that cannot be told"
-    if not codes and language.script != "none":
-        found = for_languages([language.script])
     settings = base.model_dump(exclude={"name", "uri", "sha256", "tokenizer"})
     chosen = Base(name=found.name, **settings)
     text = f"base: auto takes {found.name} ({found.model}): the training texts are in {told}"
-    return chosen, Notice(f"{text} ({language.script} script); base.name takes another one")
+    text += f" ({language.script} script)"
+    if found != for_languages(known):
+        text += ", and their capitals tell names"
+    return chosen, Notice(f"{text}; base.name takes another one")
 
 
 def alike(base: Base, texts: Iterable[str]) -> list[str]:
