@@ -94,3 +94,31 @@ def test_the_value_of_the_own_settings_is_no_other_trials():
     assert tuned(cut, shorter).own == 0.45 and tuned(cut, longer).own == 0.4
     assert tuned(cut, replace(shorter, ended="halved")).own == 0.4
     assert tuned(trial(0, "diverged", [], 4), longer).own is None
+
+
+def with_noise(folder, minutes, noise, seed=1):
+    """A search whose deep encoder is better by 0.2, and the seconds that it took."""
+    clock, wanted = Clock(), Tune(minutes=minutes, seed=seed)
+    study = Study(
+        folder / "study.jsonl", {**SPACE, "base": Values(("own", "deep"))}, {**FIRST, "base": "own"},
+        wanted, lower=False, cost=lambda one: 2.0 if one.base == "deep" else 1.0, noise=noise,
+    )  # fmt: skip
+    run = trials(wanted, 2)
+    budget = Budget(minutes, clock=clock)
+    return run.run(study, Slower(clock, 2.0, 0.2), budget), clock.now
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("minutes", [4.0, 10.0, 30.0])
+def test_an_encoder_that_is_worse_by_more_than_chance_is_tried_no_more(tmp_path, minutes, seed):
+    found, took = with_noise(tmp_path, minutes, 0.01, seed)
+    assert [one.settings.base for one in found.trials[:2]] == ["own", "deep"]
+    assert {one.settings.base for one in found.trials[2:]} <= {"deep"}
+    assert took <= 60 * minutes
+    # What is left is too little for the least that a trial of the better one can be.
+    assert found.ended == "converged" or 60 * minutes - took < 2 * 20 + 1e-6
+
+
+def test_an_encoder_that_may_be_as_good_is_tried_again(tmp_path):
+    found, _ = with_noise(tmp_path, 30.0, 10.0)
+    assert {one.settings.base for one in found.trials[2:]} == {"own", "deep"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,8 @@ from bertworks.training.search.study import Study
 from bertworks.training.search.trainer import ModelTrainer
 
 STUDY = "study.jsonl"
+MOST_BY_CHANCE = 0.5
+"""The standard deviation of a share of rows, by the square root of how many these are, at most."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,18 @@ def tune(
         check_folds(material, trainer.folds)
         trainer.settings = settings
     file = place.folder / STUDY
-    study = Study(file, space, first, wanted, lower=lower, cost=starts.cost, shard=search.shard)
+
+    def opened() -> Study:
+        return Study(
+            file, space, first, wanted, lower=lower, cost=starts.cost, shard=search.shard,
+            noise=math.inf if lower else MOST_BY_CHANCE / max(1, len(material.validation)) ** 0.5,
+        )  # fmt: skip
+
+    study = opened()
     if study.best is not None and not trainer.kept:
         print(f"{place.folder} has lost the search's best model: it begins anew", file=sys.stderr)
         file.unlink()
-        study = Study(file, space, first, wanted, lower=lower, cost=starts.cost, shard=search.shard)
+        study = opened()
     earlier = sum(ends[-1] for ends in study.seconds if ends)
     minutes = wanted.minutes if isinstance(wanted.minutes, float | int) else None
     budget = Budget(minutes, earlier + clock() - began, clock, until)

@@ -132,7 +132,7 @@ class Trials:
             return "converged"
         # The first trial is begun in any case: without one there is no model.
         least = self.tune.folds or self._least
-        if done and budget.epochs(study.own_seconds) < least:
+        if done and budget.epochs(study.own_seconds) < least * study.least_cost:
             return "minutes"
         return None
 

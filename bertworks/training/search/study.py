@@ -62,6 +62,8 @@ class Study:
         lower: Whether less of the metric is better.
         cost: By which the cheap ones of the first trials come first.
         shard: Which part of the trials it is: each has seeds of its own, and the first one `first`.
+        noise: By how much a value may be better by chance alone. An encoder that is worse by more than
+            that, with the spec's own settings, is tried no more.
     """
 
     def __init__(
@@ -74,11 +76,12 @@ class Study:
         lower: bool,
         cost: Cost = lambda settings: 1.0,
         shard: int = 0,
+        noise: float = math.inf,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         _mend(file)
         self.space, self.first, self.wanted, self.lower = space, first, wanted, lower
-        self._cost, self._shard = cost, shard
+        self._cost, self._shard, self._noise = cost, shard, noise
         self._direction: Literal["minimize", "maximize"] = "minimize" if lower else "maximize"
         self._study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(file), _AlreadyOurs(str(file)))),
@@ -183,6 +186,39 @@ class Study:
         return [chosen(one) for one in self._of_other_bases()]
 
     @property
+    def least_cost(self) -> float:
+        """What a step of the next trial takes at least, by one with the spec's own settings."""
+        bases = self.space.get("base")
+        if not isinstance(bases, Values) or not (out := self._beaten()):
+            return 1.0
+        left = [name for name in bases.values if name not in out]
+        return min(self._cost(chosen({**self.first, "base": name})) for name in left)
+
+    def _beaten(self) -> set[str]:
+        """Encoders than which another one is better by more than chance, with no more epochs.
+
+        Compared are the trials with the spec's own settings that ran to their end.
+        """
+        own = replace(chosen(_whole(self.first)), base=None, epochs=None)
+        had = [
+            (one.settings.base, self._loss(one.value), one.settings.epochs or 0)
+            for one in self.finished
+            if one.ended == "complete" and one.settings.base is not None
+            and replace(one.settings, base=None, epochs=None) == own
+        ]  # fmt: skip
+        return {
+            base for base, loss, epochs in had
+            if any(loss - other > self._noise and less <= epochs for _, other, less in had)
+        }  # fmt: skip
+
+    def _in_the_running(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values that were drawn, with the best encoder where theirs has no chance."""
+        best = self.best
+        if best is None or best.settings.base is None or values.get("base") not in self._beaten():
+            return values
+        return {**values, "base": best.settings.base}
+
+    @property
     def least_epochs(self) -> float:
         """Of a trial: with fewer than may be tried nothing can be told of its settings."""
         epochs = self.space.get("epochs")
@@ -204,7 +240,7 @@ class Study:
             return likely
         if self.wanted.sampler == "tpe" and len(known) < RANDOM_TRIALS:
             tried = [one.params for one in known]
-            for values in self._drawn_trials():
+            for values in map(self._in_the_running, self._drawn_trials()):
                 settings = self._settings_within(values, most_epochs)
                 if values not in tried and (settings.epochs or math.inf) >= self.least_epochs:
                     return values, settings
@@ -216,9 +252,11 @@ class Study:
         )
         copy = optuna.create_study(direction=self._direction, sampler=sampler)
         copy.add_trials(known)
-        values, settings = self._cut(copy.ask(self._distributions()).params, most_epochs)
+        drawn = self._in_the_running(copy.ask(self._distributions()).params)
+        values, settings = self._cut(drawn, most_epochs)
         if "base" in values and (settings.epochs or math.inf) < self.least_epochs:
-            return self._cut({**values, "base": self.first["base"]}, most_epochs)
+            own = self._in_the_running({**values, "base": self.first["base"]})
+            return self._cut(own, most_epochs)
         return values, settings
 
     def _cut(self, values: dict[str, Any], most: float) -> tuple[dict[str, Any], Chosen]:
