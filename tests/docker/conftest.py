@@ -76,15 +76,24 @@ def run_in_containers(image, tmp_path_factory) -> Callable[..., Ran]:
     """Compiles a spec as a user would and runs the file that came out, each step in a container."""
     image("pipeline")
 
-    def run(spec: str, rows: list[tuple[str, str]], network: str = "none") -> Ran:
+    def run(
+        spec: str,
+        rows: list[tuple[str, str]] | None = None,
+        network: str = "none",
+        files: Mapping[str, str] | None = None,
+    ) -> Ran:
         folder = tmp_path_factory.mktemp("containers")
         root, volume = folder / "root", folder / "volume"
         for place in (root, volume, volume / "data"):
             place.mkdir()
             place.chmod(0o777)  # the containers' user is another one
-        write_rows(volume / "data/rows.csv", rows)
-        on_volume = spec.replace("uri: rows.csv", "uri: /bertworks/data/rows.csv")
-        (folder / "spec.yaml").write_text(on_volume, encoding="utf-8")
+        if rows is not None:
+            write_rows(volume / "data/rows.csv", rows)
+        for name, text in (files or {}).items():
+            (volume / "data" / name).write_text(text, encoding="utf-8")
+        for name in ("rows.csv", *(files or ())):
+            spec = spec.replace(f"uri: {name}", f"uri: /bertworks/data/{name}")
+        (folder / "spec.yaml").write_text(spec, encoding="utf-8")
         compiled = subprocess.run(
             [sys.executable, "-m", "pipelines.cli", "compile", "spec.yaml", "-o", "pipeline.yaml"],
             cwd=folder, env=environment(), capture_output=True, text=True, timeout=120,

@@ -122,3 +122,7 @@ def test_an_encoder_that_is_worse_by_more_than_chance_is_tried_no_more(tmp_path,
 def test_an_encoder_that_may_be_as_good_is_tried_again(tmp_path):
     found, _ = with_noise(tmp_path, 30.0, 10.0)
     assert {one.settings.base for one in found.trials[2:]} == {"own", "deep"}
+    # First what most often wins; then the own settings have the epochs that they were cut off from.
+    kinds = [(one.settings.base, one.settings.epochs, len(one.rungs)) for one in found.trials[:4]]
+    assert kinds[:3] == [("own", 4, 1), ("deep", 4, 4), ("deep", 8, 8)]
+    assert kinds[3][:2] == ("own", 4)

@@ -418,12 +418,15 @@ def test_twice_the_epochs_are_not_tried_where_no_more_of_them_fit(tmp_path):
 @pytest.mark.parametrize(
     ("minutes", "had"),
     [
-        (60.0, [("own", 4), ("deep", 4)]),  # time for both
+        (
+            60.0,
+            [("own", 1), ("deep", 4)],
+        ),  # time for both: of the own one an epoch is enough at first
         (1.9, [("own", 1), ("deep", 4)]),  # for one of them: the deeper one has it
         (1.0, [("own", 4), ("own", 2)]),  # not even for that
     ],
 )
-def test_a_deeper_encoder_has_its_epochs_where_there_is_no_time_for_both(tmp_path, minutes, had):
+def test_a_deeper_encoder_has_its_epochs_first(tmp_path, minutes, had):
     clock = Clock()
 
     class Slower(Favourite):

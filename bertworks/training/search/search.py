@@ -207,19 +207,19 @@ class Trials:
     def _in_the_way(
         self, settings: Finetune, ends: Sequence[float], budget: Budget, study: Study
     ) -> bool:
-        """Whether a first trial would leave no time for another encoder, where that has some now.
+        """Whether a first trial takes time of a deeper encoder that has enough of it now.
 
-        A deeper encoder with the same settings is better more often than not: it should have its epochs
-        first, where the minutes are too few for those of both.
+        With the same settings the deeper one won wherever `make bench-auto` had both: of the own one an
+        epoch is enough, which also tells how long the deeper one's take. It has the
+        others later, where it was about as good by then.
         """
         costs = [study.cost(one) for one in study.others if not self.misfit(one)]
         alone = self.tune.trials == 1
         if len(ends) != 1 or not isinstance(settings.epochs, int) or not costs or alone:
             return False
-        fitting, dearest = budget.epochs([ends]), max(costs)
+        fitting = budget.epochs([ends])
         least = max(study.least_epochs, min(settings.epochs, LEAST_EPOCHS))
-        both = settings.epochs - 1 + dearest * settings.epochs
-        return dearest * least <= SURE * fitting and fitting < both
+        return math.isfinite(fitting) and max(costs) * least <= SURE * fitting
 
     def _rungs(self, points: Sequence[Point]) -> list[float]:
         """After each epoch, the best value so far; of folds, their means."""

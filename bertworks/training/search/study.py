@@ -195,20 +195,23 @@ class Study:
         return min(self._cost(chosen({**self.first, "base": name})) for name in left)
 
     def _beaten(self) -> set[str]:
-        """Encoders than which another one is better by more than chance, with no more epochs.
+        """Encoders than which another one is better by more than chance, after no more epochs.
 
-        Compared are the trials with the spec's own settings that ran to their end.
+        Compared are the trials with the spec's own settings, as far as the shorter one went.
         """
         own = replace(chosen(_whole(self.first)), base=None, epochs=None)
         had = [
-            (one.settings.base, self._loss(one.value), one.settings.epochs or 0)
+            (one.settings.base, [self._loss(value) for value in one.rungs])
             for one in self.finished
-            if one.ended == "complete" and one.settings.base is not None
+            if one.rungs and one.settings.base is not None
             and replace(one.settings, base=None, epochs=None) == own
         ]  # fmt: skip
         return {
-            base for base, loss, epochs in had
-            if any(loss - other > self._noise and less <= epochs for _, other, less in had)
+            base for base, losses in had
+            if any(
+                losses[-1] - others[min(len(losses), len(others)) - 1] > self._noise
+                for _, others in had
+            )
         }  # fmt: skip
 
     def _in_the_running(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -267,9 +270,10 @@ class Study:
     ) -> tuple[dict[str, Any], Chosen] | None:
         """What most often wins, before anything is drawn: few minutes have trials for little else.
 
-        The spec's own settings; they suit each other encoder as well; again with less epochs, where the
-        first trial was cut short; and with twice the epochs for the encoder that is the best so far, or
-        as many as fit where that is enough to tell.
+        The spec's own settings; they suit each other encoder as well; with twice the epochs for one of
+        those that is the best so far, or as many as fit where that is enough to tell; again, where the
+        first trial was cut short and its encoder may still be the best; and with twice the epochs for
+        that.
 
         Returns:
             A trial's values and settings; None: all of it was tried, or does not fit.
@@ -281,8 +285,19 @@ class Study:
             settings = self._settings_within(values, fitting)
             if values not in tried and (settings.epochs or math.inf) >= self.least_epochs:
                 return values, settings
-        if tried.count(own) == 1 and known[0].user_attrs.get(_ENDED) == "minutes":
+        best, first = self.best, self.first.get("base")
+        longer = self._longer(known, most_epochs)
+        if longer and best and best.settings.base != first:
+            return longer
+        cut = tried.count(own) == 1 and known[0].user_attrs.get(_ENDED) == "minutes"
+        if cut and first not in self._beaten():
             return self._cut(own, most_epochs)
+        return longer
+
+    def _longer(
+        self, known: Sequence[FrozenTrial], most_epochs: float
+    ) -> tuple[dict[str, Any], Chosen] | None:
+        """The own settings with twice the epochs for the best encoder, where that was not tried yet."""
         epochs, best = self.space.get("epochs"), self.best
         early = self.wanted.sampler == "tpe" and len(known) < RANDOM_TRIALS
         if not early or not isinstance(epochs, Ends) or best is None:
@@ -292,7 +307,8 @@ class Study:
         values = _whole({**self.first, **base, "epochs": twice})
         settings = self._settings_within(values, most_epochs)
         enough = (settings.epochs or 0) >= MORE * (best.settings.epochs or 0)
-        return (values, settings) if enough and values not in tried else None
+        tried = any(one.params == values for one in known)
+        return (values, settings) if enough and not tried else None
 
     def _of_other_bases(self) -> list[dict[str, Any]]:
         """The spec's own settings, for each other encoder; in one part, and where not all is drawn."""
