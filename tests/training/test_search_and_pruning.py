@@ -99,3 +99,38 @@ def test_a_step_knows_what_is_held_back_behind_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(UNTIL, "1000")
     found = deadline()
     assert (found.until, found.behind) == (1000, 12.5) and found.earlier(10).behind == 12.5
+
+
+def test_a_trial_may_be_late_with_its_last_epoch_where_nothing_else_needs_the_time() -> None:
+    clock = Clock()
+    budget = budget_of(clock, 1000)
+    budget.grant(60)
+    assert budget.left == pytest.approx(620)
+    budget.grant(600)  # no more of it than a twentieth of the search's own time
+    assert budget.left == pytest.approx(630)
+    budget.hold_back(0, pruning=450)
+    assert budget.left == pytest.approx(550)
+    budget.grant(0)
+    budget.hold_back(0)
+    assert budget.left == pytest.approx(600)
+
+
+def test_no_trial_is_cut_off_shortly_before_its_end(tmp_path: Path) -> None:
+    """The machine is busier in the last epoch than it was before."""
+
+    class Busier(Pretended):
+        def train(self, chosen, settings, judge, over, name):
+            had = []
+
+            def judged(state):
+                had.append(1)
+                self.seconds = 12.0 if len(had) == settings.epochs - 1 else 10.0
+                return judge(state)
+
+            return super().train(chosen, settings, judged, over, name)
+
+    clock = Clock()
+    found = trials(Tune(minutes=41 / 60, trials=1)).run(
+        study(tmp_path), Busier(clock), Budget(41 / 60, clock=clock)
+    )
+    assert [one.ended for one in found.trials] == ["complete"] and clock.now == 42

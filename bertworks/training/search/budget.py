@@ -17,6 +17,11 @@ TRIAL_SHARE = 0.4
 """Of the whole budget, which one trial may take where fewer epochs would do: others need a chance."""
 LEAST_EPOCHS = 3
 """Which a trial has all the same, where they fit."""
+LAST = 1 / 3
+"""Of an epoch, that the last one of a trial may take beyond the trials' time: it ends at a low learning
+rate, without which most of the others were for nothing."""
+MOST_LATE = 0.05
+"""Of the search's time, which that is at most."""
 LATE = 0.1
 """Of a run's minutes, which its search has in any case."""
 LEAST_PRUNING = 75.0
@@ -46,6 +51,7 @@ class Budget:
         self._before, self._began = spent, clock()
         self._deadline, self._held = deadline or Deadline(), 0.0
         self._pruning: float | None = None
+        self._more = 0.0
         self._steady: float | None = None
 
     @property
@@ -59,10 +65,10 @@ class Budget:
         own = math.inf if self.minutes is None else 60 * self.minutes - self.spent
         left = self._deadline.left
         if self._pruning is None:
-            return min(own, left) - self._held
+            return min(own, left) + self._more - self._held
         if self._pruning > MOST_PRUNING * (self.spent + left):
-            return left - self._held
-        return min(own, left - self._pruning) - self._held
+            return left + self._more - self._held
+        return min(own + self._more, left - self._pruning) - self._held
 
     def hold_back(self, seconds: float, pruning: float | None = None) -> None:
         """Keeps seconds for what comes after the trials, instead of those kept before.
@@ -73,6 +79,16 @@ class Budget:
                 beside trials, they end early enough for it; where it does not, they have its time.
         """
         self._held, self._pruning = seconds, pruning
+
+    def grant(self, epoch_seconds: float) -> None:
+        """Gives the trial at work more time for its last epoch, as far as pruning does not need it.
+
+        Args:
+            epoch_seconds: What an epoch of it takes; 0: takes back what was given.
+        """
+        self._more = 0.0
+        whole = self.spent + max(0.0, self.left)
+        self._more = min(LAST * epoch_seconds, MOST_LATE * whole)
 
     def learn(self, epoch_seconds: float) -> None:
         """Notes what an epoch takes now that kernels are compiled, on a machine as busy as it is."""

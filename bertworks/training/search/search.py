@@ -155,6 +155,7 @@ class Trials:
         settings = self.settings.model_copy(update=running.settings.of_finetune())
         before, began = (running.seconds or [0.0])[-1], budget.clock()
         ends = list(running.seconds)
+        budget.grant(0.0)
 
         def judge(state: State) -> str:
             rungs = self._rungs(state.points)
@@ -176,6 +177,8 @@ class Trials:
                 )
             ):
                 return OVER
+            if len(rungs) + 1 == settings.epochs and not self.tune.folds:
+                budget.grant(ends[-1] - (ends[-2] if len(ends) > 1 else 0.0))
             return "" if budget.another(ends, cost) else OVER
 
         try:
@@ -190,6 +193,7 @@ class Trials:
         if state.stopped == OVER:  # perhaps within an epoch
             ends[len(rungs) - 1 :] = [before + budget.clock() - began]
         study.report(number, rungs, ends)
+        budget.grant(0.0)
         trainer.offer(number, running.settings, rungs[-1])
         study.end(number, _how(state), rungs[-1], trainer.error)
         trainer.close()
