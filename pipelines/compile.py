@@ -70,11 +70,17 @@ def dag_of(
         SpecError: A source lies where pods cannot see it.
         SourceError: A source cannot be looked at.
     """
-    from bertworks.data.sources.fingerprints import fingerprints
+    from bertworks.data.sources.fingerprints import fingerprints, open_places
     from pipelines.resources import places
 
     carrying = _carrying(loaded)
-    prints = fingerprints(loaded.spec, loaded.folder, _on_the_volume(carrying))
+    _check_places(carrying)
+    unseen = {
+        place
+        for place, uris in open_places(carrying.spec).items()
+        if any(parse(uri).here for uri in uris)
+    }
+    prints = fingerprints(loaded.spec, loaded.folder, unseen)
     here = site(store or places(loaded.spec.resources).store, prints)
     return Dag(carrying.spec, here, kind)
 
@@ -177,31 +183,29 @@ def _with_setting(loaded: SpecFile, source: Source) -> Source:
     return source.model_copy(update={"uri": inline(file.read_bytes())})
 
 
-def _on_the_volume(loaded: SpecFile) -> set[str]:
-    """The places (data.0, corpus.0, base) of the sources that lie on the cluster's volume.
+def _check_places(loaded: SpecFile) -> None:
+    """Refuses what is only on this machine.
 
     Raises:
         SpecError: A source is a file of this machine.
     """
-    spec, found = loaded.spec, set()
-    uris: dict[str, tuple[tuple[str | int, ...], str]] = {
-        f"{part}.{index}": ((part, "sources", index, "uri"), source.uri)
+    spec = loaded.spec
+    uris: list[tuple[tuple[str | int, ...], str]] = [
+        ((part, "sources", index, "uri"), source.uri)
         for part in ("data", "corpus")
         for index, source in enumerate(getattr(spec, part).sources)
-    }
+    ]
     if spec.base.uri not in ("scratch", "auto"):
-        uris["base"] = (("base", "uri"), spec.base.uri)
+        uris.append((("base", "uri"), spec.base.uri))
     if spec.base.tokenizer is not None:
-        uris["base.tokenizer"] = (("base", "tokenizer", "uri"), spec.base.tokenizer.uri)
-    for place, (key, uri) in uris.items():
+        uris.append((("base", "tokenizer", "uri"), spec.base.tokenizer.uri))
+    for key, uri in uris:
         location = parse(uri)
         if location.here:
             _check_seen(loaded, key, location.outer, uri)
-            found.add(place)
     baseline = spec.validate_.baseline
     if baseline not in ("auto", "none"):
         _check_seen(loaded, ("validate", "baseline"), baseline, baseline)
-    return found
 
 
 def _check_seen(

@@ -15,6 +15,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tiny_agent import REPOSITORY, SPEC
 
 from bertworks.data.sources.fetch import fetch
+from bertworks.data.sources.fingerprints import UNSEEN
 from bertworks.errors import SpecError
 from bertworks.spec import file as spec_file
 from pipelines.compile import CARRIED_BYTES, compile_agent, dag_of
@@ -238,6 +239,16 @@ def test_a_setting_beside_the_spec_goes_with_the_pipeline(tmp_path):
     (tmp_path / "setting.yaml").write_text(setting + "#" * CARRIED_BYTES)
     with pytest.raises(SpecError, match="do not see setting.yaml"):
         dag_of(loaded(tmp_path, text))
+
+
+def test_a_setting_on_the_volume_is_read_anew_each_time(tmp_path):
+    """Whatever its own digest: what it names may change."""
+    pinned = SPEC.replace("rows.csv", f"/bertworks/s.yaml, format: utterances, sha256: {'ab' * 32}")
+    assert dag_of(loaded(tmp_path, pinned)).site.fingerprints["data.0"] == UNSEEN
+    # One that goes with the pipeline may name files there.
+    text = SPEC.replace("rows.csv", "setting.yaml, format: utterances")
+    (tmp_path / "setting.yaml").write_text(UTTERANCES.replace("TEMPLATES", "/bertworks/nlg.json"))
+    assert dag_of(loaded(tmp_path, text)).site.fingerprints["data.0"] == UNSEEN
 
 
 def test_what_a_step_shows_is_of_a_kind_that_the_ui_draws(tmp_path):

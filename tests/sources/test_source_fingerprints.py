@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bertworks.data.sources import fingerprints as module
-from bertworks.data.sources.fingerprints import fingerprint, fingerprints
+from bertworks.data.sources.fingerprints import fingerprint, fingerprints, open_places
 from bertworks.errors import EnvironmentFault, SourceError
 from bertworks.spec import AgentSpec, Source
 
@@ -111,6 +111,26 @@ def test_a_spec_has_one_for_each_source_and_the_base(tmp_path):
     (folder / "config.json").write_text("{ }")
     again = fingerprints(spec, tmp_path)
     assert [name for name in found if found[name] != again[name]] == ["base"]
+
+
+def test_what_may_change_is_told_without_a_look():
+    def of(base, *sources):
+        spec = {"name": "a", "data": {"sources": list(sources)}, "base": base}
+        return open_places(AgentSpec.model_validate(spec))
+
+    pin = "ab" * 32
+    exact = {"uri": "pypi://a==1.0/a.csv"}
+    assert of("scratch", exact, {"uri": "s3://a/b.csv", "sha256": pin}) == {}
+    assert of("auto", exact, {"uri": "s3://a/*.csv"}) == {"data.1": ["s3://a/*.csv"]}
+    # The pin is of a setting's own bytes.
+    setting = {"uri": "setting.yaml", "format": "utterances", "sha256": pin}
+    assert of("scratch", setting) == {"data.0": ["setting.yaml"]}
+    # The default's pin is the default's; of a folder here every file counts.
+    assert of("hf://a/b", exact) == {"base": ["hf://a/b"]}
+    assert of({"uri": "hf://a/b", "sha256": pin}, exact) == {}
+    assert of({"uri": "/data/base", "sha256": pin}, exact) == {"base": ["/data/base"]}
+    apart = {"uri": "hf://a/b", "sha256": pin, "tokenizer": {"uri": "hf://a/c"}}
+    assert of(apart, exact) == {"base": ["hf://a/c"]}
 
 
 def test_nothing_heavy_is_imported():
