@@ -59,6 +59,7 @@ class Box:
         refuses: Its failure may be an answer (`GateRefused`), and not a fault.
         closes: It runs when all else is over, however that ended.
         secrets: What its pod gets from secrets, beyond what the spec's resources say.
+        environment: What its pod's environment has below what these say.
         row: The line of the drawing in which it stands at least; else that of what it follows.
         agent: In the DAG of a dialogue, which agent's DAG it is of; see `within`.
         image: The field of the spec's `resources` that names its pod's image where no GPU is asked for.
@@ -83,6 +84,7 @@ class Box:
     refuses: bool = False
     closes: bool = False
     secrets: Callable[[Any], Sequence[Secret]] = lambda dag: ()
+    environment: Callable[[Any], Mapping[str, str]] = lambda dag: {}
     row: int = 0
     agent: str = ""
     task: str = ""
@@ -136,4 +138,5 @@ def within(box: Box, dag: Dag, agent: str, row: int) -> Box:
         workers=lambda _: box.workers(dag),
         cached=lambda _: box.cached(dag),
         secrets=lambda _: box.secrets(dag),
+        environment=lambda _: box.environment(dag),
     )

@@ -49,7 +49,7 @@ def compile_agent(
     from pipelines.wiring import build
 
     dag = (
-        dialogue_of(loaded, store)
+        dialogue_of(loaded, store, kind)
         if isinstance(loaded, DialogueFile)
         else dag_of(loaded, kind, store)
     )
@@ -63,8 +63,16 @@ def dag_of(
     kind: Kind = "agent",
     store: str | None = None,
     site: type[Kubeflow] = Kubeflow,
+    later: bool = False,
 ) -> Dag:
     """The DAG of a spec as a cluster gets it.
+
+    Args:
+        loaded: The spec, as read.
+        kind: The training of the agent, or its retraining.
+        store: URI of the model store, as the pods see it; None: as the spec says.
+        site: Where it runs.
+        later: Whether it is for times to come: of what may change until then nothing is known.
 
     Raises:
         SpecError: A source lies where pods cannot see it.
@@ -78,39 +86,83 @@ def dag_of(
     unseen = {
         place
         for place, uris in open_places(carrying.spec).items()
-        if any(parse(uri).here for uri in uris)
+        if later or any(parse(uri).here for uri in uris)
     }
     prints = fingerprints(loaded.spec, loaded.folder, unseen)
     here = site(store or places(loaded.spec.resources).store, prints)
     return Dag(carrying.spec, here, kind)
 
 
-def dialogue_of(loaded: DialogueFile, store: str | None = None) -> DialogueDag:
+def dialogue_of(
+    loaded: DialogueFile, store: str | None = None, kind: Kind = "agent"
+) -> DialogueDag:
     """The DAG of a dialogue as a cluster gets it.
+
+    A retraining is compiled once, for all times at which it runs. So nothing that may change is known
+    then: its pods look at it, and what reads it comes from no cache.
+
+    Args:
+        loaded: The spec, as read.
+        store: URI of the model store, as the pods see it; None: as the spec says.
+        kind: The training, or the retraining.
 
     Raises:
         SpecError: A file of the dialogue or a source of its agents lies where pods cannot see it.
         SourceError: A source cannot be looked at.
     """
-    from bertworks.data.sources.fingerprints import UNSEEN, of_file
+    from bertworks.data.sources.fingerprints import UNSEEN, may_change, of_file
     from pipelines.resources import places
 
-    prints = {}
-    for one in loaded.spec.files:
-        where = parse(one.uri)
-        here = where.here or not one.fetched
+    prints, later = {}, kind == "retrain"
+    for file in loaded.spec.files:
+        where = parse(file.uri)
+        here = where.here or not file.fetched
         if here:
-            _check_seen(loaded, one.key, where.outer if one.fetched else one.uri, one.uri)
-        if not one.grows:
-            hidden = here and one.sha256 is None
-            asked = (one.uri, one.sha256, loaded.folder)
-            known = UNSEEN if hidden else of_file(*asked, ".".join(one.key))
-            prints[one.place] = known
+            _check_seen(loaded, file.key, where.outer if file.fetched else file.uri, file.uri)
+        if not file.grows:
+            hidden = (here or later) and may_change(file.uri, file.sha256)
+            asked = (file.uri, file.sha256, loaded.folder)
+            known = UNSEEN if hidden else of_file(*asked, ".".join(file.key))
+            prints[file.place] = known
     site = Kubeflow(store or places(loaded.spec.resources).store, prints)
-    agents = {
-        name: dag_of(one, store=site.store, site=InDialogue) for name, one in loaded.agents.items()
-    }
-    return DialogueDag(loaded.spec, site, agents)
+    agents = {}
+    for name, one in loaded.agents.items():
+        agents[name] = dag_of(one, store=site.store, site=InDialogue, later=later)
+        _check_one_volume(loaded, name, agents[name])
+    return DialogueDag(loaded.spec, site, agents, kind)
+
+
+def _check_one_volume(loaded: DialogueFile, name: str, dag: Dag) -> None:
+    """The dialogue's first step looks at what its agents read on the volume."""
+    from bertworks.data.sources.fingerprints import open_places
+
+    own, theirs = loaded.spec.resources.volume, dag.spec.resources.volume
+    if own == theirs:
+        return
+    uris = [uri for uris in open_places(dag.spec).values() for uri in uris if parse(uri).here]
+    if uris:
+        has = f"theirs is {own.claim}, at {own.mount}" if own.claim else "they have none"
+        where = loaded.origins.get(("agents", name, "spec"), str(loaded.path))
+        raise SpecError(
+            f"{where}: `agents.{name}` reads {masked(uris[0])} on the volume {theirs.claim}, which the "
+            f"dialogue's own pods do not see; {has}.",
+            f"Write resources.volume.claim: {theirs.claim} and resources.volume.mount: {theirs.mount} "
+            "into the dialogue's spec, or give the file's sha256 beside its uri.",
+        )
+
+
+def frozen(loaded: SpecFile | DialogueFile, kind: Kind) -> Iterator[str]:
+    """What is to be said where a retraining, as it is compiled, can never find anything new."""
+    from bertworks.data.sources.fingerprints import UNSEEN
+
+    if kind != "retrain" or not isinstance(loaded, DialogueFile):
+        return
+    if UNSEEN not in dialogue_of(loaded, kind=kind).made_of.values():
+        yield (
+            "each file and source of this dialogue has a sha256 or an exact version: once there is a "
+            "champion that was made of them, this retraining finds nothing new, however often it runs; "
+            "after a change of the spec give it to the cluster again"
+        )
 
 
 def notes(spec: AgentSpec | DialogueSpec) -> Iterator[str]:

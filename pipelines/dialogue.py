@@ -1,5 +1,7 @@
 """The DAG of a dialogue: those of its agents side by side, and what makes a dialogue of them.
 
+    compare-dialogue, and then:
+
     understanding-ingest -> … -> understanding-gate      matching-ingest -> … -> matching-gate
                                         |                                              |
     prepare-dialogue ---------> measure-understanding -> [learn-policy] -------> add-matching
@@ -8,20 +10,22 @@
 
 An agent's boxes are those of `pipelines.boxes`, under its name; what waits for nothing runs in parallel.
 Each box of the dialogue's own writes the whole dialogue anew, and the next takes the nearest before it.
-A retraining begins with compare-dialogue, and ends with notify.
+compare-dialogue looks at what there is before anything is read, and register-dialogue keeps what it
+found: a retraining goes on only where something is new. It ends with notify.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from bertworks.data.sources.fingerprints import UNSEEN
+from bertworks.data.sources.fingerprints import UNSEEN, sources_of
+from bertworks.spec.cluster import StepResources
 from bertworks.spec.dialogue import DialogueSpec
-from pipelines.box import Box, Kind, Output, within
+from pipelines.box import Box, Kind, Output, Secret, within
 from pipelines.boxes import TABLE as OF_AGENT
 from pipelines.boxes import never, retrains
 from pipelines.dag import AnyDag, Dag, pipeline_name, section_of
@@ -58,16 +62,13 @@ class DialogueDag:
     @cached_property
     def graph(self) -> Graph:
         """The boxes that are there: the agents', and the dialogue's own."""
-        found = []
+        first, *own = (box for box in TABLE if box.there(self))
+        rest = []
         for place, (name, dag) in enumerate(self.agents.items()):
             table = [within(box, dag, name, 2 * place) for box in OF_AGENT if not box.closes]
-            found += [box for box in table if box.there(self)]
-        own = [replace(box, row=2 * len(self.agents)) for box in TABLE if box.there(self)]
-        if self.kind != "retrain":
-            return Graph((*found, *own))
-        first = [box for box in RETRAINING if not box.closes]
-        follow = [_behind(box, first) for box in (*found, *own)]
-        return Graph((*first, *follow, *(box for box in RETRAINING if box.closes)))
+            rest += [box for box in table if box.there(self)]
+        rest += [replace(box, row=2 * len(self.agents)) for box in own]
+        return Graph((first, *(_behind(box, first) for box in rest)))
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -84,11 +85,11 @@ class DialogueDag:
 
     @cached_property
     def made_of(self) -> dict[str, str]:
-        """Place of each source, file and spec to what tells its content."""
+        """Place of each source, file and spec to what tells its content, or to UNSEEN."""
         prints = dict(self.site.fingerprints)
         # As text: the order of its keys is that of asking.
         said = self.spec.model_dump_json(
-            exclude={"description", "resources", "track"}, exclude_defaults=True
+            exclude={"description", "resources", "schedule", "track"}, exclude_defaults=True
         )
         prints["spec"] = hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
         for name, dag in self.agents.items():
@@ -130,11 +131,67 @@ def _gate(dag: DialogueDag) -> Settings:
 
 
 def _register(dag: DialogueDag) -> Settings:
-    return {**_compare(dag), **_challenge(dag)}
+    return {**_stored(dag), **_challenge(dag)}
 
 
 def _compare(dag: DialogueDag) -> Settings:
-    return {**_stored(dag), "made_of": dag.made_of}
+    """What is known by now, and where the rest is to be looked at."""
+    known = {place: one for place, one in dag.made_of.items() if one != UNSEEN}
+    files = {
+        one.place: {"key": ".".join(one.key), "uri": one.uri}
+        for one in dag.spec.files
+        if dag.site.fingerprints.get(one.place) == UNSEEN
+    }
+    sources, bases = {}, {}
+    for name, agent in _looked_at(dag).items():
+        unseen = {place for place, one in agent.site.fingerprints.items() if one == UNSEEN}
+        for place, source in sources_of(agent.spec).items():
+            if place in unseen:
+                said = source.model_dump(mode="json", include={"uri", "sha256", "format"})
+                sources[f"{name}.{place}"] = said
+        if "base" in unseen:
+            bases[f"{name}.base"] = plain(agent.spec.base)
+    looked_at = {"files": files, "sources": sources, "bases": bases}
+    return {
+        **_stored(dag),
+        "made_of": known,
+        **({**looked_at, "spec_folder": dag.site.folder} if any(looked_at.values()) else {}),
+        **_challenge(dag),
+    }
+
+
+def _looked_at(dag: DialogueDag) -> dict[str, Dag]:
+    """The agents of whose sources something is looked at when the DAG runs."""
+    return {
+        name: agent
+        for name, agent in dag.agents.items()
+        if UNSEEN in agent.site.fingerprints.values()
+    }
+
+
+def _readers(dag: DialogueDag) -> list[StepResources]:
+    """What the pods get that read what compare-dialogue looks at: it must get in, too."""
+    own = [dag.spec.resources.of("prepare_dialogue")]
+    agents = [agent.spec.resources.of("ingest") for agent in _looked_at(dag).values()]
+    return [*(own if UNSEEN in dag.site.fingerprints.values() else []), *agents]
+
+
+def _their_secrets(dag: DialogueDag) -> list[Secret]:
+    own = dag.spec.resources.of("compare_dialogue")
+    found: dict[str, Secret] = {}
+    for reader in _readers(dag):
+        for name, one in sorted(reader.secrets.items()):
+            if name not in own.secrets and name not in own.env:
+                found.setdefault(name, Secret(name, one.secret, one.key))
+    return list(found.values())
+
+
+def _their_environment(dag: DialogueDag) -> dict[str, str]:
+    own, found = dag.spec.resources.of("compare_dialogue"), dict[str, str]()
+    taken = {*own.secrets, *(one.variable for one in _their_secrets(dag))}
+    for reader in reversed(_readers(dag)):
+        found |= {name: value for name, value in reader.env.items() if name not in taken}
+    return found
 
 
 def _stored(dag: DialogueDag) -> Settings:
@@ -154,9 +211,9 @@ def _by_others(dag: DialogueDag) -> bool:
     return dag.spec.judge.sessions is not None or retrains(dag)
 
 
-def _behind(box: Box, first: Sequence[Box]) -> Box:
-    """A box that begins a training, behind those that begin a retraining."""
-    return box if box.takes else replace(box, after=(*box.after, *(one.name for one in first)))
+def _behind(box: Box, first: Box) -> Box:
+    """A box, behind the first one where it would wait for none."""
+    return box if box.takes or box.closes else replace(box, after=(*box.after, first.name))
 
 
 PREPARED = (Output("prepare-dialogue", "dialogue"),)
@@ -166,6 +223,16 @@ TALKS = (Output("add-matching", "matched"), *LEARNED)
 JUDGED = (Output("judge-policy", "judged"),)
 
 TABLE = (
+    Box(
+        name="compare-dialogue",
+        runs="compare_dialogue",
+        section=_compare,
+        cached=never,
+        goes_on={"retrain": "changed"},
+        requests=("100m", "512Mi"),
+        secrets=_their_secrets,
+        environment=_their_environment,
+    ),
     Box(
         name="prepare-dialogue",
         runs="prepare_dialogue",
@@ -239,24 +306,15 @@ TABLE = (
             "dialogue": TALKS,
             "decision": (Output("gate-dialogue", "decision"),),
             "judged": JUDGED,
+            "comparison": (Output("compare-dialogue", "comparison"),),
         },
         cached=never,
-        requests=("100m", "512Mi"),
-    ),
-)
-
-RETRAINING = (
-    Box(
-        name="compare-dialogue",
-        runs="compare_dialogue",
-        section=_compare,
-        cached=never,
-        goes_on={"retrain": "changed"},
         requests=("100m", "512Mi"),
     ),
     Box(
         name="notify",
         section=_stored,
+        there=retrains,
         cached=never,
         requests=("100m", "256Mi"),
         closes=True,

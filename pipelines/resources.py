@@ -79,7 +79,7 @@ def apply_resources(task: Any, box: Box, dag: AnyDag) -> None:
     _set_amounts(task, chosen, box)
     _set_nodes(task, chosen, resources)
     _set_retries(task, chosen)
-    _set_environment(task, chosen, box, places(resources))
+    _set_environment(task, chosen, box, dag)
     _set_volumes(task, chosen, resources)
     _set_tracking(task, dag)
     _set_labels(task, box, dag)
@@ -162,10 +162,11 @@ def _set_retries(task: Any, chosen: StepResources) -> None:
         kubernetes.set_timeout(task, seconds + POD_MARGIN_SECONDS)
 
 
-def _set_environment(task: Any, chosen: StepResources, box: Box, kept: Places) -> None:
+def _set_environment(task: Any, chosen: StepResources, box: Box, dag: AnyDag) -> None:
     from kfp import kubernetes
 
-    values = dict(chosen.env)
+    kept = places(dag.spec.resources)
+    values = {**box.environment(dag), **chosen.env}
     values[failures.ROOT] = kept.failures
     if box.agent:  # several boxes of the DAG run its step: which one it is
         values[BOX] = box.name

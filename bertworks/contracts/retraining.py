@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bertworks.contracts.decision import Compared, Interval, Verdict
-from bertworks.contracts.files import File
+from bertworks.contracts.files import OMIT, File
 
 Ending = Literal["unchanged", "promoted", "kept", "refused", "cancelled", "failed"]
 
@@ -86,6 +86,8 @@ class Comparison:
         tried: The last challenger that did not replace it, or null.
         warm_start: Whether training starts from the champion's weights.
         notes: What a person should know about what the champion left.
+        made_of: Of a dialogue: place of a source, a file or a spec to what tells its content, taken
+            before any of it was read.
     """
 
     changed: bool
@@ -98,6 +100,7 @@ class Comparison:
     tried: Version | None = None
     warm_start: bool = False
     notes: list[str] = field(default_factory=list)
+    made_of: dict[str, str] | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bertworks.contracts.retraining import Comparison, Counts, Version
+from bertworks.data.sources.fingerprints import UNSEEN
 from bertworks.storage.store import Store
 from bertworks.storage.store import Version as Stored
 
@@ -22,6 +24,11 @@ def compare(store: Store, name: str, made_of: Mapping[str, str]) -> Comparison:
     Raises:
         ArtifactError: The store is damaged.
     """
+    found = _compared(store, name, made_of)
+    return replace(found, made_of=dict(made_of))
+
+
+def _compared(store: Store, name: str, made_of: Mapping[str, str]) -> Comparison:
     champion = store.champion(name)
     if champion is None:
         return _found("There is no champion yet.", None, None)
@@ -36,8 +43,16 @@ def compare(store: Store, name: str, made_of: Mapping[str, str]) -> Comparison:
     if tried is not None and tried.made.made_of == dict(made_of):
         reason = f"Nothing is new since version {tried.number}, which did not replace it."
         return _found(reason, champion, tried, changed=False)
-    more = f" and {len(news) - _SHOWN} more" if len(news) > _SHOWN else ""
-    return _found(f"New: {', '.join(news[:_SHOWN])}{more}.", champion, tried)
+    if all(before.get(place) == UNSEEN for place in news):
+        # Made on a cluster when nobody looked at what lay on the volume.
+        reason = f"What version {champion.number} was made of is not known: {_listed(news)}."
+        return _found(reason, champion, tried)
+    return _found(f"New: {_listed(news)}.", champion, tried)
+
+
+def _listed(places: Sequence[str]) -> str:
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    return ", ".join(places[:_SHOWN]) + more
 
 
 def _found(

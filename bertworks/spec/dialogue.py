@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from pydantic import Field, field_validator, model_validator
 
 from bertworks.secrets import masked, secret_in
-from bertworks.spec.cluster import Resources
+from bertworks.spec.cluster import Resources, Schedule
 from bertworks.spec.section import Section
 from bertworks.spec.task import Fraction
 from bertworks.spec.track import Track
@@ -379,6 +379,7 @@ class DialogueSpec(Section):
         default_factory=Resources,
         description="Of the dialogue's own steps; those of `agents` get what their specs say.",
     )
+    schedule: Schedule = Field(default_factory=Schedule)
     track: Track = Field(default_factory=Track)
 
     @property

@@ -131,8 +131,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> SpecFile:
         raise SpecError(
             f"{origins.get(('dialogue',), file)}: this is the spec of a dialogue, and this command "
             "takes an agent's.",
-            "For a dialogue there are run, retrain, step, compile, submit, chat and serve --dialogue; "
-            "its agents' specs are files of their own.",
+            "For a dialogue there are run, retrain, step, compile, submit, schedule, chat and serve "
+            "--dialogue; its agents' specs are files of their own.",
         )
     return SpecFile(
         spec=_validated(content, origins, str(file), AgentSpec), path=file, origins=origins

@@ -7,6 +7,7 @@ from pathlib import Path
 from bertworks.contracts.decision import DECISION
 from bertworks.contracts.files import to_json
 from bertworks.contracts.registered import REGISTERED, Registered
+from bertworks.contracts.retraining import COMPARISON
 from bertworks.contracts.versions import Made
 from bertworks.dialogue import bundle
 from bertworks.errors import ArtifactError
@@ -22,18 +23,22 @@ class Section(StepSection):
 
     Attributes:
         store: URI or path of the model store.
-        made_of: What tells the content of all that it was made of: a retraining compares with it.
         retrain: Whether it is to replace the dialogue that serves.
     """
 
     name: str
     store: str
-    made_of: dict[str, str] | None = None
     retrain: bool = False
 
 
 def run(
-    section: Section, *, dialogue: Path, decision: Path, judged: Path, registered: Path
+    section: Section,
+    *,
+    dialogue: Path,
+    decision: Path,
+    judged: Path,
+    comparison: Path,
+    registered: Path,
 ) -> StepResult:
     """Adds the dialogue to the store, promotes it and writes down which version it is.
 
@@ -41,10 +46,12 @@ def run(
     so is one whose champion was replaced by another since the gate compared them.
 
     Args:
-        section: name, store (URI or path of the model store), made_of, retrain.
+        section: name, store (URI or path of the model store), retrain.
         dialogue: Bundle artifact of the dialogue.
         decision: Decision artifact of that dialogue.
         judged: Metrics artifact of that dialogue.
+        comparison: Comparison artifact of this run: what the dialogue was made of, with which a
+            retraining compares.
         registered: Where the registered artifact goes.
 
     Raises:
@@ -55,19 +62,23 @@ def run(
     allowed, scored = open_artifact(decision, "decision"), open_artifact(judged, "metrics")
     _same(talking, allowed, "bundle")
     _same(talking, scored, "agent")
+    compared = open_artifact(comparison, "comparison")
     store = Store(section.store)
     verdict = DECISION.read(allowed)
     if section.retrain:
         verdict = still(store, section.name, talking, verdict)
     against = verdict.champion
-    made = Made(against.digest if against else None, made_of=section.made_of)
+    made_of = COMPARISON.read(compared).made_of
+    made = Made(against.digest if against else None, made_of=made_of)
     if section.retrain and not verdict.passed:
         version = store.refuse(talking, section.name, verdict, scored, made=made)
     else:
         version = store.add(talking, section.name, verdict, scored, made=made)
         version = store.promote(section.name, version.number)
     facts = Registered(version.name, version.number, version.uri, version.digest, verdict.outcome)
-    parents = {"bundle": talking, "decision": allowed, "metrics": scored}
+    parents = {
+        "bundle": talking, "decision": allowed, "metrics": scored, "comparison": compared,
+    }  # fmt: skip
     with artifacts.write(
         registered, kind="registered", producer="register_dialogue", parents=parents,
         metadata=to_json(facts),

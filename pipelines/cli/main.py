@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,6 +41,9 @@ from pipelines.cluster.doctor import cli as doctor_cli
 from pipelines.cluster.runs import cli as runs_cli
 from pipelines.cluster.runs.submit_cli import submit
 from pipelines.cluster.schedule import cli as schedule_cli
+
+if TYPE_CHECKING:
+    from pipelines.box import Kind
 
 app = typer.Typer(
     name="bertworks",
@@ -213,11 +216,12 @@ def compile(
             f"--store must be a URI, or a path as the pods see it. Received: {store!r}",
             "Write for example s3://bucket/models or /bertworks/models, or leave it out.",
         )
-    loaded = spec_file.load(spec, set_ or []) if retrain else spec_file.load_any(spec, set_ or [])
-    from pipelines.compile import compile_agent, notes
+    loaded = spec_file.load_any(spec, set_ or [])
+    from pipelines.compile import compile_agent, frozen, notes
 
-    compile_agent(loaded, out, kind="retrain" if retrain else "agent", store=store)
-    for note in notes(loaded.spec):
+    kind: Kind = "retrain" if retrain else "agent"
+    compile_agent(loaded, out, kind=kind, store=store)
+    for note in (*notes(loaded.spec), *frozen(loaded, kind)):
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"wrote {out}")
 

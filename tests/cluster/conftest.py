@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fake_kfp import FakeKfp
 from fake_pods import FakePods
 
+from bertworks.spec.file import DialogueFile, SpecFile
+
 if TYPE_CHECKING:
-    from bertworks.spec.file import SpecFile
     from pipelines.box import Kind
     from pipelines.cluster.kfp import submit
 
@@ -96,7 +97,9 @@ def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     compile_ = submit.compiled
 
-    def remembering(loaded: SpecFile, kind: Kind) -> submit.Compiled:
+    def remembering(loaded: SpecFile | DialogueFile, kind: Kind) -> submit.Compiled:
+        if isinstance(loaded, DialogueFile):
+            return compile_(loaded, kind)
         local = any("://" not in one.uri and one.uri[:1] != "/" for one in loaded.spec.data.sources)
         folder = str(loaded.folder) if local else ""  # of sources whose content is looked at
         key = (loaded.spec.model_dump_json(), kind, folder)

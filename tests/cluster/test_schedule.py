@@ -683,3 +683,28 @@ def test_the_spec_sets_concurrency_and_catch_up(kfp: FakeKfp, spec: Path) -> Non
     assert (job["max_concurrency"], job["no_catchup"]) == ("3", False)
     assert job["service_account"] == spec_file.load(spec).spec.resources.service_account
     assert len(job["description"]) <= 255
+
+
+DIALOGUE = """\
+name: town
+dialogue:
+  knowledge: {uri: /bertworks/restaurants.csv}
+  ask: {food: {}}
+  learn: {enabled: false}
+schedule: {cron: "0 3 * * 1", max_concurrency: 2}
+"""
+
+
+def test_a_dialogue_is_scheduled(kfp: FakeKfp, spec: Path) -> None:
+    spec.write_text(DIALOGUE, "utf-8")
+    said = run(str(spec))
+    assert "town-retrain: created" in said and "finds nothing new" not in said
+    [job] = jobs(kfp)
+    assert job["max_concurrency"] == "2"
+    # Where nothing can become new, that is said.
+    exact = "dialogue.knowledge.uri=pypi://town==1.0/restaurants.csv"
+    assert "note: each file and source of this dialogue has a sha256" in run(
+        str(spec), "--set", exact
+    )
+    assert "finds nothing new" not in run(str(spec), "--set", exact, "--pipeline", "agent")
+    assert not kfp.refused

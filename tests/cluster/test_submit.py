@@ -281,3 +281,28 @@ def test_facts_survive_the_description(facts: Facts, before: str) -> None:
 @given(st.text())
 def test_other_descriptions_have_no_facts(text: str) -> None:
     assert isinstance(Facts.from_text(text), Facts)
+
+
+DIALOGUE = """\
+name: town
+dialogue:
+  knowledge: {uri: /bertworks/restaurants.csv}
+  ask: {food: {}}
+  learn: {enabled: false}
+schedule: {cron: "0 3 * * 1", max_concurrency: 2}
+"""
+
+
+def test_a_dialogue_is_retrained(kfp: FakeKfp, bertworks: Bertworks, tmp_path: Path) -> None:
+    (tmp_path / "town.yaml").write_text(DIALOGUE, "utf-8")
+    ended = bertworks("submit", str(tmp_path / "town.yaml"), "--retrain")
+    assert ended.code == 0, ended.err
+    (pipeline,), (version,) = kfp.pipelines.values(), kfp.versions.values()
+    assert pipeline["name"] == "town-retrain"
+    facts = Facts.from_text(version["description"])
+    assert (facts.agent, facts.kind) == ("town", "retrain")
+    assert "finds nothing new" not in ended.err
+    exact = "dialogue.knowledge.uri=pypi://town==1.0/restaurants.csv"
+    ended = bertworks("submit", str(tmp_path / "town.yaml"), "--retrain", "--set", exact)
+    assert ended.code == 0 and "note: each file and source of this dialogue has" in ended.err
+    assert kfp.refused == []

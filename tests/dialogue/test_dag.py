@@ -26,6 +26,7 @@ from bertworks.spec.dialogue import DialogueGates, DialogueSpec
 from bertworks.spec.file import DialogueFile, load_any, load_as
 from bertworks.storage import artifacts
 from bertworks.storage.store import Store
+from components.compare_dialogue import step as compare
 from components.contract import StepResult
 from components.gate_dialogue import step as gate
 from components.judge_policy import step as judge
@@ -75,9 +76,14 @@ def registered(spec: Path, folder: Path, gates: DialogueGates) -> Store:
     judge.run(judge.Section(judge=asked), **given)
     store = str(spec.parent / "root/models")
     gate.run(gate.Section(name="town", gates=gates, store=store), decision=folder / "gate", **given)
+    compare.run(
+        compare.Section(name="town", store=store, made_of={"spec": folder.name}),
+        comparison=folder / "comparison",
+    )
     register.run(
         register.Section(name="town", store=store),
-        decision=folder / "gate", registered=folder / "registered", **given,
+        decision=folder / "gate", comparison=folder / "comparison",
+        registered=folder / "registered", **given,
     )  # fmt: skip
     return Store(store)
 
@@ -95,7 +101,7 @@ def of_golden() -> DialogueDag:
 def test_an_agents_boxes_stand_beside_the_dialogues_own() -> None:
     dag = of_golden()
     before = {box.name: set(dag.graph.before(box)) for box in dag.boxes}
-    assert not before["prepare-dialogue"] and not before["understanding-ingest"]
+    assert before["prepare-dialogue"] == before["understanding-ingest"] == {"compare-dialogue"}
     assert before["measure-understanding"] == {
         "prepare-dialogue", "understanding-ingest", "understanding-quantize", "understanding-gate",
     }  # fmt: skip
@@ -105,7 +111,9 @@ def test_an_agents_boxes_stand_beside_the_dialogues_own() -> None:
         "learn-policy", "matching-ingest", "matching-quantize", "matching-gate",
     }  # fmt: skip
     assert before["judge-policy"] == {"add-matching"}
-    assert before["register-dialogue"] == {"add-matching", "judge-policy", "gate-dialogue"}
+    assert before["register-dialogue"] == {
+        "add-matching", "judge-policy", "gate-dialogue", "compare-dialogue",
+    }  # fmt: skip
     # It is served with the dialogue, and not by itself, whatever its spec says.
     assert "understanding-deploy" not in before and "understanding-notify" not in before
     rows = {name: place.row for name, place in dag.graph.drawn().items()}
@@ -134,7 +142,7 @@ def test_a_plan_says_enough_to_make_the_dag_anew(spec: Path, tmp_path: Path) -> 
     dag = dag_here(load_any(spec), "agent", str(tmp_path), lambda name, prints: "none")
     again = of_json(json.loads(json.dumps(to_json(dag), sort_keys=True)))
     assert [box.name for box in again.boxes] == [
-        "prepare-dialogue", "judge-policy", "gate-dialogue", "register-dialogue",
+        "compare-dialogue", "prepare-dialogue", "judge-policy", "gate-dialogue", "register-dialogue",
     ]  # fmt: skip
     (tmp_path / "restaurants.csv").write_text(FILE.read_text("utf-8").replace("chinese", "thai"))
     changed = dag_here(load_any(spec), "agent", str(tmp_path), lambda name, prints: "none")
@@ -422,7 +430,7 @@ def test_other_commands_say_what_a_dialogues_spec_is_for(spec: Path) -> None:
     root = str(spec.parent / "root")
 
     def attempt(*arguments: str) -> Result:
-        asked = arguments or ("compile", str(spec), "--retrain", "-o", str(spec.parent / "p.yaml"))
+        asked = arguments or ("doctor", str(spec))
         found = CliRunner().invoke(app, [*asked], input="")
         if found.exception and not isinstance(found.exception, SystemExit):
             raise found.exception
@@ -430,7 +438,7 @@ def test_other_commands_say_what_a_dialogues_spec_is_for(spec: Path) -> None:
 
     talked = taken(
         "bertworks/spec/file.py",
-        "For a dialogue there are run, retrain, step, compile, submit, chat and serve --dialogue",
+        "For a dialogue there are run, retrain, step, compile, submit, schedule, chat and serve ",
         attempt,
         lambda fix: ("chat", str(spec), "--root", root),
     )

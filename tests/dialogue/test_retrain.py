@@ -19,6 +19,7 @@ from bertworks.spec.dialogue import DialogueGates, DialogueSpec
 from bertworks.spec.file import DialogueFile, load_any, load_as
 from bertworks.storage.outcomes import Outcomes
 from bertworks.storage.store import Store
+from components.compare_dialogue import step as compare_step
 from components.gate_dialogue import step as gate
 from components.judge_policy import step as judge
 from components.prepare_dialogue import step as prepare
@@ -97,15 +98,14 @@ def test_what_nobody_wrote_down_counts_as_new(tmp_path: Path) -> None:
 def test_what_begins_a_retraining_comes_before_its_agents() -> None:
     loaded = load_any(GOLDEN / "dialogue.yaml")
     assert isinstance(loaded, DialogueFile)
-    plain = dialogue_of(loaded)
-    dag = DialogueDag(plain.spec, plain.site, plain.agents, "retrain")
+    plain, dag = dialogue_of(loaded), dialogue_of(loaded, kind="retrain")
     branch = dag.graph.branches("retrain")["compare-dialogue"]
-    assert set(branch.boxes) == {box.name for box in plain.boxes}
+    assert {*branch.boxes, "compare-dialogue"} == {box.name for box in plain.boxes}
     assert [dag.boxes[0].name, dag.boxes[-1].name] == ["compare-dialogue", "notify"]
     # What makes the agents is told the same, so that a cache knows it again.
     alone, within = plain.sections(), dag.sections()
     assert {name for name in alone if alone[name] != within[name]} == {
-        "judge-policy", "gate-dialogue", "register-dialogue",
+        "compare-dialogue", "judge-policy", "gate-dialogue", "register-dialogue",
     }  # fmt: skip
     news = {"knowledge", "spec", "understanding.spec", "understanding.data.0"}
     assert news <= set(dag.made_of)
@@ -196,9 +196,12 @@ def test_a_policy_that_is_worse_than_the_serving_one_is_kept_and_not_promoted(
         judge.run(judge.Section(judge=asked, store=uri if retrain else None), **given)
         section = gate.Section(name="town", gates=gates, store=uri, retrain=retrain)
         gate.run(section, decision=place / "gate", **given)
+        found = compare_step.Section(name="town", store=uri, made_of={"spec": place.name})
+        compare_step.run(found, comparison=place / "comparison")
         register.run(
-            register.Section(name="town", store=uri, made_of={"spec": place.name}, retrain=retrain),
-            decision=place / "gate", registered=place / "registered", **given,
+            register.Section(name="town", store=uri, retrain=retrain),
+            decision=place / "gate", comparison=place / "comparison",
+            registered=place / "registered", **given,
         )  # fmt: skip
         return place
 

@@ -27,7 +27,6 @@ from pipelines.box import KINDS, Box, Kind, Output
 from pipelines.boxes import TABLE
 from pipelines.cluster.runs.declared import declared_steps
 from pipelines.dag import Dag, requests, steps_at_work
-from pipelines.dialogue import RETRAINING
 from pipelines.dialogue import TABLE as OF_DIALOGUE
 from pipelines.graph import Graph, Place
 from pipelines.local.child import CacheHits
@@ -50,7 +49,7 @@ def dag(*settings: str, kind: Kind = "agent", table: tuple[Box, ...] = TABLE) ->
 @pytest.mark.parametrize("box", OF_DIALOGUE, ids=lambda box: box.name)
 def test_a_box_of_a_dialogue_gives_its_step_all_that_it_takes(box: Box) -> None:
     spec = box.component.component_spec
-    assert set(spec.inputs) - {"section"} == set(box.takes)
+    assert set(spec.inputs) - {"section", "status"} == set(box.takes)
     assert set(box.known_as) <= set(spec.outputs)
 
 
@@ -162,7 +161,7 @@ def test_pods_ask_for_what_the_table_says() -> None:
 
 def test_the_spec_knows_the_steps_that_are_installed_and_needs_none() -> None:
     # predict is the one box of a pipeline of its own.
-    known = {box.step for box in (*TABLE, *OF_DIALOGUE, *RETRAINING)} | {"predict"}
+    known = {box.step for box in (*TABLE, *OF_DIALOGUE)} | {"predict"}
     assert set(get_args(StepName)) == known
     code = (
         "import sys; sys.modules['components'] = None\n"

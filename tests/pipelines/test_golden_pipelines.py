@@ -16,6 +16,7 @@ CASES = {
     "search": (GOLDEN / "search.yaml", "agent"),
     "retrain": (GOLDEN / "retrain.yaml", "retrain"),
     "dialogue": (GOLDEN / "dialogue.yaml", "agent"),
+    "dialogue-retrain": (GOLDEN / "dialogue-retrain.yaml", "retrain"),
 }
 
 

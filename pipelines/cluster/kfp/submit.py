@@ -93,7 +93,7 @@ def compiled_dag(dag: Dag) -> Compiled:
     return Compiled(dag.name, f"{dag.name}-{digest}", text, facts)
 
 
-def upload(connection: Connection, loaded: SpecFile, kind: Kind) -> Uploaded:
+def upload(connection: Connection, loaded: SpecFile | DialogueFile, kind: Kind) -> Uploaded:
     """Compiles a spec and makes sure that KFP has exactly this version of its pipeline.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from pipelines.cli.options import (
     SetOption,
     SpecPath,
 )
+
+if TYPE_CHECKING:
+    from pipelines.box import Kind
 
 
 def submit(
@@ -46,14 +49,15 @@ def submit(
     """
     from bertworks.spec import file as spec_file
 
-    loaded = spec_file.load(spec, set_ or []) if retrain else spec_file.load_any(spec, set_ or [])
+    loaded = spec_file.load_any(spec, set_ or [])
     from pipelines.cluster.kfp import submit as submitting
     from pipelines.cluster.kfp.connection import connect
     from pipelines.cluster.runs import shown
-    from pipelines.compile import notes
+    from pipelines.compile import frozen, notes
 
-    made = submitting.compiled(loaded, "retrain" if retrain else "agent")
-    for note in notes(loaded.spec):
+    kind: Kind = "retrain" if retrain else "agent"
+    made = submitting.compiled(loaded, kind)
+    for note in (*notes(loaded.spec), *frozen(loaded, kind)):
         typer.echo(f"note: {note}", err=True)
     if dry_run:
         shown.dry_run(made)

@@ -114,7 +114,7 @@ def set_(
     from pipelines.cluster.schedule.cron import parse
     from pipelines.cluster.schedule.zones import place
 
-    loaded = spec_file.load(spec, set_options or [])
+    loaded = spec_file.load_any(spec, set_options or [])
     wanted = loaded.spec.schedule
     if pipeline not in ("retrain", "agent"):
         raise SpecError(f"--pipeline is retrain or agent. Received: {pipeline}", "Leave it out.")
@@ -136,6 +136,7 @@ def set_(
     from pipelines.cluster.schedule import lifecycle
     from pipelines.cluster.schedule.recurring import Setting
     from pipelines.cluster.schedule.scheduler import scheduler_zone
+    from pipelines.compile import frozen
 
     connection = connect(host, namespace, insecure=insecure)
     clock, assumed = (
@@ -161,6 +162,8 @@ def set_(
     shown.outcome(connection, done, uploaded, placed, as_json)
     if not as_json:
         shown.hints(clock, assumed, kind)
+        for said in frozen(loaded, kind):
+            shown.note(f"note: {said}")
 
 
 @app.command("list")
