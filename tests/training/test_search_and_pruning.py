@@ -16,7 +16,9 @@ from bertworks.deadline import BEHIND, UNTIL, Deadline, deadline
 from bertworks.spec import Tune
 from bertworks.training.search.budget import MOST_PRUNING, Budget
 from bertworks.training.search.fine_tuning import _pruning
-from tests.training.test_search_parts import Clock, Pretended, study, trials
+from bertworks.training.search.space import Values
+from bertworks.training.search.study import Study
+from tests.training.test_search_parts import FIRST, SPACE, Clock, Pretended, study, trials
 
 SHARE = 0.6
 
@@ -134,3 +136,34 @@ def test_no_trial_is_cut_off_shortly_before_its_end(tmp_path: Path) -> None:
         study(tmp_path), Busier(clock), Budget(41 / 60, clock=clock)
     )
     assert [one.ended for one in found.trials] == ["complete"] and clock.now == 42
+
+
+@pytest.mark.parametrize("minutes", [14.0, 20.0, 30.0, 45.0])
+def test_a_deeper_encoder_gets_no_more_epochs_than_its_own_pruning_leaves_time_for(
+    tmp_path: Path, minutes: float
+) -> None:
+    """Its schedule runs to its end: one that is cut off has not lowered its rate."""
+    clock = Clock()
+
+    class Slower(Pretended):
+        def train(self, chosen, settings, judge, over, name):
+            self.seconds = 120.0 if chosen.base == "deep" else 60.0
+
+            def judged(state):
+                state.tokens, state.seconds = 1000, self.seconds
+                return judge(state)
+
+            return super().train(chosen, settings, judged, over, name)
+
+    run = replace(trials(Tune(minutes=minutes)), pruning=lambda rate: 1.6 * 1000 / rate)
+    found = run.run(
+        Study(
+            tmp_path / "study.jsonl", {**SPACE, "base": Values(("own", "deep"))},
+            {**FIRST, "base": "own"}, Tune(minutes=minutes), lower=False, noise=0.5,
+            cost=lambda one: 2.0 if one.base == "deep" else 1.0,
+        ),
+        Slower(clock), budget_of(clock, 60 * minutes),
+    )  # fmt: skip
+    deep = [one for one in found.trials if one.settings.base == "deep"]
+    assert deep and deep[0].ended == "complete"
+    assert 60 * minutes - clock.now >= 1.6 * 120 - 1e-6

@@ -165,7 +165,11 @@ class Trials:
             budget.learn(state.epoch_seconds / cost)
             fits = self.tune.finalists * ends[0] if self.tune.folds else 0.0
             rate = state.tokens_per_second
-            budget.hold_back(self.behind(rate) + fits, self.pruning(rate))
+            if (
+                state.epoch_seconds and not self.tune.folds
+            ):  # without the compiling of the first steps
+                rate = state.tokens / len(rungs) / state.epoch_seconds
+            self._hold_back(budget, rate, fits)
             if _lags(rungs, earlier, self.tune.halving, study.lower):
                 return HALVED
             if (
@@ -173,7 +177,7 @@ class Trials:
                 and not self.tune.folds
                 and (
                     self._too_long(settings, ends, budget)
-                    or self._in_the_way(settings, ends, budget, study)
+                    or self._in_the_way(settings, ends, rate, budget, study)
                 )
             ):
                 return OVER
@@ -198,6 +202,10 @@ class Trials:
         study.end(number, _how(state), rungs[-1], trainer.error)
         trainer.close()
 
+    def _hold_back(self, budget: Budget, rate: float, fits: float = 0.0) -> None:
+        """Keeps the time of what comes after trials at such a rate."""
+        budget.hold_back(self.behind(rate) + fits, self.pruning(rate))
+
     def _too_long(self, settings: Finetune, ends: Sequence[float], budget: Budget) -> bool:
         """Whether a first trial would do better with fewer epochs than it was begun with.
 
@@ -209,21 +217,26 @@ class Trials:
         return max(2, self._least) <= budget.most_epochs([ends]) < settings.epochs - 1
 
     def _in_the_way(
-        self, settings: Finetune, ends: Sequence[float], budget: Budget, study: Study
+        self, settings: Finetune, ends: Sequence[float], rate: float, budget: Budget, study: Study
     ) -> bool:
         """Whether a first trial takes time of a deeper encoder that has enough of it now.
 
         With the same settings the deeper one won wherever `make bench-auto` had both: of the own one an
-        epoch is enough, which also tells how long the deeper one's take. It has the
-        others later, where it was about as good by then.
+        epoch is enough, which also tells how long the deeper one's take. It has the others later, where
+        it was about as good by then.
         """
         costs = [study.cost(one) for one in study.others if not self.misfit(one)]
         alone = self.tune.trials == 1
         if len(ends) != 1 or not isinstance(settings.epochs, int) or not costs or alone:
             return False
+        least, dearest = max(study.least_epochs, min(settings.epochs, LEAST_EPOCHS)), max(costs)
+        # What comes after its trials takes as many times as long, too.
+        self._hold_back(budget, rate / dearest)
         fitting = budget.epochs([ends])
-        least = max(study.least_epochs, min(settings.epochs, LEAST_EPOCHS))
-        return math.isfinite(fitting) and max(costs) * least <= SURE * fitting
+        if math.isfinite(fitting) and dearest * least <= SURE * fitting:
+            return True
+        self._hold_back(budget, rate)
+        return False
 
     def _rungs(self, points: Sequence[Point]) -> list[float]:
         """After each epoch, the best value so far; of folds, their means."""
