@@ -26,10 +26,10 @@ def of_finetuning(
     """
     values = _best_of_each_epoch(state)
     notices = []
-    if state.stopped == "minutes":
+    if state.stopped == "minutes" or state.epochs:
         notices.append(
             Notice(
-                f"Fine-tuning ended after {len(values)} of {epochs} epochs: another would not have "
+                f"Fine-tuning ended after {len(values)} of {epochs} epochs: more would not have "
                 f"fitted into finetune.minutes: {settings.minutes:g}. Raise it to train longer.",
                 "warning",
             )

@@ -47,9 +47,10 @@ class Selection:
         evaluate: Measures the model as it is.
         is_better: Whether a value is better than the best before it (None: there was none).
         patience: Stop after so many epochs without a better one.
-        minutes: Stop where another epoch would not fit into so many minutes of training steps; None:
-            never. It is the one thing here that hangs on the clock.
-        judge: Asked after each epoch; gives why to stop, or "" to go on. None: nobody is asked.
+        minutes: As many epochs as fit into so many minutes of training steps; None: all. It is the one
+            thing here that hangs on the clock.
+        judge: Asked after each epoch; gives why to stop, or "" to go on, and may shorten what is left
+            (`State.end_after`). None: nobody is asked.
         over: Whether time is over, asked after each step: the training then ends with the best of its
             epochs so far, and within the first one with what it has.
     """
@@ -79,6 +80,7 @@ class State:
             it did not.
         epoch_seconds: What an epoch takes with its validation, by the median of its latest steps: the
             first ones compile.
+        epochs: After which it ends where fewer than planned fit, see `end_after`; 0: as planned.
     """
 
     step: int = 0
@@ -92,6 +94,14 @@ class State:
     window: tuple[float, int] = (0.0, 0)
     stopped: str = ""
     epoch_seconds: float = 0.0
+    epochs: int = 0
+
+    def end_after(self, epochs: int) -> None:
+        """Has the training end after fewer epochs than planned: its learning rate decays by then.
+
+        What is cut off ends at a high rate instead, and is the worse for it.
+        """
+        self.epochs = epochs
 
     @property
     def tokens_per_second(self) -> float:
@@ -179,7 +189,7 @@ class _Run:
 
     def work(self, stage: progress.Stage) -> None:
         """Steps until the end, or until patience runs out."""
-        if self.state.stopped:
+        if self.state.stopped or self.state.step >= self.end:
             return
         with Interruption(hold=self.checkpoints is not None) as interruption:
             self._steps(stage, interruption)
@@ -188,7 +198,7 @@ class _Run:
         parts = self.settings.accumulate * self.stepper.replicas
         for batches in ahead(self.feed, self.state.step, self.total, parts):
             began = time.monotonic()
-            rate = learning_rate(self.state.step, self.total, self.settings)
+            rate = learning_rate(self.state.step, self.end, self.settings)
             loss = self.stepper.step(batches, self.state.step, rate)
             self._count(batches, loss, time.monotonic() - began)
             if self.average:
@@ -197,6 +207,7 @@ class _Run:
             at_epoch_end = self.state.step % self.per_epoch == 0
             if at_epoch_end:
                 self._end_epoch(stage)
+                stage.total = self.end
             elif self.selection and self.selection.over and self.selection.over():
                 self._cut_short(stage, self.selection)
                 at_epoch_end = True
@@ -205,8 +216,14 @@ class _Run:
             if interruption.asked and self.checkpoints:
                 self.checkpoints.flush()
                 interruption.obey()
-            if self.state.stopped:
+            if self.state.stopped or self.state.step >= self.end:
                 return
+
+    @property
+    def end(self) -> int:
+        """The step that it ends with."""
+        epochs = self.state.epochs
+        return min(self.total, epochs * self.per_epoch) if epochs else self.total
 
     def resume(self) -> None:
         """Takes up the last checkpoint, where there is one."""
@@ -264,10 +281,14 @@ class _Run:
         judged = selection.judge(self.state) if selection.judge else ""
         if done - self.state.best_epoch >= selection.patience:
             return "patience"
-        if judged or selection.minutes is None or self.state.step >= self.total:
-            return judged if self.state.step < self.total else ""
-        after_another = self.state.seconds * (done + 1) / done
-        return OVER if after_another > 60 * selection.minutes else ""
+        if judged or selection.minutes is None or self.state.step >= self.end:
+            return judged if self.state.step < self.end else ""
+        fitting = int(60 * selection.minutes * done / self.state.seconds)
+        if fitting <= done:
+            return OVER
+        if fitting * self.per_epoch < self.end:
+            self.state.end_after(fitting)
+        return ""
 
     def _offer(self, stage: progress.Stage, *, averaged: bool) -> None:
         """Measures the weights that the model has now, and keeps them where none were better."""

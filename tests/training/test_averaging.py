@@ -1,5 +1,7 @@
 """The mean of the latest weights: what it is, that a resumed run has the same, that the better wins."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -138,4 +140,71 @@ def test_a_budget_in_minutes_ends_at_an_epochs_end(monkeypatch):
         model, ParityFeed(), objective_of(loss_for(Task())), Optimizer(precision="float32"), total=20,
         selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 2.5),
     )  # fmt: skip
-    assert (state.step, state.stopped) == (4, "minutes")
+    assert (state.step, state.epochs, state.stopped) == (4, 2, "")
+
+
+def test_a_training_with_too_few_minutes_for_two_epochs_ends_after_the_first(monkeypatch):
+    from bertworks.training import loop
+
+    clock = iter(np.arange(0.0, 1e4, 30.0))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    model = build(TINY, Head("sequence", ("a", "b")), seed=1)
+    state = train(
+        model, ParityFeed(), objective_of(loss_for(Task())), Optimizer(precision="float32"), total=20,
+        selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 1.2),
+    )  # fmt: skip
+    assert (state.step, state.epochs, state.stopped) == (2, 0, "minutes")
+
+
+def shortened(monkeypatch, checkpoints=None, stop=None):
+    """A training of ten epochs that is told in the second one to end after four; and its rates."""
+    from bertworks.training import loop
+
+    rates, whole = [], loop.learning_rate
+
+    def noted(step, total, settings):
+        if step == stop:
+            raise KeyboardInterrupt
+        rates.append((step, whole(step, total, settings)))
+        return rates[-1][1]
+
+    def judge(state):
+        if state.step == 4:
+            state.end_after(4)
+        return ""
+
+    model = build(TINY, Head("sequence", ("a", "b")), seed=1)
+    with monkeypatch.context() as patched, checkpoints or contextlib.nullcontext():
+        patched.setattr(loop, "learning_rate", noted)
+        state = train(
+            model, ParityFeed(), objective_of(loss_for(Task())),
+            Optimizer(precision="float32", learning_rate=0.01, warmup=0.0), total=20,
+            selection=Selection("accuracy", lambda: 0.5, lambda value, best: True, 99, judge=judge),
+            checkpoints=checkpoints,
+        )  # fmt: skip
+    return state, dict(rates), get_weights(model)
+
+
+def test_a_shortened_training_ends_at_a_low_rate(monkeypatch):
+    state, rates, _ = shortened(monkeypatch)
+    assert (state.step, state.epochs, state.stopped) == (8, 4, "")
+    assert list(rates) == list(range(8))
+    assert rates[3] == pytest.approx(0.01 * 17 / 20)  # as of ten epochs
+    assert [rates[step] for step in range(4, 8)] == pytest.approx(
+        [0.01 * left / 8 for left in (4, 3, 2, 1)]
+    )
+
+
+@pytest.mark.parametrize("stop", [3, 5, 7])
+def test_a_killed_training_stays_shortened(tmp_path, monkeypatch, stop):
+    _, rates, undisturbed = shortened(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        shortened(monkeypatch, Checkpoints(tmp_path / "a"), stop)
+    state, again, resumed = shortened(monkeypatch, Checkpoints(tmp_path / "a"))
+    for name, array in undisturbed.items():
+        np.testing.assert_array_equal(resumed[name], array, err_msg=name)
+    assert (state.step, state.epochs) == (8, 4)
+    assert all(rates[step] == rate for step, rate in again.items()) and min(again) < 8
+    # Of one that is finished nothing is trained again.
+    _, none, _ = shortened(monkeypatch, Checkpoints(tmp_path / "a"))
+    assert not none

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bertworks.contracts.tuned import Chosen, Trial, Tuned
 from bertworks.spec import Tune
 from bertworks.training.search.budget import Budget
 from bertworks.training.search.space import Ends, Values
-from bertworks.training.search.study import Study
+from bertworks.training.search.study import Study, beaten
 from tests.training.test_search_parts import FIRST, SPACE, Clock, Favourite, trials
 
 
@@ -51,11 +54,12 @@ def test_no_settings_come_again_with_an_epoch_less(tmp_path, minutes):
     assert len(set(kinds)) >= len(kinds) - len(twice)
 
 
-def test_a_search_by_chance_has_the_own_settings_again_with_less_epochs(tmp_path):
+def test_a_search_by_chance_has_the_own_settings_with_less_epochs(tmp_path):
     given = {"first": {"epochs": 20.0}, "space": {"epochs": Ends(5, 20, whole=True)}}
     found = searched(tmp_path, 2.0, Tune(minutes=2.0, sampler="random"), **given)
-    assert [one.settings.base for one in found[:2]] == ["own", "own"]
-    assert without_epochs(found[0]) == without_epochs(found[1]) and found[1].ended == "complete"
+    assert found[0].settings.base == "own" and found[0].ended == "complete"
+    assert len(found[0].rungs) == found[0].settings.epochs < 20
+    assert without_epochs(found[0]) != without_epochs(found[1])
 
 
 def test_the_only_trial_of_a_part_has_its_epochs(tmp_path):
@@ -126,3 +130,27 @@ def test_an_encoder_that_may_be_as_good_is_tried_again(tmp_path):
     kinds = [(one.settings.base, one.settings.epochs, len(one.rungs)) for one in found.trials[:4]]
     assert kinds[:3] == [("own", 4, 1), ("deep", 4, 4), ("deep", 8, 8)]
     assert kinds[3][:2] == ("own", 4)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.lists(st.floats(0, 1), min_size=1, max_size=4)),
+        min_size=1, max_size=6,
+    ),
+    st.floats(0, 0.1),
+)  # fmt: skip
+def test_one_encoder_is_never_beaten(found, noise):
+    """Whatever the trials came to, something is left to try: that of the best one among it."""
+    had = [(base, np.minimum.accumulate(losses).tolist()) for base, losses in found]
+    out = beaten(had, noise)
+    best = min(had, key=lambda one: one[1][-1])[0]
+    assert out < {base for base, _ in had} and best not in out
+
+
+def test_an_encoder_is_beaten_where_all_its_trials_are():
+    assert beaten([("a", [0.5]), ("b", [0.4, 0.1])], 0.05) == {"a"}
+    assert (
+        beaten([("a", [0.5]), ("b", [0.48, 0.1])], 0.05) == set()
+    )  # as far as the shorter one went
+    assert beaten([("a", [0.5, 0.3]), ("b", [0.4])], 0.05) == set()
+    assert beaten([("a", [0.5]), ("a", [0.5, 0.1]), ("b", [0.4, 0.1])], 0.05) == set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from bertworks.storage.checkpoints import Checkpoints
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
 from bertworks.training.distribution import strategy
-from bertworks.training.loop import State
+from bertworks.training.loop import OVER, State
 from bertworks.training.objectives.distillation import Split, distill
 from bertworks.training.objectives.labelled import Predictor
 from bertworks.training.rows import LabelledRows, read_splits
@@ -124,11 +124,12 @@ def prune(
         epochs = _affordable(settings.epochs, split, rate, until or Deadline())
         if epochs:
             fitting = settings.model_copy(update={"epochs": epochs})
+            end = (until or Deadline()).earlier(AFTER_SECONDS)
             trained = distill(
                 student, teacher, split, handler, fitting, pad=pad, checkpoints=checkpoints,
-                over=(until or Deadline()).earlier(AFTER_SECONDS).over,
+                over=end.over, judge=_fitting(end, epochs),
             )  # fmt: skip
-        scores["distillation_epochs"] = epochs
+        scores["distillation_epochs"] = trained.epochs or epochs
         scores[f"validation_{metric}"] = _score(student, split.validation, handler, pad)
         cut = Model(cut.config, get_weights(student))
     else:
@@ -147,6 +148,23 @@ def _affordable(asked: int, split: Split, rate: float, until: Deadline) -> int:
     return max(
         1, min(asked, int((until.left - AFTER_SECONDS - ASKED * epoch) / (DISTILLED * epoch)))
     )
+
+
+def _fitting(end: Deadline, planned: int) -> Callable[[State], str]:
+    """Has a training end after as many epochs as fit on a machine that is busier than was foreseen."""
+
+    def judge(state: State) -> str:
+        if not state.epoch_seconds or math.isinf(end.left):
+            return ""
+        done, last = round(state.points[-1].epoch), state.epochs or planned
+        more = int(max(0.0, end.left) / state.epoch_seconds)
+        if done + more >= last:
+            return ""
+        if more:
+            state.end_after(done + more)
+        return "" if more else OVER
+
+    return judge
 
 
 def shortened(asked: int, epochs: int) -> list[Notice]:

@@ -60,6 +60,7 @@ def distill(
     checkpoints: Checkpoints | None = None,
     kept_bytes: int = KEPT_BYTES,
     over: Callable[[], bool] | None = None,
+    judge: Callable[[State], str] | None = None,
 ) -> State:
     """Trains a student in place; it ends with the weights of the best epoch on validation.
 
@@ -74,6 +75,7 @@ def distill(
         checkpoints: Already entered, or None.
         kept_bytes: Most memory for the teacher's answers.
         over: Asked after each step whether time is over, see `loop.Selection`.
+        judge: Asked after each epoch, likewise.
 
     Returns:
         The run's state, of which `points` go into history.json and `timings` into timings.json.
@@ -91,7 +93,7 @@ def distill(
         objective(handler.task, settings, None if kept else teacher),
         settings,
         total=settings.epochs * len(feed.steps(0)),
-        selection=replace(selection, over=over),
+        selection=replace(selection, over=over, judge=judge),
         checkpoints=checkpoints,
         name="distilling",
         drops=False,

@@ -87,8 +87,11 @@ class Budget:
             epoch_seconds: What an epoch of it takes; 0: takes back what was given.
         """
         self._more = 0.0
-        whole = self.spent + max(0.0, self.left)
-        self._more = min(LAST * epoch_seconds, MOST_LATE * whole)
+        self._more = self._late(epoch_seconds)
+
+    def _late(self, epoch_seconds: float) -> float:
+        """Seconds that the last epoch of a trial may take beyond those that are left."""
+        return min(LAST * epoch_seconds, MOST_LATE * (self.spent + max(0.0, self.left)))
 
     def learn(self, epoch_seconds: float) -> None:
         """Notes what an epoch takes now that kernels are compiled, on a machine as busy as it is."""
@@ -128,8 +131,23 @@ class Budget:
             ends: Seconds that it had taken by the end of each of its epochs.
             cost: What its steps take, by those of the own encoder.
         """
+        return self._epoch(ends, cost) <= self.left
+
+    def following(self, ends: Sequence[float], cost: float = 1.0) -> float:
+        """How many more epochs of the trial that is at work fit, the last one perhaps a little late.
+
+        Args:
+            ends: Seconds that it had taken by the end of each of its epochs.
+            cost: What its steps take, by those of the own encoder.
+        """
+        epoch = self._epoch(ends, cost)
+        left = self.left + self._late(epoch)
+        return math.inf if math.isinf(left) or not epoch else max(0.0, left // epoch)
+
+    def _epoch(self, ends: Sequence[float], cost: float) -> float:
+        """Seconds of another epoch of the trial that is at work."""
         latest = ends[-1] - (ends[-2] if len(ends) > 1 else 0.0)
-        return min(latest, cost * (self._steady or latest)) <= self.left
+        return min(latest, cost * (self._steady or latest))
 
     def _cost(self, seconds: Sequence[Sequence[float]]) -> tuple[float, float]:
         """Seconds of a trial's start, and of an epoch; 0 where nothing is known."""

@@ -172,18 +172,11 @@ class Trials:
             self._hold_back(budget, rate, fits)
             if _lags(rungs, earlier, self.tune.halving, study.lower):
                 return HALVED
-            if (
-                not earlier
-                and not self.tune.folds
-                and (
-                    self._too_long(settings, ends, budget)
-                    or self._in_the_way(settings, ends, rate, budget, study)
-                )
-            ):
+            if self.tune.folds:
+                return "" if budget.another(ends, cost) else OVER
+            if not earlier and self._in_the_way(settings, ends, rate, budget, study):
                 return OVER
-            if len(rungs) + 1 == settings.epochs and not self.tune.folds:
-                budget.grant(ends[-1] - (ends[-2] if len(ends) > 1 else 0.0))
-            return "" if budget.another(ends, cost) else OVER
+            return self._fit(state, settings, ends, cost, budget, first=not earlier)
 
         try:
             state = trainer.train(
@@ -198,7 +191,10 @@ class Trials:
             ends[len(rungs) - 1 :] = [before + budget.clock() - began]
         study.report(number, rungs, ends)
         budget.grant(0.0)
-        trainer.offer(number, running.settings, rungs[-1])
+        had = running.settings
+        if state.epochs:
+            had = study.shortened(number, state.epochs)
+        trainer.offer(number, had, rungs[-1])
         study.end(number, _how(state), rungs[-1], trainer.error)
         trainer.close()
 
@@ -206,15 +202,30 @@ class Trials:
         """Keeps the time of what comes after trials at such a rate."""
         budget.hold_back(self.behind(rate) + fits, self.pruning(rate))
 
-    def _too_long(self, settings: Finetune, ends: Sequence[float], budget: Budget) -> bool:
-        """Whether a first trial would do better with fewer epochs than it was begun with.
-
-        How long an epoch takes is known after its first one. A schedule that is cut off has not lowered
-        its rate; the same settings with fewer epochs are then the next trial, where that fits.
-        """
-        if len(ends) != 1 or not isinstance(settings.epochs, int):
-            return False
-        return max(2, self._least) <= budget.most_epochs([ends]) < settings.epochs - 1
+    def _fit(
+        self,
+        state: State,
+        settings: Finetune,
+        ends: Sequence[float],
+        cost: float,
+        budget: Budget,
+        first: bool,
+    ) -> str:
+        """Has a trial end after as many epochs as fit; gives why it ends now, or ""."""
+        assert isinstance(settings.epochs, int)
+        last, done = state.epochs or settings.epochs, len(ends)
+        fitting = done + budget.following(ends, cost)
+        if first and done == 1:
+            # How long an epoch takes is known now: the others need a chance.
+            most = budget.most_epochs([ends])
+            fitting = most if max(2, self._least) <= most < last - 1 else fitting
+        if fitting <= done < last:
+            return OVER
+        if fitting < last:
+            state.end_after(int(fitting))
+        if done + 1 == (state.epochs or last):
+            budget.grant(ends[-1] - (ends[-2] if done > 1 else 0.0))
+        return ""
 
     def _in_the_way(
         self, settings: Finetune, ends: Sequence[float], rate: float, budget: Budget, study: Study

@@ -152,6 +152,12 @@ class Study:
         """What a step with these settings takes, by one with the spec's own."""
         return self._cost(settings)
 
+    def shortened(self, number: int, epochs: int) -> Chosen:
+        """Notes that a trial has fewer epochs than it was begun with; gives its settings."""
+        had = replace(_settings(self._all()[number]), epochs=epochs)
+        self._note(number, _SETTINGS, to_json(had))
+        return had
+
     def end(
         self, number: int, ended: Ended, value: float | None, error: float | None = None
     ) -> None:
@@ -195,10 +201,7 @@ class Study:
         return min(self._cost(chosen({**self.first, "base": name})) for name in left)
 
     def _beaten(self) -> set[str]:
-        """Encoders than which another one is better by more than chance, after no more epochs.
-
-        Compared are the trials with the spec's own settings, as far as the shorter one went.
-        """
+        """Encoders that are out of the running, by the trials with the spec's own settings."""
         own = replace(chosen(_whole(self.first)), base=None, epochs=None)
         had = [
             (one.settings.base, [self._loss(value) for value in one.rungs])
@@ -206,13 +209,7 @@ class Study:
             if one.rungs and one.settings.base is not None
             and replace(one.settings, base=None, epochs=None) == own
         ]  # fmt: skip
-        return {
-            base for base, losses in had
-            if any(
-                losses[-1] - others[min(len(losses), len(others)) - 1] > self._noise
-                for _, others in had
-            )
-        }  # fmt: skip
+        return beaten(had, self._noise)
 
     def _in_the_running(self, values: dict[str, Any]) -> dict[str, Any]:
         """Values that were drawn, with the best encoder where theirs has no chance."""
@@ -355,6 +352,27 @@ class Study:
     def _loss(self, value: float | None) -> float:
         assert value is not None
         return value if self.lower else -value
+
+
+def beaten(trials: Sequence[tuple[str, Sequence[float]]], noise: float) -> set[str]:
+    """Encoders than each of whose trials one of another encoder is better by more than chance.
+
+    Of two trials the longer one counts as far as the shorter one went; the best one of all is never
+    beaten.
+
+    Args:
+        trials: Of each, its encoder and its least loss so far by epoch.
+        noise: What chance alone makes of it.
+    """
+
+    def lost(base: str, losses: Sequence[float]) -> bool:
+        return any(
+            losses[-1] - others[min(len(losses), len(others)) - 1] > noise
+            for other, others in trials
+            if other != base
+        )
+
+    return {base for base, _ in trials} - {base for base, one in trials if not lost(base, one)}
 
 
 def _whole(values: Mapping[str, float | str]) -> dict[str, Any]:
