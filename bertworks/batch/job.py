@@ -14,8 +14,9 @@ from typing import Any
 from bertworks.batch.journal import Journal, State, discard, identity, journal
 from bertworks.batch.outputs import PARQUET, Output, format_of, output_for
 from bertworks.batch.pace import Pace
-from bertworks.batch.rows import CHUNK_ROWS, BadRow, Followed, ending_of, header_of
+from bertworks.batch.rows import CHUNK_ROWS, BadRow, Followed, ending_of, header_of, open_table
 from bertworks.batch.texts import Form, Given, column_names, read_all
+from bertworks.data.formats import tables
 from bertworks.errors import DataError
 from bertworks.storage.replacing import named_place_fault, replacing
 from bertworks.tasks import form_of
@@ -172,11 +173,10 @@ def checked(form: Any, place: int, item: Given | BadRow) -> Given | BadRow:
 
 def _types(file: Path) -> dict[str, Any] | None:
     """The types of the input's columns, where it tells them."""
-    if ending_of(file) != ".parquet":
+    if ending_of(file) not in tables.ENDINGS:
         return None
-    import pyarrow.parquet as pq
-
-    return {field.name: field.type for field in pq.read_schema(file)}
+    with open_table(file) as table:
+        return {field.name: field.type for field in table.schema}
 
 
 def _check_rejected(job: Job) -> None:

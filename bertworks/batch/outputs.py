@@ -214,10 +214,24 @@ def _array(values: list[Any], kind: pa.DataType | None) -> pa.Array:
         return pa.array(pairs, pa.map_(pa.string(), pa.float64()))
     for type_ in dict.fromkeys((kind, None)):
         try:
-            return pa.array(values, type_)
+            made = pa.array(values, type_)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             continue
+        if _fits_parquet(made.type):
+            return made
     return pa.array([_text(value) for value in values], pa.string())
+
+
+def _fits_parquet(kind: pa.DataType) -> bool:
+    """Whether Parquet has such a type: Arrow has some more, such as unions and runs of a value."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        pq.ParquetWriter(io.BytesIO(), pa.schema([("", kind)])).close()
+    except pa.ArrowException:
+        return False
+    return True
 
 
 def _are_scores(values: list[Any]) -> bool:

@@ -10,20 +10,23 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from bertworks.data.formats import tables
 from bertworks.data.formats.conll import Sentences
 from bertworks.data.formats.csv_cells import Dialect
 from bertworks.data.formats.csv_rows import CsvReader, CsvRecord
 from bertworks.data.formats.json_rows import COMMA, parse_line, read_spanning, spans_lines
 from bertworks.data.formats.lines import BoundedLines
+from bertworks.data.formats.tables import Table
 from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Tally
 from bertworks.data.rows.undecoded import ERRORS, is_marked, quoted, with_bytes
 from bertworks.data.sources.encodings import Likely, likely_encoding, mending
-from bertworks.data.sources.first_bytes import check_parquet, check_text, open_bytes, unpacked_name
+from bertworks.data.sources.first_bytes import check_text, open_bytes, unpacked_name
 from bertworks.errors import DataError
 
 CHUNK_ROWS = 1024
@@ -59,21 +62,21 @@ class Followed:
     def __init__(self) -> None:
         self._raw: IO[bytes] | None = None
         self._size = 0
-        self._rows: tuple[int, int] | None = None
+        self._share: float | None = None
 
     def bytes_of(self, raw: IO[bytes], size: int) -> None:
         """Follows a stream of the file as it lies on the disk, packed or not."""
         self._raw, self._size = raw, size
 
-    def rows_of(self, done: int, total: int) -> None:
-        """Notes rows of a file that tells how many it has."""
-        self._rows = done, total
+    def part_of(self, share: float) -> None:
+        """Notes the part of a table that was read, 0 to 1."""
+        self._share = share
 
     @property
     def share(self) -> float | None:
         """The part that was read, 0 to 1; None before anything was."""
-        if self._rows is not None:
-            return self._rows[0] / max(self._rows[1], 1)
+        if self._share is not None:
+            return self._share
         if self._raw is None or not self._size:
             return None
         return 1.0 if self._raw.closed else self._raw.tell() / self._size
@@ -96,8 +99,8 @@ def read_records(
     ending, followed = ending_of(file), followed or Followed()
     if ending in CONLL:
         return _conll_records(file, words, followed)
-    if ending == ".parquet":
-        return _parquet_records(file, followed)
+    if ending in tables.ENDINGS:
+        return _table_records(file, followed)
     if ending in (".csv", ".tsv"):
         return _csv_records(file, "\t" if ending == ".tsv" else ",", tally, followed)
     return json_records(file, tally, followed)
@@ -110,10 +113,9 @@ def header_of(file: Path) -> list[str]:
         DataError: The file cannot be read.
     """
     ending = ending_of(file)
-    if ending == ".parquet":
-        import pyarrow.parquet as pq
-
-        return list(pq.read_schema(file).names)
+    if ending in tables.ENDINGS:
+        with open_table(file) as table:
+            return table.names
     if ending not in (".csv", ".tsv"):
         return []
     with _open(file, "") as stream:
@@ -179,12 +181,26 @@ def file_lines(file: Path, followed: Followed | None = None) -> Iterator[str]:
 
 def _check(file: Path) -> None:
     """Refuses what is no UTF-8 text by its first bytes."""
+    with _named_by_ending(file):
+        try:
+            check_text(file, str(file), "utf-8")
+        except DataError as error:
+            if "encoding:" in error.fix:
+                kind = error.fix.rpartition(" ")[2].rstrip(".")
+                error.fix = f"Convert it, for example: iconv -f {kind.upper()} -t UTF-8 {file}"
+            raise
+
+
+@contextmanager
+def _named_by_ending(file: Path) -> Iterator[None]:
+    """Where a table has another ending, the advice is that of its own: no source says its format."""
     try:
-        check_text(file, str(file), "utf-8")
+        yield
     except DataError as error:
-        if "encoding:" in error.fix:
-            kind = error.fix.rpartition(" ")[2].rstrip(".")
-            error.fix = f"Convert it, for example: iconv -f {kind.upper()} -t UTF-8 {file}"
+        if (said := re.search(r"`format: (\w+)`", error.fix)) is not None:
+            inner = unpacked_name(file.name)
+            unpack = "" if inner == file.name else "Unpack it first. "
+            error.fix = f"{unpack}Name it so that its ending says so: {Path(inner).stem}.{said[1]}"
         raise
 
 
@@ -272,24 +288,25 @@ def _check_once(names: list[str], file: Path) -> None:
         )
 
 
-def _parquet_records(file: Path, followed: Followed) -> Iterator[Read]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def open_table(file: Path) -> Table:
+    """Opens a table (Parquet, Arrow).
 
-    check_parquet(file, str(file))
-    try:
-        with pq.ParquetFile(file) as table:
-            _check_once(table.schema_arrow.names, file)
-            done, total = 0, table.metadata.num_rows
-            for batch in table.iter_batches(batch_size=CHUNK_ROWS):
-                followed.rows_of(done + batch.num_rows, total)
-                for record in batch.to_pylist():
-                    done += 1
-                    yield Read(Spot(str(file), done), record)
-    except pa.ArrowException as error:
-        raise DataError(
-            f"{file} is not a whole Parquet file: {error}", "Fetch or make it again."
-        ) from None
+    Raises:
+        DataError: It is not what its ending says, or not whole.
+    """
+    with _named_by_ending(file):
+        return Table(file, str(file), tables.ENDINGS[ending_of(file)], "Fetch or make it again.")
+
+
+def _table_records(file: Path, followed: Followed) -> Iterator[Read]:
+    with open_table(file) as table:
+        _check_once(table.names, file)
+        done = 0
+        for batch in table.batches(rows=CHUNK_ROWS):
+            followed.part_of(batch.share)
+            for record in batch.rows:
+                done += 1
+                yield Read(Spot(str(file), done), record)
 
 
 def json_records(file: Path, tally: Tally, followed: Followed | None = None) -> Iterator[Read]:

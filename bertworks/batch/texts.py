@@ -23,6 +23,7 @@ from bertworks.batch.rows import (
     read_records,
     undecoded,
 )
+from bertworks.data.formats import tables
 from bertworks.data.formats.csv_rows import SPANS_LINES
 from bertworks.data.formats.nested import reached
 from bertworks.data.rows.spots import Spot
@@ -36,7 +37,7 @@ from bertworks.tasks.forms.form import RowForm
 
 _PLAIN_QUOTES = "If quotes are plain text there, give the texts one a line in a .txt file."
 _HALF = re.compile("[\ud800-\udfff]")
-ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", *CONLL)
+ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".json", *tables.ENDINGS, *CONLL)
 
 
 class Given(NamedTuple):

@@ -85,7 +85,7 @@ class Agent(LoadedAgent):
         from its last checkpoint. It may be called from any thread; two at once need a `root` each.
 
         Args:
-            data: The rows: a path, glob or URI (csv, tsv, jsonl, parquet, conll; see the spec's
+            data: The rows: a path, glob or URI (csv, tsv, jsonl, parquet, arrow, conll; see the spec's
                 data.sources[].uri), a DataFrame or another Arrow table, or a list of dicts. A spec
                 (an AgentSpec, a path that ends in .yaml) is taken for `spec`.
             text: The text's column, "text" unless told; two of them for a task on pairs. Where no column

@@ -102,7 +102,7 @@ def _of_table(data: Any, columns: Sequence[str], folder: Path, asked: str) -> Ro
         column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
         for column in table.columns
     ]
-    # What names the numbers of labels and tags (parquet_rows) goes with them.
+    # What names the numbers of labels and tags (table_rows) goes with them.
     about = {
         key: one for key, one in (table.schema.metadata or {}).items() if key == b"huggingface"
     }

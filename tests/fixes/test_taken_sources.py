@@ -208,8 +208,21 @@ def test_a_parquet_file_that_is_none(bench: Bench) -> None:
     bench.rows(reviews(ALL))
     bench.content["data"]["sources"][0]["format"] = "parquet"
     taken(
-        "bertworks/data/formats/parquet_rows.py", "set `format`", bench.counts, own("format", "csv")
+        "bertworks/data/formats/table_rows.py", "set `format`", bench.counts, own("format", "csv")
     )
+
+
+@pytest.mark.parametrize("kind", ["file", "stream"])
+def test_a_table_of_arrow_with_another_ending(bench: Bench, kind: str) -> None:
+    table = pa.table({
+        "text": [f"review {n}" for n in range(ALL)], "label": ["good", "bad"] * (ALL // 2),
+    })  # fmt: skip
+    new = pa.ipc.new_file if kind == "file" else pa.ipc.new_stream
+    with new(str(bench.folder / "rows.csv"), table.schema) as writer:
+        writer.write_table(table)
+    counts = taken("bertworks/data/sources/first_bytes.py", "Set the source's `format: arrow`.",
+                   bench.counts, own("format", "arrow"))  # fmt: skip
+    assert total(counts) == ALL
 
 
 def test_no_header(bench: Bench) -> None:

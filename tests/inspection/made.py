@@ -492,6 +492,67 @@ def shards_of_parquet(folder: Path) -> list[str]:
     return [str(folder)]
 
 
+def save_to_disk(folder: Path, seeds: Sequence[int], rows: int = 60) -> None:
+    """As Hugging Face's `datasets` writes it with this name: a stream a shard, and two JSON files."""
+    import pyarrow as pa
+    import pyarrow.ipc as ipc
+
+    features = {
+        "text": {"dtype": "string", "_type": "Value"},
+        "label": {"names": ["neg", "pos"], "_type": "ClassLabel"},
+    }
+    about = json.dumps({"info": {"features": features}})
+    folder.mkdir(parents=True)
+    names = [f"data-{place:05d}-of-{len(seeds):05d}.arrow" for place in range(len(seeds))]
+    for name, seed in zip(names, seeds, strict=True):
+        table = pa.table({"text": texts(rows, seed=seed), "label": labels(rows, [0, 1], seed)})
+        table = table.replace_schema_metadata({"huggingface": about})
+        with ipc.new_stream(str(folder / name), table.schema) as writer:
+            writer.write_table(table, max_chunksize=25)
+    info = {"citation": "", "description": "", "features": features, "homepage": "", "license": ""}
+    state = {"_data_files": [{"filename": name} for name in names], "_fingerprint": "76dcb07e2061d2f1",
+             "_format_columns": None, "_format_type": None, "_split": None}  # fmt: skip
+    (folder / "dataset_info.json").write_text(json.dumps(info, indent=2))
+    (folder / "state.json").write_text(json.dumps(state, indent=2))
+
+
+@kind(Expected(columns={"text": "text", "label": "label"}, splits=("train", "validation", "test")))
+def a_dict_saved_to_disk(folder: Path) -> list[str]:
+    for split, seeds in (("train", [1, 2]), ("validation", [3]), ("test", [4])):
+        save_to_disk(folder / split, seeds)
+    (folder / "dataset_dict.json").write_text('{"splits": ["train", "validation", "test"]}')
+    return [str(folder)]
+
+
+@kind(Expected(columns={"text": "text", "label": "label"}))
+def a_set_saved_to_disk(folder: Path) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.ipc as ipc
+
+    save_to_disk(folder / "saved", [1, 2, 3])
+    # What `map` and `filter` keep there: the rows again, and the numbers of some.
+    first = folder / "saved" / "data-00000-of-00003.arrow"
+    (folder / "saved" / "cache-11b5821767697c9d.arrow").write_bytes(first.read_bytes())
+    kept = pa.table({"indices": pa.array([1, 3], pa.uint64())})
+    for end in ("", "_00000_of_00002"):
+        with ipc.new_stream(
+            str(folder / "saved" / f"cache-8512722d972cc979{end}.arrow"), kept.schema
+        ) as writer:
+            writer.write_table(kept)
+    return [str(folder / "saved")]
+
+
+@kind(Expected(columns={"text": "text", "label": "label"}))
+def a_feather_file(folder: Path) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.feather as feather
+
+    categories = pa.array(labels(N, ["a", "b"])).dictionary_encode()
+    table = pa.table({"text": texts(N), "label": categories})
+    feather.write_feather(table, str(folder / "rows.feather"))
+    return [str(folder / "rows.feather")]
+
+
 @kind(Expected(columns={"text": "text", "label": "label"}))
 def a_packed_file(folder: Path) -> list[str]:
     file = as_jsonl(folder / "rows.jsonl", text=texts(N), label=labels(N, ["a", "b"]))

@@ -17,7 +17,8 @@ RUN = [
     "french_in_cp1252", "inference_with_parses", "emotions_with_semicolons_in_txt", "conll_files",
     "a_document_a_file", "one_hot_columns", "labels_that_look_alike", "a_column_of_splits",
     "names_of_labels_in_a_file", "marked_spans", "scores_with_a_decimal_comma", "shards_of_parquet",
-    "folders_of_files_a_class", "an_archive",
+    "folders_of_files_a_class", "an_archive", "a_dict_saved_to_disk", "a_set_saved_to_disk",
+    "a_feather_file",
 ]  # fmt: skip
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 
@@ -110,15 +112,56 @@ def test_packed_files_that_are_none_or_damaged_are_named(tmp_path: Path) -> None
         predictions._check_file(written(tmp_path, "rows.gz", b""), ())
 
 
-def test_parquet_gives_texts_pairs_and_words(tmp_path: Path) -> None:
-    file = tmp_path / "rows.parquet"
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.pq", "rows.arrow", "rows.feather"])
+def test_tables_give_texts_pairs_and_words(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
     columns = {"text": ["x", None], "text_a": ["a", "b"], "text_b": ["c", "d"]}
-    pq.write_table(pa.table({**columns, "tokens": [["p"], ["q", "r"]]}), file)
+    table = pa.table({**columns, "tokens": [["p"], ["q", "r"]]})
+    if name.endswith("w"):
+        with ipc.new_stream(str(file), table.schema) as writer:
+            writer.write_table(table)
+    elif name.endswith("r"):
+        feather.write_feather(table, str(file))
+    else:
+        pq.write_table(table, file)
     assert rows_of(file) == ["x", ""]
     assert rows_of(file, pair=True) == [("a", "c"), ("b", "d")]
     assert rows_of(file, words=True) == [["p"], ["q", "r"]]
-    with pytest.raises(DataError, match="not a whole Parquet file"):
-        rows_of(written(tmp_path, "bad.parquet", "PAR1"))
+    kind = "Arrow" if name.endswith(("w", "r")) else "Parquet"
+    with pytest.raises(DataError, match=f"not a whole {kind} file"):
+        rows_of(written(tmp_path, f"bad{file.suffix}", "PAR1"))
+
+
+def test_a_table_with_another_ending_is_told_its_own(tmp_path: Path) -> None:
+    table = pa.table({"text": ["a", "b"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    feather.write_feather(table, str(tmp_path / "b.arrow"))
+    for own, given in (("a.parquet", "a.csv"), ("b.arrow", "b.txt"), ("b.arrow", "b.parquet")):
+        file = written(tmp_path, f"named-{given}", (tmp_path / own).read_bytes())
+        with pytest.raises(DataError, match="by its first bytes") as raised:
+            rows_of(file)
+        named = raised.value.fix.rpartition(" ")[2]
+        assert named == f"{file.stem}{Path(own).suffix}"
+        assert rows_of(file.rename(tmp_path / named)) == ["a", "b"]
+    packed = written(tmp_path, "c.jsonl.gz", gzip.compress((tmp_path / "a.parquet").read_bytes()))
+    with pytest.raises(DataError, match="is a Parquet file") as raised:
+        rows_of(packed)
+    assert raised.value.fix == "Unpack it first. Name it so that its ending says so: c.parquet"
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_a_text_in_a_table_that_is_not_utf8_is_an_error_of_the_file(
+    tmp_path: Path, name: str
+) -> None:
+    text = pa.StringArray.from_buffers(
+        1, pa.py_buffer(b"\0\0\0\0\4\0\0\0"), pa.py_buffer(b"caf\xe9")
+    )
+    if name.endswith("t"):
+        pq.write_table(pa.table({"text": text}), tmp_path / name)
+    else:
+        feather.write_feather(pa.table({"text": text}), str(tmp_path / name))
+    with pytest.raises(DataError, match=f"{name} is not a whole"):
+        rows_of(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +352,7 @@ def test_words_that_are_not_utf8_cost_their_sentence(tmp_path: Path) -> None:
         (["a"], "rows.txt", None, "both given"),
         ([], "none.txt", None, "is not there"),
         ([], ".", None, "is a folder"),
-        ([], "rows.docx", None, ".txt .csv .tsv .jsonl .json .parquet .conll"),
+        ([], "rows.docx", None, ".txt .csv .tsv .jsonl .json .parquet .pq .arrow"),
         ([], "rows.txt", "nodir/out.csv", "there is no folder"),
         ([], "rows.txt", "out.xml", "jsonl, csv or tsv"),
         (["a"], None, "out.jsonl.gz", "Only the answers to a file are packed"),

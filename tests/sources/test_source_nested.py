@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -18,11 +19,13 @@ ROWS = [{"meta": {"id": n, "by": {"name": f"p{n % 2}"}}, "doc": {"text": f"text 
 COLUMNS = {"text": "doc.text", "label": "judged.label", "extra": ["meta.by.name"]}
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
+@pytest.mark.parametrize("ending", ["jsonl", "json", "parquet", "arrow"])
 def test_columns_inside_objects_are_read_by_names_with_dots(tmp_path, ingest, ending):
     file = tmp_path / f"a.{ending}"
     if ending == "parquet":
         pq.write_table(pa.Table.from_pylist(ROWS), file)
+    elif ending == "arrow":
+        feather.write_feather(pa.Table.from_pylist(ROWS), file)
     else:
         file.write_text("\n".join(map(json.dumps, ROWS)) if ending == "jsonl" else json.dumps(ROWS))
     source = {"uri": file.name, "columns": COLUMNS, "where": {"meta.by.name": ["p1"]}}
@@ -40,8 +43,10 @@ def test_a_name_that_leads_nowhere_is_refused_with_those_that_there_are(tmp_path
     with pytest.raises(DataError, match="no column 'judged.labels'") as raised:
         ingest([{"uri": "a.jsonl", "columns": wrong}])
     assert "Did you mean 'judged.label'?" in raised.value.message
-    with pytest.raises(DataError, match="no column 'judged.labels'"):
-        ingest([{"uri": "a.parquet", "columns": wrong}])
+    feather.write_feather(pa.Table.from_pylist(ROWS), tmp_path / "a.feather")
+    for name in ("a.parquet", "a.feather"):
+        with pytest.raises(DataError, match="no column 'judged.labels'"):
+            ingest([{"uri": name, "columns": wrong}])
 
 
 LISTED = [{"text": f"text number {n}", "label": "ab"[n % 2]} for n in range(60)]

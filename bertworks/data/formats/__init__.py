@@ -1,1 +1,1 @@
-"""Rows of files: csv, json, jsonl, parquet, conll, lines and what annotators export."""
+"""Rows of files: csv, json, jsonl, parquet, arrow, conll, lines and what annotators export."""

@@ -1,6 +1,6 @@
-"""Rows out of one file, one at a time: csv, tsv, jsonl, parquet, conll, lines, Rasa's YAML.
+"""Rows out of one file, one at a time: csv, tsv, jsonl, parquet, arrow, conll, lines, Rasa's YAML.
 
-Every reader yields `Row`s and `Refusal`s and never holds more than one row (parquet: one batch). A
+Every reader yields `Row`s and `Refusal`s and never holds more than one row (tables: one batch). A
 row longer than `limit` bytes is skipped in blocks, without being held. Bytes that break the encoding
 are kept apart (`undecoded`) and are found by the mapping, so that they cost only their own row.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bertworks import bounded_yaml
+from bertworks.data.formats import tables
 from bertworks.data.formats.annotators import RASA, rasa_json, rasa_yaml
 from bertworks.data.formats.columns import Refusal, Row, check_once, missing_column, one_hot_fix
 from bertworks.data.formats.conll import Sentences
@@ -36,7 +37,7 @@ from bertworks.data.formats.json_rows import (
 from bertworks.data.formats.json_tables import LONGEST, may_be_table, table_in
 from bertworks.data.formats.lines import BoundedLines
 from bertworks.data.formats.nested import reached
-from bertworks.data.formats.parquet_rows import read_parquet
+from bertworks.data.formats.table_rows import read_table
 from bertworks.data.labels.patterns import Pattern, Slow
 from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
@@ -45,10 +46,10 @@ from bertworks.data.rows.values import plain
 from bertworks.data.sources.encodings import encoding_advice
 from bertworks.data.sources.fetch import Fetched
 from bertworks.data.sources.first_bytes import (
-    check_parquet,
     check_text,
     open_bytes,
     refuse_packed,
+    table_format,
     unpacked_name,
 )
 from bertworks.errors import DataError
@@ -57,8 +58,8 @@ from bertworks.spec import Source
 
 ENDINGS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-    ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".conll": "conll", ".bio": "conll",
-    ".iob": "conll", ".txt": "lines", ".text": "lines", ".yml": "yaml", ".yaml": "yaml",
+    ".json": "jsonl", **tables.ENDINGS, ".conll": "conll", ".bio": "conll", ".iob": "conll",
+    ".txt": "lines", ".text": "lines", ".yml": "yaml", ".yaml": "yaml",
 }  # fmt: skip
 _HEAD = 65_536
 _RASA = re.compile(r'\s*\{\s*"rasa_nlu_data"\s*:')
@@ -86,7 +87,7 @@ def read_rows(
     Args:
         file: The file.
         source: Its format, encoding and columns.
-        needed: Columns that must be there (csv, tsv and parquet say so before the first row).
+        needed: Columns that must be there (csv, tsv and tables say so before the first row).
         limit: Longest row, in bytes.
         tally: Takes what is guessed while reading.
 
@@ -98,12 +99,9 @@ def read_rows(
         raise DataError(f"{file.name} is empty.", "Give a file with rows, or take the source out.")
     kind = format_of(file, source)
     tally = tally or Tally()
-    if kind == "parquet":
-        check_parquet(file.path, file.name)
-        return _whole(
-            file, source, read_parquet(file, source, needed, tally, _encoding(file, source))
-        )
     encoding = _encoding(file, source)
+    if kind in tables.FORMATS:
+        return _whole(file, source, read_table(file, source, kind, needed, tally, encoding))
     check_text(file.path, file.name, encoding)
     if kind in ("csv", "tsv"):
         delimiter = source.delimiter or ("\t" if kind == "tsv" else ",")
@@ -147,17 +145,17 @@ def format_of(file: Fetched, source: Source) -> str:
     """The format that a file is read as: the source's, or by the file's ending.
 
     Raises:
-        DataError: The ending says nothing.
+        DataError: The ending says nothing, nor do the first bytes tell a table.
     """
     if source.format != "auto":
         return source.format
     path = Path(file.name.lower().removesuffix("?***"))  # a masked web query is no ending
     path = Path(unpacked_name(str(path)))
-    if (kind := ENDINGS.get(path.suffix)) is None:
+    if (kind := ENDINGS.get(path.suffix) or table_format(file.path)) == "":
         refuse_packed(file.path, file.name)
         raise DataError(
             f"{file.name}: the format cannot be told from the ending {path.suffix!r}.",
-            "Set the source's format: csv, tsv, jsonl, parquet, conll, lines or document.",
+            "Set the source's format: csv, tsv, jsonl, parquet, arrow, conll, lines or document.",
         )
     return kind
 

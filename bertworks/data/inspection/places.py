@@ -23,20 +23,22 @@ SPLITS = ("train", "validation", "test")
 MOST_FILES = 100_000
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _READ = frozenset((
-    ".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".conll", ".bio", ".iob",
-    ".txt", ".text", ".yml", ".yaml",
+    ".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".arrow", ".arrows",
+    ".feather", ".ipc", ".conll", ".bio", ".iob", ".txt", ".text", ".yml", ".yaml",
 ))  # fmt: skip
 _NEVER = frozenset((
     ".md", ".rst", ".py", ".ipynb", ".html", ".htm", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg",
     ".js", ".css", ".sh", ".cfg", ".ini", ".toml", ".lock", ".log", ".bib", ".tex", ".cff", ".zip",
     ".tar", ".tgz", ".pkl", ".pickle", ".npy", ".npz", ".bin", ".pt", ".safetensors", ".onnx", ".h5",
-    ".arrow", ".xlsx", ".xls", ".doc", ".docx", ".xml", ".db", ".sqlite", ".sha256", ".md5", ".pyc",
+    ".xlsx", ".xls", ".doc", ".docx", ".xml", ".db", ".sqlite", ".sha256", ".md5", ".pyc",
 ))  # fmt: skip
 _ABOUT = re.compile(
     r"^(readme|licen[cs]e|copying|notice|changelog|authors|citation|sources|contributing|manifest|"
     r"metadata|dataset_infos?|dataset_dict|state|config|package|requirements|\.)",
     re.IGNORECASE,
 )
+# What `map` and `filter` of Hugging Face's `datasets` keep beside the data: the same rows again.
+_CACHED = re.compile(r"^cache-[0-9a-f]{16}(_\d{5}_of_\d{5})?\.arrow$")
 _WORD = re.compile(r"[a-z]+|\d+")
 MEANS = {
     **dict.fromkeys(("train", "training", "trn", "trainset", "traindata"), "train"),
@@ -179,14 +181,14 @@ def _in_folder(folder: Path, aside: list[str]) -> list[Place]:
         beside = f" Its files: {', '.join(aside[:10])}." if aside else " It is empty."
         raise DataError(
             f"{folder} holds no file that could have rows.{beside}",
-            "Give a folder with csv, tsv, jsonl, parquet, conll or text files.",
+            "Give a folder with csv, tsv, jsonl, parquet, arrow, conll or text files.",
         )
     return kept
 
 
 def may_hold_rows(name: str, file: Path | None = None) -> bool:
     """Whether a file of a folder may hold rows, by its name."""
-    if _ABOUT.match(name):
+    if _ABOUT.match(name) or _CACHED.match(name):
         return False
     ending = Path(unpacked_name(name)).suffix.lower()
     if ending in (".yml", ".yaml"):

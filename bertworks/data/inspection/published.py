@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertworks import bounded_yaml
-from bertworks.data.formats.parquet_rows import names_of_feature
+from bertworks.data.formats.table_rows import names_of_feature
 from bertworks.errors import SpecError
 
 _FILES = ("dataset_info.json", "dataset_infos.json", "README.md")

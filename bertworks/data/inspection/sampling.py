@@ -10,11 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bertworks.data.formats import tables
 from bertworks.data.formats.annotators import LeftOut, annotated, unfolded
 from bertworks.data.formats.columns import Refusal
 from bertworks.data.formats.json_tables import columns_in
-from bertworks.data.formats.parquet_rows import columns_of
 from bertworks.data.formats.rows import read_rows
+from bertworks.data.formats.table_rows import columns_of
 from bertworks.data.inspection.places import Place
 from bertworks.data.inspection.published import Published, names_beside
 from bertworks.data.inspection.sniffing import Shape, shape_of
@@ -107,8 +108,8 @@ def sample_of(place: Place, scratch: Path, *, documents: bool = False) -> Sample
         if not file.path.stat().st_size:
             continue
         needed: Sequence[str] = ()
-        if shape.format == "parquet":
-            needed, named = columns_of(file)
+        if shape.format in tables.FORMATS:
+            needed, named = columns_of(file, shape.format)
             classes.update(named)
         for row in _rows(file, source, needed):
             if isinstance(row, Refusal):
@@ -146,7 +147,7 @@ def _are_documents(files: Sequence[Fetched]) -> bool:
 def _are_lines(files: Sequence[Fetched], shape: Shape) -> bool:
     """Whether pieces of the files can be read: what is packed or one JSON array has no middle."""
     wide = str(shape.settings.get("encoding", "")).startswith(("utf-16", "utf-32"))
-    if wide or shape.format in ("parquet", "yaml", "document"):
+    if wide or shape.format in (*tables.FORMATS, "yaml", "document"):
         return False
     packed = any(file.path.suffix.lower() in PACKED for file in files)
     return not packed and not (shape.format == "jsonl" and any(map(_is_array, files)))

@@ -24,7 +24,13 @@ from bertworks.data.inspection import headers
 from bertworks.data.rows.tally import Tally
 from bertworks.data.sources.encodings import Likely, likely_encoding
 from bertworks.data.sources.fetch import Fetched
-from bertworks.data.sources.first_bytes import check_text, open_bytes, unpacked_name, wide
+from bertworks.data.sources.first_bytes import (
+    check_text,
+    open_bytes,
+    table_format,
+    unpacked_name,
+    wide,
+)
 from bertworks.errors import DataError
 
 HEAD = 1 << 18
@@ -72,10 +78,8 @@ def shape_of(file: Fetched) -> Shape:
         raise DataError(f"{file.name} is empty.", "Give a file with rows.")
     ending = _ending(file.name)
     by_name = ENDINGS.get(ending, "")
-    with file.path.open("rb") as stream:
-        first = stream.read(8)
-    if first.startswith(b"PAR1"):
-        return _shape({}, "parquet", by_name, "parquet")
+    if typed := table_format(file.path):
+        return _shape({}, typed, by_name, typed)
     encoding, likely = _encoding(file)
     check_text(file.path, file.name, encoding)
     settings: dict[str, Any] = {} if encoding == "utf-8" else {"encoding": encoding}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from bertworks import progress
 from bertworks.contracts.examples import Example, SourceRows, Unmatched
+from bertworks.data.formats import tables
 from bertworks.data.formats.annotators import NO_ANSWER, SEVERAL, LeftOut
 from bertworks.data.formats.columns import Refusal, Row, missing_column, one_hot_fix
 from bertworks.data.formats.json_tables import path_to_rows
@@ -173,7 +174,7 @@ class Reader:
                 rule, fix = refused.rule, refused.fix
                 if rule == UNDECODABLE and row.whole:
                     rule, fix = LONE_HALF, _CUT
-                elif rule == UNDECODABLE and format_ != "parquet":
+                elif rule == UNDECODABLE and format_ not in tables.FORMATS:
                     fix = self._encoding_fix(file, source.encoding)
                 self._refuse(spot, rule, refused.value, fix)
                 continue

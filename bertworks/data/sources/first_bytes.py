@@ -29,6 +29,11 @@ _SHORT = 64  # characters, of which a few that control something prove little
 # Those that neither end lines, nor shift an encoding, nor part columns (Hive's are 1 to 3).
 _CONTROLS = re.compile(r"[\x00\x04-\x08\x0e-\x1a\x7f]")
 
+ARROW_FILE = b"ARROW1"
+ARROW_STREAM = b"\xff\xff\xff\xff"
+"""Ahead of each message since Arrow 0.15; no text begins so."""
+_TABLES = {b"PAR1": "parquet", ARROW_FILE: "arrow", ARROW_STREAM: "arrow"}
+
 _UNPACK = "Unpack it first, or name the ending that it has."
 # First bytes, what they are, the ending that is read as such, what to do.
 _SIGNATURES: list[tuple[bytes, str, str, str]] = [
@@ -48,7 +53,8 @@ _SIGNATURES: list[tuple[bytes, str, str, str]] = [
     (b"7z\xbc\xaf\x27\x1c", "7z", "", _UNPACK),
     (b"Rar!", "rar", "", _UNPACK),
     (b"SQLite format 3\0", "an SQLite database", "", "Write the table out as csv or Parquet."),
-    (b"ARROW1", "an Arrow (Feather) file", "", "Write it as Parquet."),
+    (ARROW_FILE, "Arrow", "", "Set the source's `format: arrow`."),
+    (ARROW_STREAM, "an Arrow stream", "", "Set the source's `format: arrow`."),
     (b"FEA1", "a Feather file", "", "Write it as Parquet."),
     (b"ORC", "ORC", "", "Write it as Parquet."),
     (b"Obj\x01", "Avro", "", "Write it as Parquet or jsonl."),
@@ -175,7 +181,7 @@ def _refuse_binary(name: str, head: bytes, encoding: str) -> None:
         raise DataError(
             f"{name} is a binary file, no text: {controls} of its first {len(text):,} characters are "
             f"control characters. Its first bytes: {head[:12].hex(' ')}",
-            "Give a csv, tsv, jsonl, parquet, conll or text file.",
+            "Give a csv, tsv, jsonl, parquet, arrow, conll or text file.",
         )
 
 
@@ -208,17 +214,31 @@ def _refuse_narrow(name: str, head: bytes, encoding: str) -> None:
     )
 
 
-def check_parquet(path: Path, name: str) -> None:
-    """Refuses a file that is of another kind than Parquet, by its first bytes.
+def table_format(path: Path) -> str:
+    """The format of a table by its first bytes: parquet, arrow; "" for any other file."""
+    with path.open("rb") as stream:
+        found = _signature(stream.read(_HEAD))
+    return "" if found is None else _TABLES.get(found[0], "")
+
+
+def check_table(path: Path, name: str, format_: str) -> None:
+    """Refuses a file that is of another kind than the table's, by its first bytes.
+
+    Args:
+        path: The file.
+        name: Its name in messages.
+        format_: parquet or arrow.
 
     Raises:
         DataError: Names the kind.
     """
     with path.open("rb") as stream:
-        head = stream.read(_HEAD)
-    found = _signature(head)
-    if found is not None and found[1] != "Parquet":
-        raise _other_kind(path, name, found)
+        found = _signature(stream.read(_HEAD))
+    if found is not None and _TABLES.get(found[0]) != format_:
+        error = _other_kind(path, name, found)
+        if found[2]:  # another name would not help: what is packed cannot be read from all over it
+            error.fix = f"Unpack it first: {format_} is packed inside, not as a whole."
+        raise error
 
 
 def refuse_packed(path: Path, name: str) -> None:
@@ -229,7 +249,7 @@ def refuse_packed(path: Path, name: str) -> None:
     """
     with path.open("rb") as stream:
         found = _signature(stream.read(_HEAD))
-    if found is not None and found[1] != "Parquet":
+    if found is not None:
         raise _other_kind(path, name, found)
 
 

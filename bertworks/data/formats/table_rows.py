@@ -1,4 +1,4 @@
-"""Rows out of a Parquet file; labels that stand as numbers get their names from its metadata."""
+"""Rows out of a table (Parquet, Arrow); labels that are numbers get their names from its metadata."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from bertworks.data.formats.columns import Refusal, Row, check_once, missing_column, one_hot_fix
 from bertworks.data.formats.nested import outer, reached
+from bertworks.data.formats.tables import Table
 from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.tally import Kind, Tally
 from bertworks.data.rows.undecoded import ERRORS
 from bertworks.data.rows.values import plain
 from bertworks.data.sources.fetch import Fetched
-from bertworks.errors import DataError
 from bertworks.spec import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BATCH = 1024
+_FIX = "Check the file, or set `format`."
 NAMED = Kind(
     "named_by_metadata",
     "{count} files name their labels in their metadata; the names were used: {details} (first: "
@@ -32,50 +32,54 @@ BYTES = Kind(
 )
 
 
-def read_parquet(
-    file: Fetched, source: Source, needed: Sequence[str], tally: Tally, encoding: str = "utf-8"
+def read_table(
+    file: Fetched,
+    source: Source,
+    format_: str,
+    needed: Sequence[str],
+    tally: Tally,
+    encoding: str = "utf-8",
 ) -> Iterator[Row | Refusal]:
-    """Yields the rows of a file, the columns that are needed; texts that are bytes are decoded.
+    """Yields the rows of a table, the columns that are needed; texts that are bytes are decoded.
+
+    Args:
+        file: The file.
+        source: Its columns, constants and names of labels.
+        format_: One of `tables.FORMATS`.
+        needed: Columns that must be there.
+        tally: Takes what is guessed while reading.
+        encoding: That of texts that stand as bytes.
 
     Raises:
-        DataError: It is no whole Parquet file, or lacks a column.
+        DataError: It is no whole file of the format, or lacks a column.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(file.path)
-    except (pa.ArrowException, OSError) as error:
-        raise _not_parquet(file, error) from None
-    columns = table.schema_arrow.names
-    for column in needed:
-        inside = outer(column, columns) is not None and _is_there(table.schema_arrow, column)
-        if column not in columns and column not in source.constants and not inside:
-            flags = [] if column != source.columns.label else _flags(table)
-            constants = list(source.constants)
-            raise missing_column(file.name, column, columns, constants, one_hot_fix(flags))
-        check_once(file.name, column, columns)
-    wanted = list(dict.fromkeys(
-        own
-        for column in needed
-        if (own := column if column in columns else outer(column, columns)) is not None
-    ))  # fmt: skip
-    classes = _names_in(table.schema_arrow, source, wanted)
-    for column, names in classes.items():
-        tally.add(NAMED, Spot(file.name), column, ", ".join(names[:8]))
-    in_bytes = [one for one in wanted if _is_binary(table.schema_arrow.field(one).type)]
-    for column in in_bytes:
-        tally.add(BYTES, Spot(file.name), column, column)
-    try:
-        for batch in table.iter_batches(batch_size=_BATCH, columns=wanted):
-            for values in batch.to_pylist():
+    with Table(file.path, file.name, format_, _FIX) as table:
+        columns = table.names
+        for column in needed:
+            inside = outer(column, columns) is not None and _is_there(table.schema, column)
+            if column not in columns and column not in source.constants and not inside:
+                flags = [] if column != source.columns.label else _flags(table)
+                constants = list(source.constants)
+                raise missing_column(file.name, column, columns, constants, one_hot_fix(flags))
+            check_once(file.name, column, columns)
+        wanted = list(dict.fromkeys(
+            own
+            for column in needed
+            if (own := column if column in columns else outer(column, columns)) is not None
+        ))  # fmt: skip
+        classes = _names_in(table.schema, source, wanted)
+        for column, names in classes.items():
+            tally.add(NAMED, Spot(file.name), column, ", ".join(names[:8]))
+        in_bytes = [one for one in wanted if _is_binary(table.schema.field(one).type)]
+        for column in in_bytes:
+            tally.add(BYTES, Spot(file.name), column, column)
+        for batch in table.batches(wanted):
+            for values in batch.rows:
                 for column in in_bytes:
                     values[column] = _decoded(values[column], encoding)
                 for column, names in classes.items():
                     values[column] = _named(values[column], names)
                 yield Row(None, reached(values, needed))
-    except (pa.ArrowException, OSError) as error:
-        raise _not_parquet(file, error) from None
 
 
 def _is_there(schema: pa.Schema, column: str) -> bool:
@@ -97,37 +101,27 @@ def _is_there(schema: pa.Schema, column: str) -> bool:
     return False
 
 
-def columns_of(file: Fetched) -> tuple[list[str], dict[str, list[str]]]:
-    """The columns of a file, and the names that its metadata gives to the numbers in some of them.
+def columns_of(file: Fetched, format_: str) -> tuple[list[str], dict[str, list[str]]]:
+    """The columns of a table, and the names that its metadata gives to the numbers in some of them.
 
     Raises:
-        DataError: It is no whole Parquet file.
+        DataError: It is no whole file of the format.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema = pq.ParquetFile(file.path).schema_arrow
-    except (pa.ArrowException, OSError) as error:
-        raise _not_parquet(file, error) from None
+    with Table(file.path, file.name, format_, _FIX) as table:
+        schema = table.schema
     features = _features(schema)
     names = [name for name in schema.names if schema.names.count(name) == 1]
     return names, {name: found for name in names if (found := names_of_feature(features.get(name)))}
 
 
-def _flags(table: Any) -> list[str]:
+def _flags(table: Table) -> list[str]:
     """Columns whose first rows hold only 0 and 1."""
-    rows = next(table.iter_batches(batch_size=50)).to_pylist() if table.metadata.num_rows else []
+    first = next(table.batches(rows=50), None)
+    rows = [] if first is None else first.rows
     return [
-        name for name in table.schema_arrow.names
+        name for name in table.names
         if rows and all(plain(row[name]) in ("0", "1") for row in rows)
     ]  # fmt: skip
-
-
-def _not_parquet(file: Fetched, error: Exception) -> DataError:
-    return DataError(
-        f"{file.name} is not a whole Parquet file: {error}", "Check the file, or set `format`."
-    )
 
 
 def _names_in(schema: pa.Schema, source: Source, wanted: Collection[str]) -> dict[str, list[str]]:
@@ -178,9 +172,12 @@ def _is_binary(kind: Any) -> bool:
     """Whether a column holds bytes, or lists of them: writers that do not mark texts as such."""
     import pyarrow.types as types
 
-    while types.is_list(kind) or types.is_large_list(kind):
+    nested = (types.is_list, types.is_large_list, types.is_list_view, types.is_large_list_view,
+              types.is_dictionary)  # fmt: skip
+    while any(check(kind) for check in nested):
         kind = kind.value_type
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+    bare = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    return any(check(kind) for check in bare)
 
 
 def _decoded(value: Any, encoding: str) -> Any:
