@@ -24,7 +24,7 @@ from typing import Any
 
 from bertworks.data.sources.fingerprints import UNSEEN, sources_of
 from bertworks.spec.cluster import StepResources
-from bertworks.spec.dialogue import DialogueSpec
+from bertworks.spec.dialogue import MATCHING, UNDERSTANDING, DialogueSpec
 from pipelines.box import Box, Kind, Output, Secret, within
 from pipelines.boxes import TABLE as OF_AGENT
 from pipelines.boxes import never, retrains
@@ -33,8 +33,6 @@ from pipelines.graph import Graph
 from pipelines.provenance import DIGITS, Provenance, provenance_of
 from pipelines.sections import Settings, plain, recipe
 from pipelines.site import Site
-
-UNDERSTANDING, MATCHING = "understanding", "matching"
 
 
 @dataclass(frozen=True)

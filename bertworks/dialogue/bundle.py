@@ -21,13 +21,13 @@ from pathlib import Path
 from bertworks.contracts.dialogue import TALK, Talk
 from bertworks.dialogue.knowledge import Knowledge
 from bertworks.errors import ArtifactError
+from bertworks.spec.dialogue import MATCHING, UNDERSTANDING
 from bertworks.storage.artifacts import MANIFEST, Artifact, open_artifact
 
 KIND = "bundle"
 METADATA = {"task": "dialogue"}
 """What tells the model store that a bundle is no single agent's."""
 KNOWLEDGE, ERRORS, POLICY, START = "knowledge.json", "errors.json", "policy.onnx", "start.npz"
-UNDERSTANDING, MATCHING = "understanding", "matching"
 
 
 @dataclass(frozen=True)

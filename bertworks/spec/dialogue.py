@@ -23,6 +23,9 @@ ListenedFor = Literal[
     "correct", "or", "and", "but", "about", "plain", "filler",
 ]  # fmt: skip
 
+UNDERSTANDING, MATCHING = "understanding", "matching"
+"""What agents of a dialogue are for: their keys in its spec, and the tasks that they do."""
+
 
 class KnowledgeFile(Section):
     """Where the knowledge base is: a CSV file, JSON (a list of objects) or SQLite."""

@@ -16,6 +16,7 @@ from bertworks.evaluation.data import read_split
 from bertworks.notices import Notice
 from bertworks.progress import stage
 from bertworks.runtime.agent import Agent
+from bertworks.spec.dialogue import MATCHING
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import open_artifact
 from components.contract import StepResult, StepSection
@@ -71,7 +72,7 @@ def run(
         parents=parents,
     ) as out:  # fmt: skip
         bundle.copy_into(talking, out)
-        shutil.copytree(packed.path, out / bundle.MATCHING)
+        shutil.copytree(packed.path, out / MATCHING)
         TALK.write(out, replace(talking.talk, matching=packed.digest))
     documents, asked = INDEX.read(packed).documents, len(questions)
     reached = asked - counts[TAKEN]

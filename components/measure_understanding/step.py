@@ -13,6 +13,7 @@ from bertworks.dialogue.simulation.errors import KINDS, measured
 from bertworks.evaluation.data import read_split
 from bertworks.notices import Notice
 from bertworks.runtime.agent import Agent
+from bertworks.spec.dialogue import UNDERSTANDING
 from bertworks.storage import artifacts
 from bertworks.storage.artifacts import open_artifact
 from components.contract import StepResult, StepSection
@@ -59,7 +60,7 @@ def run(
         parents=parents,
     ) as out:
         bundle.copy_into(talking, out)
-        shutil.copytree(packed.path, out / bundle.UNDERSTANDING)
+        shutil.copytree(packed.path, out / UNDERSTANDING)
         errors.save(out / bundle.ERRORS)
         learn = said.learn.model_copy(update={"measured": bundle.ERRORS})
         text = said.model_copy(update={"learn": learn}).model_dump_json()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bertworks.dialogue.bundle import Bundle, holds_dialogue, open_dialogue
 from bertworks.errors import BertworksError
-from bertworks.spec.dialogue import Dialogue
+from bertworks.spec.dialogue import MATCHING, UNDERSTANDING, Dialogue
 from bertworks.storage.store import Store
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Spoken:
     @property
     def agents(self) -> dict[str, Path]:
         """What each agent that it was made with is for, to its bundle."""
-        made = {"understanding": self.understanding, "matching": self.matching}
+        made = {UNDERSTANDING: self.understanding, MATCHING: self.matching}
         return {task: folder for task, folder in made.items() if folder is not None}
 
     @classmethod
@@ -99,7 +99,7 @@ def helpers(spoken: Spoken, named: Sequence[str], root: str | None) -> Helpers:
     for one in named:
         agent = Agent.load(bundle_of(one, root))
         task = agent.task.kind.name
-        if task not in ("understanding", "matching"):
+        if task not in (UNDERSTANDING, MATCHING):
             raise BertworksError(
                 f"The agent {one} is of task {task}; a dialogue asks agents of the tasks understanding "
                 "and matching.",
@@ -113,7 +113,7 @@ def helpers(spoken: Spoken, named: Sequence[str], root: str | None) -> Helpers:
     for task, folder in spoken.agents.items():
         if task not in found:
             found[task] = Agent.load(folder), spoken.shown
-    understanding, matching = found.get("understanding"), found.get("matching")
+    understanding, matching = found.get(UNDERSTANDING), found.get(MATCHING)
     return Helpers(
         understanding and building.backed_of(spoken.section, *understanding),
         matching and building.matching_of(*matching),

@@ -15,10 +15,7 @@ from bertworks.serving.dialogues.asking import OfModel
 from bertworks.serving.dialogues.routes import NAME, PATH, Dialogues, asks, described
 from bertworks.serving.dialogues.trial import PolicyTrial
 from bertworks.serving.meters import Ended
-from bertworks.spec.dialogue import Dialogue
-
-UNDERSTANDING, MATCHING = "understanding", "matching"
-"""Tasks of the models that it asks."""
+from bertworks.spec.dialogue import MATCHING, UNDERSTANDING, Dialogue
 
 
 @dataclass(frozen=True)
