@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 UNTIL, BEHIND = "BERTWORKS_UNTIL", "BERTWORKS_BEHIND"
+LEAST_PRUNING = 75.0
+"""Seconds without which pruning and distilling are not worth beginning."""
 Clock = Callable[[], float]
 """Tells the seconds."""
 

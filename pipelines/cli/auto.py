@@ -82,16 +82,16 @@ def auto(
     typer.echo(f"spec: {spec}; an agent within {minutes:g} minutes")
     typer.echo(SPENT)
 
-    def made(*settings: str) -> RunRecord:
-        loaded = spec_file.load(spec, [*(set_ or []), *settings])
-        return run(loaded, place, debug=debug, until=until, display=display.choose()).record()
+    def made(*settings: str, again: bool = False) -> RunRecord:
+        loaded, shown = spec_file.load(spec, [*(set_ or []), *settings]), display.choose()
+        return run(loaded, place, debug=debug, until=until, again=again, display=shown).record()
 
     asked = spec_file.load(spec, set_ or []).spec
     wanted = asked.compress.prune
     # Where nothing is pruned, nothing follows that needs the rest.
     all_of_it = not wanted.enabled and "share" not in asked.tune.model_fields_set
     alone = ["tune.share=1"] if all_of_it else []
-    done = searched = made("compress.prune.enabled=false", *alone)
+    done = searched = made("compress.prune.enabled=false", *alone, again=wanted.enabled)
     lines = [*closing_lines(done, root)]
     left = until - time.time()
     if not wanted.enabled:

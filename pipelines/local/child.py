@@ -123,7 +123,8 @@ def main(folder: Path) -> None:
     logging.getLogger().addHandler(CacheHits(cache_root, boxes))
     logging.getLogger().setLevel(logging.INFO)
     if plan.get("until"):
-        logging.getLogger().addFilter(Paced(Pace(dag.boxes, plan["until"]), boxes))
+        pace = Pace(dag.boxes, plan["until"], again=plan["again"])
+        logging.getLogger().addFilter(Paced(pace, boxes))
     logging.getLogger().addFilter(spares)
     logging.getLogger().addFilter(Named(boxes))
     try:

@@ -13,12 +13,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bertworks.cpus import available_threads
-from bertworks.deadline import BEHIND, UNTIL, Clock
+from bertworks.deadline import BEHIND, LEAST_PRUNING, UNTIL, Clock
 from pipelines.box import Box
 
 EXECUTING = re.compile(r"Executing task \S*'([^']+)'")
 SURE = 1.1  # of what is held back for the steps that follow
 ENDING = 2.0  # seconds on a quiet machine from the last step to the end: the report
+SEARCH = "tune"
+AGAIN = (
+    0.25  # of what a search leaves, for the steps behind it where the smaller agent is made then
+)
 SLOWEST = 20.0  # times as slow as a quiet machine; what seems slower has other reasons
 
 
@@ -35,6 +39,8 @@ class Pace:
         until: When the run should be over, seconds since 1970.
         clock: Tells the time.
         at_first: How slow the machine is as long as no step has ended.
+        again: Whether another run makes the smaller agent in the same time. What measures the full one's
+            speed is then not worth most of what the search leaves.
 
     Attributes:
         behind: Seconds that are held back for what follows the step that began last.
@@ -46,9 +52,10 @@ class Pace:
         until: float,
         clock: Clock = time.time,
         at_first: Callable[[], float] = slowness_by_load,
+        again: bool = False,
     ) -> None:
         self._boxes, self._until, self._clock = list(boxes), until, clock
-        self._at_first = at_first
+        self._at_first, self._again = at_first, again
         self._running: tuple[Box, float] | None = None
         self._took: dict[str, float] = {}
         self.behind = 0.0
@@ -68,6 +75,9 @@ class Pace:
         if self._running is not None:
             box, began = self._running
             self._took[box.name] = now - began
+            left = (1 - AGAIN) * (self._until - now)
+            if self._again and box.name == SEARCH and left >= LEAST_PRUNING:
+                self._until -= left
         names = [box.name for box in self._boxes]
         if name not in names:
             self._running, self.behind = None, 0.0

@@ -45,6 +45,7 @@ def run(
     cache: bool = True,
     debug: bool = False,
     until: float | None = None,
+    again: bool = False,
     display: Display,
 ) -> Run:
     """Runs the DAG of a spec, the training or the retraining, and returns its record.
@@ -59,6 +60,7 @@ def run(
         cache: Take finished steps of earlier runs.
         debug: Print tracebacks.
         until: When it should be over, in seconds since 1970; None: the spec's `minutes` from now on.
+        again: Whether another run follows in that time, see `Pace`.
         display: Shows how it goes.
 
     Raises:
@@ -68,7 +70,7 @@ def run(
         BertworksError: Its runner ended before a step began.
     """
     with locked(root), temporary.scratch() as scratch:
-        current = _prepare(loaded, root, kind, cache, until)
+        current = _prepare(loaded, root, kind, cache, until, again)
         display.start(current)
         try:
             _watch(current, root, debug, display, scratch)
@@ -89,7 +91,12 @@ def run(
 
 
 def _prepare(
-    loaded: SpecFile | DialogueFile, root: Root, kind: Kind, cache: bool, until: float | None
+    loaded: SpecFile | DialogueFile,
+    root: Root,
+    kind: Kind,
+    cache: bool,
+    until: float | None,
+    again: bool,
 ) -> Run:
     if until is None and isinstance(loaded, SpecFile) and loaded.spec.minutes is not None:
         until = time.time() + 60 * loaded.spec.minutes
@@ -106,6 +113,7 @@ def _prepare(
         "root": str(root.path),
         "cache": cache,
         "until": until,
+        "again": again,
         "imports": {box.name: box.imports for box in dag.boxes},
         "dag": to_json(dag),
         "sections": dag.sections(),

@@ -118,6 +118,26 @@ def test_a_step_is_told_what_is_left_beside_those_behind_it() -> None:
     assert pace.slowness == pytest.approx(10 / 6)
 
 
+@pytest.mark.parametrize(("left", "kept"), [(400.0, 100.0), (101.0, 25.25), (90.0, 90.0)])
+def test_what_a_search_leaves_is_for_the_smaller_agent_most_of_all(
+    left: float, kept: float
+) -> None:
+    """Or for the steps behind the search, where it is too little to prune with."""
+    for again in (True, False):
+        clock = Clock()
+        boxes = [replace(box, name="tune" if box.varies else box.name) for box in BOXES]
+        pace = Pace(boxes, 2000.0, clock, at_first=lambda: 1.0, again=again)
+        pace.begins("read")
+        clock.now += 2.0
+        told = pace.begins("tune")
+        assert told == pytest.approx(
+            2000 - SURE * (5 + ENDING)
+        )  # all of it is the search's to know
+        clock.now = 2000.0 - left
+        own = kept if again else left
+        assert pace.begins("judge") == pytest.approx(clock.now + own - SURE * (1 + ENDING))
+
+
 @settings(max_examples=30)
 @given(slow=st.floats(1, 5), minutes=st.floats(2, 40))
 def test_a_run_whose_search_ends_when_it_is_told_keeps_its_minutes(

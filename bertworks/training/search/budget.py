@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from bertworks.deadline import Deadline
+from bertworks.deadline import LEAST_PRUNING, Deadline
 from bertworks.spec.tuning import Tune
 
 Clock = Callable[[], float]
@@ -24,8 +24,6 @@ MOST_LATE = 0.05
 """Of the search's time, which that is at most."""
 LATE = 0.1
 """Of a run's minutes, which its search has in any case."""
-LEAST_PRUNING = 75.0
-"""Seconds without which pruning and distilling are not worth beginning."""
 MOST_PRUNING = 0.5
 """Of what a search and the pruning behind it have together: what takes more of it is not waited for."""
 
