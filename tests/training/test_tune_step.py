@@ -56,6 +56,14 @@ def test_the_same_seed_finds_the_same(inputs, tmp_path):
     assert "Trials" in page and "learning rate" in page
 
 
+def test_epochs_that_are_not_searched_may_be_auto(inputs, tmp_path):
+    given = section(1, tune={"space": {"epochs": None, "learning_rate": None}})
+    given["finetune"] |= {"epochs": "auto", "patience": 1, "batch_size": 48}
+    run(given, **inputs, tuned=tmp_path / "tuned")
+    (trial,) = open_artifact(tmp_path / "tuned").json("tuned.json")["trials"]
+    assert trial["ended"] == "complete" and "epochs" not in trial["settings"]
+
+
 def test_finetune_takes_the_winner_over_with_the_bytes_that_its_settings_give(inputs, tmp_path):
     given = section(3, tune={"soup": 1})
     run(given, **inputs, tuned=tmp_path / "tuned")

@@ -108,7 +108,9 @@ def tune(
     starts = Starts(material, search.others)
     length = material.length(settings)
     if settings.epochs == "auto":  # so that trial 0 is what the section by itself would be
-        settings = settings.model_copy(update={"patience": length.patience})
+        settings = settings.model_copy(
+            update={"epochs": length.epochs, "patience": length.patience}
+        )
     space = space_for(wanted.space, starts, settings, limited=search.limited)
     own = own_settings(starts, settings)
     first = inside(space, own)
