@@ -26,7 +26,7 @@ def of_finetuning(
     """
     values = _best_of_each_epoch(state)
     notices = []
-    if state.stopped == "minutes" or state.epochs:
+    if state.stopped == "minutes" or (state.epochs and not state.stopped):
         notices.append(
             Notice(
                 f"Fine-tuning ended after {len(values)} of {epochs} epochs: more would not have "

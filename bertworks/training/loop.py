@@ -283,7 +283,9 @@ class _Run:
             return "patience"
         if judged or selection.minutes is None or self.state.step >= self.end:
             return judged if self.state.step < self.end else ""
-        fitting = int(60 * selection.minutes * done / self.state.seconds)
+        # By the latest steps: the first ones compile.
+        epoch = self.per_epoch * float(np.median(self._latest))
+        fitting = done + int(max(0.0, 60 * selection.minutes - self.state.seconds) / epoch)
         if fitting <= done:
             return OVER
         if fitting * self.per_epoch < self.end:

@@ -1,6 +1,7 @@
 """The mean of the latest weights: what it is, that a resumed run has the same, that the better wins."""
 
 import contextlib
+import types
 
 import numpy as np
 import pytest
@@ -141,6 +142,32 @@ def test_a_budget_in_minutes_ends_at_an_epochs_end(monkeypatch):
         selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 2.5),
     )  # fmt: skip
     assert (state.step, state.epochs, state.stopped) == (4, 2, "")
+
+
+def test_what_the_first_steps_compile_takes_no_epochs_from_a_budget_in_minutes(monkeypatch):
+    from bertworks.training import loop
+
+    class Clock:
+        """The first three of an epoch's eight steps take a minute, the others a second."""
+
+        now, calls = 0.0, 0
+
+        def __call__(self):
+            self.calls += 1
+            self.now += 60.0 if self.calls in (2, 4, 6) else 0.5
+            return self.now
+
+    class Longer(ParityFeed):
+        def steps(self, epoch):
+            return 4 * super().steps(epoch)
+
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=Clock()))
+    model = build(TINY, Head("sequence", ("a", "b")), seed=1)
+    state = train(
+        model, Longer(), objective_of(loss_for(Task())), Optimizer(precision="float32"), total=80,
+        selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 3.6),
+    )  # fmt: skip
+    assert state.step > 3 * 8 and state.seconds <= 60 * 3.6
 
 
 def test_a_training_with_too_few_minutes_for_two_epochs_ends_after_the_first(monkeypatch):

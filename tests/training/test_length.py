@@ -68,6 +68,10 @@ def test_one_epoch_and_a_budget_are_told():
     assert notice.level == "note"  # nothing says that a second one would gain
     (notice,) = told(ended((0.8, 0.7), (0.9, 0.9), best=2, stopped="minutes"), minutes=5, planned=9)
     assert "after 2 of 9 epochs" in notice.text and "finetune.minutes: 5" in notice.text
+    # Seven would have fitted, and patience ran out before.
+    early = ended((0.8, 0.7), (0.7, 0.7), best=1, stopped="patience")
+    early.end_after(7)
+    assert told(early, minutes=5, planned=9) == []
 
 
 @pytest.mark.parametrize(
