@@ -129,7 +129,7 @@ def prune(
                 student, teacher, split, handler, fitting, pad=pad, checkpoints=checkpoints,
                 over=end.over, judge=_fitting(end, epochs),
             )  # fmt: skip
-        scores["distillation_epochs"] = trained.epochs or epochs
+        scores["distillation_epochs"] = _had(trained, epochs)
         scores[f"validation_{metric}"] = _score(student, split.validation, handler, pad)
         cut = Model(cut.config, get_weights(student))
     else:
@@ -165,6 +165,13 @@ def _fitting(end: Deadline, planned: int) -> Callable[[State], str]:
         return "" if more else OVER
 
     return judge
+
+
+def _had(trained: State, planned: int) -> int:
+    """Epochs that there was time for, of those that were planned."""
+    if trained.stopped != OVER:
+        return trained.epochs or planned
+    return int(trained.points[-1].epoch) if trained.points else 0
 
 
 def shortened(asked: int, epochs: int) -> list[Notice]:
