@@ -191,7 +191,8 @@ def capitals_tell(texts: Sequence[str]) -> bool:
     """Whether names can be told by their capitals: not where all is lower-cased, or shouted."""
     looked = [words for text in evenly(texts, LOOKED_AT) if len(words := _TOKEN.findall(text)) > 1]
     telling = sum(
-        any(word.islower() for word in words) and any(word[0].isupper() for word in words[1:])
+        any(word.islower() for word in words)
+        and any(word[0].isupper() and word[1:2].isalpha() for word in words[1:])  # not "I", "I'm"
         for words in looked
     )
     return telling > _CAPITALS * len(looked)
