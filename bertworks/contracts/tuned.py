@@ -163,21 +163,21 @@ class Tuned:
     def own_trial(self) -> Trial | None:
         """The trial with the finetune section's own settings; None where it diverged.
 
-        Where there was no time for all their epochs, a later trial may have less of them.
+        Where it ended before all their epochs, a later trial may have them, or less of them.
         """
         first = self.trials[0]
         if first.value is None:
             return None
         most = first.settings.epochs or 0
-        shorter = [
+        again = [
             one
             for one in self.trials[1:]
             if dataclasses.replace(one.settings, epochs=most) == first.settings
-            and (one.settings.epochs or 0) < most
+            and (one.settings.epochs or 0) <= most
             and one.value is not None
             and one.ended != "halved"
         ]
-        return shorter[-1] if shorter and first.ended == "minutes" else first
+        return again[-1] if again and first.ended == "minutes" else first
 
     @property
     def own(self) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bertworks.compression.pruning.prune import ASKED, CUTTING, DISTILLED
@@ -44,6 +44,8 @@ def test_trials_end_early_enough_for_pruning() -> None:
 
 
 @settings(max_examples=60)
+@example(seconds=1000, epoch=186, pruning=450, seed=1)  # a little late, three epochs would fit
+@example(seconds=120, epoch=40.5, pruning=100, seed=1)
 @given(
     seconds=st.floats(120, 3600), epoch=st.floats(5, 200), pruning=st.floats(20, 2000),
     seed=st.integers(0, 99),
@@ -167,3 +169,20 @@ def test_a_deeper_encoder_gets_no_more_epochs_than_its_own_pruning_leaves_time_f
     deep = [one for one in found.trials if one.settings.base == "deep"]
     assert deep and deep[0].ended == "complete"
     assert 60 * minutes - clock.now >= 1.6 * 120 - 1e-6
+
+
+@pytest.mark.parametrize("killed_at", [14, 15, 17])
+def test_a_killed_search_knows_that_pruning_is_not_waited_for(
+    tmp_path: Path, killed_at: int
+) -> None:
+    """It was at work beyond its share, as pruning would take more than half: it still is."""
+    clock = Clock()
+    run = replace(trials(Tune(minutes=10)), pruning=lambda rate: 600.0)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(study(tmp_path), Pretended(clock, 50.0, killed_at), budget_of(clock, 1000))
+    assert clock.now > SHARE * 1000
+    left = Deadline(1000, clock)
+    found = run.run(
+        study(tmp_path), Pretended(clock, 50.0), Budget(10, clock.now, clock, deadline=left)
+    )
+    assert found.ended == "minutes" and 1000 - 2 * 50 < clock.now <= 1000

@@ -97,6 +97,8 @@ def test_the_value_of_the_own_settings_is_no_other_trials():
     assert tuned(whole, longer).own == 0.5
     assert tuned(cut, shorter).own == 0.45 and tuned(cut, longer).own == 0.4
     assert tuned(cut, replace(shorter, ended="halved")).own == 0.4
+    # Cut off for a deeper encoder, it had them later.
+    assert tuned(cut, replace(whole, number=1)).own_said == "0.5000"
     assert tuned(trial(0, "diverged", [], 4), longer).own is None
 
 
@@ -154,3 +156,9 @@ def test_an_encoder_is_beaten_where_all_its_trials_are():
     )  # as far as the shorter one went
     assert beaten([("a", [0.5, 0.3]), ("b", [0.4])], 0.05) == set()
     assert beaten([("a", [0.5]), ("a", [0.5, 0.1]), ("b", [0.4, 0.1])], 0.05) == set()
+
+
+@pytest.mark.parametrize("cost", [0.5, 1.0])
+def test_the_own_encoder_has_its_epochs_beside_one_that_is_no_deeper(tmp_path, cost):
+    found = searched(tmp_path, 30.0, cost=cost)
+    assert (found[0].ended, len(found[0].rungs)) == ("complete", 4)

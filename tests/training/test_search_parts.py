@@ -165,6 +165,27 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, killed_at):
     assert again.epochs == sum(len(one.rungs) for one in whole.trials[done:])
 
 
+def test_a_trial_that_was_shortened_goes_on_from_its_checkpoints_until_it_is_in_the_study(tmp_path):
+    """They are known by the settings that it was begun with."""
+
+    class Killed(Pretended):
+        def offer(self, number, chosen, value):
+            offered.append(chosen)
+            raise KeyboardInterrupt
+
+    clock, offered = Clock(), []
+    wanted, first = Tune(minutes=2), {**FIRST, "epochs": 20.0}
+    space = {**SPACE, "epochs": Ends(10, 20, whole=True)}
+    with pytest.raises(KeyboardInterrupt):
+        trials(wanted, 10).run(
+            study(tmp_path, space=space, first=first), Killed(clock, 5.0), Budget(2, clock=clock)
+        )
+    again = study(tmp_path, space=space, first=first)
+    assert offered[0].epochs < 20 and again.next(20).settings == replace(offered[0], epochs=20)
+    again.end(0, "complete", 0.5, epochs=offered[0].epochs)
+    assert again.finished[0].settings == offered[0]
+
+
 def test_a_search_goes_on_from_a_bucket_on_another_machine(tmp_path, monkeypatch):
     """There a trial that was cut off may not be told of yet: it is drawn again, and is the same."""
     monkeypatch.setenv("BERTWORKS_CHECKPOINTS", "memory://agents/searches")

@@ -60,13 +60,20 @@ class Budget:
     @property
     def left(self) -> float:
         """Seconds that are left; infinite without a limit."""
+        own, run = self._ends()
+        if self._pruning is None or math.isinf(own):
+            return min(own, run) + self._more
+        return min(own + self._more, run)
+
+    def _ends(self) -> tuple[float, float]:
+        """Seconds until the search's own minutes are over, and until what follows needs the rest."""
         own = math.inf if self.minutes is None else 60 * self.minutes - self.spent
-        left = self._deadline.left
+        run = self._deadline.left
         if self._pruning is None:
-            return min(own, left) + self._more - self._held
-        if self._pruning > MOST_PRUNING * (self.spent + left):
-            return left + self._more - self._held
-        return min(own + self._more, left - self._pruning) - self._held
+            return own - self._held, run - self._held
+        if self._pruning > MOST_PRUNING * (self.spent + run):
+            return math.inf, run - self._held
+        return own - self._held, run - self._pruning - self._held
 
     def hold_back(self, seconds: float, pruning: float | None = None) -> None:
         """Keeps seconds for what comes after the trials, instead of those kept before.
@@ -134,12 +141,15 @@ class Budget:
     def following(self, ends: Sequence[float], cost: float = 1.0) -> float:
         """How many more epochs of the trial that is at work fit, the last one perhaps a little late.
 
+        Late by the search's own minutes, that is: what follows in the run has its time.
+
         Args:
             ends: Seconds that it had taken by the end of each of its epochs.
             cost: What its steps take, by those of the own encoder.
         """
         epoch = self._epoch(ends, cost)
-        left = self.left + self._late(epoch)
+        own, run = self._ends()
+        left = min(own + self._late(epoch), run)
         return math.inf if math.isinf(left) or not epoch else max(0.0, left // epoch)
 
     def _epoch(self, ends: Sequence[float], cost: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from bertworks.contracts.history import Point
@@ -99,6 +99,8 @@ class Trials:
         Raises:
             BertworksError: No trial came to a value.
         """
+        if (rate := study.rate) is not None:  # a search that was cut off knows what comes after it
+            self._hold_back(budget, rate, self._fits(study.seconds[0]))
         while (ended := self._ended(study, budget)) is None:
             folds = self.tune.folds
             seconds = study.own_seconds
@@ -163,18 +165,18 @@ class Trials:
             ends[len(rungs) - 1 :] = [before + budget.clock() - began]
             study.report(number, rungs, ends)
             budget.learn(state.epoch_seconds / cost)
-            fits = self.tune.finalists * ends[0] if self.tune.folds else 0.0
             rate = state.tokens_per_second
             if (
                 state.epoch_seconds and not self.tune.folds
             ):  # without the compiling of the first steps
                 rate = state.tokens / len(rungs) / state.epoch_seconds
-            self._hold_back(budget, rate, fits)
+            study.pace(number, rate)
+            self._hold_back(budget, rate, self._fits(ends))
             if _lags(rungs, earlier, self.tune.halving, study.lower):
                 return HALVED
             if self.tune.folds:
                 return "" if budget.another(ends, cost) else OVER
-            if not earlier and self._in_the_way(settings, ends, rate, budget, study):
+            if not earlier and self._in_the_way(number, settings, ends, rate, budget, study):
                 return OVER
             return self._fit(state, settings, ends, cost, budget, first=not earlier)
 
@@ -193,14 +195,18 @@ class Trials:
         budget.grant(0.0)
         had = running.settings
         if state.epochs:
-            had = study.shortened(number, state.epochs)
+            had = replace(had, epochs=state.epochs)
         trainer.offer(number, had, rungs[-1])
-        study.end(number, _how(state), rungs[-1], trainer.error)
+        study.end(number, _how(state), rungs[-1], trainer.error, epochs=state.epochs)
         trainer.close()
 
     def _hold_back(self, budget: Budget, rate: float, fits: float = 0.0) -> None:
         """Keeps the time of what comes after trials at such a rate."""
         budget.hold_back(self.behind(rate) + fits, self.pruning(rate))
+
+    def _fits(self, ends: Sequence[float]) -> float:
+        """Seconds in which the finalists of folds are fitted on all rows, each as a fold is."""
+        return self.tune.finalists * ends[0] if self.tune.folds and ends else 0.0
 
     def _fit(
         self,
@@ -228,7 +234,13 @@ class Trials:
         return ""
 
     def _in_the_way(
-        self, settings: Finetune, ends: Sequence[float], rate: float, budget: Budget, study: Study
+        self,
+        number: int,
+        settings: Finetune,
+        ends: Sequence[float],
+        rate: float,
+        budget: Budget,
+        study: Study,
     ) -> bool:
         """Whether a first trial takes time of a deeper encoder that has enough of it now.
 
@@ -236,7 +248,8 @@ class Trials:
         epoch is enough, which also tells how long the deeper one's take. It has the others later, where
         it was about as good by then.
         """
-        costs = [study.cost(one) for one in study.others if not self.misfit(one)]
+        others = [one for one in study.others if not self.misfit(one)]
+        costs = [cost for one in others if (cost := study.cost(one)) > 1]
         alone = self.tune.trials == 1
         if len(ends) != 1 or not isinstance(settings.epochs, int) or not costs or alone:
             return False
@@ -245,6 +258,7 @@ class Trials:
         self._hold_back(budget, rate / dearest)
         fitting = budget.epochs([ends])
         if math.isfinite(fitting) and dearest * least <= SURE * fitting:
+            study.pace(number, rate / dearest)
             return True
         self._hold_back(budget, rate)
         return False

@@ -34,6 +34,7 @@ MORE = 1.5
 LEAST_FOR_IMPORTANCE = 8
 """Trials that ran to their end below which shares of a variance say nothing."""
 _SETTINGS, _ENDED, _SECONDS, _ERROR = "settings", "ended", "seconds", "error"
+_EPOCHS, _RATE = "epochs", "rate"
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,16 @@ class Study:
         self._study.add_trial(made)
         return Running(self._all()[-1].number, settings, [])
 
+    @property
+    def rate(self) -> float | None:
+        """Tokens a second of the latest trial that told; None: none has."""
+        rates = [one.user_attrs[_RATE] for one in self._all() if _RATE in one.user_attrs]
+        return rates[-1] if rates else None
+
+    def pace(self, number: int, rate: float) -> None:
+        """Keeps on how many tokens a second a trial is trained: what comes after it hangs on that."""
+        self._note(number, _RATE, rate)
+
     def report(self, number: int, rungs: Sequence[float], seconds: Sequence[float]) -> None:
         """Keeps what is known of a trial after an epoch; again is no harm."""
         known = self._all()[number].intermediate_values
@@ -152,16 +163,26 @@ class Study:
         """What a step with these settings takes, by one with the spec's own."""
         return self._cost(settings)
 
-    def shortened(self, number: int, epochs: int) -> Chosen:
-        """Notes that a trial has fewer epochs than it was begun with; gives its settings."""
-        had = replace(_settings(self._all()[number]), epochs=epochs)
-        self._note(number, _SETTINGS, to_json(had))
-        return had
-
     def end(
-        self, number: int, ended: Ended, value: float | None, error: float | None = None
+        self,
+        number: int,
+        ended: Ended,
+        value: float | None,
+        error: float | None = None,
+        *,
+        epochs: int = 0,
     ) -> None:
-        """Finishes a trial; one that did not run to its end has the value of its last epoch."""
+        """Finishes a trial; one that did not run to its end has the value of its last epoch.
+
+        Args:
+            number: Of the trial.
+            ended: How.
+            value: What it came to; None: to nothing.
+            error: Of that value.
+            epochs: That its schedule had, where these are fewer than it was begun with; 0: they are not.
+        """
+        if epochs:
+            self._note(number, _EPOCHS, epochs)
         if error is not None:
             self._note(number, _ERROR, error)
         self._note(number, _ENDED, ended)
@@ -410,7 +431,10 @@ def _distribution(searched: Searched) -> optuna.distributions.BaseDistribution:
 
 
 def _settings(found: FrozenTrial) -> Chosen:
-    return Chosen(**found.user_attrs[_SETTINGS])
+    begun = Chosen(**found.user_attrs[_SETTINGS])
+    # Before its end a trial is known by what it was begun with: its checkpoints are.
+    shortened = found.user_attrs.get(_EPOCHS) if found.state.is_finished() else None
+    return replace(begun, epochs=shortened) if shortened else begun
 
 
 def _trial(found: FrozenTrial) -> Trial:
