@@ -88,7 +88,8 @@ def dag_of(
         for place, uris in open_places(carrying.spec).items()
         if later or any(parse(uri).here for uri in uris)
     }
-    prints = fingerprints(loaded.spec, loaded.folder, unseen)
+    # Of what is carried, as pods have it: a training's and its retraining's are then the same.
+    prints = fingerprints(carrying.spec, loaded.folder, unseen)
     here = site(store or places(loaded.spec.resources).store, prints)
     return Dag(carrying.spec, here, kind)
 

@@ -172,6 +172,9 @@ def test_a_setting_that_goes_with_the_pipeline_stands_for_what_it_names(
     bucket.pipe("/turns/nlg.json", b"{}")
     before = fingerprint(source, Path())
     assert fingerprint(source, Path()) == before
+    # So a training has told it: the first retraining after it finds nothing new.
+    trained = settings_of(dag_of(with_agent, "agent"))
+    assert trained["made_of"]["understanding.data.2"] == before
     bucket.pipe("/turns/nlg.json", b'{"more": []}')
     assert fingerprint(source, Path()) != before
     # One that names exact versions alone is known when it is compiled, as it was.
