@@ -162,3 +162,9 @@ def test_an_encoder_is_beaten_where_all_its_trials_are():
 def test_the_own_encoder_has_its_epochs_beside_one_that_is_no_deeper(tmp_path, cost):
     found = searched(tmp_path, 30.0, cost=cost)
     assert (found[0].ended, len(found[0].rungs)) == ("complete", 4)
+
+
+def test_the_only_trial_leaves_no_time_for_others(tmp_path):
+    given = {"first": {"epochs": 20.0}, "space": {"epochs": Ends(5, 20, whole=True)}}
+    (only,) = searched(tmp_path, 2.0, Tune(minutes=2.0, trials=1), **given)
+    assert only.ended == "complete" and len(only.rungs) == only.settings.epochs == 12

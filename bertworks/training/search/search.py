@@ -221,7 +221,7 @@ class Trials:
         assert isinstance(settings.epochs, int)
         last, done = state.epochs or settings.epochs, len(ends)
         fitting = done + budget.following(ends, cost)
-        if first and done == 1:
+        if first and done == 1 and self.tune.trials != 1:
             # How long an epoch takes is known now: the others need a chance.
             most = budget.most_epochs([ends])
             fitting = most if max(2, self._least) <= most < last - 1 else fitting
