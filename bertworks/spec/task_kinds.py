@@ -34,6 +34,7 @@ class TaskKind:
         windows: Whether `task.long_text: windows` goes with it.
         column: What a source's `columns` call what is learned, where rows are texts.
         section: The settings of its own inside the spec's `task`; "": it has none.
+        capitals: Whether they tell what it answers with, where texts have them: they tell names.
     """
 
     name: str
@@ -51,6 +52,7 @@ class TaskKind:
     windows: bool = True
     column: str = "label"
     section: str = ""
+    capitals: bool = False
 
 
 _KINDS: dict[str, TaskKind] = {}

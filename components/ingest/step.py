@@ -132,7 +132,7 @@ def run(
 
         chosen: list[Notice] = []
         if encoder.uri == AUTO:
-            encoder, why = choose(encoder, texts_of("train"), tags=task.type == "tagging")
+            encoder, why = choose(encoder, texts_of("train"), cased=task.kind.capitals)
             chosen.append(why)
             metadata.update(fetch_base(encoder, base_out, folder, task.max_length))
         cut = None if metadata["scratch"] else trimming.trim(encoder, base_out, texts_of)

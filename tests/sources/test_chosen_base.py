@@ -176,9 +176,9 @@ def test_auto_is_decided_when_the_rows_are_there(ingest, tmp_path, several, monk
     choose = choice.choose
     seen = []
 
-    def here(base, texts, tags):
+    def here(base, texts, cased):
         seen.extend(texts)
-        return chosen, choose(base, seen, tags)[1]
+        return chosen, choose(base, seen, cased)[1]
 
     monkeypatch.setattr("components.ingest.step.choose", here)
     write_rows(tmp_path, CHINESE)

@@ -13,20 +13,19 @@ from bertworks.spec.bases import CATALOGUE, for_languages
 LOOKED_AT = 2_000
 
 
-def choose(base: Base, texts: Iterable[str], tags: bool = False) -> tuple[Base, Notice]:
+def choose(base: Base, texts: Iterable[str], cased: bool = False) -> tuple[Base, Notice]:
     """The base that `base: auto` stands for, and why.
 
     Args:
         base: The spec's section; its other settings stay.
         texts: Those of the training rows, whose first ones are looked at.
-        tags: Whether words are tagged, which their capitals help with where they have them.
+        cased: Whether capitals tell what is learned, where the texts have them.
     """
     looked = list(islice(texts, LOOKED_AT))
     language = language_of(looked)
     codes = [code for code in (language.code, language.second) if code]
-    cased = tags and capitals_tell(looked)
     known = codes or [language.script] if language.script != "none" else codes
-    found = for_languages(known, cased)
+    found = for_languages(known, cased and capitals_tell(looked))
     told = " and ".join(map(name_of, codes)) or "a language that cannot be told"
     settings = base.model_dump(exclude={"name", "uri", "sha256", "tokenizer"})
     chosen = Base(name=found.name, **settings)

@@ -17,5 +17,6 @@ KIND = TaskKind(
     settings=frozenset({"label_smoothing"}),
     confidence=frozenset({"calibrate", "abstain"}),
     long_text="windows",
+    capitals=True,
 )
 register(KIND)
