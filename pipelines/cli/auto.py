@@ -80,7 +80,6 @@ def auto(
     with fetching(data, root):
         found, spec = _spec(data, minutes, out, name, seed)
     typer.echo(f"spec: {spec}; an agent within {minutes:g} minutes")
-    typer.echo(SPENT)
 
     def made(*settings: str, again: bool = False) -> RunRecord:
         loaded, shown = spec_file.load(spec, [*(set_ or []), *settings]), display.choose()
@@ -88,6 +87,7 @@ def auto(
 
     asked = spec_file.load(spec, set_ or []).spec
     wanted = asked.compress.prune
+    typer.echo(spent(pruned=wanted.enabled))
     # Where nothing is pruned, nothing follows that needs the rest.
     all_of_it = not wanted.enabled and "share" not in asked.tune.model_fields_set
     alone = ["tune.share=1"] if all_of_it else []
@@ -117,10 +117,17 @@ def auto(
     typer.echo(f"spec: {spec}")
 
 
-SPENT = (
-    "the search takes what is best to the end of its share and tells; what is left is for pruning with "
-    "distillation; when time runs out trials, epochs, candidates and rounds of timing are cut, no gate"
-)
+def spent(pruned: bool) -> str:
+    """On what the minutes go, in words.
+
+    Args:
+        pruned: Whether the spec asks for the smaller agent.
+    """
+    left = "what is left is for pruning with distillation; " if pruned else ""
+    return (
+        f"the search takes what is best to the end of its share and tells; {left}when time runs out "
+        "trials, epochs, candidates and rounds of timing are cut, no gate"
+    )
 
 
 def _spec(

@@ -73,6 +73,11 @@ def test_pruning_is_begun_where_one_epoch_of_distillation_fits(tmp_path: Path) -
     assert auto.seconds_of_pruning(RunRecord()) == math.inf
 
 
+def test_no_pruning_is_promised_that_the_spec_does_not_ask_for() -> None:
+    assert "what is left is for pruning" in auto.spent(pruned=True)
+    assert "pruning" not in auto.spent(pruned=False)
+
+
 def test_time_that_was_missed_or_left_over_is_told(tmp_path: Path) -> None:
     def said(took: float, ended: str = "minutes") -> str:
         return "; ".join(auto.time_taken(took, 4, record(tmp_path / "tuned", 1, 1, ended)))
