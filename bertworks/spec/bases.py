@@ -177,6 +177,14 @@ AUTO = "auto"
 """What a spec says to have the encoder chosen by the language of its rows."""
 
 
+def fitting(codes: Collection[str]) -> list[KnownBase]:
+    """The encoders of the catalogue that know all of these languages, those of them alone first."""
+    wanted = set(codes)
+    return [one for one in CATALOGUE if wanted <= {*one.languages}] + [
+        one for one in CATALOGUE if EVERY in one.languages
+    ]
+
+
 def for_languages(codes: Collection[str], cased: bool = False) -> KnownBase:
     """The first encoder of the catalogue that knows all of these languages.
 
@@ -184,10 +192,8 @@ def for_languages(codes: Collection[str], cased: bool = False) -> KnownBase:
         codes: Of ISO 639-1; none: English.
         cased: Whether capitals tell something; one that reads them comes first then, where there is one.
     """
-    wanted = set(codes) or {"en"}
-    fitting = [one for one in CATALOGUE if wanted <= {*one.languages}]
-    fitting += [one for one in CATALOGUE if EVERY in one.languages]
-    return next((one for one in fitting if one.cased), fitting[0]) if cased else fitting[0]
+    found = fitting(codes or ["en"])
+    return next((one for one in found if one.cased), found[0]) if cased else found[0]
 
 
 def names() -> list[str]:

@@ -103,6 +103,24 @@ class State:
         """
         self.epochs = epochs
 
+    def fit(self, done: int, more: float, planned: int) -> str:
+        """Has the training end after as many epochs as fit.
+
+        Args:
+            done: Epochs so far.
+            more: That still fit.
+            planned: Of the whole training.
+
+        Returns:
+            Why it ends now, or "".
+        """
+        if done + more >= (self.epochs or planned):
+            return ""
+        if more < 1:
+            return OVER
+        self.end_after(done + int(more))
+        return ""
+
     @property
     def tokens_per_second(self) -> float:
         """Real tokens per second of training, evaluation and start-up not counted."""
@@ -285,12 +303,8 @@ class _Run:
             return judged if self.state.step < self.end else ""
         # By the latest steps: the first ones compile.
         epoch = self.per_epoch * float(np.median(self._latest))
-        fitting = done + int(max(0.0, 60 * selection.minutes - self.state.seconds) / epoch)
-        if fitting <= done:
-            return OVER
-        if fitting * self.per_epoch < self.end:
-            self.state.end_after(fitting)
-        return ""
+        more = max(0.0, 60 * selection.minutes - self.state.seconds) // epoch
+        return self.state.fit(done, more, -(-self.end // self.per_epoch))
 
     def _offer(self, stage: progress.Stage, *, averaged: bool) -> None:
         """Measures the weights that the model has now, and keeps them where none were better."""

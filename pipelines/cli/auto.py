@@ -205,13 +205,13 @@ def seconds_of_pruning(done: RunRecord) -> float:
     Args:
         done: The record of a run that was not pruned.
     """
-    from bertworks.compression.pruning.prune import ASKED, CUTTING, DISTILLED
+    from bertworks.compression.pruning.prune import least_seconds
 
     epoch = _epoch_seconds(done)
     if epoch is None:
         return float("inf")
     behind = sum(max(one.seconds, one.made_in_seconds) for one in done.steps if one.name in _BEHIND)
-    return behind + CUTTING * _slowness(done) + (ASKED + DISTILLED) * epoch
+    return behind + least_seconds(epoch, _slowness(done))
 
 
 def _slowness(done: RunRecord) -> float:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from fake_kfp import FakeKfp
 from fake_kubernetes import FakeKubernetes
+from town import DIALOGUE
 from typer.testing import CliRunner
 
 from bertworks.errors import BertworksError, EnvironmentFault
@@ -683,16 +684,6 @@ def test_the_spec_sets_concurrency_and_catch_up(kfp: FakeKfp, spec: Path) -> Non
     assert (job["max_concurrency"], job["no_catchup"]) == ("3", False)
     assert job["service_account"] == spec_file.load(spec).spec.resources.service_account
     assert len(job["description"]) <= 255
-
-
-DIALOGUE = """\
-name: town
-dialogue:
-  knowledge: {uri: /bertworks/restaurants.csv}
-  ask: {food: {}}
-  learn: {enabled: false}
-schedule: {cron: "0 3 * * 1", max_concurrency: 2}
-"""
 
 
 def test_a_dialogue_is_scheduled(kfp: FakeKfp, spec: Path) -> None:

@@ -19,6 +19,7 @@ import yaml
 from fake_kfp import FakeKfp, Refusal
 from hypothesis import given
 from hypothesis import strategies as st
+from town import DIALOGUE
 
 from bertworks.errors import EnvironmentFault
 from bertworks.spec import file as spec_file
@@ -281,16 +282,6 @@ def test_facts_survive_the_description(facts: Facts, before: str) -> None:
 @given(st.text())
 def test_other_descriptions_have_no_facts(text: str) -> None:
     assert isinstance(Facts.from_text(text), Facts)
-
-
-DIALOGUE = """\
-name: town
-dialogue:
-  knowledge: {uri: /bertworks/restaurants.csv}
-  ask: {food: {}}
-  learn: {enabled: false}
-schedule: {cron: "0 3 * * 1", max_concurrency: 2}
-"""
 
 
 def test_a_dialogue_is_retrained(kfp: FakeKfp, bertworks: Bertworks, tmp_path: Path) -> None:

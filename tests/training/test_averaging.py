@@ -131,7 +131,14 @@ def test_a_killed_run_ends_with_the_same_mean(tmp_path):
         np.testing.assert_array_equal(resumed[name], array, err_msg=name)
 
 
-def test_a_budget_in_minutes_ends_at_an_epochs_end(monkeypatch):
+@pytest.mark.parametrize(
+    ("minutes", "ended"),
+    [
+        (2.5, (4, 2, "")),
+        (1.2, (2, 0, "minutes")),  # too few for two epochs: it ends after the first
+    ],
+)
+def test_a_budget_in_minutes_ends_at_an_epochs_end(monkeypatch, minutes, ended):
     from bertworks.training import loop
 
     clock = iter(np.arange(0.0, 1e4, 30.0))  # each step takes half a minute
@@ -139,9 +146,9 @@ def test_a_budget_in_minutes_ends_at_an_epochs_end(monkeypatch):
     model = build(TINY, Head("sequence", ("a", "b")), seed=1)
     state = train(
         model, ParityFeed(), objective_of(loss_for(Task())), Optimizer(precision="float32"), total=20,
-        selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 2.5),
+        selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, minutes),
     )  # fmt: skip
-    assert (state.step, state.epochs, state.stopped) == (4, 2, "")
+    assert (state.step, state.epochs, state.stopped) == ended
 
 
 def test_what_the_first_steps_compile_takes_no_epochs_from_a_budget_in_minutes(monkeypatch):
@@ -168,19 +175,6 @@ def test_what_the_first_steps_compile_takes_no_epochs_from_a_budget_in_minutes(m
         selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 3.6),
     )  # fmt: skip
     assert state.step > 3 * 8 and state.seconds <= 60 * 3.6
-
-
-def test_a_training_with_too_few_minutes_for_two_epochs_ends_after_the_first(monkeypatch):
-    from bertworks.training import loop
-
-    clock = iter(np.arange(0.0, 1e4, 30.0))
-    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
-    model = build(TINY, Head("sequence", ("a", "b")), seed=1)
-    state = train(
-        model, ParityFeed(), objective_of(loss_for(Task())), Optimizer(precision="float32"), total=20,
-        selection=Selection("accuracy", lambda: 0.5, lambda value, best: best is None, 99, 1.2),
-    )  # fmt: skip
-    assert (state.step, state.epochs, state.stopped) == (2, 0, "minutes")
 
 
 def shortened(monkeypatch, checkpoints=None, stop=None):

@@ -140,6 +140,16 @@ def prune(
     return Pruned(cut, plan, table, scores, trained.points, replace(trained.timings, **speeds))
 
 
+def least_seconds(epoch: float, slowness: float = 1.0) -> float:
+    """What pruning takes with one epoch of distillation.
+
+    Args:
+        epoch: Seconds of one of fine-tuning.
+        slowness: How many times as long other work takes as on a quiet machine.
+    """
+    return CUTTING * slowness + (ASKED + DISTILLED) * epoch
+
+
 def _affordable(asked: int, split: Split, rate: float, until: Deadline) -> int:
     """As many of the asked epochs as fit, at least one: a model that was cut alone answers badly."""
     if not asked or not rate or math.isinf(until.left):
@@ -156,13 +166,8 @@ def _fitting(end: Deadline, planned: int) -> Callable[[State], str]:
     def judge(state: State) -> str:
         if not state.epoch_seconds or math.isinf(end.left):
             return ""
-        done, last = round(state.points[-1].epoch), state.epochs or planned
-        more = int(max(0.0, end.left) / state.epoch_seconds)
-        if done + more >= last:
-            return ""
-        if more:
-            state.end_after(done + more)
-        return "" if more else OVER
+        more = max(0.0, end.left) // state.epoch_seconds
+        return state.fit(round(state.points[-1].epoch), more, planned)
 
     return judge
 

@@ -390,8 +390,7 @@ def base_for(language: Language, decisions: Decisions, cased: bool = False) -> d
     """
     unknown = language.script if language.script != "none" else "en"
     wanted = {language.code, language.second} - {""} or {unknown}
-    fitting = [one for one in bases.CATALOGUE if {*one.languages} >= wanted]
-    fitting += [one for one in bases.CATALOGUE if bases.EVERY in one.languages]
+    fitting = bases.fitting(wanted)
     reads_case = next((one for one in fitting if one.cased), None) if cased else None
     if bases.DEFAULT in fitting and reads_case is not None and not bases.DEFAULT.cased:
         decisions.add(

@@ -154,19 +154,24 @@ class Budget:
 
     def _epoch(self, ends: Sequence[float], cost: float) -> float:
         """Seconds of another epoch of the trial that is at work."""
-        latest = ends[-1] - (ends[-2] if len(ends) > 1 else 0.0)
-        return min(latest, cost * (self._steady or latest))
+        took = latest(ends)
+        return min(took, cost * (self._steady or took))
 
     def _cost(self, seconds: Sequence[Sequence[float]]) -> tuple[float, float]:
         """Seconds of a trial's start, and of an epoch; 0 where nothing is known."""
-        latest = [ends for ends in seconds if ends][-LATEST:]
-        if not latest:
+        last = [ends for ends in seconds if ends][-LATEST:]
+        if not last:
             return 0.0, self._steady or 0.0
         if self._steady is None:
-            return 0.0, sum(ends[-1] for ends in latest) / sum(len(ends) for ends in latest)
-        starts = [max(0.0, ends[-1] - len(ends) * self._steady) for ends in latest]
+            return 0.0, sum(ends[-1] for ends in last) / sum(len(ends) for ends in last)
+        starts = [max(0.0, ends[-1] - len(ends) * self._steady) for ends in last]
         # The very first trial compiles what the others take from it.
-        return min(starts) / (2 if len(latest) == 1 else 1), self._steady
+        return min(starts) / (2 if len(last) == 1 else 1), self._steady
+
+
+def latest(ends: Sequence[float]) -> float:
+    """What the last epoch took, by the seconds at the end of each."""
+    return ends[-1] - (ends[-2] if len(ends) > 1 else 0.0)
 
 
 def in_figures(asked: Tune, run_minutes: float | None, until: Deadline) -> Tune:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bertworks.compression.pruning.prune import ASKED, CUTTING, DISTILLED
+from bertworks.compression.pruning.prune import least_seconds
 from bertworks.contracts.tuned import Chosen, Finalist, SearchTimes, Tuned
 from bertworks.deadline import Deadline
 from bertworks.models.config import EncoderConfig
@@ -199,7 +199,7 @@ def _pruning(material: Material, again: float) -> Callable[[float], float | None
     def seconds(rate: float) -> float | None:
         if rate <= 0:
             return None
-        return again + behind(rate) + CUTTING + (ASKED + DISTILLED) * tokens / rate
+        return again + behind(rate) + least_seconds(tokens / rate)
 
     return seconds
 

@@ -16,7 +16,7 @@ from bertworks.spec.tuning import Halving, Tune
 from bertworks.training.advice import SPLITS
 from bertworks.training.loop import OVER, State
 from bertworks.training.objectives.finetuning import Judge
-from bertworks.training.search.budget import LEAST_EPOCHS, Budget
+from bertworks.training.search.budget import LEAST_EPOCHS, Budget, latest
 from bertworks.training.search.halving import goes_on, is_rung
 from bertworks.training.search.study import Running, Study
 
@@ -166,9 +166,8 @@ class Trials:
             study.report(number, rungs, ends)
             budget.learn(state.epoch_seconds / cost)
             rate = state.tokens_per_second
-            if (
-                state.epoch_seconds and not self.tune.folds
-            ):  # without the compiling of the first steps
+            if state.epoch_seconds and not self.tune.folds:
+                # Without what the first steps compile.
                 rate = state.tokens / len(rungs) / state.epoch_seconds
             study.pace(number, rate)
             self._hold_back(budget, rate, self._fits(ends))
@@ -220,18 +219,15 @@ class Trials:
         """Has a trial end after as many epochs as fit; gives why it ends now, or ""."""
         assert isinstance(settings.epochs, int)
         last, done = state.epochs or settings.epochs, len(ends)
-        fitting = done + budget.following(ends, cost)
+        more = budget.following(ends, cost)
         if first and done == 1 and self.tune.trials != 1:
             # How long an epoch takes is known now: the others need a chance.
             most = budget.most_epochs([ends])
-            fitting = most if max(2, self._least) <= most < last - 1 else fitting
-        if fitting <= done < last:
-            return OVER
-        if fitting < last:
-            state.end_after(int(fitting))
-        if done + 1 == (state.epochs or last):
-            budget.grant(ends[-1] - (ends[-2] if done > 1 else 0.0))
-        return ""
+            more = most - done if max(2, self._least) <= most < last - 1 else more
+        why = state.fit(done, more, settings.epochs)
+        if not why and done + 1 == (state.epochs or last):
+            budget.grant(latest(ends))
+        return why
 
     def _in_the_way(
         self,
