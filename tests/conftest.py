@@ -3,13 +3,15 @@
 import functools
 import gc
 import inspect
+import logging
 import os
 import signal
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
-from tests.helpers import quick
+from tests.helpers import log_lines, quick
 
 _whole_stack = functools.partial(inspect.stack, context=0)
 
@@ -120,3 +122,12 @@ def few_rows_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test trains for seconds at most: no kernel is worth compiling."""
     quick.uncompiled(monkeypatch.setattr)
+
+
+@pytest.fixture
+def server_log() -> Iterator[list[logging.LogRecord]]:
+    """What the server logs in this process, from INFO on, whatever was done to the loggers before: of
+    `caplog`'s, the levels of all loggers on the way up to the root decide.
+    """
+    with log_lines.kept("bertworks.serving") as records:
+        yield records

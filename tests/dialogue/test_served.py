@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,6 @@ from bertworks.dialogue.policies import graph
 from bertworks.dialogue.sessions import SqliteStore
 from bertworks.errors import ArtifactError, EnvironmentFault
 from bertworks.runtime.agent import Agent
-from bertworks.serving import log
 from bertworks.serving.assembly import Serving
 from bertworks.serving.audit.joining import join as audit
 from bertworks.serving.dialogues.joining import Challenger, talking
@@ -212,12 +212,8 @@ def test_two_users_of_one_id_are_told(server: Server) -> None:
 
 
 def test_what_is_over_or_forgotten_is_no_conflict(
-    tmp_path: Path,
-    server: Server,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, server: Server, server_log: list[logging.LogRecord]
 ) -> None:
-    monkeypatch.setattr(log.LOGGER, "propagate", True)
     server.turn("over", "bye")
     status, found = server.turn("over", "hello", 2)
     assert status == 410 and "is over, after 1 turns" in found["error"]
@@ -234,7 +230,7 @@ def test_what_is_over_or_forgotten_is_no_conflict(
         status, found = server.ask(method, path, body)
         assert status == 404 and said in found["error"], (method, path, found)
     assert server.ask("POST", "/over/outcome", {"satisfied": True})[0] == 200
-    logged = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    logged = [one.getMessage() for one in server_log if one.levelname == "WARNING"]
     assert sum(" 410 over " in one for one in logged) == 1
     assert sum(" 404 no-dialogue " in one for one in logged) == 4
     assert server.turn("old", "indian", 1)[0] == 200  # begins anew

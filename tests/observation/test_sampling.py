@@ -106,7 +106,7 @@ def test_a_lean_server_writes_packed_lines(tmp_path, monkeypatch) -> None:
     assert read_rows(file) == [{"text": "é?", "n": None}]
 
 
-def test_what_a_killed_server_left_is_kept_and_told(tmp_path, caplog) -> None:
+def test_what_a_killed_server_left_is_kept_and_told(tmp_path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from bertworks.serving.observation.files import SampleFiles\n"

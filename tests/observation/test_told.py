@@ -14,6 +14,7 @@ from bertworks.serving.observation import counting
 from bertworks.serving.observation.counting import OTHER, Counting, stages
 from bertworks.serving.observation.drifting import ROWS_A_SECOND, Drifting, latest
 from bertworks.spec.observing import Observing
+from tests.helpers import log_lines
 from tests.helpers.asgi import post
 from tests.helpers.tiny_model import TEXTS
 from tests.observation.conftest import served
@@ -80,17 +81,15 @@ def test_series_are_bounded(agent, monkeypatch) -> None:
     assert {one["label"] for one in mine} <= {"bad", OTHER}
 
 
-def test_nothing_that_a_client_wrote_is_in_a_meter_or_a_line(agent, caplog) -> None:
+def test_nothing_that_a_client_wrote_is_in_a_meter_or_a_line(agent, server_log) -> None:
     serving = served("quiet", agent, Observing())
-    caplog.set_level(logging.INFO)
-    log.LOGGER.propagate = True
     ask(serving, [SECRET], "quiet", [(b"x-request-id", b"r-1")])
     ask(serving, [{"text": SECRET, SECRET: 1}], "quiet")
     ask(serving, [SECRET], "quiet", path=f"/v1/models/{SECRET}:predict")
     from prometheus_client import generate_latest
 
     assert SECRET.encode() not in generate_latest()
-    said = [record for record in caplog.records if "POST" in record.getMessage()]
+    said = [record for record in server_log if "POST" in record.getMessage()]
     lines = [json.loads(log.JsonLines().format(one)) for one in said]
     assert [one["status"] for one in lines] == [200, 400, 404]
     assert lines[0]["request"] == "r-1" and lines[0]["rows"] == 1 and lines[0]["version"] == "3"
@@ -106,12 +105,10 @@ def test_json_lines_are_one_object_each() -> None:
     assert json.loads(line)["level"] == "warning"
 
 
-def test_a_window_that_has_drifted_is_told_once(agent, known: Path, caplog) -> None:
+def test_a_window_that_has_drifted_is_told_once(agent, known: Path, server_log) -> None:
     serving = served("moved", agent, Observing(drift_rows=50), known)
     clock = iter(range(0, 100_000, 10))
     observer = Drifting(serving.models, Observing(drift_rows=50), lambda: float(next(clock)))
-    caplog.set_level(logging.INFO)
-    log.LOGGER.propagate = True
 
     def tell(texts: list[str]) -> None:
         exchange = Exchange("v1", "moved", version="3", digest="d" * 64, rows=texts)
@@ -120,25 +117,23 @@ def test_a_window_that_has_drifted_is_told_once(agent, known: Path, caplog) -> N
 
     tell(TEXTS * 10)
     assert set(latest("moved")) == {"tokens", "lengths", "unknown", "labels"}
-    assert not any("drift:" in one.message for one in caplog.records)
+    assert not any("drift:" in one.getMessage() for one in server_log)
     assert value("bertworks_drift", model_name="moved", measure="tokens") == 0
     for _ in range(3):
         tell(["what nobody here has ever seen before"] * 60)
     assert value("bertworks_drift", model_name="moved", measure="tokens") == 1
     assert value("bertworks_drift_bits", model_name="moved", measure="unknown") > 0.1
-    told = [one.message for one in caplog.records if "the tokens of the last" in one.message]
+    told = [one.getMessage() for one in server_log if "the tokens of the last" in one.message]
     assert len(told) == 1 and "bertworks label export" in told[0]
     tell(TEXTS * 10)
     assert value("bertworks_drift", model_name="moved", measure="tokens") == 0
 
 
-def test_a_bundle_without_a_reference_says_so_once(agent, caplog) -> None:
+def test_a_bundle_without_a_reference_says_so_once(agent, server_log) -> None:
     serving = served("bare", agent, Observing())
-    caplog.set_level(logging.INFO)
-    log.LOGGER.propagate = True
     for _ in range(2):
         ask(serving, TEXTS, "bare")
-    assert sum("has no reference.json" in one.message for one in caplog.records) == 1
+    assert sum("has no reference.json" in one.getMessage() for one in server_log) == 1
 
 
 def test_a_flood_is_looked_at_in_part(agent, known: Path) -> None:
@@ -152,8 +147,17 @@ def test_a_flood_is_looked_at_in_part(agent, known: Path) -> None:
     assert window is not None and window.rows == ROWS_A_SECOND
 
 
-@pytest.fixture(autouse=True)
-def propagation():
-    before = log.LOGGER.propagate
-    yield
-    log.LOGGER.propagate = before
+@pytest.mark.parametrize("by", ["disabled", "level", "all off"])
+def test_a_test_reads_the_log_whatever_was_done_to_it_before(monkeypatch, by) -> None:
+    if by == "disabled":
+        monkeypatch.setattr(log.LOGGER, "disabled", True)
+    elif by == "level":
+        monkeypatch.setattr(log.LOGGER, "level", logging.CRITICAL)
+    else:
+        monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+    log.LOGGER.warning("not said")  # loggers remember what their level leaves out
+    with log_lines.kept("bertworks.serving") as records:
+        log.LOGGER.warning("said")
+    assert [one.getMessage() for one in records] == ["said"]
+    log.LOGGER.warning("not kept")
+    assert len(records) == 1

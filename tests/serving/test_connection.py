@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 import threading
 
@@ -10,7 +9,6 @@ import pytest
 from listening_server import server_of
 from prometheus_client import REGISTRY
 
-from bertworks.serving import log
 from bertworks.serving.http import connection, crowd
 from bertworks.spec.limits import Limits
 
@@ -350,11 +348,9 @@ def test_of_what_is_sent_at_once_little_is_taken_ahead():
         assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_what_is_refused_by_hand_is_one_line(patient, caplog):
-    log.LOGGER.propagate = True
-    with caplog.at_level(logging.INFO, "bertworks.serving"):
-        talk(patient, b"GET / HTTP/1.1\r\nsecret: \x00\r\n\r\n")
-    ours = [record.getMessage() for record in caplog.records if record.name == log.LOGGER.name]
+def test_what_is_refused_by_hand_is_one_line(patient, server_log):
+    talk(patient, b"GET / HTTP/1.1\r\nsecret: \x00\r\n\r\n")
+    ours = [record.getMessage() for record in server_log]
     assert [one.split(" ", 1)[1] for one in ours] == ["- - 400 Invalid HTTP request received."]
 
 

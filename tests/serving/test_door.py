@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 import select
 import socket
 import threading
@@ -15,7 +14,6 @@ from tiny_model import make_model
 
 from bertworks.runtime.agent import Agent
 from bertworks.serving import line as lines
-from bertworks.serving import log
 from bertworks.serving.engine.batcher import Batcher
 from bertworks.serving.engine.work import Work
 from bertworks.serving.http import door as doors
@@ -263,20 +261,16 @@ def test_one_connection_too_many_is_kept_while_there_is_no_room_anyway(served):
     assert answer(late)[0] == 429
 
 
-def test_of_many_refusals_some_are_logged_and_the_others_counted(served, monkeypatch, caplog):
+def test_of_many_refusals_some_are_logged_and_the_others_counted(served, monkeypatch, server_log):
     monkeypatch.setattr(doors, "LINES", 2)
-    monkeypatch.setattr(log.LOGGER, "propagate", True)
     server = served()
     server.fill()
     late = server.client()
-    with caplog.at_level(logging.INFO, log.LOGGER.name):
-        for _ in range(50):
-            late.sendall(ASK)
-            assert answer(late)[0] == 429
-        said = [record.getMessage() for record in caplog.records]
-        until(
-            lambda: any("more requests were refused" in one.getMessage() for one in caplog.records)
-        )
+    for _ in range(50):
+        late.sendall(ASK)
+        assert answer(late)[0] == 429
+    said = [record.getMessage() for record in server_log]
+    until(lambda: any("more requests were refused" in one.getMessage() for one in server_log))
     assert any("POST /v1/models/mood:predict 429 busy" in one for one in said)
     assert sum("429 busy" in one for one in said) < 50
 

@@ -274,25 +274,21 @@ def test_what_can_be_answered_before_the_end_is():
     assert run(scenario) == [200] * 3
 
 
-def test_a_fault_of_ours_is_told_by_its_type_and_place(caplog):
+def test_a_fault_of_ours_is_told_by_its_type_and_place(server_log):
     async def broken(scope, receive, send):
         raise ValueError("secret\nforged")
 
-    log.LOGGER.propagate = True
-    with caplog.at_level(logging.INFO, "bertworks.serving"):
-        told = asyncio.run(client().ask(gate_of(broken)))
+    told = asyncio.run(client().ask(gate_of(broken)))
     assert told.status == 500 and "ValueError" in told.json()["error"]
-    text = "\n".join(record.getMessage() for record in caplog.records)
+    text = "\n".join(record.getMessage() for record in server_log)
     assert "secret" not in text and "test_gate.py" in text
 
 
-def test_a_refusal_is_one_escaped_line(caplog):
-    log.LOGGER.propagate = True
+def test_a_refusal_is_one_escaped_line(server_log):
     path = "/v1/models/a\nWARNING forged\x1b[31m\u2028:predict"
     handler = logging.StreamHandler()
-    with caplog.at_level(logging.INFO, "bertworks.serving"):
-        asyncio.run(Client("POST", path, b"x" * 9999).ask(gate_of(Model(), body_mb=0.001)))
-    (record,) = caplog.records
+    asyncio.run(Client("POST", path, b"x" * 9999).ask(gate_of(Model(), body_mb=0.001)))
+    (record,) = server_log
     log.Escape().filter(record)
     (line,) = handler.format(record).splitlines()
     assert "413 body" in line and "\\nWARNING forged\\x1b[31m\\u2028" in line
@@ -313,15 +309,13 @@ def test_records_of_libraries_are_escaped_too():
     assert logging.Formatter().format(record) == "Exception: a\\nb ValueError at no place"
 
 
-def test_probes_that_go_well_are_not_logged(caplog):
-    log.LOGGER.propagate = True
+def test_probes_that_go_well_are_not_logged(server_log):
     gate = gate_of(Model())
-    with caplog.at_level(logging.INFO, "bertworks.serving"):
-        for path in ("/v2/health/live", "/v1/models/mood", "/v2/models/mood/ready", "/metrics"):
-            asyncio.run(Client("GET", path).ask(gate))
-        assert not caplog.records
-        asyncio.run(Client("GET", "/v2/models/mood/versions/1").ask(gate))
-    assert len(caplog.records) == 1
+    for path in ("/v2/health/live", "/v1/models/mood", "/v2/models/mood/ready", "/metrics"):
+        asyncio.run(Client("GET", path).ask(gate))
+    assert not server_log
+    asyncio.run(Client("GET", "/v2/models/mood/versions/1").ask(gate))
+    assert len(server_log) == 1
 
 
 def test_refusals_are_counted():

@@ -139,7 +139,7 @@ def no_agent(folder):
         ({"task": CLASSIFICATION | {"pair": True}}, "task"),
     ],
 )
-def test_a_bad_bundle_never_replaces_a_good_one(tmp_path, versions, batcher, made, reason, caplog):
+def test_a_bad_bundle_never_replaces_a_good_one(tmp_path, versions, batcher, made, reason):
     uri = str(tmp_path / "s")
     store = versions.store(uri, versions.bundle(0), versions.bundle(1, **made), versions.bundle(2))
     followed = Followed(uri, batcher)

@@ -421,7 +421,7 @@ def test_feedback_reaches_the_trial(tmp_path, versions):
     assert accuracy["value"] == -1  # the challenger says "good" always, the champion never
 
 
-def test_a_restart_goes_on_with_what_was_seen(tmp_path, versions, caplog):
+def test_a_restart_goes_on_with_what_was_seen(tmp_path, versions, server_log):
     versions.store(tmp_path / "s", versions.bundle(0), versions.bundle(1))
     trials = Challengers(str(tmp_path / "s"), "mood")
     trials.challenge(2)
@@ -444,11 +444,11 @@ def test_a_restart_goes_on_with_what_was_seen(tmp_path, versions, caplog):
     # One that goes by other rules has seen nothing.
     other = Server(tmp_path / "s", server="a-1", rules=Rules(Canary(share=0.4, **EASY)))
     assert run(lambda server: scenario(server, 40, end=False), other)[0] == 0
-    log.LOGGER.propagate = True
-    with caplog.at_level("INFO", "bertworks.serving"):
-        began, after = run(lambda server: scenario(server, 40), made(server="a-1"))
+    del server_log[:]
+    began, after = run(lambda server: scenario(server, 40), made(server="a-1"))
     assert began == before["challenger"]["requests"]
-    assert "goes on with 40 requests that were seen before" in caplog.text
+    seen = "goes on with 40 requests that were seen before"
+    assert sum(seen in one.getMessage() for one in server_log) == 1
     assert after["began"] == before["began"]
     assert after["challenger"]["requests"] > began
     for one, two in zip(before["figures"], after["figures"], strict=True):
