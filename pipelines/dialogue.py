@@ -22,7 +22,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import bertworks
 from bertworks.data.sources.fingerprints import UNSEEN, sources_of
+from bertworks.spec import AgentSpec
 from bertworks.spec.cluster import StepResources
 from bertworks.spec.dialogue import MATCHING, UNDERSTANDING, DialogueSpec
 from pipelines.box import Box, Kind, Output, Secret, within
@@ -31,7 +33,7 @@ from pipelines.boxes import never, retrains
 from pipelines.dag import AnyDag, Dag, pipeline_name, section_of
 from pipelines.graph import Graph
 from pipelines.provenance import DIGITS, Provenance, provenance_of
-from pipelines.sections import Settings, plain, recipe
+from pipelines.sections import Settings, plain
 from pipelines.site import Site
 
 
@@ -85,14 +87,10 @@ class DialogueDag:
     def made_of(self) -> dict[str, str]:
         """Place of each source, file and spec to what tells its content, or to UNSEEN."""
         prints = dict(self.site.fingerprints)
-        # As text: the order of its keys is that of asking.
-        said = self.spec.model_dump_json(
-            exclude={"description", "resources", "schedule", "track"}, exclude_defaults=True
-        )
-        prints["spec"] = hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
+        prints["spec"] = _made_by(self.spec)
         for name, dag in self.agents.items():
             prints |= {f"{name}.{place}": one for place, one in dag.site.fingerprints.items()}
-            prints[f"{name}.spec"] = recipe(dag.spec)
+            prints[f"{name}.spec"] = _made_by(dag.spec)
         return dict(sorted(prints.items()))
 
     def owner(self, box: Box) -> AnyDag:
@@ -102,6 +100,16 @@ class DialogueDag:
     def sections(self) -> dict[str, str]:
         """Each box's part of its spec, as JSON."""
         return {box.name: section_of(box, self.owner(box)) for box in self.boxes}
+
+
+def _made_by(spec: AgentSpec | DialogueSpec) -> str:
+    """Tells apart what a spec has made of its sources: of which columns, how, by which release."""
+    # As text: the order of its keys is that of asking.
+    said = spec.model_dump_json(
+        exclude={"description", "resources", "retrain", "schedule", "serve", "track"},
+        exclude_defaults=True,
+    )
+    return hashlib.sha256(f"{bertworks.__version__} {said}".encode()).hexdigest()[:DIGITS]
 
 
 def _prepare(dag: DialogueDag) -> Settings:

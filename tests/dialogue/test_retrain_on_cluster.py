@@ -150,6 +150,26 @@ def test_when_it_is_retrained_is_nothing_that_it_is_made_of(spec: Path) -> None:
     assert dag_of(spec, "agent", *at_three).made_of == dag_of(spec, "agent").made_of
 
 
+@pytest.mark.parametrize(
+    "more, news",
+    [
+        ("      columns: {tokens: words}\n", {"understanding.spec"}),
+        ("      constants: {intent: other}\n", {"understanding.spec"}),
+        ("retrain: {min_new_rows: 7}\n", set()),
+        ("serve: {limits: {rows: 7}}\n", set()),
+    ],
+)
+def test_how_an_agent_reads_its_sources_is_what_it_is_made_of(
+    with_agent: Path, more: str, news: set[str]
+) -> None:
+    before = dag_of(with_agent).made_of
+    turns = with_agent.parent / "turns.yaml"
+    place = "base:" if more.startswith(" ") else VOLUME
+    turns.write_text(TURNS.replace(place, more + place))
+    made = dag_of(with_agent).made_of
+    assert {one for one in made if made[one] != before[one]} == news
+
+
 UTTERANCES = """\
 templates: {uri: "memory://turns/nlg.json"}
 knowledge: {uri: "pypi://convlab==3.0.1/db.json"}
