@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from bertworks.contracts.tokens import TOKENS, Tokens
 from bertworks.errors import DataError, SpecError
 from bertworks.models.config import EncoderConfig
 from bertworks.models.layout import Weights
-from bertworks.models.model import BertModel, build
+from bertworks.models.model import BertModel, build, get_weights, set_weights_from
 from bertworks.notices import Notice
 from bertworks.progress import stage
 from bertworks.spec import Finetune
@@ -25,6 +25,7 @@ from bertworks.training.advice import of_finetuning
 from bertworks.training.distribution import strategy
 from bertworks.training.length import Length, length_of
 from bertworks.training.loop import Selection, State, train
+from bertworks.training.objectives import probing
 from bertworks.training.objectives.labelled import LabelledFeed, Predictor, objective_of
 from bertworks.training.objectives.losses import loss_for
 from bertworks.training.rows import LabelledRows, read_splits
@@ -42,6 +43,7 @@ class Material:
         info: The tokens artifact's facts.
         handler: The task.
         initial: The encoder to start from; a head of the same shape in its weights is used too.
+        classifier: What a new one of many labels begins with, see `probing`, once a training has begun.
     """
 
     train: LabelledRows
@@ -49,6 +51,7 @@ class Material:
     info: Tokens
     handler: TaskHandler
     initial: tuple[EncoderConfig, Weights]
+    classifier: Weights = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def read(
@@ -129,6 +132,13 @@ def finetune_on(
     weights = label_weights(handler, material.train.targets, settings.class_weights)
     feed, length = material.feed(settings), material.length(settings)
     selection = selection_for(model, material, settings)
+    if probing.is_worth_it(model, material.initial[1]):
+        if not material.classifier:
+            with stage("fitting the classifier"):
+                material.classifier.update(
+                    probing.classifier_of(model, material.train, settings.seed, feed.pad, weights)
+                )
+        set_weights_from(model, get_weights(model) | material.classifier)
     if feed.company is not None and handler.negatives:
         # By the encoder as it starts, before a checkpoint is read: a resumed run finds the same ones.
         with stage("mining hard negatives"):

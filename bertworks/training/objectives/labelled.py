@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,11 +99,11 @@ def objective_of(loss: Loss) -> Objective:
 
 
 class Predictor:
-    """Computes logits with a model as it is at the time; traced once."""
+    """Computes with a model as it is at the time; traced once."""
 
     def __init__(self, model: BertModel) -> None:
         self.model = model
-        self._graph: Any = None
+        self._graphs: dict[Callable[..., tf.Tensor], Any] = {}
 
     def logits(self, rows: LabelledRows, pad: int = 0) -> list[np.ndarray]:
         """Logits of all rows, in their order.
@@ -111,24 +111,44 @@ class Predictor:
         Returns:
             One float32 array a row: (outputs,), or (length, outputs) for a token head.
         """
+        tokens = self.model.head.kind == "token"
+        found = self._answers(_logits, rows, pad)
+        return (
+            [one[:length] for one, length in zip(found, rows.lengths, strict=True)]
+            if tokens
+            else found
+        )
+
+    def first_states(self, rows: LabelledRows, pad: int = 0) -> np.ndarray:
+        """What the encoder says of each row's first token: float32 (rows, hidden)."""
+        return np.stack(self._answers(_first_states, rows, pad))
+
+    def _answers(
+        self, what: Callable[..., tf.Tensor], rows: LabelledRows, pad: int
+    ) -> list[np.ndarray]:
+        """One array a row, in their order."""
         found: list[Any] = [None] * len(rows)
         for chosen in evaluation_batches(rows.lengths):
             inputs = inputs_of(rows, chosen, pad, multiple=1)
-            answers = self._run(inputs).numpy()
-            for row, answer in zip(chosen, answers, strict=True):
-                tokens = self.model.head.kind == "token"
-                found[row] = answer[: rows.lengths[row]] if tokens else answer
+            for row, answer in zip(chosen, self._run(what, inputs).numpy(), strict=True):
+                found[row] = answer
         return found
 
-    def _run(self, inputs: dict[str, np.ndarray]) -> tf.Tensor:
-        if self._graph is None:
+    def _run(self, what: Callable[..., tf.Tensor], inputs: dict[str, np.ndarray]) -> tf.Tensor:
+        if what not in self._graphs:
             signature = {name: tf.TensorSpec([None, None], tf.int32) for name in inputs}
-            self._graph = tf.function(
-                lambda given: self.model(given)["logits"],
-                autograph=False,
-                input_signature=[signature],
+            self._graphs[what] = tf.function(
+                lambda given: what(self.model, given), autograph=False, input_signature=[signature]
             )
-        return self._graph(inputs)
+        return self._graphs[what](inputs)
+
+
+def _logits(model: BertModel, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+    return model(inputs)["logits"]
+
+
+def _first_states(model: BertModel, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+    return tf.cast(model(inputs, hidden_states=True)["hidden"][-1][:, 0], tf.float32)
 
 
 def evaluation_batches(lengths: np.ndarray, places: int = EVALUATION_TOKENS) -> list[np.ndarray]:
