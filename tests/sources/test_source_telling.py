@@ -7,8 +7,11 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bertworks.data.labels.label_names import look_alikes
+from bertworks.data.sources import shards
 from bertworks.errors import DataError
 from bertworks.look_alike import told_apart
 
@@ -270,3 +273,47 @@ def test_labels_that_differ_in_a_selector_are_told_with_it(tmp_path, ingest):
     assert "U+FE0F VARIATION SELECTOR-16" in told(done)
     merged = {"uri": "a.jsonl", "label_map": {"\u2764\ufe0f": "\u2764"}}
     assert "nearly the same" not in told(ingest([merged], out="merged"))
+
+
+PARTS = "part-0000{}-of-00004.csv"
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        ((0, 1, 2, 3), ()),
+        ((1, 2, 3, 4), ()),  # counted from 1
+        ((0, 2), (1, 3)),
+        ((2, 4), (1, 3)),
+        ((1, 2), (0, 3)),
+        ((0, 4), ()),  # whatever these are, they are no parts
+    ],
+)
+def test_parts_that_are_not_there_are_told(tmp_path, ingest, make, there, missing):
+    for number in there:
+        (tmp_path / PARTS.format(number)).write_text(make.reviews(60, start=60 * number))
+    done = ingest([{"uri": "part-*.csv"}])
+    found = [one for one in done.result.notices if "parts" in one.text]
+    assert sum(one.count for one in found) == len(missing)
+    for one in found:
+        shown = ", ".join(str(tmp_path / PARTS.format(number)) for number in missing)
+        assert one.text == f"{len(missing)} of 4 parts are not read: {shown}"
+        assert one.level == "warning"
+
+
+def test_parts_of_several_sources_and_splits_are_counted_together():
+    names = [f"/a/{split}-{n:05}-of-00002.parquet" for split in ("train", "test") for n in (0, 1)]
+    assert not list(shards.notices(names))
+    (found,) = shards.notices(names[:-1])
+    assert found.text == "1 of 2 parts is not read: /a/test-00001-of-00002.parquet"
+    (many,) = shards.notices(["s3://b/x-3-of-9/data-00000-of-00080.arrow"])
+    assert many.text.startswith(
+        "79 of 80 parts are not read: s3://b/x-3-of-9/data-00001-of-00080.arrow"
+    )
+    assert many.text.endswith(" and 74 more")
+
+
+@given(st.lists(st.text(alphabet="0123456789-of.a/", max_size=30), max_size=9))
+def test_any_names_may_be_given(names):
+    for one in shards.notices(names):
+        assert one.count

@@ -22,6 +22,7 @@ from bertworks.data.rows.mapping import Mapper
 from bertworks.data.rows.rejected import RejectedLog
 from bertworks.data.rows.spots import Spot
 from bertworks.data.rows.values import plain
+from bertworks.data.sources import shards
 from bertworks.data.sources.encodings import encoding_advice
 from bertworks.data.sources.fetch import Fetched, combined_sha256, fetch
 from bertworks.errors import DataError
@@ -67,7 +68,8 @@ class Reader:
         filtered: Rows left out so far by their source's filter.
         sources: What came of each source.
         unmatched: Keys of a `label_map` that no row had.
-        notices: Values of a `where` that no row had, and files that gave no row beside others that did.
+        notices: Values of a `where` that no row had, files that gave no row beside others that did, and
+            parts of files that are not there.
     """
 
     task: Task | None
@@ -97,11 +99,13 @@ class Reader:
         if not sources:
             return
         what = "reading rows" if self.part == "data" else "reading the corpus"
+        names: list[str] = []
         with progress.stage(what, unit="rows") as stage:
             for source in sources:
                 before, filtered, self._first_either = self.read, self.filtered, ""
                 mapper = Mapper(source, self.task, self.clean, self.separator, masked(source.uri))
                 with fetch(source.uri, source.sha256, self.folder) as files:
+                    names += [file.name for file in files]
                     gave_nothing: list[_Nothing] = []
                     for file in files:
                         for found in self._file(file, source, mapper, gave_nothing):
@@ -128,6 +132,7 @@ class Reader:
                             license=source.license,
                         )
                     )
+        self.notices += shards.notices(names)
 
     @property
     def _setting(self) -> str:
