@@ -57,6 +57,35 @@ def test_the_usual_rules(situation: Situation, action: str, rule: str) -> None:
     assert len(choice.candidates) == situation.possible.sum()
 
 
+@pytest.mark.parametrize("wish", [(), (CHINESE,)])
+@pytest.mark.parametrize(
+    ("acts", "confidence", "only"),
+    [
+        ((Act("bye"),), 0.8, True),
+        ((Act("bye"), Act("bye")), 0.9, True),
+        ((Act("bye"),), 0.79, False),  # what was misheard is seldom as sure
+        ((Act("bye"), inform("area", "north")), 0.9, False),
+        ((Act("bye"), Act("request", "phone")), 0.9, False),
+        ((Act("greet"),), 0.9, False),
+    ],
+)
+def test_a_clear_goodbye_is_answered_with_one_by_any_policy(
+    wish: tuple[Act, ...], acts: tuple[Act, ...], confidence: float, only: bool
+) -> None:
+    before = spoke(heard(*wish).state, (Act("ask", "area"),))
+    situation = heard(*acts, confidence=confidence, state=before)
+    possible = {n for n, may in zip(names(DOMAIN), situation.possible, strict=True) if may}
+    assert (possible == {"bye"}) == only
+    if only:
+        for policy in (
+            Rules(),
+            Rules([Rule("always", "again")]),
+            Chance(1),
+            Softened(Rules(), 0.9, 1),
+        ):
+            assert policy.choose(situation).action == "bye"
+
+
 def test_what_is_least_sure_is_confirmed_first() -> None:
     said = [Heard(CHINESE, 0.5), Heard(inform("area", "north"), 0.4)]
     situation = Situation(listened(State(), said, DOMAIN, TOWN), TOWN)
