@@ -102,13 +102,16 @@ class DialogueDag:
         return {box.name: section_of(box, self.owner(box)) for box in self.boxes}
 
 
+_NOT_MADE_BY = {
+    "agents", "description", "resources", "retrain", "schedule", "serve", "track", "validate_",
+}  # fmt: skip
+
+
 def _made_by(spec: AgentSpec | DialogueSpec) -> str:
     """Tells apart what a spec has made of its sources: of which columns, how, by which release."""
-    # As text: the order of its keys is that of asking.
-    said = spec.model_dump_json(
-        exclude={"description", "resources", "retrain", "schedule", "serve", "track"},
-        exclude_defaults=True,
-    )
+    # As text: the order of its keys is that of asking. What a dialogue sets in its agents' specs stands
+    # in those.
+    said = spec.model_dump_json(exclude=_NOT_MADE_BY, exclude_defaults=True)
     return hashlib.sha256(f"{bertworks.__version__} {said}".encode()).hexdigest()[:DIGITS]
 
 

@@ -170,6 +170,24 @@ def test_how_an_agent_reads_its_sources_is_what_it_is_made_of(
     assert {one for one in made if made[one] != before[one]} == news
 
 
+@pytest.mark.parametrize(
+    "setting, news",
+    [
+        ("data.validation: 0.3", {"understanding.spec"}),
+        ("serve.limits.rows: 7", set()),
+    ],
+)
+def test_what_a_dialogue_sets_in_an_agent_counts_as_that_agents(
+    with_agent: Path, setting: str, news: set[str]
+) -> None:
+    before = dag_of(with_agent).made_of
+    with_agent.write_text(
+        AGENTS.replace("spec: turns.yaml", f"spec: turns.yaml, set: {{{setting}}}")
+    )
+    made = dag_of(with_agent).made_of
+    assert {one for one in made if made[one] != before[one]} == news
+
+
 UTTERANCES = """\
 templates: {uri: "memory://turns/nlg.json"}
 knowledge: {uri: "pypi://convlab==3.0.1/db.json"}

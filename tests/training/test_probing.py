@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bertworks.contracts.tokens import TOKENS
+from bertworks.contracts.tuned import Chosen
 from bertworks.models.config import Head
 from bertworks.models.layout import CLASSIFIER, encoder_shapes, initialize
 from bertworks.models.model import MANY_OUTPUTS, BertModel, build, get_weights, set_weights_from
 from bertworks.spec import Finetune, Task
+from bertworks.storage.artifacts import open_artifact
 from bertworks.tasks import for_task
 from bertworks.tasks.measuring import softmax
 from bertworks.text.ragged import Ragged
@@ -20,7 +23,9 @@ from bertworks.training.objectives import probing
 from bertworks.training.objectives.finetuning import Material, finetune_on
 from bertworks.training.objectives.labelled import Predictor
 from bertworks.training.rows import LabelledRows
-from tests.training.tiny_tokens import CONFIG
+from bertworks.training.search.folds import folded
+from bertworks.training.search.starts import Starts
+from tests.training.tiny_tokens import CONFIG, make_tokens
 
 LABELS = MANY_OUTPUTS + 5
 ENCODER = {
@@ -81,6 +86,21 @@ def test_of_many_rows_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(np.array_equal(found[0][name], found[1][name]) for name in found[0])
 
 
+def test_of_many_rows_each_label_keeps_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(5000)
+    rows.targets[:] = 0
+    rows.targets[100 : 100 + LABELS] = np.arange(LABELS)
+    rows.targets[:50] = -1  # without a label
+    for limit in ("ROWS", "ROWS_BY_LABELS"):
+        with monkeypatch.context() as changed:
+            changed.setattr(probing, limit, 80 if limit == "ROWS" else 80 * LABELS)
+            places = probing._looked_at(rows.targets, LABELS, seed=1)
+        assert len(places) == len(set(places)) == 80 and (np.diff(places) > 0).all()
+        assert set(rows.targets[places]) == set(range(LABELS))
+    monkeypatch.setattr(probing, "ROWS", 3)  # fewer than labels
+    assert len(probing._looked_at(rows.targets, LABELS, seed=1)) == LABELS
+
+
 def test_what_rare_labels_weigh_is_heard() -> None:
     model, rows = build(CONFIG, HEAD, ENCODER, seed=3), rows_of()
     weights, before = np.ones(LABELS, np.float32), get_weights(model)
@@ -101,7 +121,7 @@ def test_rows_of_one_or_two_labels_tell_nothing() -> None:
         assert probing.classifier_of(model, rows, seed=1) == {}
 
 
-def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fitted: list[int] = []
     fit = probing.classifier_of
 
@@ -112,7 +132,9 @@ def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "classifier_of", counted)
     task = Task(type="classification", max_length=16)
     handler = for_task(task, NAMES)
-    info = SimpleNamespace(special=SimpleNamespace(pad=0), vocab_size=40, max_length=16)
+    info = dataclasses.replace(
+        TOKENS.read(open_artifact(make_tokens(tmp_path / "tokens"))), max_length=16
+    )
     material = Material(rows_of(), rows_of(200, seed=1), info, handler, (CONFIG, ENCODER))
     for rate in (1e-4, 2e-4):
         settings = Finetune(epochs=1, learning_rate=rate, batch_size=64, precision="float32")
@@ -121,6 +143,15 @@ def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not other.classifier
     finetune_on(other, settings)
     assert fitted == [600, 300]
+
+    starts = Starts(material)
+    for length in (16, 8, 16, 8):  # a search draws one and the other
+        finetune_on(starts.material(Chosen(max_length=length)), settings)
+    assert fitted[2:] == [600, 600]
+    for _ in range(2):
+        for number, part in enumerate(folded(material, 2, seed=0), start=1):
+            finetune_on(starts.shared(part, Chosen(), number), settings)
+    assert fitted[4:] == [300, 300], "what is validated on is not looked at"
 
 
 @pytest.mark.parametrize(

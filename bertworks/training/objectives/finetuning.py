@@ -65,6 +65,12 @@ class Material:
         rows = read_splits(tokens, handler.target_column)
         return cls(*rows, TOKENS.read(tokens), handler, initial)
 
+    def sharing(self, classifier: Weights) -> Material:
+        """The same with another `classifier`, which trainings of one start on the same rows share."""
+        made = dataclasses.replace(self)
+        object.__setattr__(made, "classifier", classifier)
+        return made
+
     def feed(self, settings: Finetune) -> LabelledFeed:
         """The batches of a training."""
         task, pad = self.handler.task, self.info.special.pad

@@ -51,6 +51,7 @@ class FoldTrainer(ModelTrainer):
         values: list[float] = []
         self.error: float | None = None
         for number, part in enumerate(folded(material, self.folds, self.seed), start=1):
+            part = self.starts.shared(part, chosen, number)
             state = self._fold(part, chosen, settings, over, f"{name}, fold {number}", number)
             assert state.best is not None
             values.append(state.best)

@@ -9,6 +9,7 @@ from pathlib import Path
 from bertworks.contracts.tuned import OWN, Chosen
 from bertworks.models.config import EncoderConfig
 from bertworks.models.depth import first_layers
+from bertworks.models.layout import Weights
 from bertworks.models.weights import load_folder
 from bertworks.training.objectives.finetuning import Material
 
@@ -24,6 +25,7 @@ class Starts:
     def __init__(self, own: Material, others: Mapping[str, Path] | None = None) -> None:
         self.own, self._others = own, dict(others or {})
         self._last: tuple[Chosen, Material] | None = None
+        self._classifiers: dict[tuple[Chosen, int], Weights] = {}
         self._layers = {OWN: own.initial[0].num_layers}
 
     @property
@@ -61,8 +63,19 @@ class Starts:
             max_length=chosen.max_length, layers=self.layers(chosen), base=chosen.base or OWN
         )
         if self._last is None or self._last[0] != wanted:
-            self._last = wanted, self._made(wanted)
+            self._last = wanted, self.shared(self._made(wanted), wanted)
         return self._last[1]
+
+    def shared(self, material: Material, chosen: Chosen, fold: int = 0) -> Material:
+        """The material with what its new classifier begins with, where a trial had the same start.
+
+        Args:
+            material: Of the chosen start.
+            chosen: Its start; the other settings do not matter.
+            fold: Which fold of the rows is left out, from 1; 0: none is.
+        """
+        start = Chosen(max_length=chosen.max_length, layers=chosen.layers, base=chosen.base)
+        return material.sharing(self._classifiers.setdefault((start, fold), {}))
 
     def _config(self, name: str) -> EncoderConfig:
         return self.own.initial[0] if name == OWN else load_folder(self._others[name])[0]
