@@ -132,9 +132,7 @@ def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(probing, "classifier_of", counted)
     task = Task(type="classification", max_length=16)
     handler = for_task(task, NAMES)
-    info = dataclasses.replace(
-        TOKENS.read(open_artifact(make_tokens(tmp_path / "tokens"))), max_length=16
-    )
+    info = TOKENS.read(open_artifact(make_tokens(tmp_path / "tokens")))
     material = Material(rows_of(), rows_of(200, seed=1), info, handler, (CONFIG, ENCODER))
     for rate in (1e-4, 2e-4):
         settings = Finetune(epochs=1, learning_rate=rate, batch_size=64, precision="float32")
