@@ -123,7 +123,7 @@ def test_a_window_that_has_drifted_is_told_once(agent, known: Path, server_log) 
         tell(["what nobody here has ever seen before"] * 60)
     assert value("bertworks_drift", model_name="moved", measure="tokens") == 1
     assert value("bertworks_drift_bits", model_name="moved", measure="unknown") > 0.1
-    told = [one.getMessage() for one in server_log if "the tokens of the last" in one.message]
+    told = [one.getMessage() for one in server_log if "the tokens of the last" in one.getMessage()]
     assert len(told) == 1 and "bertworks label export" in told[0]
     tell(TEXTS * 10)
     assert value("bertworks_drift", model_name="moved", measure="tokens") == 0
