@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bertworks.models.layout import CLASSIFIER, encoder_shapes, initialize
 from bertworks.models.model import MANY_OUTPUTS, BertModel, build, get_weights, set_weights_from
 from bertworks.spec import Finetune, Task
 from bertworks.storage.artifacts import open_artifact
+from bertworks.storage.checkpoints import Checkpoints
 from bertworks.tasks import for_task
 from bertworks.tasks.measuring import softmax
 from bertworks.text.ragged import Ragged
@@ -45,6 +47,13 @@ def rows_of(count: int = 600, without: int | None = None, seed: int = 0) -> Labe
         targets[targets == without] = (without + 1) % LABELS
     ids = [np.array([2, 12 + label, *random.integers(36, 40, 2), 3], np.int32) for label in targets]
     return LabelledRows(list(map(str, range(count))), Ragged.of(ids), None, targets)
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> Material:
+    handler = for_task(Task(type="classification", max_length=16), NAMES)
+    info = TOKENS.read(open_artifact(make_tokens(tmp_path / "tokens")))
+    return Material(rows_of(), rows_of(200, seed=1), info, handler, (CONFIG, ENCODER))
 
 
 def right(model: BertModel, rows: LabelledRows) -> float:
@@ -121,7 +130,7 @@ def test_rows_of_one_or_two_labels_tell_nothing() -> None:
         assert probing.classifier_of(model, rows, seed=1) == {}
 
 
-def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch, material: Material) -> None:
     fitted: list[int] = []
     fit = probing.classifier_of
 
@@ -130,10 +139,6 @@ def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch, tmp_path:
         return fit(model, rows, *more)
 
     monkeypatch.setattr(probing, "classifier_of", counted)
-    task = Task(type="classification", max_length=16)
-    handler = for_task(task, NAMES)
-    info = TOKENS.read(open_artifact(make_tokens(tmp_path / "tokens")))
-    material = Material(rows_of(), rows_of(200, seed=1), info, handler, (CONFIG, ENCODER))
     for rate in (1e-4, 2e-4):
         settings = Finetune(epochs=1, learning_rate=rate, batch_size=64, precision="float32")
         assert finetune_on(material, settings)[1].best > 0.5
@@ -150,6 +155,35 @@ def test_trials_of_one_start_share_it(monkeypatch: pytest.MonkeyPatch, tmp_path:
         for number, part in enumerate(folded(material, 2, seed=0), start=1):
             finetune_on(starts.shared(part, Chosen(), number), settings)
     assert fitted[4:] == [300, 300], "what is validated on is not looked at"
+
+
+def test_a_training_that_was_cut_off_goes_on_as_if_it_had_not_been(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, material: Material
+) -> None:
+    monkeypatch.setenv("BERTWORKS_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    settings = Finetune(epochs=3, batch_size=64, precision="float32")
+    undisturbed = get_weights(finetune_on(material, settings)[0])
+
+    class Killed(Exception):
+        pass
+
+    def over() -> bool:
+        asked.append(None)
+        if len(asked) == 13:  # in the second epoch
+            raise Killed
+        return False
+
+    asked: list[None] = []
+    for _ in range(2):
+        place = Checkpoints.for_run({"a": 1}, {})
+        assert place is not None
+        with place, contextlib.suppress(Killed):
+            model, state = finetune_on(dataclasses.replace(material), settings, place, over=over)
+            place.flush()
+    assert state.step == 30 and len(asked) == 13 + 9 + 9  # it went on after the first epoch
+    resumed = get_weights(model)
+    for name, array in undisturbed.items():
+        np.testing.assert_array_equal(resumed[name], array, err_msg=name)
 
 
 @pytest.mark.parametrize(
