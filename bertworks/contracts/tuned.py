@@ -80,7 +80,8 @@ class Trial:
         settings: What it trained with.
         rungs: After each epoch, the best value of the metric on validation so far; with folds after
             each of these, the mean so far.
-        value: The best of all its epochs; null where it diverged before the first one ended.
+        value: Of the epoch whose model was kept: the best one, or the last one where that one was better
+            by no more than chance; null where it diverged before the first one ended.
         ended: "complete"; "halved": it lagged behind at a rung; "minutes": the budget was over;
             "diverged": its loss was no number; "limits": it was not begun, as its model cannot fit the
             limits on size and latency.

@@ -34,7 +34,7 @@ def of_finetuning(
                 "warning",
             )
         )
-    elif values and state.best_epoch == len(values):
+    elif values and state.best_epoch == len(values) and state.best == state.highest:
         shown = ", ".join(f"{value:.3f}" for value in values)
         course = f"{metric} by epoch: {shown}"
         text = (

@@ -53,6 +53,10 @@ class Selection:
             (`State.end_after`). None: nobody is asked.
         over: Whether time is over, asked after each step: the training then ends with the best of its
             epochs so far, and within the first one with what it has.
+        by_chance: By how much a value may differ by chance, by the value. The last epoch, in which the
+            learning rate comes down to nothing, is taken unless an earlier one was better by more (the 1
+            SE rule of Breiman et al., "Classification and Regression Trees" (1984), section 3.4.3, which
+            takes the simplest of what is as good; here it is what has learned to the end).
     """
 
     name: str
@@ -62,6 +66,7 @@ class Selection:
     minutes: float | None = None
     judge: Callable[[State], str] | None = None
     over: Callable[[], bool] | None = None
+    by_chance: Callable[[float], float] = lambda value: 0.0
 
 
 @dataclass
@@ -70,7 +75,9 @@ class State:
 
     Attributes:
         step: Optimizer steps done.
-        best, best_epoch, best_file: The best metric, its epoch (from 1), its weights' file.
+        best, best_epoch, best_file: Of the epoch that is taken: the metric, the epoch (from 1), its
+            weights' file.
+        highest: The best metric of any epoch, which that may be below by chance.
         best_averaged: Whether the best weights are a mean of the latest ones, see `averaging`.
         points: history.json's points.
         seconds: Spent in training steps.
@@ -88,6 +95,7 @@ class State:
     best_epoch: int = 0
     best_file: str | None = None
     best_averaged: bool = False
+    highest: float | None = None
     points: list[Point] = field(default_factory=list)
     seconds: float = 0.0
     tokens: int = 0
@@ -307,20 +315,30 @@ class _Run:
         return self.state.fit(done, more, -(-self.end // self.per_epoch))
 
     def _offer(self, stage: progress.Stage, *, averaged: bool) -> None:
-        """Measures the weights that the model has now, and keeps them where none were better."""
+        """Measures the weights that the model has now, and keeps them where they are to be taken."""
         assert self.selection is not None
         state, selection = self.state, self.selection
         value = selection.evaluate()
         split = "validation, averaged" if averaged else "validation"
         self._point(split, selection.name, value)
         stage.advance(0, note=f"validation {selection.name} {value:.4f}")
-        if selection.is_better(value, state.best):
+        if self._takes(value, selection):
             state.best, state.best_epoch, state.best_averaged = value, self._epoch(), averaged
             self.best_weights = get_weights(self.model)
             if self.checkpoints:
                 mark = "-averaged" if averaged else ""
                 state.best_file = f"best-{self._epoch()}{mark}.safetensors"
                 self.checkpoints.save_best(state.best_file, self.best_weights)
+
+    def _takes(self, value: float, selection: Selection) -> bool:
+        """Whether weights are taken instead of those that were so far."""
+        state = self.state
+        if selection.is_better(value, state.highest):
+            state.highest = value
+        if state.best is None or selection.is_better(value, state.best):
+            return True
+        last = state.step >= self.end and state.best_epoch < self._epoch()
+        return last and selection.is_better(value, state.best - selection.by_chance(state.best))
 
     def _epoch(self) -> int:
         return self.state.step // self.per_epoch

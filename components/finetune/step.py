@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bertworks.contracts.agent import AGENT, AgentRecord
 from bertworks.contracts.tokens import TOKENS
-from bertworks.contracts.tuned import TUNED
+from bertworks.contracts.tuned import TUNED, Trial
 from bertworks.models.weights import FILE, save_folder
 from bertworks.notices import Notice
 from bertworks.spec import Finetune, Task
@@ -89,6 +89,12 @@ def run(section: Section, *, tokens: Path, initial: Path, model: Path) -> StepRe
     return StepResult(scores, notices=notices)
 
 
+def _epoch_of(trial: Trial) -> int:
+    """Which epoch's model a trial left, from 1: the best one, or else the last one."""
+    rungs = trial.rungs
+    return rungs.index(rungs[-1]) + 1 if trial.value == rungs[-1] else len(rungs)
+
+
 def _taken_over(parents: Mapping[str, Artifact], model: Path) -> StepResult:
     """Writes the model that tune trained as this step's."""
     tuned = parents["initial"]
@@ -105,7 +111,7 @@ def _taken_over(parents: Mapping[str, Artifact], model: Path) -> StepResult:
     best = found.trials[found.best]
     scores = {
         f"validation_{found.metric}": found.value,
-        "best_epoch": best.rungs.index(best.rungs[-1]) + 1,
+        "best_epoch": _epoch_of(best),
         "tokens_per_second": read_history(tuned).tokens_per_second,
     }
     text = f"The search's model (trial {found.best}) was taken over: it is trained already."

@@ -2,6 +2,8 @@
 
 import contextlib
 import types
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,13 +11,17 @@ import tensorflow as tf
 
 from bertworks.models.config import EncoderConfig, Head
 from bertworks.models.model import build, get_weights
-from bertworks.spec import Optimizer, Task
+from bertworks.spec import Finetune, Optimizer, Task
 from bertworks.storage.checkpoints import Checkpoints
+from bertworks.tasks import for_task
+from bertworks.text.ragged import Ragged
 from bertworks.training.averaging import SPAN, Average
 from bertworks.training.feed import MicroBatch
 from bertworks.training.loop import Selection, train
+from bertworks.training.objectives.finetuning import Material, selection_for
 from bertworks.training.objectives.labelled import objective_of
 from bertworks.training.objectives.losses import loss_for
+from bertworks.training.rows import LabelledRows
 
 TINY = EncoderConfig(20, 8, (1,), 8, (8,), 8, dropout=0.0, attention_dropout=0.0)
 
@@ -77,7 +83,7 @@ class ParityFeed:
         return [MicroBatch(arrays, 8.0, 64)]
 
 
-def trained(scores, checkpoints=None, total=6, stop=None):
+def trained(scores, checkpoints=None, total=6, stop=None, chance=0.0):
     """Trains on fixed validation scores: (as they are, averaged) of each epoch in turn."""
     model = build(TINY, Head("sequence", ("a", "b")), seed=1)
     left = iter(scores)
@@ -95,7 +101,8 @@ def trained(scores, checkpoints=None, total=6, stop=None):
     state = train(
         model, ParityFeed(), objective_of(loss_for(Task())),
         Optimizer(learning_rate=1e-2, precision="float32"), total=total,
-        selection=Selection("accuracy", evaluate, better, patience=9), checkpoints=checkpoints,
+        selection=Selection("accuracy", evaluate, better, patience=9, by_chance=lambda _: chance),
+        checkpoints=checkpoints,
     )  # fmt: skip
     return state, get_weights(model), seen
 
@@ -116,6 +123,48 @@ def test_the_better_of_both_wins_whatever_came_after(scores, epoch, averaged, wh
     assert not np.array_equal(seen[2], seen[3])
     told = [point.split for point in state.points if point.split != "train"]
     assert told == ["validation", "validation, averaged"] * 3
+
+
+@pytest.mark.parametrize(
+    ("scores", "epoch", "averaged", "which"),
+    [
+        ([0.5, 0.6, 0.7, 0.8, 0.75, 0.7], 3, False, 4),  # nearly as good, and learned to the end
+        ([0.5, 0.6, 0.7, 0.8, 0.7, 0.75], 3, True, 5),
+        ([0.5, 0.6, 0.7, 0.8, 0.74, 0.75], 3, True, 5),  # both are: the better of them
+        ([0.5, 0.6, 0.7, 0.8, 0.75, 0.74], 3, False, 4),
+        ([0.5, 0.6, 0.7, 0.8, 0.69, 0.7], 2, True, 3),  # worse by more than chance
+        ([0.8, 0.6, 0.75, 0.7, 0.6, 0.5], 1, False, 0),  # only the last one has come to the end
+        ([0.5, 0.6, 0.7, 0.8, 0.85, 0.8], 3, False, 4),
+    ],
+)
+def test_the_last_epoch_is_taken_unless_another_is_better_by_more_than_chance(
+    scores, epoch, averaged, which
+):
+    state, weights, seen = trained(scores, chance=0.1)
+    assert (state.best_epoch, state.best_averaged) == (epoch, averaged)
+    assert (state.best, state.highest) == (scores[which], max(scores))
+    np.testing.assert_array_equal(weights["classifier.weight"], seen[which])
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "least", "most"),
+    [
+        ("classification", None, 0.03, 0.05),
+        ("classification", "mcc", 0.03, 0.05),
+        ("regression", "pearson", 0.03, 0.05),
+        ("regression", "rmse", 0, 0),  # whose values tell nothing of chance
+    ],
+)
+def test_what_is_chance_goes_by_the_validation_rows(task, metric, least, most):
+    kind = Task(type=task)
+    score = {"mean": 0.0, "std": 1.0} if task == "regression" else None
+    handler = for_task(kind, ["a", "b"] if score is None else (), score)
+    rows = LabelledRows(["a"] * 100, Ragged.of([[1]] * 100), None, np.zeros(100))
+    material = Material(rows, rows, None, handler, None)
+    material = replace(material, info=SimpleNamespace(special=SimpleNamespace(pad=0)))
+    settings = Finetune(metric=metric, epochs=3)
+    found = selection_for(build(TINY, handler.head(), seed=1), material, settings).by_chance(0.8)
+    assert least <= found <= most
 
 
 def test_a_killed_run_ends_with_the_same_mean(tmp_path):

@@ -46,11 +46,17 @@ def ended(*values, best, stopped=""):
         for split, value in (("validation", plain), ("validation, averaged", averaged)):
             points.append(Point(epoch, float(epoch), split, "f", value))
     top = max(max(pair) for pair in values)
-    return State(points=points, best=top, best_epoch=best, stopped=stopped)
+    return State(points=points, best=top, highest=top, best_epoch=best, stopped=stopped)
 
 
 def told(state, rows=800, planned=3, **settings):
     return advice.of_finetuning(state, Finetune(**settings), "accuracy", planned, rows)
+
+
+def test_a_last_epoch_that_was_as_good_but_for_chance_asks_for_no_more():
+    state = ended((0.79, 0.7), (0.95, 0.93), (0.945, 0.94), best=3)
+    state.best, state.highest = 0.945, 0.95
+    assert not told(state)
 
 
 def test_a_last_epoch_that_was_the_best_is_told_with_its_course():

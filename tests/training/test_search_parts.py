@@ -39,6 +39,7 @@ from bertworks.training.search.space import Ends, Values, inside, own_settings, 
 from bertworks.training.search.starts import Starts
 from bertworks.training.search.study import Study
 from bertworks.training.search.trainer import place_for
+from components.finetune.step import _epoch_of
 from tests.fixes.taking import taken
 
 SPACE = {
@@ -102,6 +103,28 @@ def trials(wanted: Tune, least: int = 2) -> Trials:
         return than is None or value > than
 
     return Trials(wanted, Finetune(epochs=3), "accuracy", least, better)
+
+
+def test_a_trial_is_worth_what_the_model_is_that_it_left(tmp_path):
+    """Its best epoch may have been so by chance, and the last one is what was kept."""
+
+    class Chance(Pretended):
+        def train(self, chosen, settings, judge, over, name):
+            state = super().train(chosen, settings, judge, over, name)
+            state.highest, state.best = state.points[-1].value, state.points[-1].value - 0.01
+            return state
+
+        def offer(self, number, chosen, value):
+            offered.append(value)
+
+    offered: list[float] = []
+    trainer = Chance(Clock())
+    tuned = trials(Tune(trials=2)).run(study(tmp_path), trainer, Budget(None))
+    for trial, value in zip(tuned.trials, offered, strict=True):
+        assert trial.value == value == pytest.approx(trial.rungs[-1] - 0.01)
+    assert [one.value for one in study(tmp_path).finished] == offered
+    assert _epoch_of(replace(tuned.trials[0], rungs=[0.7, 0.8, 0.8], value=0.8)) == 2
+    assert _epoch_of(replace(tuned.trials[0], rungs=[0.7, 0.8, 0.8], value=0.79)) == 3
 
 
 def test_an_epoch_is_a_rung_at_the_powers_of_the_factor():

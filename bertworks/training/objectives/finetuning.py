@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -177,7 +178,14 @@ def model_for(material: Material, settings: Finetune) -> BertModel:
 def selection_for(model: BertModel, material: Material, settings: Finetune) -> Selection:
     """How its best epoch is picked."""
     pad, patience = material.info.special.pad, material.length(settings).patience
-    return select_on(model, material.validation, material.handler, settings.metric, patience, pad)
+    handler, rows = material.handler, material.validation
+    found = select_on(model, rows, handler, settings.metric, patience, pad)
+    kind = handler.task.kind
+    if found.name in kind.lower_is_better or found.name not in kind.at_most_one:
+        return found
+    return dataclasses.replace(
+        found, by_chance=lambda value: math.sqrt(max(0.0, value * (1 - value)) / max(1, rows.asked))
+    )
 
 
 def select_on(

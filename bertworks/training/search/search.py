@@ -195,8 +195,10 @@ class Trials:
         had = running.settings
         if state.epochs:
             had = replace(had, epochs=state.epochs)
-        trainer.offer(number, had, rungs[-1])
-        study.end(number, _how(state), rungs[-1], trainer.error, epochs=state.epochs)
+        # The last epoch may be taken though an earlier one was better by chance; of folds, the mean.
+        value = rungs[-1] if state.best is None else state.best
+        trainer.offer(number, had, value)
+        study.end(number, _how(state), value, trainer.error, epochs=state.epochs)
         trainer.close()
 
     def _hold_back(self, budget: Budget, rate: float, fits: float = 0.0) -> None:
