@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
-from benchmarks.harness.sides import REPOSITORY
+from benchmarks.harness.running import run
 
 if TYPE_CHECKING:
     from bertworks.runtime.confidence import Read
@@ -54,13 +52,7 @@ def made(
     root.mkdir(parents=True, exist_ok=True)
     file = root / "confidence.yaml"
     file.write_text(yaml.safe_dump(spec(data, inside, outside), sort_keys=False), "utf-8")
-    command = [sys.executable, "-m", "pipelines.cli", "run", str(file), "--root", str(root)]
-    done = subprocess.run([*command, *(f"--set={one}" for one in changes)], cwd=REPOSITORY)
-    newest = max(root.glob("runs/*/run.json"), key=lambda one: one.stat().st_mtime)
-    record = json.loads(newest.read_text("utf-8"))
-    if done.returncode and "bundle_metrics" not in record["artifacts"]:
-        raise SystemExit(f"error: the run failed, see {newest}")
-    return {name: Path(place) for name, place in record["artifacts"].items()}
+    return run(file, root, changes).places
 
 
 def spec(data: Path, inside: str, outside: Sequence[str]) -> dict[str, object]:

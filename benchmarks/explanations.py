@@ -16,8 +16,6 @@ Stability: rank correlation of the words' effects between the int8 bundle and th
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.results import Result, Row
-from benchmarks.harness.sides import REPOSITORY
+from benchmarks.harness.running import run
 
 SPEC = "examples/sentiment.yaml"
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -247,17 +245,11 @@ def made(root: Path, changes: Sequence[str]) -> dict[str, Path]:
     """The artifacts of the agent's run: examples, the model before quantization, the bundle.
 
     Raises:
-        SystemExit: The run left no bundle.
+        SystemExit: The run failed otherwise than at its gates.
     """
-    command = [sys.executable, "-m", "pipelines.cli", "run", SPEC, "--root", str(root)]
-    subprocess.run([*command, *(f"--set={one}" for one in changes)], cwd=REPOSITORY)
-    newest = max(root.glob("runs/*/run.json"), key=lambda one: one.stat().st_mtime)
-    artifacts: dict[str, str] = json.loads(newest.read_text("utf-8"))["artifacts"]
-    if "bundle" not in artifacts:
-        raise SystemExit(f"error: the run left no bundle, see {newest}")
-    model = artifacts.get("pruned") or artifacts["model"]
-    named = {"examples": artifacts["examples"], "bundle": artifacts["bundle"], "model": model}
-    return {name: Path(place) for name, place in named.items()}
+    places = run(SPEC, root, changes).places
+    model = places.get("pruned") or places["model"]
+    return {"examples": places["examples"], "bundle": places["bundle"], "model": model}
 
 
 def _options() -> argparse.Namespace:

@@ -18,12 +18,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.results import Result, Row
-from benchmarks.harness.sides import REPOSITORY
+from benchmarks.harness.running import run
 from benchmarks.paraphrases import Synonyms, paraphrased
 from pipelines.local.record import latest
 from pipelines.local.root import find_root
@@ -74,7 +73,7 @@ def faq(options: argparse.Namespace) -> None:
         places = (
             finished(options.run)
             if options.run
-            else run(options.spec, Path(options.root), [f"seed={seed}", *options.set])
+            else run(options.spec, Path(options.root), [f"seed={seed}", *options.set]).places
         )
         found.append(asked(places, seed))
         told = {" ".join(key): round(value, 4) for key, value in found[-1].values.items()}
@@ -102,25 +101,6 @@ def faq(options: argparse.Namespace) -> None:
         "python -m benchmarks.matching faq" + (f" --run {options.run}" if options.run else ""),
         options.spec, rows, seed=seeds[0],
     ).save()  # fmt: skip
-
-
-def run(spec: str, root: Path, changes: Sequence[str]) -> Mapping[str, Path]:
-    """Runs a spec's DAG; the artifacts by name.
-
-    Raises:
-        SystemExit: The run failed otherwise than at its gates.
-    """
-    command = [sys.executable, "-m", "pipelines.cli", "run", spec, "--root", str(root)]
-    for change in changes:
-        command += ["--set", change]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    records = [json.loads(one.read_text("utf-8")) for one in root.glob("runs/*/run.json")]
-    if not records:
-        raise SystemExit(f"error: {done.stderr.strip() or done.stdout.strip()}")
-    record = max(records, key=lambda one: one["started"])
-    if done.returncode and "bundle_metrics" not in record["artifacts"]:
-        raise SystemExit(f"error: {done.stderr.strip() or done.stdout.strip()}")
-    return {name: Path(place) for name, place in record["artifacts"].items()}
 
 
 def finished(run_id: str) -> Mapping[str, Path]:
@@ -226,7 +206,7 @@ def stsb(options: argparse.Namespace) -> None:
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as work:
             spec = _stsb_spec(Path(options.data), Path(work), options.base)
-            places = run(str(spec), Path(options.root), [f"seed={seed}", *options.set])
+            places = run(spec, Path(options.root), [f"seed={seed}", *options.set]).places
             pairs = [json.loads(line) for line in (Path(options.data) / "test.jsonl").open()]
             agents = {
                 "bundle": _agent(places["bundle"], places["tokens"]),

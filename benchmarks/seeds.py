@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,7 +23,7 @@ from typing import Any
 
 from benchmarks.harness.drops import drop
 from benchmarks.harness.results import Result, Row
-from benchmarks.harness.sides import REPOSITORY
+from benchmarks.harness.running import run
 
 AGENTS = {"model": "fine-tuned, float32", "pruned": "pruned, float32", "bundle": "bundle"}
 SPLITS = ("validation", "test")
@@ -85,18 +83,10 @@ def ask(
     Raises:
         SystemExit: The run failed otherwise than at its gates.
     """
-    command = [sys.executable, "-m", "pipelines.cli", "run", spec, "--root", str(root)]
-    for change in [f"seed={seed}", *changes]:
-        command += ["--set", change]
-    began = time.monotonic()
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    record = json.loads(max(root.glob("runs/*/run.json"), key=_started).read_text("utf-8"))
-    places = {name: Path(place) for name, place in record["artifacts"].items()}
-    if done.returncode and "bundle_metrics" not in places:
-        raise SystemExit(f"error: seed {seed}: {done.stderr.strip() or done.stdout.strip()}")
-    outcome = Outcome(seed, passed=done.returncode == 0, seconds=time.monotonic() - began)
-    score(outcome, places)
-    return outcome, places, record["spec"]["gates"]
+    made = run(spec, root, [f"seed={seed}", *changes])
+    outcome = Outcome(seed, passed=made.passed, seconds=made.seconds)
+    score(outcome, made.places)
+    return outcome, made.places, made.gates
 
 
 def score(outcome: Outcome, places: Mapping[str, Path]) -> None:
@@ -216,10 +206,6 @@ def _margin(what: str, values: list[float], limit: float, *, above: bool) -> Row
 def _floor(places: Mapping[str, Path]) -> float | None:
     floor = json.loads((places["bundle_metrics"] / "floor.json").read_text("utf-8"))
     return next((one["value"] for one in floor if one["name"] == "accuracy"), None)
-
-
-def _started(file: Path) -> float:
-    return float(json.loads(file.read_text("utf-8"))["started"])
 
 
 def _options() -> argparse.Namespace:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.harness.results import Result, Row
+from benchmarks.harness.running import run
 from benchmarks.harness.sides import REPOSITORY
 
 SPLITS = ("train", "validation", "test")
@@ -106,17 +106,10 @@ def ask(file: Path, seed: int, root: Path, changes: Sequence[str]) -> Outcome:
     Raises:
         SystemExit: The run failed otherwise than at its gates.
     """
-    command = [sys.executable, "-m", "pipelines.cli", "run", str(file), "--root", str(root)]
-    for change in [*(f"{name}={seed}" for name in SEEDED), *changes]:
-        command += ["--set", change]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    newest = max(root.glob("runs/*/run.json"), key=lambda one: one.stat().st_mtime)
-    places = json.loads(newest.read_text("utf-8"))["artifacts"]
-    if done.returncode and "bundle_metrics" not in places:
-        raise SystemExit(f"error: seed {seed}: {done.stderr.strip() or done.stdout.strip()}")
+    places = run(file, root, [*(f"{name}={seed}" for name in SEEDED), *changes]).places
     found = Outcome(seed)
     for name in AGENTS:
-        listed = json.loads((Path(places[name]) / "metrics.json").read_text("utf-8"))
+        listed = json.loads((places[name] / "metrics.json").read_text("utf-8"))
         whole = {one["name"]: one for one in listed if one["slice"] == ""}
         found.scores[name] = {
             metric: tuple(whole[metric][key] for key in ("value", "low", "high"))
@@ -127,12 +120,12 @@ def ask(file: Path, seed: int, root: Path, changes: Sequence[str]) -> Outcome:
             for one in listed
             if one["slice"].startswith("values=") and one["name"] == "frame_accuracy"
         }
-    bundle = Path(places["bundle"])
+    bundle = places["bundle"]
     agent = json.loads((bundle / "agent.json").read_text("utf-8"))
     files = [one for one in bundle.iterdir() if one.suffix in (".onnx", ".bin", ".xml", ".json")]
     found.engine = agent["engine"]["name"]
     found.size_mb = sum(one.stat().st_size for one in files) / 1e6
-    sure = Path(places["bundle_metrics"]) / "confidence.json"
+    sure = places["bundle_metrics"] / "confidence.json"
     told = json.loads(sure.read_text("utf-8")) if sure.is_file() else None
     if told and told.get("out_of_scope"):
         found.outside = told["out_of_scope"]["recall"]
