@@ -45,11 +45,11 @@ def run(spec: str | Path, root: Path, changes: Sequence[str]) -> Ran:
     command = [sys.executable, "-m", "pipelines.cli", "run", str(spec), "--root", str(root)]
     for change in changes:
         command += ["--set", change]
-    before, began = set(_records(root)), time.monotonic()
+    before, began = _records(root), time.monotonic()
     code = subprocess.run(command, cwd=REPOSITORY, stdout=sys.stderr).returncode
     seconds = time.monotonic() - began
     # Another run's figures are not this one's, however new they are.
-    for file in set(_records(root)) - before:
+    for file in _records(root) - before:
         record = json.loads(file.read_text("utf-8"))
         if "bundle_metrics" in record["artifacts"]:
             places = {name: Path(place) for name, place in record["artifacts"].items()}
@@ -58,5 +58,5 @@ def run(spec: str | Path, root: Path, changes: Sequence[str]) -> Ran:
     raise SystemExit(f"error: the run of {said} left no bundle to measure, see above")
 
 
-def _records(root: Path) -> list[Path]:
-    return list(root.glob("runs/*/run.json"))
+def _records(root: Path) -> set[Path]:
+    return set(root.glob("runs/*/run.json"))

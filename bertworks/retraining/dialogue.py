@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bertworks.contracts.retraining import Comparison, Counts, Version
 from bertworks.data.sources.fingerprints import UNSEEN
+from bertworks.shortened import listed
 from bertworks.storage.store import Store
 from bertworks.storage.store import Version as Stored
 
@@ -45,14 +46,9 @@ def _compared(store: Store, name: str, made_of: Mapping[str, str]) -> Comparison
         return _found(reason, champion, tried, changed=False)
     if all(before.get(place) == UNSEEN for place in news):
         # Made on a cluster when nobody looked at what lay on the volume.
-        reason = f"What version {champion.number} was made of is not known: {_listed(news)}."
+        reason = f"What version {champion.number} was made of is not known: {listed(news, _SHOWN)}."
         return _found(reason, champion, tried)
-    return _found(f"New: {_listed(news)}.", champion, tried)
-
-
-def _listed(places: Sequence[str]) -> str:
-    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-    return ", ".join(places[:_SHOWN]) + more
+    return _found(f"New: {listed(news, _SHOWN)}.", champion, tried)
 
 
 def _found(

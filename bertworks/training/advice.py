@@ -61,7 +61,7 @@ def of_pretraining(
         masked: Held-out masked tokens.
     """
     before, after = measures["masked_accuracy_before"], measures["masked_accuracy_after"]
-    noise = 2 * math.sqrt(max(after * (1 - after), 1 / masked) / masked)
+    noise = 2 * standard_error(after, masked, 1 / masked)
     longer = "Give more text (corpus.sources) or train longer (pretrain.steps, pretrain.epochs)"
     taught = f"masked accuracy on held-out text {before:.3f} before, {after:.3f} after"
     if after <= commonest + noise:
@@ -85,6 +85,17 @@ def of_pretraining(
     return []
 
 
+def standard_error(share: float, rows: int, least: float = 0.0) -> float:
+    """Of a share of some rows.
+
+    Args:
+        share: It, 0 to 1.
+        rows: How many.
+        least: Of the variance of one row.
+    """
+    return math.sqrt(max(share * (1 - share), least) / rows)
+
+
 def _best_of_each_epoch(state: State) -> list[float]:
     """The value of the weights that each epoch would have given, whatever is better in the metric."""
     found: dict[float, list[float]] = {}
@@ -102,6 +113,6 @@ def _level(values: list[float], rows: int) -> Level:
     One epoch alone, which the spec must have asked for, shows no gain.
     """
     last = values[-1]
-    noise = math.sqrt(max(last * (1 - last), 1 / rows) / rows) if 0 <= last <= 1 else 0.0
+    noise = standard_error(last, rows, 1 / rows) if 0 <= last <= 1 else 0.0
     gain = max((abs(last - value) for value in values[-2:-1]), default=0.0)
     return "warning" if gain > noise else "note"

@@ -322,6 +322,8 @@ class _Run:
         split = "validation, averaged" if averaged else "validation"
         self._point(split, selection.name, value)
         stage.advance(0, note=f"validation {selection.name} {value:.4f}")
+        if selection.is_better(value, state.highest):
+            state.highest = value
         if self._takes(value, selection):
             state.best, state.best_epoch, state.best_averaged = value, self._epoch(), averaged
             self.best_weights = get_weights(self.model)
@@ -333,8 +335,6 @@ class _Run:
     def _takes(self, value: float, selection: Selection) -> bool:
         """Whether weights are taken instead of those that were so far."""
         state = self.state
-        if selection.is_better(value, state.highest):
-            state.highest = value
         if state.best is None or selection.is_better(value, state.best):
             return True
         last = state.step >= self.end and state.best_epoch < self._epoch()

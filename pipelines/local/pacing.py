@@ -20,9 +20,7 @@ EXECUTING = re.compile(r"Executing task \S*'([^']+)'")
 SURE = 1.1  # of what is held back for the steps that follow
 ENDING = 2.0  # seconds on a quiet machine from the last step to the end: the report
 SEARCH = "tune"
-AGAIN = (
-    0.25  # of what a search leaves, for the steps behind it where the smaller agent is made then
-)
+AGAIN = 0.25  # of what a search leaves, for the steps behind it where the smaller agent follows
 SLOWEST = 20.0  # times as slow as a quiet machine; what seems slower has other reasons
 
 

@@ -28,6 +28,7 @@ from bertworks.data.sources.fetch import Fetched, combined_sha256, fetch
 from bertworks.errors import DataError
 from bertworks.notices import Level, Notice
 from bertworks.secrets import masked
+from bertworks.shortened import listed
 from bertworks.spec import Clean, Source, Task
 
 _SHOWN = 3  # names of files in a notice
@@ -307,9 +308,8 @@ def _told(
     ]  # fmt: skip
     for what, level, files in kinds:
         if files:
-            names = ", ".join(file.name for file in files[:_SHOWN])
-            more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
-            text = f"{len(files)} of {of} files of {masked(source.uri)} {what}: {names}{more}"
+            names = listed([file.name for file in files], _SHOWN)
+            text = f"{len(files)} of {of} files of {masked(source.uri)} {what}: {names}"
             yield Notice(text, level, len(files))
 
 

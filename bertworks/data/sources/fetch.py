@@ -21,6 +21,7 @@ from bertworks.data.sources.uri import Location, content_of, parse, parts_of
 from bertworks.errors import SourceError
 from bertworks.retries import retrying
 from bertworks.secrets import filled_in, masked, without_values
+from bertworks.shortened import listed
 from bertworks.storage import temporary
 
 _TRIES = 3
@@ -93,7 +94,7 @@ def fetch_one(
     check_one(uri, folder, setting, likely)
     with fetch(uri, sha256, folder) as files:
         if len(files) != 1:
-            names = _listed([file.name for file in files])
+            names = listed([file.name for file in files], _SHOWN)
             raise SourceError(
                 f"{setting}: {masked(uri)} stands for {len(files)} files, where one is needed: {names}.",
                 f"Name one of them: {setting}: {files[0].name}",
@@ -128,13 +129,9 @@ def _is_folder(
     ending = Path(names[0]).suffix
     all_of_them = "" if setting else f" or a glob: {given.rstrip('/')}/*{ending}"
     return SourceError(
-        f"{told}. It holds {_listed(names)}.", f"Name a file in it: {key}{named}{all_of_them}"
+        f"{told}. It holds {listed(names, _SHOWN)}.",
+        f"Name a file in it: {key}{named}{all_of_them}",
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def combined_sha256(files: list[Fetched]) -> str:

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from bertworks.data.sources.archives import room_for, too_large
 from bertworks.errors import DataError
+from bertworks.shortened import listed
 
 PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -264,9 +265,8 @@ def zip_error(path: Path, name: str) -> DataError:
         kind = "an Excel workbook" if any(one.startswith("xl/") for one in names) else "a document"
         return DataError(f"{name} is {kind}, no text.", "Save the table as csv (UTF-8).")
     own = [one for one in names if not Path(one).name.startswith("._")] or names or ["FILE"]
-    shown = ", ".join(own[:5]) + (f" and {len(own) - 5} more" if len(own) > 5 else "")
     return DataError(
-        f"{name} is a zip archive. It holds: {shown}.",
+        f"{name} is a zip archive. It holds: {listed(own, 5)}.",
         f"Name the file in it: uri: {name}!/{own[0]}",
     )
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from bertworks.notices import Notice
+from bertworks.shortened import listed
 
 _PART = re.compile(r"(?<!\d)(\d+)-of-(\d+)(?!\d)(?!.*\d-of-\d)")
 _MOST = 100_000  # parts, beyond which the numbers mean something else
@@ -25,17 +26,13 @@ def notices(names: Iterable[str]) -> Iterator[Notice]:
             found[name[: part.start()], part[2], name[part.end() :]].add(part[1])
     for (before, of, behind), parts in found.items():
         there, total = {int(one) for one in parts}, int(of)
-        first = 1 if total in there and 0 not in there else 0
-        if total > _MOST or not there <= set(range(first, first + total)):
+        if total > _MOST:
             continue
-        if missing := sorted(set(range(first, first + total)) - there):
+        first = 1 if total in there and 0 not in there else 0
+        every = set(range(first, first + total))
+        if there < every:
             width = len(max(parts, key=len))
-            names_of = [f"{before}{one:0{width}}-of-{of}{behind}" for one in missing]
-            shown = ", ".join(names_of[:_SHOWN])
-            more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+            missing = [f"{before}{one:0{width}}-of-{of}{behind}" for one in sorted(every - there)]
             are = "is" if len(missing) == 1 else "are"
-            yield Notice(
-                f"{len(missing)} of {total} parts {are} not read: {shown}{more}",
-                "warning",
-                len(missing),
-            )
+            text = f"{len(missing)} of {total} parts {are} not read: {listed(missing, _SHOWN)}"
+            yield Notice(text, "warning", len(missing))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +21,7 @@ from bertworks.storage.artifacts import Artifact
 from bertworks.storage.checkpoints import Checkpoints
 from bertworks.tasks.handler import TaskHandler
 from bertworks.training import precision
-from bertworks.training.advice import of_finetuning
+from bertworks.training.advice import of_finetuning, standard_error
 from bertworks.training.distribution import strategy
 from bertworks.training.length import Length, length_of
 from bertworks.training.loop import Selection, State, train
@@ -184,7 +183,7 @@ def selection_for(model: BertModel, material: Material, settings: Finetune) -> S
     if found.name in kind.lower_is_better or found.name not in kind.at_most_one:
         return found
     return dataclasses.replace(
-        found, by_chance=lambda value: math.sqrt(max(0.0, value * (1 - value)) / max(1, rows.asked))
+        found, by_chance=lambda value: standard_error(value, max(1, rows.asked))
     )
 
 

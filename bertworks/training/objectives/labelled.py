@@ -111,13 +111,10 @@ class Predictor:
         Returns:
             One float32 array a row: (outputs,), or (length, outputs) for a token head.
         """
-        tokens = self.model.head.kind == "token"
         found = self._answers(_logits, rows, pad)
-        return (
-            [one[:length] for one, length in zip(found, rows.lengths, strict=True)]
-            if tokens
-            else found
-        )
+        if self.model.head.kind != "token":
+            return found
+        return [one[:length] for one, length in zip(found, rows.lengths, strict=True)]
 
     def first_states(self, rows: LabelledRows, pad: int = 0) -> np.ndarray:
         """What the encoder says of each row's first token: float32 (rows, hidden)."""

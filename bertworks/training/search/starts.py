@@ -59,9 +59,7 @@ class Starts:
 
     def material(self, chosen: Chosen) -> Material:
         """What a trial is trained from; that of the latest trial is kept."""
-        wanted = Chosen(
-            max_length=chosen.max_length, layers=self.layers(chosen), base=chosen.base or OWN
-        )
+        wanted = self._start(chosen)
         if self._last is None or self._last[0] != wanted:
             self._last = wanted, self.shared(self._made(wanted), wanted)
         return self._last[1]
@@ -71,11 +69,17 @@ class Starts:
 
         Args:
             material: Of the chosen start.
-            chosen: Its start; the other settings do not matter.
+            chosen: Its start.
             fold: Which fold of the rows is left out, from 1; 0: none is.
         """
-        start = Chosen(max_length=chosen.max_length, layers=chosen.layers, base=chosen.base)
-        return material.sharing(self._classifiers.setdefault((start, fold), {}))
+        kept = self._classifiers.setdefault((self._start(chosen), fold), {})
+        return material.sharing(kept)
+
+    def _start(self, chosen: Chosen) -> Chosen:
+        """What of the chosen settings a trial starts from, in full; the others do not matter."""
+        return Chosen(
+            max_length=chosen.max_length, layers=self.layers(chosen), base=chosen.base or OWN
+        )
 
     def _config(self, name: str) -> EncoderConfig:
         return self.own.initial[0] if name == OWN else load_folder(self._others[name])[0]
